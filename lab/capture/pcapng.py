@@ -1,0 +1,167 @@
+"""A pcapng file is written block by block, each flushed whole: what has been written can be read at any moment.
+
+Order: section header, host names, secrets, then each interface before its first packet, statistics last. Secrets come
+before the packets because Wireshark decrypts only what it already has the keys for. The numbers of the format stand
+here once, for this writer and for the reader in `lab/capture/blocks.py`. Source: draft-ietf-opsawg-pcapng.
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from struct import Struct
+from typing import BinaryIO
+
+from lab import __version__
+from lab.model import LINKTYPE_ETHERNET, Frame
+
+# Block types (section 11.1)
+SECTION_HEADER = 0x0A0D0D0A
+INTERFACE_DESCRIPTION = 1
+OBSOLETE_PACKET = 2
+SIMPLE_PACKET = 3
+NAME_RESOLUTION = 4
+INTERFACE_STATISTICS = 5
+ENHANCED_PACKET = 6
+DECRYPTION_SECRETS = 10
+
+# Options: those of every block (section 3.5), then those of one kind of block (sections 4.1, 4.2 and 4.6)
+END_OF_OPTIONS, COMMENT = 0, 1
+SECTION_HARDWARE, SECTION_OS, SECTION_APPLICATION = 2, 3, 4
+INTERFACE_NAME, INTERFACE_RESOLUTION, INTERFACE_OFFSET = 2, 9, 14
+STATISTICS_END, STATISTICS_RECEIVED = 3, 4
+
+BYTE_ORDER = 0x1A2B3C4D
+VERSION = (1, 0)
+NAME_END, NAME_IPV4, NAME_IPV6 = 0, 1, 2  # record types of the name resolution block (section 4.5)
+ADDRESS = {NAME_IPV4: (socket.AF_INET, 4), NAME_IPV6: (socket.AF_INET6, 16)}  # family, bytes
+TLS_KEY_LOG = 0x544C534B  # secrets type "TLSK" (section 4.7)
+MAX_OPTION = 0xFFFF  # bytes
+
+Option = tuple[int, bytes]
+
+_PAIR = Struct("<HH")
+_WORD = Struct("<I")
+_WORDS = Struct("<II")
+_COUNT = Struct("<Q")
+_SECTION = Struct("<IHHq")
+_INTERFACE = Struct("<HHI")
+
+
+class Writer:
+    """Writes frames with their comments to `stream` as one little-endian pcapng section, times in nanoseconds.
+
+    `hosts` maps an address as text to the name Wireshark shows for it. The caller opens and closes the stream.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        interface: str = "wire",
+        hosts: Mapping[str, str] = {},
+        application: str = f"handshake-lab {__version__}",
+    ) -> None:
+        self._stream = stream
+        self._interface = interface
+        self._interfaces: dict[int, int] = {}  # linktype -> interface id
+        self._received: list[int] = []  # packets written, by interface id
+        self._end: int | None = None  # the latest packet time
+        self._write(SECTION_HEADER, _section(application))
+        if hosts:
+            self._write(NAME_RESOLUTION, _names(hosts))
+
+    def secrets(self, data: bytes) -> None:
+        """Writes a TLS key log (NSS key log format) into the file.
+
+        Raises ValueError after the first packet: the packets before it would stay encrypted in Wireshark.
+        """
+        if sum(self._received):
+            raise ValueError("secrets come before the first packet")
+        self._write(DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + _padded(data))
+
+    def packet(self, frame: Frame, comments: Sequence[str]) -> None:
+        """Writes `frame` with `comments`, and not the comments it came with, and flushes it.
+
+        A frame without a time becomes a Simple Packet Block (section 4.4) where that can hold it: no comments, not cut
+        short, on the first interface. Elsewhere its time is written as 0.
+        """
+        interface = self._interface_for(frame.linktype)
+        self._received[interface] += 1
+        data, comment = _padded(frame.data), _options(_comments(comments))
+        if frame.time is None and not comments and interface == 0 and len(frame.data) == frame.length:
+            self._write(SIMPLE_PACKET, _WORD.pack(frame.length) + data)
+            return
+        time = frame.time or 0
+        self._end = max(time, self._end or 0)
+        header = _WORD.pack(interface) + _time(time) + _WORDS.pack(len(frame.data), frame.length)
+        self._write(ENHANCED_PACKET, header + data + comment)
+
+    def finish(self, comments: Sequence[str] = ()) -> None:
+        """Writes the statistics of each interface, the first one's with `comments`; no packet may follow."""
+        if not self._interfaces:
+            self._interface_for(LINKTYPE_ETHERNET)  # statistics are of an interface
+        end = _time(self._end or 0)
+        for interface, received in enumerate(self._received):
+            options = _comments(comments) if interface == 0 else []
+            if self._end is not None:
+                options.append((STATISTICS_END, end))
+            options.append((STATISTICS_RECEIVED, _COUNT.pack(received)))
+            self._write(INTERFACE_STATISTICS, _WORD.pack(interface) + end + _options(options))
+
+    def _interface_for(self, linktype: int) -> int:
+        if linktype not in self._interfaces:
+            self._interfaces[linktype] = len(self._received)
+            self._received.append(0)
+            options = [(INTERFACE_NAME, self._interface.encode()[:MAX_OPTION]), (INTERFACE_RESOLUTION, b"\x09")]
+            self._write(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, 0) + _options(options))
+        return self._interfaces[linktype]
+
+    def _write(self, kind: int, body: bytes) -> None:
+        total = len(body) + 12
+        self._stream.write(_WORDS.pack(kind, total) + body + _WORD.pack(total))
+        self._stream.flush()
+
+
+def _section(application: str) -> bytes:
+    unknown_length = -1
+    options = [
+        (SECTION_HARDWARE, platform.machine().encode()),
+        (SECTION_OS, f"{platform.system()} {platform.release()}".encode()),
+        (SECTION_APPLICATION, application.encode()[:MAX_OPTION]),
+    ]
+    return _SECTION.pack(BYTE_ORDER, *VERSION, unknown_length) + _options(options)
+
+
+def _time(nanoseconds: int) -> bytes:
+    return _WORDS.pack(nanoseconds >> 32, nanoseconds & 0xFFFFFFFF)  # the high word first, in either byte order
+
+
+def _names(hosts: Mapping[str, str]) -> bytes:
+    records = b""
+    for address, name in hosts.items():
+        kind = NAME_IPV6 if ":" in address else NAME_IPV4
+        value = socket.inet_pton(ADDRESS[kind][0], address) + name.encode() + b"\0"
+        records += _PAIR.pack(kind, len(value)) + _padded(value)
+    return records + _PAIR.pack(NAME_END, 0)
+
+
+def _comments(comments: Iterable[str]) -> list[Option]:
+    return [(COMMENT, _cut(comment.encode(errors="replace"))) for comment in comments]
+
+
+def _cut(text: bytes) -> bytes:
+    """Returns UTF-8 `text` cut at a character boundary to what an option can hold."""
+    return text if len(text) <= MAX_OPTION else text[:MAX_OPTION].decode(errors="ignore").encode()
+
+
+def _options(options: Sequence[Option]) -> bytes:
+    if not options:
+        return b""
+    written = [_PAIR.pack(code, len(value)) + _padded(value) for code, value in options]
+    return b"".join(written) + _PAIR.pack(END_OF_OPTIONS, 0)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)

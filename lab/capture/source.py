@@ -1,0 +1,95 @@
+"""Bytes are taken as they arrive: whoever needs some waits for those and for no more.
+
+A `Source` holds the bytes read and not yet consumed; `Findings` holds what is found beside the frames. Both have limits,
+so that no file, however damaged, takes more than a fixed amount of memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import select
+
+from lab.model import Problem
+from lab.text import Text
+
+CHUNK = 1 << 20  # bytes asked for at a time
+MAX_PROBLEMS = 100
+
+
+class Source:
+    """The bytes of `file` as a window: `buffer[at:]` has been read and is not yet consumed."""
+
+    __slots__ = ("_base", "_ended", "_file", "_hash", "at", "buffer", "failure")
+
+    def __init__(self, file: io.FileIO, *, digest: bool) -> None:
+        self.buffer = b""
+        self.at = 0
+        self.failure: OSError | None = None  # why reading ended before the file did
+        self._base = 0  # the file offset of buffer[0]
+        self._ended = False
+        self._file = file
+        self._hash = hashlib.sha256() if digest else None
+
+    @property
+    def position(self) -> int:
+        """Returns how many bytes have been consumed."""
+        return self._base + self.at
+
+    def fill(self, need: int) -> int:
+        """Waits until `need` unconsumed bytes are there and returns how many are; fewer only at the end of the file.
+
+        Afterwards the window has moved: read `buffer` and `at` again.
+        """
+        have = len(self.buffer) - self.at
+        if have >= need:
+            return have
+        window = bytearray(self.buffer[self.at :])
+        while len(window) < need and (piece := self._read()):
+            window += piece
+        self._base += self.at
+        self.buffer, self.at = bytes(window), 0
+        return len(window)
+
+    def drain(self) -> str:
+        """Reads to the end of the file and returns the SHA-256 of all of it in hex; empty when no digest is kept."""
+        if self._hash is None:
+            return ""
+        while self._read():
+            pass
+        return self._hash.hexdigest()
+
+    def _read(self) -> bytes:
+        """Returns the bytes that have arrived, waiting for the first of them; none at the end."""
+        piece: bytes | None = None
+        try:
+            while piece is None and not self._ended:
+                piece = self._file.read(CHUNK)
+                if piece is None:  # a descriptor someone has made non-blocking
+                    select.select([self._file], [], [])
+        except OSError as error:
+            self.failure = error
+        if not piece:
+            self._ended = True
+            return b""
+        if self._hash is not None:
+            self._hash.update(piece)
+        return piece
+
+
+class Findings:
+    """What a capture file says beside its frames, up to the frame read last."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.problems: list[Problem] = []
+        self.hosts: dict[str, str] = {}
+        self.key_log = b""
+        self.closing_comments: tuple[str, ...] = ()
+
+    def problem(self, offset: int, packet: int | None, text: Text) -> None:
+        """Notes a problem; after `MAX_PROBLEMS` only that there are more."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(offset, packet, text))
+        elif len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(Problem(offset, packet, Text("there are more problems, not listed", "还有更多问题，未列出")))

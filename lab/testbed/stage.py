@@ -1,0 +1,85 @@
+"""Where a scenario is played: two hosts that do what they are told, one thing at a time, and the wire between them.
+
+Every call on a host is one command; it comes back when the host has done it and the wire is quiet again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lab.model import Role
+from lab.testbed.wire import Wire
+from lab.text import Text
+
+PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
+
+
+class SceneEnded(Exception):
+    """The scenario can't go on, for a reason that the student may have wished for (a rule that drops every SYN)."""
+
+    def __init__(self, reason: Text) -> None:
+        super().__init__(reason.en)
+        self.reason = reason
+
+
+class Host:
+    """One host of the stage. Any method of the protocol's Endpoint can be called on it, as if it were here."""
+
+    def __init__(self, role: Role, address: str, connection: Connection, wire: Wire) -> None:
+        self.role: Role = role
+        self.address = address
+        self._connection = connection
+        self._wire = wire
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        return lambda *arguments: self._do(method, arguments)
+
+    def _do(self, method: str, arguments: tuple[object, ...]) -> object:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self._connection.send((method, arguments))
+            kind, value = self._connection.recv()
+            self._wire.settle()
+            if kind == "done":
+                return value
+            if kind == "failed":
+                raise OSError(value)
+            if time.monotonic() > deadline:
+                raise SceneEnded(
+                    Text(
+                        f"the {self.role} waited {PATIENCE:.0f} s in {method}()",
+                        f"{_ROLE[self.role]}在 {method}() 中等了 {PATIENCE:.0f} 秒",
+                    )
+                )
+            self._wire.wait(lambda: False, 0.02)
+
+
+_ROLE = {"client": "客户端", "server": "服务器"}
+
+
+class Stage:
+    """What a scenario's script gets: `client`, `server`, and what it may ask of the wire."""
+
+    def __init__(self, client: Host, server: Host, wire: Wire) -> None:
+        self.client = client
+        self.server = server
+        self._wire = wire
+
+    def acknowledged(self, host: Host) -> None:
+        """Waits until all that `host` has sent (its FIN too) has been acknowledged on the wire."""
+        if not self._wire.wait(lambda: self._wire.acknowledged(host.role), PATIENCE):
+            raise SceneEnded(
+                Text(
+                    f"nobody acknowledged what the {host.role} sent within {PATIENCE:.0f} s",
+                    f"{_ROLE[host.role]}发出的数据在 {PATIENCE:.0f} 秒内无人确认",
+                )
+            )
+
+    def release(self) -> None:
+        """Lets the wire go on with the frames that it holds by rule."""
+        self._wire.release()

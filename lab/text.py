@@ -1,0 +1,41 @@
+"""Every text a user reads exists once, as a pair: English and Chinese.
+
+A `Text` is written where it is used and picked where it is shown. The language is one of `LANGUAGES`; it comes from
+`--lang`, else from the locale, and is decided once, before anything is printed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, cast
+
+Lang = Literal["en", "zh"]
+LANGUAGES: tuple[Lang, ...] = ("en", "zh")
+
+
+class Text(NamedTuple):
+    """One text in both languages. `str.format` works on both at once through `Text.format`."""
+
+    en: str
+    zh: str
+
+    def format(self, *args: object, **values: object) -> Text:  # type: ignore[override]  # a tuple has no format
+        return Text(self.en.format(*args, **values), self.zh.format(*args, **values))
+
+    def pick(self, lang: Lang) -> str:
+        return self.zh if lang == "zh" else self.en
+
+
+def choose(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Lang:
+    """Returns the language asked for by `--lang` in `argv`, else by the locale's variables, else English."""
+    for at, word in enumerate(argv):
+        value = word[7:] if word.startswith("--lang=") else ""
+        if word == "--lang" and at + 1 < len(argv):
+            value = argv[at + 1]
+        if value in LANGUAGES:
+            return cast(Lang, value)
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if environ.get(variable):
+            return "zh" if environ[variable].lower().startswith("zh") else "en"
+    return "en"
