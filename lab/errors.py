@@ -11,9 +11,12 @@ class LabError(Exception):
     status = 1
 
     def __init__(self, message: Text, hint: Text) -> None:
-        super().__init__(message.en)
+        super().__init__(message, hint)  # both, so that it survives pickling
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message.en
 
 
 class UsageError(LabError):

@@ -6,9 +6,12 @@ half-open byte offsets, sequence numbers say whether they are raw or relative.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lab.text import Text
+
+if TYPE_CHECKING:
+    from lab.dissect.conversations import Conversation, End
 
 Role = Literal["client", "server"]
 
@@ -119,6 +122,77 @@ class Settled(NamedTuple):
 
 
 WireEvent = Captured | Delivered | Settled
+
+
+class Surprise(NamedTuple):
+    """An event for which the table has no row: recorded, never raised."""
+
+    role: Role
+    state: str
+    on: str
+
+
+class Rung:
+    """One packet on the ladder: what it is, who sent it, and the states at its two instants.
+
+    It is made when the packet is captured and filled in as its fate becomes known; `settled` says that nothing will
+    change any more. Sequence numbers are relative; `start` and `stop` are the sequence space it takes (SYN and FIN
+    take one number each). A packet that is no TCP has no `end`.
+    """
+
+    __slots__ = (
+        "ack", "conversation", "delivered", "end", "frame", "got", "held", "kernel_delivered", "kernel_held", "labels",
+        "messages", "new", "number", "segment", "seq", "settled", "start", "steps", "stop", "surprises", "time",
+    )  # fmt: skip
+
+    def __init__(self, frame: Frame, labels: tuple[str, ...]) -> None:
+        self.number = frame.number
+        self.time = frame.time
+        self.frame: Frame | None = frame  # let go of where only the numbers are asked for
+        self.labels = labels
+        self.segment: Segment | None = None
+        self.conversation: Conversation | None = None
+        self.end: End | None = None  # the sender
+        self.seq = 0
+        self.ack: int | None = None
+        self.start = 0
+        self.stop = 0
+        self.new = False  # takes sequence space that nobody has acknowledged yet
+        self.got = False
+        self.settled = False
+        self.held: States | None = None
+        self.delivered: States | None = None
+        self.kernel_held: States | None = None
+        self.kernel_delivered: States | None = None
+        self.steps: tuple[str, ...] = ()
+        self.messages: tuple[Message, ...] = ()
+        self.surprises: tuple[Surprise, ...] = ()
+
+
+class Seen(NamedTuple):
+    """A packet in which a step was seen: its number, its sender and its place in the sender's stream."""
+
+    number: int
+    sender: Role
+    start: int
+    stop: int
+    payload: int
+
+
+class Differs(NamedTuple):
+    """How a step departs from the notes."""
+
+    code: str
+    text: Text
+
+
+class StepReport(NamedTuple):
+    """What became of one step of the notes in one conversation."""
+
+    id: str
+    seen: bool
+    packets: tuple[int, ...]
+    differs: Differs | None
 
 
 class Problem(NamedTuple):

@@ -27,6 +27,9 @@ class Text(NamedTuple):
         return self.zh if lang == "zh" else self.en
 
 
+ROLES = {"client": Text("client", "客户端"), "server": Text("server", "服务器")}
+
+
 def choose(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Lang:
     """Returns the language asked for by `--lang` in `argv`, else by the locale's variables, else English."""
     for at, word in enumerate(argv):

@@ -34,13 +34,13 @@ VARIANTS = {
     bytes.fromhex("a1b2cd34"): Variant(">", 1000, 24),
 }
 
-CUT_HEADER = Text(
-    "the file ends after packet {0}, {1} bytes into the header of the next record",
-    "文件在第 {0} 个数据包之后结束，下一条记录的头部只有 {1} 字节",
+CUT_RECORD = Text(
+    "the file ends after packet {0}, {1} bytes into the next record",
+    "文件在第 {0} 个数据包之后中断，下一条记录只有开头的 {1} 字节",
 )
 CUT_PACKET = Text(
     "the file ends inside packet {0}: {1} of {2} captured bytes are there",
-    "文件在第 {0} 个数据包中间结束：捕获的 {2} 字节只剩 {1} 字节",
+    "文件在第 {0} 个数据包中间中断：捕获的 {2} 字节只有 {1} 字节",
 )
 TOO_LONG = Text(
     "the record after packet {0} claims {1} captured bytes, more than the {2} a packet can have:"
@@ -58,7 +58,7 @@ def frames(source: Source, found: Findings) -> Iterator[Frame]:
 
     What is there of a packet cut by the end of the file is yielded too, if it is a byte or more.
     """
-    order, tick, header = VARIANTS[source.buffer[:4]]
+    variant = order, tick, header = VARIANTS[source.buffer[:4]]
     linktype = Struct(order + "I").unpack_from(source.buffer, 20)[0] & 0xFFFF  # above it: the length of the FCS
     source.at = FILE_HEADER
     unpack, new = Struct(order + "IIII").unpack_from, tuple.__new__  # Frame() would cost 0.1 microseconds more
@@ -83,12 +83,20 @@ def frames(source: Source, found: Findings) -> Iterator[Frame]:
             source.at = at = stop
             time = seconds * 1_000_000_000 + fraction * tick
             yield new(Frame, (number, time, buffer[start:stop], length, linktype, ()))
-    if have > header:
-        found.packets = number = number + 1
-        seconds, fraction, captured, length = unpack(source.buffer, source.at)
-        data = source.buffer[source.at + header:]
-        found.problem(source.position, number, CUT_PACKET.format(number, have - header, captured))
-        source.at = len(source.buffer)
-        yield Frame(number, seconds * 1_000_000_000 + fraction * tick, data, max(length, captured), linktype)
-    elif have:
-        found.problem(source.position, None, CUT_HEADER.format(number, have))
+    if have:
+        yield from _cut(source, found, variant, linktype)
+
+
+def _cut(source: Source, found: Findings, variant: Variant, linktype: int) -> Iterator[Frame]:
+    """Yields what is there of the packet that the file's end cuts short; all of it is in the window."""
+    record, offset = source.buffer[source.at :], source.position
+    source.at = len(source.buffer)
+    data = record[variant.header :]
+    if not data:
+        found.problem(offset, None, CUT_RECORD.format(found.packets, len(record)))
+        return
+    seconds, fraction, captured, length = Struct(variant.order + "IIII").unpack_from(record)
+    found.packets += 1
+    found.problem(offset, found.packets, CUT_PACKET.format(found.packets, len(data), captured))
+    time = seconds * 1_000_000_000 + fraction * variant.tick
+    yield Frame(found.packets, time, data, max(length, captured), linktype)

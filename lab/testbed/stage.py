@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.model import Role
 from lab.testbed.wire import Wire
-from lab.text import Text
+from lab.text import ROLES, Text
 
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
 
@@ -53,13 +53,10 @@ class Host:
                 raise SceneEnded(
                     Text(
                         f"the {self.role} waited {PATIENCE:.0f} s in {method}()",
-                        f"{_ROLE[self.role]}在 {method}() 中等了 {PATIENCE:.0f} 秒",
+                        f"{ROLES[self.role].zh}在 {method}() 中等了 {PATIENCE:.0f} 秒",
                     )
                 )
             self._wire.wait(lambda: False, 0.02)
-
-
-_ROLE = {"client": "客户端", "server": "服务器"}
 
 
 class Stage:
@@ -76,7 +73,7 @@ class Stage:
             raise SceneEnded(
                 Text(
                     f"nobody acknowledged what the {host.role} sent within {PATIENCE:.0f} s",
-                    f"{_ROLE[host.role]}发出的数据在 {PATIENCE:.0f} 秒内无人确认",
+                    f"{ROLES[host.role].zh}发出的数据在 {PATIENCE:.0f} 秒内无人确认",
                 )
             )
 

@@ -19,13 +19,14 @@ from lab.errors import MachineError
 from lab.model import ACK, FIN, SYN, Captured, Delivered, Frame, Role, Segment, Settled, States, WireEvent
 from lab.testbed.kernel import Pair, Witness
 from lab.testbed.rules import Policy, Rule
-from lab.text import Text
+from lab.text import ROLES, Text
 
 # include/uapi/linux/if_packet.h and asm-generic/socket.h
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING, _SO_TIMESTAMPNS, _ETH_P_ALL = 263, 23, 35, 3
 _ARP = b"\x08\x06"
-PROBE_MAC = bytes.fromhex("00005e0053ff")  # a documentation address (RFC 9542 section 2.1.4), no host has it
-_ANSWER_WITHIN = 5.0  # seconds a host may take to answer the barrier: far more than a loaded machine needs
+_ASKER = b"\x02\x00\x00"  # how the address begins that questions come from; the rest is the question's number
+_ANSWER_WITHIN = 10.0  # seconds a host may take to answer the barrier: far more than a loaded machine needs
+_ASK_AGAIN = 0.05
 _SWAP_WITHIN = 1.0  # seconds a swapped frame waits for its successor
 
 
@@ -71,6 +72,7 @@ class Wire:
         self._tell = tell
         self._waiting: list[_Waiting] = []
         self._number = 0
+        self._questions = 0
         self._order = 0
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
         self._sent: dict[Role, int] = {}  # the end of what each side has sent, raw
@@ -200,26 +202,27 @@ class Wire:
         The question is an ARP probe (RFC 5227): the kernel answers it by itself, learns nothing from it, and handles
         it behind whatever was delivered before.
         """
+        self._questions += 1
+        asker = _ASKER + self._questions.to_bytes(3, "big")
         unanswered = set(self._links)
-        for link in self._links.values():
-            link.socket.send(_question(link))
         deadline = time.monotonic() + _ANSWER_WITHIN
+        ask_again = 0.0
         arrived: list[tuple[int, Role, bytes]] = []
         while unanswered:
-            if not self._listen(max(0, deadline - time.monotonic())):
-                raise MachineError(
-                    Text(
-                        f"the {' and the '.join(sorted(unanswered))} did not answer within {_ANSWER_WITHIN:.0f} s",
-                        f"{'、'.join(sorted(unanswered))} 在 {_ANSWER_WITHIN:.0f} 秒内没有应答",
-                    ),
-                    Text("the machine may be overloaded: try again", "机器可能负载过高：请重试"),
-                )
+            now = time.monotonic()
+            if now > deadline:
+                raise _silent(unanswered)
+            if now >= ask_again:  # a cable that has just been plugged in may lose the first question
+                for role in unanswered:
+                    self._links[role].socket.send(_question(self._links[role], asker))
+                ask_again = now + _ASK_AGAIN
+            self._listen(min(ask_again, deadline) - now)
             for sender, link in self._links.items():
                 for time_ns, data in _read(link.socket):
-                    if _is_answer(data):
-                        unanswered.discard(sender)
-                    else:
+                    if not _is_answer(data):
                         arrived.append((time_ns, sender, data))
+                    elif data[:6] == asker:
+                        unanswered.discard(sender)
         for time_ns, sender, data in sorted(arrived) if tell else ():
             self._captured(time_ns, sender, data)
         return bool(arrived)
@@ -258,13 +261,23 @@ def _read(link: socket.socket) -> list[tuple[int, bytes]]:
         frames.append((seconds * 1_000_000_000 + nanoseconds, data))
 
 
-def _question(link: Link) -> bytes:
+def _silent(unanswered: set[Role]) -> MachineError:
+    return MachineError(
+        Text(
+            f"the {' and the '.join(sorted(unanswered))} did not answer within {_ANSWER_WITHIN:.0f} s",
+            f"{'和'.join(ROLES[role].zh for role in sorted(unanswered))}在 {_ANSWER_WITHIN:.0f} 秒内没有应答",
+        ),
+        Text("the machine may be overloaded: try again", "机器可能负载过高：请重试"),
+    )
+
+
+def _question(link: Link, asker: bytes) -> bytes:
     """Returns an ARP probe for the host's own address: sender address 0, as in duplicate address detection."""
     operation = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
     return b"".join(
-        (link.mac, PROBE_MAC, _ARP, operation, PROBE_MAC, bytes(4), bytes(6), socket.inet_aton(link.ipv4))
+        (link.mac, asker, _ARP, operation, asker, bytes(4), bytes(6), socket.inet_aton(link.ipv4))
     )  # fmt: skip
 
 
 def _is_answer(data: bytes) -> bool:
-    return data[12:14] == _ARP and data[:6] == PROBE_MAC
+    return data[12:14] == _ARP and data[:3] == _ASKER

@@ -1,1 +1,9 @@
 """TCP: the programs the hosts run, the table of states, the notes and the scenarios."""
+
+from __future__ import annotations
+
+from lab.annotate.walk import Protocol
+from lab.protocols.tcp.dissect import begin, got, sent
+from lab.protocols.tcp.states import TABLE
+
+TCP = Protocol("tcp", TABLE, begin, sent, got)

@@ -1,0 +1,63 @@
+"""A protocol is a table: an arrow of the state diagram is a row. What is drawn, printed and taught comes from it.
+
+Events are what happened to one end: it *sent* something, or it *got* something. Nothing else moves a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """In `state`, on this event, an end goes to state `to`.
+
+    `step` is the notes' step that the event is, None where it is none; `a/b` is step a for the end that began (opened,
+    closed first) and step b for the other. `source` is the section that says so.
+    """
+
+    state: str
+    on: str
+    to: str
+    step: str | None
+    source: str
+
+
+class Table:
+    """The rows of one protocol, both ends' alike. The order matters in one way: see `assume`."""
+
+    def __init__(self, protocol: str, rows: Iterable[Row], starts: dict[str, str]) -> None:
+        self.protocol = protocol
+        self.rows = tuple(rows)
+        self.starts = starts
+        self._by_state: dict[str, dict[str, Row]] = {}
+        for row in self.rows:
+            if row.on in self._by_state.setdefault(row.state, {}):
+                raise ValueError(f"two rows for {row.state} on {row.on}")
+            self._by_state[row.state][row.on] = row
+
+    def row(self, state: str, on: str) -> Row | None:
+        """Returns the row for this event in this state; None is a hole, a surprise to whoever sees it happen."""
+        return self._by_state.get(state, {}).get(on)
+
+    def assume(self, on: str) -> Row | None:
+        """Returns the row for an event of an end whose state nobody knows: the table's first row with that event.
+
+        Rows are ordered by the usual course of a connection, so the first is the likeliest.
+        """
+        return next((row for row in self.rows if row.on == on), None)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """All states, in the order of the rows."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in (row.state, row.to)))
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """All events, in the order of the rows."""
+        return tuple(dict.fromkeys(row.on for row in self.rows))
+
+    @property
+    def holes(self) -> tuple[tuple[str, str], ...]:
+        """All (state, event) without a row: what a correct end never does, or is never heard doing."""
+        return tuple((state, on) for state in self.states for on in self.events if self.row(state, on) is None)

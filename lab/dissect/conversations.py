@@ -1,0 +1,225 @@
+"""Which conversation a segment belongs to, who is the client, and where in the stream it stands.
+
+Sequence numbers become relative here: a SYN is 0, and where the SYN was not captured the first byte seen is 1. They
+never wrap: a stream longer than 4 GiB goes on counting.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from ipaddress import ip_address
+from struct import Struct
+
+from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment
+
+_WRAP, _HALF = 1 << 32, 1 << 31
+_MOST_HOLES = 1000  # remembered for an end: what lies further back is called a retransmission when it comes
+
+
+class End:
+    """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw."""
+
+    __slots__ = (
+        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history", "holes", "isn",
+        "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port", "role", "state",
+        "syn_acked", "unheard", "window",
+    )  # fmt: skip
+
+    def __init__(self, role: Role, address: bytes, port: int) -> None:
+        self.role: Role = role
+        self.address = address
+        self.port = port
+        self.peer: End = self
+        self.state: str | None = None  # by the table; None while nobody knows
+        # What it has sent.
+        self.isn: int | None = None  # raw; None where the SYN was not captured
+        self.next = 0  # the number behind the last it has sent
+        self.next_raw: int | None = None  # the same as on the wire; None before anything is known
+        self.holes: list[tuple[int, int]] = []  # jumped over, not captured
+        self.fin: int | None = None  # the number of its FIN
+        self.window = -1  # of the segment before
+        self.acked = -1  # by the segment before
+        self.options: Options | None = None
+        self.history = 0  # which letters of the history it has, as bits
+        # What is known to have arrived of it.
+        self.heard = 0  # all before this has been acknowledged
+        self.pending: deque[Rung] = deque()
+        self.unheard: dict[int, Rung] = {}  # the new ones among them, by where they start
+        self.disordered = False  # whether these were sent out of order
+        # What it has got.
+        self.got_next: int | None = None  # it has got all before this
+        self.aside: list[tuple[int, int, bool]] = []  # got ahead of order: start, stop, whether with a FIN
+        self.got_fin = False
+        self.owes = 0  # acknowledgements, bits of SYN and FIN
+        self.syn_acked = False
+        self.fin_acked = False
+        self.opened_passively = False
+
+    @property
+    def host(self) -> str:
+        return str(ip_address(self.address))
+
+    def relative(self, raw: int) -> int:
+        """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
+        if self.next_raw is None:
+            self.next_raw, self.next = raw, 1
+            return 1
+        ahead = (raw - self.next_raw) % _WRAP
+        return self.next + (ahead - _WRAP if ahead >= _HALF else ahead)
+
+
+class Conversation:
+    """Two ends and what has been counted between them."""
+
+    __slots__ = (
+        "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "opened", "packets",
+        "reset_by", "retransmissions", "server", "steps",
+    )  # fmt: skip
+
+    def __init__(self, number: int, client: End, server: End, from_syn: bool) -> None:
+        client.peer, server.peer = server, client
+        self.id = number
+        self.client = client
+        self.server = server
+        self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
+        self.packets = 0
+        self.retransmissions = 0
+        self.history: list[str] = []
+        self.opened = False  # both ends were seen to be ESTABLISHED
+        self.reset_by: Role | None = None
+        self.assumed: set[Role] = set()  # ends whose state rests on an assumption
+        self.began: dict[str, Role] = {}  # who began opening, who began closing
+        self.steps: dict[str, list[Seen]] = {}
+        self.lost: set[int] = set()  # packets with a step that never arrived
+        self.kernel_final: tuple[str | None, str | None] | None = None
+
+    @property
+    def ends(self) -> tuple[End, End]:
+        return self.client, self.server
+
+
+class Conversations:
+    """All conversations of a capture, in the order of their first packets."""
+
+    def __init__(self) -> None:
+        self._senders: dict[tuple[bytes, bytes, int, int], tuple[Conversation, End]] = {}
+        self.all: list[Conversation] = []
+
+    def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Rung:
+        """Returns the packet's rung: with conversation, sender, relative numbers and labels where it is TCP."""
+        if not isinstance(segment, Segment):
+            return Rung(frame, segment)
+        found = self._senders.get(segment[:4])
+        if found is None or (segment.flags & (SYN | ACK) == SYN and _is_new(found[1], segment)):
+            found = self._open(segment)
+        conversation, end = found
+        conversation.packets += 1
+        rung = Rung(frame, ())
+        rung.segment = segment
+        rung.conversation = conversation
+        rung.end = end
+        _count(rung, segment, conversation, end)
+        return rung
+
+    def _open(self, segment: Segment) -> tuple[Conversation, End]:
+        """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else the higher port."""
+        syn, ack = segment.flags & SYN, segment.flags & ACK
+        forward = not ack if syn else segment.source_port >= segment.destination_port
+        source = End("client" if forward else "server", segment.source, segment.source_port)
+        target = End("server" if forward else "client", segment.destination, segment.destination_port)
+        client, server = (source, target) if forward else (target, source)
+        conversation = Conversation(len(self.all), client, server, bool(syn))
+        self.all.append(conversation)
+        key = segment[:4]
+        self._senders[key] = conversation, source
+        self._senders[key[1], key[0], key[3], key[2]] = conversation, target
+        return conversation, source
+
+
+def _is_new(end: End, segment: Segment) -> bool:
+    """Whether a SYN on a used pair begins another conversation: not where it is a repetition or a simultaneous open."""
+    if end.isn is not None:
+        return end.isn != segment.seq
+    return end.next_raw is not None or end.peer.acked >= 0
+
+
+def _count(rung: Rung, segment: Segment, conversation: Conversation, end: End) -> None:
+    """Fills in relative numbers and labels, and moves the sender's stream on."""
+    flags, payload, window = segment.flags, segment.payload, segment.window
+    taken = payload + 1 if flags & (SYN | FIN) else payload
+    if flags & SYN:
+        if flags & FIN:
+            taken += 1
+        if end.isn is None:
+            end.isn = segment.seq
+            if end.next_raw is None or not conversation.from_syn:
+                end.next_raw, end.next = segment.seq, 0
+    seq = rung.seq = rung.start = end.relative(segment.seq)
+    stop = rung.stop = seq + taken
+    labels = _KINDS[flags & 0x17 | (0x100 if payload else 0)]
+    ack = -1
+    if flags & ACK:
+        ack = rung.ack = end.peer.relative(segment.ack)
+        if not taken and not flags & RST:
+            labels = _of_bare_ack(labels, rung, end, window, ack)
+    if taken and seq != end.next:
+        labels = _of_order(labels, rung, conversation, end, payload, flags)
+    if flags & ACK:
+        end.acked = ack
+    if not window and not flags & (SYN | FIN | RST):
+        labels += ("zero-window",)
+    if segment.problems:
+        labels += segment.problems
+    if stop > end.next:
+        rung.new = not flags & RST
+        end.next_raw = (segment.seq + taken) % _WRAP
+        end.next = stop
+    if flags & FIN:
+        end.fin = stop - 1
+    end.window = window
+    rung.labels = labels
+
+
+def _of_bare_ack(labels: tuple[str, ...], rung: Rung, end: End, window: int, ack: int) -> tuple[str, ...]:
+    if rung.seq == end.next - 1 and ack == end.acked:
+        return (*labels, "keep-alive")
+    if ack == end.acked and rung.seq == end.next:
+        if window != end.window:
+            return (*labels, "window-update")
+        if end.peer.next > ack:  # RFC 5681 section 2: only where something is outstanding
+            return (*labels, "duplicate-ack")
+    return labels
+
+
+def _of_order(
+    labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, payload: int, flags: int
+) -> tuple[str, ...]:
+    if rung.seq > end.next:
+        if len(end.holes) < _MOST_HOLES and not flags & RST:
+            end.holes.append((end.next, rung.seq))
+        return (*labels, "previous-segment-not-captured")
+    if payload <= 1 and rung.seq == end.next - 1 and not flags & (SYN | FIN):
+        return (*labels, "keep-alive")
+    for at, (start, stop) in enumerate(end.holes):
+        if start <= rung.seq < stop:
+            rest = ((start, rung.seq), (rung.stop, stop))
+            end.holes[at : at + 1] = [hole for hole in rest if hole[0] < hole[1]]
+            return (*labels, "out-of-order")
+    if flags & (SYN | ACK) == SYN | ACK and end.acked < 0:
+        return labels  # a simultaneous open: this end's SYN once more, but as an answer
+    conversation.retransmissions += 1
+    return (*labels, "retransmission")
+
+
+def _kind(flags: int, payload: bool) -> tuple[str, ...]:
+    """Returns what a segment is called, by its flags and whether it carries data."""
+    names = []
+    if flags & SYN:
+        names.append("SYN-ACK" if flags & ACK else "SYN")
+    if payload:
+        names.append("data")
+    names += [name for name, bit in (("FIN", FIN), ("RST", RST)) if flags & bit]
+    return tuple(names) or (("ACK",) if flags & ACK else ("no-flags",))
+
+
+_KINDS = {flags | (0x100 if payload else 0): _kind(flags, payload) for flags in range(0x20) for payload in (False, True)}

@@ -1,0 +1,478 @@
+"""Every byte of a frame is spoken for: the fields of its headers, in wire order, cover it without a hole.
+
+The tables are the RFCs' header diagrams, a row a field. A field smaller than a byte shares its span with its
+neighbours; no other spans overlap. Names are the RFCs'; four are ours, for what no header describes:
+
+    payload     what TCP carries
+    data        bytes of a protocol, or of an option, that is not taken apart here
+    padding     what fills a header or a frame up
+    truncated   a header that the capture, or the packet around it, ends in the middle of
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from lab.dissect.segment import ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6, TCP
+from lab.model import FLAGS, Field, Frame, Span
+
+Format = Callable[[bytes], str]
+Number = Callable[[int], str]
+Row = tuple[str, int, int | None, Format]  # name, offset in the header, length (None: to its end), format
+Table = tuple[Row, ...]
+Known = Mapping[int, tuple[str, Table]]  # kind of option: its name and its fields
+
+SHOWN = 16  # bytes of data given in a value; the span tells how many there are
+
+
+def fields(frame: Frame) -> list[Field]:
+    """Returns the fields of a frame in wire order. Never raises.
+
+    Spans are offsets into `frame.data` and cover it exactly; fields with equal spans share their bytes. Sequence
+    numbers are raw. A checksum says `correct`, `incorrect, should be …` or `unfinished` (it holds the sum of the
+    pseudo-header, as checksum offload leaves it) where the whole packet is there, and neither where it is not.
+    """
+    sheet = _Sheet(frame)
+    link, read = _LINKS.get(frame.linktype, ("Frame", _unknown))
+    read(sheet)
+    sheet.stop = len(sheet.data)
+    sheet.rest(link, "padding", sheet.stop)
+    return sheet.fields
+
+
+# Formats: what the bytes of a field say.
+
+
+def number(show: Number = str) -> Format:
+    return lambda raw: show(int.from_bytes(raw, "big"))
+
+
+def bits(first: int, count: int, show: Number = str) -> Format:
+    """Reads `count` bits, the first of which is bit `first`, counted from the left as RFC diagrams do."""
+    return lambda raw: show(int.from_bytes(raw, "big") >> (len(raw) * 8 - first - count) & ((1 << count) - 1))
+
+
+def named(names: Mapping[int, str], show: Number = str) -> Number:
+    return lambda value: f"{show(value)} ({names[value]})" if value in names else show(value)
+
+
+def flags(*names: str) -> Number:
+    """Names the bits that are set, from the least significant."""
+    return lambda value: " ".join(name for bit, name in enumerate(names) if value >> bit & 1) or "none"
+
+
+def times(unit: int) -> Number:
+    return lambda value: f"{value} ({value * unit} bytes)"
+
+
+def ethertype(value: int) -> str:
+    return named(_ETHERTYPES, "0x{:04x}".format)(value) if value >= _FIRST_ETHERTYPE else f"{value} (length)"
+
+
+def hexadecimal(raw: bytes) -> str:
+    return f"0x{raw.hex()}"
+
+
+def dump(raw: bytes) -> str:
+    return raw[:SHOWN].hex(" ") + (" …" if len(raw) > SHOWN else "")
+
+
+def mac(raw: bytes) -> str:
+    return raw.hex(":")
+
+
+def address(raw: bytes) -> str:
+    return str(ip_address(raw))
+
+
+def route(raw: bytes) -> str:
+    return " ".join(address(raw[at : at + 4]) for at in range(0, len(raw), 4)) if len(raw) % 4 == 0 else dump(raw)
+
+
+decimal = number()
+
+# Numbers that have names.
+
+_FIRST_ETHERTYPE = 0x0600  # below, the field is a length (IEEE 802.3)
+_IPV4, _ARP, _VLAN, _IPV6, _QINQ = 0x0800, 0x0806, 0x8100, 0x86DD, 0x88A8
+_ETHERTYPES = {_IPV4: "IPv4", _ARP: "ARP", _VLAN: "802.1Q", _IPV6: "IPv6", _QINQ: "802.1ad"}
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _NO_NEXT_HEADER, _DESTINATION = 0, 43, 44, 59, 60
+_PROTOCOLS_V4 = {1: "ICMP", 2: "IGMP", TCP: "TCP", 17: "UDP", 41: "IPv6", 50: "ESP", 51: "AH", 132: "SCTP"}
+_PROTOCOLS = _PROTOCOLS_V4 | {
+    _HOP_BY_HOP: "Hop-by-Hop Options", _ROUTING: "Routing", _FRAGMENT: "Fragment", 58: "ICMPv6",
+    _NO_NEXT_HEADER: "No Next Header", _DESTINATION: "Destination Options",
+}  # fmt: skip
+_ECN = {0: "Not-ECT", 1: "ECT(1)", 2: "ECT(0)", 3: "CE"}  # RFC 3168 section 5
+_OPERATIONS = {1: "REQUEST", 2: "REPLY"}
+
+
+def _traffic_class(value: int) -> str:
+    return f"0x{value:02x} (DSCP {value >> 2}, {_ECN[value & 3]})"
+
+
+# Headers.   name                              at  length  format
+
+ETHERNET_II: Table = (  # RFC 894, IEEE 802.3
+    ("Destination Address",                     0,    6, mac),
+    ("Source Address",                          6,    6, mac),
+    ("Type",                                   12,    2, number(ethertype)),
+)  # fmt: skip
+VLAN: Table = (  # IEEE 802.1Q
+    ("PCP",                                     0,    2, bits(0, 3)),
+    ("DEI",                                     0,    2, bits(3, 1)),
+    ("VID",                                     0,    2, bits(4, 12)),
+    ("Type",                                    2,    2, number(ethertype)),
+)  # fmt: skip
+ARP: Table = (  # RFC 826
+    ("Hardware Type",                           0,    2, decimal),
+    ("Protocol Type",                           2,    2, number(ethertype)),
+    ("Hardware Address Length",                 4,    1, decimal),
+    ("Protocol Address Length",                 5,    1, decimal),
+    ("Operation",                               6,    2, number(named(_OPERATIONS))),
+)  # fmt: skip
+ARP_ADDRESSES: Table = (  # of IPv4 over Ethernet
+    ("Sender Hardware Address",                 0,    6, mac),
+    ("Sender Protocol Address",                 6,    4, address),
+    ("Target Hardware Address",                10,    6, mac),
+    ("Target Protocol Address",                16,    4, address),
+)  # fmt: skip
+IPV4: Table = (  # RFC 791 section 3.1; DSCP: RFC 2474; ECN: RFC 3168
+    ("Version",                                 0,    1, bits(0, 4)),
+    ("IHL",                                     0,    1, bits(4, 4, times(4))),
+    ("DSCP",                                    1,    1, bits(0, 6)),
+    ("ECN",                                     1,    1, bits(6, 2, named(_ECN))),
+    ("Total Length",                            2,    2, decimal),
+    ("Identification",                          4,    2, hexadecimal),
+    ("Flags",                                   6,    2, bits(0, 3, flags("MF", "DF", "reserved"))),
+    ("Fragment Offset",                         6,    2, bits(3, 13, times(8))),
+    ("Time to Live",                            8,    1, decimal),
+    ("Protocol",                                9,    1, number(named(_PROTOCOLS_V4))),
+    ("Header Checksum",                        10,    2, hexadecimal),
+    ("Source Address",                         12,    4, address),
+    ("Destination Address",                    16,    4, address),
+)  # fmt: skip
+IPV6: Table = (  # RFC 8200 section 3
+    ("Version",                                 0,    4, bits(0, 4)),
+    ("Traffic Class",                           0,    4, bits(4, 8, _traffic_class)),
+    ("Flow Label",                              0,    4, bits(12, 20, "0x{:05x}".format)),
+    ("Payload Length",                          4,    2, decimal),
+    ("Next Header",                             6,    1, number(named(_PROTOCOLS))),
+    ("Hop Limit",                               7,    1, decimal),
+    ("Source Address",                          8,   16, address),
+    ("Destination Address",                    24,   16, address),
+)  # fmt: skip
+IPV6_OPTIONS_HEADER: Table = (  # RFC 8200 sections 4.3 and 4.6; its options follow
+    ("Next Header",                             0,    1, number(named(_PROTOCOLS))),
+    ("Hdr Ext Len",                             1,    1, decimal),
+)  # fmt: skip
+ROUTING: Table = (  # RFC 8200 section 4.4
+    *IPV6_OPTIONS_HEADER,
+    ("Routing Type",                            2,    1, decimal),
+    ("Segments Left",                           3,    1, decimal),
+    ("type-specific data",                      4, None, dump),
+)  # fmt: skip
+FRAGMENT: Table = (  # RFC 8200 section 4.5
+    ("Next Header",                             0,    1, number(named(_PROTOCOLS))),
+    ("Reserved",                                1,    1, decimal),
+    ("Fragment Offset",                         2,    2, bits(0, 13, times(8))),
+    ("Res",                                     2,    2, bits(13, 2)),
+    ("M flag",                                  2,    2, bits(15, 1)),
+    ("Identification",                          4,    4, hexadecimal),
+)  # fmt: skip
+TCP_HEADER: Table = (  # RFC 9293 section 3.1; the last bit before the eight control bits is AE (RFC 9768)
+    ("Source Port",                             0,    2, decimal),
+    ("Destination Port",                        2,    2, decimal),
+    ("Sequence Number",                         4,    4, decimal),
+    ("Acknowledgment Number",                   8,    4, decimal),
+    ("Data Offset",                            12,    2, bits(0, 4, times(4))),
+    ("Reserved",                               12,    2, bits(4, 3)),
+    ("Control bits",                           12,    2, bits(7, 9, flags(*FLAGS))),
+    ("Window",                                 14,    2, decimal),
+    ("Checksum",                               16,    2, hexadecimal),
+    ("Urgent Pointer",                         18,    2, decimal),
+)  # fmt: skip
+
+# Options: kind, name, and the fields that follow the kind and the length.
+
+_ROUTE: Table = (("pointer", 2, 1, decimal), ("route data", 3, None, route))
+_SOURCE_ROUTES, _HOME_ADDRESS = {131, 137}, 201  # these hold an address that checksums take for one of the header's
+IPV4_OPTIONS: Known = {  # RFC 791 section 3.1, RFC 2113
+    0: ("End of Option List", ()),
+    1: ("No Operation", ()),
+    7: ("Record Route", _ROUTE),
+    68: ("Internet Timestamp", (
+        ("pointer",                             2,    1, decimal),
+        ("overflow",                            3,    1, bits(0, 4)),
+        ("flag",                                3,    1, bits(4, 4)),
+        ("timestamps",                          4, None, dump),
+    )),
+    130: ("Security", ()),
+    131: ("Loose Source and Record Route", _ROUTE),
+    136: ("Stream Identifier", (("Stream ID",   2,    2, decimal),)),
+    137: ("Strict Source and Record Route", _ROUTE),
+    148: ("Router Alert", (("value",            2,    2, decimal),)),
+}  # fmt: skip
+IPV6_OPTIONS: Known = {  # RFC 8200 section 4.2, RFC 2675, RFC 2711, RFC 6275
+    0: ("Pad1", ()),
+    1: ("PadN", (("Option Data",                2, None, dump),)),
+    5: ("Router Alert", (("Value",              2,    2, decimal),)),
+    194: ("Jumbo Payload", (("Jumbo Payload Length", 2, 4, decimal),)),
+    _HOME_ADDRESS: ("Home Address", (("Home Address",     2,   16, address),)),
+}  # fmt: skip
+TCP_OPTIONS: Known = {  # RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 2385, RFC 5482, RFC 5925, RFC 7413
+    0: ("End of Option List", ()),
+    1: ("No-Operation", ()),
+    2: ("Maximum Segment Size", (
+        ("Maximum Segment Size (MSS)",          2,    2, decimal),
+    )),
+    3: ("Window Scale", (
+        ("shift.cnt",                           2,    1, number(lambda shift: f"{shift} (× {1 << min(shift, 14)})")),
+    )),
+    4: ("SACK-Permitted", ()),
+    5: ("SACK", (
+        ("Left Edge of 1st Block",              2,    4, decimal),
+        ("Right Edge of 1st Block",             6,    4, decimal),
+        ("Left Edge of 2nd Block",             10,    4, decimal),
+        ("Right Edge of 2nd Block",            14,    4, decimal),
+        ("Left Edge of 3rd Block",             18,    4, decimal),
+        ("Right Edge of 3rd Block",            22,    4, decimal),
+        ("Left Edge of 4th Block",             26,    4, decimal),
+        ("Right Edge of 4th Block",            30,    4, decimal),
+    )),
+    8: ("Timestamps", (
+        ("TS Value (TSval)",                    2,    4, decimal),
+        ("TS Echo Reply (TSecr)",               6,    4, decimal),
+    )),
+    19: ("MD5 Signature", (
+        ("MD5 digest",                          2,   16, dump),
+    )),
+    28: ("User Timeout", (
+        ("Granularity",                         2,    2, bits(0, 1, named({0: "seconds", 1: "minutes"}))),
+        ("User Timeout",                        2,    2, bits(1, 15)),
+    )),
+    29: ("TCP-AO", (
+        ("KeyID",                               2,    1, decimal),
+        ("RNextKeyID",                          3,    1, decimal),
+        ("MAC",                                 4, None, dump),
+    )),
+    30: ("Multipath TCP", ()),
+    34: ("TCP Fast Open", (
+        ("Cookie",                              2, None, dump),
+    )),
+}  # fmt: skip
+
+
+class Dialect(NamedTuple):
+    """How a protocol writes its options: all have a kind and a length, but not quite the same ones."""
+
+    known: Known
+    kind: str
+    length: str
+    uncounted: int  # bytes of an option that its length leaves out
+    alone: tuple[int, ...]  # kinds of a single byte
+    last: int | None  # the kind that ends the list
+
+
+_IPV4_DIALECT = Dialect(IPV4_OPTIONS, "option-type", "option-length", 0, (0, 1), 0)
+_IPV6_DIALECT = Dialect(IPV6_OPTIONS, "Option Type", "Opt Data Len", 2, (0,), None)
+_TCP_DIALECT = Dialect(TCP_OPTIONS, "Kind", "Length", 0, (0, 1), 0)
+
+
+class _Sheet:
+    """A frame being written down: all before `at` is covered; nothing is read from `stop` on, where its packet ends."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.data = frame.data
+        self.wire = max(frame.length, len(frame.data))  # bytes the frame had before a snap length cut it
+        self.at = 0
+        self.stop = len(frame.data)
+        self.fields: list[Field] = []
+        self._number = frame.number
+
+    def peek(self, offset: int, size: int) -> int:
+        """Reads a number ahead of `at`; meaningless where the frame ends before, which the next table will find."""
+        return int.from_bytes(self.data[self.at + offset : self.at + offset + size], "big")
+
+    def put(self, layer: str, name: str, start: int, end: int, value: str) -> None:
+        self.fields.append(Field(layer, name, Span("frame", self._number, start, end), value))
+        self.at = end
+
+    def rest(self, layer: str, name: str, end: int) -> None:
+        """Covers what is left up to `end` with one field, if anything is."""
+        end = min(end, self.stop)
+        if self.at < end:
+            self.put(layer, name, self.at, end, dump(self.data[self.at : end]))
+
+    def table(self, layer: str, rows: Table, end: int, notes: Mapping[str, str] | None = None) -> bool:
+        """Covers a header, or the structure up to `end`, row by row; False where it is cut short. `notes` are added."""
+        start, limit = self.at, min(end, self.stop)
+        for name, offset, size, show in rows:
+            first = start + offset
+            last = end if size is None else first + size
+            if last > limit:
+                self.rest(layer, "truncated", limit)
+                return False
+            if first < last:
+                self.put(layer, name, first, last, show(self.data[first:last]) + (notes or {}).get(name, ""))
+        return True
+
+    def options(self, layer: str, dialect: Dialect, end: int) -> set[int]:
+        """Covers the options up to `end` and returns their kinds."""
+        limit = min(end, self.stop)
+        kinds = set()
+        while self.at < limit:
+            start, kind = self.at, self.data[self.at]
+            kinds.add(kind)
+            name, rows = dialect.known.get(kind, ("unknown", ()))
+            head: Table = ((dialect.kind, 0, 1, number(named({kind: name}))), (dialect.length, 1, 1, decimal))
+            length = self.peek(1, 1) + dialect.uncounted
+            if kind in dialect.alone:
+                self.table(layer, head[:1], end)
+            elif 2 <= length <= end - start:
+                self.table(layer, head + _filling(rows, length), start + length)
+            else:
+                self.table(layer, head, end)
+                self.rest(layer, "truncated", end)
+            if kind == dialect.last:
+                self.rest(layer, "padding", end)
+        return kinds
+
+
+def _filling(rows: Table, length: int) -> Table:
+    """Returns the rows that fill an option of this length, or one for all: a wrong length leaves nothing to rely on."""
+    fitting = tuple(row for row in rows if row[1] + (row[2] or 0) <= length)
+    _, offset, size, _ = fitting[-1] if fitting else ("", 2, 0, dump)
+    return fitting if size is None or offset + size == length else (("data", 2, None, dump),)
+
+
+# Readers, from the link up. Each begins at `sheet.at` and sees no further than `sheet.stop`.
+
+
+def _unknown(sheet: _Sheet) -> None:
+    sheet.rest("Frame", "data", sheet.stop)
+
+
+def _ethernet(sheet: _Sheet) -> None:
+    kind = sheet.peek(12, 2)
+    if not sheet.table("Ethernet", ETHERNET_II, sheet.stop):
+        return
+    while kind in (_VLAN, _QINQ):
+        kind = sheet.peek(2, 2)
+        if not sheet.table("802.1Q", VLAN, sheet.stop):
+            return
+    if kind in _NETWORKS:
+        _NETWORKS[kind](sheet)
+    else:
+        sheet.rest("Ethernet", "data", sheet.stop if kind >= _FIRST_ETHERTYPE else sheet.at + kind)
+
+
+def _raw(sheet: _Sheet) -> None:
+    (_ipv6 if sheet.peek(0, 1) >> 4 == 6 else _ipv4)(sheet)
+
+
+def _arp(sheet: _Sheet) -> None:
+    kind = sheet.peek(0, 6)
+    if sheet.table("ARP", ARP, sheet.stop):
+        if kind == 0x0001_0800_06_04:  # IPv4 over Ethernet
+            sheet.table("ARP", ARP_ADDRESSES, sheet.stop)
+        else:
+            sheet.rest("ARP", "data", sheet.stop)
+
+
+def _ipv4(sheet: _Sheet) -> None:
+    start, data = sheet.at, sheet.data
+    version, words = divmod(sheet.peek(0, 1), 16)
+    total, fragment, protocol = sheet.peek(2, 2), sheet.peek(6, 2) & 0x3FFF, sheet.peek(9, 1)
+    header = start + 4 * words
+    end = start + total if total else sheet.wire  # 0 is what offloads leave in a segment larger than the field can say
+    sound = version == 4 and start + 20 <= header <= end
+    notes = {"Header Checksum": _verdict(b"", data[start:header], 10)} if sound and header <= sheet.stop else {}
+    if not sheet.table("IPv4", IPV4, sheet.stop, notes):
+        return
+    if not sound:
+        sheet.rest("IPv4", "data", sheet.stop)
+        return
+    sheet.stop = min(sheet.stop, end)
+    kinds = sheet.options("IPv4", _IPV4_DIALECT, header)
+    known = end <= len(data) and not fragment and not kinds & _SOURCE_ROUTES
+    _transport(sheet, "IPv4", protocol, fragment & 0x1FFF, end, data[start + 12 : start + 20] if known else None)
+
+
+def _ipv6(sheet: _Sheet) -> None:
+    start, data = sheet.at, sheet.data
+    version, length, kind = sheet.peek(0, 1) >> 4, sheet.peek(4, 2), sheet.peek(6, 1)
+    if not sheet.table("IPv6", IPV6, sheet.stop):
+        return
+    if version != 6:
+        sheet.rest("IPv6", "data", sheet.stop)
+        return
+    # 0 is what offloads leave in a segment larger than the field can say; a jumbogram's length is an option (RFC 2675).
+    end = sheet.at + length if length or kind == _NO_NEXT_HEADER else sheet.wire
+    sheet.stop = min(sheet.stop, end)
+    known = end <= len(data)
+    offset = 0
+    while kind in _EXTENSIONS and not offset:
+        layer, table = _EXTENSIONS[kind]
+        header = sheet.at + (8 if kind == _FRAGMENT else 8 + 8 * sheet.peek(1, 1))
+        if kind == _FRAGMENT:
+            offset = sheet.peek(2, 2) >> 3
+            known = known and not sheet.peek(2, 2) & 0xFFF9
+        elif kind == _ROUTING:
+            known = known and not sheet.peek(3, 1)  # with segments left, this is not yet the last destination
+        kind = sheet.peek(0, 1)
+        if not sheet.table(layer, table, header):
+            return
+        known = not sheet.options(layer, _IPV6_DIALECT, header) & {_HOME_ADDRESS} and known
+    _transport(sheet, "IPv6", kind, offset, end, data[start + 8 : start + 40] if known else None)
+
+
+def _transport(sheet: _Sheet, layer: str, protocol: int, offset: int, end: int, addresses: bytes | None) -> None:
+    if protocol == TCP and not offset:
+        _tcp(sheet, end, addresses)
+    else:
+        sheet.rest(layer, "data", end)
+
+
+def _tcp(sheet: _Sheet, end: int, addresses: bytes | None) -> None:
+    """Reads the segment that ends at `end`; `addresses` (source, destination) where its checksum can be verified."""
+    start, words = sheet.at, sheet.peek(12, 1) >> 4
+    notes = {}
+    if addresses:
+        pseudo = addresses + (end - start).to_bytes(4, "big") + TCP.to_bytes(4, "big")  # RFC 8200 section 8.1
+        notes = {"Checksum": _verdict(pseudo, sheet.data[start:end], 16)}
+    if sheet.table("TCP", TCP_HEADER, sheet.stop, notes):
+        sheet.options("TCP", _TCP_DIALECT, start + 4 * words)
+        sheet.rest("TCP", "data" if words < 5 else "payload", end)
+
+
+def _verdict(pseudo: bytes, covered: bytes, at: int) -> str:
+    """Says whether the checksum at offset `at` of the bytes it covers is right (RFC 1071)."""
+    stored = int.from_bytes(covered[at : at + 2], "big")
+    if _sum(pseudo + covered) == 0xFFFF:
+        return " correct"
+    if pseudo and stored % 0xFFFF == _sum(pseudo) % 0xFFFF:
+        return " unfinished"
+    return f" incorrect, should be 0x{0xFFFF - _sum(pseudo + covered[:at] + bytes(2) + covered[at + 2 :]):04x}"
+
+
+def _sum(data: bytes) -> int:
+    """Adds 16-bit words and folds the carries in; 0 only of zeros."""
+    total = int.from_bytes(data + bytes(len(data) % 2), "big")
+    return (total - 1) % 0xFFFF + 1 if total else 0  # folding takes the remainder, as a sum of digits does with nines
+
+
+_NETWORKS = {_IPV4: _ipv4, _ARP: _arp, _IPV6: _ipv6}
+_EXTENSIONS = {
+    _HOP_BY_HOP: ("Hop-by-Hop Options", IPV6_OPTIONS_HEADER),
+    _ROUTING: ("Routing", ROUTING),
+    _FRAGMENT: ("Fragment", FRAGMENT),
+    _DESTINATION: ("Destination Options", IPV6_OPTIONS_HEADER),
+}
+_LINKS: Mapping[int, tuple[str, Callable[[_Sheet], None]]] = {
+    ETHERNET: ("Ethernet", _ethernet),
+    RAW_IP: ("Raw IP", _raw),
+    RAW_IPV4: ("Raw IP", _raw),
+    RAW_IPV6: ("Raw IP", _raw),
+}

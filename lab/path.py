@@ -1,0 +1,84 @@
+"""The path a packet takes, top to bottom: from a captured frame to a rung of the ladder.
+
+    frame ── segment ── conversation ── delivery ── the table, both ends ── rung
+
+A capture tells what was sent. What was got, and when, is either inferred from the packets (`annotate`) or told by the
+wire (`replay`), which also says what both kernels thought. All the rest is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lab.annotate import delivery
+from lab.annotate.walk import Walk, states
+from lab.dissect.conversations import Conversation, Conversations
+from lab.dissect.segment import segment
+from lab.model import RST, Captured, Delivered, Frame, Rung, WireEvent
+from lab.protocols import PROTOCOLS
+
+
+class Path:
+    """One capture's way through. `conversations` grows while rungs come out."""
+
+    def __init__(self) -> None:
+        self._conversations = Conversations()
+        self._walk = Walk(PROTOCOLS[0])
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return self._conversations.all
+
+    def annotate(self, frames: Iterable[Frame]) -> Iterator[Rung]:
+        """Yields a rung for each frame, as soon as it is captured; its fate is filled in when later frames show it."""
+        walk = self._walk
+        for frame in frames:
+            rung = self._conversations.place(frame, segment(frame))
+            proved = delivery.proved_by(rung)
+            for arrived in proved:
+                walk.got(arrived)
+                _settle(arrived)
+            walk.sent(rung)
+            if proved and rung.segment and rung.segment.flags & RST:
+                for arrived in proved:
+                    if arrived.new:  # a reset is the kernel's own answer to it: the host is quiet only behind that
+                        _settle(arrived)
+            delivery.sent(rung)
+            if rung.end is None:
+                rung.settled = True
+            yield rung
+        for conversation in self.conversations:
+            for end in conversation.ends:
+                for arrived in delivery.at_the_end(end):
+                    walk.got(arrived)
+                    _settle(arrived)
+
+    def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
+        """Yields a rung for each captured frame likewise; its fate is filled in when the wire tells it."""
+        walk = self._walk
+        waiting: dict[int, Rung] = {}
+        for event in events:
+            if isinstance(event, Captured):
+                rung = self._conversations.place(event.frame, segment(event.frame))
+                walk.sent(rung)
+                rung.kernel_held = event.kernel
+                waiting[rung.number] = rung
+                yield rung
+            elif isinstance(event, Delivered):
+                walk.got(waiting[event.number])
+            else:
+                rung = waiting.pop(event.number)
+                rung.kernel_delivered = event.kernel
+                _settle(rung)
+
+
+def _settle(rung: Rung) -> None:
+    """The packet's fate is known and both hosts are quiet: the *delivered* instant, where it arrived."""
+    rung.settled = True
+    conversation = rung.conversation
+    if conversation is None:
+        return
+    if rung.got:
+        rung.delivered = states(conversation)
+    elif rung.steps:
+        conversation.lost.add(rung.number)

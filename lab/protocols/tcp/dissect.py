@@ -1,0 +1,139 @@
+"""What a TCP segment says to the table: when it is sent, and when it has arrived.
+
+A segment that repeats what was said before says it again only where that matters: an acknowledgement is a step each
+time it answers a SYN or a FIN, but moves its receiver once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lab.dissect.conversations import Conversation, End
+from lab.model import ACK, FIN, RST, SYN, Rung
+from lab.protocols.tcp.states import TABLE
+
+_NOTHING: tuple[str, ...] = ()
+_SPECIAL = SYN | FIN | RST
+_MOST_ASIDE = 1000  # pieces an end keeps ahead of order
+
+
+def begin(conversation: Conversation) -> None:
+    """Puts both ends where the table has them start; where the first SYN is missing, nobody knows where they are."""
+    conversation.began["tcp.open"] = "client"
+    if conversation.client.isn is not None:
+        for end in conversation.ends:
+            end.state = TABLE.starts[end.role]
+        conversation.assumed.add("server")  # that it listens, until its first answer
+    elif not conversation.from_syn:
+        for end in conversation.ends:
+            end.syn_acked = True
+
+
+def sent(rung: Rung) -> Iterable[str]:
+    """Returns what the segment says of its sender."""
+    segment, end = rung.segment, rung.end
+    if segment is None or end is None or not (segment.flags & _SPECIAL or end.owes):
+        return _NOTHING
+    flags = segment.flags
+    conversation = rung.conversation
+    if conversation is not None and end.role == "server" and conversation.from_syn:
+        conversation.assumed.discard("server")
+    if flags & RST:
+        if conversation is not None and conversation.reset_by is None:
+            conversation.reset_by = end.role
+        return ("RST",)
+    if flags & SYN:
+        end.owes &= ~SYN
+        return ("SYN-ACK" if flags & ACK else "SYN",)
+    said = []
+    if rung.ack is not None:
+        if end.owes & SYN and rung.ack > 0:
+            end.owes &= ~SYN
+            said.append("ACK of SYN")
+        if end.owes & FIN and end.peer.fin is not None and rung.ack > end.peer.fin:
+            end.owes &= ~FIN
+            said.append("ACK of FIN")
+    if flags & FIN:
+        said.append("FIN")
+    return said
+
+
+def got(rung: Rung) -> Iterable[str]:
+    """Returns what the segment, now that it has arrived, says to its receiver."""
+    segment = rung.segment
+    if segment is None or rung.end is None:
+        return _NOTHING
+    flags, end = segment.flags, rung.end.peer
+    if flags & RST:
+        return _got_rst(rung, end)
+    if flags & SYN:
+        return _got_syn(rung, end)
+    fin = bool(flags & FIN)
+    if end.syn_acked and (end.fin is None or end.fin_acked) and not fin and not end.aside:
+        if end.got_next is None or rung.start <= end.got_next < rung.stop:
+            end.got_next = rung.stop
+            return _NOTHING
+        if rung.stop <= end.got_next:
+            return _NOTHING
+    said = []
+    if rung.ack is not None:
+        if not end.syn_acked and rung.ack > 0:
+            end.syn_acked = True
+            said.append("ACK of SYN")
+        if end.fin is not None and not end.fin_acked and rung.ack > end.fin:
+            end.fin_acked = True
+            said.append("ACK of FIN")
+    if _advance(end, rung.start, rung.stop, fin):
+        if not end.got_fin:
+            said.append("FIN")
+        end.got_fin = True
+        end.owes |= FIN
+    return said
+
+
+def _got_rst(rung: Rung, end: End) -> Iterable[str]:
+    """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
+    if end.state == "SYN-SENT":
+        return ("RST",) if rung.ack is not None and rung.ack > 0 else _NOTHING
+    if end.got_next is not None and rung.seq != end.got_next:
+        return _NOTHING
+    if end.state == "SYN-RECEIVED" and not end.opened_passively:
+        return ("RST (active)",)
+    return ("RST",)
+
+
+def _got_syn(rung: Rung, end: End) -> Iterable[str]:
+    answers = rung.ack is not None and 0 < rung.ack <= end.next
+    if end.got_next is None:
+        if rung.ack is not None and not answers:
+            return _NOTHING  # acknowledges a SYN that was never sent: answered with RST, not believed
+        end.got_next = rung.stop
+        end.owes |= SYN
+        if answers:
+            end.syn_acked = True
+            return ("SYN-ACK",)
+        end.opened_passively = end.state == "LISTEN"
+        return ("SYN",)
+    if answers and not end.syn_acked:  # the second half of a simultaneous open
+        end.syn_acked = True
+        return ("SYN-ACK",)
+    end.owes |= SYN
+    return _NOTHING
+
+
+def _advance(end: End, start: int, stop: int, fin: bool) -> bool:
+    """Takes in a piece of the peer's stream; returns whether a FIN has been reached, for the first time or again."""
+    if end.got_next is None:
+        end.got_next = start
+    if start > end.got_next:
+        if len(end.aside) < _MOST_ASIDE:
+            end.aside.append((start, stop, fin))
+        return False
+    reached = fin
+    end.got_next = max(end.got_next, stop)
+    while ready := [piece for piece in end.aside if piece[0] <= end.got_next]:
+        for piece in ready:
+            end.aside.remove(piece)
+            end.got_next = max(end.got_next, piece[1])
+            reached = reached or piece[2]
+    return reached

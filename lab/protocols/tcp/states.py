@@ -1,0 +1,76 @@
+"""TCP as RFC 9293 draws it (section 3.3.2, figure 5): the one table, walked by both ends of every connection.
+
+1. An end changes its state only when it sends or gets something. "Sent" is when the segment leaves, "got" when it has
+   arrived: between the two lies the network, and a segment may be lost there.
+2. One segment can say several things. They count in this order: the acknowledgement of the SYN, of the FIN, the FIN.
+
+Steps name the notes' numbers: `open.3/2` is step 3 for the end that opened first, step 2 for the other; `close` likewise.
+A row that leads back to its own state is there because the event is a step, or an ordinary repetition of one.
+"""
+
+from __future__ import annotations
+
+from lab.annotate.table import Row, Table
+
+ROWS = (
+    #   state           on                 goes to         step                RFC 9293 section
+    # opening: the client's side, the server's side
+    Row("CLOSED",       "sent SYN",        "SYN-SENT",     "tcp.open.1",       "3.10.1"),
+    Row("LISTEN",       "got SYN",         "SYN-RECEIVED", None,               "3.10.7.2"),
+    Row("SYN-RECEIVED", "sent SYN-ACK",    "SYN-RECEIVED", "tcp.open.3/2",     "3.5"),
+    Row("SYN-SENT",     "got SYN-ACK",     "ESTABLISHED",  None,               "3.10.7.3"),
+    Row("ESTABLISHED",  "sent ACK of SYN", "ESTABLISHED",  "tcp.open.3",       "3.10.7.3"),
+    Row("SYN-RECEIVED", "got ACK of SYN",  "ESTABLISHED",  "tcp.open.4",       "3.10.7.4"),
+    # opening, less usual: both ends at once, and a SYN that is sent again
+    Row("LISTEN",       "sent SYN",        "SYN-SENT",     "tcp.open.1",       "3.10.2"),
+    Row("SYN-SENT",     "sent SYN",        "SYN-SENT",     "tcp.open.1",       "3.8.1"),
+    Row("SYN-SENT",     "got SYN",         "SYN-RECEIVED", None,               "3.10.7.3"),
+    Row("SYN-RECEIVED", "got SYN-ACK",     "ESTABLISHED",  "tcp.open.4",       "3.10.7.4"),
+    Row("ESTABLISHED",  "sent SYN-ACK",    "ESTABLISHED",  "tcp.open.3/2",     "3.8.1"),
+    # closing: the end that closes first, the other end
+    Row("ESTABLISHED",  "sent FIN",        "FIN-WAIT-1",   "tcp.close.1/3",    "3.10.4"),
+    Row("ESTABLISHED",  "got FIN",         "CLOSE-WAIT",   None,               "3.10.7.4"),
+    Row("CLOSE-WAIT",   "sent ACK of FIN", "CLOSE-WAIT",   "tcp.close.2",      "3.10.7.4"),
+    Row("FIN-WAIT-1",   "got ACK of FIN",  "FIN-WAIT-2",   None,               "3.10.7.4"),
+    Row("CLOSE-WAIT",   "sent FIN",        "LAST-ACK",     "tcp.close.3",      "3.10.4"),
+    Row("FIN-WAIT-2",   "got FIN",         "TIME-WAIT",    None,               "3.10.7.4"),
+    Row("TIME-WAIT",    "sent ACK of FIN", "TIME-WAIT",    "tcp.close.4/2",    "3.10.7.4"),
+    Row("LAST-ACK",     "got ACK of FIN",  "CLOSED",       None,               "3.10.7.4"),
+    # closing, less usual: both at once, before the opening is through, and a FIN that is sent again
+    Row("FIN-WAIT-1",   "got FIN",         "CLOSING",      None,               "3.10.7.4"),
+    Row("CLOSING",      "sent ACK of FIN", "CLOSING",      "tcp.close.4/2",    "3.10.7.4"),
+    Row("CLOSING",      "got ACK of FIN",  "TIME-WAIT",    None,               "3.10.7.4"),
+    Row("SYN-RECEIVED", "sent FIN",        "FIN-WAIT-1",   "tcp.close.1/3",    "3.10.4"),
+    Row("FIN-WAIT-1",   "got ACK of SYN",  "FIN-WAIT-1",   "tcp.open.4",       "3.10.7.4"),
+    Row("FIN-WAIT-1",   "sent FIN",        "FIN-WAIT-1",   "tcp.close.1/3",    "3.8.1"),
+    Row("CLOSING",      "sent FIN",        "CLOSING",      "tcp.close.1/3",    "3.8.1"),
+    Row("LAST-ACK",     "sent FIN",        "LAST-ACK",     "tcp.close.3",      "3.8.1"),
+    Row("LAST-ACK",     "sent ACK of FIN", "LAST-ACK",     "tcp.close.2",      "3.10.7.4"),
+    # resetting
+    Row("SYN-SENT",     "got RST",         "CLOSED",       None,               "3.10.7.3"),
+    Row("SYN-RECEIVED", "got RST",         "LISTEN",       None,               "3.10.7.4"),
+    Row("SYN-RECEIVED", "got RST (active)", "CLOSED",      None,               "3.10.7.4"),
+    Row("ESTABLISHED",  "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("FIN-WAIT-1",   "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("FIN-WAIT-2",   "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("CLOSE-WAIT",   "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("CLOSING",      "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("LAST-ACK",     "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("TIME-WAIT",    "got RST",         "CLOSED",       None,               "3.10.7.4"),
+    Row("CLOSED",       "got RST",         "CLOSED",       None,               "3.10.7.1"),
+    Row("LISTEN",       "got RST",         "LISTEN",       None,               "3.10.7.2"),
+    Row("ESTABLISHED",  "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("SYN-SENT",     "sent RST",        "CLOSED",       None,               "3.10.7.3"),
+    Row("SYN-RECEIVED", "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("FIN-WAIT-1",   "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("FIN-WAIT-2",   "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("CLOSE-WAIT",   "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("CLOSING",      "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("LAST-ACK",     "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("TIME-WAIT",    "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("CLOSED",       "sent RST",        "CLOSED",       None,               "3.10.7.1"),
+    Row("LISTEN",       "sent RST",        "LISTEN",       None,               "3.10.7.2"),
+)  # fmt: skip
+
+# Where the two ends begin. That somebody listens is an assumption until the first answer shows it.
+TABLE = Table("tcp", ROWS, {"client": "CLOSED", "server": "LISTEN"})
