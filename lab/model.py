@@ -121,7 +121,13 @@ class Settled(NamedTuple):
     kernel: States | None
 
 
-WireEvent = Captured | Delivered | Settled
+class Final(NamedTuple):
+    """The wire is quiet for good: what both kernels say of the last conversation."""
+
+    kernel: States | None
+
+
+WireEvent = Captured | Delivered | Settled | Final
 
 
 class Surprise(NamedTuple):
@@ -130,6 +136,14 @@ class Surprise(NamedTuple):
     role: Role
     state: str
     on: str
+
+
+class Journal(NamedTuple):
+    """What the wire did with a packet: places in the order of all that it did. Nothing delivered means dropped."""
+
+    arrived: int
+    delivered: tuple[int, ...]
+    settled: int
 
 
 class Rung:
@@ -141,7 +155,7 @@ class Rung:
     """
 
     __slots__ = (
-        "ack", "conversation", "delivered", "end", "frame", "got", "held", "kernel_delivered", "kernel_held", "labels",
+        "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels",
         "messages", "new", "number", "segment", "seq", "settled", "start", "steps", "stop", "surprises", "time",
     )  # fmt: skip
 
@@ -161,9 +175,11 @@ class Rung:
         self.got = False
         self.settled = False
         self.held: States | None = None
+        self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
         self.delivered: States | None = None
         self.kernel_held: States | None = None
         self.kernel_delivered: States | None = None
+        self.journal: Journal | None = None
         self.steps: tuple[str, ...] = ()
         self.messages: tuple[Message, ...] = ()
         self.surprises: tuple[Surprise, ...] = ()

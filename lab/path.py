@@ -8,13 +8,14 @@ wire (`replay`), which also says what both kernels thought. All the rest is the 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from lab.annotate import delivery
 from lab.annotate.walk import Walk, states
 from lab.dissect.conversations import Conversation, Conversations
 from lab.dissect.segment import segment
-from lab.model import RST, Captured, Delivered, Frame, Rung, WireEvent
+from lab.model import RST, Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
 from lab.protocols import PROTOCOLS
 
 
@@ -62,14 +63,22 @@ class Path:
                 rung = self._conversations.place(event.frame, segment(event.frame))
                 walk.sent(rung)
                 rung.kernel_held = event.kernel
+                rung.journal = Journal(event.order, (), 0)
                 waiting[rung.number] = rung
                 yield rung
             elif isinstance(event, Delivered):
-                walk.got(waiting[event.number])
-            else:
+                rung = waiting[event.number]
+                walk.got(rung)
+                if rung.journal:
+                    rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
+            elif isinstance(event, Settled):
                 rung = waiting.pop(event.number)
                 rung.kernel_delivered = event.kernel
+                if rung.journal:
+                    rung.journal = rung.journal._replace(settled=event.order)
                 _settle(rung)
+            elif self.conversations:
+                self.conversations[-1].kernel_final = event.kernel
 
 
 def _settle(rung: Rung) -> None:
@@ -82,3 +91,13 @@ def _settle(rung: Rung) -> None:
         rung.delivered = states(conversation)
     elif rung.steps:
         conversation.lost.add(rung.number)
+
+
+def in_order(rungs: Iterable[Rung], at_most: int = 1 << 16) -> Iterator[Rung]:
+    """Yields rungs in the order of capture, each when its fate is known; of `at_most` waiting, the first goes as it is."""
+    waiting: deque[Rung] = deque()
+    for rung in rungs:
+        waiting.append(rung)
+        while waiting and (waiting[0].settled or len(waiting) > at_most):
+            yield waiting.popleft()
+    yield from waiting

@@ -41,6 +41,8 @@ class Walk:
         for word in self._protocol.sent(rung):
             self._move(conversation, end, f"sent {word}", rung)
         rung.held = states(conversation)
+        if conversation.assumed:
+            rung.assumed = tuple(conversation.assumed)
 
     def got(self, rung: Rung) -> None:
         """The packet has arrived."""

@@ -1,87 +1,211 @@
 """A pcapng file is a row of blocks, each with its length at both ends: damage inside a block costs that block only.
 
-Plain packets, nearly all of a file, take the short way in `frames`; everything else is read a block at a time.
-Source: draft-ietf-opsawg-pcapng.
+Plain packets, nearly all of most files, go the short way through `_plain_packets`; any other block is read by itself. A
+length that can't be true ends the reading, for nothing says where the next block begins.
+Source: draft-ietf-opsawg-pcapng; its numbers stand in `lab/capture/pcapng.py`.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from struct import Struct
 from typing import NamedTuple
 
 from lab.capture import pcapng
+from lab.capture.section import TOO_SMALL, Section
 from lab.capture.source import Findings, Source
 from lab.model import Frame
 from lab.text import Text
 
 SMALLEST = 12  # bytes of a block without a body
-LARGEST = 64 << 20  # bytes of a block: four times what Wireshark reads
+LARGEST = 64 << 20  # bytes of a block; Wireshark reads a quarter of it
+
 BYTE_ORDERS = {pcapng.BYTE_ORDER.to_bytes(4, "little"): "<", pcapng.BYTE_ORDER.to_bytes(4, "big"): ">"}
+HEADERS = {pcapng.ENHANCED_PACKET: 20, pcapng.OBSOLETE_PACKET: 20, pcapng.SIMPLE_PACKET: 4}  # bytes before the data
 
-MAX_TIME = (1 << 64) - 1  # nanoseconds, the year 2554: what the nanosecond clock of a capture can count to
-MAX_KEPT = 65_536  # interfaces of a section, host names, closing comments
-MAX_KEY_LOG = 64 << 20  # bytes
-OVERRUN = -1  # stands for an option that runs over the end of its block
-
-SECOND = 1_000_000_000
-
-
-class Interface(NamedTuple):
-    """How to read the packets of an interface: time is `ticks * multiply // divide + offset` nanoseconds."""
-
-    linktype: int
-    snaplen: int  # 0: no limit
-    multiply: int
-    divide: int
-    offset: int
-
-
-class Section:
-    """What the packets of a section need to be read: its byte order and its interfaces by id."""
-
-    def __init__(self, order: str) -> None:
-        self.order = order
-        self.words = Struct(order + "II")
-        self.plain = Struct(order + "IIIIIII")  # an enhanced packet block up to its data
-        self.interfaces: dict[int, Interface] = {}
-        self.described = 0  # interface description blocks so far, damaged ones too
+BAD_ORDER = Text(
+    "the section header after packet {} has no valid byte order: reading stops here",
+    "第 {} 个数据包之后的节头部没有有效的字节序标记：读取到此为止",
+)
+BAD_LENGTH = Text(
+    "the block after packet {} claims to be {} bytes long, which no block can be: reading stops here",
+    "第 {} 个数据包之后的块声称长 {} 字节，任何块都不可能是这个长度：读取到此为止",
+)
+LENGTHS_DIFFER = Text(
+    "the block after packet {} is {} bytes long by its beginning and {} by its end",
+    "第 {} 个数据包之后的块，开头写的长度是 {} 字节，末尾写的却是 {} 字节",
+)
+UNKNOWN_INTERFACE = Text(
+    "a packet after packet {} is of interface {}, which the file does not describe: it is skipped",
+    "第 {} 个数据包之后有一个数据包来自接口 {}，文件却没有描述这个接口：已跳过",
+)
+TOO_LONG = Text(
+    "a packet after packet {} claims {} captured bytes where its block has room for {}: it is skipped",
+    "第 {} 个数据包之后有一个数据包声称捕获了 {} 字节，它的块却只容得下 {} 字节：已跳过",
+)
+TOO_SHORT = Text(
+    "packet {} has {} captured bytes but claims {} on the wire",
+    "第 {} 个数据包捕获了 {} 字节，却声称线路上只有 {} 字节",
+)
+BAD_TIME = Text(
+    "the time of packet {} is before 1970 or after 2554: it is left out",
+    "第 {} 个数据包的时间早于 1970 年或晚于 2554 年：已略去",
+)
+CUT_PACKET = Text(
+    "the file ends inside packet {}: {} of the {} bytes of its block are there",
+    "文件在第 {} 个数据包中间中断：它的块只有 {} 字节，应有 {} 字节",
+)
+CUT_BLOCK = Text(
+    "the file ends after packet {}, {} bytes into the next block",
+    "文件在第 {} 个数据包之后中断，下一个块只有开头的 {} 字节",
+)
 
 
 class Record(NamedTuple):
-    """The fields of a packet block of any kind; `start` is where its data begins in the block's body."""
+    """The fields of a packet block of any kind."""
 
     interface: int
     ticks: int | None
     captured: int
     length: int
-    start: int
 
 
 def frames(source: Source, found: Findings) -> Iterator[Frame]:
-    section, need, new = Section("<"), SMALLEST, tuple.__new__
-    while (have := source.fill(need)) >= need:
-        buffer, at, end, need = source.buffer, source.at, len(source.buffer), SMALLEST
-        unpack, trailer, interfaces = section.plain.unpack_from, Struct(section.order+"I").unpack_from, section.interfaces
-        number = found.packets
+    """Yields each packet of a pcapng file as soon as it has arrived.
+
+    What is there of a packet cut by the end of the file is yielded too, if it is a byte or more.
+    """
+    return _Reader(source, found).frames()
+
+
+class _Reader:
+    def __init__(self, source: Source, found: Findings) -> None:
+        self._source = source
+        self._found = found
+        self._section = Section("<")  # until the first block says otherwise
+
+    def frames(self) -> Iterator[Frame]:
+        source, need = self._source, SMALLEST
+        while source.fill(need) >= need:
+            yield from self._plain_packets()
+            have, need = len(source.buffer) - source.at, SMALLEST
+            if have < SMALLEST:
+                continue
+            kind, need = self._head()
+            if not need:
+                return
+            if have >= need:
+                yield from self._block(kind, need)
+                need = SMALLEST
+        if len(source.buffer) > source.at:
+            yield from self._cut(need)
+
+    def _plain_packets(self) -> Iterator[Frame]:
+        """Yields packets as long as they are enhanced packet blocks, sound, without options, and all there."""
+        source, found, section = self._source, self._found, self._section
+        buffer, at, end, number = source.buffer, source.at, len(source.buffer), found.packets
+        unpack, unpack_total = section.plain_packet.unpack_from, section.word.unpack_from
+        known, enhanced, new = section.plain.get, pcapng.ENHANCED_PACKET, tuple.__new__  # Frame() takes 0.1 us longer
         while at + 32 <= end:
             kind, total, interface, high, low, captured, length = unpack(buffer, at)
             stop = at + total
-            if kind != 6 or captured + 35 & -4 != total or captured > length or stop > end or trailer(buffer, stop - 4)[0] != total:
-                break
-            if (known:= interfaces.get(interface)) is None or high > known[2]: break
+            if kind != enhanced or captured + 35 & -4 != total or captured > length or stop > end:
+                return
+            plain = known(interface)
+            if plain is None or high > plain.last or unpack_total(buffer, stop - 4)[0] != total:
+                return
+            linktype, tick, _ = plain
+            time, start = (high << 32 | low) * tick, at + 28
             found.packets = number = number + 1
-            start = at + 28
             source.at = at = stop
-            yield new(Frame, (number, (high << 32 | low) * known[1], buffer[start:start + captured], length, known[0], ()))
-        at = source.at
-        kind, total, *_ = unpack(buffer, at) if at + 32 <= end else (0, 0)
-        if kind == pcapng.INTERFACE_DESCRIPTION:
-            interfaces[0]=(1,1,2**32-1)
-        if kind == 6:
-            need = total
-        elif at + 32 > end:
-            need = 32
+            yield new(Frame, (number, time, buffer[start : start + captured], length, linktype, ()))
+
+    def _head(self) -> tuple[int, int]:
+        """Returns the type and the length of the block at hand; the length is 0 where it can't be true."""
+        buffer, at = self._source.buffer, self._source.at
+        (kind,) = self._section.word.unpack_from(buffer, at)
+        if kind == pcapng.SECTION_HEADER:  # reads the same in either byte order
+            order = BYTE_ORDERS.get(buffer[at + 8 : at + 12])
+            if order is None:
+                self._problem(BAD_ORDER)
+                return kind, 0
+            self._section = Section(order)
+        (total,) = self._section.word.unpack_from(buffer, at + 4)
+        if total % 4 or not SMALLEST <= total <= LARGEST:
+            self._problem(BAD_LENGTH, total)
+            return kind, 0
+        return kind, total
+
+    def _block(self, kind: int, total: int) -> Iterator[Frame]:
+        """Consumes the block at hand, which is all there."""
+        source, frame = self._source, None
+        body = source.buffer[source.at + 8 : source.at + total - 4]
+        (trailing,) = self._section.word.unpack_from(source.buffer, source.at + total - 4)
+        if trailing != total:
+            self._problem(LENGTHS_DIFFER, total, trailing)
+        if kind not in HEADERS:
+            self._section.take(kind, body, self._found, source.position)
+        elif len(body) < HEADERS[kind]:
+            self._problem(TOO_SMALL)
         else:
-            source.at = at + total
+            frame = self._packet(kind, body, len(body))
+        source.at += total
+        if frame is not None:
+            yield frame
+
+    def _cut(self, total: int) -> Iterator[Frame]:
+        """Consumes the last block, of which less than `total` bytes are there."""
+        source, frame = self._source, None
+        rest = source.buffer[source.at :]
+        body = rest[8 : total - 4]
+        if len(rest) >= SMALLEST:
+            (kind,) = self._section.word.unpack_from(rest)
+            if len(body) > HEADERS.get(kind, LARGEST):
+                frame = self._packet(kind, body, total - SMALLEST)
+        if frame is None:
+            self._problem(CUT_BLOCK, len(rest))
+        else:
+            self._problem(CUT_PACKET, len(rest), total, packet=frame.number)
+        source.at = len(source.buffer)
+        if frame is not None:
+            yield frame
+
+    def _packet(self, kind: int, body: bytes, room: int) -> Frame | None:
+        """Returns the packet in `body`, which has its header and should have `room` bytes."""
+        record, start = self._record(kind, body), HEADERS[kind]
+        interface = self._section.interfaces.get(record.interface)
+        if interface is None:
+            self._problem(UNKNOWN_INTERFACE, record.interface)
+            return None
+        captured = record.captured
+        if kind == pcapng.SIMPLE_PACKET and interface.snaplen:
+            captured = min(captured, interface.snaplen)
+        if captured > room - start:
+            self._problem(TOO_LONG, captured, room - start)
+            return None
+        self._found.packets = number = self._found.packets + 1
+        if captured > record.length:
+            self._problem(TOO_SHORT, captured, record.length, packet=number)
+        time = None if record.ticks is None else interface.time(record.ticks)
+        if time is None and record.ticks is not None:
+            self._problem(BAD_TIME, packet=number)
+        comments: tuple[str, ...] = ()
+        if len(body) == room and kind != pcapng.SIMPLE_PACKET:
+            options = start + captured + -captured % 4
+            comments = self._section.comments(body, options, number, self._found, self._source.position)
+        data = body[start : start + captured]
+        return Frame(number, time, data, max(captured, record.length), interface.linktype, comments)
+
+    def _record(self, kind: int, body: bytes) -> Record:
+        section = self._section
+        if kind == pcapng.SIMPLE_PACKET:  # section 4.4: of the first interface, without a time
+            (length,) = section.word.unpack_from(body)
+            return Record(0, None, length, length)
+        if kind == pcapng.ENHANCED_PACKET:
+            interface, high, low, captured, length = section.enhanced_packet.unpack_from(body)
+        else:
+            interface, _, high, low, captured, length = section.obsolete_packet.unpack_from(body)
+        return Record(interface, high << 32 | low, captured, length)
+
+    def _problem(self, text: Text, *values: int, packet: int | None = None) -> None:
+        """Notes a problem of the block at hand; the text's first value is the number of the last packet read."""
+        self._found.problem(self._source.position, packet, text.format(self._found.packets, *values))

@@ -43,8 +43,7 @@ CUT_PACKET = Text(
     "文件在第 {0} 个数据包中间中断：捕获的 {2} 字节只有 {1} 字节",
 )
 TOO_LONG = Text(
-    "the record after packet {0} claims {1} captured bytes, more than the {2} a packet can have:"
-    " reading stops here",
+    "the record after packet {0} claims {1} captured bytes, more than the {2} a packet can have: reading stops here",
     "第 {0} 个数据包之后的记录声称捕获了 {1} 字节，超过一个数据包的上限 {2} 字节：读取到此为止",
 )
 LENGTH_TOO_SMALL = Text(

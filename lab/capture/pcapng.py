@@ -33,9 +33,9 @@ INTERFACE_NAME, INTERFACE_RESOLUTION, INTERFACE_OFFSET = 2, 9, 14
 STATISTICS_END, STATISTICS_RECEIVED = 3, 4
 
 BYTE_ORDER = 0x1A2B3C4D
-VERSION = (1, 0)
+VERSIONS = ((1, 0), (1, 2))  # the one written first; section 4.1 wants 1.2 read as 1.0
 NAME_END, NAME_IPV4, NAME_IPV6 = 0, 1, 2  # record types of the name resolution block (section 4.5)
-ADDRESS = {NAME_IPV4: (socket.AF_INET, 4), NAME_IPV6: (socket.AF_INET6, 16)}  # family, bytes
+ADDRESSES = {NAME_IPV4: (socket.AF_INET, 4), NAME_IPV6: (socket.AF_INET6, 16)}  # family, bytes
 TLS_KEY_LOG = 0x544C534B  # secrets type "TLSK" (section 4.7)
 MAX_OPTION = 0xFFFF  # bytes
 
@@ -131,7 +131,7 @@ def _section(application: str) -> bytes:
         (SECTION_OS, f"{platform.system()} {platform.release()}".encode()),
         (SECTION_APPLICATION, application.encode()[:MAX_OPTION]),
     ]
-    return _SECTION.pack(BYTE_ORDER, *VERSION, unknown_length) + _options(options)
+    return _SECTION.pack(BYTE_ORDER, *VERSIONS[0], unknown_length) + _options(options)
 
 
 def _time(nanoseconds: int) -> bytes:
@@ -142,7 +142,7 @@ def _names(hosts: Mapping[str, str]) -> bytes:
     records = b""
     for address, name in hosts.items():
         kind = NAME_IPV6 if ":" in address else NAME_IPV4
-        value = socket.inet_pton(ADDRESS[kind][0], address) + name.encode() + b"\0"
+        value = socket.inet_pton(ADDRESSES[kind][0], address) + name.encode() + b"\0"
         records += _PAIR.pack(kind, len(value)) + _padded(value)
     return records + _PAIR.pack(NAME_END, 0)
 

@@ -1,7 +1,7 @@
 """Bytes are taken as they arrive: whoever needs some waits for those and for no more.
 
-A `Source` holds the bytes read and not yet consumed; `Findings` holds what is found beside the frames. Both have limits,
-so that no file, however damaged, takes more than a fixed amount of memory.
+A `Source` holds the bytes read and not yet consumed; `Findings` holds what is found beside the frames. Both have
+limits, so that no file, however damaged, takes more than a fixed amount of memory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from lab.text import Text
 
 CHUNK = 1 << 20  # bytes asked for at a time
 MAX_PROBLEMS = 100
+MAX_KEPT = 65_536  # interfaces of a section, host names, blocks of secrets
+MAX_SECRETS = 64 << 20  # bytes
+MAX_CLOSING = 1000  # comments
 
 
 class Source:
@@ -78,18 +81,31 @@ class Source:
 
 
 class Findings:
-    """What a capture file says beside its frames, up to the frame read last."""
+    """What a capture file says beside its frames, up to the frame read last; never more than the limits above."""
 
     def __init__(self) -> None:
         self.packets = 0
         self.problems: list[Problem] = []
-        self.hosts: dict[str, str] = {}
-        self.key_log = b""
-        self.closing_comments: tuple[str, ...] = ()
+        self.hosts: dict[str, str] = {}  # address -> name, from name resolution blocks
+        self.secrets: list[bytes] = []  # TLS key logs, from decryption secrets blocks
+        self.closing_comments: tuple[str, ...] = ()  # of the interface statistics blocks
+        self._secret_bytes = 0
 
     def problem(self, offset: int, packet: int | None, text: Text) -> None:
         """Notes a problem; after `MAX_PROBLEMS` only that there are more."""
-        if len(self.problems) < MAX_PROBLEMS:
+        if len(self.problems) == MAX_PROBLEMS:
+            text = Text("there are more problems, not listed", "还有更多问题，不再列出")
+        if len(self.problems) <= MAX_PROBLEMS:
             self.problems.append(Problem(offset, packet, text))
-        elif len(self.problems) == MAX_PROBLEMS:
-            self.problems.append(Problem(offset, packet, Text("there are more problems, not listed", "还有更多问题，未列出")))
+
+    def keep_host(self, address: str, name: str) -> None:
+        if len(self.hosts) < MAX_KEPT:
+            self.hosts[address] = name
+
+    def keep_secrets(self, secrets: bytes) -> None:
+        self._secret_bytes += len(secrets)
+        if len(self.secrets) < MAX_KEPT and self._secret_bytes <= MAX_SECRETS:
+            self.secrets.append(secrets)
+
+    def keep_closing(self, comments: tuple[str, ...]) -> None:
+        self.closing_comments += comments[: MAX_CLOSING - len(self.closing_comments)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from ipaddress import ip_address
-from struct import Struct
 
-from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment
+from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
 
 _WRAP, _HALF = 1 << 32, 1 << 31
+_END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _MOST_HOLES = 1000  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
@@ -72,8 +72,8 @@ class Conversation:
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "opened", "packets",
-        "reset_by", "retransmissions", "server", "steps",
+        "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "packets", "reset_by",
+        "retransmissions", "server", "steps",
     )  # fmt: skip
 
     def __init__(self, number: int, client: End, server: End, from_syn: bool) -> None:
@@ -85,13 +85,12 @@ class Conversation:
         self.packets = 0
         self.retransmissions = 0
         self.history: list[str] = []
-        self.opened = False  # both ends were seen to be ESTABLISHED
         self.reset_by: Role | None = None
         self.assumed: set[Role] = set()  # ends whose state rests on an assumption
         self.began: dict[str, Role] = {}  # who began opening, who began closing
         self.steps: dict[str, list[Seen]] = {}
         self.lost: set[int] = set()  # packets with a step that never arrived
-        self.kernel_final: tuple[str | None, str | None] | None = None
+        self.kernel_final: States | None = None
 
     @property
     def ends(self) -> tuple[End, End]:
@@ -150,6 +149,8 @@ def _count(rung: Rung, segment: Segment, conversation: Conversation, end: End) -
     if flags & SYN:
         if flags & FIN:
             taken += 1
+        if end.options is None:
+            end.options = options(rung.frame.data if rung.frame else b"", segment)
         if end.isn is None:
             end.isn = segment.seq
             if end.next_raw is None or not conversation.from_syn:
@@ -178,6 +179,32 @@ def _count(rung: Rung, segment: Segment, conversation: Conversation, end: End) -
         end.fin = stop - 1
     end.window = window
     rung.labels = labels
+    letters = _LETTERS_OF.get(labels)
+    if letters is None:
+        letters = _letters(labels)
+    fresh = letters & ~end.history
+    if fresh:
+        _write_history(conversation, end, fresh)
+
+
+def options(data: bytes, segment: Segment) -> Options:
+    """Returns what a SYN offers; what is cut short or malformed counts as not offered (RFC 9293 section 3.2)."""
+    mss = scale = None
+    sack = stamps = False
+    at, end = segment.header + 20, min(segment.start, len(data))
+    while at + 1 < end and data[at] != _END_OF_OPTIONS:
+        kind = data[at]
+        size = 1 if kind == _NO_OPERATION else data[at + 1]
+        if size < 1 or at + size > end:
+            break
+        if kind == _MSS and size == 4:
+            mss = data[at + 2] << 8 | data[at + 3]
+        elif kind == _WINDOW_SCALE and size == 3:
+            scale = data[at + 2]
+        sack = sack or (kind, size) == (_SACK_PERMITTED, 2)
+        stamps = stamps or (kind, size) == (_TIMESTAMPS, 10)
+        at += size
+    return Options(mss, scale, sack, stamps)
 
 
 def _of_bare_ack(labels: tuple[str, ...], rung: Rung, end: End, window: int, ack: int) -> tuple[str, ...]:
@@ -222,4 +249,27 @@ def _kind(flags: int, payload: bool) -> tuple[str, ...]:
     return tuple(names) or (("ACK",) if flags & ACK else ("no-flags",))
 
 
-_KINDS = {flags | (0x100 if payload else 0): _kind(flags, payload) for flags in range(0x20) for payload in (False, True)}
+_LETTERS = {
+    "SYN": "s", "SYN-ACK": "h", "ACK": "a", "data": "d", "FIN": "f", "RST": "r", "bad-checksum": "c",
+    "previous-segment-not-captured": "g", "retransmission": "t", "zero-window": "w",
+}  # fmt: skip
+_ORDER = "shadfrcgtw"
+
+
+def _letters(labels: tuple[str, ...]) -> int:
+    """Returns the letters of Zeek's history (documentation of conn.log) that a segment writes, as bits of _ORDER."""
+    found = sum(1 << _ORDER.index(_LETTERS[label]) for label in labels if label in _LETTERS)
+    _LETTERS_OF[labels] = found
+    return found
+
+
+def _write_history(conversation: Conversation, end: End, fresh: int) -> None:
+    end.history |= fresh
+    letters = [letter for bit, letter in enumerate(_ORDER) if fresh >> bit & 1]
+    conversation.history += [letter.upper() for letter in letters] if end.role == "client" else letters
+
+
+_LETTERS_OF: dict[tuple[str, ...], int] = {}
+_KINDS = {
+    flags | (0x100 if payload else 0): _kind(flags, payload) for flags in range(0x20) for payload in (False, True)
+}

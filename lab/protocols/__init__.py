@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
+import difflib
+
 from lab.annotate.walk import Protocol
+from lab.errors import UsageError
+from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import TCP
+from lab.protocols.tcp.scenarios import SCENARIOS as TCP_SCENARIOS
+from lab.text import Text
 
 PROTOCOLS: tuple[Protocol, ...] = (TCP,)
+SCENARIOS: tuple[Scenario, ...] = TCP_SCENARIOS
+
+
+def scenario(name: str) -> Scenario:
+    """Returns a scenario by its name. Raises UsageError, with the nearest name there is."""
+    for each in SCENARIOS:
+        if each.name == name:
+            return each
+    near = difflib.get_close_matches(name, [each.name for each in SCENARIOS], 1, 0.4)
+    raise UsageError(
+        Text(f"there is no scenario '{name}'", f"没有名为“{name}”的场景"),
+        Text(
+            (f"did you mean {near[0]}? " if near else "") + "lab scenarios lists them all",
+            (f"是不是 {near[0]}？" if near else "") + "lab scenarios 会列出全部场景",
+        ),
+    )
+
+
+def protocol(name: str) -> Protocol:
+    """Returns a protocol by its name. Raises UsageError."""
+    for each in PROTOCOLS:
+        if each.name == name:
+            return each
+    known = ", ".join(each.name for each in PROTOCOLS)
+    raise UsageError(
+        Text(f"the lab has no notes on '{name}'", f"实验室没有关于“{name}”的讲义"),
+        Text(f"it has: {known}", f"现有：{known}"),
+    )

@@ -215,7 +215,6 @@ def _played(connection: Connection, scenario: Scenario, rules: Sequence[Rule], i
         early = ended.reason
     except OSError as error:
         early = Text(str(error), str(error))
-    wire.settle()
     wire.close()
     return Ended(early)
 

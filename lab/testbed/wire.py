@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from lab.dissect.segment import segment
 from lab.errors import MachineError
-from lab.model import ACK, FIN, SYN, Captured, Delivered, Frame, Role, Segment, Settled, States, WireEvent
+from lab.model import ACK, FIN, SYN, Captured, Delivered, Final, Frame, Role, Segment, Settled, States, WireEvent
 from lab.testbed.kernel import Pair, Witness
 from lab.testbed.rules import Policy, Rule
 from lab.text import ROLES, Text
@@ -73,6 +73,7 @@ class Wire:
         self._waiting: list[_Waiting] = []
         self._number = 0
         self._questions = 0
+        self._last: _Waiting | None = None  # the last TCP segment
         self._order = 0
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
         self._sent: dict[Role, int] = {}  # the end of what each side has sent, raw
@@ -120,11 +121,12 @@ class Wire:
         self.settle()
 
     def close(self) -> None:
-        """Drops what is still held, so that every frame's fate is told."""
-        self._collect()
+        """Drops what is still held, so that every frame's fate is told, and asks the kernels one last time."""
+        self.settle()
         for waiting in self._waiting:
             self._settled(waiting, None)
         self._waiting.clear()
+        self._tell(Final(self._ask(self._last) if self._last else None))
 
     def _collect(self) -> bool:
         """Takes in what has arrived; returns whether there was anything."""
@@ -151,6 +153,8 @@ class Wire:
         due = time.monotonic() + (rule.delay / 1e9 if rule else 0)
         waiting = _Waiting(self._number, sender, data, tcp, rule, due)
         self._waiting.append(waiting)
+        if tcp is not None:
+            self._last = waiting
         self._tell(Captured(frame, self._count(), self._ask(waiting)))
 
     def _next(self) -> _Waiting | None:

@@ -154,6 +154,13 @@ def test_forgetting_what_was_read_changes_nothing_that_follows(
     assert stream.conflicts == 0
 
 
+def test_what_goes_straight_to_the_reader_needs_no_room() -> None:
+    stream = Stream(0, limit=3)
+    assert stream.add(5, b"fgh", 1, AT) == b""
+    assert stream.add(0, b"abcdefgh" + bytes(10), 2, AT) == b"abcdefgh" + bytes(10)
+    assert stream.dropped == 0
+
+
 def test_adjacent_pieces_of_a_frame_are_one_span() -> None:
     stream = Stream(0)
     stream.add(4, b"ef", 1, AT)
@@ -165,7 +172,9 @@ def test_adjacent_pieces_of_a_frame_are_one_span() -> None:
     stream.add(8, b"ij", 3, AT)
     stream.add(10, b"kl", 3, AT + 2)
     assert stream.spans(8, 12) == (Span("frame", 3, AT, AT + 4),)
-    assert stream.spans(3, 3) == stream.spans(5, 5) == stream.spans(12, 20) == ()
+    stream.add(12, b"mn", 3, AT + 9)
+    assert stream.spans(11, 13) == (Span("frame", 3, AT + 3, AT + 4), Span("frame", 3, AT + 9, AT + 10))
+    assert stream.spans(3, 3) == stream.spans(5, 5) == stream.spans(14, 20) == ()
 
 
 def test_a_keep_alive_before_the_first_byte_is_ignored() -> None:
@@ -235,6 +244,9 @@ def test_the_pieces_held_are_bounded_however_small_they_are() -> None:
         stream.add(2 * number + 1, b"x", number, AT)
     assert (stream.held, stream.dropped) == (HELD_PIECES, 5)
     assert stream.held < HELD_LIMIT
+    assert len(stream.add(0, bytes(2 * HELD_PIECES), 0, AT)) == 2 * HELD_PIECES
+    stream.add(2 * HELD_PIECES + 1, b"x", 0, AT)
+    assert (stream.held, stream.dropped) == (1, 5)
 
 
 def test_forgetting_each_message_in_turn_keeps_memory_small() -> None:

@@ -1,0 +1,106 @@
+"""The wire's journal as it travels in a capture: one comment a packet, `lab1 {json}`, and one for the whole file.
+
+Whoever hands us a capture may have written anything there: what does not fit is taken as not said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+from lab.model import Captured, Delivered, Final, Frame, Journal, Rung, Settled, States, WireEvent
+
+PREFIX = "lab1 "
+_LATEST = 1 << 53  # an order no journal reaches
+_MOST_DELIVERIES = 16
+
+
+def comment(rung: Rung) -> str | None:
+    """Returns the line that tells the journal and the kernels' states of a packet, None where there is no journal."""
+    if rung.journal is None:
+        return None
+    told: dict[str, Any] = {"arrived": rung.journal.arrived, "settled": rung.journal.settled}
+    told["delivered"] = list(rung.journal.delivered)
+    if rung.kernel_held or rung.kernel_delivered:
+        told["kernel"] = {"held": _told(rung.kernel_held), "delivered": _told(rung.kernel_delivered)}
+    return PREFIX + json.dumps(told, separators=(",", ":"))
+
+
+def closing_comment(final: States | None) -> str:
+    """Returns the line that tells the kernels' states at the end."""
+    return PREFIX + json.dumps({"final": _told(final)}, separators=(",", ":"))
+
+
+def is_ours(text: str) -> bool:
+    """Whether a comment is one that this program writes, to be replaced when it writes again."""
+    return text.startswith((PREFIX, "[lab] ", "[实验] "))
+
+
+def told(frame: Frame) -> bool:
+    """Whether the wire's journal is written on this frame."""
+    return _journal(frame)[0] is not None
+
+
+def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[WireEvent]:
+    """Yields what the wire did, in order, from the journal that the frames carry.
+
+    A frame without a journal was captured, and nothing more is known of it. `closing` is read when the frames are over.
+    """
+    coming: list[tuple[int, int, Delivered | Settled]] = []
+    for frame in frames:
+        journal, held, delivered = _journal(frame)
+        if journal is None:
+            journal = Journal(0, (), 0)
+        while coming and coming[0][0] < journal.arrived:
+            yield heappop(coming)[2]
+        yield Captured(frame, journal.arrived, held)
+        for order in journal.delivered:
+            heappush(coming, (order, frame.number, Delivered(frame.number, order)))
+        settled = Settled(frame.number, journal.settled, delivered)
+        heappush(coming, (max((journal.settled, *journal.delivered)), frame.number + _LATEST, settled))
+    while coming:
+        yield heappop(coming)[2]
+    for text in closing:
+        final = _states(_parse(text).get("final"))
+        if final is not None:
+            yield Final(final)
+
+
+def _journal(frame: Frame) -> tuple[Journal | None, States | None, States | None]:
+    for text in frame.comments:
+        said = _parse(text)
+        arrived, settled, delivered = said.get("arrived"), said.get("settled"), said.get("delivered")
+        if _is_order(arrived) and _is_order(settled) and isinstance(delivered, list):
+            places = tuple(order for order in delivered[:_MOST_DELIVERIES] if _is_order(order))
+            kernel = said.get("kernel")
+            kernel = kernel if isinstance(kernel, dict) else {}
+            return Journal(arrived, places, settled), _states(kernel.get("held")), _states(kernel.get("delivered"))
+    return None, None, None
+
+
+def _is_order(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LATEST
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if not text.startswith(PREFIX):
+        return {}
+    try:
+        said = json.loads(text[len(PREFIX) :])
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _states(said: object) -> States | None:
+    if not isinstance(said, dict):
+        return None
+    client, server = said.get("client"), said.get("server")
+    known = all(each is None or (isinstance(each, str) and len(each) <= 12) for each in (client, server))
+    return States(client, server) if known else None
+
+
+def _told(states: States | None) -> dict[str, str | None] | None:
+    return states._asdict() if states else None

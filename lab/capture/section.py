@@ -1,0 +1,167 @@
+"""The blocks between the packets of a pcapng file: what they say is kept, what they get wrong is noted, none raises.
+
+A `Section` is what it takes to read the packets that follow: the byte order and the interfaces.
+Source: draft-ietf-opsawg-pcapng sections 4.1, 4.2 and 4.5 to 4.7; its numbers stand in `lab/capture/pcapng.py`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from lab.capture import pcapng
+from lab.capture.source import MAX_KEPT, Findings
+from lab.text import Text
+
+MAX_TIME = (1 << 64) - 1  # nanoseconds, in the year 2554: what a pcapng of nanoseconds can hold
+SECOND = 1_000_000_000  # nanoseconds
+OVERRUN = -1  # stands for an option that runs over the end of its block
+
+# The bytes a block has at least, without its type and its lengths
+BODIES = {
+    pcapng.SECTION_HEADER: 16,
+    pcapng.INTERFACE_DESCRIPTION: 8,
+    pcapng.INTERFACE_STATISTICS: 12,
+    pcapng.DECRYPTION_SECRETS: 8,
+}
+
+TOO_SMALL = Text("the block is too small for what it should hold: it is skipped", "块太小，放不下应有的内容：已跳过")
+OPTION_OVERRUN = Text("an option runs over the end of its block", "有一个选项超出了所在块的末尾")
+NAME_OVERRUN = Text("a host name runs over the end of its block", "有一条主机名记录超出了所在块的末尾")
+SECRETS_OVERRUN = Text("the secrets run over the end of their block", "密钥数据超出了所在块的末尾")
+UNKNOWN_VERSION = Text(
+    "the section is of version {}.{}, which is unknown: it is read as 1.0", "节的版本 {}.{} 未知：按 1.0 读取"
+)
+
+
+class Interface(NamedTuple):
+    """What an interface description says: a packet's time is `ticks * multiply // divide + offset` nanoseconds."""
+
+    linktype: int
+    snaplen: int  # bytes, 0: no limit
+    multiply: int
+    divide: int
+    offset: int
+
+    def time(self, ticks: int) -> int | None:
+        """Returns nanoseconds since 1970, or None where that is before 1970 or after `MAX_TIME`."""
+        time = ticks * self.multiply // self.divide + self.offset
+        return time if 0 <= time <= MAX_TIME else None
+
+
+class Plain(NamedTuple):
+    """An interface whose ticks are `tick` nanoseconds since 1970; up to `last` as high word the time is possible."""
+
+    linktype: int
+    tick: int
+    last: int
+
+
+class Section:
+    """The byte order of a section and its interfaces by id, as far as it has been read."""
+
+    def __init__(self, order: str) -> None:
+        self.order = order
+        self.word = Struct(order + "I")
+        self.pair = Struct(order + "HH")
+        self.plain_packet = Struct(order + "IIIIIII")  # from the block's type on
+        self.enhanced_packet = Struct(order + "IIIII")  # without type and length
+        self.obsolete_packet = Struct(order + "HHIIII")
+        self.interfaces: dict[int, Interface] = {}
+        self.plain: dict[int, Plain] = {}  # the same, for those that are plain
+        self._described = 0  # interface descriptions, damaged ones too: the next id
+
+    def take(self, kind: int, body: bytes, found: Findings, offset: int) -> None:
+        """Reads the block of type `kind`, found at byte `offset` of the file; an unknown one says nothing."""
+        if kind == pcapng.INTERFACE_DESCRIPTION:
+            self._described += 1
+        if len(body) < BODIES.get(kind, 0):
+            found.problem(offset, None, TOO_SMALL)
+        elif kind == pcapng.SECTION_HEADER:
+            self._version(body, found, offset)
+        elif kind == pcapng.INTERFACE_DESCRIPTION:
+            self._interface(body, found, offset)
+        elif kind == pcapng.NAME_RESOLUTION:
+            self._names(body, found, offset)
+        elif kind == pcapng.INTERFACE_STATISTICS:
+            found.keep_closing(self.comments(body, 12, None, found, offset))
+        elif kind == pcapng.DECRYPTION_SECRETS:
+            self._secrets(body, found, offset)
+
+    def options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+        """Yields code and value of each option from `at` on (section 3.5); one that runs over `body` as `OVERRUN`."""
+        while at + 4 <= len(body):
+            code, length = self.pair.unpack_from(body, at)
+            at += 4
+            if code == pcapng.END_OF_OPTIONS:
+                return
+            if at + length > len(body):
+                yield OVERRUN, b""
+                return
+            yield code, body[at : at + length]
+            at += length + -length % 4
+
+    def comments(self, body: bytes, at: int, packet: int | None, found: Findings, offset: int) -> tuple[str, ...]:
+        """Returns the comments among the options from `at` on, with U+FFFD for what is no UTF-8."""
+        comments = []
+        for code, value in self.options(body, at):
+            if code == pcapng.COMMENT:
+                comments.append(value.decode(errors="replace"))
+            elif code == OVERRUN:
+                found.problem(offset, packet, OPTION_OVERRUN)
+        return tuple(comments)
+
+    def _version(self, body: bytes, found: Findings, offset: int) -> None:
+        version = self.pair.unpack_from(body, 4)
+        if version not in pcapng.VERSIONS:
+            found.problem(offset, None, UNKNOWN_VERSION.format(*version))
+
+    def _interface(self, body: bytes, found: Findings, offset: int) -> None:
+        linktype, _, snaplen = Struct(self.order + "HHI").unpack_from(body)
+        resolution, shift = 6, 0  # microseconds since 1970, where nothing else is said
+        for code, value in self.options(body, 8):
+            if code == pcapng.INTERFACE_RESOLUTION and len(value) == 1:
+                resolution = value[0]
+            elif code == pcapng.INTERFACE_OFFSET and len(value) == 8:
+                (shift,) = Struct(self.order + "q").unpack(value)
+            elif code == OVERRUN:
+                found.problem(offset, None, OPTION_OVERRUN)
+        number = self._described - 1
+        if number < MAX_KEPT:
+            multiply, divide = _nanoseconds(resolution)
+            self.interfaces[number] = Interface(linktype, snaplen, multiply, divide, shift * SECOND)
+            if divide == 1 and shift == 0:
+                self.plain[number] = Plain(linktype, multiply, (MAX_TIME // multiply >> 32) - 1)
+
+    def _names(self, body: bytes, found: Findings, offset: int) -> None:
+        at = 0
+        while at + 4 <= len(body):
+            kind, length = self.pair.unpack_from(body, at)
+            at += 4
+            if kind == pcapng.NAME_END:
+                return
+            if at + length > len(body):
+                found.problem(offset, None, NAME_OVERRUN)
+                return
+            if kind in pcapng.ADDRESSES:
+                family, size = pcapng.ADDRESSES[kind]
+                name, _, _ = body[at + size : at + length].partition(b"\0")
+                if name:
+                    found.keep_host(socket.inet_ntop(family, body[at : at + size]), name.decode(errors="replace"))
+            at += length + -length % 4
+
+    def _secrets(self, body: bytes, found: Findings, offset: int) -> None:
+        kind, length = Struct(self.order + "II").unpack_from(body)
+        if length > len(body) - 8:
+            found.problem(offset, None, SECRETS_OVERRUN)
+        if kind == pcapng.TLS_KEY_LOG:
+            found.keep_secrets(body[8 : 8 + length])
+
+
+def _nanoseconds(resolution: int) -> tuple[int, int]:
+    """Returns what to multiply and to divide ticks by, from `if_tsresol` (section 4.2): 10 or, with the top bit, 2."""
+    if resolution & 0x80:
+        return SECOND, 1 << (resolution & 0x7F)
+    return 10 ** max(9 - resolution, 0), 10 ** max(resolution - 9, 0)

@@ -1,0 +1,285 @@
+"""The command line: parse, call, print, exit. Everything heavier than parsing is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+from lab import text
+from lab.errors import LabError, UsageError
+from lab.show import Format
+from lab.text import Lang, Text
+
+LANG: Lang = text.choose(sys.argv[1:])
+
+import typer  # noqa: E402  # its own words are chosen when it is imported
+from typer.core import TyperCommand, TyperGroup  # noqa: E402
+
+if TYPE_CHECKING:
+    from lab.live import Session
+
+
+def _(en: str, zh: str) -> str:
+    return zh if LANG == "zh" else en
+
+
+# What the parser itself says, for help in Chinese: English left, Chinese right.
+_PARSER = {
+    "Usage: ": "用法：",
+    "\nOptions:": "\n选项：",
+    "\nCommands:": "\n命令：",
+    "\nArguments:": "\n参数：",
+    "[OPTIONS]": "[选项]",
+    "COMMAND [ARGS]...": "命令 [参数]...",
+    "Show this message and exit.": "显示本帮助。",
+    "[required]": "[必需]",
+    "[default: ": "[默认：",
+}
+
+
+class _Group(TyperGroup):
+    def get_help(self, ctx: Any) -> str:
+        return _in_our_words(super().get_help(ctx))
+
+
+class _Command(TyperCommand):
+    def get_help(self, ctx: Any) -> str:
+        return _in_our_words(super().get_help(ctx))
+
+
+def _in_our_words(help_text: str) -> str:
+    if LANG == "zh":
+        for english, chinese in _PARSER.items():
+            help_text = help_text.replace(english, chinese)
+    return help_text
+
+
+app = typer.Typer(
+    cls=_Group, rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    help=_(
+        "The handshake lab: watch two real computers agree to talk, packet by packet, explained and proved.",
+        "握手实验室：亲眼看两台真实的计算机如何达成通信，逐包讲解，并给出证据。",
+    ),
+)  # fmt: skip
+
+
+class Language(StrEnum):
+    EN = "en"
+    ZH = "zh"
+
+
+class Testbed(StrEnum):
+    AUTO = "auto"
+    NETNS = "netns"
+
+
+LANGUAGE = Language(LANG)
+LangOption = Annotated[Language, typer.Option("--lang", help=_("en or zh; default: the locale's", "en 或 zh；默认取自系统区域设置"))]
+FormatOption = Annotated[Format, typer.Option("--format", help=_("How to write the trace.", "以何种格式输出。"))]
+JsonOption = Annotated[bool, typer.Option("--json", help=_("The same as --format json.", "等同于 --format json。"))]
+Ipv6Option = Annotated[bool, typer.Option("--ipv6", help=_("IPv6 instead of IPv4.", "用 IPv6 代替 IPv4。"))]
+WireOption = Annotated[
+    list[str],
+    typer.Option(
+        "--wire",
+        help=_("A rule for the wire: 'drop client SYN #1', 'delay server FIN 200ms'.", "线路规则，如 'drop client SYN #1'、'delay server FIN 200ms'。"),
+    ),
+]  # fmt: skip
+TestbedOption = Annotated[Testbed, typer.Option("--testbed", help=_("Where to run it.", "在哪种测试床上运行。"))]
+OutOption = Annotated[Path | None, typer.Option("-o", help=_("Save the capture here.", "抓包文件保存到此处。"))]
+RenderedOption = Annotated[Path | None, typer.Option("-o", help=_("Write the output here.", "输出写到此处。"))]
+_PROTOCOL = _("The protocol.", "协议。")
+
+
+@app.callback()
+def lab(lang: LangOption = LANGUAGE) -> None:
+    """The language is chosen before anything is parsed (lab.text.choose): the option is here to be allowed and shown."""
+
+
+@app.command(cls=_Command, help=_("Run the notes' TCP connection on real hosts.", "在真实主机上运行讲义中的 TCP 连接。"))
+def tcp(
+    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],  # noqa: A002, B006
+    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    _run("tcp/connection", Format.JSON if json else format, ipv6, wire, out or Path("captures/out/tcp.pcapng"))
+
+
+@app.command(cls=_Command, help=_("Run any scenario by its name.", "按名称运行任意场景。"))
+def run(
+    scenario: Annotated[str, typer.Argument(help=_("As lab scenarios lists it: tcp/syn-lost.", "lab scenarios 所列的名称，如 tcp/syn-lost。"))],
+    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],  # noqa: A002, B006
+    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    name = scenario.replace("/", "-")
+    _run(scenario, Format.JSON if json else format, ipv6, wire, out or Path(f"captures/out/{name}.pcapng"))
+
+
+@app.command(cls=_Command, help=_("List the scenarios, and what each teaches.", "列出所有场景及其教学要点。"))
+def scenarios(lang: LangOption = LANGUAGE) -> None:
+    from lab.render.notes import catalogue
+
+    catalogue(sys.stdout, LANG)
+
+
+@app.command(cls=_Command, help=_("Explain a capture, packet by packet.", "逐包解读一个抓包文件。"))
+def annotate(
+    file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file; - for standard input.", "pcap 或 pcapng 文件；- 表示标准输入。"))],
+    format: FormatOption = Format.LADDER, json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,  # noqa: A002
+) -> None:  # fmt: skip
+    from lab.capture.reader import open_capture
+    from lab.output import say, to_file
+    from lab.recorded import Recording, shown_progress
+    from lab.show import show
+
+    form = Format.JSON if json else format
+    if form is Format.PCAPNG and out is None and sys.stdout.isatty():
+        raise UsageError(
+            Text("a capture can't be shown on a terminal", "抓包文件不能直接显示在终端上"),
+            Text("name a file: -o notes.pcapng", "请指定文件：-o notes.pcapng"),
+        )
+    with open_capture(file, digest=form is Format.JSON) as capture:
+        recording = Recording(capture, keep_frames=form in (Format.LADDER, Format.PCAPNG))
+        rungs = shown_progress(capture, recording.rungs(), LANG)
+        if form is Format.PCAPNG:
+            if out is None:
+                recording.write(sys.stdout.buffer, rungs)
+            else:
+                with to_file(out) as stream:
+                    recording.write(stream, rungs)
+        elif out is None:
+            show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG)
+        else:
+            import io
+
+            with to_file(out) as stream, io.TextIOWrapper(stream, encoding="utf-8", write_through=False) as words:
+                show(recording, rungs, form, lambda: recording.about(LANG), words, LANG)
+                words.detach()
+        if capture.problems:
+            count, first = len(capture.problems), capture.problems[0]
+            say(
+                _("problems: ", "问题：")
+                + _(f"{count} in {capture.name}; at byte {first.offset}: ", f"{capture.name} 中有 {count} 处；第 {first.offset} 字节：")
+                + first.text.pick(LANG)
+            )  # fmt: skip
+
+
+@app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
+def notes(
+    protocol: Annotated[str, typer.Argument(help=_PROTOCOL)] = "tcp", out: RenderedOption = None, lang: LangOption = LANGUAGE
+) -> None:
+    from lab.render.notes import lecture
+
+    if out is None:
+        lecture(protocol, sys.stdout, LANG)
+        return
+    import io
+
+    from lab.output import to_file
+
+    with to_file(out) as stream, io.TextIOWrapper(stream, encoding="utf-8") as words:
+        lecture(protocol, words, LANG)
+        words.detach()
+
+
+@app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip
+def doctor(lang: LangOption = LANGUAGE) -> None:
+    from lab.doctor import examine
+    from lab.render.checks import report
+
+    raise typer.Exit(report(examine(), sys.stdout, LANG))
+
+
+def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path) -> None:
+    from lab import protocols
+    from lab.live import Session
+    from lab.render.notes import introduction
+    from lab.show import show
+    from lab.testbed.rules import parse
+
+    scenario = protocols.scenario(name)
+    session = Session(scenario, (*parse(wire), *parse(scenario.rules)), ipv6, file)
+    if form is Format.LADDER:
+        introduction(name, [*wire, *scenario.rules], sys.stdout, LANG)
+    try:
+        if form is Format.PCAPNG:
+            for _rung in session.rungs():
+                pass
+            sys.stdout.buffer.write(file.read_bytes())
+        else:
+            show(session, session.rungs(), form, session.about, sys.stdout, LANG)
+    finally:
+        _tell_the_end(session, sys.stdout if form is Format.LADDER else sys.stderr)
+    if session.early is not None and not wire:
+        raise LabError(
+            session.early,
+            Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
+        )
+
+
+def _tell_the_end(session: Session, out: TextIO) -> None:
+    """Says where the capture is, and why the scenario stopped early where a rule made it."""
+    with contextlib.suppress(BrokenPipeError):
+        if session.early is not None:
+            print(_("The scenario stopped there: ", "场景到此为止：") + session.early.pick(LANG), file=out)
+        if session.saved:
+            print(_("Saved with its notes: ", "已连同讲解保存：") + str(session.file), file=out)
+
+
+def main() -> None:
+    """Runs the command line and exits with the status of design section 2."""
+    sys.exit(guarded(lambda: app(standalone_mode=False, prog_name="lab")))
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Runs a command and returns its exit status; whatever goes wrong is said in two lines, never as a traceback."""
+    from lab import output
+
+    output.stop_cleanly_on_signals()
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except LabError as error:
+        output.complain(error, LANG)
+        return error.status
+    except output.Stopped as stopped:
+        return 128 + stopped.number
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at the end
+        return 0
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.TyperException as error:
+        output.complain(_usage(error), LANG)
+        return 2
+    except Exception as error:
+        if os.environ.get("LAB_DEBUG"):
+            raise
+        output.complain(_bug(error), LANG)
+        return 1
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    """Returns the parser's complaint as one of ours."""
+    said = getattr(error, "format_message", lambda: str(error))()
+    first = said.strip().splitlines()[0] if said.strip() else "usage"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "lab"
+    return UsageError(
+        Text(first, "命令行有误：" + first),
+        Text(f"{command} --help shows what there is", f"{command} --help 会显示可用的命令和选项"),
+    )
+
+
+def _bug(error: Exception) -> LabError:
+    return LabError(
+        Text(f"this should not happen: {type(error).__name__}: {error}", f"程序内部错误：{type(error).__name__}: {error}"),
+        Text("please report it with what LAB_DEBUG=1 shows", "请设置 LAB_DEBUG=1 重现，并附上输出进行报告"),
+    )  # fmt: skip

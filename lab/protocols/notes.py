@@ -1,0 +1,86 @@
+"""The lecture notes' steps in our own words, read from each protocol's notes.toml: both languages, one source."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from lab.text import ROLES, Text
+
+_OTHER = {"client": "server", "server": "client"}
+
+
+class NoteStep(NamedTuple):
+    """One numbered step. Texts may name {actor}, the end that acts in it, and {peer}, the other end."""
+
+    id: str
+    rfc: str
+    name: Text
+    title: Text
+    text: Text
+    beyond: Text
+    leads_to: dict[str, str]
+
+
+class NoteState(NamedTuple):
+    """One state: its name, the notes' spelling where that differs, and what an end in it waits for."""
+
+    name: str
+    notes: str | None
+    text: Text
+
+
+class NoteScenario(NamedTuple):
+    """What a scenario shows and teaches."""
+
+    name: str
+    title: Text
+    teaches: Text
+
+
+class Notes(NamedTuple):
+    """All that is said about one protocol."""
+
+    protocol: str
+    title: Text
+    steps: dict[str, NoteStep]
+    differs: dict[str, Text]
+    states: dict[str, NoteState]
+    scenarios: dict[str, NoteScenario]
+
+
+@cache
+def notes(protocol: str) -> Notes:
+    """Returns a protocol's notes, by its name."""
+    data = tomllib.loads((files("lab.protocols") / protocol / "notes.toml").read_text(encoding="utf-8"))
+    return Notes(
+        data["protocol"],
+        _text(data["title"]),
+        {each["id"]: _step(each) for each in data["step"]},
+        {each["code"]: _text(each) for each in data["differs"]},
+        {each["name"]: NoteState(each["name"], each.get("notes"), _text(each["text"])) for each in data["state"]},
+        {
+            each["name"]: NoteScenario(each["name"], _text(each["title"]), _text(each["teaches"]))
+            for each in data["scenario"]
+        },
+    )
+
+
+def cast(text: Text, actor: str) -> Text:
+    """Returns the text with the roles filled in: `actor` is `client` or `server`."""
+    who, other = ROLES[actor], ROLES[_OTHER[actor]]
+    return Text(
+        text.en.replace("{actor}", who.en).replace("{peer}", other.en),
+        text.zh.replace("{actor}", who.zh).replace("{peer}", other.zh),
+    )
+
+
+def _text(both: dict[str, Any]) -> Text:
+    return Text(" ".join(both["en"].split()), "".join(both["zh"].splitlines()).strip())
+
+
+def _step(step: dict[str, Any]) -> NoteStep:
+    texts = (_text(step[name]) for name in ("name", "title", "text", "beyond"))
+    return NoteStep(step["id"], step["rfc"], *texts, step["leads_to"])

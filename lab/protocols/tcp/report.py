@@ -1,0 +1,86 @@
+"""What became of a TCP conversation as a whole: its steps, where they depart from the notes, and Zeek's short form."""
+
+from __future__ import annotations
+
+from lab.dissect.conversations import Conversation
+from lab.model import Seen
+
+STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))
+
+
+def opened(conversation: Conversation) -> bool:
+    """Whether the opening was seen to its end, step 4."""
+    return "tcp.open.4" in conversation.steps
+
+
+def closed(conversation: Conversation) -> str | None:
+    """Returns `fin` where both ends' FINs were acknowledged, `rst` where a reset ended it, None while it is open."""
+    if conversation.reset_by:
+        return "rst"
+    return "fin" if conversation.client.fin_acked and conversation.server.fin_acked else None
+
+
+def differs(conversation: Conversation, step: str) -> str | None:
+    """Returns the code of how this step departs from the notes (the codes of notes.toml), None where it does not."""
+    seen = conversation.steps.get(step, [])
+    if not seen:
+        return _why_unseen(conversation, step)
+    opening = step.startswith("tcp.open")
+    if opening and _both(conversation.steps.get("tcp.open.1", [])):
+        return "simultaneous-open"
+    second, third = (conversation.steps.get(f"tcp.close.{number}", []) for number in (2, 3))
+    if not opening and step != "tcp.close.1" and second and third:
+        if third[0].number < second[0].number:
+            return "simultaneous-close"
+        if step != "tcp.close.4" and third[0].number in [each.number for each in second]:
+            return "merged"
+    return _of_its_segments(conversation, step, seen, second)
+
+
+def _of_its_segments(conversation: Conversation, step: str, seen: list[Seen], second: list[Seen]) -> str | None:
+    if step == "tcp.close.1" and conversation.began.get("tcp.close") == "server":
+        return "server-closes-first"
+    if step != "tcp.open.4":
+        if all(each.number in conversation.lost for each in seen):
+            return "lost" if step == "tcp.open.3" else "unanswered"
+        if len(seen) > 1:
+            return "retransmitted"
+        if step == "tcp.close.3" and second and seen[0].start > second[0].stop:
+            return "half-close"
+        if seen[0].payload:
+            return "carries-data"
+    return None
+
+
+def _why_unseen(conversation: Conversation, step: str) -> str:
+    if step.startswith("tcp.open") and not conversation.from_syn:
+        return "not-captured"
+    if conversation.reset_by == "server" and conversation.server.isn is None and conversation.from_syn:
+        return "refused"
+    if conversation.reset_by:
+        return "reset"
+    if step.startswith("tcp.open") or not conversation.steps or "tcp.open.4" not in conversation.steps:
+        return "unanswered" if conversation.from_syn else "not-finished"
+    return "not-finished"
+
+
+def _both(seen: list[Seen]) -> bool:
+    return len({each.sender for each in seen}) == 2
+
+
+def conn_state(conversation: Conversation) -> str:
+    """Returns Zeek's conn_state (Zeek's documentation of conn.log), with our roles."""
+    letters = "".join(conversation.history)
+    if "S" not in letters:
+        if "h" in letters:
+            return "RSTRH" if "r" in letters else "SHR" if "f" in letters else "OTH"
+        return "OTH"
+    answered = "h" in letters or "H" in letters or "s" in letters
+    if not answered:
+        for letter, state in (("r", "REJ"), ("R", "RSTOS0"), ("F", "SH")):
+            if letter in letters:
+                return state
+        return "S0"
+    if conversation.reset_by:
+        return "RSTO" if conversation.reset_by == "client" else "RSTR"
+    return {(True, True): "SF", (True, False): "S2", (False, True): "S3"}.get(("F" in letters, "f" in letters), "S1")

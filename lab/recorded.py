@@ -1,0 +1,111 @@
+"""A capture, recorded anywhere by anyone: the same path, from a file or from standard input."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+from lab.annotate import journal
+from lab.annotate.agreement import Agreement
+from lab.capture.pcapng import Writer
+from lab.capture.reader import Capture
+from lab.errors import InputError
+from lab.model import Frame, Rung, States
+from lab.path import Path, in_order
+from lab.render.comments import comments
+from lab.text import Lang, Text
+
+
+class Recording:
+    """One capture on its way through. `keep_frames` where the bytes of packets are still wanted behind the path."""
+
+    def __init__(self, capture: Capture, keep_frames: bool) -> None:
+        self.capture = capture
+        self.agreement = Agreement()
+        self._keep = keep_frames
+        self._path = Path()
+
+    @property
+    def conversations(self) -> list[Any]:
+        return self._path.conversations
+
+    def rungs(self) -> Iterator[Rung]:
+        """Yields each packet's rung in order, when its fate is known. Raises InputError where nothing can be read."""
+        frames = iter(self.capture)
+        first = next(frames, None)
+        if first is None:
+            if self.capture.problems:
+                raise InputError(
+                    self.capture.problems[0].text,
+                    Text("record it again, or try another file", "请重新抓包，或换一个文件"),
+                )
+            return
+        frames = itertools.chain([first], frames)
+        if journal.told(first):
+            rungs = in_order(self._path.replay(journal.events(frames, _Closing(self.capture))))
+        else:
+            rungs = in_order(self._path.annotate(frames))
+        for rung in rungs:
+            if rung.kernel_held is not None:
+                self.agreement.add(rung)
+            if not self._keep:
+                rung.frame = None
+            yield rung
+        for which in self.conversations[-1:]:
+            if which.kernel_final is not None:
+                ours = States(which.client.state, which.server.state)
+                self.agreement.add_final(ours, which.kernel_final, self.capture.packets)
+
+    def about(self, lang: Lang) -> dict[str, Any]:
+        """Returns the trace's entry on the file; true only when all rungs have been taken."""
+        capture = self.capture
+        return {
+            "name": capture.name,
+            "sha256": capture.sha256,
+            "format": capture.format,
+            "packets": capture.packets,
+            "problems": [
+                {"offset": problem.offset, "packet": problem.packet, "text": problem.text.pick(lang)}
+                for problem in capture.problems
+            ],
+        }
+
+    def write(self, stream: BinaryIO, rungs: Iterator[Rung]) -> None:
+        """Writes the same packets again, with the notes in it."""
+        writer = Writer(stream, hosts=self.capture.hosts)
+        for rung in rungs:
+            if rung.frame is not None:
+                writer.packet(rung.frame, comments(rung))
+        final = self.conversations[-1].kernel_final if self.conversations else None
+        others = [text for text in self.capture.closing_comments if not journal.is_ours(text)]
+        writer.finish([*others, journal.closing_comment(final)] if final else others)
+
+
+class _Closing:
+    """The comments at the file's end, asked for only when that has been reached."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._capture.closing_comments)
+
+
+def shown_progress(capture: Capture, rungs: Iterator[Rung], lang: Lang, enough: int = 8 << 20) -> Iterator[Rung]:
+    """Passes rungs on, with a progress bar on standard error for a file of at least `enough` bytes."""
+    import sys
+
+    if not capture.size or capture.size < enough or not sys.stderr.isatty():
+        yield from rungs
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(Text("annotating", "解读中").pick(lang), total=capture.size)
+        for rung in rungs:
+            if not rung.number & 0x3FFF:
+                bar.update(task, completed=capture.position)
+            yield rung

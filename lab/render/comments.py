@@ -1,0 +1,56 @@
+"""What the lab writes into a capture: a packet's step in both languages, and one line of what was really measured."""
+
+from __future__ import annotations
+
+from lab.annotate import journal
+from lab.model import Rung, States
+from lab.protocols.notes import cast, notes
+from lab.render import trace
+from lab.text import ROLES, Text
+
+MARKS = Text("[lab] ", "[实验] ")
+
+
+def comments(rung: Rung) -> list[str]:
+    """Returns a packet's comments: everyone else's kept, ours made anew. Those in words only where there is a step."""
+    others = [text for text in rung.frame.comments if not journal.is_ours(text)] if rung.frame else []
+    line = journal.comment(rung)
+    words = sentence(rung)
+    ours = [MARKS.en + words.en, MARKS.zh + words.zh] if words else []
+    return others + ours + ([line] if line else [])
+
+
+def sentence(rung: Rung) -> Text | None:
+    """Returns a packet's steps and the states it leads from and to, in words; None for a packet that is no TCP."""
+    which, end = rung.conversation, rung.end
+    if which is None or end is None:
+        return None
+    said = []
+    for step in rung.steps:
+        note = notes("tcp").steps[step]
+        title = cast(note.title, trace.actor(which, step))
+        said.append(Text(f"{note.name.en}: {title.en}.", f"{note.name.zh}：{title.zh}。"))
+    words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
+    states = _states(rung)
+    return Text(f"{words.en} {states.en}".strip(), f"{words.zh}{states.zh}")
+
+
+def _states(rung: Rung) -> Text:
+    """Returns the sender's state when the packet left and the receiver's when it had arrived."""
+    if rung.end is None or rung.held is None:
+        return Text("", "")
+    sender, receiver = rung.end.role, rung.end.peer.role
+    left = _of(rung.held, sender)
+    mine, theirs = ROLES[sender], ROLES[receiver]
+    if rung.delivered is None:
+        return Text(f"{mine.en} {left.en}; never seen to arrive.", f"{mine.zh} {left.zh}；未见送达。")
+    arrived = _of(rung.delivered, receiver)
+    return Text(
+        f"{mine.en} {left.en} -> {theirs.en} {arrived.en}.",
+        f"{mine.zh} {left.zh} → {theirs.zh} {arrived.zh}。",
+    )
+
+
+def _of(states: States, role: str) -> Text:
+    state = states.client if role == "client" else states.server
+    return Text(state or "state unknown", state or "状态未知")

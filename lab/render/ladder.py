@@ -1,0 +1,297 @@
+"""The ladder: a rung for each packet, the sender's state when it left, the receiver's when it had arrived.
+
+    number seconds  client       ── what it is ──────────▶  server        step  proof
+
+80 columns wide, whatever the language. A state is bright where it has just changed. The proof is ✓ where both kernels
+said the same as the table, ≈ where a known and numbered deviation explains the difference, ≠ where nothing does, and
+nothing where none was asked.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text as Styled
+
+from lab.annotate.agreement import Agreement, agreement
+from lab.dissect.conversations import Conversation
+from lab.model import Rung, Segment, StepReport
+from lab.protocols.notes import cast, notes
+from lab.protocols.tcp import report
+from lab.render import trace
+from lab.render.words import LABELS, clip, numbers, pad, safe, wrap
+from lab.text import ROLES, Lang, Text
+
+WIDTH = 80
+_STATE, _STEP, _INDENT = 12, 9, 12  # columns
+_ARROW = WIDTH - (3 + 1 + 6 + 2 + _STATE + 1 + 1 + _STATE + 1 + _STEP + 2)
+_STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}
+_PREVIEW = 48  # bytes of payload shown
+_MOST_SUMMARIES = 3  # conversations summed up one by one
+
+
+class Ladder:
+    """Draws on a console, a rung at a time, in the order of the packets."""
+
+    def __init__(self, console: Console, lang: Lang) -> None:
+        self._console = console
+        self._lang: Lang = lang
+        self._began: int | None = None
+        self._last: int | None = None  # the conversation drawn last
+        self._spelled: list[str] = []  # how the notes spell what has just changed
+        self._shown: dict[int, tuple[str | None, str | None]] = {}
+
+    def rung(self, rung: Rung) -> None:
+        """Draws one packet; it should be settled, or its receiver's state is left open."""
+        if rung.time is not None and self._began is None:
+            self._began = rung.time
+        which = rung.conversation
+        if which is None or rung.segment is None or rung.held is None:
+            self._other(rung)
+            return
+        if which.id != self._last:
+            self._head(which, rung)
+        self._print(self._line(rung, which, rung.segment))
+        for text in self._below(rung, which, rung.segment):
+            for line in wrap(text, WIDTH - _INDENT):
+                self._print(Styled(" " * _INDENT + line, "dim"))
+
+    def _head(self, which: Conversation, rung: Rung) -> None:
+        self._last = which.id
+        client, server = which.client, which.server
+        names = [ROLES[end.role].pick(self._lang) for end in which.ends]
+        left, right = _address(client.host, client.port), _address(server.host, server.port)
+        self._print(Styled(""))
+        if which.id or which.id not in self._shown and rung.number > 1:
+            self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which.id}", ""), "dim"))
+        self._print(Styled(_spread(*names), "bold"))
+        if cell_len(left) + cell_len(right) > WIDTH - 2 * _INDENT:
+            self._print(Styled(_spread(left, ""), "dim"))
+            left = ""
+        self._print(Styled(_spread(left, right), "dim"))
+        if which.id not in self._shown and which.client.isn is not None and rung.held:
+            self._shown[which.id] = ("CLOSED", rung.held.server)
+            self._print(Styled(_spread("CLOSED", rung.held.server or ""), "dim"))
+        self._shown.setdefault(which.id, (None, None))
+
+    def _line(self, rung: Rung, which: Conversation, segment: Segment) -> Styled:
+        assert rung.end and rung.held
+        forward = rung.end.role == "client"
+        arrived = rung.delivered
+        client, server = (
+            (rung.held.client, arrived and arrived.server)
+            if forward
+            else (arrived and arrived.client, rung.held.server)
+        )
+        shown = self._shown.get(which.id, (None, None))
+        line = Styled()
+        line.append(f"{rung.number:>3} {self._seconds(rung.time):>6}  ", "dim")
+        line.append(pad(client or ("?" if arrived or forward else ""), _STATE), "bold" if client != shown[0] else "dim")
+        line.append(" ")
+        line.append(_arrow(rung, segment, forward), next((_STYLES[x] for x in rung.labels if x in _STYLES), "dim"))
+        line.append(" ")
+        line.append(
+            pad(server or ("?" if arrived or not forward else ""), _STATE), "bold" if server != shown[1] else "dim"
+        )
+        self._shown[which.id] = (client or shown[0], server or shown[1])
+        self._spell(rung, client if client != shown[0] else None, server if server != shown[1] else None)
+        line.append(" ")
+        line.append(pad(self._steps(rung), _STEP), "yellow")
+        line.append(" ")
+        proof = _proof(rung)
+        line.append(proof, {"✓": "green", "≈": "yellow"}.get(proof, "bold red"))
+        line.rstrip()
+        return line
+
+    def _steps(self, rung: Rung) -> str:
+        names = [notes("tcp").steps[step].name.pick(self._lang) for step in rung.steps]
+        if len(names) == 2 and names[0].rsplit(" ", 1)[0] == names[1].rsplit(" ", 1)[0]:
+            return names[0] + "+" + names[1].rsplit(" ", 1)[1]
+        return " ".join(names)[:_STEP]
+
+    def _below(self, rung: Rung, which: Conversation, segment: Segment) -> list[str]:
+        """Returns what is to be said of a packet beside the arrow: its steps, its words, the notes' spelling."""
+        lang = self._lang
+        said = []
+        for step in rung.steps:
+            said.append(cast(notes("tcp").steps[step].title, trace.actor(which, step)).pick(lang))
+        if said and self._spelled:
+            written = " → ".join(self._spelled)
+            spelling = Text(f"  [notes: {written}]", f"　[讲义：{written}]").pick(lang)
+            if cell_len(said[-1] + spelling) <= WIDTH - _INDENT:
+                said[-1] += spelling
+            else:
+                said.append(spelling.strip())
+        words = [LABELS[label].pick(lang) for label in rung.labels if label in LABELS]
+        if rung.settled and not rung.got:
+            words.append(Text("never arrived", "没有送达").pick(lang))
+        for surprise in rung.surprises:
+            words.append(
+                Text(
+                    f"surprise: the {surprise.role} {surprise.on} in {surprise.state}",
+                    f"意外：{ROLES[surprise.role].zh}在 {surprise.state} 状态 {surprise.on}",
+                ).pick(lang)
+            )
+        preview = _preview(rung, segment)
+        if words:
+            said.append(Text("; ", "；").pick(lang).join(words))
+        return said + ([preview] if preview else [])
+
+    def _spell(self, rung: Rung, *changed: str | None) -> None:
+        """Keeps how the notes spell the states that have just changed, in the order in which they did."""
+        if rung.end and rung.end.role == "server":
+            changed = changed[::-1]
+        spellings = [notes("tcp").states[state].notes for state in changed if state in notes("tcp").states]
+        self._spelled = [spelling for spelling in spellings if spelling]
+
+    def _other(self, rung: Rung) -> None:
+        words = ", ".join(LABELS[label].pick(self._lang) if label in LABELS else label for label in rung.labels)
+        size = Text(f"{rung.frame.length} bytes", f"{rung.frame.length} 字节").pick(self._lang) if rung.frame else ""
+        self._print(Styled(f"{rung.number:>3} {self._seconds(rung.time):>6}  ({words}; {size})", "dim"))
+
+    def _seconds(self, time: int | None) -> str:
+        if time is None or self._began is None:
+            return ""
+        seconds = (time - self._began) / 1e9
+        return f"{seconds:.3f}" if -10 < seconds < 100 else f"{seconds:.0f}"
+
+    def _print(self, text: Styled) -> None:
+        text.rstrip()
+        self._console.print(text, soft_wrap=True)
+
+    def summary(self, conversations: list[Conversation], agreement: Agreement) -> None:
+        """Draws what became of the notes' steps, and whether the kernels agreed."""
+        lang = self._lang
+        for which in conversations[:_MOST_SUMMARIES]:
+            self._print(Styled(""))
+            title = Text("The notes' steps", "讲义的步骤").pick(lang)
+            if len(conversations) > 1:
+                title += Text(f" in conversation {which.id}", f"（连接 {which.id}）").pick(lang)
+            self._print(Styled(title, "bold"))
+            for same in _grouped(trace.steps(which)):
+                self._step(same)
+        if len(conversations) > _MOST_SUMMARIES:
+            self._count(conversations)
+        if agreement.compared:
+            self._agreement(agreement)
+
+    def _step(self, same: list[StepReport]) -> None:
+        """Draws steps that share their packets and what is to be said of them: a line, and more where it is long."""
+        lang = self._lang
+        names = [notes("tcp").steps[step.id].name.pick(lang) for step in same]
+        name = names[0] + ("–" + names[-1].rsplit(" ", 1)[1] if len(names) > 1 else "")
+        line = Styled(f"  {pad(name, _STEP + 1)}")
+        packets, differs = same[0].packets, same[0].differs
+        line.append("✓ " if packets else "– ", "green" if packets else "yellow")
+        if packets:
+            listed = numbers(packets, lang)
+            plural = "s" if len(packets) > 1 else ""
+            line.append(Text(f"packet{plural} {listed}", f"第 {listed} 号包").pick(lang) + "  ", "dim")
+        used = cell_len(line.plain)
+        for at, text in enumerate(wrap(differs.text.pick(lang), WIDTH - used) if differs else []):
+            line.append(("\n" + " " * used if at else "") + text)
+        self._print(line)
+
+    def _count(self, conversations: list[Conversation]) -> None:
+        counted: dict[str, int] = {}
+        for which in conversations:
+            state = report.conn_state(which)
+            counted[state] = counted.get(state, 0) + 1
+        listed = ", ".join(f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: -each[1]))
+        self._print(Styled(""))
+        self._print(
+            Styled(
+                Text(
+                    f"{len(conversations)} conversations in all, by Zeek's conn_state: {listed}",
+                    f"共 {len(conversations)} 个连接，按 Zeek 的 conn_state：{listed}",
+                ).pick(self._lang)
+            )
+        )
+
+    def _agreement(self, agreement: Agreement) -> None:
+        lang = self._lang
+        differing = len(agreement.disagreements)
+        said = Text(
+            f"Both kernels were asked at every packet: {agreement.compared - differing} of {agreement.compared} "
+            "states are as told here",
+            f"每个包都问过两端内核：{agreement.compared} 个状态中 {agreement.compared - differing} 个与此处所述一致",
+        ).pick(lang)
+        for number in agreement.deviations:
+            said += Text(f"; the rest is no. {number} of DEVIATIONS.md", f"；其余见 DEVIATIONS.md 第 {number} 条").pick(
+                lang
+            )
+        self._print(Styled(""))
+        for line in wrap(said + Text(".", "。").pick(lang), WIDTH):
+            self._print(Styled(line, "green"))
+        for each in agreement.unexplained:
+            told = Text(
+                f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {each.kernel}, not {each.ours}",
+                f"第 {each.number} 号包，{each.instant}：{ROLES[each.role].zh}内核说 {each.kernel}，不是 {each.ours}",
+            )
+            self._print(Styled("≠ " + told.pick(lang), "bold red"))
+
+
+def _grouped(steps: list[StepReport]) -> list[list[StepReport]]:
+    """Puts neighbouring steps of a phase together that say the same."""
+    groups: list[list[StepReport]] = []
+    for step in steps:
+        last = groups[-1][-1] if groups else None
+        alike = last and step.differs and (last.packets, last.differs) == (step.packets, step.differs)
+        if last and alike and last.id.rpartition(".")[0] == step.id.rpartition(".")[0]:
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
+    """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
+    kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
+    size = f" {segment.payload}B" if segment.payload else ""
+    ack = f" ack={rung.ack}" if rung.ack is not None else ""
+    room = _ARROW - 5
+    for text in (
+        f"{kind}{size} seq={rung.seq}{ack}",
+        f"{kind}{size} seq={rung.seq}",
+        f"{kind}{size}",
+        clip(kind, room),
+    ):
+        if cell_len(text) <= room:
+            break
+    lost = rung.settled and not rung.got
+    line = "─" * (_ARROW - 4 - cell_len(text) - (4 if lost else 0))
+    if forward:
+        return f"─ {text} {line}" + ("✗    " if lost else "▶")
+    return ("    ✗" if lost else "◀") + f"{line} {text} ─"
+
+
+_KINDS = ("SYN", "SYN-ACK", "ACK", "data", "FIN", "RST", "no-flags")
+
+
+def _proof(rung: Rung) -> str:
+    asked = agreement([rung])
+    if not asked.compared:
+        return ""
+    return "≠" if asked.unexplained else "≈" if asked.disagreements else "✓"
+
+
+def _preview(rung: Rung, segment: Segment) -> str:
+    """Returns the beginning of the payload where it is text."""
+    if rung.frame is None or not segment.payload:
+        return ""
+    data = rung.frame.data[segment.start : segment.start + min(segment.payload, _PREVIEW)]
+    text = data.decode("utf-8", "replace")
+    if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
+        return ""
+    return f'"{safe(text)}{"…" if segment.payload > _PREVIEW else ""}"'
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _spread(left: str, right: str) -> str:
+    """Puts two texts over the two columns of states."""
+    at = WIDTH - (_STATE + 1 + _STEP + 2)
+    start = min(at, WIDTH - cell_len(right))
+    return pad(" " * _INDENT + left, start) + right

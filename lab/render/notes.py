@@ -1,0 +1,114 @@
+"""The notes on screen: the catalogue of scenarios, a scenario's introduction, and a protocol's steps and table."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text as Styled
+
+from lab import protocols
+from lab.annotate.table import Table
+from lab.protocols.notes import NoteStep, cast, notes
+from lab.render.words import pad, wrap
+from lab.text import Lang, Text
+
+WIDTH = 80
+_SAME = "·"
+
+
+class _Page:
+    """Prints lines of at most 80 columns, in colour where there is a terminal."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._console = Console(file=out, highlight=False)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self._console.print(Styled(text, style), soft_wrap=True)
+
+    def paragraph(self, text: str, style: str = "", indent: int = 0) -> None:
+        for line in wrap(text, WIDTH - indent):
+            self.line(" " * indent + line, style)
+
+
+def catalogue(out: TextIO, lang: Lang) -> None:
+    """Prints all scenarios, with what each teaches."""
+    page = _Page(out)
+    for scenario in protocols.SCENARIOS:
+        note = notes(scenario.name.partition("/")[0]).scenarios[scenario.name]
+        page.line(pad(scenario.name, 26) + note.title.pick(lang), "bold")
+        page.paragraph(note.teaches.pick(lang), indent=4)
+        for rule in scenario.rules:
+            page.line("    " + Text("wire: ", "线路：").pick(lang) + rule, "dim")
+        page.line()
+    page.line(Text("Play one: lab run tcp/syn-lost", "运行其中一个：lab run tcp/syn-lost").pick(lang))
+
+
+def introduction(name: str, rules: list[str], out: TextIO, lang: Lang) -> None:
+    """Prints what a scenario is about, before its first packet."""
+    page = _Page(out)
+    note = notes(name.partition("/")[0]).scenarios[name]
+    page.line(f"{name}: {note.title.pick(lang)}", "bold")
+    page.paragraph(note.teaches.pick(lang), "dim")
+    for rule in rules:
+        page.line(Text("The wire's rule: ", "线路规则：").pick(lang) + rule, "yellow")
+    out.flush()
+
+
+def lecture(name: str, out: TextIO, lang: Lang) -> None:
+    """Prints a protocol's steps, states and table, and the table's holes. Raises UsageError for an unknown name."""
+    table = protocols.protocol(name).table
+    page = _Page(out)
+    lesson = notes(name)
+    page.line(lesson.title.pick(lang), "bold")
+    for step in lesson.steps.values():
+        _step(page, step, lang)
+    page.line()
+    page.line(Text("States", "状态").pick(lang), "bold")
+    for state in lesson.states.values():
+        spelled = Text(f" (notes: {state.notes})", f"（讲义：{state.notes}）").pick(lang) if state.notes else ""
+        page.line("  " + state.name + spelled)
+        page.paragraph(state.text.pick(lang), "dim", 6)
+    _table(page, table, lang)
+
+
+def _step(page: _Page, step: NoteStep, lang: Lang) -> None:
+    actor = "client" if step.id in ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4") else "server"
+    page.line()
+    page.line(f"{step.name.pick(lang)}  {cast(step.title, actor).pick(lang)}", "bold yellow")
+    page.line("  " + f"{step.id} · {step.rfc} · " + " / ".join(step.leads_to.values()), "dim")
+    page.paragraph(cast(step.text, actor).pick(lang), indent=2)
+    beyond = Text("Beyond the notes: ", "讲义之外：").pick(lang)
+    page.paragraph(beyond + cast(step.beyond, actor).pick(lang), "green", 2)
+
+
+def _table(page: _Page, table: Table, lang: Lang) -> None:
+    page.line()
+    page.line(Text("The table both ends walk (RFC 9293)", "两端共同遵循的状态表（RFC 9293）").pick(lang), "bold")
+    heads = [
+        Text("in", "处于"),
+        Text("on", "发生"),
+        Text("goes to", "转到"),
+        Text("step", "步骤"),
+        Text("section", "章节"),
+    ]
+    widths = [13, 18, 13, 14, 10]
+    page.line("  " + "".join(pad(head.pick(lang), width) for head, width in zip(heads, widths, strict=True)), "dim")
+    for row in table.rows:
+        to = row.to if row.to != row.state else _SAME
+        step = (row.step or "").removeprefix(table.protocol + ".")
+        cells = (row.state, row.on, to, step, row.source)
+        page.line("  " + "".join(pad(cell, width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    holes = table.holes
+    page.line()
+    page.paragraph(
+        Text(
+            f"{len(holes)} holes: what a correct end never does, or is never heard doing. Where a capture shows one, "
+            "the ladder calls it a surprise.",
+            f"{len(holes)} 个空格：正确的一端从不会做、也观察不到的事。抓包里一旦出现，梯形图会标为“意外”。",
+        ).pick(lang)
+    )
+    for event in table.events:
+        missing = [state for state, on in holes if on == event]
+        if missing:
+            page.paragraph(f"{event}: {', '.join(missing)}", "dim", 2)

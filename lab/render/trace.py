@@ -1,0 +1,158 @@
+"""The trace as plain data: what `--format json` writes (schema handshake-lab/trace/v1), a packet or a conversation each."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import struct
+from functools import lru_cache
+from time import gmtime, strftime
+from typing import Any
+
+from lab.dissect.conversations import Conversation, End
+from lab.model import FLAGS, Differs, Options, Rung, States, StepReport
+from lab.protocols.notes import cast, notes
+from lab.protocols.tcp import report
+from lab.text import Text
+
+SCHEMA = "handshake-lab/trace/v1"
+_TCP = 6
+
+
+def packet(rung: Rung) -> dict[str, Any]:
+    """Returns one packet's entry."""
+    segment, end, conversation = rung.segment, rung.end, rung.conversation
+    entry: dict[str, Any] = {
+        "number": rung.number,
+        "time": time(rung.time),
+        "conversation": conversation.id if conversation else None,
+        "from": end.role if end else None,
+        "flags": list(flag_names(segment.flags)) if segment else [],
+        "seq": rung.seq if segment else None,
+        "ack": rung.ack,
+        "seq_raw": segment.seq if segment else None,
+        "ack_raw": segment.ack if segment and rung.ack is not None else None,
+        "window": segment.window if segment else None,
+        "payload": segment.payload if segment else None,
+        "labels": list(rung.labels),
+        "messages": [],
+        "states": {"held": _states(rung.held), "delivered": _states(rung.delivered)} if segment else None,
+        "kernel": None,
+        "steps": list(rung.steps),
+    }
+    if rung.kernel_held or rung.kernel_delivered:
+        entry["kernel"] = {"held": _states(rung.kernel_held), "delivered": _states(rung.kernel_delivered)}
+    if rung.surprises:
+        entry["surprises"] = [surprise._asdict() for surprise in rung.surprises]
+    return entry
+
+
+def conversation(which: Conversation) -> dict[str, Any]:
+    """Returns one conversation's entry."""
+    return {
+        "id": which.id,
+        "community_id": community_id(which),
+        "client": _end(which.client),
+        "server": _end(which.server),
+        "protocols": ["tcp"],
+        "packets": which.packets,
+        "opened": report.opened(which),
+        "closed": report.closed(which),
+        "conn_state": report.conn_state(which),
+        "history": "".join(which.history),
+        "tcp": {
+            "client_isn": which.client.isn,
+            "server_isn": which.server.isn,
+            "retransmissions": which.retransmissions,
+            "options": {end.role: _options(end.options) for end in which.ends},
+        },
+        "final": {
+            "states": {"client": which.client.state, "server": which.server.state},
+            "kernel": _states(which.kernel_final),
+        },
+        "assumed": sorted(which.assumed),
+        "tls": None,
+        "websocket": None,
+        "steps": [_step(step) for step in steps(which)],
+    }
+
+
+def steps(which: Conversation) -> list[StepReport]:
+    """Returns what became of each of the notes' steps in a conversation."""
+    reports = []
+    for step in report.STEPS:
+        seen = which.steps.get(step, [])
+        packets = tuple(dict.fromkeys(each.number for each in seen))
+        code = report.differs(which, step)
+        reports.append(StepReport(step, bool(seen), packets, _differs(code, actor(which, step), packets)))
+    return reports
+
+
+def actor(which: Conversation, step: str) -> str:
+    """Returns who acts in a step here: who sent its segment, or who would have; in the opening's last, who got it."""
+    seen = which.steps.get(step)
+    if seen and step != "tcp.open.4":
+        return seen[0].sender
+    begins = which.began.get(step.rpartition(".")[0], "client")
+    follows = "server" if begins == "client" else "client"
+    return begins if step in ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4") else follows
+
+
+def _differs(code: str | None, role: str, packets: tuple[int, ...]) -> Differs | None:
+    if code is None:
+        return None
+    text = cast(notes("tcp").differs[code], role)
+    listed = Text(", ".join(map(str, packets)), "、".join(map(str, packets)))
+    return Differs(
+        code, Text(text.en.replace("{packets}", listed.en), text.zh.replace("{packets}", listed.zh))
+    )  # fmt: skip
+
+
+def _step(step: StepReport) -> dict[str, Any]:
+    differs = {"code": step.differs.code, **step.differs.text._asdict()} if step.differs else None
+    return {"id": step.id, "seen": step.seen, "packets": list(step.packets), "differs": differs}
+
+
+def _states(states: States | None) -> dict[str, str | None] | None:
+    return states._asdict() if states else None
+
+
+def _end(end: End) -> dict[str, Any]:
+    return {"address": end.host, "port": end.port}
+
+
+def _options(options: Options | None) -> dict[str, Any] | None:
+    return options._asdict() if options else None
+
+
+@lru_cache(512)
+def flag_names(flags: int) -> tuple[str, ...]:
+    """Returns a segment's flags by name, in the order of the header's bits from the right."""
+    return tuple(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
+
+
+def time(nanoseconds: int | None) -> str | None:
+    """Returns a time as ISO 8601 in UTC with nine digits; None where the file has none."""
+    if nanoseconds is None:
+        return None
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(4)
+def _second(seconds: int) -> str:
+    """Consecutive packets share their second: formatting it once is most of the work saved."""
+    try:
+        return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))
+    except (ValueError, OverflowError, OSError):  # a clock beyond the calendar
+        return "9999-12-31T23:59:59"
+
+
+def community_id(which: Conversation) -> str:
+    """Returns the Community ID, version 1, seed 0 (the specification's hash over the ordered tuple)."""
+    ends = sorted((end.address, end.port) for end in which.ends)
+    addresses, ports = b"".join(end[0] for end in ends), [end[1] for end in ends]
+    digest = hashlib.sha1(
+        struct.pack("!H", 0) + addresses + struct.pack("!BxHH", _TCP, *ports), usedforsecurity=False
+    ).digest()
+    return "1:" + base64.b64encode(digest).decode()

@@ -1,0 +1,88 @@
+"""Small texts that several renderings share, and how texts of either language are fitted into columns."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.cells import cell_len
+
+from lab.text import Lang, Text
+
+# What the ladder says of a label that needs a word; the label itself stays English everywhere (design: a closed set).
+LABELS = {
+    "retransmission": Text("sent again", "重传"),
+    "out-of-order": Text("out of order", "乱序"),
+    "previous-segment-not-captured": Text("a segment before it was not captured", "之前有报文段未被捕获"),
+    "duplicate-ack": Text("duplicate ACK", "重复确认"),
+    "keep-alive": Text("keep-alive", "保活探测"),
+    "window-update": Text("window update", "窗口更新"),
+    "zero-window": Text("zero window", "零窗口"),
+    "truncated": Text("cut short in the capture", "抓包时被截断"),
+    "bad-checksum": Text("bad checksum", "校验和错误"),
+    "unfinished-checksum": Text("checksum left to the network card", "校验和留待网卡计算"),
+    "not-tcp": Text("not TCP", "不是 TCP"),
+    "fragment": Text("IP fragment", "IP 分片"),
+    "no-flags": Text("no flags", "没有任何标志"),
+}
+
+_NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"
+_NEVER_LAST = "（【《“‘([{"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def safe(text: str) -> str:
+    """Returns the text with everything replaced that could steer a terminal or turn the direction of writing."""
+    return "".join("·" if unicodedata.category(char) in _HIDDEN else char for char in text)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Breaks a text into lines of at most `width` columns: between words, and between any two Chinese characters."""
+    lines: list[str] = []
+    line = ""
+    for piece in _pieces(text):
+        if line and cell_len(line + piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece if line else piece.lstrip()
+        while cell_len(line) > width and " " not in line.strip():  # a word longer than a line
+            cut = next(at for at in range(len(line), 0, -1) if cell_len(line[:at]) <= width)
+            lines.append(line[:cut])
+            line = line[cut:]
+    return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def _pieces(text: str) -> list[str]:
+    """Returns the pieces that a line may be broken between; punctuation stays with what it belongs to."""
+    pieces: list[str] = []
+    for char in text:
+        before = pieces[-1] if pieces else ""
+        free = not before or before[-1] == " " or _is_wide(char) or _is_wide(before[-1])
+        if before and (char == " " or char in _NEVER_FIRST or before[-1] in _NEVER_LAST or not free):
+            pieces[-1] += char
+        else:
+            pieces.append(char)
+    return pieces
+
+
+def _is_wide(char: str) -> bool:
+    return unicodedata.east_asian_width(char) in "WF"
+
+
+def pad(text: str, width: int) -> str:
+    """Fills a text up to `width` columns."""
+    return text + " " * max(0, width - cell_len(text))
+
+
+def clip(text: str, width: int) -> str:
+    """Cuts a text to at most `width` columns, with an ellipsis where something is missing."""
+    if cell_len(text) <= width:
+        return text
+    while cell_len(text) > width - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def numbers(packets: tuple[int, ...], lang: Lang) -> str:
+    """Returns packet numbers as a list in the language's punctuation; of many, the first few."""
+    shown = ("、" if lang == "zh" else ", ").join(map(str, packets[:6]))
+    return shown + (" …" if len(packets) > 6 else "")

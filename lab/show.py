@@ -1,0 +1,61 @@
+"""A trace in the format that was asked for, from a live run and from a recording alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Any, BinaryIO, Protocol, TextIO
+
+from lab.annotate.agreement import Agreement
+from lab.dissect.conversations import Conversation
+from lab.model import Rung
+from lab.render import table
+from lab.text import Lang
+
+
+class Format(StrEnum):
+    """What the trace can be written as."""
+
+    LADDER = "ladder"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    CONVERSATIONS = "conversations"
+    PCAPNG = "pcapng"
+
+
+class Source(Protocol):
+    """A run or a recording: its rungs, and what is known when they are over."""
+
+    agreement: Agreement
+
+    @property
+    def conversations(self) -> list[Conversation]: ...
+
+    def rungs(self) -> Iterator[Rung]: ...
+
+
+def show(
+    source: Source, rungs: Iterator[Rung], form: Format, about: Callable[[], dict[str, Any]], out: TextIO, lang: Lang
+) -> None:
+    """Writes all rungs to `out`; a ladder is drawn rung by rung, and summed up."""
+    if form is Format.LADDER:
+        from rich.console import Console
+
+        from lab.render.ladder import Ladder
+
+        ladder = Ladder(Console(file=out, highlight=False), lang)
+        for rung in rungs:
+            ladder.rung(rung)
+            out.flush()
+        ladder.summary(source.conversations, source.agreement)
+    elif form is Format.JSON:
+        table.as_json(rungs, source.conversations, about, out.write)
+    elif form is Format.NDJSON:
+        table.as_ndjson(rungs, out.write)
+    elif form is Format.CONVERSATIONS:
+        table.as_conversations(rungs, source.conversations, out.write)
+    else:
+        table.as_csv(rungs, out.write, at_once=1 if out is sys.stdout and out.isatty() else 512)
+    out.flush()
