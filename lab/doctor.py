@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-from lab.mend import CAPABILITIES, LIMITS, SWITCHES, Machine, diagnose, install, set_encoding, sudo
+from lab.mend import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.text import Text
 
 _PATIENCE = 5  # seconds; the lab's own steps take milliseconds
@@ -72,39 +72,8 @@ def examine() -> list[Check]:
     return checks
 
 
-def read_machine() -> Machine:
-    """Reads what diagnoses rest on. Limits and capabilities are those of this process's user namespace."""
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    status = dict(line.split(":\t", 1) for line in _read("/proc/self/status").splitlines() if ":\t" in line)
-    held = int(status.get("CapEff" if root else "CapBnd", "0"), 16)
-    parameters = {name: _read("/proc/sys/" + name.replace(".", "/")).strip() for name in (*LIMITS, *SWITCHES)}
-    script = Path(sys.executable).with_name("lab")
-    return Machine(
-        root=root,
-        container=_container(),
-        lacking=tuple(name for name, bit in CAPABILITIES.items() if not held >> bit & 1),
-        parameters={name: int(value) for name, value in parameters.items() if value.isdecimal()},
-        lab=shlex.quote(str(script)) if script.exists() else "lab",
-    )
-
-
 def _same(words: str) -> Text:
     return Text(words, words)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
-
-
-def _container() -> str:
-    for mark, engine in {"/.dockerenv": "docker", "/run/.containerenv": "podman"}.items():
-        if Path(mark).exists():
-            return engine
-    told = "container" in os.environ  # LXC and systemd-nspawn say so
-    return "other" if told or re.search("docker|containerd|kubepods|lxc", _read("/proc/1/cgroup")) else ""
 
 
 def _python() -> list[Check]:
@@ -115,9 +84,8 @@ def _python() -> list[Check]:
 
 
 def _system() -> list[Check]:
-    system = platform.system()
-    name, linux = Text("operating system", "操作系统"), system == "Linux"
-    if linux:
+    name, system = Text("operating system", "操作系统"), platform.system()
+    if system == "Linux":
         return [Check(name, True, _same(f"{system} {platform.release()}"), "", _HOSTS)]
     found = Text(f"{system}: no testbed yet; lab annotate works", f"{system}：暂无测试床；lab annotate 可用")
     return [Check(name, None, found, "wsl --install" if system == "Windows" else "", _HOSTS)]
@@ -240,8 +208,7 @@ def _tools() -> list[Check]:
 def _tool(tool: str, why: Text) -> Check:
     path = shutil.which(tool)
     status, said, _ = _run(path, "--version", seconds=_PATIENCE) if path else (None, "", "")
-    version = re.search(r"\d+(\.\d+)+", said)
-    if status == 0 and version:
+    if status == 0 and (version := re.search(r"\d+(\.\d+)+", said)):
         return Check(_same(tool), True, _same(version[0]), "", why)
     found = Text("installed, but does not run", "已安装，但无法运行") if path else Text("not installed", "未安装")
     return Check(_same(tool), None, found, install(tool, shutil.which, read_machine()), why)
@@ -268,8 +235,7 @@ def _docker() -> list[Check]:
     found, verb = Text("not running", "未运行"), "start"
     if status is None:
         found, verb = Text(f"no answer within {_ENGINE_PATIENCE} s", f"{_ENGINE_PATIENCE} 秒内没有应答"), "restart"
-    systemd = Path("/run/systemd/system").exists()
-    command = f"systemctl {verb} docker" if systemd else f"service docker {verb}"
+    command = f"systemctl {verb} docker" if Path("/run/systemd/system").exists() else f"service docker {verb}"
     return [Check(name, None, found, sudo(command, machine), why)]
 
 
@@ -296,25 +262,23 @@ def _terminal() -> list[Check]:
     utf8 = codecs.lookup(encoding).name == "utf-8"
     drawn = Text("Chinese text, the ladder's lines", "中文和梯形图的线条")
     mend = "" if utf8 else set_encoding(os.environ)
-    checks = [Check(Text("text encoding", "字符编码"), utf8, _same(encoding), mend, drawn)]
-    wide, found = True, Text("not a terminal", "不是终端")
-    if sys.stdout.isatty():
-        columns = shutil.get_terminal_size().columns
-        wide, found = columns >= 80, Text(f"{columns} columns", f"{columns} 列")
-    why = Text("the ladder: 80 columns or more", "梯形图：至少 80 列")
-    return [*checks, Check(Text("terminal width", "终端宽度"), wide or None, found, "", why)]
+    text = Check(Text("text encoding", "字符编码"), utf8, _same(encoding), mend, drawn)
+    if not sys.stdout.isatty():
+        return [text]
+    columns = shutil.get_terminal_size().columns
+    name, why = Text("terminal width", "终端宽度"), Text("the ladder: 80 columns or more", "梯形图：至少 80 列")
+    return [text, Check(name, True if columns >= 80 else None, Text(f"{columns} columns", f"{columns} 列"), "", why)]
 
 
 def _captures() -> list[Check]:
     """Makes a file that has no name, in captures/out or where that would be made."""
     where = next(place for place in map(Path, ("captures/out", "captures", ".")) if place.is_dir())
-    name, why = _same("captures/out"), Text("lab tcp, lab run: the capture is saved there", "lab tcp、lab run：保存抓包")
+    name, why = _same("captures/out"), Text("lab tcp, lab run: captures go there", "lab tcp、lab run：保存抓包")
     try:
         tempfile.TemporaryFile(dir=where).close()
     except OSError as error:
-        words = os.strerror(error.errno or 0)
+        words, ours = os.strerror(error.errno or 0), where != Path() and os.access(".", os.W_OK)
         # in a folder of one's own, captures that are not come from a run as root
-        ours = where != Path() and os.access(".", os.W_OK)
         mend = sudo('chown -R "$(id -u)" captures', read_machine()) if ours else 'cd "$HOME"'
         return [Check(name, False, Text(f"{where}: {words}", f"{where}：{words}"), mend, why)]
     return [Check(name, True, Text("writable", "可写"), "", why)]

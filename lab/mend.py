@@ -1,23 +1,26 @@
-"""Pure: what the kernel answered and what /proc shows become a reason and the command that mends it. Touches nothing.
+"""What the kernel answered and what /proc shows, turned into a reason and the command that mends it.
 
-A command is one for the shell of whoever asks, the same in every language: root gets it without `sudo`, and it is
-empty where no command helps.
+`read_machine` reads; everything else is pure, and nothing runs a command. A command is for the shell of whoever asks:
+root gets it without `sudo`. It is empty where none helps.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from lab.text import Text
 
-CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21}  # include/uapi/linux/capability.h
-LIMITS = ("user.max_user_namespaces", "user.max_net_namespaces")
-SWITCHES = {"kernel.unprivileged_userns_clone": 0, "kernel.apparmor_restrict_unprivileged_userns": 1}  # that forbid
+_CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21}  # include/uapi/linux/capability.h
+_LIMITS = ("user.max_user_namespaces", "user.max_net_namespaces")
+_SWITCHES = {"kernel.unprivileged_userns_clone": 0, "kernel.apparmor_restrict_unprivileged_userns": 1}  # that forbid
 _ENOUGH = 10000
 _NO_MODULE = (errno.EOPNOTSUPP, errno.ENOENT, errno.ENODEV, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
@@ -35,8 +38,8 @@ class Machine(NamedTuple):
 
     root: bool
     container: str = ""  # docker, podman, other; empty outside
-    lacking: tuple[str, ...] = ()  # of CAPABILITIES: what root does not hold here, what another user could not get
-    parameters: Mapping[str, int] = MappingProxyType({})  # LIMITS and SWITCHES
+    lacking: tuple[str, ...] = ()  # of the rights it takes: what root has not, others couldn't get
+    parameters: Mapping[str, int] = MappingProxyType({})  # those that limit or forbid namespaces
     lab: str = "lab"  # how the console script is called from anywhere
 
 
@@ -55,6 +58,22 @@ def diagnose(error: int, machine: Machine, module: str = "") -> tuple[Text, str]
         return _forbidden(machine)
     words = os.strerror(error)
     return Text(f"does not work: {words}", f"不可用：{words}"), ""
+
+
+def read_machine() -> Machine:
+    """Reads what diagnoses rest on. Limits and capabilities are those of this process's user namespace."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    status = dict(line.split(":\t", 1) for line in _read("/proc/self/status").splitlines() if ":\t" in line)
+    held = int(status.get("CapEff" if root else "CapBnd", "0"), 16)
+    parameters = {name: _read("/proc/sys/" + name.replace(".", "/")).strip() for name in (*_LIMITS, *_SWITCHES)}
+    script = Path(sys.executable).with_name("lab")
+    return Machine(
+        root=root,
+        container=_container(),
+        lacking=tuple(name for name, bit in _CAPABILITIES.items() if not held >> bit & 1),
+        parameters={name: int(value) for name, value in parameters.items() if value.isdecimal()},
+        lab=shlex.quote(str(script)) if script.exists() else "lab",
+    )
 
 
 def install(tool: str, which: Callable[[str], str | None], machine: Machine) -> str:
@@ -84,7 +103,7 @@ def sudo(command: str, machine: Machine) -> str:
 
 
 def _spent(machine: Machine) -> tuple[Text, str]:
-    low = {name: machine.parameters[name] for name in LIMITS if machine.parameters.get(name, _ENOUGH) < _ENOUGH}
+    low = {name: machine.parameters[name] for name in _LIMITS if machine.parameters.get(name, _ENOUGH) < _ENOUGH}
     if not low:
         return Text("no namespaces left, by a limit set further out", "命名空间已用尽，限制来自外层"), ""
     shown = ", ".join(f"{name}={value}" for name, value in low.items())
@@ -96,7 +115,7 @@ def _forbidden(machine: Machine) -> tuple[Text, str]:
     lacking = ", ".join(machine.lacking)
     if machine.container and lacking:
         return Text(f"this container lacks {lacking}", f"此容器缺少权限 {lacking}"), _rerun(machine)
-    for name, forbidding in SWITCHES.items():
+    for name, forbidding in _SWITCHES.items():
         if machine.parameters.get(name) == forbidding:
             mend = sudo(f"sysctl -w {name}={1 - forbidding}", machine)
             return Text(f"forbidden: {name}={forbidding}", f"被禁止：{name}={forbidding}"), mend
@@ -112,7 +131,7 @@ def _rerun(machine: Machine, *options: str) -> str:
     if machine.container not in ("docker", "podman"):
         return ""
     # Docker gives NET_RAW by itself, Podman does not
-    rights = [f"--cap-add {name}" for name in CAPABILITIES if name != "NET_RAW" or name in machine.lacking]
+    rights = [f"--cap-add {name}" for name in _CAPABILITIES if name != "NET_RAW" or name in machine.lacking]
     user = () if machine.root else ("--user root",)
     return " ".join([machine.container, "run", *user, *rights, *options, "IMAGE"])
 
@@ -124,3 +143,18 @@ def _unlock(machine: Machine) -> str:
         return _rerun(machine, "--security-opt unmask=ALL")
     # where the host has AppArmor, Docker's profile forbids the writing too
     return _rerun(machine, "--security-opt systempaths=unconfined", "--security-opt apparmor=unconfined")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _container() -> str:
+    for mark, engine in {"/.dockerenv": "docker", "/run/.containerenv": "podman"}.items():
+        if Path(mark).exists():
+            return engine
+    told = "container" in os.environ  # LXC and systemd-nspawn say so
+    return "other" if told or re.search("docker|containerd|kubepods|lxc", _read("/proc/1/cgroup")) else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 Lang = Literal["en", "zh"]
 LANGUAGES: tuple[Lang, ...] = ("en", "zh")
@@ -20,7 +20,7 @@ class Text(NamedTuple):
     en: str
     zh: str
 
-    def format(self, *args: object, **values: object) -> Text:  # type: ignore[override]  # a tuple has no format
+    def format(self, *args: object, **values: object) -> Text:
         return Text(self.en.format(*args, **values), self.zh.format(*args, **values))
 
     def pick(self, lang: Lang) -> str:
@@ -37,7 +37,7 @@ def choose(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Lang
         if word == "--lang" and at + 1 < len(argv):
             value = argv[at + 1]
         if value in LANGUAGES:
-            return cast(Lang, value)
+            return value
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if environ.get(variable):
             return "zh" if environ[variable].lower().startswith("zh") else "en"

@@ -107,7 +107,7 @@ class _Reader:
         known, enhanced, new = section.plain.get, pcapng.ENHANCED_PACKET, tuple.__new__  # Frame() takes 0.1 us longer
         while at + 32 <= end:
             kind, total, interface, high, low, captured, length = unpack(buffer, at)
-            stop = at + total
+            stop = at + total  # plain: 32 bytes around the data padded to a multiple of 4
             if kind != enhanced or captured + 35 & -4 != total or captured > length or stop > end:
                 return
             plain = known(interface)

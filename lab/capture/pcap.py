@@ -1,6 +1,6 @@
 """A pcap file is one header, then records: nothing marks where a record begins, so a wrong length ends the reading.
 
-Source: draft-ietf-opsawg-pcap; the modified variant with longer record headers is Alexey Kuznetsov's patch of 1999.
+Source: draft-ietf-opsawg-pcap; the variant with longer record headers is that of Alexey Kuznetsov's patched libpcap.
 """
 
 from __future__ import annotations

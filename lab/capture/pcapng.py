@@ -52,7 +52,8 @@ _INTERFACE = Struct("<HHI")
 class Writer:
     """Writes frames with their comments to `stream` as one little-endian pcapng section, times in nanoseconds.
 
-    `hosts` maps an address as text to the name Wireshark shows for it. The caller opens and closes the stream.
+    `hosts` maps an address as text to the name Wireshark shows for it; one that is no address raises OSError.
+    The caller opens and closes the stream.
     """
 
     def __init__(

@@ -1,0 +1,51 @@
+# The front door. Plain `make` says what there is.
+# ARGS reaches the command: make lab-tcp ARGS="--ipv6 --lang zh"
+
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= 100
+
+.DEFAULT_GOAL := help
+.PHONY: help venv lab-tcp test check bench soak clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+lab-tcp: $(BIN)/lab ## a real TCP connection, packet by packet 真实的 TCP 连接，逐包讲解
+	@$(BIN)/lab tcp $(ARGS)
+
+venv: $(BIN)/lab ## what the lab needs, in .venv 安装实验室所需
+
+test: $(VENV)/dev ## everything this machine can test 运行全部测试
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev ## style and types 风格与类型检查
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(VENV)/dev ## speed, as ratios against the usual tools 性能对比
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+soak: $(VENV)/dev ## every scenario RUNS times, against both kernels 反复运行所有场景
+	@$(BIN)/python scripts/soak.py $(RUNS) $(ARGS)
+
+clean: ## away with what can be made again 清理
+	rm -rf $(VENV) captures/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A venv that is not finished is begun again: bin/lab appears last.
+$(BIN)/lab: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed  需要 Python 3.11 或更新版本" >&2; \
+		echo "hint: sudo apt-get install python3 python3-venv" >&2; exit 4; }
+	@echo "Preparing .venv (once) … 正在准备 .venv（仅一次）…"
+	@rm -f $(BIN)/lab $(VENV)/dev
+	@$(PYTHON) -m venv $(VENV) || { echo "error: Python's venv module is incomplete  Python 的 venv 模块不完整" >&2; \
+		echo "hint: sudo apt-get install python3-venv" >&2; exit 4; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+
+$(VENV)/dev: $(BIN)/lab requirements-dev.lock
+	@echo "Preparing the tests' tools (once) … 正在准备测试工具（仅一次）…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
