@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -136,6 +137,7 @@ def annotate(
     from lab.recorded import Recording, shown_progress
     from lab.show import show
 
+    gc.disable()  # nothing made for a packet is part of a cycle: looking for cycles would cost half of the time
     form = Format.JSON if json else format
     if form is Format.PCAPNG and out is None and sys.stdout.isatty():
         raise UsageError(

@@ -27,8 +27,7 @@ from typing import IO, NamedTuple, NoReturn
 from lab.mend import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.text import Text
 
-_PATIENCE = 5  # seconds; the lab's own steps take milliseconds
-_ENGINE_PATIENCE = 3
+_PATIENCE, _ENGINE_PATIENCE = 5, 3  # seconds; what is asked takes milliseconds
 
 
 class Check(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from lab.annotate import journal
 from lab.annotate.agreement import Agreement
 from lab.capture.pcapng import Writer
-from lab.model import Rung, States, WireEvent
+from lab.model import Rung, WireEvent
 from lab.output import to_file, uninterrupted
 from lab.path import Path, in_order
 from lab.protocols.scenario import Scenario
@@ -52,8 +52,7 @@ class Session:
                     yield rung
             for which in self.conversations[-1:]:
                 if which.kernel_final is not None:
-                    final = States(which.client.state, which.server.state)
-                    self.agreement.add_final(final, which.kernel_final, len(self._drawn))
+                    self.agreement.add_final(which.states, which.kernel_final, len(self._drawn))
         finally:
             if self._drawn:
                 with uninterrupted():

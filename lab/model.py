@@ -154,35 +154,32 @@ class Rung:
     take one number each). A packet that is no TCP has no `end`.
     """
 
-    __slots__ = (
-        "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels",
-        "messages", "new", "number", "segment", "seq", "settled", "start", "steps", "stop", "surprises", "time",
-    )  # fmt: skip
+    # Most packets leave most of these as they are: as the class's own they cost nothing to make.
+    segment: Segment | None = None
+    conversation: Conversation | None = None
+    end: End | None = None  # the sender
+    seq = 0
+    ack: int | None = None
+    start = 0
+    stop = 0
+    new = False  # takes sequence space that nobody has acknowledged yet
+    got = False
+    settled = False
+    held: States | None = None
+    assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
+    delivered: States | None = None
+    kernel_held: States | None = None
+    kernel_delivered: States | None = None
+    journal: Journal | None = None
+    steps: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    surprises: tuple[Surprise, ...] = ()
 
     def __init__(self, frame: Frame, labels: tuple[str, ...]) -> None:
         self.number = frame.number
         self.time = frame.time
         self.frame: Frame | None = frame  # let go of where only the numbers are asked for
         self.labels = labels
-        self.segment: Segment | None = None
-        self.conversation: Conversation | None = None
-        self.end: End | None = None  # the sender
-        self.seq = 0
-        self.ack: int | None = None
-        self.start = 0
-        self.stop = 0
-        self.new = False  # takes sequence space that nobody has acknowledged yet
-        self.got = False
-        self.settled = False
-        self.held: States | None = None
-        self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
-        self.delivered: States | None = None
-        self.kernel_held: States | None = None
-        self.kernel_delivered: States | None = None
-        self.journal: Journal | None = None
-        self.steps: tuple[str, ...] = ()
-        self.messages: tuple[Message, ...] = ()
-        self.surprises: tuple[Surprise, ...] = ()
 
 
 class Seen(NamedTuple):

@@ -9,10 +9,10 @@ wire (`replay`), which also says what both kernels thought. All the rest is the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from lab.annotate import delivery
-from lab.annotate.walk import Walk, states
+from lab.annotate.walk import Walk
 from lab.dissect.conversations import Conversation, Conversations
 from lab.dissect.segment import segment
 from lab.model import RST, Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
@@ -36,9 +36,7 @@ class Path:
         for frame in frames:
             rung = self._conversations.place(frame, segment(frame))
             proved = delivery.proved_by(rung)
-            for arrived in proved:
-                walk.got(arrived)
-                _settle(arrived)
+            self._got(proved)
             walk.sent(rung)
             if proved and rung.segment and rung.segment.flags & RST:
                 for arrived in proved:
@@ -50,9 +48,17 @@ class Path:
             yield rung
         for conversation in self.conversations:
             for end in conversation.ends:
-                for arrived in delivery.at_the_end(end):
-                    walk.got(arrived)
-                    _settle(arrived)
+                self._got(delivery.at_the_end(end))
+
+    def overdue(self, rung: Rung) -> None:
+        """Decides the fate of a packet that nothing has followed for long, where that is enough to decide it."""
+        if rung.end is not None:
+            self._got(delivery.after_long(rung.end))
+
+    def _got(self, arrived: list[Rung]) -> None:
+        for rung in arrived:
+            self._walk.got(rung)
+            _settle(rung)
 
     def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
         """Yields a rung for each captured frame likewise; its fate is filled in when the wire tells it."""
@@ -88,16 +94,25 @@ def _settle(rung: Rung) -> None:
     if conversation is None:
         return
     if rung.got:
-        rung.delivered = states(conversation)
+        rung.delivered = conversation.states
     elif rung.steps:
         conversation.lost.add(rung.number)
 
 
-def in_order(rungs: Iterable[Rung], at_most: int = 1 << 16) -> Iterator[Rung]:
-    """Yields rungs in the order of capture, each when its fate is known; of `at_most` waiting, the first goes as it is."""
+def in_order(rungs: Iterable[Rung], overdue: Callable[[Rung], None] | None = None, at_most: int = 4096) -> Iterator[Rung]:
+    """Yields rungs in the order of capture, each when its fate is known.
+
+    When `at_most` have come behind one whose fate is not, that one is `overdue`, and goes as it then is.
+    """
     waiting: deque[Rung] = deque()
     for rung in rungs:
         waiting.append(rung)
-        while waiting and (waiting[0].settled or len(waiting) > at_most):
+        while waiting[0].settled:
+            yield waiting.popleft()
+            if not waiting:
+                break
+        if len(waiting) > at_most:
+            if overdue and not waiting[0].settled:
+                overdue(waiting[0])
             yield waiting.popleft()
     yield from waiting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from lab.annotate import journal
@@ -11,7 +11,7 @@ from lab.annotate.agreement import Agreement
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture
 from lab.errors import InputError
-from lab.model import Frame, Rung, States
+from lab.model import Rung
 from lab.path import Path, in_order
 from lab.render.comments import comments
 from lab.text import Lang, Text
@@ -45,7 +45,7 @@ class Recording:
         if journal.told(first):
             rungs = in_order(self._path.replay(journal.events(frames, _Closing(self.capture))))
         else:
-            rungs = in_order(self._path.annotate(frames))
+            rungs = in_order(self._path.annotate(frames), self._path.overdue)
         for rung in rungs:
             if rung.kernel_held is not None:
                 self.agreement.add(rung)
@@ -54,8 +54,7 @@ class Recording:
             yield rung
         for which in self.conversations[-1:]:
             if which.kernel_final is not None:
-                ours = States(which.client.state, which.server.state)
-                self.agreement.add_final(ours, which.kernel_final, self.capture.packets)
+                self.agreement.add_final(which.states, which.kernel_final, self.capture.packets)
 
     def about(self, lang: Lang) -> dict[str, Any]:
         """Returns the trace's entry on the file; true only when all rungs have been taken."""

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, Protocol, TextIO
 from lab.annotate.agreement import Agreement
 from lab.dissect.conversations import Conversation
 from lab.model import Rung
-from lab.render import table
 from lab.text import Lang
 
 
@@ -40,6 +39,8 @@ def show(
     source: Source, rungs: Iterator[Rung], form: Format, about: Callable[[], dict[str, Any]], out: TextIO, lang: Lang
 ) -> None:
     """Writes all rungs to `out`; a ladder is drawn rung by rung, and summed up."""
+    from lab.render import table
+
     if form is Format.LADDER:
         from rich.console import Console
 

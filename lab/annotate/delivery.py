@@ -11,11 +11,14 @@ Where the wire kept a journal nothing is inferred: it says what was delivered, a
 
 from __future__ import annotations
 
+import itertools
+
 from lab.dissect.conversations import End
 from lab.model import Rung
 
-_AGAIN = ("retransmission", "out-of-order")
+_AGAIN = frozenset(("retransmission", "out-of-order"))
 _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
+_MOST_SEARCHED = 512  # of them, for older copies
 
 
 def proved_by(rung: Rung) -> list[Rung]:
@@ -28,12 +31,11 @@ def proved_by(rung: Rung) -> list[Rung]:
         _give_up_acks(peer, rung.start)
     if ack is not None and ack > peer.heard:
         peer.heard = ack
-        if peer.unheard and (got := _acknowledged(peer, ack)):
-            first = next(item.number for item in got if item.new)
-            while end.pending and end.pending[0].number < first and not end.pending[0].new:
-                item = end.pending.popleft()
-                if not item.settled:
-                    got.append(item)
+        got = _acknowledged(peer, ack)
+        if got:
+            if end.pending:
+                first = next(item.number for item in got if item.new)
+                got += _rest(end, first)
             return sorted(got, key=_number) if len(got) > 1 else got
     got = _rest(peer) if peer.pending else []
     if end.pending:
@@ -46,22 +48,21 @@ def sent(rung: Rung) -> None:
     end = rung.end
     if end is None:
         return
-    if not rung.new and rung.stop > max(end.heard, rung.start) and rung.labels[-1] in _AGAIN:
+    if not rung.new and rung.stop > rung.start and rung.stop > end.heard and not _AGAIN.isdisjoint(rung.labels):
         rung.new = end.disordered = True
-        at = rung.start
-        while at < rung.stop and (older := end.unheard.pop(at, None)) is not None:
-            at = older.stop
-            older.new = False
-            older.settled = True
-    if rung.new:
-        end.unheard[rung.start] = rung
+        _give_up_copies(end, rung.start, rung.stop)
     end.pending.append(rung)
     if len(end.pending) > _MOST_PENDING:
-        _take(end).settled = True
+        end.pending.popleft().settled = True
+
+
+def after_long(end: End) -> list[Rung]:
+    """Returns what an end's peer has got when nothing has followed for long."""
+    return _rest(end)
 
 
 def at_the_end(end: End) -> list[Rung]:
-    """Returns what an end's peer has still got when the capture is over, and gives up the rest."""
+    """Returns what an end's peer has still got when the capture is over, and gives up what it has not."""
     got = _rest(end)
     for lost in end.pending:
         lost.settled = True
@@ -69,15 +70,46 @@ def at_the_end(end: End) -> list[Rung]:
     return got
 
 
-def _rest(end: End) -> list[Rung]:
-    """Takes from what `end` has pending all that stands before new sequence space."""
+def _rest(end: End, before: int | None = None) -> list[Rung]:
+    """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
     pending = end.pending
     got = []
-    while pending and not pending[0].new:
+    while pending and not pending[0].new and (before is None or pending[0].number < before):
         item = pending.popleft()
         if not item.settled:
             got.append(item)
     return got
+
+
+def _acknowledged(end: End, ack: int) -> list[Rung]:
+    """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
+    pending = end.pending
+    taken: list[Rung] = []
+    kept: list[Rung] = []
+    last = 0
+    while pending:
+        item = pending[0]
+        if not item.new or item.stop <= ack:
+            taken.append(item)
+            if item.new:
+                last = len(taken)
+        elif end.disordered:
+            kept.append(item)
+        else:
+            break
+        pending.popleft()
+    while len(taken) > last:
+        kept.append(taken.pop())
+    if kept:
+        pending.extendleft(sorted(kept, key=_number, reverse=True))
+    end.disordered = end.disordered and bool(pending)
+    if taken:
+        # What is acknowledged has arrived in order, also where the capture has missed some of it.
+        receiver = end.peer
+        for item in taken:
+            if item.new and receiver.got_next is not None and receiver.got_next < item.start:
+                receiver.got_next = item.start
+    return [item for item in taken if not item.settled]
 
 
 def _give_up_acks(end: End, start: int) -> None:
@@ -89,39 +121,12 @@ def _give_up_acks(end: End, start: int) -> None:
             item.settled = True
 
 
-def _acknowledged(end: End, ack: int) -> list[Rung]:
-    """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
-    pending = end.pending
-    last = 0
-    for at, item in enumerate(pending):
-        if item.new:
-            if item.stop <= ack:
-                last = at + 1
-            elif not end.disordered:
-                break
-    got, kept = [], []
-    receiver = end.peer
-    for _ in range(last):
-        item = _take(end)
-        if item.new and item.stop > ack:
-            kept.append(item)
-        elif not item.settled:
-            got.append(item)
-            # What is acknowledged has arrived in order, also where the capture has missed some of it.
-            if receiver.got_next is not None and receiver.got_next < item.start:
-                receiver.got_next = item.start
-    for item in reversed(kept):
-        pending.appendleft(item)
-        end.unheard[item.start] = item
-    end.disordered = end.disordered and bool(pending)
-    return got
-
-
-def _take(end: End) -> Rung:
-    item = end.pending.popleft()
-    if item.new and end.unheard.get(item.start) is item:
-        del end.unheard[item.start]
-    return item
+def _give_up_copies(end: End, start: int, stop: int) -> None:
+    """Gives up what is waiting of the sequence space that is sent again. What is sent again is among the oldest."""
+    for item in itertools.islice(end.pending, _MOST_SEARCHED):
+        if item.new and start <= item.start and item.stop <= stop:
+            item.new = False
+            item.settled = True
 
 
 def _number(rung: Rung) -> int:

@@ -23,6 +23,14 @@ class Row(NamedTuple):
     source: str
 
 
+class StepOf(NamedTuple):
+    """A row's step taken apart: the phase it belongs to, its id for the end that began the phase, and for the other."""
+
+    phase: str
+    first: str
+    other: str
+
+
 class Table:
     """The rows of one protocol, both ends' alike. The order matters in one way: see `assume`."""
 
@@ -35,10 +43,11 @@ class Table:
             if row.on in self._by_state.setdefault(row.state, {}):
                 raise ValueError(f"two rows for {row.state} on {row.on}")
             self._by_state[row.state][row.on] = row
+        self.steps = {row.step: _taken_apart(row.step) for row in self.rows if row.step}
 
     def row(self, state: str, on: str) -> Row | None:
         """Returns the row for this event in this state; None is a hole, a surprise to whoever sees it happen."""
-        return self._by_state.get(state, {}).get(on)
+        return self._by_state[state].get(on) if state in self._by_state else None
 
     def assume(self, on: str) -> Row | None:
         """Returns the row for an event of an end whose state nobody knows: the table's first row with that event.
@@ -61,3 +70,9 @@ class Table:
     def holes(self) -> tuple[tuple[str, str], ...]:
         """All (state, event) without a row: what a correct end never does, or is never heard doing."""
         return tuple((state, on) for state in self.states for on in self.events if self.row(state, on) is None)
+
+
+def _taken_apart(step: str) -> StepOf:
+    phase, _, numbers = step.rpartition(".")
+    first, _, other = numbers.partition("/")
+    return StepOf(phase, f"{phase}.{first}", f"{phase}.{other or first}")

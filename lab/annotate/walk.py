@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from lab.annotate.table import Row, Table
+from lab.annotate.table import StepOf, Table
 from lab.dissect.conversations import Conversation, End
 from lab.model import Rung, Seen, States, Surprise
 
 
 class Protocol(NamedTuple):
-    """What the engine needs of a protocol: its table, and what a segment says, when sent and when got."""
+    """What the engine needs of a protocol: its table, and the table's events that a segment is, when sent and when got."""
 
     name: str
     table: Table
@@ -38,9 +38,10 @@ class Walk:
             return
         if conversation.packets == 1:
             self._protocol.begin(conversation)
-        for word in self._protocol.sent(rung):
-            self._move(conversation, end, f"sent {word}", rung)
-        rung.held = states(conversation)
+            conversation.states = States(conversation.client.state, conversation.server.state)
+        for event in self._protocol.sent(rung):
+            self._move(conversation, end, event, rung)
+        rung.held = conversation.states
         if conversation.assumed:
             rung.assumed = tuple(conversation.assumed)
 
@@ -50,37 +51,32 @@ class Walk:
         conversation, end = rung.conversation, rung.end
         if conversation is None or end is None:
             return
-        for word in self._protocol.got(rung):
-            self._move(conversation, end.peer, f"got {word}", rung)
+        for event in self._protocol.got(rung):
+            self._move(conversation, end.peer, event, rung)
 
-    def _move(self, conversation: Conversation, end: End, on: str, rung: Rung) -> None:
+    def _move(self, conversation: Conversation, end: End, event: str, rung: Rung) -> None:
         if end.state is None:
-            row = self._table.assume(on)
+            row = self._table.assume(event)
             conversation.assumed.add(end.role)
         else:
-            row = self._table.row(end.state, on)
+            row = self._table.row(end.state, event)
         if row is None:
-            rung.surprises += (Surprise(end.role, end.state or "", on),)
+            rung.surprises += (Surprise(end.role, end.state or "", event),)
             return
-        end.state = row.to
+        if end.state != row.to:
+            end.state = row.to
+            conversation.states = States(conversation.client.state, conversation.server.state)
         if row.step is not None:
-            _note(conversation, end, row, rung)
+            _note(conversation, end, self._table.steps[row.step], rung)
 
 
-def _note(conversation: Conversation, end: End, row: Row, rung: Rung) -> None:
+def _note(conversation: Conversation, end: End, step: StepOf, rung: Rung) -> None:
     """Writes down that a step was seen; `close.1/3` is step 1 for whoever began closing, step 3 for the other."""
-    phase, _, numbers = str(row.step).rpartition(".")
-    first, _, second = numbers.partition("/")
-    began = conversation.began.setdefault(phase, end.role) == end.role
-    step = f"{phase}.{first if began or not second else second}"
-    if step in rung.steps or rung.end is None:
+    began = conversation.began.setdefault(step.phase, end.role) == end.role
+    name = step.first if began else step.other
+    if name in rung.steps or rung.end is None:
         return
-    rung.steps = tuple(sorted((*rung.steps, step)))
+    rung.steps = tuple(sorted((*rung.steps, name))) if rung.steps else (name,)
     payload = rung.segment.payload if rung.segment else 0
     seen = Seen(rung.number, rung.end.role, rung.start, rung.stop, payload)
-    conversation.steps.setdefault(step, []).append(seen)
-
-
-def states(conversation: Conversation) -> States:
-    """Returns both ends' states now."""
-    return States(conversation.client.state, conversation.server.state)
+    conversation.steps.setdefault(name, []).append(seen)

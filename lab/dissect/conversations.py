@@ -7,6 +7,7 @@ never wrap: a stream longer than 4 GiB goes on counting.
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
 from ipaddress import ip_address
 
 from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
@@ -22,7 +23,7 @@ class End:
     __slots__ = (
         "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history", "holes", "isn",
         "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port", "role", "state",
-        "syn_acked", "unheard", "window",
+        "syn_acked", "window",
     )  # fmt: skip
 
     def __init__(self, role: Role, address: bytes, port: int) -> None:
@@ -44,8 +45,7 @@ class End:
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
         self.pending: deque[Rung] = deque()
-        self.unheard: dict[int, Rung] = {}  # the new ones among them, by where they start
-        self.disordered = False  # whether these were sent out of order
+        self.disordered = False  # whether the new ones among them were sent out of order
         # What it has got.
         self.got_next: int | None = None  # it has got all before this
         self.aside: list[tuple[int, int, bool]] = []  # got ahead of order: start, stop, whether with a FIN
@@ -73,7 +73,7 @@ class Conversation:
 
     __slots__ = (
         "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "packets", "reset_by",
-        "retransmissions", "server", "steps",
+        "retransmissions", "server", "states", "steps",
     )  # fmt: skip
 
     def __init__(self, number: int, client: End, server: End, from_syn: bool) -> None:
@@ -84,7 +84,8 @@ class Conversation:
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
         self.packets = 0
         self.retransmissions = 0
-        self.history: list[str] = []
+        self.history = ""  # Zeek's letters
+        self.states = States(None, None)  # both ends', now
         self.reset_by: Role | None = None
         self.assumed: set[Role] = set()  # ends whose state rests on an assumption
         self.began: dict[str, Role] = {}  # who began opening, who began closing
@@ -184,7 +185,8 @@ def _count(rung: Rung, segment: Segment, conversation: Conversation, end: End) -
         letters = _letters(labels)
     fresh = letters & ~end.history
     if fresh:
-        _write_history(conversation, end, fresh)
+        end.history |= fresh
+        conversation.history += _spelled(fresh, end.role)
 
 
 def options(data: bytes, segment: Segment) -> Options:
@@ -263,10 +265,10 @@ def _letters(labels: tuple[str, ...]) -> int:
     return found
 
 
-def _write_history(conversation: Conversation, end: End, fresh: int) -> None:
-    end.history |= fresh
-    letters = [letter for bit, letter in enumerate(_ORDER) if fresh >> bit & 1]
-    conversation.history += [letter.upper() for letter in letters] if end.role == "client" else letters
+@cache
+def _spelled(fresh: int, role: Role) -> str:
+    letters = "".join(letter for bit, letter in enumerate(_ORDER) if fresh >> bit & 1)
+    return letters.upper() if role == "client" else letters
 
 
 _LETTERS_OF: dict[tuple[str, ...], int] = {}

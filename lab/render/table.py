@@ -51,26 +51,31 @@ def as_csv(rungs: Iterable[Rung], write: Write, at_once: int = _AT_ONCE) -> None
     """Writes a packet a row, header first; lists within a field are parted by spaces. No field needs quoting."""
     lines = [CSV_HEADER]
     add = lines.append
-    names: dict[int, str] = {}
-    lists: dict[tuple[str, ...], str] = {}
+    words: dict[tuple[str, ...], str] = {}
+    flags: dict[int, str] = {}
+    second, when = -1, ""
     for rung in rungs:
-        segment = rung.segment
-        labels = lists.get(rung.labels)
+        time = ""
+        if rung.time is not None:
+            seconds, rest = divmod(rung.time, 1_000_000_000)
+            if seconds != second:
+                second, when = seconds, str(trace.time(rung.time))[:-10]
+            time = f"{when}{rest:09d}Z"
+        labels = words.get(rung.labels)
         if labels is None:
-            labels = lists[rung.labels] = " ".join(rung.labels)
-        time = trace.time(rung.time) or ""
+            labels = words[rung.labels] = " ".join(rung.labels)
+        segment = rung.segment
         if segment is None or rung.conversation is None or rung.end is None or rung.held is None:
             add(f"{rung.number},{time},,,,,,,,,{labels},\n")
         else:
-            flags = names.get(segment.flags)
-            if flags is None:
-                flags = names[segment.flags] = " ".join(trace.flag_names(segment.flags))
-            ack = "" if rung.ack is None else rung.ack
+            bits = flags.get(segment.flags)
+            if bits is None:
+                bits = flags[segment.flags] = " ".join(trace.flag_names(segment.flags))
             client, server = rung.held
-            steps = " ".join(rung.steps) if rung.steps else ""
             add(
-                f"{rung.number},{time},{rung.conversation.id},{rung.end.role},{flags},{rung.seq},{ack},"
-                f"{segment.payload},{client or ''},{server or ''},{labels},{steps}\n"
+                f"{rung.number},{time},{rung.conversation.id},{rung.end.role},{bits},{rung.seq},"
+                f"{'' if rung.ack is None else rung.ack},{segment.payload},{client or ''},{server or ''},{labels},"
+                f"{' '.join(rung.steps)}\n"
             )
         if len(lines) >= at_once:
             write("".join(lines))

@@ -59,7 +59,7 @@ def conversation(which: Conversation) -> dict[str, Any]:
         "opened": report.opened(which),
         "closed": report.closed(which),
         "conn_state": report.conn_state(which),
-        "history": "".join(which.history),
+        "history": which.history,
         "tcp": {
             "client_isn": which.client.isn,
             "server_isn": which.server.isn,

@@ -30,7 +30,7 @@ def begin(conversation: Conversation) -> None:
 
 
 def sent(rung: Rung) -> Iterable[str]:
-    """Returns what the segment says of its sender."""
+    """Returns the events that the segment is for its sender."""
     segment, end = rung.segment, rung.end
     if segment is None or end is None or not (segment.flags & _SPECIAL or end.owes):
         return _NOTHING
@@ -41,25 +41,25 @@ def sent(rung: Rung) -> Iterable[str]:
     if flags & RST:
         if conversation is not None and conversation.reset_by is None:
             conversation.reset_by = end.role
-        return ("RST",)
+        return ("sent RST",)
     if flags & SYN:
         end.owes &= ~SYN
-        return ("SYN-ACK" if flags & ACK else "SYN",)
+        return ("sent SYN-ACK",) if flags & ACK else ("sent SYN",)
     said = []
     if rung.ack is not None:
         if end.owes & SYN and rung.ack > 0:
             end.owes &= ~SYN
-            said.append("ACK of SYN")
+            said.append("sent ACK of SYN")
         if end.owes & FIN and end.peer.fin is not None and rung.ack > end.peer.fin:
             end.owes &= ~FIN
-            said.append("ACK of FIN")
+            said.append("sent ACK of FIN")
     if flags & FIN:
-        said.append("FIN")
+        said.append("sent FIN")
     return said
 
 
 def got(rung: Rung) -> Iterable[str]:
-    """Returns what the segment, now that it has arrived, says to its receiver."""
+    """Returns the events that the segment, now that it has arrived, is for its receiver."""
     segment = rung.segment
     if segment is None or rung.end is None:
         return _NOTHING
@@ -79,13 +79,13 @@ def got(rung: Rung) -> Iterable[str]:
     if rung.ack is not None:
         if not end.syn_acked and rung.ack > 0:
             end.syn_acked = True
-            said.append("ACK of SYN")
+            said.append("got ACK of SYN")
         if end.fin is not None and not end.fin_acked and rung.ack > end.fin:
             end.fin_acked = True
-            said.append("ACK of FIN")
+            said.append("got ACK of FIN")
     if _advance(end, rung.start, rung.stop, fin):
         if not end.got_fin:
-            said.append("FIN")
+            said.append("got FIN")
         end.got_fin = True
         end.owes |= FIN
     return said
@@ -94,12 +94,12 @@ def got(rung: Rung) -> Iterable[str]:
 def _got_rst(rung: Rung, end: End) -> Iterable[str]:
     """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
     if end.state == "SYN-SENT":
-        return ("RST",) if rung.ack is not None and rung.ack > 0 else _NOTHING
+        return ("got RST",) if rung.ack is not None and rung.ack > 0 else _NOTHING
     if end.got_next is not None and rung.seq != end.got_next:
         return _NOTHING
     if end.state == "SYN-RECEIVED" and not end.opened_passively:
-        return ("RST (active)",)
-    return ("RST",)
+        return ("got RST (active)",)
+    return ("got RST",)
 
 
 def _got_syn(rung: Rung, end: End) -> Iterable[str]:
@@ -111,12 +111,12 @@ def _got_syn(rung: Rung, end: End) -> Iterable[str]:
         end.owes |= SYN
         if answers:
             end.syn_acked = True
-            return ("SYN-ACK",)
+            return ("got SYN-ACK",)
         end.opened_passively = end.state == "LISTEN"
-        return ("SYN",)
+        return ("got SYN",)
     if answers and not end.syn_acked:  # the second half of a simultaneous open
         end.syn_acked = True
-        return ("SYN-ACK",)
+        return ("got SYN-ACK",)
     end.owes |= SYN
     return _NOTHING
 

@@ -70,7 +70,7 @@ def _both(seen: list[Seen]) -> bool:
 
 def conn_state(conversation: Conversation) -> str:
     """Returns Zeek's conn_state (Zeek's documentation of conn.log), with our roles."""
-    letters = "".join(conversation.history)
+    letters = conversation.history
     if "S" not in letters:
         if "h" in letters:
             return "RSTRH" if "r" in letters else "SHR" if "f" in letters else "OTH"

@@ -1,0 +1,1 @@
+"""Tests of lab/annotate: who got what when, and what follows."""

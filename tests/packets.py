@@ -1,0 +1,225 @@
+"""Captures written by hand, as packetdrill writes its scripts: a line a packet, numbers relative, bytes real.
+
+    ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 14", "s> FIN 1 15")
+
+A line says who sends (`c`lient or `s`erver), what, the sequence number, the acknowledgement number where ACK is set,
+and the bytes of payload where there are any. Where they matter there follow, in this order: the payload's text in double
+quotes instead of its size, `win 0`, and options, `<mss 1460, wscale 7, sack, ts 1 0, nop, hex 0204>`. What is sent is
+one of NAMES, or flags by their letters: `[SF]`, `[]`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from lab.dissect.conversations import Conversation
+from lab.model import ACK, FIN, PSH, RST, SYN, Captured, Delivered, Frame, Rung, Settled, States, WireEvent
+from lab.path import Path
+
+NAMES = {
+    "SYN": SYN, "SYN-ACK": SYN | ACK, "ACK": ACK, "data": PSH | ACK, "FIN": FIN | ACK, "RST": RST, "RST-ACK": RST | ACK,
+}  # fmt: skip
+LETTERS = "FSRPAUECN"  # of lab.model.FLAGS, as Scapy writes them
+BEGAN = 1_767_225_600_000_000_000  # 2026-01-01, nanoseconds
+_LINE = re.compile(
+    r'([cs])> ([\w-]+|\[\w*\])((?: -?\d+)*)(?: "([^"]*)")?(?: win (\d+))?(?: <([^>]*)>)?', re.DOTALL
+)  # fmt: skip
+_WRAP = 1 << 32
+
+
+class Pair(NamedTuple):
+    """The two ends of a conversation, and what their kernels have chosen. Initial sequence numbers are raw."""
+
+    client: str = "192.0.2.1"
+    server: str = "192.0.2.2"
+    client_port: int = 40000
+    server_port: int = 8080
+    client_isn: int = 1_000_000_000
+    server_isn: int = 3_000_000_000
+    window: int = 64240
+    timestamps: bool = False  # RFC 7323, in every segment
+
+
+IPV4, IPV6 = Pair(), Pair("2001:db8::1", "2001:db8::2")
+
+
+class Walked(NamedTuple):
+    """What the path made of a capture, when that was over."""
+
+    rungs: list[Rung]
+    conversations: list[Conversation]
+
+    @property
+    def only(self) -> Conversation:
+        (conversation,) = self.conversations
+        return conversation
+
+
+def ladder(*lines: str, pair: Pair = IPV4, first: int = 1, began: int = BEGAN, apart: int = 1_000_000) -> list[Frame]:
+    """Returns the packets of one conversation, numbered from `first`, `apart` nanoseconds apart from `began` on."""
+    made = (_frame(line, pair) for line in lines)
+    return [Frame(first + at, began + at * apart, data, len(data)) for at, data in enumerate(made)]
+
+
+def renumbered(*frames: Frame) -> list[Frame]:
+    """Returns the same packets as one file, in this order."""
+    return [frame._replace(number=number) for number, frame in enumerate(frames, 1)]
+
+
+def walk(frames: Iterable[Frame]) -> Walked:
+    """Takes a capture through the path, deliveries inferred."""
+    path = Path()
+    return Walked(list(path.annotate(frames)), path.conversations)
+
+
+def replay(events: Iterable[WireEvent]) -> Walked:
+    """Takes what a wire did through the path."""
+    path = Path()
+    return Walked(list(path.replay(events)), path.conversations)
+
+
+def wire(frames: Sequence[Frame], script: str) -> list[WireEvent]:
+    """Returns what a wire did: `1` it had packet 1, `>1` it delivered it (twice, where that stands twice), `.1` all quiet."""
+    by_number = {frame.number: frame for frame in frames}
+    events: list[WireEvent] = []
+    for order, word in enumerate(script.split()):
+        number = int(word.strip(">."))
+        if word[0] == ">":
+            events.append(Delivered(number, order))
+        elif word[0] == ".":
+            events.append(Settled(number, order, None))
+        else:
+            events.append(Captured(by_number[number], order, None))
+    return events
+
+
+def prompt(frames: Sequence[Frame], dropped: Sequence[int] = ()) -> list[WireEvent]:
+    """Returns what a wire did that delivered each packet before the next was sent, but for those it `dropped`."""
+    numbers = (frame.number for frame in frames)
+    return wire(frames, " ".join(f"{n} .{n}" if n in dropped else f"{n} >{n} .{n}" for n in numbers))
+
+
+def drawn(rung: Rung) -> str:
+    """Returns a rung as the ladder shows it: the sender's state when held, the receiver's when delivered, client left."""
+    assert rung.end is not None
+    assert rung.held is not None
+    arrived = rung.delivered or States("lost", "lost")
+    if rung.end.role == "client":
+        return f"{rung.held.client} > {arrived.server}"
+    return f"{arrived.client} < {rung.held.server}"
+
+
+def said(rungs: Iterable[Rung]) -> Iterator[str]:
+    """Returns each rung with its steps: `SYN-SENT > SYN-RECEIVED open.1`."""
+    return (" ".join((drawn(rung), *(step.removeprefix("tcp.") for step in rung.steps))) for rung in rungs)
+
+
+OPEN = ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1")
+TALK = ("c> data 1 1 14", "s> ACK 1 15", "s> data 1 15 14", "c> ACK 15 15")
+CLOSE = ("c> FIN 15 15", "s> ACK 15 16", "s> FIN 15 16", "c> ACK 16 16")
+
+# Connections in which nothing was lost, and each packet had arrived before the next was sent.
+PROMPT: dict[str, tuple[str, ...]] = {
+    "connection": (*OPEN, *TALK, *CLOSE),
+    "three-segment close": (*OPEN, *TALK, "c> FIN 15 15", "s> FIN 15 16", "c> ACK 16 16"),
+    "server closes first": (*OPEN, *TALK, "s> FIN 15 15", "c> ACK 15 16", "c> FIN 15 16", "s> ACK 16 16"),
+    "half-close": (
+        *OPEN, "c> FIN 1 1", "s> ACK 1 2", "s> data 1 2 14", "c> ACK 2 15", "s> FIN 15 2", "c> ACK 2 16",
+    ),
+    "reset": (*OPEN, *TALK, "c> RST-ACK 15 15"),
+    "reset by the server": (*OPEN, *TALK, "s> RST 15"),
+    "reset of a half-open connection": (*OPEN[:2], "c> RST 1"),
+    "data with the opening's ACK": (*OPEN[:2], "c> data 1 1 14", "s> ACK 1 15"),
+    "FIN with the opening's ACK": (*OPEN[:2], "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2"),
+    "data with both FINs": (*OPEN, "c> FIN 1 1 5", "s> FIN 1 7 5", "c> ACK 7 7"),
+    "an answer that acknowledges": (*OPEN, "c> data 1 1 14", "s> data 1 15 14", "c> ACK 15 15"),
+    "began midway": (*TALK, *CLOSE),
+    "began with the SYN-ACK": (*OPEN[1:], *TALK, *CLOSE),
+}  # fmt: skip
+
+# Connections with losses, repetitions, crossings and oddities.
+UNEVEN: dict[str, tuple[str, ...]] = {
+    "unanswered": ("c> SYN 0", "c> SYN 0", "c> SYN 0"),
+    "refused": ("c> SYN 0", "s> RST-ACK 0 1"),
+    "first SYN lost": ("c> SYN 0", *OPEN, *TALK, *CLOSE),
+    "SYN-ACK lost": (*OPEN[:2], *OPEN, *TALK, *CLOSE),
+    "last ACK lost": (*OPEN, *TALK, *CLOSE, "s> FIN 15 16", "c> ACK 16 16"),
+    "simultaneous open": (
+        "c> SYN 0", "s> SYN 0", "s> SYN-ACK 0 1", "c> SYN-ACK 0 1", *TALK, *CLOSE,
+    ),
+    "simultaneous close": (*OPEN, *TALK, "c> FIN 15 15", "s> FIN 15 15", "s> ACK 16 16", "c> ACK 16 16"),
+    "data lost": (*OPEN, "c> data 1 1 14", "c> data 1 1 14", "s> ACK 1 15"),
+    "out of order": (*OPEN, "c> data 11 1 10", "s> ACK 1 1", "c> data 1 1 10", "s> ACK 1 21"),
+    "a hole in the capture": (*OPEN, "c> data 101 1 10", "s> ACK 1 111"),
+    "keep-alive": (*OPEN, "c> ACK 0 1", "s> ACK 1 1", "c> data 0 1 1", "s> ACK 1 1"),
+    "windows": (*OPEN, "c> data 1 1 14", "s> ACK 1 15 win 0", "s> ACK 1 15 win 9000"),
+    "every flag": (*OPEN, "c> [FSRPAUECN] 1 1 3", "s> [SF] 9", "c> [] 4", "s> [FR] 2", "c> [SR] 7"),
+    "used again": (*OPEN, *TALK, *CLOSE, "c> SYN 1000000", "s> SYN-ACK 900000 1000001", "c> ACK 1000001 900001"),
+}  # fmt: skip
+CAPTURES = {**PROMPT, **UNEVEN}
+
+
+def _frame(line: str, pair: Pair) -> bytes:
+    read = _LINE.fullmatch(line)
+    assert read, f"no packet: {line!r}"
+    who, what, numbers, text, window, options = read.groups()
+    flags = _flags(what)
+    seq, *rest = [int(number) for number in numbers.split()]
+    ack = rest.pop(0) if flags & ACK else None
+    payload = text.encode() if text is not None else bytes(ord("a") + at % 26 for at in range(rest.pop(0) if rest else 0))
+    assert not rest, f"too many numbers: {line!r}"
+    isns = (pair.client_isn, pair.server_isn) if who == "c" else (pair.server_isn, pair.client_isn)
+    listed = _options(options or "") + (b"\x01\x01\x08\x0a" + struct.pack("!II", 7, 9) if pair.timestamps else b"")
+    listed += bytes(-len(listed) % 4)
+    ports = (pair.client_port, pair.server_port)[:: 1 if who == "c" else -1]
+    header = struct.pack(
+        "!HHIIHHHH", *ports, (isns[0] + seq) % _WRAP, 0 if ack is None else (isns[1] + ack) % _WRAP,
+        (20 + len(listed)) // 4 << 12 | flags, pair.window if window is None else int(window), 0, 0,
+    )  # fmt: skip
+    hosts = [ip_address(host).packed for host in (pair.client, pair.server)][:: 1 if who == "c" else -1]
+    return _ethernet(who) + _ip(hosts, header + listed + payload)
+
+
+def _flags(what: str) -> int:
+    if what.startswith("["):
+        return sum(1 << LETTERS.index(letter) for letter in what[1:-1])
+    return NAMES[what]
+
+
+def _options(listed: str) -> bytes:
+    made = b""
+    for option in filter(None, listed.split(", ")):
+        kind, *values = option.split()
+        if kind == "hex":
+            made += bytes.fromhex(values[0])
+        else:
+            code, form = {"nop": (1, ""), "mss": (2, "H"), "wscale": (3, "B"), "sack": (4, ""), "ts": (8, "II")}[kind]
+            packed = struct.pack("!" + form, *map(int, values))
+            made += bytes([code]) + (b"" if code == 1 else bytes([len(packed) + 2])) + packed
+    return made
+
+
+def _ethernet(who: str) -> bytes:
+    client, server = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"
+    return server + client if who == "c" else client + server
+
+
+def _ip(hosts: list[bytes], segment: bytes) -> bytes:
+    """Returns the EtherType, the IP header and the segment, with both checksums right (RFC 1071)."""
+    pseudo = b"".join(hosts) + struct.pack("!HH", 6, len(segment))
+    segment = segment[:16] + struct.pack("!H", _checksum(pseudo + segment)) + segment[18:]
+    if len(hosts[0]) == 16:
+        return struct.pack("!HIHBB", 0x86DD, 6 << 28, len(segment), 6, 64) + b"".join(hosts) + segment
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, 6, 0) + b"".join(hosts)
+    return b"\x08\x00" + header[:10] + struct.pack("!H", _checksum(header)) + header[12:] + segment
+
+
+def _checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

@@ -1,0 +1,1 @@
+"""Tests of lab/render: what is shown, column by column."""
