@@ -11,15 +11,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-from lab import text
-from lab.errors import LabError, UsageError
-from lab.show import Format
+from lab import output, text
+from lab.errors import LabError, MachineError, UsageError
 from lab.text import Lang, Text
 
 LANG: Lang = text.choose(sys.argv[1:])
 
-import typer  # noqa: E402  # its own words are chosen when it is imported
-from typer.core import TyperCommand, TyperGroup  # noqa: E402
+with output.quiet_until_ready():
+    import typer  # its own words are chosen when it is imported
+    from typer.core import TyperCommand, TyperGroup
+
+    from lab.show import Format
 
 if TYPE_CHECKING:
     from lab.live import Session
@@ -133,7 +135,7 @@ def annotate(
     format: FormatOption = Format.LADDER, json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,  # noqa: A002
 ) -> None:  # fmt: skip
     from lab.capture.reader import open_capture
-    from lab.output import say, to_file
+    from lab.output import say, to_file, words
     from lab.recorded import Recording, shown_progress
     from lab.show import show
 
@@ -156,11 +158,8 @@ def annotate(
         elif out is None:
             show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG)
         else:
-            import io
-
-            with to_file(out) as stream, io.TextIOWrapper(stream, encoding="utf-8", write_through=False) as words:
-                show(recording, rungs, form, lambda: recording.about(LANG), words, LANG)
-                words.detach()
+            with to_file(out) as stream, words(stream) as rendered:
+                show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG)
         if capture.problems:
             count, first = len(capture.problems), capture.problems[0]
             say(
@@ -179,13 +178,10 @@ def notes(
     if out is None:
         lecture(protocol, sys.stdout, LANG)
         return
-    import io
+    from lab.output import to_file, words
 
-    from lab.output import to_file
-
-    with to_file(out) as stream, io.TextIOWrapper(stream, encoding="utf-8") as words:
-        lecture(protocol, words, LANG)
-        words.detach()
+    with to_file(out) as stream, words(stream) as rendered:
+        lecture(protocol, rendered, LANG)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip
@@ -208,12 +204,13 @@ def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path) -> No
     if form is Format.LADDER:
         introduction(name, [*wire, *scenario.rules], sys.stdout, LANG)
     try:
-        if form is Format.PCAPNG:
-            for _rung in session.rungs():
-                pass
-            sys.stdout.buffer.write(file.read_bytes())
-        else:
-            show(session, session.rungs(), form, session.about, sys.stdout, LANG)
+        with contextlib.closing(session.rungs()) as rungs:  # whatever ends it here, the capture is saved here too
+            if form is Format.PCAPNG:
+                for _rung in rungs:
+                    pass
+                sys.stdout.buffer.write(file.read_bytes())
+            else:
+                show(session, rungs, form, session.about, sys.stdout, LANG)
     finally:
         _tell_the_end(session, sys.stdout if form is Format.LADDER else sys.stderr)
     if session.early is not None and not wire:
@@ -234,14 +231,20 @@ def _tell_the_end(session: Session, out: TextIO) -> None:
 
 def main() -> None:
     """Runs the command line and exits with the status of design section 2."""
-    sys.exit(guarded(lambda: app(standalone_mode=False, prog_name="lab")))
+    sys.exit(guarded(_command))
+
+
+def _command() -> object:
+    """Parses and calls; not by app(), which has answers of its own to signals and closed pipes."""
+    command = typer.main.get_command(app)
+    with command.make_context("lab", sys.argv[1:] or ["--help"]) as context:
+        return command.invoke(context)
 
 
 def guarded(command: Callable[[], Any]) -> int:
     """Runs a command and returns its exit status; whatever goes wrong is said in two lines, never as a traceback."""
-    from lab import output
-
     output.stop_cleanly_on_signals()
+    output.take_streams()
     try:
         status = command()
         sys.stdout.flush()
@@ -253,19 +256,26 @@ def guarded(command: Callable[[], Any]) -> int:
         return 128 + stopped.number
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at the end
+    except (BrokenPipeError, SystemExit):  # SystemExit is what rich makes of a closed pipe (Console.on_broken_pipe)
         return 0
     except typer.Exit as exit_:
         return exit_.exit_code
     except typer.TyperException as error:
         output.complain(_usage(error), LANG)
         return 2
+    except OSError as error:
+        if os.environ.get("LAB_DEBUG"):
+            raise
+        output.complain(_refused(error), LANG)
+        return 4
     except Exception as error:
         if os.environ.get("LAB_DEBUG"):
             raise
         output.complain(_bug(error), LANG)
         return 1
+    finally:
+        output.nothing_stops_any_more()
+        output.leave_streams()
 
 
 def _usage(error: typer.TyperException) -> UsageError:
@@ -278,6 +288,15 @@ def _usage(error: typer.TyperException) -> UsageError:
         Text(first, "命令行有误：" + first),
         Text(f"{command} --help shows what there is", f"{command} --help 会显示可用的命令和选项"),
     )
+
+
+def _refused(error: OSError) -> MachineError:
+    """Returns what the system refused, where nothing nearer to it knew better: standard output, mostly."""
+    words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    return MachineError(
+        Text(f"the system refused to go on: {words}", f"系统拒绝继续：{words}"),
+        Text("is the disk full, or what the output goes to? LAB_DEBUG=1 shows where it was", "磁盘或输出目标是否已满？LAB_DEBUG=1 会显示出错位置"),
+    )  # fmt: skip
 
 
 def _bug(error: Exception) -> LabError:

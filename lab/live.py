@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path as File
 from typing import Any
 
@@ -34,7 +34,7 @@ class Session:
         self._rules = rules
         self._ipv6 = ipv6
         self._path = Path()
-        self._drawn: list[Rung] = []
+        self._captured: list[Rung] = []
         self._sha256 = ""
         self.saved = False
 
@@ -42,19 +42,18 @@ class Session:
     def conversations(self) -> list[Any]:
         return self._path.conversations
 
-    def rungs(self) -> Iterator[Rung]:
+    def rungs(self) -> Generator[Rung]:
         """Yields each packet's rung when its fate is known; raises MachineError where the machine can't play it."""
         try:
             with play(self._scenario, self._rules, self._ipv6) as events:
-                for rung in in_order(self._path.replay(self._of_the_wire(events))):
-                    self._drawn.append(rung)
+                for rung in in_order(self._kept(self._path.replay(self._of_the_wire(events)))):
                     self.agreement.add(rung)
                     yield rung
             for which in self.conversations[-1:]:
                 if which.kernel_final is not None:
-                    self.agreement.add_final(which.states, which.kernel_final, len(self._drawn))
+                    self.agreement.add_final(which.states, which.kernel_final, len(self._captured))
         finally:
-            if self._drawn:
+            if self._captured:
                 with uninterrupted():
                     self._save()
 
@@ -65,12 +64,18 @@ class Session:
             else:
                 yield event
 
+    def _kept(self, rungs: Iterator[Rung]) -> Iterator[Rung]:
+        """Keeps each for the file as soon as it is captured: a run that is stopped also saves what was under way."""
+        for rung in rungs:
+            self._captured.append(rung)
+            yield rung
+
     def _save(self) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
         hosts = {address: role for role, names in HOSTS.items() for address in (names.ipv4, names.ipv6)}
         writer = Writer(buffer, interface=INTERFACE, hosts=hosts)
-        for rung in self._drawn:
+        for rung in self._captured:
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
         final = self.conversations[-1].kernel_final if self.conversations else None
@@ -86,6 +91,6 @@ class Session:
             "name": self.file.name,
             "sha256": self._sha256,
             "format": "pcapng",
-            "packets": len(self._drawn),
+            "packets": len(self._captured),
             "problems": [],
         }

@@ -150,8 +150,8 @@ class Rung:
     """One packet on the ladder: what it is, who sent it, and the states at its two instants.
 
     It is made when the packet is captured and filled in as its fate becomes known; `settled` says that nothing will
-    change any more. Sequence numbers are relative; `start` and `stop` are the sequence space it takes (SYN and FIN
-    take one number each). A packet that is no TCP has no `end`.
+    change any more. Sequence numbers are relative; a packet takes those from `seq` to before `stop` (SYN and FIN take
+    one each). A packet that is no TCP has no `end`.
     """
 
     # Most packets leave most of these as they are: as the class's own they cost nothing to make.
@@ -160,8 +160,7 @@ class Rung:
     end: End | None = None  # the sender
     seq = 0
     ack: int | None = None
-    start = 0
-    stop = 0
+    stop = 0  # the number behind the last it takes
     new = False  # takes sequence space that nobody has acknowledged yet
     got = False
     settled = False
@@ -185,6 +184,7 @@ class Rung:
 class Seen(NamedTuple):
     """A packet in which a step was seen: its number, its sender and its place in the sender's stream."""
 
+    step: str
     number: int
     sender: Role
     start: int

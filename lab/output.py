@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import signal
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO, cast
 
 from lab.errors import LabError, MachineError
 from lab.text import Lang, Text
@@ -22,16 +24,19 @@ def to_file(path: Path) -> Iterator[BinaryIO]:
     What is no regular file (a pipe, /dev/null) is written to directly. Raises MachineError where it can't be written.
     """
     try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:
+        real = path.resolve()  # the file behind a link is replaced, never the link: /dev/stdout is one
+        if real.exists() and not real.is_file():
+            with real.open("wb") as file:
                 yield file
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _nameless(path.parent) as (file, name):
+        _make_folder(real.parent)
+        with _nameless(real.parent) as (file, name):
             yield file
             file.flush()
-            temporary = name or _named(file, path.parent)
-            temporary.replace(path)
+            if name is None:
+                _give_name(file, real)
+            else:
+                name.replace(real)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -41,17 +46,35 @@ def to_file(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+
+
+@contextlib.contextmanager
+def words(stream: BinaryIO) -> Iterator[TextIO]:
+    """Lets text be written to a stream of bytes, which stays open."""
+    wrapper = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
+    yield wrapper
+    wrapper.flush()
+    wrapper.detach()
+
+
 @contextlib.contextmanager
 def _nameless(folder: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
     """Opens a file that has no name yet, or where the system can't do that, a temporary one."""
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
     except (AttributeError, OSError):
+        import tempfile
+
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".lab-", delete=False) as file:
             name = Path(file.name)
             try:
                 name.chmod(0o666 & ~_umask())
-                yield file.file, name
+                yield cast(BinaryIO, file), name
             finally:
                 name.unlink(missing_ok=True)
         return
@@ -59,17 +82,22 @@ def _nameless(folder: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
         yield file, None
 
 
-def _named(file: BinaryIO, folder: Path) -> Path:
-    """Gives a nameless file a name, for the moment until it takes the place of the old one."""
-    name = folder / f".lab-{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        name.unlink()
-    there = os.open(folder, os.O_RDONLY)
+def _give_name(file: BinaryIO, path: Path) -> None:
+    """Gives a nameless file its name; where that is taken, first another, for the moment before it takes its place."""
+    own = f"/proc/self/fd/{file.fileno()}"
+    there = os.open(path.parent, os.O_RDONLY)
     try:  # only with a folder's descriptor does os.link follow the link that stands for our file
-        os.link(f"/proc/self/fd/{file.fileno()}", name.name, dst_dir_fd=there)
+        os.link(own, path.name, dst_dir_fd=there)
+    except FileExistsError:
+        passing = f".lab-{os.urandom(8).hex()}"  # not by process: labs in two containers can have the same number
+        os.link(own, passing, dst_dir_fd=there)
+        try:
+            os.replace(passing, path.name, src_dir_fd=there, dst_dir_fd=there)
+        except OSError:
+            os.unlink(passing, dir_fd=there)
+            raise
     finally:
         os.close(there)
-    return name
 
 
 def _umask() -> int:
@@ -93,31 +121,100 @@ def say(line: str) -> None:
 
 
 class Stopped(KeyboardInterrupt):
-    """The lab was asked to stop, by a signal other than Ctrl-C's."""
+    """The lab was asked to stop, by Ctrl-C or a signal that means the same."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
 
 
+class _Asked:
+    """What the signals' handler must remember: when it was asked first, and whether the answer has to wait."""
+
+    first: float | None = None  # on the monotonic clock, in seconds
+    busy = False
+    waiting: Stopped | None = None
+
+
+_STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_PATIENCE = 1.0  # seconds
+
+
 def stop_cleanly_on_signals() -> None:
-    """Makes a hang-up and a termination end the lab as Ctrl-C does: what has been captured is saved first."""
+    """Makes Ctrl-C, a hang-up and a termination end the lab by an exception: what has been captured is saved first.
 
-    def stop(number: int, _frame: object) -> None:
+    While it ends, a second one changes nothing, so that impatience costs no capture; unless a second has passed, for
+    then something hangs: the lab ends on the spot, and its children with it.
+    """
+    for each in _STOPPING:
+        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup, or a script's background job
+            signal.signal(each, _stop)
+
+
+def _stop(number: int, _frame: object) -> None:
+    now = time.monotonic()
+    if _Asked.first is not None:
+        if now - _Asked.first > _PATIENCE:
+            os._exit(128 + number)
+        return
+    _Asked.first = now
+    if not _Asked.busy:
         raise Stopped(number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
+    _Asked.waiting = Stopped(number)
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Lets nothing but SIGKILL come between: for the moment in which what was captured is saved."""
-    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in signals}
+    """Makes a signal's answer wait: for the moment in which what was captured is saved."""
+    _Asked.busy = True
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        _Asked.busy = False
+        if _Asked.waiting is not None:
+            raise _Asked.waiting
+
+
+@contextlib.contextmanager
+def quiet_until_ready() -> Iterator[None]:
+    """Lets Ctrl-C end the process without a word: while it is still being loaded there is nothing to stop cleanly."""
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with contextlib.suppress(ValueError):  # not in the main thread: nothing is interrupted there
+        if ours:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            if ours:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def nothing_stops_any_more() -> None:
+    """Ignores signals from here on: the exit status is known, and only the interpreter has something left to do."""
+    for each in _STOPPING:
+        signal.signal(each, signal.SIG_IGN)
+
+
+def take_streams() -> None:
+    """Makes the standard streams usable, whatever the lab was started with.
+
+    One that is closed becomes the null device: its number would else be taken by the next file that is opened. What
+    an encoding can't show is replaced.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # open until the end
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def leave_streams() -> None:
+    """Writes out what is left; what can't be, nobody reads: it is thrown away, for the interpreter would try again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -19,6 +19,10 @@ from lab.model import RST, Captured, Delivered, Frame, Journal, Rung, Settled, W
 from lab.protocols import PROTOCOLS
 
 
+_PATIENCE = 512  # packets behind one of an unknown fate before it is decided by what is known
+_MOST_WAITING = 65_536
+
+
 class Path:
     """One capture's way through. `conversations` grows while rungs come out."""
 
@@ -30,21 +34,26 @@ class Path:
     def conversations(self) -> list[Conversation]:
         return self._conversations.all
 
-    def annotate(self, frames: Iterable[Frame]) -> Iterator[Rung]:
+    def annotate(self, frames: Iterable[Frame], keep_frames: bool = True) -> Iterator[Rung]:
         """Yields a rung for each frame, as soon as it is captured; its fate is filled in when later frames show it."""
-        walk = self._walk
+        place, walk = self._conversations.place, self._walk
         for frame in frames:
-            rung = self._conversations.place(frame, segment(frame))
-            proved = delivery.proved_by(rung)
-            self._got(proved)
-            walk.sent(rung)
-            if proved and rung.segment and rung.segment.flags & RST:
-                for arrived in proved:
-                    if arrived.new:  # a reset is the kernel's own answer to it: the host is quiet only behind that
-                        _settle(arrived)
-            delivery.sent(rung)
-            if rung.end is None:
+            rung = place(frame, segment(frame))
+            if rung.segment is None:
                 rung.settled = True
+            else:
+                proved = delivery.proved_by(rung)
+                for arrived in proved:
+                    walk.got(arrived)
+                    walk.settled(arrived)
+                walk.sent(rung)
+                if rung.segment.flags & RST:
+                    for arrived in proved:
+                        if arrived.new:  # a reset is the kernel's own answer to it: the host is quiet only behind that
+                            walk.settled(arrived)
+                delivery.sent(rung)
+            if not keep_frames:
+                rung.frame = None
             yield rung
         for conversation in self.conversations:
             for end in conversation.ends:
@@ -55,10 +64,10 @@ class Path:
         if rung.end is not None:
             self._got(delivery.after_long(rung.end))
 
-    def _got(self, arrived: list[Rung]) -> None:
+    def _got(self, arrived: Iterable[Rung]) -> None:
         for rung in arrived:
             self._walk.got(rung)
-            _settle(rung)
+            self._walk.settled(rung)
 
     def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
         """Yields a rung for each captured frame likewise; its fate is filled in when the wire tells it."""
@@ -82,37 +91,24 @@ class Path:
                 rung.kernel_delivered = event.kernel
                 if rung.journal:
                     rung.journal = rung.journal._replace(settled=event.order)
-                _settle(rung)
+                self._walk.settled(rung)
             elif self.conversations:
                 self.conversations[-1].kernel_final = event.kernel
 
 
-def _settle(rung: Rung) -> None:
-    """The packet's fate is known and both hosts are quiet: the *delivered* instant, where it arrived."""
-    rung.settled = True
-    conversation = rung.conversation
-    if conversation is None:
-        return
-    if rung.got:
-        rung.delivered = conversation.states
-    elif rung.steps:
-        conversation.lost.add(rung.number)
-
-
-def in_order(rungs: Iterable[Rung], overdue: Callable[[Rung], None] | None = None, at_most: int = 4096) -> Iterator[Rung]:
+def in_order(rungs: Iterable[Rung], overdue: Callable[[Rung], None] | None = None) -> Iterator[Rung]:
     """Yields rungs in the order of capture, each when its fate is known.
 
-    When `at_most` have come behind one whose fate is not, that one is `overdue`, and goes as it then is.
+    When many have come behind one whose fate is not, that one is `overdue`; when too many have, it goes as it is.
     """
     waiting: deque[Rung] = deque()
     for rung in rungs:
         waiting.append(rung)
-        while waiting[0].settled:
-            yield waiting.popleft()
-            if not waiting:
-                break
-        if len(waiting) > at_most:
+        if len(waiting) > _PATIENCE:
             if overdue and not waiting[0].settled:
                 overdue(waiting[0])
+            if len(waiting) > _MOST_WAITING:
+                yield waiting.popleft()
+        while waiting and waiting[0].settled:
             yield waiting.popleft()
     yield from waiting

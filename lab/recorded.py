@@ -43,15 +43,11 @@ class Recording:
             return
         frames = itertools.chain([first], frames)
         if journal.told(first):
-            rungs = in_order(self._path.replay(journal.events(frames, _Closing(self.capture))))
-        else:
-            rungs = in_order(self._path.annotate(frames), self._path.overdue)
-        for rung in rungs:
-            if rung.kernel_held is not None:
+            for rung in in_order(self._path.replay(journal.events(frames, _Closing(self.capture)))):
                 self.agreement.add(rung)
-            if not self._keep:
-                rung.frame = None
-            yield rung
+                yield rung
+        else:
+            yield from in_order(self._path.annotate(frames, self._keep), self._path.overdue)
         for which in self.conversations[-1:]:
             if which.kernel_final is not None:
                 self.agreement.add_final(which.states, which.kernel_final, self.capture.packets)

@@ -12,6 +12,7 @@ Where the wire kept a journal nothing is inferred: it says what was delivered, a
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from lab.dissect.conversations import End
 from lab.model import Rung
@@ -21,26 +22,32 @@ _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 _MOST_SEARCHED = 512  # of them, for older copies
 
 
-def proved_by(rung: Rung) -> list[Rung]:
+def proved_by(rung: Rung) -> Sequence[Rung]:
     """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
     end = rung.end
     if end is None:
-        return []
+        return ()
     peer, ack = end.peer, rung.ack
-    if rung.start < rung.stop and not rung.new and "retransmission" in rung.labels:
-        _give_up_acks(peer, rung.start)
+    if not (peer.pending or end.pending):
+        if ack is not None and ack > peer.heard:
+            peer.heard = ack
+        return ()
+    if not rung.new and rung.seq < rung.stop and "retransmission" in rung.labels:
+        _give_up_acks(peer, rung.seq)
     if ack is not None and ack > peer.heard:
         peer.heard = ack
         got = _acknowledged(peer, ack)
         if got:
-            if end.pending:
+            if end.pending and not end.pending[0].new:
                 first = next(item.number for item in got if item.new)
                 got += _rest(end, first)
-            return sorted(got, key=_number) if len(got) > 1 else got
-    got = _rest(peer) if peer.pending else []
-    if end.pending:
+            return got if len(got) == 1 else sorted(got, key=_number)
+    got = []
+    if peer.pending and not peer.pending[0].new:
+        got = _rest(peer)
+    if end.pending and not end.pending[0].new:
         got += _rest(end)
-    return sorted(got, key=_number) if len(got) > 1 else got
+    return got if len(got) < 2 else sorted(got, key=_number)
 
 
 def sent(rung: Rung) -> None:
@@ -48,12 +55,12 @@ def sent(rung: Rung) -> None:
     end = rung.end
     if end is None:
         return
-    if not rung.new and rung.stop > rung.start and rung.stop > end.heard and not _AGAIN.isdisjoint(rung.labels):
+    if not rung.new and rung.stop > rung.seq and rung.stop > end.heard and not _AGAIN.isdisjoint(rung.labels):
         rung.new = end.disordered = True
-        _give_up_copies(end, rung.start, rung.stop)
+        _give_up_copies(end, rung.seq, rung.stop)
     end.pending.append(rung)
     if len(end.pending) > _MOST_PENDING:
-        end.pending.popleft().settled = True
+        end.pending.pop(0).settled = True
 
 
 def after_long(end: End) -> list[Rung]:
@@ -72,44 +79,42 @@ def at_the_end(end: End) -> list[Rung]:
 
 def _rest(end: End, before: int | None = None) -> list[Rung]:
     """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
-    pending = end.pending
-    got = []
-    while pending and not pending[0].new and (before is None or pending[0].number < before):
-        item = pending.popleft()
-        if not item.settled:
-            got.append(item)
-    return got
+    at = 0
+    for item in end.pending:
+        if item.new or (before is not None and item.number >= before):
+            break
+        at += 1
+    got = end.pending[:at]
+    del end.pending[:at]
+    return [item for item in got if not item.settled]
 
 
 def _acknowledged(end: End, ack: int) -> list[Rung]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
-    pending = end.pending
-    taken: list[Rung] = []
-    kept: list[Rung] = []
     last = 0
-    while pending:
-        item = pending[0]
-        if not item.new or item.stop <= ack:
-            taken.append(item)
-            if item.new:
-                last = len(taken)
-        elif end.disordered:
+    for at, item in enumerate(end.pending):
+        if item.new:
+            if item.stop <= ack:
+                last = at + 1
+            elif not end.disordered:
+                break
+    taken = end.pending[:last]
+    del end.pending[:last]
+    got: list[Rung] = []
+    kept: list[Rung] = []
+    for item in taken:
+        if item.new and item.stop > ack:
             kept.append(item)
-        else:
-            break
-        pending.popleft()
-    while len(taken) > last:
-        kept.append(taken.pop())
+        elif not item.settled:
+            got.append(item)
+            # What is acknowledged has arrived in order, also where the capture has missed some of it.
+            if item.new and end.peer.got_next is not None and end.peer.got_next < item.seq:
+                end.peer.got_next = item.seq
     if kept:
-        pending.extendleft(sorted(kept, key=_number, reverse=True))
-    end.disordered = end.disordered and bool(pending)
-    if taken:
-        # What is acknowledged has arrived in order, also where the capture has missed some of it.
-        receiver = end.peer
-        for item in taken:
-            if item.new and receiver.got_next is not None and receiver.got_next < item.start:
-                receiver.got_next = item.start
-    return [item for item in taken if not item.settled]
+        end.pending[:0] = kept
+    elif end.disordered and not end.pending:
+        end.disordered = False
+    return got
 
 
 def _give_up_acks(end: End, start: int) -> None:
@@ -124,7 +129,7 @@ def _give_up_acks(end: End, start: int) -> None:
 def _give_up_copies(end: End, start: int, stop: int) -> None:
     """Gives up what is waiting of the sequence space that is sent again. What is sent again is among the oldest."""
     for item in itertools.islice(end.pending, _MOST_SEARCHED):
-        if item.new and start <= item.start and item.stop <= stop:
+        if item.new and start <= item.seq and item.stop <= stop:
             item.new = False
             item.settled = True
 

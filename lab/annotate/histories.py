@@ -1,20 +1,22 @@
 """What each host lived through: the order of what it sent and what it got. Two accounts of it, and where they part.
 
-The wire's journal tells it, and the inference from packets alone concludes it. For a host nothing else exists: which of
-its packets has reached the other side it does not know, so the two accounts are compared host by host.
+The wire's journal tells it; from packets alone it is inferred. Not everything can be: `untold` finds, in the journal, the
+packets whose fate no other packet shows. What is left must be the same in both accounts (DEVIATIONS.md, no. 7).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lab.annotate.agreement import Agreement
-from lab.dissect.conversations import Conversation, End
 from lab.model import RST, Role, Rung, States
 
 Host = tuple[int, Role]  # of which conversation, which end
 Histories = dict[Host, list[str]]  # "sent 1", "got 2", ...
+Untold = Literal["whether", "when"]  # what of a packet's arrival no other packet shows; in doubt the first
+
+_AGAIN = {"retransmission", "out-of-order"}
 
 
 class Mismatch(NamedTuple):
@@ -25,16 +27,61 @@ class Mismatch(NamedTuple):
     journal: object
     inferred: object
 
+    def __str__(self) -> str:
+        place = f"packet {self.packet}, {self.what}" if self.packet else self.what
+        return f"{place}: the journal says {self.journal}, the packets alone {self.inferred}"
+
+
+def faults(rungs: Sequence[Rung], inferred: Iterable[Rung], agreement: Agreement) -> list[str]:
+    """Returns, in words, all that is wrong with a run: a state told differently without a numbered reason, an event
+    without a row, and whatever packets alone could tell and tell otherwise than the journal.
+
+    `rungs` are those of the run, `inferred` comes straight from `Path.annotate` on the same frames.
+    """
+    states = [
+        f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {each.kernel}, the table {each.ours}"
+        for each in agreement.unexplained
+    ]
+    surprises = [
+        f"packet {rung.number}: the {surprise.role} {surprise.on} in {surprise.state}, which has no row"
+        for rung in rungs
+        for surprise in rung.surprises
+    ]
+    return states + surprises + [str(each) for each in mismatches(rungs, inferred)]
+
+
+def mismatches(rungs: Sequence[Rung], inferred: Iterable[Rung]) -> list[Mismatch]:
+    """Returns where the inference from packets alone departs from the journal of the same packets: in what was got, in
+    the steps, in the two states that a ladder shows, in a host's history.
+
+    Where the packets leave open when one was got, only what was got is compared; where they leave open whether, nothing.
+    """
+    guessed, histories = watched(inferred)
+    open_ = set(untold(rungs).values())
+    if "whether" in open_:
+        return []
+    found = []
+    for mine, theirs in zip(rungs, guessed, strict=True):
+        compared: list[tuple[str, object, object]] = [("got", mine.got, theirs.got)]
+        if not open_:
+            compared += [
+                ("steps", mine.steps, theirs.steps),
+                ("sent in", _sender(mine, mine.held), _sender(theirs, theirs.held)),
+                ("arrived in", _receiver(mine, mine.delivered), _receiver(theirs, theirs.delivered)),
+            ]
+        found += [Mismatch(mine.number, what, a, b) for what, a, b in compared if a != b]
+    for host, history in told(rungs).items() if not open_ else ():
+        if history != histories.get(host):
+            found.append(Mismatch(None, f"history of the {host[1]}", history, histories.get(host)))
+    return found
+
 
 def told(rungs: Iterable[Rung]) -> Histories:
-    """Returns the histories that the journal tells. What the wire delivered twice was got when it first came."""
-    events: list[tuple[int, Host, str]] = []
-    for rung in rungs:
-        if rung.conversation is not None and rung.end is not None and rung.journal is not None:
-            sender, receiver = _hosts(rung.conversation, rung.end)
-            events.append((rung.journal.arrived, sender, f"sent {rung.number}"))
-            events += [(order, receiver, f"got {rung.number}") for order in rung.journal.delivered[:1]]
-    return _by_host((host, event) for _, host, event in sorted(events))
+    """Returns the histories that the journal tells. What was delivered twice counts when it first came."""
+    return _by_host(
+        (_hosts(rung)[0], f"sent {rung.number}") if sent else (_hosts(rung)[1], f"got {rung.number}")
+        for _, sent, rung in _journal(rungs)
+    )
 
 
 def watched(rungs: Iterable[Rung]) -> tuple[list[Rung], Histories]:
@@ -48,82 +95,108 @@ def watched(rungs: Iterable[Rung]) -> tuple[list[Rung], Histories]:
     events: list[tuple[Host, str]] = []
 
     def take_down() -> None:
-        for each in under_way:
-            if each.got and each.conversation is not None and each.end is not None:
-                events.append((_hosts(each.conversation, each.end)[1], f"got {each.number}"))
-        under_way[:] = [each for each in under_way if not each.settled]
+        events.extend((_hosts(each)[1], f"got {each.number}") for each in under_way if each.got)
+        under_way[:] = [each for each in under_way if not each.got and not each.settled]
 
     for rung in rungs:
         take_down()
-        if rung.conversation is not None and rung.end is not None:
-            events.append((_hosts(rung.conversation, rung.end)[0], f"sent {rung.number}"))
+        if rung.conversation is not None:
+            events.append((_hosts(rung)[0], f"sent {rung.number}"))
             under_way.append(rung)
         all_of_them.append(rung)
     take_down()
     return all_of_them, _by_host(events)
 
 
-def untold(rungs: Iterable[Rung]) -> list[int]:
-    """Returns the packets that were lost without the other packets showing it: nobody sends these again.
+def untold(rungs: Sequence[Rung]) -> dict[int, Untold]:
+    """Returns the packets of a journal of which the other packets do not show whether they arrived, or not when.
 
-    They are bare ACKs, RSTs, and repetitions of what had been acknowledged.
+    Whether: a bare ACK, a RST or a needless copy that was lost, for nobody sends it again; what arrived twice, or once
+    and then its copy; an ACK that was under way while the other end repeated what it acknowledges. When: what arrived
+    ahead of something sent before it; a bare ACK, a RST or a needless copy under way while its receiver sent something.
     """
-    lost = []
-    acked: dict[Host, int] = {}
-    for rung in rungs:
-        if rung.conversation is None or rung.end is None or rung.segment is None:
-            continue
-        sender, receiver = _hosts(rung.conversation, rung.end)
-        if rung.settled and not rung.got:
-            bare = rung.start == rung.stop or rung.segment.flags & RST
-            if bare or rung.stop <= acked.get(sender, 0):
-                lost.append(rung.number)
+    replay = _Replay()
+    for _, sent, rung in _journal(rungs):
+        if sent:
+            replay.sent(rung)
+        else:
+            replay.got(rung)
+    return dict(sorted(replay.untold.items()))
+
+
+class _Replay:
+    """Goes through a journal and knows, at each moment, what has been sent, got and acknowledged."""
+
+    def __init__(self) -> None:
+        self.untold: dict[int, Untold] = {}
+        self._under_way: dict[Host, list[Rung]] = {}  # by receiver, in the order of capture
+        self._sent: dict[Host, list[Rung]] = {}  # by sender: what takes sequence space not yet acknowledged
+        self._acked: dict[Host, int] = {}  # by sender: up to where, as far as has been captured
+        self._got_next: dict[Host, int] = {}
+        self._aside: dict[Host, list[Rung]] = {}  # got ahead of order
+
+    def sent(self, rung: Rung) -> None:
+        sender, receiver = _hosts(rung)
+        self._cross(rung, sender, receiver)
+        arrives = bool(rung.journal and rung.journal.delivered)
+        if not arrives and self._is_silent(rung, sender):
+            self.untold[rung.number] = "whether"
+        waiting = [each for each in self._sent.get(sender, ()) if each.stop > self._acked.get(sender, 0)]
+        if not _AGAIN.isdisjoint(rung.labels):
+            for each in waiting:
+                if each.journal and each.journal.delivered and each.seq < rung.stop and rung.seq < each.stop:
+                    self.untold[rung.number] = "whether"
+        if rung.seq < rung.stop:
+            self._sent[sender] = [*waiting, rung]
+        if arrives:
+            self._under_way.setdefault(receiver, []).append(rung)
         if rung.ack is not None:
-            acked[receiver] = max(acked.get(receiver, 0), rung.ack)
-    return lost
+            self._acked[receiver] = max(self._acked.get(receiver, 0), rung.ack)
 
-
-def mismatches(journal: Sequence[Rung], inferred: Iterable[Rung]) -> list[Mismatch]:
-    """Returns where the inference from packets alone departs from the journal: in what was got, in the steps, in the
-    two states a ladder shows, in a host's history. `inferred` comes straight from `Path.annotate`.
-    """
-    guessed, histories = watched(inferred)
-    found = []
-    for mine, theirs in zip(journal, guessed, strict=True):
-        for what, a, b in (
-            ("got", mine.got, theirs.got),
-            ("steps", mine.steps, theirs.steps),
-            ("sent in", _sender(mine, mine.held), _sender(theirs, theirs.held)),
-            ("arrived in", _receiver(mine, mine.delivered), _receiver(theirs, theirs.delivered)),
-        ):
-            if a != b:
-                found.append(Mismatch(mine.number, what, a, b))
-    for host, history in told(journal).items():
-        if history != histories.get(host):
-            found.append(Mismatch(None, f"history of the {host[1]}", history, histories.get(host)))
-    return found
-
-
-def faults(rungs: Sequence[Rung], inferred: Iterable[Rung], agreement: Agreement) -> list[str]:
-    """Returns, in words, all that is wrong with a run: a state told differently without a numbered reason, an event
-    without a row, and, where no packet was lost untold, whatever the packets alone tell otherwise than the journal.
-    """
-    found = [
-        f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {each.kernel}, the table {each.ours}"
-        for each in agreement.unexplained
-    ]
-    found += [
-        f"packet {rung.number}: the {surprise.role} {surprise.on} in {surprise.state}, which has no row"
-        for rung in rungs
-        for surprise in rung.surprises
-    ]
-    if not untold(rungs):
-        found += [
-            (f"packet {each.packet}, " if each.packet else "")
-            + f"{each.what}: the journal says {each.journal}, the packets alone {each.inferred}"
-            for each in mismatches(rungs, inferred)
+    def _cross(self, rung: Rung, sender: Host, receiver: Host) -> None:
+        """Looks at what comes towards the sender of `rung` and has not arrived."""
+        newly = [
+            each.number
+            for each in self._sent.get(receiver, ())
+            if rung.ack is not None and self._acked.get(receiver, 0) < each.stop <= rung.ack
         ]
-    return found
+        for crossed in self._under_way.get(sender, ()):
+            if not self._is_silent(crossed, receiver):
+                continue
+            if rung.seq < rung.stop and crossed.ack is not None and rung.seq < crossed.ack:
+                self.untold[crossed.number] = "whether"
+            elif not newly or crossed.number < max(newly):
+                self.untold.setdefault(crossed.number, "when")
+
+    def got(self, rung: Rung) -> None:
+        receiver = _hosts(rung)[1]
+        next_ = self._got_next.setdefault(receiver, rung.seq)
+        under_way = self._under_way[receiver]
+        if under_way[0] is not rung or rung.seq > next_:
+            self.untold.setdefault(rung.number, "when")
+        under_way.remove(rung)
+        if rung.journal and len(rung.journal.delivered) > 1:
+            self.untold[rung.number] = "whether"
+        aside = [*self._aside.get(receiver, ()), rung]
+        while ready := [each for each in aside if each.seq <= self._got_next[receiver]]:
+            self._got_next[receiver] = max(self._got_next[receiver], *(each.stop for each in ready))
+            aside = [each for each in aside if each not in ready]
+        self._aside[receiver] = aside
+
+    def _is_silent(self, rung: Rung, sender: Host) -> bool:
+        """Whether nobody has to answer it: it takes no sequence space, or none that is still open."""
+        reset = rung.segment is not None and rung.segment.flags & RST
+        return bool(rung.seq == rung.stop or reset or rung.stop <= self._acked.get(sender, 0))
+
+
+def _journal(rungs: Iterable[Rung]) -> list[tuple[int, bool, Rung]]:
+    """Returns what the wire did, in order: the place, whether it was a capture (else a delivery), the packet."""
+    done: list[tuple[int, bool, Rung]] = []
+    for rung in rungs:
+        if rung.conversation is not None and rung.journal is not None:
+            done.append((rung.journal.arrived, True, rung))
+            done += [(order, False, rung) for order in rung.journal.delivered[:1]]
+    return sorted(done, key=lambda each: each[0])
 
 
 def _by_host(events: Iterable[tuple[Host, str]]) -> Histories:
@@ -133,9 +206,11 @@ def _by_host(events: Iterable[tuple[Host, str]]) -> Histories:
     return histories
 
 
-def _hosts(conversation: Conversation, end: End) -> tuple[Host, Host]:
-    """Returns sender and receiver."""
-    return (conversation.id, end.role), (conversation.id, end.peer.role)
+def _hosts(rung: Rung) -> tuple[Host, Host]:
+    """Returns sender and receiver of a packet that belongs to a conversation."""
+    assert rung.conversation is not None
+    assert rung.end is not None
+    return (rung.conversation.id, rung.end.role), (rung.conversation.id, rung.end.peer.role)
 
 
 def _sender(rung: Rung, states: States | None) -> str | None:

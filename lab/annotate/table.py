@@ -23,10 +23,11 @@ class Row(NamedTuple):
     source: str
 
 
-class StepOf(NamedTuple):
-    """A row's step taken apart: the phase it belongs to, its id for the end that began the phase, and for the other."""
+class Move(NamedTuple):
+    """A row made ready for walking: its step taken apart into the phase, the id for whoever began it, and the other's."""
 
-    phase: str
+    to: str
+    phase: str | None
     first: str
     other: str
 
@@ -43,7 +44,9 @@ class Table:
             if row.on in self._by_state.setdefault(row.state, {}):
                 raise ValueError(f"two rows for {row.state} on {row.on}")
             self._by_state[row.state][row.on] = row
-        self.steps = {row.step: _taken_apart(row.step) for row in self.rows if row.step}
+        self.moves = {
+            state: {on: _move(row) for on, row in rows.items()} for state, rows in self._by_state.items()
+        }  # fmt: skip
 
     def row(self, state: str, on: str) -> Row | None:
         """Returns the row for this event in this state; None is a hole, a surprise to whoever sees it happen."""
@@ -72,7 +75,9 @@ class Table:
         return tuple((state, on) for state in self.states for on in self.events if self.row(state, on) is None)
 
 
-def _taken_apart(step: str) -> StepOf:
-    phase, _, numbers = step.rpartition(".")
+def _move(row: Row) -> Move:
+    if row.step is None:
+        return Move(row.to, None, "", "")
+    phase, _, numbers = row.step.rpartition(".")
     first, _, other = numbers.partition("/")
-    return StepOf(phase, f"{phase}.{first}", f"{phase}.{other or first}")
+    return Move(row.to, phase, f"{phase}.{first}", f"{phase}.{other or first}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from lab.annotate.table import StepOf, Table
+from lab.annotate.table import Table
 from lab.dissect.conversations import Conversation, End
 from lab.model import Rung, Seen, States, Surprise
 
@@ -28,55 +28,73 @@ class Walk:
     """Moves the ends of all conversations. Feed it every packet once when sent, and again each time one is got."""
 
     def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
         self._table = protocol.table
+        self._moves = protocol.table.moves
+        self._begin = protocol.begin
+        self._events_sent = protocol.sent
+        self._events_got = protocol.got
 
     def sent(self, rung: Rung) -> None:
         """The packet has left its sender: the *held* instant."""
-        conversation, end = rung.conversation, rung.end
-        if conversation is None or end is None:
+        conversation = rung.conversation
+        if conversation is None or rung.end is None:
             return
         if conversation.packets == 1:
-            self._protocol.begin(conversation)
+            self._begin(conversation)
             conversation.states = States(conversation.client.state, conversation.server.state)
-        for event in self._protocol.sent(rung):
-            self._move(conversation, end, event, rung)
+        for event in self._events_sent(rung):
+            self._move(conversation, rung.end, event, rung)
         rung.held = conversation.states
         if conversation.assumed:
-            rung.assumed = tuple(conversation.assumed)
+            rung.assumed = conversation.assumed
 
     def got(self, rung: Rung) -> None:
         """The packet has arrived."""
         rung.got = True
-        conversation, end = rung.conversation, rung.end
-        if conversation is None or end is None:
+        conversation = rung.conversation
+        if conversation is None or rung.end is None:
             return
-        for event in self._protocol.got(rung):
-            self._move(conversation, end.peer, event, rung)
+        for event in self._events_got(rung):
+            self._move(conversation, rung.end.peer, event, rung)
+
+    def settled(self, rung: Rung) -> None:
+        """The packet's fate is known and both hosts are quiet: the *delivered* instant, where it arrived."""
+        rung.settled = True
+        conversation = rung.conversation
+        if conversation is None:
+            return
+        if rung.got:
+            rung.delivered = conversation.states
+        elif rung.steps:
+            conversation.lost += (rung.number,)
 
     def _move(self, conversation: Conversation, end: End, event: str, rung: Rung) -> None:
-        if end.state is None:
-            row = self._table.assume(event)
-            conversation.assumed.add(end.role)
-        else:
-            row = self._table.row(end.state, event)
-        if row is None:
-            rung.surprises += (Surprise(end.role, end.state or "", event),)
+        state = end.state
+        if state is None:
+            state = self._assume(conversation, end, event)
+        move = self._moves[state].get(event) if state in self._moves else None
+        if move is None:
+            rung.surprises += (Surprise(end.role, state or "", event),)
             return
-        if end.state != row.to:
-            end.state = row.to
+        to, phase, first, other = move
+        if to != end.state:
+            end.state = to
             conversation.states = States(conversation.client.state, conversation.server.state)
-        if row.step is not None:
-            _note(conversation, end, self._table.steps[row.step], rung)
+        if phase is not None:
+            began = conversation.began.setdefault(phase, end.role) == end.role
+            _note(conversation, first if began else other, rung)
+
+    def _assume(self, conversation: Conversation, end: End, event: str) -> str | None:
+        """Returns the state that an end is taken to be in when something happens to it that nobody saw it come to."""
+        if end.role not in conversation.assumed:
+            conversation.assumed += (end.role,)
+        row = self._table.assume(event)
+        return row.state if row else None
 
 
-def _note(conversation: Conversation, end: End, step: StepOf, rung: Rung) -> None:
-    """Writes down that a step was seen; `close.1/3` is step 1 for whoever began closing, step 3 for the other."""
-    began = conversation.began.setdefault(step.phase, end.role) == end.role
-    name = step.first if began else step.other
-    if name in rung.steps or rung.end is None:
+def _note(conversation: Conversation, step: str, rung: Rung) -> None:
+    """Writes down that a step was seen in this packet."""
+    if step in rung.steps or rung.end is None or rung.segment is None:
         return
-    rung.steps = tuple(sorted((*rung.steps, name))) if rung.steps else (name,)
-    payload = rung.segment.payload if rung.segment else 0
-    seen = Seen(rung.number, rung.end.role, rung.start, rung.stop, payload)
-    conversation.steps.setdefault(name, []).append(seen)
+    rung.steps = tuple(sorted((*rung.steps, step))) if rung.steps else (step,)
+    conversation.steps.append(Seen(step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload))

@@ -6,15 +6,15 @@ never wrap: a stream longer than 4 GiB goes on counting.
 
 from __future__ import annotations
 
-from collections import deque
 from functools import cache
 from ipaddress import ip_address
 
 from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
 
+_SYN_FIN, _SPECIAL = SYN | FIN, SYN | FIN | RST
 _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
-_MOST_HOLES = 1000  # remembered for an end: what lies further back is called a retransmission when it comes
+_MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
 class End:
@@ -36,7 +36,7 @@ class End:
         self.isn: int | None = None  # raw; None where the SYN was not captured
         self.next = 0  # the number behind the last it has sent
         self.next_raw: int | None = None  # the same as on the wire; None before anything is known
-        self.holes: list[tuple[int, int]] = []  # jumped over, not captured
+        self.holes: list[tuple[int, int]] | None = None  # jumped over, not captured
         self.fin: int | None = None  # the number of its FIN
         self.window = -1  # of the segment before
         self.acked = -1  # by the segment before
@@ -44,11 +44,11 @@ class End:
         self.history = 0  # which letters of the history it has, as bits
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
-        self.pending: deque[Rung] = deque()
+        self.pending: list[Rung] = []
         self.disordered = False  # whether the new ones among them were sent out of order
         # What it has got.
         self.got_next: int | None = None  # it has got all before this
-        self.aside: list[tuple[int, int, bool]] = []  # got ahead of order: start, stop, whether with a FIN
+        self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
         self.got_fin = False
         self.owes = 0  # acknowledgements, bits of SYN and FIN
         self.syn_acked = False
@@ -87,10 +87,10 @@ class Conversation:
         self.history = ""  # Zeek's letters
         self.states = States(None, None)  # both ends', now
         self.reset_by: Role | None = None
-        self.assumed: set[Role] = set()  # ends whose state rests on an assumption
+        self.assumed: tuple[Role, ...] = ()  # ends whose state rests on an assumption
         self.began: dict[str, Role] = {}  # who began opening, who began closing
-        self.steps: dict[str, list[Seen]] = {}
-        self.lost: set[int] = set()  # packets with a step that never arrived
+        self.steps: list[Seen] = []  # in the order in which they were seen
+        self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
 
     @property
@@ -109,16 +109,56 @@ class Conversations:
         """Returns the packet's rung: with conversation, sender, relative numbers and labels where it is TCP."""
         if not isinstance(segment, Segment):
             return Rung(frame, segment)
+        flags = segment.flags
         found = self._senders.get(segment[:4])
-        if found is None or (segment.flags & (SYN | ACK) == SYN and _is_new(found[1], segment)):
+        if found is None or (flags & (SYN | ACK) == SYN and _is_new(found[1], segment)):
             found = self._open(segment)
         conversation, end = found
         conversation.packets += 1
-        rung = Rung(frame, ())
+        payload = segment.payload
+        taken = payload
+        if flags & _SYN_FIN:
+            taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
+            if flags & SYN:
+                _first(end, conversation, frame, segment)
+        seq = end.relative(segment.seq)
+        stop = seq + taken
+        labels = _KINDS[flags & 0x17 | (0x100 if payload else 0)]
+        rung = Rung(frame, labels)
         rung.segment = segment
         rung.conversation = conversation
         rung.end = end
-        _count(rung, segment, conversation, end)
+        rung.seq = seq
+        rung.stop = stop
+        if flags & ACK:
+            ack = rung.ack = end.peer.relative(segment.ack)
+            if taken:
+                if seq != end.next:
+                    labels = _of_order(labels, rung, conversation, end, payload, flags)
+            elif (ack == end.acked or seq != end.next) and not flags & RST:
+                labels = _of_bare_ack(labels, rung, end, segment.window, ack)
+            end.acked = ack
+        elif taken and seq != end.next:
+            labels = _of_order(labels, rung, conversation, end, payload, flags)
+        if not segment.window and not flags & _SPECIAL:
+            labels += ("zero-window",)
+        if segment.problems:
+            labels += segment.problems
+        rung.labels = labels
+        if stop > end.next:
+            rung.new = not flags & RST
+            end.next_raw = (segment.seq + taken) % _WRAP
+            end.next = stop
+        if flags & FIN:
+            end.fin = stop - 1
+        end.window = segment.window
+        letters = _LETTERS_OF.get(labels)
+        if letters is None:
+            letters = _letters(labels)
+        fresh = letters & ~end.history
+        if fresh:
+            end.history |= fresh
+            conversation.history += _spelled(fresh, end.role)
         return rung
 
     def _open(self, segment: Segment) -> tuple[Conversation, End]:
@@ -143,50 +183,14 @@ def _is_new(end: End, segment: Segment) -> bool:
     return end.next_raw is not None or end.peer.acked >= 0
 
 
-def _count(rung: Rung, segment: Segment, conversation: Conversation, end: End) -> None:
-    """Fills in relative numbers and labels, and moves the sender's stream on."""
-    flags, payload, window = segment.flags, segment.payload, segment.window
-    taken = payload + 1 if flags & (SYN | FIN) else payload
-    if flags & SYN:
-        if flags & FIN:
-            taken += 1
-        if end.options is None:
-            end.options = options(rung.frame.data if rung.frame else b"", segment)
-        if end.isn is None:
-            end.isn = segment.seq
-            if end.next_raw is None or not conversation.from_syn:
-                end.next_raw, end.next = segment.seq, 0
-    seq = rung.seq = rung.start = end.relative(segment.seq)
-    stop = rung.stop = seq + taken
-    labels = _KINDS[flags & 0x17 | (0x100 if payload else 0)]
-    ack = -1
-    if flags & ACK:
-        ack = rung.ack = end.peer.relative(segment.ack)
-        if not taken and not flags & RST:
-            labels = _of_bare_ack(labels, rung, end, window, ack)
-    if taken and seq != end.next:
-        labels = _of_order(labels, rung, conversation, end, payload, flags)
-    if flags & ACK:
-        end.acked = ack
-    if not window and not flags & (SYN | FIN | RST):
-        labels += ("zero-window",)
-    if segment.problems:
-        labels += segment.problems
-    if stop > end.next:
-        rung.new = not flags & RST
-        end.next_raw = (segment.seq + taken) % _WRAP
-        end.next = stop
-    if flags & FIN:
-        end.fin = stop - 1
-    end.window = window
-    rung.labels = labels
-    letters = _LETTERS_OF.get(labels)
-    if letters is None:
-        letters = _letters(labels)
-    fresh = letters & ~end.history
-    if fresh:
-        end.history |= fresh
-        conversation.history += _spelled(fresh, end.role)
+def _first(end: End, conversation: Conversation, frame: Frame, segment: Segment) -> None:
+    """Takes in what only a SYN tells: where the stream begins, and the options."""
+    if end.options is None:
+        end.options = options(frame.data, segment)
+    if end.isn is None:
+        end.isn = segment.seq
+        if end.next_raw is None or not conversation.from_syn:
+            end.next_raw, end.next = segment.seq, 0
 
 
 def options(data: bytes, segment: Segment) -> Options:
@@ -224,15 +228,16 @@ def _of_order(
     labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, payload: int, flags: int
 ) -> tuple[str, ...]:
     if rung.seq > end.next:
-        if len(end.holes) < _MOST_HOLES and not flags & RST:
-            end.holes.append((end.next, rung.seq))
+        if not flags & RST:
+            end.holes = [*(end.holes or ())[1 - _MOST_HOLES :], (end.next, rung.seq)]
         return (*labels, "previous-segment-not-captured")
     if payload <= 1 and rung.seq == end.next - 1 and not flags & (SYN | FIN):
         return (*labels, "keep-alive")
-    for at, (start, stop) in enumerate(end.holes):
+    for at, (start, stop) in enumerate(end.holes or ()):
         if start <= rung.seq < stop:
             rest = ((start, rung.seq), (rung.stop, stop))
-            end.holes[at : at + 1] = [hole for hole in rest if hole[0] < hole[1]]
+            left = [hole for hole in rest if hole[0] < hole[1]]
+            end.holes = [*(end.holes or ())[:at], *left, *(end.holes or ())[at + 1 :]]
             return (*labels, "out-of-order")
     if flags & (SYN | ACK) == SYN | ACK and end.acked < 0:
         return labels  # a simultaneous open: this end's SYN once more, but as an answer

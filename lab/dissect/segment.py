@@ -18,8 +18,12 @@ _FRAGMENT = 44
 _ethertype = Struct("!H").unpack_from
 _ipv4 = Struct("!BxHxxHxBxx4s4s").unpack_from  # version+IHL, total length, fragment, protocol, source, destination
 _ipv6 = Struct("!xxxxHBx16s16s").unpack_from  # payload length, next header, source, destination
+# The usual frame at once: Ethernet, IPv4 without options, TCP; the fields are those of the three below.
+_usual = Struct("!12xHBxHxxHxBxx4s4sHHIIHHH").unpack_from
+_USUAL_IP, _USUAL_TCP, _USUAL_SIZE, _USUAL_VERSION = 14, 34, 54, 0x45
 _tcp = Struct("!HHIIHHH").unpack_from  # ports, seq, ack, offset+flags, window, checksum
 
+_NONE: tuple[str, ...] = ()
 NOT_TCP = ("not-tcp",)
 TRUNCATED = ("not-tcp", "truncated")
 FRAGMENT = ("not-tcp", "fragment")
@@ -30,6 +34,25 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
     data = frame.data
     size = len(data)
     if frame.linktype == ETHERNET:
+        if size >= _USUAL_SIZE:
+            (kind, version, length, fragment, protocol, source, destination,
+             source_port, destination_port, seq, ack, bits, window, checksum) = _usual(data)  # fmt: skip
+            if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not fragment & 0x3FFF:
+                end = _USUAL_IP + length
+                start = _USUAL_TCP + (bits >> 12) * 4
+                if _USUAL_TCP + 20 <= start <= end:
+                    problems = _NONE
+                    if size < end:
+                        problems = ("truncated",)
+                    else:
+                        # Addresses and segment stand side by side: their sum, but for two numbers, is the checksum's.
+                        total = int.from_bytes(data[26:end], "big")
+                        if length & 1:
+                            total <<= 8
+                        if (total + TCP + length - 20) % 0xFFFF:
+                            problems = _wrong_checksum(source, destination, length - 20, checksum)
+                    return Segment(source, destination, source_port, destination_port, seq, ack, bits & 0x1FF, window,
+                                   _USUAL_TCP, start, end - start, problems)  # fmt: skip
         if size < 14:
             return TRUNCATED
         at = 14
@@ -84,18 +107,26 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
     start = header + (bits >> 12) * 4
     if bits >> 12 < 5 or start > end:
         return NOT_TCP
-    problems: tuple[str, ...] = ()
+    problems = _NONE
     if size < end:
         problems = ("truncated",)
     elif not fragment:
         # One's complement sums are remainders modulo 65535 (RFC 1071): one division instead of a loop over words.
-        pseudo = int.from_bytes(source + destination, "big") + TCP + end - header
-        body = int.from_bytes(data[header:end], "big")
+        total = int.from_bytes(data[header:end], "big")
         if (end - header) & 1:
-            body <<= 8
-        if (pseudo + body) % 0xFFFF:
-            problems = ("unfinished-checksum",) if pseudo % 0xFFFF == checksum % 0xFFFF else ("bad-checksum",)
-    return Segment(
-        source, destination, source_port, destination_port, seq, ack, bits & 0x1FF, window, header, start, end - start,
-        problems,
-    )  # fmt: skip
+            total <<= 8
+        if (total + _pseudo_header(source, destination, end - header)) % 0xFFFF:
+            problems = _wrong_checksum(source, destination, end - header, checksum)
+    return Segment(source, destination, source_port, destination_port, seq, ack, bits & 0x1FF, window,
+                   header, start, end - start, problems)  # fmt: skip
+
+
+def _pseudo_header(source: bytes, destination: bytes, length: int) -> int:
+    """Returns the sum over the pseudo-header (RFC 9293 section 3.1), not yet reduced."""
+    return int.from_bytes(source + destination, "big") + TCP + length
+
+
+def _wrong_checksum(source: bytes, destination: bytes, length: int, checksum: int) -> tuple[str, ...]:
+    """Returns what is wrong with it: damaged, or begun with the pseudo-header and left to a network card."""
+    unfinished = _pseudo_header(source, destination, length) % 0xFFFF == checksum % 0xFFFF
+    return ("unfinished-checksum",) if unfinished else ("bad-checksum",)

@@ -81,7 +81,7 @@ def steps(which: Conversation) -> list[StepReport]:
     """Returns what became of each of the notes' steps in a conversation."""
     reports = []
     for step in report.STEPS:
-        seen = which.steps.get(step, [])
+        seen = report.seen(which, step)
         packets = tuple(dict.fromkeys(each.number for each in seen))
         code = report.differs(which, step)
         reports.append(StepReport(step, bool(seen), packets, _differs(code, actor(which, step), packets)))
@@ -90,7 +90,7 @@ def steps(which: Conversation) -> list[StepReport]:
 
 def actor(which: Conversation, step: str) -> str:
     """Returns who acts in a step here: who sent its segment, or who would have; in the opening's last, who got it."""
-    seen = which.steps.get(step)
+    seen = report.seen(which, step)
     if seen and step != "tcp.open.4":
         return seen[0].sender
     begins = which.began.get(step.rpartition(".")[0], "client")

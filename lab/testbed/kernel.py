@@ -6,10 +6,14 @@ and whether a connection was ever completed; it never sees a packet.
 
 from __future__ import annotations
 
+import os
 import socket
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pyroute2 import DiagSocket
+from pyroute2 import DiagSocket, NetlinkError
+
+from lab.errors import MachineError
+from lab.text import Text
 
 # include/net/tcp_states.h; NEW_SYN_RECV (12) is told as SYN_RECV, 7 (CLOSE) and 13 (BOUND_INACTIVE) are no connection
 STATES = {
@@ -49,10 +53,13 @@ class Witness:
         self._opened: set[Pair] = set()
 
     def look(self) -> None:
-        """Asks the kernel once, for all sockets. Needs no privileges; costs about a millisecond."""
+        """Asks the kernel once, for all sockets. Needs no privileges; costs about a millisecond.
+
+        Raises MachineError where the kernel can't tell (without tcp_diag).
+        """
         rows: dict[Pair, str] = {}
         listening: set[int] = set()
-        for row in self._diag.get_sock_stats(family=self._family, states=ALL_STATES):
+        for row in self._ask():
             state = STATES.get(row["idiag_state"])
             if state == "LISTEN":
                 listening.add(row["idiag_sport"])
@@ -62,6 +69,16 @@ class Witness:
                 if state not in ("SYN-SENT", "SYN-RECEIVED"):
                     self._opened.add(pair)
         self._rows, self._listening = rows, listening
+
+    def _ask(self) -> list[Any]:
+        try:
+            return list(self._diag.get_sock_stats(family=self._family, states=ALL_STATES))
+        except NetlinkError as error:
+            words = os.strerror(error.code)
+            raise MachineError(
+                Text(f"the kernel does not tell its sockets' states: {words}", f"内核不提供套接字状态：{words}"),
+                Text("lab doctor says why, and the command that mends it", "运行 lab doctor 查看原因和修复命令"),
+            ) from error
 
     def state(self, pair: Pair) -> str:
         """Returns the state at the last look: the pair's own row; else LISTEN where the pair's port is listened on and

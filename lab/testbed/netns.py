@@ -13,16 +13,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.errors import LabError, MachineError
 from lab.model import Role, WireEvent
@@ -30,12 +30,16 @@ from lab.protocols.scenario import Scenario
 from lab.testbed.rules import Rule
 from lab.text import Text
 
+if TYPE_CHECKING:
+    from lab.testbed.wire import Link
+
 _CLONE_NEWUSER, _CLONE_NEWNET, _PR_SET_PDEATHSIG = 0x10000000, 0x40000000, 1
 # include/uapi/linux/ethtool.h, sockios.h
 _SIOCETHTOOL = 0x8946
 _OFFLOADS = {"tx checksum": 0x17, "TSO": 0x1F, "GSO": 0x24, "GRO": 0x2C}
 _IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h: no 1.5 s of duplicate address detection
 ROLES: tuple[Role, Role] = ("client", "server")
+_PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
 
 
 class Addresses(NamedTuple):
@@ -66,18 +70,18 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     Raises MachineError where namespaces are not to be had. Leaving the context ends all processes.
     """
     require_linux()
-    ours, theirs = Pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = _fork(lambda: _stage(theirs, scenario, rules, ipv6), (ours,))
-    theirs.close()
     try:
+        ours, theirs = Pipe()
+        child = _fork(lambda: _stage(theirs, scenario, rules, ipv6), (ours,))
+    except OSError as error:
+        raise _refused(error) from error
+    try:
+        theirs.close()
         yield _events(ours)
     finally:
-        ours.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _end_stage(child, ours)
 
 
 def require_linux() -> None:
@@ -104,10 +108,11 @@ def enter_namespaces() -> None:
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
     except OSError as error:
+        why = _reason(error)
         raise MachineError(
             Text(
-                f"this machine does not let you make a network namespace ({os.strerror(error.errno or 0)})",
-                f"这台机器不允许创建网络命名空间（{os.strerror(error.errno or 0)}）",
+                f"this machine does not let you make a network namespace ({why.en})",
+                f"这台机器不允许创建网络命名空间（{why.zh}）",
             ),
             Text("lab doctor says why, and the command that mends it", "运行 lab doctor 查看原因和修复命令"),
         ) from error
@@ -117,7 +122,7 @@ def _events(connection: Connection) -> Iterator[WireEvent | Ended]:
     while True:
         try:
             event = connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError where it ended in the middle of a word
             raise MachineError(
                 Text("the testbed ended unexpectedly", "测试床意外终止"),
                 Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
@@ -132,24 +137,51 @@ def _events(connection: Connection) -> Iterator[WireEvent | Ended]:
 def _fork(work: Callable[[], None], foreign: Sequence[Connection]) -> int:
     """Runs `work` in a child that dies with this process and never returns into our caller's code."""
     parent = os.getpid()
-    child = os.fork()
-    if child:
-        return child
     status = 1
     try:
+        child = os.fork()
+        if child:
+            return child
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; our parent answers it and ends us
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does the end of a terminal
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        if not os.environ.get("LAB_DEBUG"):
+            sys.unraisablehook = lambda _what: None  # the parent says what is wrong, in two lines
         for connection in foreign:
             connection.close()
         _die_with(parent)
         work()
         status = 0
     except Exception:
+        if os.getpid() == parent:
+            raise
         if os.environ.get("LAB_DEBUG"):
             sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(status)
+        if os.getpid() != parent:
+            os._exit(status)
+    raise AssertionError("a child ends above")
+
+
+def _end_stage(child: int, connection: Connection) -> None:
+    """Asks the stage's process to end, which first ends the hosts; where it can't, the kernel ends all three."""
+    os.kill(child, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE
+    with contextlib.suppress(OSError):
+        while (left := deadline - time.monotonic()) > 0 and connection.poll(left):
+            if not os.read(connection.fileno(), 1 << 16):  # the other side is gone
+                break
+    connection.close()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _end_hosts(hosts: list[int]) -> None:
+    """Ends the hosts' processes and waits for them: orphans stay behind where nobody takes them, as in a container."""
+    while hosts:
+        host = hosts.pop()
+        os.kill(host, signal.SIGKILL)
+        os.waitpid(host, 0)
 
 
 def _die_with(parent: int) -> None:
@@ -169,25 +201,42 @@ def _unshare(flags: int) -> None:
 def _stage(connection: Connection, scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> None:
     """The stage's process: makes the hosts, plays the script, tells `connection` everything."""
     parent = os.getppid()
+    hosts: list[int] = []
+
+    def leave(_number: int, _frame: object) -> None:
+        _end_hosts(hosts)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
     try:
         enter_namespaces()
         _die_with(parent)
-        connection.send(_played(connection, scenario, rules, ipv6))
+        connection.send(_played(connection, hosts, scenario, rules, ipv6))
     except LabError as error:
         connection.send(error)
     except OSError as error:
         connection.send(_refused(error))
+    finally:
+        _end_hosts(hosts)
 
 
 def _refused(error: OSError) -> MachineError:
-    words = os.strerror(error.errno) if error.errno else str(error)
+    why = _reason(error)
     return MachineError(
-        Text(f"the testbed could not be set up: {words}", f"测试床无法建立：{words}"),
+        Text(f"the testbed could not be set up: {why.en}", f"测试床无法建立：{why.zh}"),
         Text("lab doctor says what this machine lacks", "运行 lab doctor 查看这台机器缺少什么"),
     )
 
 
-def _played(connection: Connection, scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Ended:
+def _reason(error: OSError) -> Text:
+    if error.errno == errno.ENOSPC:  # what the kernel says where a limit forbids one more; no disk is full
+        return Text("the limit on namespaces is reached", "命名空间数量已达上限")
+    words = os.strerror(error.errno) if error.errno else str(error)
+    return Text(words, words)
+
+
+def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Ended:
+    """Makes the hosts, adding their processes to `pids`, and plays the script."""
     from lab.testbed.rules import Policy
     from lab.testbed.stage import Host, SceneEnded, Stage
     from lab.testbed.wire import Wire
@@ -201,6 +250,7 @@ def _played(connection: Connection, scenario: Scenario, rules: Sequence[Rule], i
     for role in ROLES:
         ours, theirs = Pipe()
         pid = _fork(lambda role=role, theirs=theirs: _host(role, theirs, family), (connection, ours))  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+        pids.append(pid)
         theirs.close()
         _expect(ours)
         links[role] = _lay_cable(role, pid, ours, family)
@@ -250,14 +300,12 @@ def _host(role: Role, connection: Connection, family: socket.AddressFamily) -> N
     serve(connection, Endpoint(family, _address(role, family)))
 
 
-def _lay_cable(role: Role, pid: int, host: Connection, family: socket.AddressFamily) -> Link:  # noqa: F821
+def _lay_cable(role: Role, pid: int, host: Connection, family: socket.AddressFamily) -> Link:
     """Makes the cable between the wire and a host, and asks for the host's kernel to be heard."""
-    from pyroute2 import IPRoute
-
     from lab.testbed.kernel import Witness
     from lab.testbed.wire import Link, open_link
 
-    with IPRoute() as ip:
+    with _netlink() as ip:
         peer = {"ifname": "eth0", "net_ns_pid": pid, "address": HOSTS[role].mac}
         ip.link("add", ifname=role, kind="veth", peer=peer)
         ip.link("set", index=ip.link_lookup(ifname=role)[0], state="up")
@@ -288,8 +336,6 @@ def _inside(pid: int) -> Iterator[None]:
 
 def _plug_in(role: Role, family: socket.AddressFamily) -> None:
     """Configures a host from inside: addresses, a permanent neighbour, and nothing that talks by itself."""
-    from pyroute2 import IPRoute
-
     for name, value in {
         "net/ipv6/conf/all/disable_ipv6": "0" if family == socket.AF_INET6 else "1",
         "net/ipv6/conf/eth0/disable_ipv6": "0" if family == socket.AF_INET6 else "1",
@@ -300,7 +346,7 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         _sysctl(name, value)
     _offloads_off("eth0")
     other: Role = "server" if role == "client" else "client"
-    with IPRoute() as ip:
+    with _netlink() as ip:
         index = ip.link_lookup(ifname="eth0")[0]
         ip.addr("add", index=index, address=HOSTS[role].ipv4, prefixlen=28)
         ip.link("set", index=index, state="up")
@@ -315,6 +361,18 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
             ip.neigh("replace", ifindex=index, state=0x80, **neighbour)  # NUD_PERMANENT
 
 
+@contextlib.contextmanager
+def _netlink() -> Iterator[Any]:
+    """Lets this namespace be configured. Raises OSError where the kernel refuses."""
+    from pyroute2 import IPRoute, NetlinkError
+
+    try:
+        with IPRoute() as ip:
+            yield ip
+    except NetlinkError as error:
+        raise OSError(error.code, os.strerror(error.code)) from error
+
+
 def _sysctl(name: str, value: str) -> None:
     """Sets a kernel parameter of this namespace, where this kernel has it and lets us."""
     with contextlib.suppress(OSError):
@@ -323,6 +381,8 @@ def _sysctl(name: str, value: str) -> None:
 
 def _offloads_off(interface: str) -> None:
     """Makes the kernel finish checksums and segment by itself, so that what is captured is what a wire would carry."""
+    import fcntl  # not on Windows, where this file is imported to say that it can't be used
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         for command in _OFFLOADS.values():
             value = ctypes.create_string_buffer(struct.pack("II", command, 0))

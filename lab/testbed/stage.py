@@ -10,6 +10,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lab.errors import MachineError
 from lab.model import Role
 from lab.testbed.wire import Wire
 from lab.text import ROLES, Text
@@ -42,8 +43,11 @@ class Host:
     def _do(self, method: str, arguments: tuple[object, ...]) -> object:
         deadline = time.monotonic() + PATIENCE
         while True:
-            self._connection.send((method, arguments))
-            kind, value = self._connection.recv()
+            try:
+                self._connection.send((method, arguments))
+                kind, value = self._connection.recv()
+            except (EOFError, OSError) as error:
+                raise self._gone() from error
             self._wire.settle()
             if kind == "done":
                 return value
@@ -57,6 +61,12 @@ class Host:
                     )
                 )
             self._wire.wait(lambda: False, 0.02)
+
+    def _gone(self) -> MachineError:
+        return MachineError(
+            Text(f"the {self.role}'s process ended unexpectedly", f"{ROLES[self.role].zh}的进程意外终止"),
+            Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
+        )
 
 
 class Stage:

@@ -214,19 +214,19 @@ class Wire:
         arrived: list[tuple[int, Role, bytes]] = []
         while unanswered:
             now = time.monotonic()
-            if now > deadline:
-                raise _silent(unanswered)
             if now >= ask_again:  # a cable that has just been plugged in may lose the first question
                 for role in unanswered:
                     self._links[role].socket.send(_question(self._links[role], asker))
                 ask_again = now + _ASK_AGAIN
-            self._listen(min(ask_again, deadline) - now)
+            self._listen(ask_again - now)
             for sender, link in self._links.items():
                 for time_ns, data in _read(link.socket):
                     if not _is_answer(data):
                         arrived.append((time_ns, sender, data))
                     elif data[:6] == asker:
                         unanswered.discard(sender)
+            if unanswered and now > deadline:  # not before a last look: time passes too while all are stopped (Ctrl-Z)
+                raise _silent(unanswered)
         for time_ns, sender, data in sorted(arrived) if tell else ():
             self._captured(time_ns, sender, data)
         return bool(arrived)
@@ -255,7 +255,7 @@ class Wire:
 
 def _read(link: socket.socket) -> list[tuple[int, bytes]]:
     """Returns all frames waiting in a packet socket, each with its time in nanoseconds since 1970."""
-    frames = []
+    frames: list[tuple[int, bytes]] = []
     while True:
         try:
             data, ancillary, _, _ = link.recvmsg(1 << 18, 128)

@@ -14,7 +14,7 @@ from lab.protocols.tcp.states import TABLE
 
 _NOTHING: tuple[str, ...] = ()
 _SPECIAL = SYN | FIN | RST
-_MOST_ASIDE = 1000  # pieces an end keeps ahead of order
+_MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
 
 def begin(conversation: Conversation) -> None:
@@ -23,7 +23,7 @@ def begin(conversation: Conversation) -> None:
     if conversation.client.isn is not None:
         for end in conversation.ends:
             end.state = TABLE.starts[end.role]
-        conversation.assumed.add("server")  # that it listens, until its first answer
+        conversation.assumed = ("server",)  # that it listens, until its first answer
     elif not conversation.from_syn:
         for end in conversation.ends:
             end.syn_acked = True
@@ -36,8 +36,8 @@ def sent(rung: Rung) -> Iterable[str]:
         return _NOTHING
     flags = segment.flags
     conversation = rung.conversation
-    if conversation is not None and end.role == "server" and conversation.from_syn:
-        conversation.assumed.discard("server")
+    if conversation is not None and end.role == "server" and conversation.client.isn is not None:
+        conversation.assumed = ()  # its first answer
     if flags & RST:
         if conversation is not None and conversation.reset_by is None:
             conversation.reset_by = end.role
@@ -69,11 +69,11 @@ def got(rung: Rung) -> Iterable[str]:
     if flags & SYN:
         return _got_syn(rung, end)
     fin = bool(flags & FIN)
-    if end.syn_acked and (end.fin is None or end.fin_acked) and not fin and not end.aside:
-        if end.got_next is None or rung.start <= end.got_next < rung.stop:
-            end.got_next = rung.stop
-            return _NOTHING
-        if rung.stop <= end.got_next:
+    if not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None:
+        # The usual packet: nothing to say, only the stream goes on.
+        if end.got_next is None or rung.seq <= end.got_next:
+            if end.got_next is None or rung.stop > end.got_next:
+                end.got_next = rung.stop
             return _NOTHING
     said = []
     if rung.ack is not None:
@@ -83,7 +83,7 @@ def got(rung: Rung) -> Iterable[str]:
         if end.fin is not None and not end.fin_acked and rung.ack > end.fin:
             end.fin_acked = True
             said.append("got ACK of FIN")
-    if _advance(end, rung.start, rung.stop, fin):
+    if _advance(end, rung.seq, rung.stop, fin):
         if not end.got_fin:
             said.append("got FIN")
         end.got_fin = True
@@ -126,14 +126,12 @@ def _advance(end: End, start: int, stop: int, fin: bool) -> bool:
     if end.got_next is None:
         end.got_next = start
     if start > end.got_next:
-        if len(end.aside) < _MOST_ASIDE:
-            end.aside.append((start, stop, fin))
+        end.aside = [*(end.aside or ())[1 - _MOST_ASIDE :], (start, stop, fin)]
         return False
     reached = fin
     end.got_next = max(end.got_next, stop)
-    while ready := [piece for piece in end.aside if piece[0] <= end.got_next]:
-        for piece in ready:
-            end.aside.remove(piece)
-            end.got_next = max(end.got_next, piece[1])
-            reached = reached or piece[2]
+    while end.aside and (ready := [piece for piece in end.aside if piece[0] <= end.got_next]):
+        end.aside = [piece for piece in end.aside if piece not in ready] or None
+        end.got_next = max(end.got_next, *(piece[1] for piece in ready))
+        reached = reached or any(piece[2] for piece in ready)
     return reached

@@ -8,9 +8,14 @@ from lab.model import Seen
 STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))
 
 
+def seen(conversation: Conversation, step: str) -> list[Seen]:
+    """Returns the packets in which a step was seen."""
+    return [each for each in conversation.steps if each.step == step]
+
+
 def opened(conversation: Conversation) -> bool:
     """Whether the opening was seen to its end, step 4."""
-    return "tcp.open.4" in conversation.steps
+    return bool(seen(conversation, "tcp.open.4"))
 
 
 def closed(conversation: Conversation) -> str | None:
@@ -22,32 +27,32 @@ def closed(conversation: Conversation) -> str | None:
 
 def differs(conversation: Conversation, step: str) -> str | None:
     """Returns the code of how this step departs from the notes (the codes of notes.toml), None where it does not."""
-    seen = conversation.steps.get(step, [])
-    if not seen:
+    found = seen(conversation, step)
+    if not found:
         return _why_unseen(conversation, step)
     opening = step.startswith("tcp.open")
-    if opening and _both(conversation.steps.get("tcp.open.1", [])):
+    if opening and _both(seen(conversation, "tcp.open.1")):
         return "simultaneous-open"
-    second, third = (conversation.steps.get(f"tcp.close.{number}", []) for number in (2, 3))
+    second, third = (seen(conversation, f"tcp.close.{number}") for number in (2, 3))
     if not opening and step != "tcp.close.1" and second and third:
         if third[0].number < second[0].number:
             return "simultaneous-close"
         if step != "tcp.close.4" and third[0].number in [each.number for each in second]:
             return "merged"
-    return _of_its_segments(conversation, step, seen, second)
+    return _of_its_segments(conversation, step, found, second)
 
 
-def _of_its_segments(conversation: Conversation, step: str, seen: list[Seen], second: list[Seen]) -> str | None:
+def _of_its_segments(conversation: Conversation, step: str, found: list[Seen], second: list[Seen]) -> str | None:
     if step == "tcp.close.1" and conversation.began.get("tcp.close") == "server":
         return "server-closes-first"
     if step != "tcp.open.4":
-        if all(each.number in conversation.lost for each in seen):
+        if all(each.number in conversation.lost for each in found):
             return "lost" if step == "tcp.open.3" else "unanswered"
-        if len(seen) > 1:
+        if len(found) > 1:
             return "retransmitted"
-        if step == "tcp.close.3" and second and seen[0].start > second[0].stop:
+        if step == "tcp.close.3" and second and found[0].start > second[0].stop:
             return "half-close"
-        if seen[0].payload:
+        if found[0].payload:
             return "carries-data"
     return None
 
@@ -59,13 +64,13 @@ def _why_unseen(conversation: Conversation, step: str) -> str:
         return "refused"
     if conversation.reset_by:
         return "reset"
-    if step.startswith("tcp.open") or not conversation.steps or "tcp.open.4" not in conversation.steps:
+    if step.startswith("tcp.open") or not opened(conversation):
         return "unanswered" if conversation.from_syn else "not-finished"
     return "not-finished"
 
 
-def _both(seen: list[Seen]) -> bool:
-    return len({each.sender for each in seen}) == 2
+def _both(found: list[Seen]) -> bool:
+    return len({each.sender for each in found}) == 2
 
 
 def conn_state(conversation: Conversation) -> str:
