@@ -18,7 +18,6 @@ from lab.dissect.segment import segment
 from lab.model import RST, Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
 from lab.protocols import PROTOCOLS
 
-
 _PATIENCE = 512  # packets behind one of an unknown fate before it is decided by what is known
 _MOST_WAITING = 65_536
 

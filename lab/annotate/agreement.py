@@ -1,6 +1,7 @@
 """The annotator against the kernels: at both instants of every packet, and for every difference a number or a fault.
 
-The numbers are those of DEVIATIONS.md. A difference that none of them explains is a bug, here or in the kernel's account.
+The numbers are those of DEVIATIONS.md. A difference that none of them explains is a bug, here or
+in what the kernel was asked.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from lab.model import Frame, Role, Rung, States
-
 
 # The numbers of DEVIATIONS.md.
 LISTENER_ASSUMED, CLOSED_BEHIND_DATA, SILENT_EVENT = 1, 2, 3
@@ -35,7 +35,7 @@ class Agreement:
         self.disagreements: list[Disagreement] = []
 
     def add(self, rung: Rung) -> None:
-        """Compares what the table says of a settled rung with what the kernels said; nothing where they were not asked."""
+        """Compares what the table says of a settled rung with what the kernels said, where they were asked."""
         for instant, ours, kernel in (
             ("held", rung.held, rung.kernel_held),
             ("delivered", rung.delivered, rung.kernel_delivered),

@@ -4,7 +4,8 @@ From packets alone this must be inferred, and these are the rules. *New* sequenc
 its receiver acknowledges it, and not before. All the rest (bare ACKs, RSTs, repetitions of what was acknowledged) is
 got, in order, before the next packet of the conversation; but not ahead of new sequence space of the same sender, and
 not by a packet that newly acknowledges something captured before it. Where something unacknowledged is sent again, the
-last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. At the end of the capture only such rest is got: an unanswered SYN was not.
+last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. At the end
+of the capture, or when nothing has followed for long, only such rest is got: an unanswered SYN was not.
 
 Where the wire kept a journal nothing is inferred: it says what was delivered, and in which order.
 """

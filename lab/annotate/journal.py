@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeGuard
 
 from lab.model import Captured, Delivered, Final, Frame, Journal, Rung, Settled, States, WireEvent
 
@@ -80,7 +80,7 @@ def _journal(frame: Frame) -> tuple[Journal | None, States | None, States | None
     return None, None, None
 
 
-def _is_order(value: object) -> bool:
+def _is_order(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LATEST
 
 

@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A row made ready for walking: its step taken apart into the phase, the id for whoever began it, and the other's."""
+    """A row made ready for walking: its step's phase, its id for the end that began the phase, and for the other."""
 
     to: str
     phase: str | None

@@ -15,7 +15,7 @@ from lab.model import Rung, Seen, States, Surprise
 
 
 class Protocol(NamedTuple):
-    """What the engine needs of a protocol: its table, and the table's events that a segment is, when sent and when got."""
+    """What the engine needs of a protocol: its table, and which of its events a segment is, when sent and when got."""
 
     name: str
     table: Table

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from lab.errors import InputError, MachineError
 from lab.mend import install, read_machine
-from lab.model import ACK, FIN, SYN, Rung, Segment
+from lab.model import ACK, SYN, Rung, Segment
 from lab.text import Text
 
 # The numbers of DEVIATIONS.md.

@@ -21,8 +21,8 @@ class End:
     """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw."""
 
     __slots__ = (
-        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history", "holes", "isn",
-        "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port", "role", "state",
+        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history",
+        "holes", "isn", "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port", "role", "state",
         "syn_acked", "window",
     )  # fmt: skip
 

@@ -82,5 +82,5 @@ def _text(both: dict[str, Any]) -> Text:
 
 
 def _step(step: dict[str, Any]) -> NoteStep:
-    texts = (_text(step[name]) for name in ("name", "title", "text", "beyond"))
-    return NoteStep(step["id"], step["rfc"], *texts, step["leads_to"])
+    name, title, text, beyond = (_text(step[part]) for part in ("name", "title", "text", "beyond"))
+    return NoteStep(step["id"], step["rfc"], name, title, text, beyond, step["leads_to"])

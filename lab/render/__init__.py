@@ -1,1 +1,1 @@
-"""What shows: the same trace as a ladder, as JSON, as a table, as comments in a capture. Nothing here decides anything."""
+"""What shows: the same trace as a ladder, as JSON, as a table, as comments in a capture. Nothing is decided here."""

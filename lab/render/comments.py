@@ -28,7 +28,7 @@ def sentence(rung: Rung) -> Text | None:
     said = []
     for step in rung.steps:
         note = notes("tcp").steps[step]
-        title = cast(note.title, trace.actor(which, step))
+        title = cast(note.title, trace.acting(rung, step))
         said.append(Text(f"{note.name.en}: {title.en}.", f"{note.name.zh}：{title.zh}。"))
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
     states = _states(rung)

@@ -52,7 +52,7 @@ class Ladder:
         if which.id != self._last:
             self._head(which, rung)
         self._print(self._line(rung, which, rung.segment))
-        for text in self._below(rung, which, rung.segment):
+        for text in self._below(rung, rung.segment):
             for line in wrap(text, WIDTH - _INDENT):
                 self._print(Styled(" " * _INDENT + line, "dim"))
 
@@ -62,7 +62,7 @@ class Ladder:
         names = [ROLES[end.role].pick(self._lang) for end in which.ends]
         left, right = _address(client.host, client.port), _address(server.host, server.port)
         self._print(Styled(""))
-        if which.id or which.id not in self._shown and rung.number > 1:
+        if which.id or (which.id not in self._shown and rung.number > 1):
             self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which.id}", ""), "dim"))
         self._print(Styled(_spread(*names), "bold"))
         if cell_len(left) + cell_len(right) > WIDTH - 2 * _INDENT:
@@ -75,7 +75,8 @@ class Ladder:
         self._shown.setdefault(which.id, (None, None))
 
     def _line(self, rung: Rung, which: Conversation, segment: Segment) -> Styled:
-        assert rung.end and rung.held
+        assert rung.end
+        assert rung.held
         forward = rung.end.role == "client"
         arrived = rung.delivered
         client, server = (
@@ -109,12 +110,12 @@ class Ladder:
             return names[0] + "+" + names[1].rsplit(" ", 1)[1]
         return " ".join(names)[:_STEP]
 
-    def _below(self, rung: Rung, which: Conversation, segment: Segment) -> list[str]:
+    def _below(self, rung: Rung, segment: Segment) -> list[str]:
         """Returns what is to be said of a packet beside the arrow: its steps, its words, the notes' spelling."""
         lang = self._lang
         said = []
         for step in rung.steps:
-            said.append(cast(notes("tcp").steps[step].title, trace.actor(which, step)).pick(lang))
+            said.append(cast(notes("tcp").steps[step].title, trace.acting(rung, step)).pick(lang))
         if said and self._spelled:
             written = " → ".join(self._spelled)
             spelling = Text(f"  [notes: {written}]", f"　[讲义：{written}]").pick(lang)
@@ -168,15 +169,16 @@ class Ladder:
             if len(conversations) > 1:
                 title += Text(f" in conversation {which.id}", f"（连接 {which.id}）").pick(lang)
             self._print(Styled(title, "bold"))
+            told: set[Text] = set()
             for same in _grouped(trace.steps(which)):
-                self._step(same)
+                self._step(same, told)
         if len(conversations) > _MOST_SUMMARIES:
             self._count(conversations)
         if agreement.compared:
             self._agreement(agreement)
 
-    def _step(self, same: list[StepReport]) -> None:
-        """Draws steps that share their packets and what is to be said of them: a line, and more where it is long."""
+    def _step(self, same: list[StepReport], told: set[Text]) -> None:
+        """Draws steps that share their packets and what is to be said of them; what was `told` is not said again."""
         lang = self._lang
         names = [notes("tcp").steps[step.id].name.pick(lang) for step in same]
         name = names[0] + ("–" + names[-1].rsplit(" ", 1)[1] if len(names) > 1 else "")
@@ -188,7 +190,11 @@ class Ladder:
             plural = "s" if len(packets) > 1 else ""
             line.append(Text(f"packet{plural} {listed}", f"第 {listed} 号包").pick(lang) + "  ", "dim")
         used = cell_len(line.plain)
-        for at, text in enumerate(wrap(differs.text.pick(lang), WIDTH - used) if differs else []):
+        said = ""
+        if differs:
+            said = (Text("as above", "同上") if differs.text in told else differs.text).pick(lang)
+            told.add(differs.text)
+        for at, text in enumerate(wrap(said, WIDTH - used)):
             line.append(("\n" + " " * used if at else "") + text)
         self._print(line)
 

@@ -10,6 +10,7 @@ from rich.text import Text as Styled
 from lab import protocols
 from lab.annotate.table import Table
 from lab.protocols.notes import NoteStep, cast, notes
+from lab.protocols.tcp import report
 from lab.render.words import pad, wrap
 from lab.text import Lang, Text
 
@@ -73,10 +74,10 @@ def lecture(name: str, out: TextIO, lang: Lang) -> None:
 
 
 def _step(page: _Page, step: NoteStep, lang: Lang) -> None:
-    actor = "client" if step.id in ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4") else "server"
+    actor = report.usual_actor(step.id, "client")
     page.line()
     page.line(f"{step.name.pick(lang)}  {cast(step.title, actor).pick(lang)}", "bold yellow")
-    page.line("  " + f"{step.id} · {step.rfc} · " + " / ".join(step.leads_to.values()), "dim")
+    page.paragraph(f"{step.id} · {step.rfc} · " + " / ".join(step.leads_to.values()), "dim", 2)
     page.paragraph(cast(step.text, actor).pick(lang), indent=2)
     beyond = Text("Beyond the notes: ", "讲义之外：").pick(lang)
     page.paragraph(beyond + cast(step.beyond, actor).pick(lang), "green", 2)

@@ -1,4 +1,4 @@
-"""The trace as plain data: what `--format json` writes (schema handshake-lab/trace/v1), a packet or a conversation each."""
+"""The trace as plain data: what `--format json` writes, packet by packet (schema handshake-lab/trace/v1)."""
 
 from __future__ import annotations
 
@@ -89,13 +89,20 @@ def steps(which: Conversation) -> list[StepReport]:
 
 
 def actor(which: Conversation, step: str) -> str:
-    """Returns who acts in a step here: who sent its segment, or who would have; in the opening's last, who got it."""
+    """Returns who acts in a step of a conversation: who did first, or where it was not seen, who would have."""
     seen = report.seen(which, step)
-    if seen and step != "tcp.open.4":
-        return seen[0].sender
-    begins = which.began.get(step.rpartition(".")[0], "client")
-    follows = "server" if begins == "client" else "client"
-    return begins if step in ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4") else follows
+    if seen:
+        return _acting(seen[0].sender, step)
+    return report.usual_actor(step, which.began.get(step.rpartition(".")[0], "client"))
+
+
+def acting(rung: Rung, step: str) -> str:
+    """Returns who acts in a step that this packet is: its sender, or its receiver where the step is to have got it."""
+    return _acting(rung.end.role if rung.end else "client", step)
+
+
+def _acting(sender: str, step: str) -> str:
+    return report.OTHER[sender] if step in report.GOT else sender
 
 
 def _differs(code: str | None, role: str, packets: tuple[int, ...]) -> Differs | None:

@@ -1,1 +1,1 @@
-"""What touches the machine: namespaces, the wire between them, the kernels' own word, and the processes on the hosts."""
+"""What touches the machine: namespaces, the wire between them, the kernels' word, the processes on the hosts."""

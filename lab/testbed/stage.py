@@ -18,7 +18,7 @@ from lab.text import ROLES, Text
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
 
 
-class SceneEnded(Exception):
+class SceneEnded(Exception):  # noqa: N818  # not an error: a rule may have been meant to end it
     """The scenario can't go on, for a reason that the student may have wished for (a rule that drops every SYN)."""
 
     def __init__(self, reason: Text) -> None:

@@ -36,7 +36,8 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Rung], Conversation]
     conversation.packets = 1
 
     def begin(which: Conversation) -> None:
-        which.client.state = which.server.state = "IDLE" if known else None
+        if known and which.client.state is None:
+            which.client.state = which.server.state = "IDLE"
 
     def events(direction: str) -> Iterable[str]:
         return [f"{direction} {event}" for event in sent]

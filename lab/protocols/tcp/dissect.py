@@ -69,12 +69,12 @@ def got(rung: Rung) -> Iterable[str]:
     if flags & SYN:
         return _got_syn(rung, end)
     fin = bool(flags & FIN)
-    if not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None:
+    quiet = not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None
+    if quiet and (end.got_next is None or rung.seq <= end.got_next):
         # The usual packet: nothing to say, only the stream goes on.
-        if end.got_next is None or rung.seq <= end.got_next:
-            if end.got_next is None or rung.stop > end.got_next:
-                end.got_next = rung.stop
-            return _NOTHING
+        if end.got_next is None or rung.stop > end.got_next:
+            end.got_next = rung.stop
+        return _NOTHING
     said = []
     if rung.ack is not None:
         if not end.syn_acked and rung.ack > 0:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from lab.dissect.conversations import Conversation
 from lab.model import Seen
+from lab.protocols.tcp.states import TABLE
 
 STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))
+OTHER = {"client": "server", "server": "client"}
+GOT = {row.step for row in TABLE.rows if row.step and row.on.startswith("got ")}  # steps that nobody sends
+_OF_WHO_BEGAN = ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4")
+
+
+def usual_actor(step: str, began: str) -> str:
+    """Returns who acts in a step, where `began` is who opened, or closed first."""
+    return began if step in _OF_WHO_BEGAN else OTHER[began]
 
 
 def seen(conversation: Conversation, step: str) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""The TCP scenarios: each a short script for two hosts, told one thing at a time. What each teaches is in notes.toml."""
+"""The TCP scenarios: each a short script for two hosts, one thing at a time. What each teaches is in notes.toml."""
 
 from __future__ import annotations
 

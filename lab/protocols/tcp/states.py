@@ -4,7 +4,7 @@
    arrived: between the two lies the network, and a segment may be lost there.
 2. One segment can say several things. They count in this order: the acknowledgement of the SYN, of the FIN, the FIN.
 
-Steps name the notes' numbers: `open.3/2` is step 3 for the end that opened first, step 2 for the other; `close` likewise.
+Steps name the notes' numbers: `open.3/2` is step 3 for the end that opened first, step 2 for the other; so for `close`.
 A row that leads back to its own state is there because the event is a step, or an ordinary repetition of one.
 """
 
