@@ -222,7 +222,7 @@ def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path) -> No
 
 def _tell_the_end(session: Session, out: TextIO) -> None:
     """Says where the capture is, and why the scenario stopped early where a rule made it."""
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):  # a closed pipe, a terminal that has hung up
         if session.early is not None:
             print(_("The scenario stopped there: ", "场景到此为止：") + session.early.pick(LANG), file=out)
         if session.saved:
@@ -243,8 +243,8 @@ def _command() -> object:
 
 def guarded(command: Callable[[], Any]) -> int:
     """Runs a command and returns its exit status; whatever goes wrong is said in two lines, never as a traceback."""
-    output.stop_cleanly_on_signals()
     output.take_streams()
+    output.stop_cleanly_on_signals()
     try:
         status = command()
         sys.stdout.flush()

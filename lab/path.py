@@ -18,7 +18,7 @@ from lab.dissect.segment import segment
 from lab.model import RST, Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
 from lab.protocols import PROTOCOLS
 
-_PATIENCE = 512  # packets behind one of an unknown fate before it is decided by what is known
+_PATIENCE = 256  # packets behind one of an unknown fate before it is decided by what is known
 _MOST_WAITING = 65_536
 
 
@@ -38,13 +38,14 @@ class Path:
         place, walk = self._conversations.place, self._walk
         for frame in frames:
             rung = place(frame, segment(frame))
-            if rung.segment is None:
+            if rung.segment is None or rung.conversation is None:
                 rung.settled = True
             else:
                 proved = delivery.proved_by(rung)
                 for arrived in proved:
                     walk.got(arrived)
-                    walk.settled(arrived)
+                    arrived.settled = True
+                    arrived.delivered = rung.conversation.states
                 walk.sent(rung)
                 if rung.segment.flags & RST:
                     for arrived in proved:

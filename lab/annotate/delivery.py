@@ -43,9 +43,7 @@ def proved_by(rung: Rung) -> Sequence[Rung]:
                 first = next(item.number for item in got if item.new)
                 got += _rest(end, first)
             return got if len(got) == 1 else sorted(got, key=_number)
-    got = []
-    if peer.pending and not peer.pending[0].new:
-        got = _rest(peer)
+    got = _rest(peer) if peer.pending and not peer.pending[0].new else []
     if end.pending and not end.pending[0].new:
         got += _rest(end)
     return got if len(got) < 2 else sorted(got, key=_number)
@@ -80,6 +78,9 @@ def at_the_end(end: End) -> list[Rung]:
 
 def _rest(end: End, before: int | None = None) -> list[Rung]:
     """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
+    if len(end.pending) == 1 and before is None and not end.pending[0].new:
+        item = end.pending.pop()
+        return [] if item.settled else [item]
     at = 0
     for item in end.pending:
         if item.new or (before is not None and item.number >= before):
@@ -92,6 +93,11 @@ def _rest(end: End, before: int | None = None) -> list[Rung]:
 
 def _acknowledged(end: End, ack: int) -> list[Rung]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
+    first = end.pending[0] if end.pending else None
+    if first is not None and len(end.pending) == 1 and first.new and first.stop <= ack:
+        end.pending.pop()
+        _catch_up(end.peer, first)
+        return [first]
     last = 0
     for at, item in enumerate(end.pending):
         if item.new:
@@ -108,14 +114,19 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
             kept.append(item)
         elif not item.settled:
             got.append(item)
-            # What is acknowledged has arrived in order, also where the capture has missed some of it.
-            if item.new and end.peer.got_next is not None and end.peer.got_next < item.seq:
-                end.peer.got_next = item.seq
+            if item.new:
+                _catch_up(end.peer, item)
     if kept:
         end.pending[:0] = kept
     elif end.disordered and not end.pending:
         end.disordered = False
     return got
+
+
+def _catch_up(end: End, item: Rung) -> None:
+    """What is acknowledged has arrived in order, also where the capture has missed some of it."""
+    if end.got_next is not None and end.got_next < item.seq:
+        end.got_next = item.seq
 
 
 def _give_up_acks(end: End, start: int) -> None:

@@ -1,7 +1,7 @@
 """What each host lived through: the order of what it sent and what it got. Two accounts of it, and where they part.
 
-The wire's journal tells it; from packets alone it is inferred. Not everything can be: `untold` finds, in the journal, the
-packets whose fate no other packet shows. What is left must be the same in both accounts (DEVIATIONS.md, no. 7).
+The wire's journal tells it; from packets alone it is inferred. Not everything can be: `untold` finds, in the journal,
+the packets whose fate no other packet shows. The rest must be the same in both accounts (DEVIATIONS.md, no. 8).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def mismatches(rungs: Sequence[Rung], inferred: Iterable[Rung]) -> list[Mismatch
     """Returns where the inference from packets alone departs from the journal of the same packets: in what was got, in
     the steps, in the two states that a ladder shows, in a host's history.
 
-    Where the packets leave open when one was got, only what was got is compared; where they leave open whether, nothing.
+    Where packets leave open when one was got, only what was got is compared; where they leave open whether, nothing.
     """
     guessed, histories = watched(inferred)
     open_ = set(untold(rungs).values())

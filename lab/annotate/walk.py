@@ -14,6 +14,9 @@ from lab.dissect.conversations import Conversation, End
 from lab.model import Rung, Seen, States, Surprise
 
 
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
+
+
 class Protocol(NamedTuple):
     """What the engine needs of a protocol: its table, and which of its events a segment is, when sent and when got."""
 
@@ -79,7 +82,7 @@ class Walk:
         to, phase, first, other = move
         if to != end.state:
             end.state = to
-            conversation.states = States(conversation.client.state, conversation.server.state)
+            conversation.states = _new(States, (conversation.client.state, conversation.server.state))
         if phase is not None:
             began = conversation.began.setdefault(phase, end.role) == end.role
             _note(conversation, first if began else other, rung)
@@ -97,4 +100,5 @@ def _note(conversation: Conversation, step: str, rung: Rung) -> None:
     if step in rung.steps or rung.end is None or rung.segment is None:
         return
     rung.steps = tuple(sorted((*rung.steps, step))) if rung.steps else (step,)
-    conversation.steps.append(Seen(step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload))
+    seen = (step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload)
+    conversation.steps.append(_new(Seen, seen))

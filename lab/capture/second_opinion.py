@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from lab.errors import InputError, MachineError
 from lab.mend import install, read_machine
-from lab.model import ACK, SYN, Rung, Segment
+from lab.model import ACK, RST, SYN, Rung, Segment
 from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
-OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOW_OF_ZERO, NOT_OPENED = 8, 9, 10, 11, 12
+OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
@@ -46,7 +46,9 @@ _PREFERENCES = (
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
 _CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark|\s*$")
 _PLAIN = {"eth", "ethertype", "vlan", "ieee8021ad", "raw", "ip", "ipv6", "tcp"}  # what we open on the way to TCP
+_AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
+_NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
 
 
 class Opinion(NamedTuple):
@@ -119,7 +121,7 @@ def ask(path: Path) -> Opinions:
 def compare(rungs: Sequence[Rung], opinions: Sequence[Opinion]) -> list[Disagreement]:
     """Returns every difference between the rungs of a capture and what tshark said of the same packets, in order.
 
-    Not compared: a packet of which we say that it is cut short or a fragment. Relative numbers are compared modulo 2^32.
+    Relative numbers are compared modulo 2^32. A packet that we call cut short or a fragment is not compared.
     """
     found: list[Disagreement] = []
     if len(rungs) != len(opinions):
@@ -130,15 +132,27 @@ def compare(rungs: Sequence[Rung], opinions: Sequence[Opinion]) -> list[Disagree
     return found
 
 
-class _Comparison:
-    """Goes through a capture and remembers what a judgement of the next packet rests on."""
+class _Sender:
+    """What one end has sent so far, as far as the next judgement rests on it."""
 
     def __init__(self) -> None:
-        self._streams: dict[int, int] = {}  # ours -> theirs: an embedded header takes one of their numbers
-        self._next: dict[tuple[int, str], int] = {}  # how far each end's stream has come
-        self._sent_syn: set[tuple[int, str]] = set()  # ends that opened actively
+        self.next = 0
+        self.sent_syn = False  # without ACK: it opened actively
+        self.window = 1  # in its last segment; 1 before any
+        self.reset = False  # its last segment was a RST without ACK
+        self.kept_alive = False  # to Wireshark its last segment was a keep-alive
+        self.probed = False  # it has sent one byte into a window of 0: Wireshark counts that byte as not sent
+
+
+class _Comparison:
+    """Goes through a capture packet by packet."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
+        self._senders: dict[tuple[int, str], _Sender] = {}
 
     def of(self, rung: Rung, opinion: Opinion) -> Iterator[Disagreement]:
+        """Yields what is told differently of the next packet."""
         segment, which, end = rung.segment, rung.conversation, rung.end
         if segment is None or which is None or end is None:
             if opinion.stream is not None and rung.labels == ("not-tcp",):
@@ -148,54 +162,62 @@ class _Comparison:
         if opinion.stream is None:
             yield Disagreement(rung.number, "tcp", True, False, None)
             return
-        theirs = self._streams.setdefault(which.id, opinion.stream)
-        if theirs != opinion.stream:
-            yield Disagreement(rung.number, "conversation", which.id, opinion.stream, None)
-        for name, mine, other in (
+        for name, ours, theirs in (
+            ("conversation", self._streams.setdefault(which.id, opinion.stream), opinion.stream),
             ("flags", segment.flags, opinion.flags),
             ("seq", rung.seq % _NUMBERS, opinion.seq),
             ("ack", None if rung.ack is None else rung.ack % _NUMBERS, opinion.ack if segment.flags & ACK else None),
             ("payload", segment.payload, opinion.payload),
         ):
-            if mine != other:
-                yield Disagreement(rung.number, name, mine, other, None)
-        me, peer = (which.id, end.role), (which.id, end.peer.role)
+            if ours != theirs:
+                yield Disagreement(rung.number, name, ours, theirs, None)
+        me = self._senders.setdefault((which.id, end.role), _Sender())
+        peer = self._senders.setdefault((which.id, end.peer.role), _Sender())
+        me.probed |= segment.payload == 1 and rung.seq == me.next and not peer.window
         for label in _ANALYSIS:
             if (label in rung.labels) != (label in opinion.labels):
-                number = self._reason(label, rung, segment, opinion, me, peer)
+                number = _reason(label, rung, segment, opinion, me, peer)
                 yield Disagreement(rung.number, label, label in rung.labels, label in opinion.labels, number)
-        self._next[me] = max(self._next.get(me, 0), rung.stop)
-        if segment.flags & (SYN | ACK) == SYN:
-            self._sent_syn.add(me)
+        me.next = max(me.next, rung.stop)
+        me.sent_syn |= segment.flags & (SYN | ACK) == SYN
+        me.window = segment.window
+        me.reset = segment.flags & (RST | ACK) == RST
+        me.kept_alive = "keep-alive" in opinion.labels
 
-    def _reason(
-        self, label: str, rung: Rung, segment: Segment, opinion: Opinion, me: tuple[int, str], peer: tuple[int, str]
-    ) -> int | None:
-        """Returns the numbered reason for a difference in analysis, where one applies."""
-        again = {"retransmission", "out-of-order"}
-        if label in again and me in self._sent_syn and segment.flags & (SYN | ACK) == SYN | ACK:
-            return ANSWERING_SYN
-        if label in again and again & set(rung.labels) and again & set(opinion.labels):
-            return OTHER_NAME
-        if label in ("duplicate-ack", "window-update") and not segment.window:
-            return WINDOW_OF_ZERO
-        if label == "duplicate-ack" and label in opinion.labels and rung.ack is not None:
-            return NOTHING_OUTSTANDING if self._next.get(peer, 0) <= rung.ack else None
-        return None
+
+def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
+    """Returns the numbered reason for a difference in analysis, where one applies."""
+    if label in _AGAIN and me.sent_syn and segment.flags & (SYN | ACK) == SYN | ACK:
+        return ANSWERING_SYN
+    if label in _AGAIN and not _AGAIN.isdisjoint(rung.labels) and not _AGAIN.isdisjoint(opinion.labels):
+        return OTHER_NAME
+    probes = (
+        me.probed,
+        label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.reset),
+        label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and segment.payload <= 1,
+        label in _AGAIN and segment.payload > 1 and rung.seq == me.next - 1,
+    )
+    if any(probes):
+        return WINDOWS_AND_PROBES
+    if label == "duplicate-ack" and label in opinion.labels and rung.ack is not None and peer.next <= rung.ack:
+        return NOTHING_OUTSTANDING
+    return None
 
 
 def _read(said: str) -> Iterator[Opinion]:
-    """Reads a row for each packet. Wireshark writes a line break within a comment as two characters."""
-    for row in said.removesuffix("\n").split("\n") if said else ():
+    """Reads a row for each packet."""
+    for row in said.split("\n"):
         values = row.split("\t", len(_ASKED) - 1)
+        if len(values) < len(_ASKED):
+            continue  # the rest of a comment in several lines, which old versions write as it is; or the end
         number, protocols, stream, flags, seq, ack, payload, *flagged, comments = values
         labels = dict.fromkeys(label for (label, _), value in zip(_FLAGGED, flagged, strict=True) if value)
         told = tuple(comments.split(_BETWEEN)) if comments else ()
         if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
             yield Opinion(int(number), protocols, None, 0, 0, 0, 0, (), told)
         else:
-            numbers = (int(_first(value) or "0", 0) for value in (flags, seq, ack, payload))
-            yield Opinion(int(number), protocols, int(_first(stream)), *numbers, tuple(labels), told)
+            of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload))
+            yield Opinion(int(number), protocols, next(of), next(of), next(of), next(of), next(of), tuple(labels), told)
 
 
 def _first(values: str) -> str:
@@ -206,11 +228,9 @@ def _first(values: str) -> str:
 def _missing() -> MachineError:
     command = install("tshark", shutil.which, read_machine())
     return MachineError(
-        Text("tshark, Wireshark's dissectors without a window, is not installed", "未安装 tshark（Wireshark 的命令行版）"),
-        Text(f"install it: {command}", f"安装：{command}")
-        if command
-        else Text("install Wireshark: https://www.wireshark.org", "安装 Wireshark：https://www.wireshark.org"),
-    )  # fmt: skip
+        Text("tshark, the command line of Wireshark, is not installed", "未安装 tshark（Wireshark 的命令行工具）"),
+        Text(f"install it: {command}", f"安装命令：{command}") if command else _NOWHERE,
+    )
 
 
 def _too_slow(patience: float) -> MachineError:

@@ -40,7 +40,7 @@ class End:
         self.fin: int | None = None  # the number of its FIN
         self.window = -1  # of the segment before
         self.acked = -1  # by the segment before
-        self.options: Options | None = None
+        self.options: bytes | None = None  # of its SYN, as on the wire
         self.history = 0  # which letters of the history it has, as bits
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
@@ -121,7 +121,7 @@ class Conversations:
             taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
             if flags & SYN:
                 _first(end, conversation, frame, segment)
-        seq = end.relative(segment.seq)
+        seq = end.next if segment.seq == end.next_raw else end.relative(segment.seq)
         stop = seq + taken
         labels = _KINDS[flags & 0x17 | (0x100 if payload else 0)]
         rung = Rung(frame, labels)
@@ -131,7 +131,8 @@ class Conversations:
         rung.seq = seq
         rung.stop = stop
         if flags & ACK:
-            ack = rung.ack = end.peer.relative(segment.ack)
+            peer = end.peer
+            ack = rung.ack = peer.next if segment.ack == peer.next_raw else peer.relative(segment.ack)
             if taken:
                 if seq != end.next:
                     labels = _of_order(labels, rung, conversation, end, payload, flags)
@@ -186,18 +187,18 @@ def _is_new(end: End, segment: Segment) -> bool:
 def _first(end: End, conversation: Conversation, frame: Frame, segment: Segment) -> None:
     """Takes in what only a SYN tells: where the stream begins, and the options."""
     if end.options is None:
-        end.options = options(frame.data, segment)
+        end.options = frame.data[segment.header + 20 : segment.start]
     if end.isn is None:
         end.isn = segment.seq
         if end.next_raw is None or not conversation.from_syn:
             end.next_raw, end.next = segment.seq, 0
 
 
-def options(data: bytes, segment: Segment) -> Options:
-    """Returns what a SYN offers; what is cut short or malformed counts as not offered (RFC 9293 section 3.2)."""
+def options(data: bytes) -> Options:
+    """Returns what a SYN's options offer; what is malformed counts as not offered (RFC 9293 section 3.2)."""
     mss = scale = None
     sack = stamps = False
-    at, end = segment.header + 20, min(segment.start, len(data))
+    at, end = 0, len(data)
     while at + 1 < end and data[at] != _END_OF_OPTIONS:
         kind = data[at]
         size = 1 if kind == _NO_OPERATION else data[at + 1]

@@ -23,6 +23,7 @@ _usual = Struct("!12xHBxHxxHxBxx4s4sHHIIHHH").unpack_from
 _USUAL_IP, _USUAL_TCP, _USUAL_SIZE, _USUAL_VERSION = 14, 34, 54, 0x45
 _tcp = Struct("!HHIIHHH").unpack_from  # ports, seq, ack, offset+flags, window, checksum
 
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _NONE: tuple[str, ...] = ()
 NOT_TCP = ("not-tcp",)
 TRUNCATED = ("not-tcp", "truncated")
@@ -51,8 +52,8 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
                             total <<= 8
                         if (total + TCP + length - 20) % 0xFFFF:
                             problems = _wrong_checksum(source, destination, length - 20, checksum)
-                    return Segment(source, destination, source_port, destination_port, seq, ack, bits & 0x1FF, window,
-                                   _USUAL_TCP, start, end - start, problems)  # fmt: skip
+                    return _new(Segment, (source, destination, source_port, destination_port, seq, ack, bits & 0x1FF,
+                                          window, _USUAL_TCP, start, end - start, problems))  # fmt: skip
         if size < 14:
             return TRUNCATED
         at = 14

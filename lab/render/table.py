@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lab.dissect.conversations import Conversation
-from lab.model import Rung
+from lab.model import Rung, States
 from lab.render import trace
 
 Write = Callable[[str], object]
@@ -53,29 +53,32 @@ def as_csv(rungs: Iterable[Rung], write: Write, at_once: int = _AT_ONCE) -> None
     add = lines.append
     words: dict[tuple[str, ...], str] = {}
     flags: dict[int, str] = {}
-    second, when = -1, ""
+    both: dict[States, str] = {}
+    second, when = None, ""
     for rung in rungs:
         time = ""
         if rung.time is not None:
-            seconds, rest = divmod(rung.time, 1_000_000_000)
-            if seconds != second:
-                second, when = seconds, str(trace.time(rung.time))[:-10]
-            time = f"{when}{rest:09d}Z"
+            digits = str(rung.time)
+            if digits[:-9] != second:
+                second, when = digits[:-9], str(trace.time(rung.time))[:-10]
+            time = f"{when}{digits[-9:]:0>9}Z"
         labels = words.get(rung.labels)
         if labels is None:
             labels = words[rung.labels] = " ".join(rung.labels)
-        segment = rung.segment
-        if segment is None or rung.conversation is None or rung.end is None or rung.held is None:
+        segment, end, held = rung.segment, rung.end, rung.held
+        if segment is None or rung.conversation is None or end is None or held is None:
             add(f"{rung.number},{time},,,,,,,,,{labels},\n")
         else:
             bits = flags.get(segment.flags)
             if bits is None:
                 bits = flags[segment.flags] = " ".join(trace.flag_names(segment.flags))
-            client, server = rung.held
+            states = both.get(held)
+            if states is None:
+                states = both[held] = f"{held.client or ''},{held.server or ''}"
+            ack, steps = rung.ack, rung.steps
             add(
-                f"{rung.number},{time},{rung.conversation.id},{rung.end.role},{bits},{rung.seq},"
-                f"{'' if rung.ack is None else rung.ack},{segment.payload},{client or ''},{server or ''},{labels},"
-                f"{' '.join(rung.steps)}\n"
+                f"{rung.number},{time},{rung.conversation.id},{end.role},{bits},{rung.seq},"
+                f"{'' if ack is None else ack},{segment.payload},{states},{labels},{' '.join(steps) if steps else ''}\n"
             )
         if len(lines) >= at_once:
             write("".join(lines))

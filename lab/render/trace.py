@@ -9,8 +9,8 @@ from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 
-from lab.dissect.conversations import Conversation, End
-from lab.model import FLAGS, Differs, Options, Rung, States, StepReport
+from lab.dissect.conversations import Conversation, End, options
+from lab.model import FLAGS, Differs, Rung, States, StepReport
 from lab.protocols.notes import cast, notes
 from lab.protocols.tcp import report
 from lab.text import Text
@@ -64,7 +64,7 @@ def conversation(which: Conversation) -> dict[str, Any]:
             "client_isn": which.client.isn,
             "server_isn": which.server.isn,
             "retransmissions": which.retransmissions,
-            "options": {end.role: _options(end.options) for end in which.ends},
+            "options": {end.role: _options(end) for end in which.ends},
         },
         "final": {
             "states": {"client": which.client.state, "server": which.server.state},
@@ -128,8 +128,8 @@ def _end(end: End) -> dict[str, Any]:
     return {"address": end.host, "port": end.port}
 
 
-def _options(options: Options | None) -> dict[str, Any] | None:
-    return options._asdict() if options else None
+def _options(end: End) -> dict[str, Any] | None:
+    return options(end.options)._asdict() if end.options is not None else None
 
 
 @lru_cache(512)

@@ -178,10 +178,11 @@ def _end_stage(child: int, connection: Connection) -> None:
 
 def _end_hosts(hosts: list[int]) -> None:
     """Ends the hosts' processes and waits for them: orphans stay behind where nobody takes them, as in a container."""
-    while hosts:
-        host = hosts.pop()
-        os.kill(host, signal.SIGKILL)
-        os.waitpid(host, 0)
+    for host in hosts:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # done before, and then asked to end
+            os.kill(host, signal.SIGKILL)
+            os.waitpid(host, 0)
+    hosts.clear()
 
 
 def _die_with(parent: int) -> None:
@@ -238,18 +239,19 @@ def _reason(error: OSError) -> Text:
 def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Ended:
     """Makes the hosts, adding their processes to `pids`, and plays the script."""
     from lab.testbed.rules import Policy
-    from lab.testbed.stage import Host, SceneEnded, Stage
+    from lab.testbed.stage import Host, SceneEnded, Stage, gone
     from lab.testbed.wire import Wire
 
     family = socket.AF_INET6 if ipv6 else socket.AF_INET
     cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpu})  # one CPU for all: then the order of things is the order of calls
-    channels = {}
+    channels: dict[Role, Connection] = {}
     links = {}
     _sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # the wire itself says nothing
     for role in ROLES:
         ours, theirs = Pipe()
-        pid = _fork(lambda role=role, theirs=theirs: _host(role, theirs, family), (connection, ours))  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+        foreign = (connection, ours, *channels.values())
+        pid = _fork(lambda role=role, theirs=theirs: _host(role, theirs, family), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
         pids.append(pid)
         theirs.close()
         _expect(ours)
@@ -265,6 +267,9 @@ def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: 
         early = ended.reason
     except OSError as error:
         early = Text(str(error), str(error))
+    for role, pid in zip(ROLES, pids, strict=True):
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # then the reason above is not the scenario's
+            raise gone(role)
     wire.close()
     return Ended(early)
 

@@ -26,6 +26,14 @@ class SceneEnded(Exception):  # noqa: N818  # not an error: a rule may have been
         self.reason = reason
 
 
+def gone(role: Role) -> MachineError:
+    """Returns what is said of a host whose process has ended, which it never does by itself."""
+    return MachineError(
+        Text(f"the {role}'s process ended unexpectedly", f"{ROLES[role].zh}的进程意外终止"),
+        Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
+    )
+
+
 class Host:
     """One host of the stage. Any method of the protocol's Endpoint can be called on it, as if it were here."""
 
@@ -47,7 +55,7 @@ class Host:
                 self._connection.send((method, arguments))
                 kind, value = self._connection.recv()
             except (EOFError, OSError) as error:
-                raise self._gone() from error
+                raise gone(self.role) from error
             self._wire.settle()
             if kind == "done":
                 return value
@@ -61,12 +69,6 @@ class Host:
                     )
                 )
             self._wire.wait(lambda: False, 0.02)
-
-    def _gone(self) -> MachineError:
-        return MachineError(
-            Text(f"the {self.role}'s process ended unexpectedly", f"{ROLES[self.role].zh}的进程意外终止"),
-            Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
-        )
 
 
 class Stage:

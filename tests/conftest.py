@@ -1,0 +1,55 @@
+"""What a machine must have for a test. Where it has not, the test is skipped and says why; with LAB_NO_SKIP=1, failed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from lab.errors import MachineError
+from lab.protocols.scenario import Scenario
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """The network-namespace testbed, tried by playing a scenario in which nothing happens."""
+    from lab.testbed.netns import play  # here: elsewhere than on Linux it need not even be importable
+
+    try:
+        with play(Scenario("nothing", lambda _: None), (), False) as events:
+            list(events)
+    except MachineError as error:
+        pytest.skip(f"{error.message.en}: {error.hint.en}")
+
+
+@pytest.fixture(scope="session")
+def tshark() -> str:
+    """The path of tshark."""
+    path = shutil.which("tshark")
+    if path is None:
+        pytest.skip("tshark is not installed (Debian: apt-get install tshark)")
+    return path
+
+
+# Not only the fixtures above: whatever skips, by whatever means.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    return _not_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    return _not_skipped((yield))
+
+
+def _not_skipped(report: Any) -> Any:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("LAB_NO_SKIP") == "1":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"LAB_NO_SKIP=1: here nothing may be skipped, but this was. {reason}"
+    return report
