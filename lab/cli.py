@@ -134,6 +134,7 @@ def annotate(
     file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file; - for standard input.", "pcap 或 pcapng 文件；- 表示标准输入。"))],
     format: FormatOption = Format.LADDER, json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,  # noqa: A002
 ) -> None:  # fmt: skip
+    from lab import halves
     from lab.capture.reader import open_capture
     from lab.output import say, to_file, words
     from lab.recorded import Recording, shown_progress
@@ -146,8 +147,11 @@ def annotate(
             Text("a capture can't be shown on a terminal", "抓包文件不能直接显示在终端上"),
             Text("name a file: -o notes.pcapng", "请指定文件：-o notes.pcapng"),
         )
-    with open_capture(file, digest=form is Format.JSON) as capture:
-        recording = Recording(capture, keep_frames=form in (Format.LADDER, Format.PCAPNG))
+    with open_capture(file, digest=form is Format.JSON) as capture, contextlib.ExitStack() as stack:
+        halved = form is Format.CSV and halves.worthwhile(capture)
+        theirs = stack.enter_context(halves.other_half(file)) if halved else None
+        keep = form in (Format.LADDER, Format.PCAPNG)
+        recording = Recording(capture, keep, halves.OURS if halved else None)
         rungs = shown_progress(capture, recording.rungs(), LANG)
         if form is Format.PCAPNG:
             if out is None:
@@ -156,10 +160,10 @@ def annotate(
                 with to_file(out) as stream:
                     recording.write(stream, rungs)
         elif out is None:
-            show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG)
+            show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG, theirs)
         else:
             with to_file(out) as stream, words(stream) as rendered:
-                show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG)
+                show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG, theirs)
         if capture.problems:
             count, first = len(capture.problems), capture.problems[0]
             say(

@@ -24,7 +24,8 @@ def to_file(path: Path) -> Iterator[BinaryIO]:
     What is no regular file (a pipe, /dev/null) is written to directly. Raises MachineError where it can't be written.
     """
     try:
-        real = Path(os.path.realpath(path))  # the file behind a link is replaced, never the link: /dev/stdout is one
+        # the file behind a link is replaced, never the link: /dev/stdout is one
+        real = Path(os.path.realpath(path)) if path.is_symlink() else path
         if real.exists() and not real.is_file():
             with real.open("wb") as file:
                 yield file

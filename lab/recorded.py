@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from lab.annotate import journal
@@ -11,19 +11,23 @@ from lab.annotate.agreement import Agreement
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture
 from lab.errors import InputError
-from lab.model import Rung
+from lab.model import Frame, Rung
 from lab.path import Path, in_order
 from lab.render.comments import comments
 from lab.text import Lang, Text
 
 
 class Recording:
-    """One capture on its way through. `keep_frames` where the bytes of packets are still wanted behind the path."""
+    """One capture on its way through, or the part of it that is `mine`.
 
-    def __init__(self, capture: Capture, keep_frames: bool) -> None:
+    `keep_frames` where the bytes of packets are still wanted behind the path.
+    """
+
+    def __init__(self, capture: Capture, keep_frames: bool, mine: Callable[[Frame], bool] | None = None) -> None:
         self.capture = capture
         self.agreement = Agreement()
         self._keep = keep_frames
+        self._mine = mine
         self._path = Path()
 
     @property
@@ -42,6 +46,8 @@ class Recording:
                 )
             return
         frames = itertools.chain([first], frames)
+        if self._mine:
+            frames = filter(self._mine, frames)
         if journal.told(first):
             for rung in in_order(self._path.replay(journal.events(frames, _Closing(self.capture)))):
                 self.agreement.add(rung)

@@ -36,9 +36,15 @@ class Source(Protocol):
 
 
 def show(
-    source: Source, rungs: Iterator[Rung], form: Format, about: Callable[[], dict[str, Any]], out: TextIO, lang: Lang
+    source: Source,
+    rungs: Iterator[Rung],
+    form: Format,
+    about: Callable[[], dict[str, Any]],
+    out: TextIO,
+    lang: Lang,
+    theirs: Iterator[str] | None = None,
 ) -> None:
-    """Writes all rungs to `out`; a ladder is drawn rung by rung, and summed up."""
+    """Writes all rungs to `out`; a ladder is drawn rung by rung, and summed up. `theirs` are another half's CSV rows."""
     from lab.render import table
 
     if form is Format.LADDER:
@@ -58,5 +64,8 @@ def show(
     elif form is Format.CONVERSATIONS:
         table.as_conversations(rungs, source.conversations, out.write)
     else:
-        table.as_csv(rungs, out.write, at_once=1 if out is sys.stdout and out.isatty() else 512)
+        rows = table.csv_rows(rungs)
+        if theirs is not None:
+            rows = table.as_one(rows, theirs)
+        table.as_csv(rows, out.write, at_once=1 if out.isatty() else table.AT_ONCE)
     out.flush()

@@ -1,4 +1,4 @@
-"""What a machine must have for a test. Where it has not, the test is skipped and says why; with LAB_NO_SKIP=1, failed."""
+"""What a machine must have for a test: where it has not, the test is skipped and says why, or fails with LAB_NO_SKIP=1."""
 
 from __future__ import annotations
 

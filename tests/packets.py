@@ -132,7 +132,6 @@ PROMPT: dict[str, tuple[str, ...]] = {
     ),
     "reset": (*OPEN, *TALK, "c> RST-ACK 15 15"),
     "reset by the server": (*OPEN, *TALK, "s> RST 15"),
-    "reset of a half-open connection": (*OPEN[:2], "c> RST 1"),
     "data with the opening's ACK": (*OPEN[:2], "c> data 1 1 14", "s> ACK 1 15"),
     "FIN with the opening's ACK": (*OPEN[:2], "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2"),
     "data with both FINs": (*OPEN, "c> FIN 1 1 5", "s> FIN 1 7 5", "c> ACK 7 7"),
@@ -145,6 +144,7 @@ PROMPT: dict[str, tuple[str, ...]] = {
 UNEVEN: dict[str, tuple[str, ...]] = {
     "unanswered": ("c> SYN 0", "c> SYN 0", "c> SYN 0"),
     "refused": ("c> SYN 0", "s> RST-ACK 0 1"),
+    "reset of a half-open connection": (*OPEN[:2], "c> RST 1"),
     "first SYN lost": ("c> SYN 0", *OPEN, *TALK, *CLOSE),
     "SYN-ACK lost": (*OPEN[:2], *OPEN, *TALK, *CLOSE),
     "last ACK lost": (*OPEN, *TALK, *CLOSE, "s> FIN 15 16", "c> ACK 16 16"),

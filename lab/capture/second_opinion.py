@@ -137,6 +137,8 @@ class _Sender:
 
     def __init__(self) -> None:
         self.next = 0
+        self.next_raw = 1  # the same as on the wire: to Wireshark a raw 0 is no number
+        self.acked = 0  # by the other end; where the capture began midway that may be more than was sent in it
         self.sent_syn = False  # without ACK: it opened actively
         self.window = 1  # in its last segment; 1 before any
         self.reset = False  # its last segment was a RST without ACK
@@ -178,7 +180,9 @@ class _Comparison:
             if (label in rung.labels) != (label in opinion.labels):
                 number = _reason(label, rung, segment, opinion, me, peer)
                 yield Disagreement(rung.number, label, label in rung.labels, label in opinion.labels, number)
-        me.next = max(me.next, rung.stop)
+        if rung.stop >= me.next:
+            me.next, me.next_raw = rung.stop, (segment.seq + rung.stop - rung.seq) % _NUMBERS
+        peer.acked = max(peer.acked, rung.ack or 0)
         me.sent_syn |= segment.flags & (SYN | ACK) == SYN
         me.window = segment.window
         me.reset = segment.flags & (RST | ACK) == RST
@@ -192,7 +196,7 @@ def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sen
     if label in _AGAIN and not _AGAIN.isdisjoint(rung.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
     probes = (
-        me.probed,
+        me.probed or not me.next_raw or me.next < me.acked,
         label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.reset),
         label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and segment.payload <= 1,
         label in _AGAIN and segment.payload > 1 and rung.seq == me.next - 1,

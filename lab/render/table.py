@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from lab.dissect.conversations import Conversation
@@ -13,7 +13,7 @@ from lab.render import trace
 Write = Callable[[str], object]
 
 CSV_HEADER = "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps\n"
-_AT_ONCE = 512  # lines written together where nobody watches them come
+AT_ONCE = 512  # lines written together where nobody watches them come
 
 
 def as_json(
@@ -47,10 +47,8 @@ def as_conversations(rungs: Iterable[Rung], conversations: list[Conversation], w
         write(_dump(trace.conversation(which)) + "\n")
 
 
-def as_csv(rungs: Iterable[Rung], write: Write, at_once: int = _AT_ONCE) -> None:
-    """Writes a packet a row, header first; lists within a field are parted by spaces. No field needs quoting."""
-    lines = [CSV_HEADER]
-    add = lines.append
+def csv_rows(rungs: Iterable[Rung]) -> Iterator[str]:
+    """Yields a packet's row; lists within a field are parted by spaces. No field needs quoting."""
     words: dict[tuple[str, ...], str] = {}
     flags: dict[int, str] = {}
     both: dict[States, str] = {}
@@ -67,23 +65,60 @@ def as_csv(rungs: Iterable[Rung], write: Write, at_once: int = _AT_ONCE) -> None
             labels = words[rung.labels] = " ".join(rung.labels)
         segment, end, held = rung.segment, rung.end, rung.held
         if segment is None or rung.conversation is None or end is None or held is None:
-            add(f"{rung.number},{time},,,,,,,,,{labels},\n")
-        else:
-            bits = flags.get(segment.flags)
-            if bits is None:
-                bits = flags[segment.flags] = " ".join(trace.flag_names(segment.flags))
-            states = both.get(held)
-            if states is None:
-                states = both[held] = f"{held.client or ''},{held.server or ''}"
-            ack, steps = rung.ack, rung.steps
-            add(
-                f"{rung.number},{time},{rung.conversation.id},{end.role},{bits},{rung.seq},"
-                f"{'' if ack is None else ack},{segment.payload},{states},{labels},{' '.join(steps) if steps else ''}\n"
-            )
+            yield f"{rung.number},{time},,,,,,,,,{labels},\n"
+            continue
+        bits = flags.get(segment.flags)
+        if bits is None:
+            bits = flags[segment.flags] = " ".join(trace.flag_names(segment.flags))
+        states = both.get(held)
+        if states is None:
+            states = both[held] = f"{held.client or ''},{held.server or ''}"
+        ack, steps = rung.ack, rung.steps
+        yield (
+            f"{rung.number},{time},{rung.conversation.id},{end.role},{bits},{rung.seq},{'' if ack is None else ack},"
+            f"{segment.payload},{states},{labels},{' '.join(steps) if steps else ''}\n"
+        )
+
+
+def as_csv(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
+    """Writes a packet a row, header first, `at_once` rows together."""
+    write(CSV_HEADER)
+    write_rows(rows, write, at_once)
+
+
+def write_rows(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
+    """Writes rows, `at_once` together: writing costs more than making one."""
+    lines: list[str] = []
+    for row in rows:
+        lines.append(row)
         if len(lines) >= at_once:
             write("".join(lines))
             lines.clear()
     write("".join(lines))
+
+
+def as_one(ours: Iterable[str], theirs: Iterable[str]) -> Iterator[str]:
+    """Yields the rows of two halves of a capture in the order of packets, its conversations numbered anew in that order."""
+    halves = [iter(ours), iter(theirs)]
+    names: dict[tuple[int, str], int] = {}
+    heads = [_taken_apart(next(half, "")) for half in halves]
+    while True:
+        which = 0 if heads[0][0] <= heads[1][0] else 1
+        number, time, name, rest = heads[which]
+        if not rest:
+            return
+        if name:
+            name = str(names.setdefault((which, name), len(names)))
+        yield f"{number},{time},{name},{rest}"
+        heads[which] = _taken_apart(next(halves[which], ""))
+
+
+def _taken_apart(row: str) -> tuple[float, str, str, str]:
+    """Returns a row's number, time, conversation and the rest; behind the last row infinity and nothing."""
+    if not row:
+        return float("inf"), "", "", ""
+    number, time, name, rest = row.split(",", 3)
+    return int(number), time, name, rest
 
 
 def _dump(value: object) -> str:

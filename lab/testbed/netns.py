@@ -40,6 +40,7 @@ _OFFLOADS = {"tx checksum": 0x17, "TSO": 0x1F, "GSO": 0x24, "GRO": 0x2C}
 _IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h: no 1.5 s of duplicate address detection
 ROLES: tuple[Role, Role] = ("client", "server")
 _PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
+_STOPPING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 class Addresses(NamedTuple):
@@ -72,16 +73,19 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     require_linux()
     sys.stdout.flush()
     sys.stderr.flush()
+    child = 0
     try:
-        ours, theirs = Pipe()
-        child = _fork(lambda: _stage(theirs, scenario, rules, ipv6), (ours,))
-    except OSError as error:
-        raise _refused(error) from error
-    try:
+        try:
+            with _signals_waiting():
+                ours, theirs = Pipe()
+                child = _fork(lambda: _stage(theirs, scenario, rules, ipv6), (ours,))
+        except OSError as error:
+            raise _refused(error) from error
         theirs.close()
         yield _events(ours)
     finally:
-        _end_stage(child, ours)
+        if child:
+            _end_stage(child, ours)
 
 
 def require_linux() -> None:
@@ -145,6 +149,7 @@ def _fork(work: Callable[[], None], foreign: Sequence[Connection]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; our parent answers it and ends us
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does the end of a terminal
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         if not os.environ.get("LAB_DEBUG"):
             sys.unraisablehook = lambda _what: None  # the parent says what is wrong, in two lines
         for connection in foreign:
@@ -161,6 +166,16 @@ def _fork(work: Callable[[], None], foreign: Sequence[Connection]) -> int:
         if os.getpid() != parent:
             os._exit(status)
     raise AssertionError("a child ends above")
+
+
+@contextlib.contextmanager
+def _signals_waiting() -> Iterator[None]:
+    """Lets no signal come between a fork and the note of it: the child would be forgotten."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_stage(child: int, connection: Connection) -> None:
@@ -251,8 +266,9 @@ def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: 
     for role in ROLES:
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
-        pid = _fork(lambda role=role, theirs=theirs: _host(role, theirs, family), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
-        pids.append(pid)
+        with _signals_waiting():
+            pid = _fork(lambda role=role, theirs=theirs: _host(role, theirs, family), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+            pids.append(pid)
         theirs.close()
         _expect(ours)
         links[role] = _lay_cable(role, pid, ours, family)
@@ -268,7 +284,7 @@ def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: 
     except OSError as error:
         early = Text(str(error), str(error))
     for role, pid in zip(ROLES, pids, strict=True):
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # then the reason above is not the scenario's
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # then `early` is not the scenario's reason
             raise gone(role)
     wire.close()
     return Ended(early)

@@ -85,6 +85,11 @@ def test_the_rest_of_both_ends_is_got_in_the_order_of_capture() -> None:
     assert [rung.number for rung in order if rung.settled] == list(range(1, 10))
 
 
+def test_a_bare_ack_behind_something_that_was_not_captured_is_got_too() -> None:
+    """It takes no sequence space, so no acknowledgement can prove it."""
+    assert after_opening("c> ACK 101 1", "s> ACK 1 1")[:2] == [[4], [5]]
+
+
 # "... but not ahead of new sequence space of the same sender ..."
 
 

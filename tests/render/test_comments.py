@@ -1,0 +1,137 @@
+"""What the lab writes into a capture says the step in both languages, replaces its own, and keeps everyone else's."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.annotate import journal
+from lab.capture.pcapng import Writer
+from lab.capture.reader import open_capture
+from lab.model import Frame, States
+from lab.recorded import Recording
+from lab.render.comments import MARKS, comments, sentence
+from tests.packets import CAPTURES, OPEN, TALK, ladder, prompt, replay, walk
+
+ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
+OTHERS = ("somebody's remark", "别人的备注", "[Lab] not ours", "lab1")
+
+
+def save(path: Path, frames: list[Frame], closing: tuple[str, ...] = ()) -> None:
+    with path.open("wb") as file:
+        writer = Writer(file)
+        for frame in frames:
+            writer.packet(frame, frame.comments)
+        writer.finish(closing)
+
+
+def annotated(path: Path) -> tuple[list[Frame], list[str]]:
+    """Annotates a capture into itself, as `lab annotate FILE --format pcapng -o FILE`; returns frames, closing comments."""
+    out = io.BytesIO()
+    with open_capture(str(path)) as capture:
+        recording = Recording(capture, keep_frames=True)
+        recording.write(out, recording.rungs())
+    path.write_bytes(out.getvalue())
+    with open_capture(str(path)) as capture:
+        return list(capture), list(capture.closing_comments)
+
+
+def test_a_step_is_told_in_english_and_in_chinese() -> None:
+    syn, *_ = walk(ladder(*OPEN)).rungs
+    english, chinese = comments(syn)
+    assert english == "[lab] open 1: The client asks for a connection: SYN. client SYN-SENT -> server SYN-RECEIVED."
+    assert chinese == "[实验] 握手 1：客户端请求建立连接：SYN。客户端 SYN-SENT → 服务器 SYN-RECEIVED。"
+
+
+def test_a_packet_with_two_steps_tells_both() -> None:
+    ack = walk(ladder(*OPEN)).rungs[2]
+    english, chinese = comments(ack)
+    assert english.count("open 3:") == english.count("open 4:") == 1
+    assert chinese.count("握手 3：") == chinese.count("握手 4：") == 1
+
+
+def test_a_packet_that_never_arrived_says_so() -> None:
+    (syn,) = walk(ladder("c> SYN 0")).rungs
+    english, chinese = comments(syn)
+    assert english.endswith("client SYN-SENT; never seen to arrive.")
+    assert chinese.endswith("客户端 SYN-SENT；未见送达。")
+
+
+def test_where_nobody_knows_the_state_the_comment_says_that() -> None:
+    data, *_ = walk(ladder("c> data 1 1 5", "s> ACK 1 6")).rungs
+    text = sentence(data)
+    assert text
+    assert text.en == "client state unknown -> server state unknown."
+    assert text.zh == "客户端 状态未知 → 服务器 状态未知。"
+
+
+def test_a_packet_that_is_no_tcp_gets_no_comment() -> None:
+    (rung,) = walk([ARP]).rungs
+    assert comments(rung) == []
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_every_comment_is_one_printable_line_and_ours(name: str) -> None:
+    for rung in replay(prompt(ladder(*CAPTURES[name]))).rungs:
+        written = comments(rung)
+        assert len(written) == 3
+        assert all(text.isprintable() and journal.is_ours(text) for text in written), written
+        assert written[0].isascii()
+        assert written[1].startswith(MARKS.zh)
+
+
+def test_annotating_again_replaces_ours_and_keeps_everyone_elses() -> None:
+    (syn,) = ladder("c> SYN 0")
+    old = ("[lab] an older remark", "[实验] 旧的备注", 'lab1 {"arrived":7,"settled":8,"delivered":[]}')
+    (rung,) = walk([syn._replace(comments=(OTHERS[0], *old, *OTHERS[1:]))]).rungs
+    written = comments(rung)
+    assert written[: len(OTHERS)] == list(OTHERS)
+    assert not set(written) & set(old)
+    assert len(written) == len(OTHERS) + 2
+
+
+def test_a_file_annotated_twice_is_the_same_as_annotated_once(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcapng"
+    save(path, [frame._replace(comments=OTHERS) for frame in ladder(*OPEN, *TALK)], ("a last word",))
+    first, closing = annotated(path)
+    assert all(frame.comments[: len(OTHERS)] == OTHERS for frame in first)
+    assert all(len(frame.comments) == len(OTHERS) + 2 for frame in first)
+    assert closing == ["a last word"]
+    once = path.read_bytes()
+    assert annotated(path) == (first, closing)
+    assert path.read_bytes() == once
+
+
+def test_the_journal_and_the_kernels_words_survive_annotating_again(tmp_path: Path) -> None:
+    told = {"arrived": 0, "settled": 2, "delivered": [1]}
+    kernel = {"held": {"client": "SYN-SENT", "server": "LISTEN"}, "delivered": {"client": "SYN-SENT", "server": "SYN-RECEIVED"}}
+    line = journal.PREFIX + json.dumps({**told, "kernel": kernel})
+    final = journal.closing_comment(States("SYN-SENT", "SYN-RECEIVED"))
+    path = tmp_path / "capture.pcapng"
+    save(path, [frame._replace(comments=(line,)) for frame in ladder("c> SYN 0")], ("a last word", final))
+    for _ in range(2):
+        (frame,), closing = annotated(path)
+        (kept,) = (text for text in frame.comments if text.startswith(journal.PREFIX))
+        assert json.loads(kept.removeprefix(journal.PREFIX)) == {**told, "kernel": kernel}
+        assert closing == ["a last word", final]
+
+
+def test_a_journal_survives_where_the_first_packet_has_none(tmp_path: Path) -> None:
+    """As where another tool has put two captures together."""
+    line = journal.PREFIX + '{"arrived":0,"settled":2,"delivered":[1]}'
+    path = tmp_path / "capture.pcapng"
+    save(path, [ARP, *(frame._replace(comments=(line,)) for frame in ladder("c> SYN 0", first=2))])
+    frames, _ = annotated(path)
+    assert [text for text in frames[1].comments if text.startswith(journal.PREFIX)] == [line]
+    assert not any(text.startswith(journal.PREFIX) for text in frames[0].comments)
+
+
+def test_what_a_hostile_comment_says_stays_somebody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcapng"
+    hostile = ("x" * 60_000, "\x1b[2J", "[red]", "")
+    save(path, [frame._replace(comments=hostile) for frame in ladder("c> SYN 0")])
+    (frame,), _ = annotated(path)
+    assert frame.comments[: len(hostile)] == hostile

@@ -1,0 +1,117 @@
+"""Texts of either language fit into columns: nothing is lost, nothing sticks out, no line begins with a full stop."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from lab.protocols.notes import notes
+from lab.render.words import LABELS, clip, numbers, pad, safe, wrap
+from lab.text import LANGUAGES
+
+NEVER_FIRST = "，。；：、！？）】》”’,.;:!?)]}%"
+WORDS = st.text("abcdefg hij .,;:!?()[]“”，。；：、！？（）《》中文字符 0123456789…·-", max_size=120)
+ANYTHING = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me")), max_size=60)
+WIDTHS = st.integers(4, 80)
+
+
+def letters(text: str) -> str:
+    return "".join(text.split())
+
+
+@given(WORDS | ANYTHING, WIDTHS)
+@example("x " + "." * 100, 20)
+@example("a" * 100, 7)
+@example("中" * 50, 5)
+def test_no_line_is_wider_than_asked(text: str, width: int) -> None:
+    assert all(cell_len(line) <= width for line in wrap(text, width))
+
+
+@given(WORDS | ANYTHING, WIDTHS)
+def test_no_character_is_lost_and_none_moves(text: str, width: int) -> None:
+    assert letters("".join(wrap(text, width))) == letters(text)
+
+
+@given(WORDS, WIDTHS)
+def test_no_line_is_empty_or_ends_in_a_space(text: str, width: int) -> None:
+    assert all(line.strip() and line == line.rstrip() for line in wrap(text, width))
+
+
+@given(st.lists(st.text("abcde中文字符", min_size=1, max_size=5), max_size=30), st.integers(20, 80))
+def test_punctuation_never_begins_a_line(words: list[str], width: int) -> None:
+    for mark in NEVER_FIRST:
+        for joint in (mark, mark + " "):
+            for line in wrap(joint.join(words) + joint, width):
+                assert line[0] not in NEVER_FIRST, line
+
+
+@given(st.lists(st.text("abcdefgh", min_size=1, max_size=9), max_size=30), st.integers(9, 60))
+def test_english_is_broken_between_words_only_and_lines_are_as_full_as_they_can_be(words: list[str], width: int) -> None:
+    lines = [line.split(" ") for line in wrap(" ".join(words), width)]
+    assert [word for line in lines for word in line] == words
+    for line, following in zip(lines, lines[1:], strict=False):
+        assert len(" ".join((*line, following[0]))) > width
+
+
+@given(st.integers(2, 80), st.integers(1, 100))
+def test_chinese_is_broken_between_any_two_characters(width: int, count: int) -> None:
+    lines = wrap("字" * count, width)
+    assert {len(line) for line in lines[:-1]} <= {width // 2}
+    assert sum(len(line) for line in lines) == count
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_notes_own_texts_are_wrapped_without_loss(lang: str) -> None:
+    lesson = notes("tcp")
+    texts = [*(step.text for step in lesson.steps.values()), *(step.beyond for step in lesson.steps.values())]
+    for text in (each.en if lang == "en" else each.zh for each in (*texts, *lesson.differs.values())):
+        for width in range(20, 81):
+            lines = wrap(text, width)
+            assert letters("".join(lines)) == letters(text)
+            assert all(cell_len(line) <= width and line[0] not in NEVER_FIRST for line in lines), lines
+
+
+def test_an_empty_text_has_no_lines() -> None:
+    assert wrap("", 10) == wrap("   ", 10) == []
+
+
+@given(st.text(max_size=60))
+def test_a_safe_text_can_neither_steer_a_terminal_nor_turn_the_direction_of_writing(text: str) -> None:
+    made = safe(text)
+    assert len(made) == len(text)
+    assert not {unicodedata.category(char) for char in made} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert all(new == old or new == "·" for new, old in zip(made, text, strict=True))
+
+
+def test_a_harmless_text_is_safe_as_it_is() -> None:
+    assert safe("Hello, 世界! — [red] ñ") == "Hello, 世界! — [red] ñ"
+
+
+@given(ANYTHING, st.integers(1, 40))
+def test_a_clipped_text_fits_and_is_the_texts_beginning(text: str, width: int) -> None:
+    made = clip(text, width)
+    assert cell_len(made) <= width
+    assert made == text or (made.endswith("…") and text.startswith(made[:-1]))
+    assert (made == text) == (cell_len(text) <= width) or made == text
+
+
+@given(ANYTHING, st.integers(0, 40))
+def test_a_padded_text_is_at_least_as_wide_as_asked(text: str, width: int) -> None:
+    made = pad(text, width)
+    assert made.rstrip(" ") == text.rstrip(" ")
+    assert cell_len(made) == max(width, cell_len(text))
+
+
+def test_of_many_packets_the_first_few_are_named_in_the_languages_punctuation() -> None:
+    assert numbers((1, 2, 3), "en") == "1, 2, 3"
+    assert numbers((1, 2, 3), "zh") == "1、2、3"
+    assert numbers(tuple(range(1, 8)), "en") == "1, 2, 3, 4, 5, 6 …"
+    assert numbers(tuple(range(1, 7)), "zh") == "1、2、3、4、5、6"
+
+
+def test_every_label_that_needs_words_has_them_in_both_languages() -> None:
+    assert all(text.en and text.zh and text.zh != text.en for text in LABELS.values())
