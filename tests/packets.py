@@ -170,7 +170,9 @@ def _frame(line: str, pair: Pair) -> bytes:
     flags = _flags(what)
     seq, *rest = [int(number) for number in numbers.split()]
     ack = rest.pop(0) if flags & ACK else None
-    payload = text.encode() if text is not None else bytes(ord("a") + at % 26 for at in range(rest.pop(0) if rest else 0))
+    payload = (
+        text.encode() if text is not None else bytes(ord("a") + at % 26 for at in range(rest.pop(0) if rest else 0))
+    )
     assert not rest, f"too many numbers: {line!r}"
     isns = (pair.client_isn, pair.server_isn) if who == "c" else (pair.server_isn, pair.client_isn)
     listed = _options(options or "") + (b"\x01\x01\x08\x0a" + struct.pack("!II", 7, 9) if pair.timestamps else b"")

@@ -385,7 +385,7 @@ def test_where_user_namespaces_are_forbidden_it_says_so(
 
 @as_root
 def test_namespaces_are_given_back_to_the_kernel(namespaces: None, tmp_path: Path, public: Path) -> None:
-    """By the kernel's own count: three are allowed, one lab's; each lab gets them as soon as the last one's are gone."""
+    """By the kernel's own count: three are allowed, one lab's; the next gets them as soon as the last one's are gone."""
     with user_namespace() as inside:
         prefix = (*inside, *after("echo 3 > /proc/sys/user/max_net_namespaces"))
         for _ in range(3):
@@ -618,13 +618,14 @@ def test_a_capture_of_someone_else_is_said_to_be_so(public: Path, nobodys_python
 @pytest.mark.parametrize(
     ("status", "arguments"),
     [
-        (0, ""), (0, "--help"), (0, "tcp --help"), (0, "scenarios"), (0, "notes"), (0, "annotate given.pcap"),
-        (0, "annotate given.pcap --json"), (0, "annotate given.pcap -o /dev/null"), (0, "annotate cut.pcap"),
-        (2, "no-such"), (2, "--no-such"), (2, "run"), (2, "run tcp/no-such"), (2, "run ../../etc/passwd"), (2, "tcp more"),
-        (2, "tcp --wire drop"), (2, "tcp --wire -"), (2, "tcp --testbed moon"), (2, "tcp --format moon"), (2, "annotate"),
-        (2, "notes moon"),
-        (3, "annotate missing"), (3, "annotate ."), (3, "annotate empty"), (3, "annotate /dev/null"), (3, "annotate text"),
-        (3, "annotate -"), (3, "annotate missing/missing"), (3, "annotate /proc/self/mem"),
+        (0, ""), (0, "--help"), (0, "tcp --help"), (0, "scenarios"), (0, "notes"),
+        (0, "annotate given.pcap"), (0, "annotate given.pcap --json"), (0, "annotate given.pcap -o /dev/null"),
+        (0, "annotate cut.pcap"),
+        (2, "no-such"), (2, "--no-such"), (2, "run"), (2, "run tcp/no-such"), (2, "run ../../etc/passwd"),
+        (2, "tcp more"), (2, "tcp --wire drop"), (2, "tcp --wire -"), (2, "tcp --testbed moon"),
+        (2, "tcp --format moon"), (2, "annotate"), (2, "notes moon"),
+        (3, "annotate missing"), (3, "annotate ."), (3, "annotate empty"), (3, "annotate /dev/null"),
+        (3, "annotate text"), (3, "annotate -"), (3, "annotate missing/missing"), (3, "annotate /proc/self/mem"),
         (4, "annotate given.pcap -o ."), (4, "notes -o ."),
     ],
 )  # fmt: skip

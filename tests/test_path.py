@@ -37,7 +37,15 @@ def legal(rungs: list[Rung]) -> bool:
 
 def untold(rung: Rung) -> tuple[object, ...]:
     """Returns what is known of a rung when its packet is captured, whatever comes behind."""
-    return rung.number, rung.labels, rung.seq, rung.ack, rung.held, set(rung.assumed), rung.conversation and rung.conversation.id
+    return (
+        rung.number,
+        rung.labels,
+        rung.seq,
+        rung.ack,
+        rung.held,
+        set(rung.assumed),
+        rung.conversation and rung.conversation.id,
+    )
 
 
 def proved(frames: list[Frame]) -> list[int]:

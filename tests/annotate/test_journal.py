@@ -78,7 +78,12 @@ def test_what_the_wire_did_comes_back_in_the_same_order(events: list[WireEvent])
 def test_a_capture_that_is_read_back_shows_the_same_rungs(events: list[WireEvent]) -> None:
     first, again = replay(events), replay(journal.events(written(events)))
     for ours, theirs in zip(first.rungs, again.rungs, strict=True):
-        assert (ours.held, ours.delivered, ours.got, ours.steps) == (theirs.held, theirs.delivered, theirs.got, theirs.steps)
+        assert (ours.held, ours.delivered, ours.got, ours.steps) == (
+            theirs.held,
+            theirs.delivered,
+            theirs.got,
+            theirs.steps,
+        )
         assert (ours.kernel_held, ours.kernel_delivered) == (theirs.kernel_held, theirs.kernel_delivered)
         assert ours.journal == theirs.journal
     assert first.only.states == again.only.states
@@ -86,7 +91,10 @@ def test_a_capture_that_is_read_back_shows_the_same_rungs(events: list[WireEvent
 
 def test_a_packet_that_the_wire_reordered_is_delivered_behind_the_later_one() -> None:
     frames = ladder("c> data 1 1 5", "c> data 6 1 5")
-    held_back = [noted(frames[0], arrived=0, delivered=[4], settled=5), noted(frames[1], arrived=1, delivered=[2], settled=3)]
+    held_back = [
+        noted(frames[0], arrived=0, delivered=[4], settled=5),
+        noted(frames[1], arrived=1, delivered=[2], settled=3),
+    ]
     happened = [event for event in journal.events(held_back) if not isinstance(event, Captured)]
     assert happened == [Delivered(2, 2), Settled(2, 3, None), Delivered(1, 4), Settled(1, 5, None)]
 
@@ -184,7 +192,15 @@ def test_of_very_many_deliveries_only_the_first_few_count() -> None:
 
 @pytest.mark.parametrize(
     "kernel",
-    [None, [], "held", {"held": 1}, {"held": {"client": 1, "server": None}}, {"held": {"client": "A" * 1000}}, {"held": []}],
+    [
+        None,
+        [],
+        "held",
+        {"held": 1},
+        {"held": {"client": 1, "server": None}},
+        {"held": {"client": "A" * 1000}},
+        {"held": []},
+    ],
 )
 def test_states_that_do_not_fit_are_taken_as_not_said(kernel: object) -> None:
     events = list(journal.events([noted(BARE, arrived=0, delivered=[], settled=1, kernel=kernel)]))
@@ -216,9 +232,7 @@ WRITTEN = st.lists(TOLD.map(lambda told: journal.PREFIX + json.dumps(told)) | st
 @given(st.lists(WRITTEN, max_size=6))
 def test_whatever_is_written_every_frame_is_captured_once_settled_once_and_walked(written: list[list[str]]) -> None:
     lines = (*OPEN, "c> data 1 1 5", "c> FIN 6 1", "s> RST 1")
-    frames = [
-        frame._replace(comments=tuple(texts)) for frame, texts in zip(ladder(*lines), written, strict=False)
-    ]
+    frames = [frame._replace(comments=tuple(texts)) for frame, texts in zip(ladder(*lines), written, strict=False)]
     events = list(journal.events(frames, [text for texts in written for text in texts]))
     numbers = [frame.number for frame in frames]
     assert [event.frame.number for event in events if isinstance(event, Captured)] == numbers
@@ -229,7 +243,8 @@ def test_whatever_is_written_every_frame_is_captured_once_settled_once_and_walke
 
 
 @pytest.mark.parametrize(
-    "told", [{"arrived": 0, "settled": 0, "delivered": []}, {"arrived": 0, "settled": 1 << 50, "delivered": [1 << 52] * 16}]
+    "told",
+    [{"arrived": 0, "settled": 0, "delivered": []}, {"arrived": 0, "settled": 1 << 50, "delivered": [1 << 52] * 16}],
 )
 def test_a_journal_in_which_nothing_ever_settles_does_not_keep_all_packets(told: dict[str, Any]) -> None:
     """Design section 3: memory is bounded by the conversations open at a time, the bound is capped."""

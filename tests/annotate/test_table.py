@@ -14,7 +14,19 @@ from lab.protocols.notes import notes
 from lab.text import LANGUAGES, Text
 
 # Section 3 of RFC 9293 as its table of contents has it: a section's number, and how many sections it has inside.
-INSIDE = {"3": 10, "3.3": 2, "3.4": 3, "3.5": 3, "3.6": 1, "3.7": 5, "3.8": 6, "3.8.6": 3, "3.9": 2, "3.10": 8, "3.10.7": 4}
+INSIDE = {
+    "3": 10,
+    "3.3": 2,
+    "3.4": 3,
+    "3.5": 3,
+    "3.6": 1,
+    "3.7": 5,
+    "3.8": 6,
+    "3.8.6": 3,
+    "3.9": 2,
+    "3.10": 8,
+    "3.10.7": 4,
+}
 SECTIONS = {f"{outer}.{at}" for outer, count in INSIDE.items() for at in range(1, count + 1)}
 RFC_STATES = {
     "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK",
@@ -90,7 +102,9 @@ def test_every_note_is_written_in_both_languages(protocol: Protocol) -> None:
     texts: dict[str, Text] = {code: text for code, text in lesson.differs.items()}
     texts |= {state.name: state.text for state in lesson.states.values()}
     texts |= {f"{step.id} {part}": getattr(step, part) for step in lesson.steps.values() for part in step._fields[2:6]}
-    texts |= {f"{each.name} {part}": getattr(each, part) for each in lesson.scenarios.values() for part in each._fields[1:]}
+    texts |= {
+        f"{each.name} {part}": getattr(each, part) for each in lesson.scenarios.values() for part in each._fields[1:]
+    }
     assert texts
     for where, text in texts.items():
         assert isinstance(text, Text), where

@@ -83,7 +83,12 @@ def test_a_syn_after_a_capture_that_began_midway_opens_a_new_conversation() -> N
 
 
 def test_a_repeated_syn_and_a_simultaneous_open_open_none() -> None:
-    for lines in (("c> SYN 0", "c> SYN 0"), ("c> SYN 0", "s> SYN 0"), UNEVEN["simultaneous open"], UNEVEN["SYN-ACK lost"]):
+    for lines in (
+        ("c> SYN 0", "c> SYN 0"),
+        ("c> SYN 0", "s> SYN 0"),
+        UNEVEN["simultaneous open"],
+        UNEVEN["SYN-ACK lost"],
+    ):
         assert len(walk(ladder(*lines)).conversations) == 1
 
 
@@ -192,7 +197,7 @@ def test_an_ack_that_changes_only_the_window_is_a_window_update() -> None:
 
 
 def test_an_ack_that_closes_the_window_is_a_zero_window_and_no_update() -> None:
-    """Wireshark's documentation: a window update is an ACK whose window is "non-zero and not equal to the last-seen"."""
+    """Wireshark's documentation: a window update offers a window that is "non-zero and not equal to the last-seen" one."""
     assert labels("c> data 1 1 10", "s> ACK 1 11", "s> ACK 1 11 win 0") == ["zero-window"]
 
 

@@ -107,7 +107,10 @@ def test_a_file_annotated_twice_is_the_same_as_annotated_once(tmp_path: Path) ->
 
 def test_the_journal_and_the_kernels_words_survive_annotating_again(tmp_path: Path) -> None:
     told = {"arrived": 0, "settled": 2, "delivered": [1]}
-    kernel = {"held": {"client": "SYN-SENT", "server": "LISTEN"}, "delivered": {"client": "SYN-SENT", "server": "SYN-RECEIVED"}}
+    kernel = {
+        "held": {"client": "SYN-SENT", "server": "LISTEN"},
+        "delivered": {"client": "SYN-SENT", "server": "SYN-RECEIVED"},
+    }
     line = journal.PREFIX + json.dumps({**told, "kernel": kernel})
     final = journal.closing_comment(States("SYN-SENT", "SYN-RECEIVED"))
     path = tmp_path / "capture.pcapng"

@@ -18,7 +18,22 @@ from lab.model import Captured, Frame, Rung, Settled, States
 from lab.render.ladder import Ladder
 from lab.show import Format, show
 from lab.text import LANGUAGES, Lang
-from tests.packets import BEGAN, CAPTURES, CLOSE, IPV4, IPV6, OPEN, TALK, Pair, Walked, ladder, prompt, renumbered, replay, walk
+from tests.packets import (
+    BEGAN,
+    CAPTURES,
+    CLOSE,
+    IPV4,
+    IPV6,
+    OPEN,
+    TALK,
+    Pair,
+    Walked,
+    ladder,
+    prompt,
+    renumbered,
+    replay,
+    walk,
+)
 
 LONG = Pair("2001:db8:1111:2222:3333:4444:5555:6666", "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", 40000, 50000)
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
@@ -117,7 +132,9 @@ def test_packets_out_of_the_order_of_time_and_without_a_time_fit_and_are_aligned
 @in_both_languages
 @pytest.mark.parametrize("size", [1, 40_000])
 @pytest.mark.parametrize("at", [1, 100, 12_345, 1_234_567, 2_000_000_000])
-def test_a_packet_that_never_arrived_ends_in_a_cross_and_is_as_wide_as_the_others(lang: Lang, at: int, size: int) -> None:
+def test_a_packet_that_never_arrived_ends_in_a_cross_and_is_as_wide_as_the_others(
+    lang: Lang, at: int, size: int
+) -> None:
     drawn = draw(walk(ladder(*OPEN, f"s> data {at} 1 7", f"c> data {at} 1 {size}", f"s> data {at + 7} 1 {size}")), lang)
     lost = list(numbered(drawn.splitlines()))[3:]
     assert [line.count("✗") for line in lost] == [1, 1, 1]
@@ -130,7 +147,9 @@ def test_a_packet_that_never_arrived_ends_in_a_cross_and_is_as_wide_as_the_other
 def test_several_steps_of_both_phases_in_one_packet_fit(lang: Lang) -> None:
     """A FIN that is the opening's ACK is three steps; with the kernels asked there is a mark behind them, too."""
     told = prompt(ladder(*OPEN[:2], "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2"))
-    asked = [event._replace(kernel=States("CLOSED", "CLOSED")) if isinstance(event, Captured) else event for event in told]
+    asked = [
+        event._replace(kernel=States("CLOSED", "CLOSED")) if isinstance(event, Captured) else event for event in told
+    ]
     drawn = draw(replay(asked), lang)
     assert_fits(drawn)
     assert_aligned(drawn)
@@ -144,7 +163,9 @@ def test_a_step_that_was_seen_in_many_packets_far_into_a_capture_is_summed_up_in
 @in_both_languages
 def test_many_conversations_of_all_kinds_are_summed_up_in_80_columns(lang: Lang) -> None:
     kinds = list(CAPTURES.values())
-    frames = [frame for at, lines in enumerate(kinds * 4) for frame in ladder(*lines, pair=Pair(client_port=50000 + at))]
+    frames = [
+        frame for at, lines in enumerate(kinds * 4) for frame in ladder(*lines, pair=Pair(client_port=50000 + at))
+    ]
     assert_fits(draw(walk(renumbered(*frames)), lang))
 
 

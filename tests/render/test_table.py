@@ -26,7 +26,9 @@ SCHEMA: dict[str, Any] = json.loads((files("lab.render") / "trace.schema.json").
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 FILE = {"name": "x.pcapng", "sha256": "0" * 64, "format": "pcapng", "packets": 1, "problems": []}
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
-HEADER = "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps"  # design section 3
+HEADER = (
+    "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps"  # design section 3
+)
 
 
 class Recorded:
@@ -57,7 +59,9 @@ def mixed(name: str) -> Walked:
     """Returns a capture with another conversation in it, packets that are no TCP, and damaged ones."""
     frames = renumbered(ARP, *ladder(*CAPTURES[name]), ARP._replace(data=b"short"), *ladder(*OPEN, pair=IPV6))
     spoilt = frames[-1]._replace(data=frames[-1].data[:-1] + b"\xee")
-    cut = [frames[-2]._replace(data=frames[-2].data[:size], number=len(frames) + at) for at, size in enumerate((60, 74), 1)]
+    cut = [
+        frames[-2]._replace(data=frames[-2].data[:size], number=len(frames) + at) for at, size in enumerate((60, 74), 1)
+    ]
     return walk([*frames[:-1], spoilt, *cut])
 
 
