@@ -148,6 +148,8 @@ def annotate(
             Text("name a file: -o notes.pcapng", "请指定文件：-o notes.pcapng"),
         )
     with open_capture(file, digest=form is Format.JSON) as capture, contextlib.ExitStack() as stack:
+        if capture.size is None:
+            output.show_each_line()  # a pipe: somebody waits for the rows
         halved = form is Format.CSV and halves.worthwhile(capture)
         theirs = stack.enter_context(halves.other_half(file)) if halved else None
         keep = form in (Format.LADDER, Format.PCAPNG)

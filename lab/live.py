@@ -13,7 +13,7 @@ from lab.annotate.agreement import Agreement
 from lab.capture.pcapng import Writer
 from lab.model import Rung, WireEvent
 from lab.output import to_file, uninterrupted
-from lab.path import Path, in_order
+from lab.path import Path
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
 from lab.testbed.netns import HOSTS, Ended, play
@@ -46,13 +46,15 @@ class Session:
         """Yields each packet's rung when its fate is known; raises MachineError where the machine can't play it."""
         try:
             with play(self._scenario, self._rules, self._ipv6) as events:
-                for rung in in_order(self._kept(self._path.replay(self._of_the_wire(events)))):
+                for rung in self._path.replay(self._of_the_wire(events)):
+                    self._captured.append(rung)
                     self.agreement.add(rung)
                     yield rung
             for which in self.conversations[-1:]:
                 if which.kernel_final is not None:
                     self.agreement.add_final(which.states, which.kernel_final, len(self._captured))
         finally:
+            self._captured += self._path.waiting.values()  # a run that is stopped also saves what was under way
             if self._captured:
                 with uninterrupted():
                     self._save()
@@ -63,12 +65,6 @@ class Session:
                 self.early = event.early
             else:
                 yield event
-
-    def _kept(self, rungs: Iterator[Rung]) -> Iterator[Rung]:
-        """Keeps each for the file as soon as it is captured: a run that is stopped also saves what was under way."""
-        for rung in rungs:
-            self._captured.append(rung)
-            yield rung
 
     def _save(self) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""

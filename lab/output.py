@@ -201,14 +201,22 @@ def take_streams() -> None:
     """Makes the standard streams usable, whatever the lab was started with.
 
     One that is closed becomes the null device: its number would else be taken by the next file that is opened. What
-    an encoding can't show is replaced.
+    an encoding can't show is replaced. A width of 0 means that nobody knows it: rich would then show nothing.
     """
+    if not os.environ.get("COLUMNS", "1").strip("0"):
+        del os.environ["COLUMNS"]
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # open until the end
         elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def show_each_line() -> None:
+    """Makes standard output pass on each line as soon as it is written, also to a pipe or a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def leave_streams() -> None:

@@ -28,6 +28,7 @@ class Path:
     def __init__(self) -> None:
         self._conversations = Conversations()
         self._walk = Walk(PROTOCOLS[0])
+        self.waiting: dict[int, Rung] = {}  # whose fate the wire has yet to tell, in the order of capture
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -70,30 +71,32 @@ class Path:
             self._walk.settled(rung)
 
     def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
-        """Yields a rung for each captured frame likewise; its fate is filled in when the wire tells it."""
-        walk = self._walk
-        waiting: dict[int, Rung] = {}
+        """Yields the rung of each captured frame in order, when the wire has told its fate."""
+        walk, waiting = self._walk, self.waiting
         for event in events:
             if isinstance(event, Captured):
                 rung = self._conversations.place(event.frame, segment(event.frame))
                 walk.sent(rung)
                 rung.kernel_held = event.kernel
-                rung.journal = Journal(event.order, (), 0)
+                rung.journal = Journal(event.order, (), 0) if event.order >= 0 else None
                 waiting[rung.number] = rung
-                yield rung
             elif isinstance(event, Delivered):
                 rung = waiting[event.number]
                 walk.got(rung)
                 if rung.journal:
                     rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
             elif isinstance(event, Settled):
-                rung = waiting.pop(event.number)
+                rung = waiting[event.number]
                 rung.kernel_delivered = event.kernel
                 if rung.journal:
                     rung.journal = rung.journal._replace(settled=event.order)
-                self._walk.settled(rung)
+                walk.settled(rung)
+                while waiting and (first := next(iter(waiting.values()))).settled:
+                    yield waiting.pop(first.number)
             elif self.conversations:
                 self.conversations[-1].kernel_final = event.kernel
+        while waiting:
+            yield waiting.pop(next(iter(waiting)))
 
 
 def in_order(rungs: Iterable[Rung], overdue: Callable[[Rung], None] | None = None) -> Iterator[Rung]:

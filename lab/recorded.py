@@ -49,7 +49,7 @@ class Recording:
         if self._mine:
             frames = filter(self._mine, frames)
         if journal.told(first):
-            for rung in in_order(self._path.replay(journal.events(frames, _Closing(self.capture)))):
+            for rung in self._path.replay(journal.events(frames, _Closing(self.capture))):
                 self.agreement.add(rung)
                 yield rung
         else:
@@ -74,8 +74,11 @@ class Recording:
 
     def write(self, stream: BinaryIO, rungs: Iterator[Rung]) -> None:
         """Writes the same packets again, with the notes in it."""
+        first = next(rungs, None)  # with it, all that stands before the packets has been read
         writer = Writer(stream, hosts=self.capture.hosts)
-        for rung in rungs:
+        for secrets in self.capture.secrets:
+            writer.secrets(secrets)
+        for rung in itertools.chain([first] if first else [], rungs):
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
         final = self.conversations[-1].kernel_final if self.conversations else None

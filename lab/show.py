@@ -48,11 +48,10 @@ def show(
     from lab.render import table
 
     if form is Format.LADDER:
-        from rich.console import Console
-
         from lab.render.ladder import Ladder
+        from lab.render.words import console
 
-        ladder = Ladder(Console(file=out, highlight=False), lang)
+        ladder = Ladder(console(out), lang)
         for rung in rungs:
             ladder.rung(rung)
             out.flush()

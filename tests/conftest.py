@@ -1,4 +1,4 @@
-"""What a machine must have for a test: where it has not, the test is skipped and says why, or fails with LAB_NO_SKIP=1."""
+"""What a machine must have for a test: without it the test is skipped and says why, or fails where LAB_NO_SKIP=1."""
 
 from __future__ import annotations
 

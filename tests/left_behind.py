@@ -176,7 +176,7 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.002)
+        time.sleep(0.005)
     return True
 
 
@@ -210,14 +210,22 @@ def processes() -> dict[int, tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def adopting_orphans() -> Iterator[None]:
-    """Makes this process the one that orphans come to, in place of init, which would clear them away unseen."""
+def watching() -> Iterator[None]:
+    """Makes this process the one that orphans come to, in place of init, which would clear them away unseen.
+
+    Signals that it ignores itself (in the background, under nohup) its labs would ignore too: it heeds them meanwhile.
+    """
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ignored = [each for each in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_IGN]
+    for each in ignored:
+        signal.signal(each, signal.default_int_handler)
     try:
         yield
     finally:
         libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for each in ignored:
+            signal.signal(each, signal.SIG_IGN)
 
 
 def _children() -> set[int]:

@@ -3,9 +3,9 @@
     ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 14", "s> FIN 1 15")
 
 A line says who sends (`c`lient or `s`erver), what, the sequence number, the acknowledgement number where ACK is set,
-and the bytes of payload where there are any. Where they matter there follow, in this order: the payload's text in double
-quotes instead of its size, `win 0`, and options, `<mss 1460, wscale 7, sack, ts 1 0, nop, hex 0204>`. What is sent is
-one of NAMES, or flags by their letters: `[SF]`, `[]`.
+and the bytes of payload where there are any. Where they matter there follow, in this order: the payload's text in
+double quotes instead of its size, `win 0`, and options, `<mss 1460, wscale 7, sack, ts 1 0, nop, hex 0204>`. What is
+sent is one of NAMES, or flags by their letters: `[SF]`, `[]`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def replay(events: Iterable[WireEvent]) -> Walked:
 
 
 def wire(frames: Sequence[Frame], script: str) -> list[WireEvent]:
-    """Returns what a wire did: `1` it had packet 1, `>1` it delivered it (twice, where that stands twice), `.1` all quiet."""
+    """Returns what a wire did: `1` it had packet 1, `>1` it delivered it (twice: two times), `.1` both were quiet."""
     by_number = {frame.number: frame for frame in frames}
     events: list[WireEvent] = []
     for order, word in enumerate(script.split()):
@@ -104,7 +104,7 @@ def prompt(frames: Sequence[Frame], dropped: Sequence[int] = ()) -> list[WireEve
 
 
 def drawn(rung: Rung) -> str:
-    """Returns a rung as the ladder shows it: the sender's state when held, the receiver's when delivered, client left."""
+    """Returns a rung as the ladder shows it: the sender's state when held, the receiver's when delivered."""
     assert rung.end is not None
     assert rung.held is not None
     arrived = rung.delivered or States("lost", "lost")
@@ -187,9 +187,12 @@ def _frame(line: str, pair: Pair) -> bytes:
 
 
 def _flags(what: str) -> int:
-    if what.startswith("["):
-        return sum(1 << LETTERS.index(letter) for letter in what[1:-1])
-    return NAMES[what]
+    if what in NAMES:
+        return NAMES[what]
+    flags = 0
+    for letter in what[1:-1]:
+        flags |= 1 << LETTERS.index(letter)
+    return flags
 
 
 def _options(listed: str) -> bytes:
@@ -221,7 +224,7 @@ def _ip(hosts: list[bytes], segment: bytes) -> bytes:
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -1,4 +1,4 @@
-"""Self-proof: real hosts, and what is said of them is held against both kernels, against the journal, against Wireshark.
+"""Self-proof: what is said of real hosts is held against both kernels, against the journal, against Wireshark.
 
 LAB_REPEAT says how often each scenario is played (default 3). A failure shows first what did happen, packet by packet,
 then what was expected, then what is wrong.
@@ -10,9 +10,11 @@ import contextlib
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
@@ -36,14 +38,14 @@ from lab.render import trace
 from lab.render.comments import comments
 from lab.testbed.rules import parse
 from lab.testbed.stage import Host, Stage
-from tests.packets import CAPTURES, OPEN, Pair, ladder, renumbered, wire
+from tests.packets import CAPTURES, OPEN, Pair, ladder, renumbered, replay, wire
 
 REPEAT = int(os.environ.get("LAB_REPEAT", "3"))
 ROOT = File(__file__).parent.parent
 
 
 class Expected(NamedTuple):
-    """What a scenario shows. A step is the packets it is seen in, `-` where it is not, and how it departs from the notes.
+    """What a scenario shows. A step is the packets it is seen in, `-` for none, and how it departs from the notes.
 
     `kernels` and `wireshark` are the numbers of DEVIATIONS.md that are needed; `untold` see lab.annotate.histories.
     """
@@ -60,16 +62,20 @@ EXPECTED = {
     "tcp/three-segment-close": Expected("1 2 3 3", "8 9:merged 9:merged 10"),
     "tcp/server-closes-first": Expected("1 2 3 3", "8:server-closes-first 9 10 11"),
     "tcp/half-close":          Expected("1 2 3 3", "6 7 10:half-close 11"),
-    "tcp/simultaneous-close":  Expected("1 2 3 3", "8 10:simultaneous-close 9:simultaneous-close 11:simultaneous-close"),
+    "tcp/simultaneous-close":  Expected(
+                               "1 2 3 3", "8 10:simultaneous-close 9:simultaneous-close 11:simultaneous-close"),
     "tcp/simultaneous-open":   Expected(
-        "1,2:simultaneous-open 3:simultaneous-open 4:simultaneous-open 3,4:simultaneous-open", "11 12 13 14",
-        kernels=(1,), wireshark=(11,), untold={5: "when"},
-    ),
-    "tcp/refused":             Expected("1 -:refused -:refused -:refused", "-:refused -:refused -:refused -:refused", kernels=(1,)),
+                               "1,2:simultaneous-open 3:simultaneous-open 4:simultaneous-open 3,4:simultaneous-open",
+                               "11 12 13 14", kernels=(1,), wireshark=(11,), untold={5: "when"}),
+    "tcp/refused":             Expected(
+                               "1 -:refused -:refused -:refused", "-:refused -:refused -:refused -:refused",
+                               kernels=(1,)),
     "tcp/reset":               Expected("1 2 3 3", "-:reset -:reset -:reset -:reset"),
     "tcp/syn-lost":            Expected("1,2:retransmitted 3 4 4", "9 10 11 12"),
     "tcp/final-ack-lost":      Expected("1 2 3:lost 4", "6 7 8 9", untold={3: "whether"}),
-    "tcp/last-ack-lost":       Expected("1 2 3 3", "8 9 10,12:retransmitted 11,13:retransmitted", wireshark=(10,), untold={11: "whether"}),
+    "tcp/last-ack-lost":       Expected(
+                               "1 2 3 3", "8 9 10,12:retransmitted 11,13:retransmitted",
+                               wireshark=(10,), untold={11: "whether"}),
 }  # fmt: skip
 
 
@@ -86,7 +92,20 @@ class Run(NamedTuple):
 
     @property
     def faults(self) -> list[str]:
-        return histories.faults(self.rungs, Path().annotate(self.frames), self.session.agreement)
+        found = histories.faults(self.rungs, Path().annotate(self.frames), self.session.agreement)
+        return [each.en for each in found]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something was sent again though neither it nor its acknowledgement was lost: a timer went off."""
+        for copy in self.rungs:
+            if copy.end is not None and "retransmission" in copy.labels:
+                originals = [each for each in self.of(copy.end.role) if each.seq == copy.seq < each.stop]
+                answers = [each for each in self.of(copy.end.peer.role) if (each.ack or 0) >= copy.stop]
+                before = [each for each in originals + answers if each.number < copy.number]
+                if all(each.got for each in before):
+                    return True
+        return False
 
     def of(self, role: Role, *labels: str) -> list[Rung]:
         """Returns the packets that this end has sent, those with all these labels."""
@@ -98,19 +117,18 @@ class Run(NamedTuple):
 
 
 def row(rung: Rung) -> str:
-    """Returns a packet in a line: states as client/server, the table's, then after = what the kernels said."""
+    """Returns a packet in a line, states as client/server, and what the kernels said where that differs."""
     if rung.segment is None or rung.end is None:
         return f"{rung.number:>3} {' '.join(rung.labels)}"
-    way = "--->" if rung.end.role == "client" else "<---"
-    instants = [
-        f"{name} {'/'.join(map(str, ours or ['-']))} = {'/'.join(map(str, kernel or ['-']))}"
-        for name, ours, kernel in (
-            ("held", rung.held, rung.kernel_held),
-            ("delivered", rung.delivered, rung.kernel_delivered),
-        )
-    ]
-    said = f"{' '.join(rung.labels)} seq={rung.seq} ack={rung.ack} len={rung.segment.payload}"
-    return f"{rung.number:>3} {way} {said:<45} {instants[0]}  {instants[1]}  {' '.join(rung.steps)} {rung.journal}"
+    way = "->" if rung.end.role == "client" else "<-"
+    said = f"{rung.number:>3} {way} {' '.join(rung.labels)} seq={rung.seq} ack={rung.ack} len={rung.segment.payload}"
+    for name, ours, kernel in (
+        ("held", rung.held, rung.kernel_held),
+        ("delivered", rung.delivered, rung.kernel_delivered),
+    ):
+        differs = f" (kernels {'/'.join(map(str, kernel))})" if kernel and kernel != ours else ""
+        said += f" | {name} {'/'.join(map(str, ours)) if ours else '-'}{differs}"
+    return f"{said} | {' '.join(rung.steps)} {tuple(rung.journal or ())}"
 
 
 def play(scenario: Scenario, file: File, ipv6: bool = False) -> Run:
@@ -126,8 +144,14 @@ NAMES = [f"{each.name}-{'ipv6' if ipv6 else 'ipv4'}-{time + 1}" for each, ipv6, 
 
 @pytest.fixture(scope="module", params=PLAYS, ids=NAMES)
 def played(request: pytest.FixtureRequest, namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of a scenario. One in which a busy machine let a timer go off must agree too, and is played again."""
     scenario, ipv6, _ = request.param
-    return play(scenario, tmp_path_factory.mktemp("run") / "run.pcapng", ipv6)
+    for _ in range(5):
+        run = play(scenario, tmp_path_factory.mktemp("run") / "run.pcapng", ipv6)
+        if not run.disturbed:
+            break
+        assert not run.faults, run.shows("no fault", "; ".join(run.faults))
+    return run
 
 
 @pytest.fixture
@@ -222,7 +246,7 @@ def test_wireshark_shows_the_hosts_by_name_and_the_cable(played: Run, tshark: st
 
 
 @pytest.fixture
-def cable(namespaces: None, tshark: str, tmp_path: File) -> Iterator[Callable[..., Run]]:
+def cable(namespaces: None, tshark: str, tmp_path: File) -> Callable[..., Run]:
     """Plays a script under rules; whatever the rules do, all witnesses must still agree."""
 
     def run(script: Callable[[Stage], None], *rules: str) -> Run:
@@ -234,7 +258,7 @@ def cable(namespaces: None, tshark: str, tmp_path: File) -> Iterator[Callable[..
         assert not opinions.complaints
         return played
 
-    yield run
+    return run
 
 
 def opened(stage: Stage) -> None:
@@ -316,10 +340,10 @@ def test_drop_with_a_number_loses_that_frame_and_it_is_sent_again(cable: Callabl
 
 def test_what_follows_a_lost_frame_arrives_ahead_of_order(cable: Callable[..., Run]) -> None:
     run = cable(bulk("client", 5_000), "drop client data #3")
-    ahead = run.of("client", "data")[3]
+    gap, ahead = run.of("client", "data")[2:4]
     assert histories.untold(run.rungs)[ahead.number] == "when"
-    answers = [each for each in run.of("server", "duplicate-ack") if each.number > ahead.number]
-    assert answers, run.shows("a duplicate ACK behind the gap", "none")
+    answers = [each.ack for each in run.of("server") if each.number > ahead.number]
+    assert answers.count(gap.seq) >= 2, run.shows("that the server asks for the gap again", str(answers))
 
 
 def test_drop_without_a_number_loses_each(cable: Callable[..., Run]) -> None:
@@ -413,7 +437,9 @@ def test_what_is_held_and_never_let_go_never_arrives(cable: Callable[..., Run]) 
 
 
 def test_losses_and_disorder_together(cable: Callable[..., Run]) -> None:
-    run = cable(bulk("server", 50_000), "drop server data #3", "swap server data #9, drop client ACK #9", "drop any FIN #1")
+    run = cable(
+        bulk("server", 50_000), "drop server data #3", "swap server data #9, drop client ACK #9", "drop any FIN #1"
+    )
     assert run.session.early is None
     assert len(lost(run)) == 3
 
@@ -556,9 +582,7 @@ def test_number_3_nobody_hears_connect_give_up(namespaces: None, willing: None, 
     assert run.session.agreement.deviations == [agreement.SILENT_EVENT]
 
 
-def test_number_4_a_full_queue_ignores_what_arrives(
-    namespaces: None, willing: None, tmp_path: File
-) -> None:
+def test_number_4_a_full_queue_ignores_what_arrives(namespaces: None, willing: None, tmp_path: File) -> None:
     def two_for_one_place(stage: Stage) -> None:
         stage.server.listen(PORT)
         stage.server.shorten_the_queue()
@@ -766,23 +790,55 @@ def test_a_lost_ack_is_untold_and_so_is_what_comes_twice_overtakes_or_crosses() 
         "1 >1 .1 2 >2 .2 3 4 >4 .4 >3 .3 5 >5 .5 6 >6 .6 7 >7 .7 8 >8 .8": {4: "when"},
         "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 >5 .5 6 7 >6 .6 >7 .7 8 >8 .8": {6: "when"},
     }.items():
-        assert histories.untold(list(Path().replay(wire(frames, script)))) == expected, script
+        assert histories.untold(replay(wire(frames, script)).rungs) == expected, script
 
 
 def test_an_ack_under_way_while_its_data_is_sent_again_looks_lost() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6", "c> data 1 1 5", "s> ACK 1 6")
     script = "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 6 >5 .5 >6 .6 7 >7 .7"
-    assert histories.untold(list(Path().replay(wire(frames, script)))) == {5: "whether"}
+    assert histories.untold(replay(wire(frames, script)).rungs) == {5: "whether"}
 
 
 def test_the_inference_is_caught_where_it_departs_from_the_journal() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6")
     script = "1 >1 .1 2 >2 .2 3 >3 .3 4 .4 5 >5 .5"  # acknowledged, and yet not delivered: no wire does that
-    found = histories.mismatches(list(Path().replay(wire(frames, script))), Path().annotate(frames))
+    found = histories.mismatches(replay(wire(frames, script)).rungs, Path().annotate(frames))
     assert [(each.packet, each.what) for each in found] == [
         (4, "got"), (4, "arrived in"), (None, "history of the server"),
     ]  # fmt: skip
     assert str(found[0]) == "packet 4, got: the journal says False, the packets alone True"
+
+
+# make soak
+
+
+def soak(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "scripts/soak.py", "--lang", "en", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+
+
+def test_soak_sums_up_its_runs(namespaces: None) -> None:
+    process = soak("2", "tcp/refused", "tcp/reset")
+    said, _ = process.communicate()
+    assert process.returncode == 0
+    _, refused, reset, total = said.splitlines()
+    assert refused.split()[:4] == ["tcp/refused", "2", "20", "0"]
+    assert refused.endswith("2 × no. 1")
+    assert reset.split()[:4] == ["tcp/reset", "2", "68", "0"]
+    assert total.startswith("4 runs in ")
+    assert total.endswith(": 88 states compared, 0 faults, deviations: 2 × no. 1")
+
+
+def test_soak_shows_the_sums_so_far_when_it_is_stopped(namespaces: None) -> None:
+    process = soak("2", "tcp/refused", "tcp/syn-lost")
+    assert process.stdout is not None
+    _, refused = process.stdout.readline(), process.stdout.readline()
+    assert refused.startswith("tcp/refused")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 130
+    assert re.fullmatch(r"[23] runs in \d+ s: \d+ states compared, 0 faults, .*", said.splitlines()[-1])
 
 
 # DEVIATIONS.md has what the code refers to
@@ -795,7 +851,7 @@ def test_every_number_is_written_up_in_both_languages() -> None:
     for number, text in sections.items():
         for mark in ("**See it.**", "**Recognised.**", "**观察。**", "**识别。**"):
             assert mark in text, f"number {number} has no {mark}"
-        assert len(re.findall("[\u4e00-\u9fff]", text)) > 80, f"number {number} has no Chinese paragraph"
+        assert len(re.findall("[\u4e00-\u9fff]", text)) > 60, f"number {number} has no Chinese paragraph"
     used = {
         value
         for module in (agreement, second_opinion)

@@ -23,12 +23,14 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 
 # What can reach the machine, or is somebody's own idea of the network.
 TOUCHING = {
-    "asyncio", "ctypes", "fcntl", "io", "multiprocessing", "os", "pathlib", "random", "select", "shutil", "signal", "socket",
-    "ssl", "subprocess", "sys", "tempfile", "threading", "time",
+    "asyncio", "ctypes", "fcntl", "io", "multiprocessing", "os", "pathlib", "random", "select", "shutil", "signal",
+    "socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time",
     "cryptography", "pyroute2", "pyshark", "rich", "scapy", "textual", "typer", "websockets",
 }  # fmt: skip
-THINKING = ("model.py", "dissect/", "annotate/", "path.py", "errors.py", "protocols/tcp/states.py", "protocols/tcp/dissect.py",
-            "protocols/tcp/report.py", "protocols/scenario.py", "protocols/notes.py")  # fmt: skip
+THINKING = (
+    "model.py", "dissect/", "annotate/", "path.py", "errors.py", "protocols/scenario.py", "protocols/notes.py",
+    "protocols/tcp/states.py", "protocols/tcp/dissect.py", "protocols/tcp/report.py",
+)  # fmt: skip
 SHOWING = ("render/",)
 OURS_TO_TOUCH = {
     "lab.testbed",
@@ -52,6 +54,9 @@ DOORS = {
     "websockets": ("protocols/websocket/endpoints.py",),
     "textual": ("debugger/", "step.py"),
 }
+
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 class Import(NamedTuple):
@@ -146,16 +151,10 @@ def test_what_shows_reaches_no_host_and_no_capture(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in SOURCES if within(path, ("annotate/",))], ids=name)
 def test_the_engine_knows_no_protocol_by_name(path: Path) -> None:
     assert not {module for module in imported(path) if module.startswith("lab.protocols")}
-    written = {
-        node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    documented = {ast.get_docstring(node, clean=False) for node in ast.walk(tree(path)) if _has_docstring(node)}
-    for text in written - documented:
-        assert not re.search(r"\b(tcp|tls|websocket|open\.\d|close\.\d)\b", text), text
-
-
-def _has_docstring(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    documented = {ast.get_docstring(node, clean=False) for node in ast.walk(tree(path)) if isinstance(node, DOCUMENTED)}
+    written = {node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)} - documented
+    for text in written:
+        assert not re.search(r"\b(tcp|tls|websocket|open\.\d|close\.\d)\b", str(text)), text
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if within(path, ("dissect/", "model.py"))], ids=name)
@@ -222,19 +221,20 @@ class Written(NamedTuple):
 
 def texts() -> Iterator[Written]:
     for path in SOURCES:
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Text", "_"):
-                if len(node.args) == 2 and all(isinstance(each, ast.Constant) or _written(each) for each in node.args):
-                    yield Written(f"{name(path)}:{node.lineno}", *(_written(argument) for argument in node.args))
+        calls = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and len(node.args) == 2)
+        for call in calls:
+            named = isinstance(call.func, ast.Name) and call.func.id in ("Text", "_")
+            if named and all(isinstance(each, ast.Constant) or _written(each).strip() for each in call.args):
+                yield Written(f"{name(path)}:{call.lineno}", *(_written(argument) for argument in call.args))
     for path in sorted(ROOT.rglob("*.toml")):
         yield from _of_toml(name(path), tomllib.loads(path.read_text("utf-8")))
 
 
 def _written(node: ast.AST) -> str:
-    """Returns all literal text in an expression; what is filled in counts for nothing."""
+    """Returns all literal text in an expression; what is filled in, and a key to look it up by, count for nothing."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
-    if isinstance(node, ast.FormattedValue):
+    if isinstance(node, (ast.FormattedValue, ast.Subscript)):
         return ""
     return " ".join(_written(child) for child in ast.iter_child_nodes(node))
 

@@ -50,6 +50,8 @@ class Agreement:
 
     def _compare(self, rung: Rung, instant: str, ours: States, kernel: States) -> None:
         for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
+            if mine is None or theirs is None:
+                continue  # a capture that begins midway: there is nothing to compare
             self.compared += 1
             if mine != theirs:
                 number = _deviation(rung, instant, role, mine, theirs)

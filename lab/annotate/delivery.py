@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from lab.dissect.conversations import End
 from lab.model import Rung
 
-_AGAIN = frozenset(("retransmission", "out-of-order"))
+_AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
 _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 _MOST_SEARCHED = 512  # of them, for older copies
 
@@ -59,7 +59,7 @@ def sent(rung: Rung) -> None:
         _give_up_copies(end, rung.seq, rung.stop)
     end.pending.append(rung)
     if len(end.pending) > _MOST_PENDING:
-        end.pending.pop(0).settled = True
+        _lose(end.pending.pop(0))
 
 
 def after_long(end: End) -> list[Rung]:
@@ -71,7 +71,7 @@ def at_the_end(end: End) -> list[Rung]:
     """Returns what an end's peer has still got when the capture is over, and gives up what it has not."""
     got = _rest(end)
     for lost in end.pending:
-        lost.settled = True
+        _lose(lost)
     end.pending.clear()
     return got
 
@@ -135,7 +135,7 @@ def _give_up_acks(end: End, start: int) -> None:
         if item.new:
             return
         if item.ack is not None and item.ack > start:
-            item.settled = True
+            _lose(item)
 
 
 def _give_up_copies(end: End, start: int, stop: int) -> None:
@@ -143,7 +143,12 @@ def _give_up_copies(end: End, start: int, stop: int) -> None:
     for item in itertools.islice(end.pending, _MOST_SEARCHED):
         if item.new and start <= item.seq and item.stop <= stop:
             item.new = False
-            item.settled = True
+            _lose(item)
+
+
+def _lose(item: Rung) -> None:
+    if item.conversation is not None and not item.settled:
+        item.conversation.lose(item)
 
 
 def _number(rung: Rung) -> int:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from lab.annotate.agreement import Agreement
 from lab.model import RST, Role, Rung, States
+from lab.text import ROLES, Text
 
 Host = tuple[int, Role]  # of which conversation, which end
 Histories = dict[Host, list[str]]  # "sent 1", "got 2", ...
@@ -28,26 +29,38 @@ class Mismatch(NamedTuple):
     inferred: object
 
     def __str__(self) -> str:
-        place = f"packet {self.packet}, {self.what}" if self.packet else self.what
-        return f"{place}: the journal says {self.journal}, the packets alone {self.inferred}"
+        return self.text().en
+
+    def text(self) -> Text:
+        place = Text(f"packet {self.packet}, ", f"第 {self.packet} 号包，") if self.packet else Text("", "")
+        return Text(
+            f"{place.en}{self.what}: the journal says {self.journal}, the packets alone {self.inferred}",
+            f"{place.zh}{self.what}：日志说 {self.journal}，仅凭报文则是 {self.inferred}",
+        )
 
 
-def faults(rungs: Sequence[Rung], inferred: Iterable[Rung], agreement: Agreement) -> list[str]:
+def faults(rungs: Sequence[Rung], inferred: Iterable[Rung], agreement: Agreement) -> list[Text]:
     """Returns, in words, all that is wrong with a run: a state told differently without a numbered reason, an event
     without a row, and whatever packets alone could tell and tell otherwise than the journal.
 
     `rungs` are those of the run, `inferred` comes straight from `Path.annotate` on the same frames.
     """
     states = [
-        f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {each.kernel}, the table {each.ours}"
+        Text(
+            f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {each.kernel}, the table {each.ours}",
+            f"第 {each.number} 号包，{each.instant}：{ROLES[each.role].zh}内核说 {each.kernel}，状态表说 {each.ours}",
+        )
         for each in agreement.unexplained
     ]
     surprises = [
-        f"packet {rung.number}: the {surprise.role} {surprise.on} in {surprise.state}, which has no row"
+        Text(
+            f"packet {rung.number}: the {each.role} {each.on} in {each.state}, which has no row",
+            f"第 {rung.number} 号包：{ROLES[each.role].zh}在 {each.state} 状态 {each.on}，表中没有这一行",
+        )
         for rung in rungs
-        for surprise in rung.surprises
+        for each in rung.surprises
     ]
-    return states + surprises + [str(each) for each in mismatches(rungs, inferred)]
+    return states + surprises + [each.text() for each in mismatches(rungs, inferred)]
 
 
 def mismatches(rungs: Sequence[Rung], inferred: Iterable[Rung]) -> list[Mismatch]:

@@ -6,6 +6,7 @@ Whoever hands us a capture may have written anything there: what does not fit is
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, TypeGuard
@@ -13,8 +14,11 @@ from typing import Any, TypeGuard
 from lab.model import Captured, Delivered, Final, Frame, Journal, Rung, Settled, States, WireEvent
 
 PREFIX = "lab1 "
+UNTOLD = -1  # the order of what no journal tells
 _LATEST = 1 << 53  # an order no journal reaches
 _MOST_DELIVERIES = 16
+_MOST_COMING = 1 << 16  # deliveries that lie in the future; beyond, the next happens early
+_STATE = re.compile(r"[A-Z][A-Z0-9-]{2,11}")
 
 
 def comment(rung: Rung) -> str | None:
@@ -52,7 +56,7 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
     for frame in frames:
         journal, held, delivered = _journal(frame)
         if journal is None:
-            journal = Journal(0, (), 0)
+            journal = Journal(UNTOLD, (), UNTOLD)
         while coming and coming[0][0] < journal.arrived:
             yield heappop(coming)[2]
         yield Captured(frame, journal.arrived, held)
@@ -60,6 +64,8 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
             heappush(coming, (order, frame.number, Delivered(frame.number, order)))
         settled = Settled(frame.number, journal.settled, delivered)
         heappush(coming, (max((journal.settled, *journal.delivered)), frame.number + _LATEST, settled))
+        while len(coming) > _MOST_COMING:
+            yield heappop(coming)[2]
     while coming:
         yield heappop(coming)[2]
     for text in closing:
@@ -98,7 +104,7 @@ def _states(said: object) -> States | None:
     if not isinstance(said, dict):
         return None
     client, server = said.get("client"), said.get("server")
-    known = all(each is None or (isinstance(each, str) and len(each) <= 12) for each in (client, server))
+    known = all(each is None or (isinstance(each, str) and _STATE.fullmatch(each)) for each in (client, server))
     return States(client, server) if known else None
 
 

@@ -59,6 +59,11 @@ class Table:
         """
         return next((row for row in self.rows if row.on == on), None)
 
+    def in_order(self, steps: Iterable[str]) -> tuple[str, ...]:
+        """Returns steps in the order of the notes: the phases as the rows have them, within a phase by number."""
+        phases = list(dict.fromkeys(move.phase for row in self.moves.values() for move in row.values() if move.phase))
+        return tuple(sorted(steps, key=lambda step: (phases.index(step.rpartition(".")[0]), step)))
+
     @property
     def states(self) -> tuple[str, ...]:
         """All states, in the order of the rows."""

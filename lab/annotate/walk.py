@@ -68,8 +68,8 @@ class Walk:
             return
         if rung.got:
             rung.delivered = conversation.states
-        elif rung.steps:
-            conversation.lost += (rung.number,)
+        else:
+            conversation.lose(rung)
 
     def _move(self, conversation: Conversation, end: End, event: str, rung: Rung) -> None:
         state = end.state
@@ -85,7 +85,7 @@ class Walk:
             conversation.states = _new(States, (conversation.client.state, conversation.server.state))
         if phase is not None:
             began = conversation.began.setdefault(phase, end.role) == end.role
-            _note(conversation, first if began else other, rung)
+            self._note(conversation, first if began else other, rung)
 
     def _assume(self, conversation: Conversation, end: End, event: str) -> str | None:
         """Returns the state that an end is taken to be in when something happens to it that nobody saw it come to."""
@@ -94,11 +94,10 @@ class Walk:
         row = self._table.assume(event)
         return row.state if row else None
 
-
-def _note(conversation: Conversation, step: str, rung: Rung) -> None:
-    """Writes down that a step was seen in this packet."""
-    if step in rung.steps or rung.end is None or rung.segment is None:
-        return
-    rung.steps = tuple(sorted((*rung.steps, step))) if rung.steps else (step,)
-    seen = (step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload)
-    conversation.steps.append(_new(Seen, seen))
+    def _note(self, conversation: Conversation, step: str, rung: Rung) -> None:
+        """Writes down that a step was seen in this packet."""
+        if step in rung.steps or rung.end is None or rung.segment is None:
+            return
+        rung.steps = self._table.in_order((*rung.steps, step)) if rung.steps else (step,)
+        seen = (step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload)
+        conversation.steps.append(_new(Seen, seen))

@@ -70,8 +70,9 @@ class Writer:
         self._received: list[int] = []  # packets written, by interface id
         self._end: int | None = None  # the latest packet time
         self._write(SECTION_HEADER, _section(application))
-        if hosts:
-            self._write(NAME_RESOLUTION, _names(hosts))
+        # Names and secrets wait for the first interface: where they stand before it, Wireshark's own tools read the
+        # file but can't write it again.
+        self._waiting: list[tuple[int, bytes]] = [(NAME_RESOLUTION, _names(hosts))] if hosts else []
 
     def secrets(self, data: bytes) -> None:
         """Writes a TLS key log (NSS key log format) into the file.
@@ -80,7 +81,7 @@ class Writer:
         """
         if sum(self._received):
             raise ValueError("secrets come before the first packet")
-        self._write(DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + _padded(data))
+        self._waiting.append((DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + _padded(data)))
 
     def packet(self, frame: Frame, comments: Sequence[str]) -> None:
         """Writes `frame` with `comments`, and not the comments it came with, and flushes it.
@@ -117,6 +118,9 @@ class Writer:
             self._received.append(0)
             options = [(INTERFACE_NAME, self._interface.encode()[:MAX_OPTION]), (INTERFACE_RESOLUTION, b"\x09")]
             self._write(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, 0) + _options(options))
+            for kind, body in self._waiting:
+                self._write(kind, body)
+            self._waiting.clear()
         return self._interfaces[linktype]
 
     def _write(self, kind: int, body: bytes) -> None:

@@ -27,6 +27,7 @@ OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED =
 _ANALYSIS = {
     "retransmission": ("retransmission", "fast_retransmission", "spurious_retransmission"),
     "out-of-order": ("out_of_order",),
+    "previous-segment-not-captured": ("lost_segment",),
     "duplicate-ack": ("duplicate_ack",),
     "keep-alive": ("keep_alive",),
     "zero-window": ("zero_window",),

@@ -93,6 +93,12 @@ class Conversation:
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
 
+    def lose(self, rung: Rung) -> None:
+        """Takes down that a packet was not got; only of packets that are a step is it remembered."""
+        rung.settled = True
+        if rung.steps:
+            self.lost += (rung.number,)
+
     @property
     def ends(self) -> tuple[End, End]:
         return self.client, self.server
@@ -137,7 +143,7 @@ class Conversations:
                 if seq != end.next:
                     labels = _of_order(labels, rung, conversation, end, payload, flags)
             elif (ack == end.acked or seq != end.next) and not flags & RST:
-                labels = _of_bare_ack(labels, rung, end, segment.window, ack)
+                labels = _of_bare_ack(labels, rung, conversation, end, segment.window, ack)
             end.acked = ack
         elif taken and seq != end.next:
             labels = _of_order(labels, rung, conversation, end, payload, flags)
@@ -147,7 +153,7 @@ class Conversations:
             labels += segment.problems
         rung.labels = labels
         if stop > end.next:
-            rung.new = not flags & RST
+            rung.new = taken > 0 and not flags & RST
             end.next_raw = (segment.seq + taken) % _WRAP
             end.next = stop
         if flags & FIN:
@@ -214,12 +220,16 @@ def options(data: bytes) -> Options:
     return Options(mss, scale, sack, stamps)
 
 
-def _of_bare_ack(labels: tuple[str, ...], rung: Rung, end: End, window: int, ack: int) -> tuple[str, ...]:
+def _of_bare_ack(
+    labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, window: int, ack: int
+) -> tuple[str, ...]:
+    if rung.seq > end.next:
+        return _of_order(labels, rung, conversation, end, 0, 0)
     if rung.seq == end.next - 1 and ack == end.acked:
         return (*labels, "keep-alive")
     if ack == end.acked and rung.seq == end.next:
         if window != end.window:
-            return (*labels, "window-update")
+            return (*labels, "window-update") if window else labels
         if end.peer.next > ack:  # RFC 5681 section 2: only where something is outstanding
             return (*labels, "duplicate-ack")
     return labels
@@ -266,7 +276,10 @@ _ORDER = "shadfrcgtw"
 
 def _letters(labels: tuple[str, ...]) -> int:
     """Returns the letters of Zeek's history (documentation of conn.log) that a segment writes, as bits of _ORDER."""
-    found = sum(1 << _ORDER.index(_LETTERS[label]) for label in labels if label in _LETTERS)
+    names = {_LETTERS[label] for label in labels if label in _LETTERS}
+    if "data" not in labels:
+        names.discard("t")  # retransmitted *payload*
+    found = sum(1 << _ORDER.index(letter) for letter in names)
     _LETTERS_OF[labels] = found
     return found
 

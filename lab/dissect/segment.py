@@ -61,8 +61,12 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
         while kind in (_VLAN, _QINQ) and size >= at + 4:
             (kind,) = _ethertype(data, at + 2)
             at += 4
-    elif frame.linktype in (RAW_IP, RAW_IPV4, RAW_IPV6) and size:
+        if kind in (_VLAN, _QINQ):
+            return TRUNCATED
+    elif frame.linktype in (RAW_IP, RAW_IPV4, RAW_IPV6):
         at = 0
+        if not size:
+            return TRUNCATED
         kind = _IPV6 if data[0] >> 4 == 6 else _IPV4
     else:
         return NOT_TCP

@@ -12,9 +12,11 @@ MARKS = Text("[lab] ", "[实验] ")
 
 
 def comments(rung: Rung) -> list[str]:
-    """Returns a packet's comments: everyone else's kept, ours made anew. Those in words only where there is a step."""
-    others = [text for text in rung.frame.comments if not journal.is_ours(text)] if rung.frame else []
-    line = journal.comment(rung)
+    """Returns a packet's comments: everyone else's kept, ours made anew. In words only for a packet that is TCP."""
+    written = rung.frame.comments if rung.frame else ()
+    others = [text for text in written if not journal.is_ours(text)]
+    # What was measured once is not measured again: it stays as it was written.
+    line = next((text for text in written if text.startswith(journal.PREFIX)), None) or journal.comment(rung)
     words = sentence(rung)
     ours = [MARKS.en + words.en, MARKS.zh + words.zh] if words else []
     return others + ours + ([line] if line else [])

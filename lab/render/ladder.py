@@ -24,8 +24,10 @@ from lab.text import ROLES, Lang, Text
 
 WIDTH = 80
 _STATE, _STEP, _INDENT = 12, 9, 12  # columns
+_RIGHT = WIDTH - (_STATE + 1 + _STEP + 2)  # where the server's states begin
 _ARROW = WIDTH - (3 + 1 + 6 + 2 + _STATE + 1 + 1 + _STATE + 1 + _STEP + 2)
 _STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}
+_LISTED = 30  # columns for the packets of a step
 _PREVIEW = 48  # bytes of payload shown
 _MOST_SUMMARIES = 3  # conversations summed up one by one
 
@@ -52,9 +54,9 @@ class Ladder:
         if which.id != self._last:
             self._head(which, rung)
         self._print(self._line(rung, which, rung.segment))
-        for text in self._below(rung, rung.segment):
+        for text, style in self._below(rung, rung.segment):
             for line in wrap(text, WIDTH - _INDENT):
-                self._print(Styled(" " * _INDENT + line, "dim"))
+                self._print(Styled(" " * _INDENT + line, style))
 
     def _head(self, which: Conversation, rung: Rung) -> None:
         self._last = which.id
@@ -65,7 +67,7 @@ class Ladder:
         if which.id or (which.id not in self._shown and rung.number > 1):
             self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which.id}", ""), "dim"))
         self._print(Styled(_spread(*names), "bold"))
-        if cell_len(left) + cell_len(right) > WIDTH - 2 * _INDENT:
+        if _INDENT + cell_len(left) >= min(_RIGHT, WIDTH - cell_len(right)):  # too long to stand side by side
             self._print(Styled(_spread(left, ""), "dim"))
             left = ""
         self._print(Styled(_spread(left, right), "dim"))
@@ -86,7 +88,7 @@ class Ladder:
         )
         shown = self._shown.get(which.id, (None, None))
         line = Styled()
-        line.append(f"{rung.number:>3} {self._seconds(rung.time):>6}  ", "dim")
+        line.append(self._lead(rung), "dim")
         line.append(pad(client or ("?" if arrived or forward else ""), _STATE), "bold" if client != shown[0] else "dim")
         line.append(" ")
         line.append(_arrow(rung, segment, forward), next((_STYLES[x] for x in rung.labels if x in _STYLES), "dim"))
@@ -108,10 +110,10 @@ class Ladder:
         names = [notes("tcp").steps[step].name.pick(self._lang) for step in rung.steps]
         if len(names) == 2 and names[0].rsplit(" ", 1)[0] == names[1].rsplit(" ", 1)[0]:
             return names[0] + "+" + names[1].rsplit(" ", 1)[1]
-        return " ".join(names)[:_STEP]
+        return clip(" ".join(names), _STEP)
 
-    def _below(self, rung: Rung, segment: Segment) -> list[str]:
-        """Returns what is to be said of a packet beside the arrow: its steps, its words, the notes' spelling."""
+    def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
+        """Returns what is to be said of a packet beside the arrow, each with its style: its steps, its words, its text."""
         lang = self._lang
         said = []
         for step in rung.steps:
@@ -124,6 +126,8 @@ class Ladder:
             else:
                 said.append(spelling.strip())
         words = [LABELS[label].pick(lang) for label in rung.labels if label in LABELS]
+        if rung.journal and len(rung.journal.delivered) > 1:
+            words.append(Text("delivered twice", "送达了两次").pick(lang))
         if rung.settled and not rung.got:
             words.append(Text("never arrived", "没有送达").pick(lang))
         for surprise in rung.surprises:
@@ -133,10 +137,11 @@ class Ladder:
                     f"意外：{ROLES[surprise.role].zh}在 {surprise.state} 状态 {surprise.on}",
                 ).pick(lang)
             )
-        preview = _preview(rung, segment)
+        below = [(line, "dim") for line in said]
         if words:
-            said.append(Text("; ", "；").pick(lang).join(words))
-        return said + ([preview] if preview else [])
+            below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
+        preview = _preview(rung, segment)
+        return [*below, (preview, "dim cyan")] if preview else below
 
     def _spell(self, rung: Rung, *changed: str | None) -> None:
         """Keeps how the notes spell the states that have just changed, in the order in which they did."""
@@ -148,13 +153,22 @@ class Ladder:
     def _other(self, rung: Rung) -> None:
         words = ", ".join(LABELS[label].pick(self._lang) if label in LABELS else label for label in rung.labels)
         size = Text(f"{rung.frame.length} bytes", f"{rung.frame.length} 字节").pick(self._lang) if rung.frame else ""
-        self._print(Styled(f"{rung.number:>3} {self._seconds(rung.time):>6}  ({words}; {size})", "dim"))
+        self._print(Styled(clip(f"{self._lead(rung)}({words}; {size})", WIDTH), "dim"))
 
-    def _seconds(self, time: int | None) -> str:
-        if time is None or self._began is None:
-            return ""
-        seconds = (time - self._began) / 1e9
-        return f"{seconds:.3f}" if -10 < seconds < 100 else f"{seconds:.0f}"
+    def _lead(self, rung: Rung) -> str:
+        """Returns the packet's number and seconds in the columns before the states, as exactly as there is room for."""
+        room = _INDENT - 1
+        forms = [""]
+        if rung.time is not None and self._began is not None:
+            seconds = (rung.time - self._began) / 1e9
+            forms = [*(f"{seconds:.{digits}f}" for digits in (3, 1, 0)), f"{seconds:.0e}", ""]
+        for form in forms:
+            lead = f"{rung.number:>3} {form:>6}"
+            if len(lead) > room:
+                lead = f"{rung.number} {form}"
+            if len(lead) <= room:
+                break
+        return pad(clip(lead.rstrip() if len(lead) > room else lead, room), _INDENT)
 
     def _print(self, text: Styled) -> None:
         text.rstrip()
@@ -186,7 +200,7 @@ class Ladder:
         packets, differs = same[0].packets, same[0].differs
         line.append("✓ " if packets else "– ", "green" if packets else "yellow")
         if packets:
-            listed = numbers(packets, lang)
+            listed = clip(numbers(packets, lang), _LISTED)
             plural = "s" if len(packets) > 1 else ""
             line.append(Text(f"packet{plural} {listed}", f"第 {listed} 号包").pick(lang) + "  ", "dim")
         used = cell_len(line.plain)
@@ -205,14 +219,13 @@ class Ladder:
             counted[state] = counted.get(state, 0) + 1
         listed = ", ".join(f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: -each[1]))
         self._print(Styled(""))
-        self._print(
-            Styled(
-                Text(
-                    f"{len(conversations)} conversations in all, by Zeek's conn_state: {listed}",
-                    f"共 {len(conversations)} 个连接，按 Zeek 的 conn_state：{listed}",
-                ).pick(self._lang)
-            )
+        count = len(conversations)
+        said = Text(
+            f"{count} conversations in all, by Zeek's conn_state: {listed}",
+            f"共 {count} 个连接，按 Zeek 的 conn_state：{listed}",
         )
+        for line in wrap(said.pick(self._lang), WIDTH):
+            self._print(Styled(line))
 
     def _agreement(self, agreement: Agreement) -> None:
         lang = self._lang
@@ -231,8 +244,8 @@ class Ladder:
             self._print(Styled(line, "green"))
         for each in agreement.unexplained:
             told = Text(
-                f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {each.kernel}, not {each.ours}",
-                f"第 {each.number} 号包，{each.instant}：{ROLES[each.role].zh}内核说 {each.kernel}，不是 {each.ours}",
+                f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {safe(str(each.kernel))}, not {each.ours}",
+                f"第 {each.number} 号包，{each.instant}：{ROLES[each.role].zh}内核说 {safe(str(each.kernel))}，不是 {each.ours}",
             )
             self._print(Styled("≠ " + told.pick(lang), "bold red"))
 
@@ -255,7 +268,8 @@ def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
     size = f" {segment.payload}B" if segment.payload else ""
     ack = f" ack={rung.ack}" if rung.ack is not None else ""
-    room = _ARROW - 5
+    lost = rung.settled and not rung.got
+    room = _ARROW - (9 if lost else 5)
     for text in (
         f"{kind}{size} seq={rung.seq}{ack}",
         f"{kind}{size} seq={rung.seq}",
@@ -264,7 +278,6 @@ def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     ):
         if cell_len(text) <= room:
             break
-    lost = rung.settled and not rung.got
     line = "─" * (_ARROW - 4 - cell_len(text) - (4 if lost else 0))
     if forward:
         return f"─ {text} {line}" + ("✗    " if lost else "▶")
@@ -298,6 +311,4 @@ def _address(host: str, port: int) -> str:
 
 def _spread(left: str, right: str) -> str:
     """Puts two texts over the two columns of states."""
-    at = WIDTH - (_STATE + 1 + _STEP + 2)
-    start = min(at, WIDTH - cell_len(right))
-    return pad(" " * _INDENT + left, start) + right
+    return pad(" " * _INDENT + left, min(_RIGHT, WIDTH - cell_len(right))) + right

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text as Styled
 
 from lab import protocols
 from lab.annotate.table import Table
 from lab.protocols.notes import NoteStep, cast, notes
 from lab.protocols.tcp import report
-from lab.render.words import pad, wrap
+from lab.render.words import console, pad, wrap
 from lab.text import Lang, Text
 
 WIDTH = 80
@@ -22,7 +21,7 @@ class _Page:
     """Prints lines of at most 80 columns, in colour where there is a terminal."""
 
     def __init__(self, out: TextIO) -> None:
-        self._console = Console(file=out, highlight=False)
+        self._console = console(out)
 
     def line(self, text: str = "", style: str = "") -> None:
         self._console.print(Styled(text, style), soft_wrap=True)

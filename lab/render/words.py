@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from typing import TextIO
 
 from rich.cells import cell_len
+from rich.console import Console
 
 from lab.text import Lang, Text
 
@@ -35,17 +38,24 @@ def safe(text: str) -> str:
     return "".join("·" if unicodedata.category(char) in _HIDDEN else char for char in text)
 
 
+def console(out: TextIO) -> Console:
+    """Returns a console that writes colours and styles where `out` is a terminal that wants them, else plain text."""
+    return Console(file=out, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
 def wrap(text: str, width: int) -> list[str]:
     """Breaks a text into lines of at most `width` columns: between words, and between any two Chinese characters."""
     lines: list[str] = []
     line = ""
-    for piece in _pieces(text):
-        if line and cell_len(line + piece.rstrip()) > width:
+    for piece in _pieces(text.strip()):
+        if cell_len((line + piece).rstrip()) <= width:
+            line += piece
+            continue
+        if line.strip():
             lines.append(line.rstrip())
-            line = ""
-        line += piece if line else piece.lstrip()
-        while cell_len(line) > width and " " not in line.strip():  # a word longer than a line
-            cut = next(at for at in range(len(line), 0, -1) if cell_len(line[:at]) <= width)
+        line = piece.lstrip()
+        while len(line) > 1 and cell_len(line.rstrip()) > width:  # a word longer than a line
+            cut = max(at for at in range(1, len(line)) if at == 1 or cell_len(line[:at]) <= width)
             lines.append(line[:cut])
             line = line[cut:]
     return [*lines, line.rstrip()] if line.strip() else lines
@@ -55,9 +65,10 @@ def _pieces(text: str) -> list[str]:
     """Returns the pieces that a line may be broken between; punctuation stays with what it belongs to."""
     pieces: list[str] = []
     for char in text:
-        before = pieces[-1] if pieces else ""
-        free = not before or before[-1] == " " or _is_wide(char) or _is_wide(before[-1])
-        if before and (char == " " or char in _NEVER_FIRST or before[-1] in _NEVER_LAST or not free):
+        last = pieces[-1][-1] if pieces else " "
+        together = char == " " or (last != " " and (char in _NEVER_FIRST or last in _NEVER_LAST))
+        apart = last == " " or _is_wide(char) or _is_wide(last)
+        if pieces and (together or not apart):
             pieces[-1] += char
         else:
             pieces.append(char)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.model import RST, Frame
+from lab.model import RST, Frame, Rung
 from lab.path import Path
 from tests.packets import OPEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
 
@@ -15,7 +15,7 @@ TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and t
 
 def arrivals(frames: list[Frame]) -> list[list[int]]:
     """Returns which packets became known to have been got when each packet was captured, and at the end."""
-    path, rungs, known = Path(), [], set[int]()
+    path, rungs, known = Path(), list[Rung](), set[int]()
     found: list[list[int]] = []
 
     def fresh() -> list[int]:

@@ -86,7 +86,7 @@ def test_the_letter_t_is_for_retransmitted_payload_and_a_syn_has_none() -> None:
 
 
 def test_after_both_fins_were_acknowledged_a_late_reset_does_not_change_how_the_connection_closed() -> None:
-    """Zeek's TCP analyzer: "don't change our state now on a RST, since this connection has already seen a FIN exchange"."""
+    """As Zeek's TCP analyzer, which keeps both ends closed once it "has already seen a FIN exchange"."""
     entry = told(*OPEN, *TALK, *CLOSE, "s> RST 16")
     assert (entry["closed"], entry["conn_state"]) == ("fin", "SF")
 

@@ -29,8 +29,8 @@ INSIDE = {
 }
 SECTIONS = {f"{outer}.{at}" for outer, count in INSIDE.items() for at in range(1, count + 1)}
 RFC_STATES = {
-    "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK",
-    "TIME-WAIT", "CLOSED",
+    "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
+    "LAST-ACK", "TIME-WAIT", "CLOSED",
 }  # fmt: skip
 
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
@@ -99,7 +99,7 @@ def test_every_step_of_a_row_has_a_note_and_every_note_a_row(protocol: Protocol)
 @every_protocol
 def test_every_note_is_written_in_both_languages(protocol: Protocol) -> None:
     lesson = notes(protocol.name)
-    texts: dict[str, Text] = {code: text for code, text in lesson.differs.items()}
+    texts: dict[str, Text] = dict(lesson.differs)
     texts |= {state.name: state.text for state in lesson.states.values()}
     texts |= {f"{step.id} {part}": getattr(step, part) for step in lesson.steps.values() for part in step._fields[2:6]}
     texts |= {

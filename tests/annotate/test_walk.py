@@ -1,4 +1,4 @@
-"""Both ends walk the table: sent moves the sender at once, got moves the receiver when it has arrived, a hole nobody."""
+"""Both ends walk the table: sent moves the sender, got moves the receiver when it has arrived, a hole moves nobody."""
 
 from __future__ import annotations
 

@@ -211,9 +211,9 @@ def test_the_blocks_come_in_the_order_wireshark_needs() -> None:
         at += total
     assert kinds == [
         pcapng.SECTION_HEADER,
+        pcapng.INTERFACE_DESCRIPTION,
         pcapng.NAME_RESOLUTION,
         pcapng.DECRYPTION_SECRETS,
-        pcapng.INTERFACE_DESCRIPTION,
         pcapng.ENHANCED_PACKET,
         pcapng.ENHANCED_PACKET,
         pcapng.SIMPLE_PACKET,

@@ -197,7 +197,7 @@ def test_an_ack_that_changes_only_the_window_is_a_window_update() -> None:
 
 
 def test_an_ack_that_closes_the_window_is_a_zero_window_and_no_update() -> None:
-    """Wireshark's documentation: a window update offers a window that is "non-zero and not equal to the last-seen" one."""
+    """Wireshark's documentation: the window of a window update is "non-zero and not equal to the last-seen"."""
     assert labels("c> data 1 1 10", "s> ACK 1 11", "s> ACK 1 11 win 0") == ["zero-window"]
 
 

@@ -64,8 +64,8 @@ def of_scapy(packet: Any, data: bytes) -> Segment:
     packed = [ip_address(host).packed for host in (ip.src, ip.dst)]
     flags = sum(1 << LETTERS.index(letter) for letter in str(tcp.flags))
     return Segment(
-        packed[0], packed[1], tcp.sport, tcp.dport, tcp.seq, tcp.ack, flags, tcp.window, header, header + tcp.dataofs * 4,
-        len(payload), (),
+        packed[0], packed[1], tcp.sport, tcp.dport, tcp.seq, tcp.ack, flags, tcp.window,
+        header, header + tcp.dataofs * 4, len(payload), (),
     )  # fmt: skip
 
 

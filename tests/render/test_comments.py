@@ -29,7 +29,7 @@ def save(path: Path, frames: list[Frame], closing: tuple[str, ...] = ()) -> None
 
 
 def annotated(path: Path) -> tuple[list[Frame], list[str]]:
-    """Annotates a capture into itself, as `lab annotate FILE --format pcapng -o FILE`; returns frames, closing comments."""
+    """Annotates a capture into itself, as `lab annotate FILE --format pcapng -o FILE`; returns what is in it then."""
     out = io.BytesIO()
     with open_capture(str(path)) as capture:
         recording = Recording(capture, keep_frames=True)
@@ -85,7 +85,7 @@ def test_every_comment_is_one_printable_line_and_ours(name: str) -> None:
 
 def test_annotating_again_replaces_ours_and_keeps_everyone_elses() -> None:
     (syn,) = ladder("c> SYN 0")
-    old = ("[lab] an older remark", "[实验] 旧的备注", 'lab1 {"arrived":7,"settled":8,"delivered":[]}')
+    old = ("[lab] an older remark", "[实验] 旧的备注")
     (rung,) = walk([syn._replace(comments=(OTHERS[0], *old, *OTHERS[1:]))]).rungs
     written = comments(rung)
     assert written[: len(OTHERS)] == list(OTHERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -57,7 +58,7 @@ def test_english_is_broken_between_words_only_and_lines_are_as_full_as_they_can_
 ) -> None:
     lines = [line.split(" ") for line in wrap(" ".join(words), width)]
     assert [word for line in lines for word in line] == words
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         assert len(" ".join((*line, following[0]))) > width
 
 

@@ -39,7 +39,7 @@ def sent(rung: Rung) -> Iterable[str]:
     if conversation is not None and end.role == "server" and conversation.client.isn is not None:
         conversation.assumed = ()  # its first answer
     if flags & RST:
-        if conversation is not None and conversation.reset_by is None:
+        if conversation is not None and conversation.reset_by is None and not (end.fin_acked and end.peer.fin_acked):
             conversation.reset_by = end.role
         return ("sent RST",)
     if flags & SYN:
@@ -94,7 +94,7 @@ def got(rung: Rung) -> Iterable[str]:
 def _got_rst(rung: Rung, end: End) -> Iterable[str]:
     """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
     if end.state == "SYN-SENT":
-        return ("got RST",) if rung.ack is not None and rung.ack > 0 else _NOTHING
+        return ("got RST",) if rung.ack is not None and 0 < rung.ack <= end.next else _NOTHING
     if end.got_next is not None and rung.seq != end.got_next:
         return _NOTHING
     if end.state == "SYN-RECEIVED" and not end.opened_passively:

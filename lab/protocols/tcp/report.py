@@ -67,7 +67,8 @@ def _of_its_segments(conversation: Conversation, step: str, found: list[Seen], s
 
 
 def _why_unseen(conversation: Conversation, step: str) -> str:
-    if step.startswith("tcp.open") and not conversation.from_syn:
+    first_syn_missing = step == "tcp.open.1" and conversation.client.isn is None
+    if first_syn_missing or (step.startswith("tcp.open") and not conversation.from_syn):
         return "not-captured"
     if conversation.reset_by == "server" and conversation.server.isn is None and conversation.from_syn:
         return "refused"
@@ -94,7 +95,7 @@ def conn_state(conversation: Conversation) -> str:
         for letter, state in (("r", "REJ"), ("R", "RSTOS0"), ("F", "SH")):
             if letter in letters:
                 return state
-        return "S0"
+        return "OTH" if letters.upper() != letters else "S0"
     if conversation.reset_by:
         return "RSTO" if conversation.reset_by == "client" else "RSTR"
     return {(True, True): "SF", (True, False): "S2", (False, True): "S3"}.get(("F" in letters, "f" in letters), "S1")

@@ -1,0 +1,113 @@
+"""Every scenario many times, IPv4 and IPv6 in turn: soak.py [RUNS] [SCENARIO ...]
+
+A run is held against both kernels and, as far as packets can tell it, against the inference from packets alone. Ends
+with status 1 where anything differs without a number in DEVIATIONS.md; Ctrl-C shows the sums so far, and ends with 130.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path as File
+
+from lab import protocols
+from lab.annotate.histories import faults
+from lab.cli import guarded
+from lab.errors import UsageError
+from lab.live import Session
+from lab.path import Path
+from lab.protocols.scenario import Scenario
+from lab.testbed.rules import parse
+from lab.text import LANGUAGES, Text, choose
+
+RUNS = 100
+MOST_SHOWN = 10  # faults of a scenario
+LANG = choose(sys.argv[1:])
+
+
+class Sum:
+    """What one scenario's runs came to."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.runs = 0
+        self.compared = 0
+        self.deviations: Counter[int] = Counter()
+        self.faults: list[str] = []
+        self.seconds = 0.0
+
+    def play(self, ipv6: bool, file: File) -> None:
+        """Plays the scenario once more."""
+        begun = time.perf_counter()
+        session = Session(self.scenario, parse(self.scenario.rules), ipv6, file)
+        rungs = list(session.rungs())
+        frames = [rung.frame for rung in rungs if rung.frame is not None]
+        found = faults(rungs, Path().annotate(frames), session.agreement)
+        if session.early is not None:
+            found.append(session.early)
+        self.faults += [f"{self.runs + 1}, {'IPv6' if ipv6 else 'IPv4'}: {each.pick(LANG)}" for each in found]
+        self.runs += 1
+        self.compared += session.agreement.compared
+        self.deviations.update(each.deviation for each in session.agreement.disagreements if each.deviation)
+        self.seconds += time.perf_counter() - begun
+
+    def show(self) -> None:
+        numbered = ", ".join(f"{count} × no. {number}" for number, count in sorted(self.deviations.items()))
+        figures = (self.scenario.name, self.runs, self.compared, len(self.faults), f"{self.seconds:.1f}")
+        _print(figures, numbered or "-")
+        for each in self.faults[:MOST_SHOWN]:
+            print(f"  ≠ {each}", flush=True)
+
+
+def main() -> int:
+    runs, scenarios = _asked([word for word in sys.argv[1:] if word not in ("--lang", *LANGUAGES)])
+    sums: list[Sum] = []
+    try:
+        _print(Text("scenario runs states faults seconds", "场景 次数 状态数 异常 秒").pick(LANG).split())
+        with tempfile.TemporaryDirectory(prefix="lab-soak-") as folder:
+            for scenario in scenarios:
+                sums.append(Sum(scenario))
+                for at in range(runs):
+                    sums[-1].play(bool(at % 2), File(folder) / "run.pcapng")
+                sums[-1].show()
+    except KeyboardInterrupt:
+        if sums:
+            sums[-1].show()
+        _total(sums)
+        raise
+    return _total(sums)
+
+
+def _print(figures: Sequence[object], rest: str = "DEVIATIONS.md") -> None:
+    name, runs, states, faults_, seconds = figures
+    print(f"{name:<26} {runs:>5} {states:>8} {faults_:>7} {seconds:>8}  {rest}", flush=True)
+
+
+def _asked(words: list[str]) -> tuple[int, list[Scenario]]:
+    runs = RUNS
+    if words and words[0].isdecimal():
+        runs = int(words.pop(0))
+    if not runs:
+        raise UsageError(Text("0 runs prove nothing", "运行 0 次证明不了什么"), Text("soak.py 100", "soak.py 100"))
+    return runs, [protocols.scenario(word) for word in words] or list(protocols.SCENARIOS)
+
+
+def _total(sums: list[Sum]) -> int:
+    runs, compared, seconds = (sum(getattr(each, name) for each in sums) for name in ("runs", "compared", "seconds"))
+    wrong = sum(len(each.faults) for each in sums)
+    deviations = sum((each.deviations for each in sums), Counter[int]())
+    numbers = ", ".join(f"{count} × no. {number}" for number, count in sorted(deviations.items())) or "0"
+    print(
+        Text(
+            f"{runs} runs in {seconds:.0f} s: {compared} states compared, {wrong} faults, deviations: {numbers}",
+            f"共 {runs} 次，{seconds:.0f} 秒：比较 {compared} 个状态，异常 {wrong} 处，偏差：{numbers}",
+        ).pick(LANG)
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
