@@ -82,7 +82,9 @@ class Testbed(StrEnum):
 
 
 LANGUAGE = Language(LANG)
-LangOption = Annotated[Language, typer.Option("--lang", help=_("en or zh; default: the locale's", "en 或 zh；默认取自系统区域设置"))]
+LangOption = Annotated[
+    Language, typer.Option("--lang", help=_("en or zh; default: the locale's", "en 或 zh；默认取自系统区域设置"))
+]
 FormatOption = Annotated[Format, typer.Option("--format", help=_("How to write the trace.", "以何种格式输出。"))]
 JsonOption = Annotated[bool, typer.Option("--json", help=_("The same as --format json.", "等同于 --format json。"))]
 Ipv6Option = Annotated[bool, typer.Option("--ipv6", help=_("IPv6 instead of IPv4.", "用 IPv6 代替 IPv4。"))]
@@ -104,7 +106,9 @@ def lab(lang: LangOption = LANGUAGE) -> None:
     """The language is chosen before anything is parsed (lab.text.choose): the option is here to be allowed and shown."""
 
 
-@app.command(cls=_Command, help=_("Run the notes' TCP connection on real hosts.", "在真实主机上运行讲义中的 TCP 连接。"))
+@app.command(
+    cls=_Command, help=_("Run the notes' TCP connection on real hosts.", "在真实主机上运行讲义中的 TCP 连接。")
+)
 def tcp(
     format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],  # noqa: A002, B006
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
@@ -177,7 +181,9 @@ def annotate(
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
-    protocol: Annotated[str, typer.Argument(help=_PROTOCOL)] = "tcp", out: RenderedOption = None, lang: LangOption = LANGUAGE
+    protocol: Annotated[str, typer.Argument(help=_PROTOCOL)] = "tcp",
+    out: RenderedOption = None,
+    lang: LangOption = LANGUAGE,
 ) -> None:
     from lab.render.notes import lecture
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from struct import Struct
 
 from lab.capture.reader import Capture, open_capture
-from lab.dissect.segment import segment
+from lab.dissect.segment import TCP, segment
 from lab.errors import LabError
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
 from lab.text import Text
@@ -45,14 +45,15 @@ def _theirs(frame: Frame) -> bool:
 
 def _half(frame: Frame) -> int:
     data = frame.data
-    if len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == 6 and frame.linktype == LINKTYPE_ETHERNET:
+    usual = len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == TCP
+    if usual and frame.linktype == LINKTYPE_ETHERNET:
         one, other = _ports(data, _USUAL_PORTS)
     else:
         found = segment(frame)
         if not isinstance(found, Segment):
             return 0
         one, other = found.source_port, found.destination_port
-    return ((one ^ other) * 40503 >> 8) & 1  # both directions alike, neighbouring ports not
+    return int((one ^ other) * 40503 >> 8) & 1  # both directions alike, neighbouring ports not
 
 
 @contextlib.contextmanager
@@ -80,7 +81,7 @@ def _checked(rows: Iterator[str]) -> Iterator[str]:
             return
         yield row
     raise LabError(
-        Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：负责它的进程提前结束了"),
+        Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：其进程提前结束"),
         Text("try again; is there enough memory?", "请重试；内存是否足够？"),
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol, TextIO
@@ -44,7 +43,7 @@ def show(
     lang: Lang,
     theirs: Iterator[str] | None = None,
 ) -> None:
-    """Writes all rungs to `out`; a ladder is drawn rung by rung, and summed up. `theirs` are another half's CSV rows."""
+    """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up. `theirs` are another half's CSV rows."""
     from lab.render import table
 
     if form is Format.LADDER:

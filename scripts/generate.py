@@ -1,6 +1,6 @@
 """A large capture for measurements: many small TCP connections at once, each opened, used and closed. Always the same.
 
-    python scripts/generate.py 300000 FILE
+python scripts/generate.py 300000 FILE
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from pathlib import Path as File
 from typing import Any, NamedTuple
 
 import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
+from scapy.layers.l2 import Ether
 
 from lab import protocols
 from lab.annotate import agreement, histories
@@ -744,6 +746,23 @@ def test_a_difference_is_found_in_every_field(tshark: str, tmp_path: File) -> No
     assert len(second_opinion.compare(list(Path().annotate(frames)), opinions)) == 2
     (missing,) = second_opinion.compare(list(Path().annotate(frames)), opinions[:3])
     assert missing == (4, "packets", len(frames), 3, None)
+
+
+def test_what_the_lab_does_not_open_has_a_number_and_a_quoted_header_is_no_packet(tshark: str, tmp_path: File) -> None:
+    addresses = {"src": "192.0.2.2", "dst": "192.0.2.3"}
+    tcp, quoted = TCP(sport=40000, dport=8080, flags="S"), TCPerror(sport=40000, dport=8080, flags="S", seq=1)
+    packets = [
+        IP(**addresses) / IP(**addresses) / tcp,
+        IP(**addresses) / ICMP(type=3, code=3) / IPerror(**addresses) / quoted,
+        IP(**addresses) / UDP(),
+        IP(**addresses) / tcp,
+    ]
+    data = [bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet) for packet in packets]
+    opinions, found = compared(
+        [Frame(at, at, each, len(each)) for at, each in enumerate(data, 1)], tmp_path / "in.pcapng"
+    )
+    assert [opinion.stream is None for opinion in opinions] == [False, True, True, False]
+    assert found == [(1, "tcp", False, True, second_opinion.NOT_OPENED)]
 
 
 def test_comments_come_back_whole_and_in_order(tshark: str, tmp_path: File) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.references import FOLDER, drawn, name_of
 from rich.cells import cell_len
 
 from lab import protocols
@@ -17,6 +16,7 @@ from lab.capture.reader import open_capture
 from lab.errors import InputError
 from lab.recorded import Recording
 from lab.text import LANGUAGES, Lang
+from tests.references import FOLDER, drawn, name_of
 
 CAPTURES = sorted(FOLDER.glob("*.pcapng"))
 

@@ -54,7 +54,8 @@ def sent(rung: Rung) -> None:
     end = rung.end
     if end is None:
         return
-    if not rung.new and rung.stop > rung.seq and rung.stop > end.heard and not _AGAIN.isdisjoint(rung.labels):
+    again = len(rung.labels) > 1 and not _AGAIN.isdisjoint(rung.labels)
+    if again and rung.stop > rung.seq and rung.stop > end.heard:
         rung.new = end.disordered = True
         _give_up_copies(end, rung.seq, rung.stop)
     end.pending.append(rung)

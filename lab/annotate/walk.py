@@ -13,7 +13,6 @@ from lab.annotate.table import Table
 from lab.dissect.conversations import Conversation, End
 from lab.model import Rung, Seen, States, Surprise
 
-
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 

@@ -45,7 +45,7 @@ _PREFERENCES = (
     "ipv6.defragment:FALSE",
 )
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
-_CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark|\s*$")
+_CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
 _PLAIN = {"eth", "ethertype", "vlan", "ieee8021ad", "raw", "ip", "ipv6", "tcp"}  # what we open on the way to TCP
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
@@ -104,14 +104,15 @@ def ask(path: Path) -> Opinions:
         place = {"HOME": empty, "WIRESHARK_CONFIG_DIR": empty, "LC_ALL": "C.UTF-8"}
         try:
             said = subprocess.run(
-                command, env={**os.environ, **place}, stdin=subprocess.DEVNULL, capture_output=True,
-                encoding="utf-8", errors="replace", timeout=patience, check=False,
+                command, env={**os.environ, **place}, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience,
+                check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise _too_slow(patience) from None
     opinions = Opinions()
-    opinions += _read(said.stdout)
-    opinions.complaints += [line.strip() for line in said.stderr.splitlines() if not _CHATTER.match(line)]
+    opinions += _read(said.stdout.decode(errors="replace"))
+    complaints = said.stderr.decode(errors="replace").splitlines()
+    opinions.complaints += [line.strip() for line in complaints if not _CHATTER.match(line)]
     if said.returncode and not opinions.complaints:
         opinions.complaints.append(f"tshark ended with status {said.returncode}")
     if said.returncode and not opinions:

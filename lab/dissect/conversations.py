@@ -22,8 +22,8 @@ class End:
 
     __slots__ = (
         "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history",
-        "holes", "isn", "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port", "role", "state",
-        "syn_acked", "window",
+        "holes", "isn", "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port",
+        "role", "state", "syn_acked", "window",
     )  # fmt: skip
 
     def __init__(self, role: Role, address: bytes, port: int) -> None:

@@ -113,7 +113,7 @@ class Ladder:
         return clip(" ".join(names), _STEP)
 
     def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
-        """Returns what is to be said of a packet beside the arrow, each with its style: its steps, its words, its text."""
+        """Returns what is to be said of a packet beside the arrow, each with its style: steps, words, payload."""
         lang = self._lang
         said = []
         for step in rung.steps:
@@ -235,17 +235,18 @@ class Ladder:
             "states are as told here",
             f"每个包都问过两端内核：{agreement.compared} 个状态中 {agreement.compared - differing} 个与此处所述一致",
         ).pick(lang)
-        for number in agreement.deviations:
-            said += Text(f"; the rest is no. {number} of DEVIATIONS.md", f"；其余见 DEVIATIONS.md 第 {number} 条").pick(
-                lang
-            )
+        if agreement.deviations:
+            listed = numbers(tuple(agreement.deviations), lang)
+            rest = Text(f"; the rest is no. {listed} of DEVIATIONS.md", f"；其余见 DEVIATIONS.md 第 {listed} 条")
+            said += rest.pick(lang)
         self._print(Styled(""))
         for line in wrap(said + Text(".", "。").pick(lang), WIDTH):
             self._print(Styled(line, "green"))
         for each in agreement.unexplained:
+            kernel, role = safe(str(each.kernel)), ROLES[each.role]
             told = Text(
-                f"packet {each.number}, {each.instant}: the {each.role}'s kernel says {safe(str(each.kernel))}, not {each.ours}",
-                f"第 {each.number} 号包，{each.instant}：{ROLES[each.role].zh}内核说 {safe(str(each.kernel))}，不是 {each.ours}",
+                f"packet {each.number}, {each.instant}: the {role.en}'s kernel says {kernel}, not {each.ours}",
+                f"第 {each.number} 号包，{each.instant}：{role.zh}内核说 {kernel}，不是 {each.ours}",
             )
             self._print(Styled("≠ " + told.pick(lang), "bold red"))
 

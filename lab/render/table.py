@@ -98,7 +98,7 @@ def write_rows(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> Non
 
 
 def as_one(ours: Iterable[str], theirs: Iterable[str]) -> Iterator[str]:
-    """Yields the rows of two halves of a capture in the order of packets, its conversations numbered anew in that order."""
+    """Yields the rows of two halves of a capture in the order of packets, conversations numbered anew in that order."""
     halves = [iter(ours), iter(theirs)]
     names: dict[tuple[int, str], int] = {}
     heads = [_taken_apart(next(half, "")) for half in halves]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.model import RST, Frame, Rung
+from lab.model import RST, Frame, Rung, States
 from lab.path import Path
-from tests.packets import OPEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
+from tests.packets import OPEN, UNEVEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
 
 TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and the opening's ACK has been got
 
@@ -49,6 +49,7 @@ def test_data_and_a_fin_are_got_when_they_are_acknowledged_and_not_before(new: s
 
 def test_an_acknowledgement_in_the_middle_of_a_segment_does_not_make_it_got() -> None:
     assert after_opening("c> data 1 1 10", "s> ACK 1 10", "s> ACK 1 11") == [[4], [], [5], [6, 7]]
+    assert after_opening("c> data 1 1 10", "c> data 11 1 10", "s> ACK 1 20") == [[4], [], [5], [7]]
 
 
 def test_one_acknowledgement_of_several_segments_proves_them_all_and_of_one_only_that() -> None:
@@ -125,6 +126,11 @@ def test_it_proves_what_was_captured_before_that_of_either_end() -> None:
     ]  # fmt: skip
 
 
+def test_what_the_acknowledging_end_had_sent_before_is_got_with_what_it_acknowledges() -> None:
+    crossing = ("s> data 1 1 3", "s> ACK 4 1 win 9", "c> data 1 4 4", "s> ACK 4 5 win 9")
+    assert after_opening(*crossing) == [[4], [], [5], [6, 7], [8]]
+
+
 def test_in_a_simultaneous_open_the_second_answer_was_sent_before_the_first_arrived() -> None:
     walked = walk(ladder("c> SYN 0", "s> SYN 0", "s> SYN-ACK 0 1", "c> SYN-ACK 0 1", "c> data 1 1 5", "s> ACK 1 6"))
     assert list(said(walked.rungs))[:4] == [
@@ -196,6 +202,16 @@ def test_at_the_end_new_sequence_space_was_not_got(new: str) -> None:
 
 def test_at_the_end_a_last_ack_was_got_of_either_end() -> None:
     assert after_opening("c> ACK 1 1 win 9", "s> ACK 1 1 win 8") == [[4], [5], [6]]
+
+
+@pytest.mark.parametrize("more", [(), ("c> ACK 16 16 win 5",)], ids=["at the end", "before the next packet"])
+def test_the_last_acks_of_both_ends_are_got_in_the_order_of_capture(more: tuple[str, ...]) -> None:
+    """Both are got at once, and each moves its receiver: who of them is first shows in the other's state."""
+    walked = walk(ladder(*UNEVEN["simultaneous close"], *more))
+    assert [rung.delivered for rung in walked.rungs[9:11]] == [
+        States("TIME-WAIT", "CLOSING"),
+        States("TIME-WAIT", "TIME-WAIT"),
+    ]
 
 
 # "Where the wire kept a journal nothing is inferred."
