@@ -275,16 +275,15 @@ def guarded(command: Callable[[], Any]) -> int:
     except typer.TyperException as error:
         output.complain(_usage(error), LANG)
         return 2
-    except OSError as error:
-        if os.environ.get("LAB_DEBUG"):
-            raise
-        output.complain(_refused(error), LANG)
-        return 4
     except Exception as error:
         if os.environ.get("LAB_DEBUG"):
             raise
-        output.complain(_bug(error), LANG)
-        return 1
+        number = output.asked_by()
+        if number is not None:
+            return 128 + number
+        told = _refused(error) if isinstance(error, OSError) else _bug(error)
+        output.complain(told, LANG)
+        return told.status
     finally:
         output.nothing_stops_any_more()
         output.leave_streams()

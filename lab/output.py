@@ -133,6 +133,7 @@ class _Asked:
     """What the signals' handler must remember: when it was asked first, and whether the answer has to wait."""
 
     first: float | None = None  # on the monotonic clock, in seconds
+    signal: int | None = None
     busy = False
     waiting: Stopped | None = None
 
@@ -150,6 +151,7 @@ def stop_cleanly_on_signals() -> None:
     for each in _STOPPING:
         if signal.getsignal(each) is not signal.SIG_IGN:  # nohup, or a script's background job
             signal.signal(each, _stop)
+    sys.unraisablehook = _not_lost
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -158,10 +160,29 @@ def _stop(number: int, _frame: object) -> None:
         if now - _Asked.first > _PATIENCE:
             os._exit(128 + number)
         return
-    _Asked.first = now
+    _Asked.first, _Asked.signal = now, number
+    _answer(Stopped(number))
+
+
+def _answer(stopped: Stopped) -> None:
     if not _Asked.busy:
-        raise Stopped(number)
-    _Asked.waiting = Stopped(number)
+        raise stopped
+    _Asked.waiting = stopped
+
+
+def _not_lost(lost: sys.UnraisableHookArgs) -> None:
+    """Answers again, a moment later: callbacks and finalizers, as those of an import, let no exception out."""
+    stopped = lost.exc_value
+    if isinstance(stopped, Stopped) and hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda _number, _frame: _answer(stopped))
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def asked_by() -> int | None:
+    """Returns the signal that has asked the lab to stop; whatever goes wrong after that comes of it."""
+    return _Asked.signal
 
 
 @contextlib.contextmanager
@@ -193,7 +214,7 @@ def quiet_until_ready() -> Iterator[None]:
 
 def nothing_stops_any_more() -> None:
     """Ignores signals from here on: the exit status is known, and only the interpreter has something left to do."""
-    for each in _STOPPING:
+    for each in (*_STOPPING, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])):
         signal.signal(each, signal.SIG_IGN)
 
 

@@ -59,6 +59,18 @@ sys.modules["fcntl"] = None  # Windows has none
 lab.cli.main()
 """
 
+FINALIZED = """
+import os, select, signal, sys
+from lab.cli import guarded
+class Interrupted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+def command():
+    Interrupted()
+    select.select([], [], [], 60)
+sys.exit(guarded(command))
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def watched() -> Iterator[None]:
@@ -237,6 +249,11 @@ def test_in_a_terminal_ctrl_c_and_closing_the_window_are_clean_stops(
     assert b"Traceback" not in seen
     assert packets(run.work / SAVED_LATE) >= 1
     run.left(SAVED_LATE)
+
+
+def test_ctrl_c_is_heard_also_where_python_lets_no_exception_out(tmp_path: Path) -> None:
+    ended = Watched(tmp_path, script=FINALIZED).ended(10)
+    assert (ended.status, ended.err) == (130, "")
 
 
 def test_nohup_lets_it_go_on_when_the_terminal_is_closed(namespaces: None, tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ class Endless:
         (ack,) = ladder("c> ACK 1 1", pair=Pair(client_port=50000))
         for frame in itertools.chain(ladder(*self._lines), itertools.repeat(ack)):
             self.captured += 1
+            assert self.captured < 2 * BOUND, "it waits for ever"
             yield frame._replace(number=self.captured)
 
 

@@ -47,6 +47,10 @@ class Table:
         self.moves = {
             state: {on: _move(row) for on, row in rows.items()} for state, rows in self._by_state.items()
         }  # fmt: skip
+        found = [move for row in self.moves.values() for move in row.values() if move.phase]
+        phases = list(dict.fromkeys(move.phase for move in found))
+        names = {name: phases.index(move.phase) for move in found for name in (move.first, move.other)}
+        self._order = {name: at for at, name in enumerate(sorted(names, key=lambda name: (names[name], name)))}
 
     def row(self, state: str, on: str) -> Row | None:
         """Returns the row for this event in this state; None is a hole, a surprise to whoever sees it happen."""
@@ -61,8 +65,7 @@ class Table:
 
     def in_order(self, steps: Iterable[str]) -> tuple[str, ...]:
         """Returns steps in the order of the notes: the phases as the rows have them, within a phase by number."""
-        phases = list(dict.fromkeys(move.phase for row in self.moves.values() for move in row.values() if move.phase))
-        return tuple(sorted(steps, key=lambda step: (phases.index(step.rpartition(".")[0]), step)))
+        return tuple(sorted(steps, key=self._order.__getitem__))
 
     @property
     def states(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ _PREFERENCES = (
 )
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
 _CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
-_PLAIN = {"eth", "ethertype", "vlan", "ieee8021ad", "raw", "ip", "ipv6", "tcp"}  # what we open on the way to TCP
+_OPENED = re.compile(r"(eth:ethertype|raw)(:(vlan|ieee8021ad):ethertype)*:(ip|ipv6(:ipv6\.\w+)*):tcp(:|$)")
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
 _NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
@@ -160,7 +160,7 @@ class _Comparison:
         segment, which, end = rung.segment, rung.conversation, rung.end
         if segment is None or which is None or end is None:
             if opinion.stream is not None and rung.labels == ("not-tcp",):
-                opened = set(opinion.protocols.split(":")) <= _PLAIN
+                opened = _OPENED.match(opinion.protocols)
                 yield Disagreement(rung.number, "tcp", False, True, None if opened else NOT_OPENED)
             return
         if opinion.stream is None:

@@ -153,6 +153,11 @@ def test_two_fins_that_cross_lead_both_ends_through_closing() -> None:
     ]
 
 
+def test_who_did_not_close_first_takes_step_2_also_where_it_is_in_time_wait() -> None:
+    again = walk(ladder(*CAPTURES["simultaneous close"], "c> FIN 15 15", "s> ACK 16 16")).rungs[-1]
+    assert (drawn(again), again.steps) == ("TIME-WAIT < TIME-WAIT", ("tcp.close.2",))
+
+
 def test_a_fin_may_be_the_openings_acknowledgement() -> None:
     third = walk(ladder(*PROMPT["FIN with the opening's ACK"])).rungs[2]
     assert drawn(third) == "FIN-WAIT-1 > CLOSE-WAIT"
