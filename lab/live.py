@@ -51,8 +51,7 @@ class Session:
                     self.agreement.add(rung)
                     yield rung
             for which in self.conversations[-1:]:
-                if which.kernel_final is not None:
-                    self.agreement.add_final(which.states, which.kernel_final, len(self._captured))
+                self.agreement.add_final(which, len(self._captured))
         finally:
             self._captured += self._path.waiting.values()  # a run that is stopped also saves what was under way
             if self._captured:

@@ -57,8 +57,7 @@ class Path:
                 rung.frame = None
             yield rung
         for conversation in self.conversations:
-            for end in conversation.ends:
-                self._got(delivery.at_the_end(end))
+            self._got(delivery.at_the_end(conversation))
 
     def overdue(self, rung: Rung) -> None:
         """Decides the fate of a packet that nothing has followed for long, where that is enough to decide it."""

@@ -55,8 +55,7 @@ class Recording:
         else:
             yield from in_order(self._path.annotate(frames, self._keep), self._path.overdue)
         for which in self.conversations[-1:]:
-            if which.kernel_final is not None:
-                self.agreement.add_final(which.states, which.kernel_final, self.capture.packets)
+            self.agreement.add_final(which, self.capture.packets)
 
     def about(self, lang: Lang) -> dict[str, Any]:
         """Returns the trace's entry on the file; true only when all rungs have been taken."""

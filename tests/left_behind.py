@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -110,10 +111,13 @@ class Watched:
     def wait_for(self, condition: Callable[[], bool]) -> None:
         assert until(lambda: condition() or self.process.poll() is not None), "it hangs"
 
-    def moment(self, seconds: float) -> None:
-        """Lets it run for so long, or to its end."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(seconds)
+    def moment(self, seconds: float) -> bool:
+        """Lets it run for so long, or to its end; returns whether that has come."""
+        if self.process.poll() is None:
+            handle = os.pidfd_open(self.process.pid)
+            select.select([handle], [], [], seconds)
+            os.close(handle)
+        return self.process.poll() is not None
 
     def family(self) -> dict[str, int]:
         """Returns the processes it is made of, when all have been started: lab, stage, client and server."""
@@ -134,14 +138,12 @@ class Watched:
 
     def ended(self, seconds: float = PATIENCE) -> Ended:
         """Waits for its end; one that does not come is a failure."""
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        if not self.moment(seconds):
             for pid in self.living():
                 os.kill(pid, signal.SIGKILL)
             self.process.wait()
-            raise AssertionError(f"still running after {seconds:.0f} s: {self.out}") from None
-        return Ended(status, self.out, self._err.read_text(errors="replace"))
+            raise AssertionError(f"still running after {seconds:.0f} s: {self.out}")
+        return Ended(self.process.wait(), self.out, self._err.read_text(errors="replace"))
 
     def left(self, *files: str, orphans: bool = False, seconds: float = 1.0) -> None:
         """Asserts that nothing is left of it but these files, of which each may be missing.

@@ -153,7 +153,7 @@ def test_ctrl_c_at_any_moment_is_a_clean_stop(meanwhile: object, tmp_path: Path,
     stopped_after(tmp_path, signal.SIGINT, tenths * 0.07)
 
 
-@pytest.mark.parametrize("tenths", [0, 3, 6])
+@pytest.mark.parametrize("tenths", [2, 6])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_so_is_a_termination_or_a_hang_up(
     namespaces: None, tmp_path: Path, number: signal.Signals, tenths: int
@@ -291,7 +291,7 @@ def test_a_stage_that_does_not_listen_is_ended_all_the_same(namespaces: None, tm
 # Killed
 
 
-@pytest.mark.parametrize("tenths", [0, 1, 2, 4, 5, 6, 8])
+@pytest.mark.parametrize("tenths", [0, 2, 4, 5, 6, 8])
 def test_when_the_lab_is_killed_its_children_end_and_the_old_capture_is_whole(
     namespaces: None, tmp_path: Path, tenths: int
 ) -> None:
@@ -332,9 +332,8 @@ def test_when_a_child_is_killed_the_lab_says_so(
 # Several at once
 
 
-@pytest.mark.parametrize("labs", [2, 4])
-def test_labs_that_write_the_same_file_at_once_all_succeed(namespaces: None, tmp_path: Path, labs: int) -> None:
-    runs = [Watched(tmp_path, "tcp") for _ in range(labs)]
+def test_labs_that_write_the_same_file_at_once_all_succeed(namespaces: None, tmp_path: Path) -> None:
+    runs = [Watched(tmp_path, "tcp") for _ in range(4)]
     for run in runs:
         ended = run.ended()
         assert ended.status == 0, ended
@@ -644,7 +643,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("tenths", [0, 2, 5])
+@pytest.mark.parametrize("tenths", [1, 5])
 def test_a_large_file_is_let_go_of_at_any_moment(
     tmp_path: Path, large: Path, number: signal.Signals, tenths: int
 ) -> None:
@@ -695,28 +694,24 @@ STATUSES = {
 
 
 @pytest.mark.parametrize(
-    ("lang", "status", "arguments"),
-    [
-        (lang, status, arguments)
-        for status, lines in STATUSES.items()
-        for arguments in lines
-        for lang in (("en", "zh") if status else ("en",))
-    ],
+    ("status", "arguments"), [(status, arguments) for status, lines in STATUSES.items() for arguments in lines]
 )
-def test_the_exit_status_tells_what_kind_of_end_it_was(tmp_path: Path, status: int, arguments: str, lang: str) -> None:
+def test_the_exit_status_tells_what_kind_of_end_it_was(tmp_path: Path, status: int, arguments: str) -> None:
     file = given(tmp_path)
     (file.parent / "cut.pcap").write_bytes(file.read_bytes()[:-3])
     (file.parent / "empty").touch()
     (file.parent / "text").write_text("no capture")
-    run = Watched(tmp_path, *arguments.split(), env={"LANG": "zh_CN.UTF-8" if lang == "zh" else "C.UTF-8"})
-    ended = run.ended()
-    if status:
-        two_lines(ended, status, lang)
-        assert ended.out == ""
-    else:
-        assert ended.status == 0, ended
-        assert ended.err.startswith(("problems: ", "问题：")) == ("cut" in arguments)
-    run.left("given.pcap", "cut.pcap", "empty", "text")
+    locales = {"en": "C.UTF-8", "zh": "zh_CN.UTF-8"} if status else {"en": "C.UTF-8"}
+    runs = {lang: Watched(tmp_path, *arguments.split(), env={"LANG": locale}) for lang, locale in locales.items()}
+    for lang, run in runs.items():
+        ended = run.ended()
+        if status:
+            two_lines(ended, status, lang)
+            assert ended.out == ""
+        else:
+            assert ended.status == 0, ended
+            assert ended.err.startswith(("problems: ", "问题：")) == ("cut" in arguments)
+    runs["en"].left("given.pcap", "cut.pcap", "empty", "text")
 
 
 # What was begun with the first test

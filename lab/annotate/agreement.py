@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lab.dissect.conversations import Conversation
 from lab.model import Frame, Role, Rung, States
 
 # The numbers of DEVIATIONS.md.
 LISTENER_ASSUMED, CLOSED_BEHIND_DATA, SILENT_EVENT = 1, 2, 3
-_CLOSED_BEHIND_DATA = (("ESTABLISHED", "FIN-WAIT-1"), ("CLOSE-WAIT", "LAST-ACK"))
+_CLOSED_BEHIND_DATA = (
+    ("ESTABLISHED", "FIN-WAIT-1"),
+    ("CLOSE-WAIT", "LAST-ACK"),
+    # and where the peer's FIN came between close() and ours
+    ("CLOSE-WAIT", "CLOSING"),
+    ("LAST-ACK", "CLOSING"),
+    ("CLOSED", "TIME-WAIT"),
+)
 
 
 class Disagreement(NamedTuple):
@@ -43,10 +51,12 @@ class Agreement:
             if ours is not None and kernel is not None:
                 self._compare(rung, instant, ours, kernel)
 
-    def add_final(self, ours: States, kernel: States, last: int) -> None:
-        """Compares the states at the end, after packet `last`."""
-        rung = Rung(Frame(last, None, b"", 0), ())
-        self._compare(rung, "final", ours, kernel)
+    def add_final(self, which: Conversation, last: int) -> None:
+        """Compares the states at the end of a conversation, after packet `last`, where the kernels were asked."""
+        if which.kernel_final is not None:
+            rung = Rung(Frame(last, None, b"", 0), ())
+            rung.assumed = which.assumed
+            self._compare(rung, "final", which.states, which.kernel_final)
 
     def _compare(self, rung: Rung, instant: str, ours: States, kernel: States) -> None:
         for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
@@ -77,7 +87,7 @@ def agreement(rungs: Iterable[Rung]) -> Agreement:
 
 def _deviation(rung: Rung, instant: str, role: str, ours: str | None, kernel: str | None) -> int | None:
     """Returns the numbered reason for a difference, where one applies."""
-    if ours == "LISTEN" and kernel == "CLOSED" and instant == "held" and role in rung.assumed:
+    if ours == "LISTEN" and kernel == "CLOSED" and instant != "delivered" and role in rung.assumed:
         return LISTENER_ASSUMED
     if (ours, kernel) in _CLOSED_BEHIND_DATA:
         return CLOSED_BEHIND_DATA

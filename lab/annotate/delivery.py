@@ -4,7 +4,8 @@ From packets alone this must be inferred, and these are the rules. *New* sequenc
 its receiver acknowledges it, and not before. All the rest (bare ACKs, RSTs, repetitions of what was acknowledged) is
 got, in order, before the next packet of the conversation; but not ahead of new sequence space of the same sender, and
 not by a packet that newly acknowledges something captured before it. Where something unacknowledged is sent again, the
-last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. At the end
+last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. A RST that
+acknowledges nothing shows that what it answers was got: it has the number which that acknowledged. At the end
 of the capture, or when nothing has followed for long, only such rest is got: an unanswered SYN was not.
 
 Where the wire kept a journal nothing is inferred: it says what was delivered, and in which order.
@@ -15,8 +16,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from lab.dissect.conversations import End
-from lab.model import Rung
+from lab.dissect.conversations import Conversation, End
+from lab.model import RST, Rung
 
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
 _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
@@ -43,6 +44,8 @@ def proved_by(rung: Rung) -> Sequence[Rung]:
                 first = next(item.number for item in got if item.new)
                 got += _rest(end, first)
             return got if len(got) == 1 else sorted(got, key=_number)
+    if ack is None and peer.pending and rung.segment and rung.segment.flags & RST and (got := _reset(peer, rung.seq)):
+        return got
     got = _rest(peer) if peer.pending and not peer.pending[0].new else []
     if end.pending and not end.pending[0].new:
         got += _rest(end)
@@ -68,13 +71,15 @@ def after_long(end: End) -> list[Rung]:
     return _rest(end)
 
 
-def at_the_end(end: End) -> list[Rung]:
-    """Returns what an end's peer has still got when the capture is over, and gives up what it has not."""
-    got = _rest(end)
-    for lost in end.pending:
-        _lose(lost)
-    end.pending.clear()
-    return got
+def at_the_end(conversation: Conversation) -> list[Rung]:
+    """Returns what both ends have still got when the capture is over, and gives up what they have not."""
+    got = []
+    for end in conversation.ends:
+        got += _rest(end)
+        for lost in end.pending:
+            _lose(lost)
+        end.pending.clear()
+    return sorted(got, key=_number)
 
 
 def _rest(end: End, before: int | None = None) -> list[Rung]:
@@ -128,6 +133,19 @@ def _catch_up(end: End, item: Rung) -> None:
     """What is acknowledged has arrived in order, also where the capture has missed some of it."""
     if end.got_next is not None and end.got_next < item.seq:
         end.got_next = item.seq
+
+
+def _reset(end: End, number: int) -> list[Rung]:
+    """Takes what a RST answers that acknowledges nothing: it has the number which that acknowledged (RFC 9293 3.5.2)."""
+    for at, item in enumerate(end.pending):
+        if item.new and item.ack == number:
+            got = end.pending[: at + 1]
+            del end.pending[: at + 1]
+            _catch_up(end.peer, item)
+            return [item for item in got if not item.settled]
+        if item.new:
+            break
+    return []
 
 
 def _give_up_acks(end: End, start: int) -> None:

@@ -122,11 +122,11 @@ class Conversations:
         conversation, end = found
         conversation.packets += 1
         payload = segment.payload
-        taken = payload
+        taken = 0 if flags & RST else payload  # what a RST carries is no part of the stream
         if flags & _SYN_FIN:
             taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
             if flags & SYN:
-                _first(end, conversation, frame, segment)
+                _first(end, frame, segment)
         seq = end.next if segment.seq == end.next_raw else end.relative(segment.seq)
         stop = seq + taken
         labels = _KINDS[flags & 0x17 | (0x100 if payload else 0)]
@@ -190,14 +190,13 @@ def _is_new(end: End, segment: Segment) -> bool:
     return end.next_raw is not None or end.peer.acked >= 0
 
 
-def _first(end: End, conversation: Conversation, frame: Frame, segment: Segment) -> None:
+def _first(end: End, frame: Frame, segment: Segment) -> None:
     """Takes in what only a SYN tells: where the stream begins, and the options."""
     if end.options is None:
         end.options = frame.data[segment.header + 20 : segment.start]
     if end.isn is None:
         end.isn = segment.seq
-        if end.next_raw is None or not conversation.from_syn:
-            end.next_raw, end.next = segment.seq, 0
+        end.next_raw, end.next = segment.seq, 0  # a SYN is 0, whatever was counted before it
 
 
 def options(data: bytes) -> Options:

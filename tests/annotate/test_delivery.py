@@ -204,7 +204,7 @@ def test_at_the_end_a_last_ack_was_got_of_either_end() -> None:
     assert after_opening("c> ACK 1 1 win 9", "s> ACK 1 1 win 8") == [[4], [5], [6]]
 
 
-@pytest.mark.parametrize("more", [(), ("c> ACK 16 16 win 5",)], ids=["at the end", "before the next packet"])
+@pytest.mark.parametrize("more", [(), ("c> ACK 16 16 win 5",), ("s> ACK 16 16 win 5",)])
 def test_the_last_acks_of_both_ends_are_got_in_the_order_of_capture(more: tuple[str, ...]) -> None:
     """Both are got at once, and each moves its receiver: who of them is first shows in the other's state."""
     walked = walk(ladder(*UNEVEN["simultaneous close"], *more))

@@ -218,9 +218,10 @@ def test_a_later_fragment_has_no_header_to_read(packet: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "value"), [(14, 0x44), (14, 0x65), (14, 0x40), (46, 0x40), (46, 0xF0)],
-    ids=["a short IP header", "a wrong version", "no IP header", "a short TCP header", "TCP options beyond the packet"],
-)  # fmt: skip
+    ("at", "value"),
+    [(14, 0x44), (14, 0x65), (14, 0x40), (46, 0x40), (46, 0xF0), (46, 0x60)],
+    ids=["short IP header", "wrong version", "no IP header", "short TCP header", "options beyond", "one option beyond"],
+)
 def test_headers_that_contradict_themselves_are_no_tcp(at: int, value: int) -> None:
     data = bytearray(bytes(LINK / V4 / TCP()))
     data[at] = value

@@ -38,7 +38,7 @@ from tests.packets import (
 
 LONG = Pair("2001:db8:1111:2222:3333:4444:5555:6666", "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", 40000, 50000)
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
-RIGHT = 56  # the column at which the right end's state begins
+RIGHT, STEP = 56, 69  # the columns at which the right end's state and the step begin
 
 in_both_languages = pytest.mark.parametrize("lang", LANGUAGES)
 every_capture = pytest.mark.parametrize("name", CAPTURES)
@@ -80,11 +80,14 @@ def assert_fits(text: str) -> None:
 
 
 def assert_aligned(text: str) -> None:
-    """The right end's state begins at one column in every rung, with the arrow's end before it."""
+    """The right end's state, the step and the proof each begin at one column in every rung, the arrow ends before."""
     for line in numbered(text.splitlines()):
         assert re.match(r"[A-Z?]|$| ", column(line, RIGHT)), line
         assert column(line, RIGHT - 1)[:1] in (" ", ""), line
         assert column(line, RIGHT - 2)[:1] in ("▶", "─", " ", ""), line
+        assert re.match(r"$| |open|close|握手|挥手", column(line, STEP)), line
+        assert column(line, STEP - 1)[:1] in (" ", ""), line
+        assert cell_len(line) == 80 or line[-1] not in "✓≈≠", line
 
 
 # Columns.
@@ -241,6 +244,7 @@ def test_the_proof_is_a_tick_where_the_kernels_agree_and_two_other_signs_where_n
     walked = replay(event._replace(kernel=kernel) if isinstance(event, Captured) else event for event in events)
     (line,) = numbered(draw(walked, lang).splitlines())
     assert line.endswith(mark)
+    assert_aligned(line)
     assert not draw(walk(ladder("c> SYN 0")), lang).splitlines()[4].endswith(("✓", "≈", "≠"))
 
 

@@ -60,7 +60,7 @@ ROWS = (
     Row("CLOSED",       "got RST",         "CLOSED",       None,               "3.10.7.1"),
     Row("LISTEN",       "got RST",         "LISTEN",       None,               "3.10.7.2"),
     Row("ESTABLISHED",  "sent RST",        "CLOSED",       None,               "3.10.5"),
-    Row("SYN-SENT",     "sent RST",        "CLOSED",       None,               "3.10.7.3"),
+    Row("SYN-SENT",     "sent RST",        "SYN-SENT",     None,               "3.10.7.3"),
     Row("SYN-RECEIVED", "sent RST",        "CLOSED",       None,               "3.10.5"),
     Row("FIN-WAIT-1",   "sent RST",        "CLOSED",       None,               "3.10.5"),
     Row("FIN-WAIT-2",   "sent RST",        "CLOSED",       None,               "3.10.5"),
