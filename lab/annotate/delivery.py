@@ -136,7 +136,7 @@ def _catch_up(end: End, item: Rung) -> None:
 
 
 def _reset(end: End, number: int) -> list[Rung]:
-    """Takes what a RST answers that acknowledges nothing: it has the number which that acknowledged (RFC 9293 3.5.2)."""
+    """Takes what a RST without ACK answers: it has the number which that acknowledged (RFC 9293 section 3.5.2)."""
     for at, item in enumerate(end.pending):
         if item.new and item.ack == number:
             got = end.pending[: at + 1]

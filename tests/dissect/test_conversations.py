@@ -156,6 +156,7 @@ def test_what_is_sent_again_is_a_retransmission() -> None:
     for again in ("c> data 1 1 10", "c> data 5 1 3", "c> data 1 1 20", "c> FIN 1 1 9"):
         assert labels("c> data 1 1 10", again) == ["retransmission"]
     assert labels("c> FIN 1 1", "c> FIN 1 1") == ["retransmission"]
+    assert labels("c> data 1 1 10", "c> data 10 1 5") == ["retransmission"], "too long for a keep-alive"
     assert labels("c> data 1 1 10", "s> ACK 1 11", "c> data 1 1 10") == ["retransmission"]
     assert walk(ladder("c> SYN 0", "c> SYN 0")).rungs[1].labels == ("SYN", "retransmission")
     assert walk(ladder("c> SYN 0", "s> SYN-ACK 0 1", "s> SYN-ACK 0 1")).rungs[2].labels == ("SYN-ACK", "retransmission")

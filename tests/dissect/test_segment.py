@@ -144,6 +144,12 @@ def test_a_checksum_of_0_and_of_ffff_are_the_same_number() -> None:
     assert read(data[:50] + b"\xff\xfe" + data[52:]).problems == ("bad-checksum",)
 
 
+def test_a_pseudo_header_whose_sum_is_0_leaves_either_zero_unfinished() -> None:
+    ack = bytes(LINK / IP(src="10.0.51.227", dst="192.0.2.2") / TCP(flags="A"))
+    for zero in (b"\0\0", b"\xff\xff"):
+        assert read(ack[:50] + zero + ack[52:]).problems == ("unfinished-checksum",)
+
+
 def test_the_checksum_of_a_fragments_first_part_is_not_judged() -> None:
     for packet in (IP(src="192.0.2.1", dst="192.0.2.2", flags="MF") / SEGMENT, V6 / IPv6ExtHdrFragment(m=1) / SEGMENT):
         data = bytearray(bytes(LINK / packet))

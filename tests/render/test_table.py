@@ -20,7 +20,21 @@ from lab.protocols import PROTOCOLS
 from lab.render import table, trace
 from lab.render.words import LABELS
 from lab.show import Format, show
-from tests.packets import BEGAN, CAPTURES, IPV4, IPV6, OPEN, Walked, ladder, prompt, renumbered, replay, walk
+from tests.packets import (
+    BEGAN,
+    CAPTURES,
+    CLOSE,
+    IPV4,
+    IPV6,
+    OPEN,
+    TALK,
+    Walked,
+    ladder,
+    prompt,
+    renumbered,
+    replay,
+    walk,
+)
 
 SCHEMA: dict[str, Any] = json.loads((files("lab.render") / "trace.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -176,6 +190,14 @@ def test_what_json_says_of_a_packet_is_what_the_rung_is() -> None:
         "kernel": None, "steps": ["tcp.open.2"],
     }  # fmt: skip
     assert third["steps"] == ["tcp.open.3", "tcp.open.4"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "assumed"),
+    [(("c> SYN 0",), ["server"]), (OPEN, []), (CLOSE, ["client", "server"]), (CLOSE[:1], ["client"]), (TALK, [])],
+)
+def test_json_names_the_ends_whose_state_rests_on_an_assumption(lines: tuple[str, ...], assumed: list[str]) -> None:
+    assert document(walk(ladder(*lines)))["conversations"][0]["assumed"] == assumed
 
 
 def test_flags_stand_in_the_order_of_the_header_from_the_right() -> None:
