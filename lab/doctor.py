@@ -157,7 +157,7 @@ def _outcome(attempt: Callable[[], str]) -> Outcome:
 
 
 def _enter() -> str:
-    from lab.testbed.netns import enter_namespaces
+    from lab.testbed.namespaces import enter_namespaces
 
     user = Path("/proc/self/ns/user")
     before = user.readlink()
