@@ -154,6 +154,7 @@ def annotate(
     with open_capture(file, digest=form is Format.JSON) as capture, contextlib.ExitStack() as stack:
         if capture.size is None:
             output.show_each_line()  # a pipe: somebody waits for the rows
+        live = capture.size is None
         halved = form is Format.CSV and halves.worthwhile(capture)
         theirs = stack.enter_context(halves.other_half(file)) if halved else None
         keep = form in (Format.LADDER, Format.PCAPNG)
@@ -166,10 +167,10 @@ def annotate(
                 with to_file(out) as stream:
                     recording.write(stream, rungs)
         elif out is None:
-            show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG, theirs)
+            show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG, theirs, live)
         else:
             with to_file(out) as stream, words(stream) as rendered:
-                show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG, theirs)
+                show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG, theirs, live)
         if capture.problems:
             count, first = len(capture.problems), capture.problems[0]
             say(

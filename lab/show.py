@@ -42,9 +42,18 @@ def show(
     out: TextIO,
     lang: Lang,
     theirs: Iterator[str] | None = None,
+    live: bool = False,
 ) -> None:
-    """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up. `theirs` are another half's CSV rows."""
+    """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up.
+
+    `theirs` are another half's CSV rows. Where packets come `live`, each is written out at once.
+    """
     from lab.render import table
+
+    def write(text: str) -> None:
+        out.write(text)
+        if live:
+            out.flush()
 
     if form is Format.LADDER:
         from lab.render.ladder import Ladder
@@ -56,14 +65,14 @@ def show(
             out.flush()
         ladder.summary(source.conversations, source.agreement)
     elif form is Format.JSON:
-        table.as_json(rungs, source.conversations, about, out.write)
+        table.as_json(rungs, source.conversations, about, write)
     elif form is Format.NDJSON:
-        table.as_ndjson(rungs, out.write)
+        table.as_ndjson(rungs, write)
     elif form is Format.CONVERSATIONS:
-        table.as_conversations(rungs, source.conversations, out.write)
+        table.as_conversations(rungs, source.conversations, write)
     else:
         rows = table.csv_rows(rungs)
         if theirs is not None:
             rows = table.as_one(rows, theirs)
-        table.as_csv(rows, out.write, at_once=1 if out.isatty() else table.AT_ONCE)
+        table.as_csv(rows, write, at_once=1 if live or out.isatty() else table.AT_ONCE)
     out.flush()

@@ -8,9 +8,14 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from lab.errors import MachineError
 from lab.protocols.scenario import Scenario
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("lab", deadline=None)
+settings.load_profile("lab")
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from lab.model import Frame
-from tests.left_behind import PATIENCE, TWO_LINES, Ended, Watched, packets, until, watching
+from tests.left_behind import PATIENCE, ROOT, TWO_LINES, Ended, Watched, packets, until, watching
 from tests.packets import IPV4, PROMPT, ladder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and /proc exist on Linux only")
@@ -108,10 +108,10 @@ def public() -> Iterator[Path]:
 @pytest.fixture
 def nobodys_python() -> str:
     """A Python that an ordinary user can run, and that finds the lab's packages."""
-    paths = os.pathsep.join(each for each in sys.path if each.endswith("site-packages"))
+    paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
     for python in (sys.executable, "/usr/bin/python3"):
-        trial = [*AS_NOBODY, "sh", "-c", 'exec "$0" -c "import pyroute2, rich, typer"', python]
-        if subprocess.run(trial, env={**os.environ, "PYTHONPATH": paths}, capture_output=True).returncode == 0:
+        trial = [*AS_NOBODY, "sh", "-c", 'exec "$0" -m lab scenarios', python]
+        if subprocess.run(trial, env={**os.environ, "PYTHONPATH": paths}, cwd="/", capture_output=True).returncode == 0:
             return python
     pytest.skip("no Python that an ordinary user may run finds the lab's packages")
 
@@ -391,11 +391,12 @@ def test_what_is_not_permitted_is_said_in_two_lines(
 @pytest.mark.parametrize("user", [AS_NOBODY, WITHOUT_RIGHTS], ids=("an ordinary user", "root without rights"))
 @as_root
 def test_where_user_namespaces_are_forbidden_it_says_so(
-    namespaces: None, public: Path, nobodys_python: str, user: tuple[str, ...]
+    namespaces: None, public: Path, request: pytest.FixtureRequest, user: tuple[str, ...]
 ) -> None:
+    python = request.getfixturevalue("nobodys_python") if user is AS_NOBODY else sys.executable
     with user_namespace() as inside:
         prefix = (*inside, *after("echo 0 > /proc/sys/user/max_user_namespaces"), *user)
-        run = Watched(public, "tcp", prefix=prefix, python=nobodys_python)
+        run = Watched(public, "tcp", prefix=prefix, python=python)
         ended = run.ended()
         two_lines(ended, 4)
         assert "the limit on namespaces is reached" in ended.err

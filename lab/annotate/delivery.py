@@ -59,7 +59,8 @@ def sent(rung: Rung) -> None:
         return
     again = len(rung.labels) > 1 and not _AGAIN.isdisjoint(rung.labels)
     if again and rung.stop > rung.seq and rung.stop > end.heard:
-        rung.new = end.disordered = True
+        rung.new = True
+        end.disordered = end.next
         _give_up_copies(end, rung.seq, rung.stop)
     end.pending.append(rung)
     if len(end.pending) > _MOST_PENDING:
@@ -102,6 +103,7 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
     first = end.pending[0] if end.pending else None
     if first is not None and len(end.pending) == 1 and first.new and first.stop <= ack:
         end.pending.pop()
+        end.disordered = 0
         _catch_up(end.peer, first)
         return [first]
     last = 0
@@ -124,8 +126,8 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
                 _catch_up(end.peer, item)
     if kept:
         end.pending[:0] = kept
-    elif end.disordered and not end.pending:
-        end.disordered = False
+    if ack >= end.disordered:
+        end.disordered = 0
     return got
 
 

@@ -45,7 +45,7 @@ class End:
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
         self.pending: list[Rung] = []
-        self.disordered = False  # whether the new ones among them were sent out of order
+        self.disordered = 0  # up to here the new ones among them may not stand in order
         # What it has got.
         self.got_next: int | None = None  # it has got all before this
         self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
@@ -152,8 +152,8 @@ class Conversations:
         if segment.problems:
             labels += segment.problems
         rung.labels = labels
-        if stop > end.next:
-            rung.new = taken > 0 and not flags & RST
+        if stop > end.next and not flags & RST:
+            rung.new = taken > 0
             end.next_raw = (segment.seq + taken) % _WRAP
             end.next = stop
         if flags & FIN:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lab.errors import LabError, MachineError
 from lab.model import Role, WireEvent
+from lab.output import uninterrupted
 from lab.protocols.scenario import Scenario
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
@@ -91,7 +92,8 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
         yield _events(ours)
     finally:
         if child:
-            _end_stage(child, ours)
+            with uninterrupted():
+                _end_stage(child, ours)
 
 
 def _events(connection: Connection) -> Iterator[WireEvent | Ended]:
