@@ -152,7 +152,7 @@ class Conversations:
         if segment.problems:
             labels += segment.problems
         rung.labels = labels
-        if stop > end.next and not flags & RST:
+        if stop > end.next:
             rung.new = taken > 0
             end.next_raw = (segment.seq + taken) % _WRAP
             end.next = stop

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import signal
 import socket
@@ -153,6 +152,7 @@ def sysctl(name: str, value: str) -> None:
 
 def offloads_off(interface: str) -> None:
     """Makes the kernel finish checksums and segment by itself, so that what is captured is what a wire would carry."""
+    import fcntl  # not on Windows, where this file is imported to say that it can't be used
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         for command in _OFFLOADS.values():
