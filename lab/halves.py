@@ -53,7 +53,8 @@ def _half(frame: Frame) -> int:
         if not isinstance(found, Segment):
             return 0
         one, other = found.source_port, found.destination_port
-    return int((one ^ other) * 40503 >> 8) & 1  # both directions alike, neighbouring ports not
+    # Both directions alike, neighbouring ports not; ours is the smaller half, as we also put the rows in order.
+    return int(((one ^ other) * 40503 >> 8) & 15 > 6)
 
 
 @contextlib.contextmanager

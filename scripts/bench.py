@@ -16,8 +16,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # the scripts are no package
-import generate
+sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
+
+from scripts import generate
 
 RUNS = 5
 PACKETS = 300_000

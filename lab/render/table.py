@@ -99,26 +99,31 @@ def write_rows(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> Non
 
 def as_one(ours: Iterable[str], theirs: Iterable[str]) -> Iterator[str]:
     """Yields the rows of two halves of a capture in the order of packets, conversations numbered anew in that order."""
-    halves = [iter(ours), iter(theirs)]
-    names: dict[tuple[int, str], int] = {}
-    heads = [_taken_apart(next(half, "")) for half in halves]
+    names: tuple[dict[str, int], dict[str, int]] = {}, {}
+    halves = _taken_apart(ours), _taken_apart(theirs)
+    heads = [next(half) for half in halves]
+    count = 0
     while True:
-        which = 0 if heads[0][0] <= heads[1][0] else 1
+        which = 0 if heads[0][0] < heads[1][0] else 1
         number, time, name, rest = heads[which]
         if not rest:
             return
         if name:
-            name = str(names.setdefault((which, name), len(names)))
-        yield f"{number},{time},{name},{rest}"
-        heads[which] = _taken_apart(next(halves[which], ""))
+            if name not in names[which]:
+                names[which][name] = count
+                count += 1
+            yield f"{number},{time},{names[which][name]},{rest}"
+        else:
+            yield f"{number},{time},,{rest}"
+        heads[which] = next(halves[which])
 
 
-def _taken_apart(row: str) -> tuple[float, str, str, str]:
-    """Returns a row's number, time, conversation and the rest; behind the last row infinity and nothing."""
-    if not row:
-        return float("inf"), "", "", ""
-    number, time, name, rest = row.split(",", 3)
-    return int(number), time, name, rest
+def _taken_apart(rows: Iterable[str]) -> Iterator[tuple[float, str, str, str]]:
+    """Yields each row's number, time, conversation and the rest; behind the last row infinity and nothing."""
+    for row in rows:
+        number, time, name, rest = row.split(",", 3)
+        yield int(number), time, name, rest
+    yield float("inf"), "", "", ""
 
 
 def _dump(value: object) -> str:

@@ -86,9 +86,9 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
             with signals_waiting():
                 ours, theirs = Pipe()
                 child = fork(lambda: _stage(theirs, scenario, rules, ipv6), (ours,))
+                theirs.close()
         except OSError as error:
             raise _refused(error) from error
-        theirs.close()
         yield _events(ours)
     finally:
         if child:
