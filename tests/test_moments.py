@@ -188,7 +188,7 @@ def test_ctrl_c_right_after_a_line_of_output_is_a_clean_stop(namespaces: None, t
 
 @pytest.mark.parametrize("times", [2, 20])
 def test_a_second_ctrl_c_changes_nothing(namespaces: None, tmp_path: Path, times: int) -> None:
-    run = Watched(tmp_path, "tcp")
+    run = Watched(tmp_path, "run", LATE)
     run.lines(10)
     for _ in range(times):
         with contextlib.suppress(ProcessLookupError):
@@ -197,8 +197,8 @@ def test_a_second_ctrl_c_changes_nothing(namespaces: None, tmp_path: Path, times
     ended = run.ended()
     assert ended.status == 130, ended
     assert ended.err == ""
-    assert packets(run.work / SAVED) >= run.rows
-    run.left(SAVED)
+    assert packets(run.work / SAVED_LATE) >= run.rows
+    run.left(SAVED_LATE)
 
 
 def test_ctrl_c_while_the_lab_is_being_loaded_says_nothing(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_ctrl_c_while_the_lab_is_being_loaded_says_nothing(tmp_path: Path) -> No
 def test_a_signal_to_lab_stage_and_hosts_at_once_is_answered_once(
     namespaces: None, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    run = Watched(tmp_path, "tcp", "--wire", "delay client data 500ms")
+    run = Watched(tmp_path, "tcp", "--wire", "delay client data 2s")
     run.lines(12)
     os.killpg(run.process.pid, number)  # as a terminal does, and timeout(1)
     ended = run.ended()
@@ -280,12 +280,12 @@ def test_ctrl_c_does_not_wait_for_a_frame_that_a_rule_delays(namespaces: None, t
 
 
 def test_a_stage_that_does_not_listen_is_ended_all_the_same(namespaces: None, tmp_path: Path) -> None:
-    run = Watched(tmp_path, "tcp")
+    run = Watched(tmp_path, "run", LATE)
     run.lines(10)
     os.kill(run.family()["stage"], signal.SIGSTOP)
     run.process.send_signal(signal.SIGINT)
     assert run.ended(5).status == 130
-    run.left(SAVED, orphans=True)
+    run.left(SAVED_LATE, orphans=True)
 
 
 # Killed
@@ -315,18 +315,19 @@ def test_when_the_doctor_is_killed_its_children_end(tmp_path: Path) -> None:
     run.left(orphans=True, seconds=5)
 
 
-@pytest.mark.parametrize("rule", [(), ("--wire", "delay server FIN 100ms")])
+@pytest.mark.parametrize("command", [("run", LATE), ("tcp", "--wire", "delay client FIN 1s")])
 @pytest.mark.parametrize("victim", ["stage", "client", "server"])
 def test_when_a_child_is_killed_the_lab_says_so(
-    namespaces: None, tmp_path: Path, victim: str, rule: tuple[str, ...]
+    namespaces: None, tmp_path: Path, victim: str, command: tuple[str, ...]
 ) -> None:
-    run = Watched(tmp_path, "tcp", *rule)
+    run = Watched(tmp_path, *command)
     family = run.family()
     run.lines(9)
     os.kill(family[victim], signal.SIGKILL)
     two_lines(run.ended(), 4)
-    whole(run, SAVED, run.rows)
-    run.left(SAVED, orphans=True)
+    saved = SAVED_LATE if LATE in command else SAVED
+    whole(run, saved, run.rows)
+    run.left(saved, orphans=True)
 
 
 # Several at once
