@@ -110,7 +110,7 @@ def lab(lang: LangOption = LANGUAGE) -> None:
     cls=_Command, help=_("Run the notes' TCP connection on real hosts.", "在真实主机上运行讲义中的 TCP 连接。")
 )
 def tcp(
-    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],  # noqa: A002, B006
+    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     _run("tcp/connection", Format.JSON if json else format, ipv6, wire, out or Path("captures/out/tcp.pcapng"))
@@ -119,7 +119,7 @@ def tcp(
 @app.command(cls=_Command, help=_("Run any scenario by its name.", "按名称运行任意场景。"))
 def run(
     scenario: Annotated[str, typer.Argument(help=_("As lab scenarios lists it: tcp/syn-lost.", "lab scenarios 所列的名称，如 tcp/syn-lost。"))],
-    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],  # noqa: A002, B006
+    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     name = scenario.replace("/", "-")
@@ -136,7 +136,7 @@ def scenarios(lang: LangOption = LANGUAGE) -> None:
 @app.command(cls=_Command, help=_("Explain a capture, packet by packet.", "逐包解读一个抓包文件。"))
 def annotate(
     file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file; - for standard input.", "pcap 或 pcapng 文件；- 表示标准输入。"))],
-    format: FormatOption = Format.LADDER, json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,  # noqa: A002
+    format: FormatOption = Format.LADDER, json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab import halves
     from lab.capture.reader import open_capture
@@ -158,7 +158,7 @@ def annotate(
         halved = form is Format.CSV and halves.worthwhile(capture)
         theirs = stack.enter_context(halves.other_half(file)) if halved else None
         keep = form in (Format.LADDER, Format.PCAPNG)
-        recording = Recording(capture, keep, halves.OURS if halved else None)
+        recording = Recording(capture, keep, halves.is_ours if halved else None)
         rungs = shown_progress(capture, recording.rungs(), LANG)
         if form is Format.PCAPNG:
             if out is None:

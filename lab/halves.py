@@ -34,12 +34,12 @@ def worthwhile(capture: Capture) -> bool:
     return allowed > 1
 
 
-def OURS(frame: Frame) -> bool:  # noqa: N802  # a filter, used by name
+def is_ours(frame: Frame) -> bool:
     """Whether a frame is of the first half: half of all pairs of ports, and whatever is no TCP."""
     return not _half(frame)
 
 
-def _theirs(frame: Frame) -> bool:
+def _is_theirs(frame: Frame) -> bool:
     return bool(_half(frame))
 
 
@@ -96,7 +96,7 @@ def _work(path: str, writing: int) -> None:
     with contextlib.suppress(BaseException):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8") as out:
-            rows = table.csv_rows(Recording(capture, False, _theirs).rungs())
+            rows = table.csv_rows(Recording(capture, False, _is_theirs).rungs())
             table.write_rows(rows, out.write)
             out.write(_WHOLE)
         status = 0

@@ -32,7 +32,7 @@ def alone(path: Path) -> list[str]:
 
 def together(path: Path) -> list[str]:
     with open_capture(str(path)) as capture, halves.other_half(str(path)) as theirs:
-        ours = table.csv_rows(Recording(capture, False, halves.OURS).rungs())
+        ours = table.csv_rows(Recording(capture, False, halves.is_ours).rungs())
         return list(table.as_one(ours, theirs))
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_tcp_or_is_damaged_keeps_its_place(large: Path, tmp_path: Pat
 
 def test_both_halves_have_work(large: Path) -> None:
     with open_capture(str(large)) as capture:
-        ours = sum(map(halves.OURS, capture))
+        ours = sum(map(halves.is_ours, capture))
     assert 0.3 < ours / ENOUGH < 0.6
 
 

@@ -586,7 +586,7 @@ def test_rows_come_while_the_capture_is_still_being_written(tmp_path: Path, form
         pipe.write(piece)
         pipe.flush()
         # What came before the last packet is settled by it: here each packet shows that the one before has arrived.
-        run.wait_for(lambda settled=number - 1: (run.rows or run.out.count('{"number"')) >= settled)  # type: ignore[misc]
+        run.wait_for(lambda settled=number - 1: (run.rows or run.out.count('{"number"')) >= settled)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
     assert run.process.poll() is None
     pipe.close()
     assert run.ended().status == 0
