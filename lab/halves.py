@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from struct import Struct
 
 from lab.capture.reader import Capture, open_capture
 from lab.dissect.segment import TCP, segment
@@ -22,8 +21,7 @@ from lab.text import Text
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _WHOLE = "whole\n"  # the last line of the other half
-_ports = Struct("!HH").unpack_from
-_USUAL_IPV4, _USUAL_PORTS, _USUAL_SIZE = b"\x08\x00\x45", 34, 54
+_USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, TCP
 
 
 def worthwhile(capture: Capture) -> bool:
@@ -36,25 +34,16 @@ def worthwhile(capture: Capture) -> bool:
 
 def is_ours(frame: Frame) -> bool:
     """Whether a frame is of the first half: half of all pairs of ports, and whatever is no TCP."""
-    return not _half(frame)
-
-
-def _is_theirs(frame: Frame) -> bool:
-    return bool(_half(frame))
-
-
-def _half(frame: Frame) -> int:
-    data = frame.data
-    usual = len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == TCP
-    if usual and frame.linktype == LINKTYPE_ETHERNET:
-        one, other = _ports(data, _USUAL_PORTS)
+    _, _, data, _, linktype, _ = frame
+    if len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == TCP and linktype == LINKTYPE_ETHERNET:
+        mixed = data[35] ^ data[37]
     else:
         found = segment(frame)
         if not isinstance(found, Segment):
-            return 0
-        one, other = found.source_port, found.destination_port
-    # Both directions alike, neighbouring ports not; ours is the smaller half, as we also put the rows in order.
-    return int(((one ^ other) * 40503 >> 8) & 15 > 6)
+            return True
+        mixed = (found.source_port ^ found.destination_port) & 0xFF
+    # Both directions alike; ours is the smaller half, as we also put the rows in order.
+    return mixed & 15 < 7
 
 
 @contextlib.contextmanager
@@ -96,7 +85,7 @@ def _work(path: str, writing: int) -> None:
     with contextlib.suppress(BaseException):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8") as out:
-            rows = table.csv_rows(Recording(capture, False, _is_theirs).rungs())
+            rows = table.csv_rows(Recording(capture, False, lambda frame: not is_ours(frame)).rungs())
             table.write_rows(rows, out.write)
             out.write(_WHOLE)
         status = 0

@@ -65,10 +65,7 @@ class Segment(NamedTuple):
     `frame.data[start:start + payload]`, which a snap length may have cut short.
     """
 
-    source: bytes  # 4 or 16 bytes
-    destination: bytes
-    source_port: int
-    destination_port: int
+    pair: bytes  # the socket pair: source and destination address (4 or 16 bytes each), source and destination port
     seq: int
     ack: int
     flags: int  # bits in the order of FLAGS
@@ -77,6 +74,28 @@ class Segment(NamedTuple):
     start: int  # where the payload begins
     payload: int
     problems: tuple[str, ...]  # labels: truncated, bad-checksum, unfinished-checksum
+
+    @property
+    def reversed_pair(self) -> bytes:
+        """The pair of an answer."""
+        pair = self.pair
+        return self.destination + self.source + pair[-2:] + pair[-4:-2]
+
+    @property
+    def source(self) -> bytes:
+        return self.pair[: len(self.pair) // 2 - 2]
+
+    @property
+    def destination(self) -> bytes:
+        return self.pair[len(self.pair) // 2 - 2 : -4]
+
+    @property
+    def source_port(self) -> int:
+        return int.from_bytes(self.pair[-4:-2], "big")
+
+    @property
+    def destination_port(self) -> int:
+        return int.from_bytes(self.pair[-2:], "big")
 
 
 class Options(NamedTuple):
@@ -154,31 +173,44 @@ class Rung:
     one each). A packet that is no TCP has no `end`.
     """
 
-    # Most packets leave most of these as they are: as the class's own they cost nothing to make.
-    segment: Segment | None = None
-    conversation: Conversation | None = None
-    end: End | None = None  # the sender
-    seq = 0
-    ack: int | None = None
-    stop = 0  # the number behind the last it takes
-    new = False  # takes sequence space that nobody has acknowledged yet
-    got = False
-    settled = False
-    held: States | None = None
-    assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
-    delivered: States | None = None
-    kernel_held: States | None = None
-    kernel_delivered: States | None = None
-    journal: Journal | None = None
-    steps: tuple[str, ...] = ()
-    messages: tuple[Message, ...] = ()
-    surprises: tuple[Surprise, ...] = ()
+    __slots__ = (
+        "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal", "kernel_delivered",
+        "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps", "stop", "surprises",
+        "time",
+    )  # fmt: skip
 
-    def __init__(self, frame: Frame, labels: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        labels: tuple[str, ...],
+        segment: Segment | None = None,
+        conversation: Conversation | None = None,
+        end: End | None = None,
+        seq: int = 0,
+        stop: int = 0,
+    ) -> None:
         self.number = frame.number
         self.time = frame.time
         self.frame: Frame | None = frame  # let go of where only the numbers are asked for
         self.labels = labels
+        self.segment = segment
+        self.conversation = conversation
+        self.end = end  # the sender
+        self.seq = seq
+        self.ack: int | None = None
+        self.stop = stop  # the number behind the last it takes
+        self.new = False  # takes sequence space that nobody has acknowledged yet
+        self.got = False
+        self.settled = False
+        self.held: States | None = None
+        self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
+        self.delivered: States | None = None
+        self.kernel_held: States | None = None
+        self.kernel_delivered: States | None = None
+        self.journal: Journal | None = None
+        self.steps: tuple[str, ...] = ()
+        self.messages: tuple[Message, ...] = ()
+        self.surprises: tuple[Surprise, ...] = ()
 
 
 class Seen(NamedTuple):

@@ -1,9 +1,17 @@
-"""The path a packet takes, top to bottom: from a captured frame to a rung of the ladder.
+"""The path a packet takes, top to bottom. Each packet becomes a rung: one line of the ladder that is drawn in the end.
 
-    frame ── segment ── conversation ── delivery ── the table, both ends ── rung
+    frame ─ segment ─ rung ─┬─ sent: its sender walks the table ──────────────────────── rung.held
+                            └─ got, later, if it arrives: its receiver walks the table ─ rung.delivered
 
-A capture tells what was sent. What was got, and when, is either inferred from the packets (`annotate`) or told by the
-wire (`replay`), which also says what both kernels thought. All the rest is the same.
+Sent is not got: a packet that was captured has left its sender and may still be lost. So a rung has two instants.
+*Held* is when the packet has been sent and not yet got, *delivered* when it has arrived and both hosts are quiet; at
+each the rung keeps the states of both ends. It is *settled* when its fate, arrived or lost, is known: nothing about it
+changes any more.
+
+Who got what, and when, is inferred from later packets (`Path.annotate`; the rules are in `annotate/delivery.py`) or
+told by the wire that forwarded them (`Path.replay`), which also asked both kernels for their states. Which event a
+segment is to its sender and its receiver, such as "got FIN", its protocol says (`protocols/tcp/dissect.py`); where that
+event leads, the protocol's table (`protocols/tcp/states.py`).
 """
 
 from __future__ import annotations
@@ -15,20 +23,20 @@ from lab.annotate import delivery
 from lab.annotate.walk import Walk
 from lab.dissect.conversations import Conversation, Conversations
 from lab.dissect.segment import segment
-from lab.model import RST, Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
+from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
 from lab.protocols import PROTOCOLS
 
-_PATIENCE = 256  # packets behind one of an unknown fate before it is decided by what is known
-_MOST_WAITING = 65_536
+_PATIENCE = 256  # so many packets after one whose fate is unknown, it is decided by what is known by then
+_MOST_WAITING = 65_536  # more than these are not held back: the oldest goes out undecided
 
 
 class Path:
-    """One capture's way through. `conversations` grows while rungs come out."""
+    """Turns one capture into rungs, once. `conversations` grows while they come out."""
 
     def __init__(self) -> None:
         self._conversations = Conversations()
         self._walk = Walk(PROTOCOLS[0])
-        self.waiting: dict[int, Rung] = {}  # whose fate the wire has yet to tell, in the order of capture
+        self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -45,14 +53,11 @@ class Path:
                 proved = delivery.proved_by(rung)
                 for arrived in proved:
                     walk.got(arrived)
-                    arrived.settled = True
-                    arrived.delivered = rung.conversation.states
+                    walk.settled(arrived)
                 walk.sent(rung)
-                if rung.segment.flags & RST:
-                    for arrived in proved:
-                        if arrived.new:  # a reset is the kernel's own answer to it: the host is quiet only behind that
-                            walk.settled(arrived)
-                delivery.sent(rung)
+                for arrived in delivery.reset_by(rung, proved):
+                    walk.settled(arrived)  # again: a kernel resets as it gets a packet, it is quiet only after that
+                delivery.under_way(rung)
             if not keep_frames:
                 rung.frame = None
             yield rung
@@ -60,7 +65,7 @@ class Path:
             self._got(delivery.at_the_end(conversation))
 
     def overdue(self, rung: Rung) -> None:
-        """Decides the fate of a packet that nothing has followed for long, where that is enough to decide it."""
+        """Decides the fate of a packet long after it was sent, where what is known by then decides it."""
         if rung.end is not None:
             self._got(delivery.after_long(rung.end))
 
@@ -77,14 +82,15 @@ class Path:
                 rung = self._conversations.place(event.frame, segment(event.frame))
                 walk.sent(rung)
                 rung.kernel_held = event.kernel
-                rung.journal = Journal(event.order, (), 0) if event.order >= 0 else None
+                if event.order >= 0:  # else the journal does not tell of this frame
+                    rung.journal = Journal(arrived=event.order, delivered=(), settled=0)
                 waiting[rung.number] = rung
             elif isinstance(event, Delivered):
                 rung = waiting[event.number]
                 walk.got(rung)
                 if rung.journal:
                     rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
-            elif isinstance(event, Settled):
+            elif isinstance(event, Settled):  # comes for a lost packet too
                 rung = waiting[event.number]
                 rung.kernel_delivered = event.kernel
                 if rung.journal:
@@ -92,23 +98,28 @@ class Path:
                 walk.settled(rung)
                 while waiting and (first := next(iter(waiting.values()))).settled:
                     yield waiting.pop(first.number)
-            elif self.conversations:
+            elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
                 self.conversations[-1].kernel_final = event.kernel
-        while waiting:
+        while waiting:  # the journal ended early: these stay undecided
             yield waiting.pop(next(iter(waiting)))
 
 
 def in_order(rungs: Iterable[Rung], overdue: Callable[[Rung], None] | None = None) -> Iterator[Rung]:
     """Yields rungs in the order of capture, each when its fate is known.
 
-    When many have come behind one whose fate is not, that one is `overdue`; when too many have, it goes as it is.
+    After many more packets, `overdue` is to decide it; after too many it is yielded undecided.
     """
     waiting: deque[Rung] = deque()
+    tried = None
     for rung in rungs:
         waiting.append(rung)
-        if len(waiting) > _PATIENCE:
-            if overdue and not waiting[0].settled:
-                overdue(waiting[0])
+        first = waiting[0]
+        if not first.settled:
+            if len(waiting) <= _PATIENCE:
+                continue
+            if overdue and first is not tried:
+                overdue(first)
+                tried = first
             if len(waiting) > _MOST_WAITING:
                 yield waiting.popleft()
         while waiting and waiting[0].settled:

@@ -23,13 +23,14 @@ from scripts import generate
 RUNS = 5
 PACKETS = 300_000
 LAB = (sys.executable, "-m", "lab")
+USUAL = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 TSHARK_FIELDS = ("frame.number", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.analysis.flags")
 
 
 def seconds(command: Sequence[str], cwd: Path) -> float:
     """Runs a command to its end and returns its wall time."""
     begun = time.perf_counter()
-    subprocess.run(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=cwd, env=USUAL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return time.perf_counter() - begun
 
 

@@ -52,7 +52,14 @@ def proved_by(rung: Rung) -> Sequence[Rung]:
     return got if len(got) < 2 else sorted(got, key=_number)
 
 
-def sent(rung: Rung) -> None:
+def reset_by(rung: Rung, proved: Sequence[Rung]) -> Sequence[Rung]:
+    """Returns those of the packets a RST has proved that it is the receiving kernel's own, immediate answer to."""
+    if not rung.segment or not rung.segment.flags & RST:
+        return ()
+    return [arrived for arrived in proved if arrived.new]
+
+
+def under_way(rung: Rung) -> None:
     """Puts a packet among those that have been sent and not yet got; older copies of the same are given up."""
     end = rung.end
     if end is None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from lab.annotate.table import Table
+from lab.annotate.table import Move, Table
 from lab.dissect.conversations import Conversation, End
 from lab.model import Rung, Seen, States, Surprise
 
+_NONE: dict[str, Move] = {}
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 
@@ -74,7 +75,7 @@ class Walk:
         state = end.state
         if state is None:
             state = self._assume(conversation, end, event)
-        move = self._moves[state].get(event) if state in self._moves else None
+        move = self._moves.get(state or "", _NONE).get(event)
         if move is None:
             rung.surprises += (Surprise(end.role, state or "", event),)
             return

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
 
-_SYN_FIN, _SPECIAL = SYN | FIN, SYN | FIN | RST
+_SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
@@ -108,60 +108,57 @@ class Conversations:
     """All conversations of a capture, in the order of their first packets."""
 
     def __init__(self) -> None:
-        self._senders: dict[tuple[bytes, bytes, int, int], tuple[Conversation, End]] = {}
+        self._senders: dict[bytes, tuple[Conversation, End]] = {}
         self.all: list[Conversation] = []
 
     def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Rung:
         """Returns the packet's rung: with conversation, sender, relative numbers and labels where it is TCP."""
         if not isinstance(segment, Segment):
             return Rung(frame, segment)
-        flags = segment.flags
-        found = self._senders.get(segment[:4])
-        if found is None or (flags & (SYN | ACK) == SYN and _is_new(found[1], segment)):
+        pair, raw_seq, raw_ack, flags, window, _, _, payload, problems = segment
+        found = self._senders.get(pair)
+        if found is None or (flags & _SYN_ACK == SYN and _is_new(found[1], segment)):
             found = self._open(segment)
         conversation, end = found
         conversation.packets += 1
-        payload = segment.payload
-        taken = 0 if flags & RST else payload  # what a RST carries is no part of the stream
-        if flags & _SYN_FIN:
-            taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
+        taken = payload
+        if flags & _SPECIAL:
+            if flags & RST:
+                taken = 0  # what a RST carries is no part of the stream
+            if flags & _SYN_FIN:
+                taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
             if flags & SYN:
                 _first(end, frame, segment)
-        seq = end.next if segment.seq == end.next_raw else end.relative(segment.seq)
+        seq = end.next if raw_seq == end.next_raw else end.relative(raw_seq)
         stop = seq + taken
-        labels = _KINDS[flags & 0x17 | (0x100 if payload else 0)]
-        rung = Rung(frame, labels)
-        rung.segment = segment
-        rung.conversation = conversation
-        rung.end = end
-        rung.seq = seq
-        rung.stop = stop
+        usual, letters = _KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
+        labels = usual
+        rung = Rung(frame, labels, segment, conversation, end, seq, stop)
         if flags & ACK:
             peer = end.peer
-            ack = rung.ack = peer.next if segment.ack == peer.next_raw else peer.relative(segment.ack)
+            ack = rung.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
             if taken:
                 if seq != end.next:
                     labels = _of_order(labels, rung, conversation, end, payload, flags)
             elif (ack == end.acked or seq != end.next) and not flags & RST:
-                labels = _of_bare_ack(labels, rung, conversation, end, segment.window, ack)
+                labels = _of_bare_ack(labels, rung, conversation, end, window, ack)
             end.acked = ack
         elif taken and seq != end.next:
             labels = _of_order(labels, rung, conversation, end, payload, flags)
-        if not segment.window and not flags & _SPECIAL:
+        if not window and not flags & _SPECIAL:
             labels += ("zero-window",)
-        if segment.problems:
-            labels += segment.problems
-        rung.labels = labels
+        if problems:
+            labels += problems
+        if labels is not usual:
+            rung.labels = labels
+            letters = _letters(labels)
         if stop > end.next:
             rung.new = taken > 0
-            end.next_raw = (segment.seq + taken) % _WRAP
+            end.next_raw = (raw_seq + taken) % _WRAP
             end.next = stop
         if flags & FIN:
             end.fin = stop - 1
-        end.window = segment.window
-        letters = _LETTERS_OF.get(labels)
-        if letters is None:
-            letters = _letters(labels)
+        end.window = window
         fresh = letters & ~end.history
         if fresh:
             end.history |= fresh
@@ -177,9 +174,8 @@ class Conversations:
         client, server = (source, target) if forward else (target, source)
         conversation = Conversation(len(self.all), client, server, bool(syn))
         self.all.append(conversation)
-        key = segment[:4]
-        self._senders[key] = conversation, source
-        self._senders[key[1], key[0], key[3], key[2]] = conversation, target
+        self._senders[segment.pair] = conversation, source
+        self._senders[segment.reversed_pair] = conversation, target
         return conversation, source
 
 
@@ -273,14 +269,13 @@ _LETTERS = {
 _ORDER = "shadfrcgtw"
 
 
+@cache
 def _letters(labels: tuple[str, ...]) -> int:
     """Returns the letters of Zeek's history (documentation of conn.log) that a segment writes, as bits of _ORDER."""
     names = {_LETTERS[label] for label in labels if label in _LETTERS}
     if "data" not in labels:
         names.discard("t")  # retransmitted *payload*
-    found = sum(1 << _ORDER.index(letter) for letter in names)
-    _LETTERS_OF[labels] = found
-    return found
+    return sum(1 << _ORDER.index(letter) for letter in names)
 
 
 @cache
@@ -289,7 +284,8 @@ def _spelled(fresh: int, role: Role) -> str:
     return letters.upper() if role == "client" else letters
 
 
-_LETTERS_OF: dict[tuple[str, ...], int] = {}
 _KINDS = {
-    flags | (0x100 if payload else 0): _kind(flags, payload) for flags in range(0x20) for payload in (False, True)
+    flags | (0x100 if payload else 0): (kind := _kind(flags, payload), _letters(kind))
+    for flags in range(0x20)
+    for payload in (False, True)
 }

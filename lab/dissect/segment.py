@@ -19,9 +19,9 @@ _ethertype = Struct("!H").unpack_from
 _ipv4 = Struct("!BxHxxHxBxx4s4s").unpack_from  # version+IHL, total length, fragment, protocol, source, destination
 _ipv6 = Struct("!xxxxHBx16s16s").unpack_from  # payload length, next header, source, destination
 # The usual frame at once: Ethernet, IPv4 without options, TCP; the fields are those of the three below.
-_usual = Struct("!12xHBxHxxHxBxx4s4sHHIIHHH").unpack_from
+_usual = Struct("!12xHBxHxxHxBxx12sIIHHH").unpack_from  # what is a pair for `Segment` stands side by side
 _USUAL_IP, _USUAL_TCP, _USUAL_SIZE, _USUAL_VERSION = 14, 34, 54, 0x45
-_tcp = Struct("!HHIIHHH").unpack_from  # ports, seq, ack, offset+flags, window, checksum
+_tcp = Struct("!4sIIHHH").unpack_from  # ports, seq, ack, offset+flags, window, checksum
 
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _NONE: tuple[str, ...] = ()
@@ -32,12 +32,11 @@ FRAGMENT = ("not-tcp", "fragment")
 
 def segment(frame: Frame) -> Segment | tuple[str, ...]:
     """Returns the frame's TCP segment, or the labels that say why there is none. Never raises."""
-    data = frame.data
+    _, _, data, length_on_wire, linktype, _ = frame
     size = len(data)
-    if frame.linktype == ETHERNET:
+    if linktype == ETHERNET:
         if size >= _USUAL_SIZE:
-            (kind, version, length, fragment, protocol, source, destination,
-             source_port, destination_port, seq, ack, bits, window, checksum) = _usual(data)  # fmt: skip
+            kind, version, length, fragment, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
             if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not fragment & 0x3FFF:
                 end = _USUAL_IP + length
                 start = _USUAL_TCP + (bits >> 12) * 4
@@ -51,9 +50,9 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
                         if length & 1:
                             total <<= 8
                         if (total + TCP + length - 20) % 0xFFFF:
-                            problems = _wrong_checksum(source, destination, length - 20, checksum)
-                    return _new(Segment, (source, destination, source_port, destination_port, seq, ack, bits & 0x1FF,
-                                          window, _USUAL_TCP, start, end - start, problems))  # fmt: skip
+                            problems = _wrong_checksum(pair[:8], length - 20, checksum)
+                    return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP, start, end - start,
+                                          problems))  # fmt: skip
         if size < 14:
             return TRUNCATED
         at = 14
@@ -63,7 +62,7 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
             at += 4
         if kind in (_VLAN, _QINQ):
             return TRUNCATED
-    elif frame.linktype in (RAW_IP, RAW_IPV4, RAW_IPV6):
+    elif linktype in (RAW_IP, RAW_IPV4, RAW_IPV6):
         at = 0
         if not size:
             return TRUNCATED
@@ -80,7 +79,7 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
         if version >> 4 != 4 or version & 15 < 5:
             return NOT_TCP
         # A length of 0 is what offloads leave in a segment larger than the field can say.
-        end = at + length if length else at + max(frame.length - at, 0)
+        end = at + length if length else at + max(length_on_wire - at, 0)
         fragment &= 0x3FFF
         if fragment & 0x1FFF:
             return FRAGMENT
@@ -91,7 +90,7 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
         if data[at] >> 4 != 6:
             return NOT_TCP
         header = at + 40
-        end = header + length if length else at + max(frame.length - at, 0)
+        end = header + length if length else at + max(length_on_wire - at, 0)
         while protocol in _EXTENSIONS:
             if size < header + 8:
                 return TRUNCATED
@@ -108,7 +107,7 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
         return NOT_TCP
     if size < header + 20:
         return TRUNCATED
-    source_port, destination_port, seq, ack, bits, window, checksum = _tcp(data, header)
+    ports, seq, ack, bits, window, checksum = _tcp(data, header)
     start = header + (bits >> 12) * 4
     if bits >> 12 < 5 or start > end:
         return NOT_TCP
@@ -120,18 +119,18 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
         total = int.from_bytes(data[header:end], "big")
         if (end - header) & 1:
             total <<= 8
-        if (total + _pseudo_header(source, destination, end - header)) % 0xFFFF:
-            problems = _wrong_checksum(source, destination, end - header, checksum)
-    return Segment(source, destination, source_port, destination_port, seq, ack, bits & 0x1FF, window,
-                   header, start, end - start, problems)  # fmt: skip
+        if (total + _pseudo_header(source + destination, end - header)) % 0xFFFF:
+            problems = _wrong_checksum(source + destination, end - header, checksum)
+    pair = source + destination + ports
+    return Segment(pair, seq, ack, bits & 0x1FF, window, header, start, end - start, problems)
 
 
-def _pseudo_header(source: bytes, destination: bytes, length: int) -> int:
+def _pseudo_header(addresses: bytes, length: int) -> int:
     """Returns the sum over the pseudo-header (RFC 9293 section 3.1), not yet reduced."""
-    return int.from_bytes(source + destination, "big") + TCP + length
+    return int.from_bytes(addresses, "big") + TCP + length
 
 
-def _wrong_checksum(source: bytes, destination: bytes, length: int, checksum: int) -> tuple[str, ...]:
+def _wrong_checksum(addresses: bytes, length: int, checksum: int) -> tuple[str, ...]:
     """Returns what is wrong with it: damaged, or begun with the pseudo-header and left to a network card."""
-    unfinished = _pseudo_header(source, destination, length) % 0xFFFF == checksum % 0xFFFF
+    unfinished = _pseudo_header(addresses, length) % 0xFFFF == checksum % 0xFFFF
     return ("unfinished-checksum",) if unfinished else ("bad-checksum",)

@@ -13,6 +13,7 @@ from lab.render import trace
 Write = Callable[[str], object]
 
 CSV_HEADER = "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps\n"
+_SECOND = 1_000_000_000  # nanoseconds
 AT_ONCE = 512  # lines written together where nobody watches them come
 
 
@@ -49,35 +50,36 @@ def as_conversations(rungs: Iterable[Rung], conversations: list[Conversation], w
 
 def csv_rows(rungs: Iterable[Rung]) -> Iterator[str]:
     """Yields a packet's row; lists within a field are parted by spaces. No field needs quoting."""
-    words: dict[tuple[str, ...], str] = {}
-    flags: dict[int, str] = {}
-    both: dict[States, str] = {}
-    second, when = None, ""
+    said: dict[tuple[Any, ...], tuple[str, str]] = {}  # few packets say what none has said before
+    begin, when = 0, str(trace.time(0))[:-10]
     for rung in rungs:
         time = ""
         if rung.time is not None:
-            digits = str(rung.time)
-            if digits[:-9] != second:
-                second, when = digits[:-9], str(trace.time(rung.time))[:-10]
-            time = f"{when}{digits[-9:]:0>9}Z"
-        labels = words.get(rung.labels)
-        if labels is None:
-            labels = words[rung.labels] = " ".join(rung.labels)
+            fraction = rung.time - begin
+            if not 0 <= fraction < _SECOND:
+                fraction = rung.time % _SECOND
+                begin, when = rung.time - fraction, str(trace.time(rung.time))[:-10]
+            time = f"{when}{fraction:09}Z"
         segment, end, held = rung.segment, rung.end, rung.held
         if segment is None or rung.conversation is None or end is None or held is None:
-            yield f"{rung.number},{time},,,,,,,,,{labels},\n"
+            yield f"{rung.number},{time},,,,,,,,,{' '.join(rung.labels)},\n"
             continue
-        bits = flags.get(segment.flags)
-        if bits is None:
-            bits = flags[segment.flags] = " ".join(trace.flag_names(segment.flags))
-        states = both.get(held)
-        if states is None:
-            states = both[held] = f"{held.client or ''},{held.server or ''}"
-        ack, steps = rung.ack, rung.steps
+        key = end.role, segment.flags, held, rung.labels, rung.steps
+        words = said.get(key)
+        if words is None:
+            words = said[key] = _words(*key)
+        head, tail = words
+        ack = rung.ack
         yield (
-            f"{rung.number},{time},{rung.conversation.id},{end.role},{bits},{rung.seq},{'' if ack is None else ack},"
-            f"{segment.payload},{states},{labels},{' '.join(steps) if steps else ''}\n"
+            f"{rung.number},{time},{rung.conversation.id}{head}{rung.seq},{'' if ack is None else ack},"
+            f"{segment.payload}{tail}"
         )
+
+
+def _words(role: str, flags: int, held: States, labels: tuple[str, ...], steps: tuple[str, ...]) -> tuple[str, str]:
+    """Returns what stands in a row before the numbers of the stream, and behind them."""
+    states = f"{held.client or ''},{held.server or ''}"
+    return f",{role},{' '.join(trace.flag_names(flags))},", f",{states},{' '.join(labels)},{' '.join(steps)}\n"
 
 
 def as_csv(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:

@@ -61,12 +61,10 @@ def of_scapy(packet: Any, data: bytes) -> Segment:
     if Padding in again:
         payload = payload[: len(payload) - len(again[Padding])]
     header = data.index(struct.pack("!HHI", tcp.sport, tcp.dport, tcp.seq))
-    packed = [ip_address(host).packed for host in (ip.src, ip.dst)]
+    pair = ip_address(ip.src).packed + ip_address(ip.dst).packed + struct.pack("!HH", tcp.sport, tcp.dport)
     flags = sum(1 << LETTERS.index(letter) for letter in str(tcp.flags))
-    return Segment(
-        packed[0], packed[1], tcp.sport, tcp.dport, tcp.seq, tcp.ack, flags, tcp.window,
-        header, header + tcp.dataofs * 4, len(payload), (),
-    )  # fmt: skip
+    start = header + tcp.dataofs * 4
+    return Segment(pair, tcp.seq, tcp.ack, flags, tcp.window, header, start, len(payload), ())
 
 
 @pytest.mark.parametrize("name", WRAPPED)
@@ -107,7 +105,11 @@ def test_every_number_of_any_segment_is_read(
     ) / Raw(payload)  # fmt: skip
     found = read(bytes(packet))
     header = 54 if six else 34
-    assert found[2:] == (sport, dport, seq, ack, flags, window, header, header + 20, len(payload), ())
+    assert found[1:] == (seq, ack, flags, window, header, header + 20, len(payload), ())
+    hosts = [ip_address(host).packed for host in ((V6 if six else V4).src, (V6 if six else V4).dst)]
+    assert [found.source, found.destination] == hosts
+    assert (found.source_port, found.destination_port) == (sport, dport)
+    assert found.reversed_pair == found.destination + found.source + struct.pack("!HH", dport, sport)
 
 
 # Checksums.

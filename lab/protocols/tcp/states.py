@@ -1,11 +1,16 @@
-"""TCP as RFC 9293 draws it (section 3.3.2, figure 5): the one table, walked by both ends of every connection.
+"""TCP as RFC 9293 draws it (section 3.3.2, figure 5, with the resets and repetitions of sections 3.5 to 3.10).
+
+This is the one table; both ends of every connection walk it, each by itself.
 
 1. An end changes its state only when it sends or gets something. "Sent" is when the segment leaves, "got" when it has
-   arrived: between the two lies the network, and a segment may be lost there.
-2. One segment can say several things. They count in this order: the acknowledgement of the SYN, of the FIN, the FIN.
+   arrived: between the two lies the network, and a segment may be lost there. Timers are not seen on the wire: here a
+   TIME-WAIT does not expire.
+2. One segment can say several things. `dissect.py` tells which, and they count in this order: the acknowledgement
+   of the SYN, of the FIN, the FIN.
+3. An event without a row, such as a SYN got in CLOSED, moves nothing and is noted on the ladder as a surprise.
 
-Steps name the notes' numbers: `open.3/2` is step 3 for the end that opened first, step 2 for the other; so for `close`.
-A row that leads back to its own state is there because the event is a step, or an ordinary repetition of one.
+A step is a number of the lecture notes: `open.3/2` is step 3 where the end that opened does it and step 2 where the
+other end does, so a server's SYN-ACK is step 2; `close.1/3` is step 1 for the end that closes first, 3 for the other.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ ROWS = (
     Row("SYN-SENT",     "sent SYN",        "SYN-SENT",     "tcp.open.1",       "3.8.1"),
     Row("SYN-SENT",     "got SYN",         "SYN-RECEIVED", None,               "3.10.7.3"),
     Row("SYN-RECEIVED", "got SYN-ACK",     "ESTABLISHED",  "tcp.open.4",       "3.10.7.4"),
-    Row("ESTABLISHED",  "sent SYN-ACK",    "ESTABLISHED",  "tcp.open.3/2",     "3.8.1"),
+    Row("ESTABLISHED",  "sent SYN-ACK",    "ESTABLISHED",  "tcp.open.3/2",     "3.8.1"),  # the other end's was lost
     # closing: the end that closes first, the other end
     Row("ESTABLISHED",  "sent FIN",        "FIN-WAIT-1",   "tcp.close.1/3",    "3.10.4"),
     Row("ESTABLISHED",  "got FIN",         "CLOSE-WAIT",   None,               "3.10.7.4"),
@@ -65,9 +70,9 @@ ROWS = (
     Row("FIN-WAIT-1",   "sent RST",        "CLOSED",       None,               "3.10.5"),
     Row("FIN-WAIT-2",   "sent RST",        "CLOSED",       None,               "3.10.5"),
     Row("CLOSE-WAIT",   "sent RST",        "CLOSED",       None,               "3.10.5"),
-    Row("CLOSING",      "sent RST",        "CLOSED",       None,               "3.10.5"),
-    Row("LAST-ACK",     "sent RST",        "CLOSED",       None,               "3.10.5"),
-    Row("TIME-WAIT",    "sent RST",        "CLOSED",       None,               "3.10.5"),
+    Row("CLOSING",      "sent RST",        "CLOSED",       None,               "3.6.1"),
+    Row("LAST-ACK",     "sent RST",        "CLOSED",       None,               "3.6.1"),
+    Row("TIME-WAIT",    "sent RST",        "CLOSED",       None,               "3.6.1"),
     Row("CLOSED",       "sent RST",        "CLOSED",       None,               "3.10.7.1"),
     Row("LISTEN",       "sent RST",        "LISTEN",       None,               "3.10.7.2"),
 )  # fmt: skip
