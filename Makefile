@@ -1,25 +1,31 @@
 # The front door. Plain `make` says what there is.
 # ARGS reaches the command: make lab-tcp ARGS="--ipv6 --lang zh"
+# TESTBED=docker plays it in containers: make lab-tcp TESTBED=docker
 
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= 100
+TESTBED ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-tcp test check bench soak clean
+.PHONY: help venv lab-tcp test test-image check bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 lab-tcp: $(BIN)/lab ## a real TCP connection, packet by packet 真实的 TCP 连接，逐包讲解
-	@$(BIN)/lab tcp $(ARGS)
+	@$(BIN)/lab tcp --testbed $(TESTBED) $(ARGS)
 
 venv: $(BIN)/lab ## what the lab needs, in .venv 安装实验室所需
 
 test: $(VENV)/dev ## everything this machine can test 运行全部测试
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-image: ## the tests inside the Docker image 在 Docker 镜像内运行测试
+	docker build --quiet --target test $(if $(LAB_BUILD_NETWORK),--network $(LAB_BUILD_NETWORK)) --tag handshake-lab:test .
+	docker run --rm --init handshake-lab:test -q $(ARGS)
 
 check: $(VENV)/dev ## style and types 风格与类型检查
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -31,7 +37,7 @@ soak: $(VENV)/dev ## every scenario RUNS times, against both kernels 反复运�
 	@$(BIN)/python scripts/soak.py $(RUNS) $(ARGS)
 
 clean: ## away with what can be made again 清理
-	rm -rf $(VENV) captures/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) captures/out/* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # A venv that is not finished is begun again: bin/lab appears last.

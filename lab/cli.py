@@ -24,7 +24,7 @@ with output.quiet_until_ready():
     from lab.show import Format
 
 if TYPE_CHECKING:
-    from lab.live import Session
+    from lab.live import Play, Session
 
 
 def _(en: str, zh: str) -> str:
@@ -79,6 +79,7 @@ class Language(StrEnum):
 class Testbed(StrEnum):
     AUTO = "auto"
     NETNS = "netns"
+    DOCKER = "docker"
 
 
 LANGUAGE = Language(LANG)
@@ -113,7 +114,8 @@ def tcp(
     format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
-    _run("tcp/connection", Format.JSON if json else format, ipv6, wire, out or Path("captures/out/tcp.pcapng"))
+    file = out or Path("captures/out/tcp.pcapng")
+    _run("tcp/connection", Format.JSON if json else format, ipv6, wire, file, testbed)
 
 
 @app.command(cls=_Command, help=_("Run any scenario by its name.", "按名称运行任意场景。"))
@@ -123,7 +125,8 @@ def run(
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     name = scenario.replace("/", "-")
-    _run(scenario, Format.JSON if json else format, ipv6, wire, out or Path(f"captures/out/{name}.pcapng"))
+    file = out or Path(f"captures/out/{name}.pcapng")
+    _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
 
 
 @app.command(cls=_Command, help=_("List the scenarios, and what each teaches.", "列出所有场景及其教学要点。"))
@@ -205,7 +208,7 @@ def doctor(lang: LangOption = LANGUAGE) -> None:
     raise typer.Exit(report(examine(), sys.stdout, LANG))
 
 
-def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path) -> None:
+def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path, testbed: Testbed) -> None:
     from lab import protocols
     from lab.live import Session
     from lab.render.notes import introduction
@@ -213,7 +216,7 @@ def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path) -> No
     from lab.testbed.rules import parse
 
     scenario = protocols.scenario(name)
-    session = Session(scenario, (*parse(wire), *parse(scenario.rules)), ipv6, file)
+    session = Session(scenario, (*parse(wire), *parse(scenario.rules)), ipv6, file, _play(testbed))
     if form is Format.LADDER:
         introduction(name, [*wire, *scenario.rules], sys.stdout, LANG)
     try:
@@ -233,13 +236,29 @@ def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path) -> No
         )
 
 
+def _play(testbed: Testbed) -> Play:
+    """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker."""
+    from lab.testbed import netns
+
+    if testbed is Testbed.NETNS or (testbed is Testbed.AUTO and netns.works()):
+        return netns.play
+    from lab.testbed import docker, engine
+
+    if testbed is Testbed.AUTO:
+        try:
+            engine.require()
+        except MachineError:
+            return netns.play  # which says best what this machine lacks
+        output.say(_("No network namespaces here (lab doctor says why): using Docker.", "此处无法使用网络命名空间（lab doctor 会说明原因）：改用 Docker。"))  # fmt: skip
+    return docker.play
+
+
 def _tell_the_end(session: Session, out: TextIO) -> None:
-    """Says where the capture is, and why the scenario stopped early where a rule made it."""
+    from lab.live import ending
+
     with contextlib.suppress(OSError):  # a closed pipe, a terminal that has hung up
-        if session.early is not None:
-            print(_("The scenario stopped there: ", "场景到此为止：") + session.early.pick(LANG), file=out)
-        if session.saved:
-            print(_("Saved with its notes: ", "已连同讲解保存：") + str(session.file), file=out)
+        for line in ending(session):
+            print(line.pick(LANG), file=out)
 
 
 def main() -> None:

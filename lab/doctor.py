@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from lab.mend import Machine, diagnose, install, read_machine, set_encoding, sudo
+from lab.testbed import engine
 from lab.text import Text
 
 _PATIENCE, _ENGINE_PATIENCE = 5, 3  # seconds; what is asked takes milliseconds
@@ -215,13 +216,13 @@ def _tool(tool: str, why: Text) -> Check:
 
 def _docker() -> list[Check]:
     name = Text("Docker engine", "Docker 引擎")
-    why = Text("optional: the Docker testbed, a later feature", "可选：Docker 测试床（后续功能）")
+    why = _IN_CONTAINERS
     machine, client = read_machine(), shutil.which("docker")
     if client is None:
         return [Check(name, None, Text("not installed", "未安装"), install("docker", shutil.which, machine), why)]
     status, said, complaint = _run(client, "version", "--format", "{{.Server.Version}}", seconds=_ENGINE_PATIENCE)
     if status == 0 and said.strip():
-        return [Check(name, True, _same(said.strip()), "", why)]
+        return [Check(name, True, _same(said.strip()), "", why), *_compose(), *_image(client)]
     if "permission denied" in complaint.lower():
         found = Text("you may not use its socket; mend, then log in again", "无权使用其套接字；修复后请重新登录")
         return [Check(name, None, found, sudo('usermod -aG docker "$USER"', machine), why)]
@@ -236,6 +237,31 @@ def _docker() -> list[Check]:
         found, verb = Text(f"no answer within {_ENGINE_PATIENCE} s", f"{_ENGINE_PATIENCE} 秒内没有应答"), "restart"
     command = f"systemctl {verb} docker" if Path("/run/systemd/system").exists() else f"service docker {verb}"
     return [Check(name, None, found, sudo(command, machine), why)]
+
+
+def _compose() -> list[Check]:
+    found = engine.compose(shutil.which("docker") or "docker")
+    if not found:
+        mend = install("compose", shutil.which, read_machine())
+        return [Check(_same("compose"), None, Text("not installed", "未安装"), mend, _IN_CONTAINERS)]
+    status, said, _ = _run(*found, "version", "--short", seconds=_PATIENCE)
+    version = said.strip() if status == 0 and said.strip() else " ".join(map(os.path.basename, found))
+    return [Check(_same("compose"), True, _same(version), "", _IN_CONTAINERS)]
+
+
+def _image(client: str) -> list[Check]:
+    """Looks for the image of these sources, else for what it would be made of."""
+    name = Text("the lab's image", "实验室镜像")
+    if not (engine.ROOT / "docker-compose.yml").exists():
+        return []
+    if _run(client, "image", "inspect", engine.image_name(), seconds=_ENGINE_PATIENCE)[0] == 0:
+        return [Check(name, True, Text("is there", "已就绪"), "", _IN_CONTAINERS)]
+    if _run(client, "image", "inspect", engine.BASE, seconds=_ENGINE_PATIENCE)[0] == 0:
+        found = Text("the first run builds it", "首次运行时构建")
+        return [Check(name, True, found, "", _IN_CONTAINERS)]
+    found = Text(f"{engine.BASE} is pulled, or made here", f"需拉取 {engine.BASE}，或在本机制作")
+    mend = sudo(shlex.quote(str(engine.ROOT / "scripts" / "base-image")), read_machine())
+    return [Check(name, None, found, mend, _IN_CONTAINERS)]
 
 
 def _run(*command: str, seconds: float) -> tuple[int | None, str, str]:
@@ -283,6 +309,7 @@ def _captures() -> list[Check]:
     return [Check(name, True, Text("writable", "可写"), "", why)]
 
 
+_IN_CONTAINERS = Text("optional: lab tcp --testbed docker", "可选：lab tcp --testbed docker")
 _HOSTS = Text("lab tcp, lab step: real hosts on this machine", "lab tcp、lab step：在本机运行真实主机")
 _STATES = Text("the kernels' states at each packet", "每个报文处的内核状态")
 _QUIET = Text("optional: no IPv6 chatter in a capture", "可选：抓包里没有 IPv6 杂音")

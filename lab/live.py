@@ -4,35 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path as File
 from typing import Any
 
 from lab.annotate import journal
 from lab.annotate.agreement import Agreement
 from lab.capture.pcapng import Writer
-from lab.model import Rung, WireEvent
+from lab.model import Captured, Rung, WireEvent
 from lab.output import to_file, uninterrupted
-from lab.path import Path
+from lab.path import Path, in_order
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
-from lab.testbed.netns import HOSTS, Ended, play
 from lab.testbed.rules import Rule
+from lab.testbed.told import Begun, Ended, Event
 from lab.text import Text
 
-INTERFACE = "wire"
+Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterator[Event]]]
+
+
+def _save(file: File, data: bytes) -> None:
+    with to_file(file) as stream:
+        stream.write(data)
+
+
+def ending(session: Session) -> list[Text]:
+    """Returns what is to be said when a run is over: where the capture is, what it lacks, why it stopped early."""
+    told = []
+    if session.early is not None:
+        told.append(Text("The scenario stopped there: " + session.early.en, "场景到此为止：" + session.early.zh))
+    if session.missed:
+        told.append(
+            Text(
+                f"{session.missed} packets passed uncaptured: the sniffer's buffer was full.",
+                f"有 {session.missed} 个包没有抓到：嗅探器的缓冲区已满。",
+            )
+        )
+    if session.saved:
+        told.append(Text(f"Saved with its notes: {session.file}", f"已连同讲解保存：{session.file}"))
+    return told
 
 
 class Session:
-    """One run: `rungs()` plays it, and when it is over, or stopped, the capture is in `file`."""
+    """One run: `rungs()` plays it on the testbed whose `play` is given, and saves the capture, also if it is stopped.
 
-    def __init__(self, scenario: Scenario, rules: Sequence[Rule], ipv6: bool, file: File) -> None:
+    `missed` is how many packets the capture lacks, where a testbed can miss any.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        rules: Sequence[Rule],
+        ipv6: bool,
+        file: File,
+        play: Play,
+        save: Callable[[File, bytes], None] = _save,
+    ) -> None:
         self.file = file
         self.agreement = Agreement()
         self.early: Text | None = None  # why the scenario stopped before its end, where it did
         self._scenario = scenario
         self._rules = rules
         self._ipv6 = ipv6
+        self._play = play
+        self._save_to = save
+        self._begun = Begun("", {}, True)
+        self.missed = 0
         self._path = Path()
         self._captured: list[Rung] = []
         self._sha256 = ""
@@ -45,9 +83,8 @@ class Session:
     def rungs(self) -> Generator[Rung]:
         """Yields each packet's rung when its fate is known; raises MachineError where the machine can't play it."""
         try:
-            with play(self._scenario, self._rules, self._ipv6) as events:
-                for rung in self._path.replay(self._of_the_wire(events)):
-                    self._captured.append(rung)
+            with self._play(self._scenario, self._rules, self._ipv6) as events:
+                for rung in self._replayed(events) if self._has_journal(events) else self._annotated(events):
                     self.agreement.add(rung)
                     yield rung
             for which in self.conversations[-1:]:
@@ -58,26 +95,44 @@ class Session:
                 with uninterrupted():
                     self._save()
 
-    def _of_the_wire(self, events: Iterator[WireEvent | Ended]) -> Iterator[WireEvent]:
+    def _has_journal(self, events: Iterator[Event]) -> bool:
+        first = next(events)
+        if isinstance(first, Begun):
+            self._begun = first
+        return self._begun.journal
+
+    def _replayed(self, events: Iterator[Event]) -> Iterator[Rung]:
+        for rung in self._path.replay(self._of_the_wire(events)):
+            self._captured.append(rung)
+            yield rung
+
+    def _annotated(self, events: Iterator[Event]) -> Iterator[Rung]:
+        def captured() -> Iterator[Rung]:
+            frames = (event.frame for event in self._of_the_wire(events) if isinstance(event, Captured))
+            for rung in self._path.annotate(frames):
+                self._captured.append(rung)
+                yield rung
+
+        return in_order(captured())
+
+    def _of_the_wire(self, events: Iterator[Event]) -> Iterator[WireEvent]:
         for event in events:
             if isinstance(event, Ended):
-                self.early = event.early
-            else:
+                self.early, self.missed = event
+            elif not isinstance(event, Begun):
                 yield event
 
     def _save(self) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
-        hosts = {address: role for role, names in HOSTS.items() for address in (names.ipv4, names.ipv6)}
-        writer = Writer(buffer, interface=INTERFACE, hosts=hosts)
+        writer = Writer(buffer, interface=self._begun.interface, hosts=self._begun.hosts)
         for rung in self._captured:
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
         final = self.conversations[-1].kernel_final if self.conversations else None
-        writer.finish([journal.closing_comment(final)])
+        writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-        with to_file(self.file) as file:
-            file.write(buffer.getvalue())
+        self._save_to(self.file, buffer.getvalue())
         self.saved = True
 
     def about(self) -> dict[str, Any]:

@@ -25,10 +25,34 @@ _ENOUGH = 10000
 _NO_MODULE = (errno.EOPNOTSUPP, errno.ENOENT, errno.ENODEV, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 _PACKAGES = {
-    "apt-get": {"tshark": "tshark", "wireshark": "wireshark", "docker": "docker.io", "python": "python3.11"},
-    "dnf": {"tshark": "wireshark-cli", "wireshark": "wireshark", "docker": "moby-engine", "python": "python3.12"},
-    "pacman": {"tshark": "wireshark-cli", "wireshark": "wireshark-qt", "docker": "docker", "python": "python"},
-    "brew": {"tshark": "wireshark", "wireshark": "wireshark-app", "docker": "docker-desktop", "python": "python"},
+    "apt-get": {
+        "tshark": "tshark",
+        "wireshark": "wireshark",
+        "docker": "docker.io",
+        "compose": "docker-compose",
+        "python": "python3.11",
+    },
+    "dnf": {
+        "tshark": "wireshark-cli",
+        "wireshark": "wireshark",
+        "docker": "moby-engine",
+        "compose": "docker-compose",
+        "python": "python3.12",
+    },
+    "pacman": {
+        "tshark": "wireshark-cli",
+        "wireshark": "wireshark-qt",
+        "docker": "docker",
+        "compose": "docker-compose",
+        "python": "python",
+    },
+    "brew": {
+        "tshark": "wireshark",
+        "wireshark": "wireshark-app",
+        "docker": "docker-desktop",
+        "compose": "docker-compose",
+        "python": "python",
+    },
 }
 _CASKS = ("wireshark-app", "docker-desktop")
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # the references are draw
 
 from lab import protocols
 from lab.live import Session
+from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES
 from tests.references import FOLDER, drawn, name_of
@@ -23,7 +24,7 @@ def record(name: str) -> None:
     """Plays a scenario and writes its capture and its two ladders."""
     scenario = protocols.scenario(name)
     capture = FOLDER / f"{name_of(name)}.pcapng"
-    for _rung in Session(scenario, parse(scenario.rules), ipv6=False, file=capture).rungs():
+    for _rung in Session(scenario, parse(scenario.rules), ipv6=False, file=capture, play=netns.play).rungs():
         pass
     for lang in LANGUAGES:
         capture.with_suffix(f".{lang}.txt").write_text(drawn(capture, lang), encoding="utf-8")

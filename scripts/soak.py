@@ -20,6 +20,7 @@ from lab.errors import UsageError
 from lab.live import Session
 from lab.path import Path
 from lab.protocols.scenario import Scenario
+from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES, Text, choose
 
@@ -42,7 +43,7 @@ class Sum:
     def play(self, ipv6: bool, file: File) -> None:
         """Plays the scenario once more."""
         begun = time.perf_counter()
-        session = Session(self.scenario, parse(self.scenario.rules), ipv6, file)
+        session = Session(self.scenario, parse(self.scenario.rules), ipv6, file, netns.play)
         rungs = list(session.rungs())
         frames = [rung.frame for rung in rungs if rung.frame is not None]
         found = faults(rungs, Path().annotate(frames), session.agreement)

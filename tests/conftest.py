@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import settings
 
 from lab.errors import MachineError
 from lab.protocols.scenario import Scenario
+from tests.left_behind import AS_NOBODY, ROOT
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("lab", deadline=None)
@@ -37,6 +40,28 @@ def tshark() -> str:
     if path is None:
         pytest.skip("tshark is not installed (Debian: apt-get install tshark)")
     return path
+
+
+@pytest.fixture(scope="session")
+def docker() -> str:
+    """The Docker testbed's image; without an engine that answers there is none."""
+    from lab.testbed import engine
+
+    try:
+        return engine.image(engine.require())
+    except MachineError as error:
+        pytest.skip(f"{error.message.en}: {error.hint.en}")
+
+
+@pytest.fixture
+def nobodys_python() -> str:
+    """A Python that an ordinary user can run, and that finds the lab's packages."""
+    paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
+    for python in (sys.executable, "/usr/bin/python3"):
+        trial = [*AS_NOBODY, "sh", "-c", 'exec "$0" -m lab scenarios', python]
+        if subprocess.run(trial, env={**os.environ, "PYTHONPATH": paths}, cwd="/", capture_output=True).returncode == 0:
+            return python
+    pytest.skip("no Python that an ordinary user may run finds the lab's packages")
 
 
 # Not only the fixtures above: whatever skips, by whatever means.

@@ -27,6 +27,7 @@ from lab.capture.reader import open_capture
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0  # seconds; what is waited for takes a second at most on a machine that is not overloaded
+AS_NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 _MARK = "LAB_WATCHED"
 _PR_SET_CHILD_SUBREAPER = 36
 _NAMELESS = {"LAB_DEBUG", "NO_COLOR", "LANG", "LC_ALL", "LC_MESSAGES", "COLUMNS", "PYTHONUNBUFFERED"}

@@ -29,7 +29,7 @@ from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.capture.second_opinion import Opinions
 from lab.errors import InputError, MachineError
-from lab.live import INTERFACE, Session
+from lab.live import Session
 from lab.model import FIN, RST, Frame, Role, Rung
 from lab.path import Path
 from lab.protocols.scenario import Scenario
@@ -38,6 +38,7 @@ from lab.protocols.tcp.scenarios import ANSWER, CLIENT_PORT, HELLO, PORT, connec
 from lab.recorded import Recording
 from lab.render import trace
 from lab.render.comments import comments
+from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.testbed.stage import Host, Stage
 from tests.packets import CAPTURES, OPEN, Pair, ladder, renumbered, replay, wire
@@ -134,7 +135,7 @@ def row(rung: Rung) -> str:
 
 
 def play(scenario: Scenario, file: File, ipv6: bool = False) -> Run:
-    session = Session(scenario, parse(scenario.rules), ipv6, file)
+    session = Session(scenario, parse(scenario.rules), ipv6, file, netns.play)
     return Run(session, list(session.rungs()), file)
 
 
@@ -241,7 +242,7 @@ def test_wireshark_shows_the_hosts_by_name_and_the_cable(played: Run, tshark: st
     command += [word for field in asked for word in ("-e", field)]
     shown = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
     senders = [rung.end.role for rung in played.rungs if rung.end]
-    assert [line.split() for line in shown.splitlines()] == [[sender, INTERFACE] for sender in senders]
+    assert [line.split() for line in shown.splitlines()] == [[sender, "wire"] for sender in senders]
 
 
 # Every rule of the wire does what it says, and what is said of it stays true

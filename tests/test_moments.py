@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from lab.model import Frame
-from tests.left_behind import PATIENCE, ROOT, TWO_LINES, Ended, Watched, packets, until, watching
+from tests.left_behind import AS_NOBODY, PATIENCE, TWO_LINES, Ended, Watched, packets, until, watching
 from tests.packets import IPV4, PROMPT, ladder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and /proc exist on Linux only")
@@ -31,15 +31,15 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes rights away, which
 LATE = "tcp/last-ack-lost"  # a scenario that lasts: it ends with a retransmission
 SAVED = "captures/out/tcp.pcapng"
 SAVED_LATE = "captures/out/tcp-last-ack-lost.pcapng"
-AS_NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 FIFTY = """
 import os, pathlib
 from lab import protocols
 from lab.live import Session
+from lab.testbed import netns
 scenario = protocols.scenario("tcp/refused")
 def play():
-    return sum(1 for _ in Session(scenario, (), False, pathlib.Path("out.pcapng")).rungs())
+    return sum(1 for _ in Session(scenario, (), False, pathlib.Path("out.pcapng"), netns.play).rungs())
 def held():
     return len(os.listdir("/proc/self/fd"))
 play()
@@ -103,17 +103,6 @@ def public() -> Iterator[Path]:
         (folder / "work").chmod(0o777)
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def nobodys_python() -> str:
-    """A Python that an ordinary user can run, and that finds the lab's packages."""
-    paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
-    for python in (sys.executable, "/usr/bin/python3"):
-        trial = [*AS_NOBODY, "sh", "-c", 'exec "$0" -m lab scenarios', python]
-        if subprocess.run(trial, env={**os.environ, "PYTHONPATH": paths}, cwd="/", capture_output=True).returncode == 0:
-            return python
-    pytest.skip("no Python that an ordinary user may run finds the lab's packages")
 
 
 @contextlib.contextmanager

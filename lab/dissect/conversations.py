@@ -14,6 +14,7 @@ from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segm
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
+_LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 _MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
@@ -149,6 +150,8 @@ class Conversations:
             labels += ("zero-window",)
         if problems:
             labels += problems
+        if payload > _LEAST_LARGE and payload > _limit(end.peer):
+            labels += ("larger-than-mss",)
         if labels is not usual:
             rung.labels = labels
             letters = _letters(labels)
@@ -177,6 +180,12 @@ class Conversations:
         self._senders[segment.pair] = conversation, source
         self._senders[segment.reversed_pair] = conversation, target
         return conversation, source
+
+
+def _limit(end: End) -> int:
+    """Returns the largest payload that an end accepts: its MSS, where it told one (RFC 9293 section 3.7.1)."""
+    mss = options(end.options).mss if end.options is not None else None
+    return mss if mss is not None else _HALF
 
 
 def _is_new(end: End, segment: Segment) -> bool:

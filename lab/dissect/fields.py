@@ -42,6 +42,15 @@ def fields(frame: Frame) -> list[Field]:
     return sheet.fields
 
 
+def innermost(frame: Frame) -> str:
+    """Returns the name of the innermost protocol that a frame's headers tell of; empty where they tell none."""
+    named = ""
+    for field in fields(frame):
+        if field.name in ("Type", "Protocol", "Next Header") and field.value.endswith(")"):
+            named = field.value.partition("(")[2].rstrip(")")
+    return "" if named in ("length", "IPv4", "IPv6", "TCP") else named
+
+
 # Formats: what the bytes of a field say.
 
 

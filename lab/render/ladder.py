@@ -15,11 +15,12 @@ from rich.text import Text as Styled
 
 from lab.annotate.agreement import Agreement, agreement
 from lab.dissect.conversations import Conversation
+from lab.dissect.fields import innermost
 from lab.model import Rung, Segment, StepReport
 from lab.protocols.notes import cast, notes
 from lab.protocols.tcp import report
 from lab.render import trace
-from lab.render.words import LABELS, clip, numbers, pad, safe, wrap
+from lab.render.words import EXPLAINED, LABELS, clip, numbers, pad, safe, wrap
 from lab.text import ROLES, Lang, Text
 
 WIDTH = 80
@@ -40,6 +41,7 @@ class Ladder:
         self._lang: Lang = lang
         self._began: int | None = None
         self._last: int | None = None  # the conversation drawn last
+        self._told: frozenset[str] = frozenset()  # labels that have been explained
         self._spelled: list[str] = []  # how the notes spell what has just changed
         self._shown: dict[int, tuple[str | None, str | None]] = {}
 
@@ -125,7 +127,7 @@ class Ladder:
                 said[-1] += spelling
             else:
                 said.append(spelling.strip())
-        words = [LABELS[label].pick(lang) for label in rung.labels if label in LABELS]
+        words = [self._once(label).pick(lang) for label in rung.labels if label in LABELS]
         if rung.journal and len(rung.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
         if rung.settled and not rung.got:
@@ -138,10 +140,18 @@ class Ladder:
                 ).pick(lang)
             )
         below = [(line, "dim") for line in said]
+        words = [word for word in words if word]
         if words:
             below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
         preview = _preview(rung, segment)
         return [*below, (preview, "dim cyan")] if preview else below
+
+    def _once(self, label: str) -> Text:
+        """Returns what is said of a label; what needs explaining, and is on every other packet, only the first time."""
+        if label not in EXPLAINED:
+            return LABELS[label]
+        told, self._told = label in self._told, self._told | {label}
+        return Text("", "") if told else EXPLAINED[label]
 
     def _spell(self, rung: Rung, *changed: str | None) -> None:
         """Keeps how the notes spell the states that have just changed, in the order in which they did."""
@@ -151,7 +161,11 @@ class Ladder:
         self._spelled = [spelling for spelling in spellings if spelling]
 
     def _other(self, rung: Rung) -> None:
-        words = ", ".join(LABELS[label].pick(self._lang) if label in LABELS else label for label in rung.labels)
+        labels = [label for label in rung.labels if label != "not-tcp"]
+        named = innermost(rung.frame) if rung.frame and not labels else ""
+        if not named:
+            labels.insert(0, "not-tcp")
+        words = ", ".join([named] * bool(named) + [LABELS[label].pick(self._lang) for label in labels])
         size = Text(f"{rung.frame.length} bytes", f"{rung.frame.length} 字节").pick(self._lang) if rung.frame else ""
         self._print(Styled(clip(f"{self._lead(rung)}({words}; {size})", WIDTH), "dim"))
 

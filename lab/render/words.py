@@ -23,9 +23,25 @@ LABELS = {
     "truncated": Text("cut short in the capture", "抓包时被截断"),
     "bad-checksum": Text("bad checksum", "校验和错误"),
     "unfinished-checksum": Text("checksum left to the network card", "校验和留待网卡计算"),
+    "larger-than-mss": Text("larger than the MSS", "大于 MSS"),
     "not-tcp": Text("not TCP", "不是 TCP"),
     "fragment": Text("IP fragment", "IP 分片"),
     "no-flags": Text("no flags", "没有任何标志"),
+}
+
+# What these words mean is told once, at the first packet that needs it; every packet keeps the label.
+EXPLAINED = {
+    "unfinished-checksum": Text(
+        "checksum left to the network card: the kernel leaves the last sum to hardware, and between containers on a "
+        "bridge, or on lo, no hardware comes. Not an error; the same holds below.",
+        "校验和留待网卡计算：内核把最后的求和留给硬件，而网桥上的容器之间或 lo 上并没有硬件。"
+        "这不是错误；以下各包同此。",
+    ),
+    "larger-than-mss": Text(
+        "larger than the MSS: the kernel hands one large segment to the network card to be cut up (TSO); a bridge "
+        "passes it on whole. On a real cable these would be several segments; the same holds below.",
+        "大于 MSS：内核把一个大报文段交给网卡切分（TSO），网桥则原样转发。在真实线路上这会是多个报文段；以下同此。",
+    ),
 }
 
 _NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab.errors import LabError, MachineError
-from lab.model import Role, WireEvent
+from lab.model import Role
 from lab.output import uninterrupted
 from lab.protocols.scenario import Scenario
 from lab.testbed.namespaces import (
@@ -40,6 +41,7 @@ from lab.testbed.namespaces import (
     unshare,
 )  # fmt: skip
 from lab.testbed.rules import Rule
+from lab.testbed.told import Begun, Ended, Event
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -65,15 +67,24 @@ HOSTS: dict[Role, Addresses] = {
 }
 
 
-class Ended(NamedTuple):
-    """The scenario is over: the reason it stopped early, where it did."""
-
-    early: Text | None
+def works() -> bool:
+    """Whether this machine lets us make namespaces: tried by a process that ends with them."""
+    if sys.platform != "linux":
+        return False
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            enter_namespaces()
+            with netlink() as ip:
+                ip.link("add", ifname="lab0", kind="veth", peer={"ifname": "lab1"})
+            os._exit(0)
+        os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @contextlib.contextmanager
-def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[WireEvent | Ended]]:
-    """Plays a scenario between two fresh hosts and yields its events as they happen, `Ended` as the last.
+def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
+    """Plays a scenario between two fresh hosts and yields its events as they happen, from `Begun` to `Ended`.
 
     Raises MachineError where namespaces are not to be had. Leaving the context ends all processes.
     """
@@ -89,14 +100,15 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
                 theirs.close()
         except OSError as error:
             raise _refused(error) from error
-        yield _events(ours)
+        names = {address: role for role, host in HOSTS.items() for address in (host.ipv4, host.ipv6)}
+        yield itertools.chain([Begun("wire", names, True)], _events(ours))
     finally:
         if child:
             with uninterrupted():
                 _end_stage(child, ours)
 
 
-def _events(connection: Connection) -> Iterator[WireEvent | Ended]:
+def _events(connection: Connection) -> Iterator[Event]:
     while True:
         try:
             event = connection.recv()

@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from lab.errors import MachineError
 from lab.model import Role
-from lab.testbed.wire import Wire
 from lab.text import ROLES, Text
 
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
@@ -34,10 +33,19 @@ def gone(role: Role) -> MachineError:
     )
 
 
+class Cable(Protocol):
+    """What is between the hosts: the wire, or where there is none, a tap."""
+
+    def settle(self) -> None: ...
+    def wait(self, until: Callable[[], bool], patience: float) -> bool: ...
+    def acknowledged(self, sender: Role) -> bool: ...
+    def release(self) -> None: ...
+
+
 class Host:
     """One host of the stage. Any method of the protocol's Endpoint can be called on it, as if it were here."""
 
-    def __init__(self, role: Role, address: str, connection: Connection, wire: Wire) -> None:
+    def __init__(self, role: Role, address: str, connection: Connection, wire: Cable) -> None:
         self.role: Role = role
         self.address = address
         self._connection = connection
@@ -74,7 +82,7 @@ class Host:
 class Stage:
     """What a scenario's script gets: `client`, `server`, and what it may ask of the wire."""
 
-    def __init__(self, client: Host, server: Host, wire: Wire) -> None:
+    def __init__(self, client: Host, server: Host, wire: Cable) -> None:
         self.client = client
         self.server = server
         self._wire = wire

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 from lab.dissect.segment import segment
 from lab.errors import MachineError
-from lab.model import ACK, FIN, SYN, Captured, Delivered, Final, Frame, Role, Segment, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Role, Segment, Settled, States, WireEvent
 from lab.testbed.kernel import Pair, Witness
+from lab.testbed.packets import SO_TIMESTAMPNS, Progress, read_waiting
 from lab.testbed.rules import Policy, Rule
 from lab.text import ROLES, Text
 
 # include/uapi/linux/if_packet.h and asm-generic/socket.h
-_SOL_PACKET, _PACKET_IGNORE_OUTGOING, _SO_TIMESTAMPNS, _ETH_P_ALL = 263, 23, 35, 3
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING, _ETH_P_ALL = 263, 23, 3
 _ARP = b"\x08\x06"
 _ASKER = b"\x02\x00\x00"  # how the address begins that questions come from; the rest is the question's number
 _ANSWER_WITHIN = 10.0  # seconds a host may take to answer the barrier: far more than a loaded machine needs
@@ -56,7 +57,7 @@ def open_link(interface: str) -> socket.socket:
     """Opens the packet socket on one cable: every frame that comes in, with the kernel's nanosecond time."""
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # receives nothing before it is bound
     link.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-    link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    link.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     link.setblocking(False)
     link.bind((interface, _ETH_P_ALL))
@@ -76,8 +77,7 @@ class Wire:
         self._last: _Waiting | None = None  # the last TCP segment
         self._order = 0
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
-        self._sent: dict[Role, int] = {}  # the end of what each side has sent, raw
-        self._acked: dict[Role, int] = {}  # and of what it has been told to have arrived
+        self._progress = Progress()
 
     def start(self) -> None:
         """Forgets what the hosts said while they were set up: it never crossed, and the lesson begins now."""
@@ -111,8 +111,7 @@ class Wire:
 
     def acknowledged(self, sender: Role) -> bool:
         """Whether `sender` has got an acknowledgement for the last sequence number it put on the wire."""
-        sent, acked = self._sent.get(sender), self._acked.get(sender)
-        return sent is not None and acked is not None and (acked - sent) & 0xFFFFFFFF < 1 << 31
+        return self._progress.acknowledged(sender)
 
     def release(self) -> None:
         """Lets go of every frame that a rule holds."""
@@ -133,7 +132,7 @@ class Wire:
         arrived = sorted(
             (time_ns, sender, data)
             for sender, link in self._links.items()
-            for time_ns, data in _read(link.socket)
+            for time_ns, data in read_waiting(link.socket)
             if not _is_answer(data)
         )
         for time_ns, sender, data in arrived:
@@ -146,9 +145,7 @@ class Wire:
         found = segment(frame)
         tcp = found if isinstance(found, Segment) else None
         if tcp is not None:
-            end = tcp.seq + tcp.payload + bool(tcp.flags & SYN) + bool(tcp.flags & FIN) & 0xFFFFFFFF
-            if tcp.flags & SYN or (end - self._sent.get(sender, end)) & 0xFFFFFFFF < 1 << 31:
-                self._sent[sender] = end
+            self._progress.sent(sender, tcp)
         rule = self._policy.decide(sender, tcp)
         due = time.monotonic() + (rule.delay / 1e9 if rule else 0)
         waiting = _Waiting(self._number, sender, data, tcp, rule, due)
@@ -193,8 +190,8 @@ class Wire:
             self._tell(Delivered(waiting.number, self._count()))
             self._barrier()
         self._last_forwarded[waiting.sender] = waiting.number
-        if waiting.segment and waiting.segment.flags & ACK:
-            self._acked[other] = waiting.segment.ack
+        if waiting.segment:
+            self._progress.got(other, waiting.segment)
         self._settled(waiting, self._ask(waiting))
 
     def _settled(self, waiting: _Waiting, kernel: States | None) -> None:
@@ -220,7 +217,7 @@ class Wire:
                 ask_again = now + _ASK_AGAIN
             self._listen(ask_again - now)
             for sender, link in self._links.items():
-                for time_ns, data in _read(link.socket):
+                for time_ns, data in read_waiting(link.socket):
                     if not _is_answer(data):
                         arrived.append((time_ns, sender, data))
                     elif data[:6] == asker:
@@ -251,18 +248,6 @@ class Wire:
     def _count(self) -> int:
         self._order += 1
         return self._order
-
-
-def _read(link: socket.socket) -> list[tuple[int, bytes]]:
-    """Returns all frames waiting in a packet socket, each with its time in nanoseconds since 1970."""
-    frames: list[tuple[int, bytes]] = []
-    while True:
-        try:
-            data, ancillary, _, _ = link.recvmsg(1 << 18, 128)
-        except BlockingIOError:
-            return frames
-        seconds, nanoseconds = struct.unpack("ll", ancillary[0][2])
-        frames.append((seconds * 1_000_000_000 + nanoseconds, data))
 
 
 def _silent(unanswered: set[Role]) -> MachineError:

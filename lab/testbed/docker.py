@@ -1,0 +1,213 @@
+"""The Docker testbed: client, server and sniffer in containers on a bridge network of their own, gone when `lab` is.
+
+    lab ─┬─ docker compose up      three containers; the sniffer plays the scenario and writes events to its log
+         ├─ docker logs --follow   the events, as they happen
+         └─ the sweeper            another process; takes all of it down when `lab` ends, however it ends
+
+Containers are no children of `lab`, so it is the sweeper that ends them: it waits for its standard input to be closed.
+A scenario that needs the wire is played with network namespaces inside one container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from lab.errors import MachineError
+from lab.output import uninterrupted
+from lab.protocols.scenario import Scenario
+from lab.testbed import engine
+from lab.testbed.rules import Rule
+from lab.testbed.told import Ended, Event, read
+from lab.text import Text
+
+_SUBNETS = [
+    subnet for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+    for subnet in ipaddress.IPv4Network(block).subnets(new_prefix=28)
+]  # fmt: skip  # RFC 5737
+_TRIES = 8  # of subnets that another run takes in the same moment
+_SWEPT_WITHIN = 15.0  # seconds
+_WIRE_RIGHTS = (  # AppArmor and a read-only /proc/sys would forbid the parameters of its own namespaces
+    "--cap-drop=ALL", "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=NET_RAW", "--network=none", "--init",
+    "--security-opt=no-new-privileges", "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined",
+    "--read-only", "--memory=256m", "--pids-limit=64",
+)  # fmt: skip
+
+
+class Run(NamedTuple):
+    """One run's names: of the compose project and the label, and whose it is."""
+
+    name: str
+    owner: str
+
+
+@contextlib.contextmanager
+def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
+    """Plays a scenario between containers and yields its events as they happen, from `Begun` to `Ended`.
+
+    Raises MachineError where Docker is not to be had. Leaving the context takes everything down.
+    """
+    client = engine.require()
+    image = engine.image(client)
+    engine.sweep_leftovers(client)
+    run = Run(f"lab-{secrets.token_hex(4)}", engine.owner())
+    sweeper = subprocess.Popen(
+        [sys.executable, "-m", "lab.testbed.engine", run.name], stdin=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=None if os.environ.get("LAB_DEBUG") else subprocess.DEVNULL,
+    )  # fmt: skip
+    logs = None
+    try:
+        if rules:
+            logs = _one_container(client, run, image, scenario, rules, ipv6)
+        else:
+            logs = _three_containers(client, run, image, scenario, ipv6, sweeper)
+        yield _events(logs)
+    finally:
+        with uninterrupted():
+            _end(logs, sweeper)
+
+
+def _end(logs: subprocess.Popen[str] | None, sweeper: subprocess.Popen[bytes]) -> None:
+    if logs is not None:
+        logs.kill()
+        logs.wait()
+        for stream in (logs.stdout, logs.stderr):
+            if stream:
+                stream.close()
+    if sweeper.stdin:
+        with contextlib.suppress(OSError):
+            sweeper.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        sweeper.wait(_SWEPT_WITHIN)
+
+
+def _three_containers(
+    client: engine.Client, run: Run, image: str, scenario: Scenario, ipv6: bool, sweeper: subprocess.Popen[bytes]
+) -> subprocess.Popen[str]:
+    free = iter(_free_subnets(client))
+    for _ in range(_TRIES):
+        at, subnet = next(free, (0, None))
+        if subnet is None:
+            break
+        environment = _environment(run, image, scenario, at, subnet, ipv6)
+        files = ["-f", str(engine.ROOT / "docker-compose.yml")]
+        if ipv6:
+            files += ["-f", str(engine.ROOT / "docker-compose.ipv6.yml")]
+        command = [*client.compose, "-p", run.name, *files, "up", "-d", "--no-build"]
+        status, said = _bring_up(command, environment, sweeper)
+        if status == 0:
+            return _follow(client, run)
+        if "overlap" not in said.lower():
+            raise _no_start(said)
+    raise MachineError(
+        Text("no free subnet for the containers", "没有可供容器使用的空闲子网"),
+        Text("docker network prune removes networks that nothing uses", "docker network prune 会删除无人使用的网络"),
+    )
+
+
+def _bring_up(
+    command: Sequence[str], environment: Mapping[str, str], sweeper: subprocess.Popen[bytes]
+) -> tuple[int, str]:
+    """Runs compose; the sweeper knows its process group, so that nothing is made behind its back."""
+    with subprocess.Popen(
+        command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True,
+    ) as compose:  # fmt: skip
+        if sweeper.stdin:
+            with contextlib.suppress(OSError):
+                sweeper.stdin.write(f"{compose.pid}\n".encode())
+                sweeper.stdin.flush()
+        try:
+            said, _ = compose.communicate()
+        except BaseException:
+            engine.end_group(compose.pid)
+            raise
+    return compose.returncode, said
+
+
+def _follow(client: engine.Client, run: Run) -> subprocess.Popen[str]:
+    wanted = ["--filter", f"label=handshake-lab.run={run.name}", "--filter", "label=com.docker.compose.service=sniffer"]
+    found = client.ask("ps", "--all", "--quiet", *wanted).split()
+    if not found:
+        raise _no_start("the sniffer's container is gone")
+    return client.start("logs", "--follow", found[0])
+
+
+def _one_container(
+    client: engine.Client, run: Run, image: str, scenario: Scenario, rules: Sequence[Rule], ipv6: bool
+) -> subprocess.Popen[str]:
+    """Plays the scenario with namespaces in one container, which has the rights that takes, and no network."""
+    labels = [f"--label=handshake-lab.run={run.name}", f"--label=handshake-lab.owner={run.owner}"]
+    environment = {
+        "LAB_SCENARIO": scenario.name,
+        "LAB_RULES": ",".join(map(str, rules)),
+        "LAB_IPV6": "1" if ipv6 else "",
+    }
+    variables = [f"--env={name}={value}" for name, value in environment.items()]
+    return client.start("run", "--rm", *labels, *_WIRE_RIGHTS, *variables, image, "wire")
+
+
+def _environment(
+    run: Run, image: str, scenario: Scenario, at: int, subnet: ipaddress.IPv4Network, ipv6: bool
+) -> dict[str, str]:
+    four = [str(subnet[host]) for host in (2, 3)]
+    subnet6 = ipaddress.IPv6Network((int(ipaddress.IPv6Address("2001:db8::")) + (at << 64), 64))  # RFC 3849
+    client, server = [str(subnet6[host]) for host in (2, 3)] if ipv6 else four
+    return {
+        **os.environ,
+        "LAB_IMAGE": image.partition(":")[2], "LAB_RUN": run.name, "LAB_OWNER": run.owner,
+        "LAB_SCENARIO": scenario.name, "LAB_TELL": "events", "LAB_SUBNET": str(subnet), "LAB_SUBNET6": str(subnet6),
+        "LAB_CLIENT": client, "LAB_SERVER": server, "LAB_CLIENT4": four[0], "LAB_SERVER4": four[1],
+    }  # fmt: skip
+
+
+def _free_subnets(client: engine.Client) -> Iterator[tuple[int, ipaddress.IPv4Network]]:
+    """Yields the subnets that no network of the engine has, and their numbers, in an order of this run's own."""
+    names = client.ask("network", "ls", "--quiet").split()
+    said = client.ask(
+        "network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}", *names, missing=True
+    )
+    taken = []
+    for word in said.split():
+        with contextlib.suppress(ValueError):
+            taken.append(ipaddress.ip_network(word))
+    order = list(enumerate(_SUBNETS))
+    begin = secrets.randbelow(len(order))
+    for at, subnet in order[begin:] + order[:begin]:
+        if at and not any(each.version == 4 and each.overlaps(subnet) for each in taken):  # the first is compose's own
+            yield at, subnet
+
+
+def _events(logs: subprocess.Popen[str]) -> Iterator[Event]:
+    """Yields the events of a log. Raises MachineError where it ends before the scenario does."""
+    others: list[str] = []
+    for line in logs.stdout or ():
+        try:
+            event = read(line)
+        except ValueError:
+            others.append(line)
+            continue
+        yield event
+        if isinstance(event, Ended):
+            return
+    if logs.stderr:
+        others += logs.stderr.readlines()
+    if os.environ.get("LAB_DEBUG"):
+        sys.stderr.writelines(others)
+    raise _no_start(others[-1].strip() if others else "the sniffer ended early")
+
+
+def _no_start(said: str) -> MachineError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = re.sub(r"^(ERROR|Error response from daemon): *(.* )?", "", lines[-1]) if lines else "?"
+    return MachineError(
+        Text(f"the containers did not start: {last}", f"容器未能启动：{last}"),
+        Text("lab doctor looks for the reason; LAB_DEBUG=1 shows more", "lab doctor 会查找原因；LAB_DEBUG=1 显示更多"),
+    )  # fmt: skip

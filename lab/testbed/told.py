@@ -1,0 +1,77 @@
+"""What a testbed tells while a scenario is played, and how that is written where it has to leave a container.
+
+First `Begun`, then a `Captured` for each frame (and all the rest of the wire's journal, where there is a wire), last
+`Ended`. Written, each is a line of JSON, so that it can go through a container's log.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lab.errors import MachineError
+from lab.model import Captured, Delivered, Final, Frame, Settled, States, WireEvent
+from lab.text import Text
+
+
+class Begun(NamedTuple):
+    """The hosts are there. `hosts` names addresses; `journal` says whether the fate of each frame will be told."""
+
+    interface: str
+    hosts: Mapping[str, str]
+    journal: bool
+
+
+class Ended(NamedTuple):
+    """The scenario is over: the reason it stopped early, where it did, and how many packets the capture has missed."""
+
+    early: Text | None
+    missed: int = 0
+
+
+Event = Begun | WireEvent | Ended
+
+
+def write(event: Event | MachineError) -> str:
+    """Returns a line that `read` makes the same event of."""
+    values: list[Any] = [event.message, event.hint] if isinstance(event, MachineError) else list(event)
+    if isinstance(event, Captured):
+        frame = event.frame
+        values[0] = [frame.number, frame.time, base64.b64encode(frame.data).decode(), frame.length]
+    return json.dumps([type(event).__name__, *values])
+
+
+def read(line: str) -> Event:
+    """Returns the event of a line that `write` wrote. Raises ValueError for any other, a MachineError that was told."""
+    try:
+        name, *values = json.loads(line)
+        event: Event = _READERS[name](*values)
+        return event
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(line) from error
+
+
+def _captured(frame: list[Any], order: int, kernel: list[Any] | None) -> Captured:
+    number, time, data, length = frame
+    return Captured(Frame(number, time, base64.b64decode(data), length), order, _states(kernel))
+
+
+def _states(values: list[Any] | None) -> States | None:
+    return States(*values) if values is not None else None
+
+
+def _raise(message: list[str], hint: list[str]) -> Event:
+    raise MachineError(Text(*message), Text(*hint))
+
+
+_READERS: dict[str, Any] = {
+    "Begun": Begun,
+    "Captured": _captured,
+    "Delivered": Delivered,
+    "Settled": lambda number, order, kernel: Settled(number, order, _states(kernel)),
+    "Final": lambda kernel: Final(_states(kernel)),
+    "Ended": lambda early, missed: Ended(Text(*early) if early else None, missed),
+    "MachineError": _raise,
+}
