@@ -83,8 +83,8 @@ def message_fields(raw: bytes, version: int | None = None, suite: int | None = N
 
 def leaves(fields: list[TlsField]) -> list[TlsField]:
     """Returns the innermost fields: together they are all bytes, each once."""
-    after = [field.depth for field in fields[1:]] + [0]
-    return [field for field, depth in zip(fields, after, strict=True) if depth <= field.depth]
+    after = (*(field.depth for field in fields[1:]), 0)
+    return [field for field, depth in zip(fields, after, strict=False) if depth <= field.depth]
 
 
 # What records carry.
