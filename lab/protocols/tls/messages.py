@@ -10,7 +10,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lab.protocols.tls import codes
-from lab.protocols.tls.hello import Extensions, body_of, data_of, ends, read_extensions, reader_of
+from lab.protocols.tls.hello import (
+    ClientHello,
+    EncryptedExtensions,
+    Extensions,
+    ServerHello,
+    body_of,
+    client_hello,
+    data_of,
+    encrypted_extensions,
+    ends,
+    read_extensions,
+    reader_of,
+    server_hello,
+)
 from lab.protocols.tls.reader import Reader
 from lab.protocols.tls.suites import KeyExchange, key_exchange
 
@@ -111,6 +124,53 @@ class Alert(NamedTuple):
 # Readers.
 
 
+Parsed = (
+    ClientHello
+    | ServerHello
+    | EncryptedExtensions
+    | Certificate
+    | CertificateRequest
+    | CertificateVerify
+    | ServerKeyExchange
+    | ClientKeyExchange
+    | NewSessionTicket
+    | Finished
+    | KeyUpdate
+)
+
+
+def read(raw: bytes, version: int | None = None, suite: int | None = None) -> Parsed | None:
+    """Returns what a handshake message means; None for one that says nothing, or is not known.
+
+    `version` and `suite` are the negotiated ones; without a version a message is read as TLS 1.2's.
+    """
+    version, suite = version or codes.TLS_1_2, suite or 0
+    match raw[0] if raw else None:
+        case codes.CLIENT_HELLO:
+            return client_hello(raw)
+        case codes.SERVER_HELLO:
+            return server_hello(raw)
+        case codes.ENCRYPTED_EXTENSIONS:
+            return encrypted_extensions(raw)
+        case codes.CERTIFICATE:
+            return certificate(raw, version)
+        case codes.CERTIFICATE_REQUEST:
+            return certificate_request(raw, version)
+        case codes.CERTIFICATE_VERIFY:
+            return certificate_verify(raw, version)
+        case codes.SERVER_KEY_EXCHANGE:
+            return server_key_exchange(raw, version, suite)
+        case codes.CLIENT_KEY_EXCHANGE:
+            return client_key_exchange(raw, version, suite)
+        case codes.NEW_SESSION_TICKET:
+            return new_session_ticket(raw, version)
+        case codes.FINISHED:
+            return finished(raw)
+        case codes.KEY_UPDATE:
+            return key_update(raw)
+    return None
+
+
 def certificate(raw: bytes, version: int) -> Certificate:
     body = body_of(raw)
     if version < codes.TLS_1_3:
@@ -150,6 +210,8 @@ def server_key_exchange(raw: bytes, version: int, suite: int) -> ServerKeyExchan
         p, g, public = body.vector(2), body.vector(2), body.vector(2)
     elif exchange in ("ECDHE", "ECDH_anon", "ECDHE_PSK") and body.number(1) == codes.NAMED_CURVE:
         group, public = body.number(2), body.vector(1)
+    elif exchange == "other":
+        body.rest()
     params = body.data[: body.at]
     scheme, signature = _signature(body, version) if exchange in ("DHE", "ECDHE") else (None, b"")
     return ServerKeyExchange(exchange, group, public, p, g, hint, params, scheme, signature, ends(body))
@@ -159,7 +221,11 @@ def client_key_exchange(raw: bytes, version: int, suite: int) -> ClientKeyExchan
     body, exchange = body_of(raw), key_exchange(suite)
     identity = body.vector(2) if exchange in ("PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK") else None
     encrypted = public = None
-    if exchange in ("RSA", "RSA_PSK"):
+    if exchange == "other":
+        body.rest()
+    elif exchange in ("DH", "ECDH") and body.over:
+        pass  # the client's certificate has its half (RFC 5246 section 7.4.7.2)
+    elif exchange in ("RSA", "RSA_PSK"):
         encrypted = body.rest() if version <= codes.SSL_3 else body.vector(2)  # RFC 5246 section 7.4.7.1 on SSL 3.0
     elif exchange in ("DH", "DHE", "DH_anon", "DHE_PSK"):
         public = body.vector(2)

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +23,7 @@ from lab.protocols.tls.messages import (
     finished,
     key_update,
     new_session_ticket,
+    read,
     server_key_exchange,
 )
 from tests.protocols.tls import hex as written
@@ -39,8 +40,8 @@ def of(name: str, kind: int) -> bytes:
 
 @pytest.mark.parametrize("name", [name for name in AGREED if "client certificate" not in name])
 def test_the_certificate_is_the_servers(name: str) -> None:
-    read = certificate(of(name, codes.CERTIFICATE), TLS_1_3 if "1.3" in name else TLS_1_2)
-    assert (read.chain, read.damaged) == ((recorded(name).certificate,), False)
+    found = certificate(of(name, codes.CERTIFICATE), TLS_1_3 if "1.3" in name else TLS_1_2)
+    assert (found.chain, found.damaged) == ((recorded(name).certificate,), False)
 
 
 @pytest.mark.parametrize(("name", "version"), [(name, TLS_1_3 if "1.3" in name else TLS_1_2) for name in AGREED])
@@ -60,13 +61,13 @@ def test_a_client_shows_its_certificate_when_it_is_asked(name: str, version: int
 def test_the_signature_covers_both_randoms_and_the_params(name: str) -> None:
     talk = recorded(name)
     hello, answer = client_hello(talk.message(1)), server_hello(talk.message(2))
-    read = server_key_exchange(talk.message(codes.SERVER_KEY_EXCHANGE), TLS_1_2, answer.suite)
+    found = server_key_exchange(talk.message(codes.SERVER_KEY_EXCHANGE), TLS_1_2, answer.suite)
     key = x509.load_der_x509_certificate(talk.certificate).public_key()
     assert isinstance(key, rsa.RSAPublicKey)
-    assert not read.damaged
+    assert not found.damaged
     pss = padding.PSS(padding.MGF1(SHA256()), 32)
-    how = {0x0804: pss, 0x0401: padding.PKCS1v15()}[read.scheme or 0]
-    key.verify(read.signature, hello.random + answer.random + read.params, how, SHA256())
+    how = {0x0804: pss, 0x0401: padding.PKCS1v15()}[found.scheme or 0]
+    key.verify(found.signature, hello.random + answer.random + found.params, how, SHA256())
 
 
 def test_both_halves_of_ecdhe() -> None:
@@ -90,9 +91,9 @@ def test_both_halves_of_dhe() -> None:
 
 
 def test_static_rsa_sends_the_secret_encrypted() -> None:
-    read = client_key_exchange(of("TLS 1.2 static RSA", codes.CLIENT_KEY_EXCHANGE), TLS_1_2, 0x009C)
-    assert read.encrypted is not None
-    assert (read.exchange, len(read.encrypted), read.public, read.damaged) == ("RSA", 256, None, False)
+    found = client_key_exchange(of("TLS 1.2 static RSA", codes.CLIENT_KEY_EXCHANGE), TLS_1_2, 0x009C)
+    assert found.encrypted is not None
+    assert (found.exchange, len(found.encrypted), found.public, found.damaged) == ("RSA", 256, None, False)
 
 
 def test_ssl_3_sent_it_without_a_length() -> None:
@@ -116,8 +117,8 @@ def test_every_key_exchange(name: str) -> None:
 
 
 def test_before_tls_1_2_signatures_name_no_scheme() -> None:
-    read = server_key_exchange(message(12, x("03 0017"), vector(1, SHARE), vector(2, b"sig")), codes.TLS_1_1, 0xC013)
-    assert (read.scheme, read.signature, read.damaged) == (None, b"sig", False)
+    found = server_key_exchange(message(12, x("03 0017"), vector(1, SHARE), vector(2, b"sig")), codes.TLS_1_1, 0xC013)
+    assert (found.scheme, found.signature, found.damaged) == (None, b"sig", False)
     assert certificate_verify(message(15, vector(2, b"sig")), codes.TLS_1_0) == (None, b"sig", False)
     asked = certificate_request(message(13, vector(1, x("01 40")), vector(2, vector(2, b"DN"))), codes.TLS_1_1)
     assert asked == (b"", (1, 64), (), (b"DN",), False)
@@ -128,10 +129,10 @@ def test_tickets(name: str) -> None:
     version = TLS_1_3 if "1.3" in name else TLS_1_2
     tickets = [new_session_ticket(raw, version) for raw in recorded(name).sent("server") if raw[0] == 4]
     assert len(tickets) == (2 if version == TLS_1_3 else 1)
-    for read in tickets:
-        assert (read.lifetime, read.damaged, read.max_early_data) == (7200, False, None)
-        assert read.ticket
-        assert (read.nonce is not None) == (read.age_add is not None) == (version == TLS_1_3)
+    for found in tickets:
+        assert (found.lifetime, found.damaged, found.max_early_data) == (7200, False, None)
+        assert found.ticket
+        assert (found.nonce is not None) == (found.age_add is not None) == (version == TLS_1_3)
 
 
 def test_messages_written_by_hand() -> None:
@@ -155,6 +156,26 @@ def test_messages_written_by_hand() -> None:
 def test_finished_is_as_long_as_the_hash_says(name: str) -> None:
     sizes = {len(finished(raw).verify_data) for _, raw in recorded(name).messages if raw[0] == codes.FINISHED}
     assert sizes in ({12}, {32}, {48})
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_everything_openssl_says_is_read(name: str) -> None:
+    talk = recorded(name)
+    answers = [server_hello(raw) for raw in talk.sent("server") if raw[0] == codes.SERVER_HELLO]
+    version, suite = (answers[-1].selected_version, answers[-1].suite) if answers else (None, None)
+    for _, raw in talk.messages:
+        found = read(raw, version, suite)
+        assert found is None or not found.damaged
+        assert (found is None) == (raw[0] == codes.SERVER_HELLO_DONE)
+
+
+def test_what_is_not_known_is_not_read() -> None:
+    assert read(b"") is None
+    assert read(message(99, b"?")) is None
+    for kind in (12, 16):
+        assert not getattr(read(message(kind, b"?"), TLS_1_2, 0xC100), "damaged", True)
+    implicit = client_key_exchange(message(16), TLS_1_2, 0x0031)
+    assert (implicit.public, implicit.damaged) == (None, False)
 
 
 RAWS = [raw for name in AGREED for _, raw in recorded(name).messages]
@@ -185,8 +206,3 @@ def test_damaged_messages_never_raise(
     alert(damaged)
     if len(damaged) < len(raw) and changes == []:
         assert finished(damaged).damaged
-
-
-def test_keys_are_made_anew_for_every_run() -> None:
-    key = x509.load_der_x509_certificate(identity("ec")[1]).public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
