@@ -239,7 +239,7 @@ def ssl2_hello(fragment: bytes) -> Ssl2Hello:
 def body_of(raw: bytes) -> Reader:
     """Returns a reader of the body, damaged where the header's length is not its length."""
     body = Reader(raw[4:])
-    body.damaged = len(raw) < 4 or int.from_bytes(raw[1:4], "big") != len(raw) - 4
+    body.damaged = int.from_bytes(raw[1:4], "big") != len(raw) - 4
     return body
 
 

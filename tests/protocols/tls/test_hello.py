@@ -192,6 +192,21 @@ def test_a_hello_cut_anywhere_keeps_what_came_before(raw: bytes) -> None:
             getattr(hello, name)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "00 0003 130113 01 00",  # half a suite
+        "00 0002 1301 01 00 0005 0017 0001 00 00",  # extensions go on behind their end
+        "00 0002 1301 01 00 0006 0017 0005 0000",  # an extension ends behind the extensions
+        "00 0002 1301 01 00 0003 0017 00",  # half a length
+        "00 0002 1301 02 00",
+        "21 0002 1301 01 00",
+    ],
+)
+def test_lengths_that_do_not_fit_each_other_are_damage(body: str) -> None:
+    assert client_hello(message(1, x("0303"), bytes(32), x(body))).damaged
+
+
 def test_bytes_behind_the_end_are_damage() -> None:
     raw = written.FULL_HELLO
     assert client_hello(raw + b"\0").damaged

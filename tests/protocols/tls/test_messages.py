@@ -169,6 +169,26 @@ def test_everything_openssl_says_is_read(name: str) -> None:
         assert (found is None) == (raw[0] == codes.SERVER_HELLO_DONE)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "version"),
+    [
+        (11, "000005 000003 41 42", TLS_1_2),
+        (11, "000004 000003 41", TLS_1_2),
+        (11, "00 000006 000001 41 0001", TLS_1_3),
+        (11, "00 000002 0000", TLS_1_3),
+        (13, "00 0003 000d00", TLS_1_3),
+        (13, "01 01 0003 040304 0000", TLS_1_2),
+        (4, "00001c20 0003 41", TLS_1_2),
+        (4, "00001c20", TLS_1_3),
+        (15, "0804 0002 41", TLS_1_2),
+        (16, "0002 41", TLS_1_2),
+        (24, "", TLS_1_3),
+    ],
+)
+def test_lengths_that_do_not_fit_each_other_are_damage(kind: int, body: str, version: int) -> None:
+    assert getattr(read(message(kind, x(body)), version, 0x002F), "damaged", False)
+
+
 def test_what_is_not_known_is_not_read() -> None:
     assert read(b"") is None
     assert read(message(99, b"?")) is None

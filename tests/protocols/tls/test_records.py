@@ -198,6 +198,8 @@ def test_lengths_that_do_not_fit_are_no_ssl_2() -> None:
         damaged = bytearray(SSL2_HELLO)
         damaged[at] ^= 0x05
         assert read("client", [bytes(damaged)])[1].problem == "bad-type"
+    session = SSL2_HELLO[:7] + b"\0\1\0\x10" + SSL2_HELLO[11:] + b"\0"  # a session of one byte, and 16 of challenge
+    assert read("client", [b"\x80\x23" + session[2:]])[1].problem == "bad-type"
 
 
 # Where TLS begins.
@@ -302,4 +304,8 @@ def test_a_message_in_too_many_pieces_is_passed_over() -> None:
         found += handshakes.feed(bytes([byte]), Piece("stream", at * 6 + 5, at * 6 + 6))
     assert [each.raw for each in found] == [raw[:4]]
     assert [len(each.pieces) for each in found] == [4]
+    handshakes.feed(raw[:6], Piece("plain", 0, 6))
+    for at, byte in enumerate(raw[6:]):
+        found += handshakes.feed(bytes([byte]), Piece("stream", at * 6 + 5, at * 6 + 6))
+    assert found[1].pieces == (Piece("plain", 0, 4),)
     assert (handshakes.problem, handshakes.unfinished, handshakes.pending) == ("too-long", False, b"")
