@@ -30,6 +30,9 @@ TOUCHING = {
 THINKING = (
     "model.py", "dissect/", "annotate/", "path.py", "errors.py", "protocols/scenario.py", "protocols/notes.py",
     "protocols/tcp/states.py", "protocols/tcp/dissect.py", "protocols/tcp/report.py",
+    "protocols/tls/codes.py", "protocols/tls/suites.py", "protocols/tls/reader.py", "protocols/tls/records.py",
+    "protocols/tls/hello.py", "protocols/tls/messages.py", "protocols/tls/shapes.py",
+    "protocols/tls/extensions.py", "protocols/tls/fields.py",
 )  # fmt: skip
 SHOWING = ("render/",)
 OURS_TO_TOUCH = {
