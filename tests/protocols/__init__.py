@@ -1,0 +1,1 @@
+"""Tests of lab/protocols, each protocol in a folder of its own."""
