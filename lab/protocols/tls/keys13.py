@@ -41,14 +41,14 @@ class Keys13:
         self.keys = Keys(
             self.derivation.expand_label(
                 Text(f"The key that the {who.en} encrypts with.", f"{who.zh}的加密密钥。"),
-                suite.prf, mixed, "key", None, suite.key_length, f"{role}_write_key", _KEYS,
+                suite.prf, mixed, "key", None, suite.key_length, self._called("write_key"), _KEYS,
             ).value,
             self.derivation.expand_label(
                 Text(
                     f"The IV: the {who.en}'s record number, XORed into it, makes each record's nonce.",
                     f"IV：与{who.zh}的记录序号异或，得到每条记录的随机数（nonce）。",
                 ),
-                suite.prf, mixed, "iv", None, suite.fixed_iv, f"{role}_write_iv", _KEYS,
+                suite.prf, mixed, "iv", None, suite.fixed_iv, self._called("write_iv"), _KEYS,
             ).value,
         )  # fmt: skip
 
@@ -105,13 +105,17 @@ class Keys13:
         )  # fmt: skip
         return Keys13(self.suite, self.role, following, secret.value, self.derivation)
 
+    def _called(self, what: str) -> str:
+        """Returns RFC 8446's name for something of this epoch: both epochs stand on one paper."""
+        return self.name.replace("traffic_secret", what)
+
     def _finished_key(self) -> Named:
         return self.derivation.expand_label(
             Text(
                 f"The key for the {ROLES[self.role].en}'s Finished.", f"用于{ROLES[self.role].zh} Finished 的密钥。"
             ),
             self.suite.prf, Named(self.name, self.secret), "finished", None, LENGTHS[self.suite.prf],
-            f"{self.role} finished_key", _FINISHED,
+            self._called("finished_key"), _FINISHED,
         )  # fmt: skip
 
 

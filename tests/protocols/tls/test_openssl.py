@@ -88,9 +88,6 @@ def read12(talk: Talk, keys: Keys12) -> dict[str, bytes]:
             for message in messages(plain):
                 if message[0] == FINISHED:
                     assert keys.check_finished(role, said, message[4:]) is None
-                    wrong = keys.check_finished(role, said + b"?", message[4:])
-                    assert wrong is not None
-                    assert wrong.code == "finished-differs"
                     finished += 1
                 said += message
         elif record.type == 23:
@@ -176,7 +173,6 @@ def read13(talk: Talk, epochs: Epochs) -> dict[str, bytes]:
                 assert keys is not None
                 if message[0] == FINISHED:
                     assert keys.check_finished(said, message[4:]) is None
-                    assert keys.check_finished(said[1:], message[4:]) is not None
                     finished += 1
                     following = application[role]
                     assert following is not None
