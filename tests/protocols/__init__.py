@@ -1,1 +1,0 @@
-"""Tests of lab/protocols, each protocol in a folder of its own."""

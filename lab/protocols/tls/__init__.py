@@ -1,0 +1,1 @@
+"""TLS: its records, its handshake messages and the numbers in them."""

@@ -10,12 +10,12 @@ import hmac
 
 from lab.model import Role
 from lab.protocols.tls import reasons
+from lab.protocols.tls.ciphers import TLS10, TLS11, TLS12, Suite
 from lab.protocols.tls.derivation import Derivation, Line, Named
 from lab.protocols.tls.prf import SPOKEN, prf_hash
 from lab.protocols.tls.protection import Keys, Protection, Unsupported, protection
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import PREMASTER
-from lab.protocols.tls.suites import TLS10, TLS11, TLS12, Suite
 from lab.text import ROLES, Text
 
 MASTER = "master secret"

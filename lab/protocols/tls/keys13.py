@@ -10,11 +10,11 @@ import hmac
 
 from lab.model import Role
 from lab.protocols.tls import prf, reasons
+from lab.protocols.tls.ciphers import TLS13, Suite
 from lab.protocols.tls.derivation import Derivation, Line, Named
 from lab.protocols.tls.prf import LENGTHS, SPOKEN
 from lab.protocols.tls.protection import Keys, Protection, protection
 from lab.protocols.tls.reasons import Reason
-from lab.protocols.tls.suites import TLS13, Suite
 from lab.text import ROLES, Text
 
 # A key log's labels: who sends with this secret, and what RFC 8446 section 7.1 calls it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from lab.protocols.tls.suites import TLS12, Suite
+from lab.protocols.tls.ciphers import TLS12, Suite
 
 _HASHLIB = {"MD5": "md5", "SHA": "sha1", "SHA256": "sha256", "SHA384": "sha384"}
 SPOKEN = {"MD5": "MD5", "SHA": "SHA-1", "SHA256": "SHA-256", "SHA384": "SHA-384", "MD5_SHA1": "MD5 + SHA-1"}

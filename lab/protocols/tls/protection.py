@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algori
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
 from lab.protocols.tls import prf, reasons
+from lab.protocols.tls.ciphers import TLS10, TLS13, Suite
 from lab.protocols.tls.reasons import Reason
-from lab.protocols.tls.suites import TLS10, TLS13, Suite
 
 CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA = 20, 21, 23
 MOST = (1 << 14) + 2048  # of a fragment, RFC 5246 section 6.2.3

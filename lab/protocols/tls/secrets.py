@@ -11,13 +11,13 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from lab.protocols.tls import reasons
+from lab.protocols.tls.ciphers import TLS10, TLS12, TLS13, Suite
 from lab.protocols.tls.derivation import Derivation, Line, Named
 from lab.protocols.tls.keylog import KeyLog
 from lab.protocols.tls.keys12 import MASTER, Keys12, master_secret
 from lab.protocols.tls.keys13 import TRAFFIC, Keys13
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import PREMASTER, decrypt_premaster, matches
-from lab.protocols.tls.suites import TLS10, TLS12, TLS13, Suite
 from lab.text import Text
 
 _DRAFT = "draft-ietf-tls-keylogfile"

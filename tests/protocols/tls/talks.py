@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from lab.protocols.tls.ciphers import Suite, suite
 from lab.protocols.tls.secrets import Agreed, Flight
-from lab.protocols.tls.suites import Suite, suite
 from tests.protocols.tls import conversation
 
 NO_EXTENDED_MASTER_SECRET, NO_ENCRYPT_THEN_MAC = 1, 1 << 19  # OpenSSL's SSL_OP_…, which `ssl` does not name

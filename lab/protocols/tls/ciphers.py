@@ -101,7 +101,7 @@ def suite(code: int, name: str) -> Suite | None:
     exchange, algorithm = match["exchange"] or "TLS13", match["cipher"]
     cipher = CIPHERS[algorithm]
     aead = cipher.tag_length > 0
-    if not match["hash"] and (exchange == "TLS13" or not aead):
+    if not match["hash"] and (exchange == "TLS13" or cipher.kind != "ccm"):
         return None  # every suite names its hash but those of RFC 6655
     if exchange == "TLS13":
         if not aead:
