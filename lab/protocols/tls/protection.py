@@ -207,6 +207,8 @@ class Aead13(Aead):
 
 def protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool = False) -> Protection:
     """Returns the protection of one direction. A cipher that the lab can't undo gives one that has failed already."""
+    if (suite.key_exchange == "TLS13") != (version >= TLS13):  # no suite belongs to both (RFC 8446 section 4.1.2)
+        return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
     try:
         return _protection(suite, version, keys, encrypt_then_mac)
     # The library may be built without an old cipher, and says so in several ways.

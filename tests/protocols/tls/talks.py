@@ -21,9 +21,12 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from lab.protocols.tls.ciphers import Suite, suite
+from lab.protocols.tls.reasons import Reason
+from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Flight
 from tests.protocols.tls import conversation
 
@@ -73,9 +76,13 @@ class Identity(NamedTuple):
 _FOLDER = tempfile.TemporaryDirectory()
 
 
-@cache
 def identity(kind: str = "RSA", number: int = 0) -> Identity:
     """Makes an identity, once for each number."""
+    return _identity(kind, number)
+
+
+@cache  # counts f() and f("RSA") as two questions
+def _identity(kind: str, number: int) -> Identity:
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"server {number}")])
@@ -90,6 +97,13 @@ def identity(kind: str = "RSA", number: int = 0) -> Identity:
     file = Path(_FOLDER.name, f"{kind}-{number}.pem")
     file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
     return Identity(private, certificate.public_bytes(Encoding.DER), str(file))
+
+
+def key_of(kind: str = "RSA", number: int = 0) -> PrivateKeyTypes:
+    """Returns an identity's private key, as the lab reads it."""
+    key = load_server_key(identity(kind, number).key)
+    assert not isinstance(key, Reason), key
+    return key
 
 
 class Talk:
@@ -136,9 +150,13 @@ class Talk:
         return found
 
 
-@cache
 def talk(cipher: str, version: int = ssl.TLSVersion.TLSv1_2, options: int = 0, kind: str = "RSA") -> Talk:
     """Plays a conversation up to TLS 1.2, once for each choice. `cipher` is OpenSSL's name for the suite."""
+    return _talk(cipher, version, options, kind)
+
+
+@cache
+def _talk(cipher: str, version: int, options: int, kind: str) -> Talk:
     return Talk(*conversation.play(identity(kind).file, cipher, version, options), kind)
 
 

@@ -18,9 +18,8 @@ from lab.protocols.tls.keylog import parse_keylog
 from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Schedule13
 from lab.protocols.tls.reasons import Reason
-from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import unlock12, unlock13
-from tests.protocols.tls.talks import SUITES, Talk, talk, talk13
+from tests.protocols.tls.talks import SUITES, Talk, key_of, talk, talk13
 from tests.protocols.tls.test_openssl import STATIC_RSA, SUITES13, read12, read13
 
 ALGORITHMS: dict[str, hashes.HashAlgorithm] = {
@@ -126,9 +125,7 @@ def assert_all_do_themselves_again(lines: Iterable[Line]) -> dict[str, bytes]:
 
 
 def by_hand(conversation: Talk) -> Keys12:
-    key = load_server_key(conversation.identity.key)
-    assert not isinstance(key, Reason)
-    keys = unlock12(conversation.agreed, conversation.flight(), key)
+    keys = unlock12(conversation.agreed, conversation.flight(), key_of())
     assert isinstance(keys, Keys12)
     read12(conversation, keys)
     return keys

@@ -10,8 +10,7 @@ from lab.model import Role
 from lab.protocols.tls.keylog import parse_keylog
 from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.protection import Opened, Protection
-from lab.protocols.tls.reasons import Reason
-from lab.protocols.tls.rsa import decrypt_premaster, load_server_key
+from lab.protocols.tls.rsa import decrypt_premaster
 from lab.protocols.tls.secrets import Epochs, unlock12, unlock13
 from tests.protocols.tls.conversation import REQUEST, RESPONSE
 from tests.protocols.tls.talks import (
@@ -22,6 +21,7 @@ from tests.protocols.tls.talks import (
     NO_EXTENDED_MASTER_SECRET,
     Record,
     Talk,
+    key_of,
     messages,
     talk,
     talk13,
@@ -104,9 +104,7 @@ def test_static_rsa_is_read_by_hand_with_the_servers_key(cipher: str, version: s
     assert agreed.extended_master_secret == (not options & NO_EXTENDED_MASTER_SECRET)
     if agreed.suite.kind == "cbc":
         assert agreed.encrypt_then_mac == (not options & NO_ENCRYPT_THEN_MAC)
-    key = load_server_key(conversation.identity.key)
-    assert not isinstance(key, Reason)
-    keys = unlock12(agreed, conversation.flight(), key)
+    keys = unlock12(agreed, conversation.flight(), key_of())
     assert isinstance(keys, Keys12), keys
     assert read12(conversation, keys) == {"client": REQUEST, "server": RESPONSE}
 
@@ -115,13 +113,11 @@ def test_static_rsa_is_read_by_hand_with_the_servers_key(cipher: str, version: s
 def test_the_key_log_says_the_same_as_the_servers_key(cipher: str, version: ssl.TLSVersion, options: int) -> None:
     conversation = talk(cipher, version, options)
     flight, log = conversation.flight(), parse_keylog(conversation.keylog)
-    key = load_server_key(conversation.identity.key)
-    assert not isinstance(key, Reason)
     assert flight.encrypted
-    premaster = decrypt_premaster(key, flight.encrypted, conversation.agreed.client_version)
+    premaster = decrypt_premaster(key_of(), flight.encrypted, conversation.agreed.client_version)
     assert premaster.secret is not None
     assert premaster.secret == log.get("RSA", flight.encrypted[:8])
-    by_hand = unlock12(conversation.agreed, flight, key)
+    by_hand = unlock12(conversation.agreed, flight, key_of())
     assert isinstance(by_hand, Keys12)
     assert by_hand.master == log.get("CLIENT_RANDOM", conversation.client_random)
 
