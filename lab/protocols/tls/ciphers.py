@@ -101,8 +101,10 @@ def suite(code: int, name: str) -> Suite | None:
     exchange, algorithm = match["exchange"] or "TLS13", match["cipher"]
     cipher = CIPHERS[algorithm]
     aead = cipher.tag_length > 0
-    if not match["hash"] and (exchange == "TLS13" or cipher.kind != "ccm"):
-        return None  # every suite names its hash but those of RFC 6655
+    if aead and match["hash"] not in ("SHA256", "SHA384") and (match["hash"] or cipher.kind != "ccm"):
+        return None  # an AEAD's hash is the PRF's; those of RFC 6655 alone don't name it
+    if not match["hash"] and (exchange == "TLS13" or not aead):
+        return None
     if exchange == "TLS13":
         if not aead:
             return None  # TLS 1.3 has nothing else (RFC 8446 section 4.1.2)

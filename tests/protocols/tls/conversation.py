@@ -22,22 +22,13 @@ Sent = list[tuple[str, bytes]]
 class Conversation:
     """Two ends and the wire between them. `sent` is what each wrote, in order."""
 
-    def __init__(self, pem: str, cipher: str, version: int, options: int, keylog: str) -> None:
+    def __init__(
+        self, for_client: ssl.SSLContext, for_server: ssl.SSLContext, session: ssl.SSLSession | None = None
+    ) -> None:
         self.sent: Sent = []
         self._incoming = {"client": ssl.MemoryBIO(), "server": ssl.MemoryBIO()}
         self._outgoing = {"client": ssl.MemoryBIO(), "server": ssl.MemoryBIO()}
-        for_server, for_client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        for_server.load_cert_chain(pem)
-        for_client.check_hostname, for_client.verify_mode = False, ssl.CERT_NONE
-        for_client.keylog_filename = keylog
-        for context in (for_client, for_server):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of old versions, which are meant here
-                context.minimum_version = context.maximum_version = ssl.TLSVersion(version)
-            context.options |= options
-            if cipher:
-                context.set_ciphers(f"{cipher}:@SECLEVEL=0")
-        self.client = for_client.wrap_bio(self._incoming["client"], self._outgoing["client"])
+        self.client = for_client.wrap_bio(self._incoming["client"], self._outgoing["client"], session=session)
         self.server = for_server.wrap_bio(self._incoming["server"], self._outgoing["server"], server_side=True)
 
     def play(self) -> None:
@@ -61,12 +52,41 @@ class Conversation:
             self._incoming["server" if role == "client" else "client"].write(written)
 
 
-def play(pem: str, cipher: str, version: int, options: int = 0) -> tuple[Sent, bytes]:
-    """Returns what passed, and the client's key log."""
+def contexts(pem: str, cipher: str, version: int, options: int, keylog: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Returns the client's and the server's."""
+    for_server, for_client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for_server.load_cert_chain(pem)
+    for_client.check_hostname, for_client.verify_mode = False, ssl.CERT_NONE
+    for_client.keylog_filename = keylog
+    for context in (for_client, for_server):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of old versions, which are meant here
+            context.minimum_version = context.maximum_version = ssl.TLSVersion(version)
+        context.options |= options
+        if cipher:
+            context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    return for_client, for_server
+
+
+def play(
+    pem: str, cipher: str, version: int, options: int = 0, resume: bool = False, curve: str = ""
+) -> tuple[Sent, bytes]:
+    """Returns what passed, and the client's key log.
+
+    With `resume` it is the second conversation of two, which resumes the first; a server that wants another `curve`
+    than the client expects asks for a second ClientHello.
+    """
     with tempfile.TemporaryDirectory() as folder:
         keylog = Path(folder, "keys")
-        conversation = Conversation(pem, cipher, version, options, str(keylog))
+        for_client, for_server = contexts(pem, cipher, version, options, str(keylog))
+        if curve:
+            for_server.set_ecdh_curve(curve)
+        conversation = Conversation(for_client, for_server)
         conversation.play()
+        if resume:
+            conversation = Conversation(for_client, for_server, conversation.client.session)
+            conversation.play()
+            assert conversation.client.session_reused
         return conversation.sent, keylog.read_bytes()
 
 

@@ -160,6 +160,11 @@ def _talk(cipher: str, version: int, options: int, kind: str) -> Talk:
     return Talk(*conversation.play(identity(kind).file, cipher, version, options), kind)
 
 
+def talk_with(cipher: str, version: int, resume: bool = False, curve: str = "") -> Talk:
+    """Plays a conversation that resumes another, or one with a HelloRetryRequest."""
+    return Talk(*conversation.play(identity().file, cipher, version, 0, resume, curve), "RSA")
+
+
 @cache
 def talk13(name: str) -> Talk:
     """Plays a TLS 1.3 conversation with the suite of this name."""
@@ -170,6 +175,7 @@ def talk13(name: str) -> Talk:
     )  # fmt: skip
     child = subprocess.run(
         [sys.executable, "-m", conversation.__name__, identity().file],
+        cwd=Path(__file__).parents[3],
         env={**os.environ, "OPENSSL_CONF": str(configuration)},
         check=True, capture_output=True, text=True,
     )  # fmt: skip

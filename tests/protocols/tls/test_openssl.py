@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from lab.model import Role
 from lab.protocols.tls.keylog import parse_keylog
 from lab.protocols.tls.keys12 import Keys12
+from lab.protocols.tls.keys13 import retried
 from lab.protocols.tls.protection import Opened, Protection
+from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import decrypt_premaster
 from lab.protocols.tls.secrets import Epochs, unlock12, unlock13
 from tests.protocols.tls.conversation import REQUEST, RESPONSE
@@ -25,9 +28,10 @@ from tests.protocols.tls.talks import (
     messages,
     talk,
     talk13,
+    talk_with,
 )
 
-ROLES: tuple[Role, ...] = ("client", "server")
+RETRY = hashlib.sha256(b"HelloRetryRequest").digest()  # its random, RFC 8446 section 4.1.3
 TLS10, TLS11, TLS12 = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2
 
 STATIC_RSA = [
@@ -149,6 +153,26 @@ def test_tls_13_is_read_with_the_key_log(name: str) -> None:
     assert read13(conversation, epochs) == {"client": REQUEST, "server": RESPONSE}
 
 
+@pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "AES128-SHA"])
+def test_a_resumed_session_is_read_with_the_key_log_alone(cipher: str) -> None:
+    conversation = talk_with(cipher, TLS12, resume=True)
+    assert conversation.flight().encrypted is None
+    answer = unlock12(conversation.agreed, conversation.flight(), key_of())
+    assert isinstance(answer, Reason)
+    assert answer.code == "no-premaster"
+    keys = unlock12(conversation.agreed, conversation.flight(), key_of(), parse_keylog(conversation.keylog))
+    assert isinstance(keys, Keys12), keys
+    assert read12(conversation, keys) == {"client": REQUEST, "server": RESPONSE}
+
+
+def test_a_handshake_with_a_second_client_hello_is_read() -> None:
+    conversation = talk_with("", ssl.TLSVersion.TLSv1_3, curve="secp521r1")
+    assert [each.fragment[0] for each in conversation.records if each.type == HANDSHAKE] == [1, 2, 1, 2]
+    epochs = unlock13(conversation.agreed, None, parse_keylog(conversation.keylog))
+    assert isinstance(epochs, Epochs), epochs
+    assert read13(conversation, epochs) == {"client": REQUEST, "server": RESPONSE}
+
+
 def read13(talk: Talk, epochs: Epochs) -> dict[str, bytes]:
     """Reads the whole conversation, checks both Finished, returns what each end sent as data."""
     handshake = {"client": epochs.client_handshake, "server": epochs.server_handshake}
@@ -159,8 +183,6 @@ def read13(talk: Talk, epochs: Epochs) -> dict[str, bytes]:
         if role in protections:
             found = opened(protections[role], record)
             plain, kind = found.plaintext, found.content_type
-            if found.sequence is None:  # change_cipher_spec
-                continue
         if kind == 23:
             data[role] += plain
         if kind == HANDSHAKE:
@@ -173,8 +195,9 @@ def read13(talk: Talk, epochs: Epochs) -> dict[str, bytes]:
                     following = application[role]
                     assert following is not None
                     protections[role] = following.protection()
-                said += message
-                if message[0] == 2:
+                retry = message[0] == 2 and message[6:38] == RETRY
+                said = (retried(talk.suite, said) if retry else said) + message
+                if message[0] == 2 and not retry:
                     for each, first in handshake.items():
                         assert first is not None
                         protections[each] = first.protection()
