@@ -1,6 +1,6 @@
 """A key log: what an end wrote down of its secrets while it spoke, in the format that NSS began.
 
-One secret a line: label, client random, secret, in hexadecimal (draft-ietf-tls-keylogfile). The file comes from
+One secret a line: label, client random, secret, in hexadecimal (RFC 9850). The file comes from
 outside: whatever can't be understood is counted and passed over.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 # Every label: the bytes that tell the connection, and the lengths a secret may have.
 _TRAFFIC = (32, (32, 48))
 LABELS: dict[str, tuple[int, tuple[int, ...]]] = {
-    "RSA": (8, (48,)),  # by the first 8 bytes of the encrypted pre-master secret
+    "RSA": (8, (48,)),  # NSS's own, not in the RFC: by the first 8 bytes of the encrypted pre-master secret
     "CLIENT_RANDOM": (32, (48,)),  # TLS 1.0 to 1.2: the master secret
     "CLIENT_EARLY_TRAFFIC_SECRET": _TRAFFIC,
     "CLIENT_HANDSHAKE_TRAFFIC_SECRET": _TRAFFIC,

@@ -20,7 +20,7 @@ from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import PREMASTER, decrypt_premaster, matches
 from lab.text import Text
 
-_DRAFT = "draft-ietf-tls-keylogfile"
+_KEY_LOG = "RFC 9850"
 
 
 class Agreed(NamedTuple):
@@ -68,7 +68,7 @@ def unlock12(
                 "The key log has the master secret: an end wrote it down by the client's random.",
                 "密钥日志中有主密钥：端点按客户端随机数把它写了下来。",
             )
-            derivation.given(what, "key log: CLIENT_RANDOM", Named(MASTER, logged), _DRAFT)
+            derivation.given(what, "key log: CLIENT_RANDOM", Named(MASTER, logged), _KEY_LOG)
             return _keys(agreed, logged, derivation)
         found = keylog.get("RSA", (flight.encrypted or b"")[:8])
         if found is None:
@@ -79,7 +79,7 @@ def unlock12(
             "The key log has the pre-master secret: an end wrote it down by the first bytes it was encrypted to.",
             "密钥日志中有预主密钥：端点按密文的前几个字节把它写了下来。",
         )
-        derivation.given(what, "key log: RSA", Named(PREMASTER, found), _DRAFT)
+        derivation.given(what, "key log: RSA", Named(PREMASTER, found), "NSS key log format")
         premaster = found
     if isinstance(premaster, Reason):
         return premaster
@@ -143,7 +143,7 @@ def unlock13(
         epochs[label] = None
         if secret is not None:
             what = Text("The key log has this traffic secret.", "密钥日志中有这个流量密钥。")
-            derivation.given(what, f"key log: {label}", Named(name, secret), _DRAFT)
+            derivation.given(what, f"key log: {label}", Named(name, secret), _KEY_LOG)
             epochs[label] = Keys13(agreed.suite, role, name, secret, derivation)
     if not any(epochs.values()):
         return reasons.NOT_IN_KEY_LOG.format(keylog.connections)

@@ -118,7 +118,7 @@ def assert_all_do_themselves_again(lines: Iterable[Line]) -> dict[str, bytes]:
             assert again(line) == line.output, line.operation
         assert known.get(line.output_name, line.output) == line.output, f"{line.output_name} is two things"
         known[line.output_name] = line.output
-        assert line.source.startswith(("RFC ", "draft-"))
+        assert line.source.startswith("RFC ")
         assert line.what.en.endswith(".")
         assert line.what.zh.endswith("。")
     return known
