@@ -17,6 +17,7 @@ from lab.protocols.tls.derivation import Line
 from lab.protocols.tls.keylog import parse_keylog
 from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Schedule13
+from lab.protocols.tls.prf import prf as lab_prf
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.secrets import unlock12, unlock13
 from tests.protocols.tls.talks import SUITES, Talk, key_of, talk, talk13
@@ -58,6 +59,15 @@ def prf(name: str, secret: bytes, label: bytes, seed: bytes) -> bytes:
 def expand_label(name: str, secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
     info = length.to_bytes(2, "big") + bytes([6 + len(label)]) + b"tls13 " + label + bytes([len(context)]) + context
     return HKDFExpand(ALGORITHMS[name], length, info).derive(secret)
+
+
+@pytest.mark.parametrize("name", ["MD5_SHA1", "SHA256", "SHA384"])
+@pytest.mark.parametrize("length", [0, 1, 47, 48, 100])
+def test_a_secret_of_any_length_gives_bytes(name: str, length: int) -> None:
+    """Of an odd one TLS 1.0 takes the middle byte twice (RFC 2246 section 5)."""
+    secret = bytes(range(length))
+    ours = lab_prf(name, secret, "label", b"seed", 100)
+    assert ours == prf(name, secret, b"label", b"seed")[:100] if length else len(ours) == 100
 
 
 def again(line: Line) -> bytes:

@@ -234,3 +234,22 @@ def test_a_pre_master_secret_is_looked_at_as_a_server_does(secret: bytes, why: s
     assert len(derivation.lines) == (0 if why else 3)
     assert code(decrypt_premaster(key, encrypted[1:], 0x0303).reason) == "premaster-size"
     assert code(decrypt_premaster(ec.generate_private_key(ec.SECP256R1()), encrypted, 0x0303).reason) == "key-not-rsa"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"\x00\x02" + b"\x11" * 7 + b"\x00" + b"\x03\x03" * 123,  # seven bytes of padding, RFC 8017 asks for eight
+        b"\x00\x02" + b"\x11" * 254,  # no end to the padding
+        b"\x00\x01" + b"\x11" * 205 + b"\x00" + b"\x03\x03" + bytes(46),
+        bytes(256),
+    ],
+)
+def test_padding_is_looked_at_byte_by_byte(block: bytes) -> None:
+    key = key_of()
+    assert isinstance(key, rsa.RSAPrivateKey)
+    numbers = key.public_key().public_numbers()
+    encrypted = pow(int.from_bytes(block, "big"), numbers.e, numbers.n).to_bytes(256, "big")
+    answer = decrypt_premaster(key, encrypted, 0x0303)
+    assert code(answer.reason) == "premaster-padding"
+    assert answer.block == block
