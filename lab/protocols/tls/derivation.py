@@ -1,0 +1,111 @@
+"""The worked example: every key on paper, from what goes in to what comes out.
+
+A `Derivation` calculates and writes down in one step, so that the value shown is the value used. An operation is
+written with the names of its inputs: who puts the bytes in place of the names can do the sum again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lab.protocols.tls import prf
+from lab.text import Text
+
+
+class Named(NamedTuple):
+    """Bytes, and what they are called on paper: the RFC's name."""
+
+    name: str
+    value: bytes
+
+
+class Line(NamedTuple):
+    """One line of the example. `output` is all of what `operation` gives, `source` is where it is written."""
+
+    what: Text
+    inputs: tuple[tuple[str, bytes], ...]
+    operation: str
+    output_name: str
+    output: bytes
+    source: str
+
+
+class Derivation:
+    """An ordered list of lines. Calculating the same thing twice writes it down once."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Line, None] = {}
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return tuple(self._lines)
+
+    def add(self, what: Text, inputs: tuple[Named, ...], operation: str, output: Named, source: str) -> Named:
+        named = tuple((each.name, each.value) for each in dict.fromkeys(inputs))
+        self._lines[Line(what, named, operation, output.name, output.value, source)] = None
+        return output
+
+    def given(self, what: Text, origin: str, output: Named, source: str) -> Named:
+        """Writes down what is not calculated but read; `origin` says where."""
+        return self.add(what, (), origin, output, source)
+
+    def cut(self, what: Text, block: Named, start: int, end: int, name: str, source: str) -> Named:
+        """Takes the bytes from `start` to before `end`."""
+        return self.add(what, (block,), f"{block.name}{_span(start, end)}", Named(name, block.value[start:end]), source)
+
+    def digest(self, what: Text, hash_name: str, data: Named, name: str, source: str) -> Named:
+        both = (f"{prf.SPOKEN[each]}({data.name})" for each in _parts(hash_name))
+        return self.add(what, (data,), " + ".join(both), Named(name, prf.digest(hash_name, data.value)), source)
+
+    def prf(
+        self,
+        what: Text,
+        hash_name: str,
+        secret: Named,
+        label: str,
+        seed: tuple[Named, ...],
+        length: int,
+        name: str,
+        source: str,
+    ) -> Named:
+        """Calculates TLS 1.0 to 1.2's PRF. Its hash is part of its name on paper: PRF_SHA256."""
+        written = " + ".join(each.name for each in seed)
+        operation = f'PRF_{hash_name}({secret.name}, "{label}", {written}){_span(0, length)}'
+        value = prf.prf(hash_name, secret.value, label, b"".join(each.value for each in seed), length)
+        return self.add(what, (secret, *seed), operation, Named(name, value), source)
+
+    def mac(self, what: Text, hash_name: str, key: Named, data: Named, name: str, source: str) -> Named:
+        operation = f"HMAC_{hash_name}({key.name}, {data.name})"
+        return self.add(what, (key, data), operation, Named(name, prf.mac(hash_name, key.value, data.value)), source)
+
+    def extract(self, what: Text, hash_name: str, salt: Named, material: Named, name: str, source: str) -> Named:
+        value = prf.hkdf_extract(hash_name, salt.value, material.value)
+        operation = f"HKDF-Extract_{hash_name}({salt.name}, {material.name})"
+        return self.add(what, (salt, material), operation, Named(name, value), source)
+
+    def expand_label(
+        self,
+        what: Text,
+        hash_name: str,
+        secret: Named,
+        label: str,
+        context: Named | None,
+        length: int,
+        name: str,
+        source: str,
+    ) -> Named:
+        """Calculates TLS 1.3's HKDF-Expand-Label; `context` is a hash, or None for nothing."""
+        value = prf.hkdf_expand_label(hash_name, secret.value, label, context.value if context else b"", length)
+        written = context.name if context else '""'
+        operation = f'HKDF-Expand-Label_{hash_name}({secret.name}, "{label}", {written}, {length})'
+        inputs = (secret, context) if context else (secret,)
+        return self.add(what, inputs, operation, Named(name, value), source)
+
+
+def _parts(hash_name: str) -> tuple[str, ...]:
+    return ("MD5", "SHA") if hash_name == "MD5_SHA1" else (hash_name,)
+
+
+def _span(start: int, end: int) -> str:
+    """Returns [first..last] as the RFCs write it: the last byte is in it."""
+    return f"[{start}..{end - 1}]"

@@ -1,0 +1,88 @@
+"""A key log: what an end wrote down of its secrets while it spoke, in the format that NSS began.
+
+One secret a line: label, client random, secret, in hexadecimal (RFC 9850). The file comes from
+outside: whatever can't be understood is counted and passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Every label: the bytes that tell the connection, and the lengths a secret may have.
+_TRAFFIC = (32, (32, 48))
+LABELS: dict[str, tuple[int, tuple[int, ...]]] = {
+    "RSA": (8, (48,)),  # NSS's own, not in the RFC: by the first 8 bytes of the encrypted pre-master secret
+    "CLIENT_RANDOM": (32, (48,)),  # TLS 1.0 to 1.2: the master secret
+    "CLIENT_EARLY_TRAFFIC_SECRET": _TRAFFIC,
+    "CLIENT_HANDSHAKE_TRAFFIC_SECRET": _TRAFFIC,
+    "SERVER_HANDSHAKE_TRAFFIC_SECRET": _TRAFFIC,
+    "CLIENT_TRAFFIC_SECRET_0": _TRAFFIC,
+    "SERVER_TRAFFIC_SECRET_0": _TRAFFIC,
+    "EARLY_EXPORTER_SECRET": _TRAFFIC,
+    "EARLY_EXPORTER_MASTER_SECRET": _TRAFFIC,  # as some libraries call it
+    "EXPORTER_SECRET": _TRAFFIC,
+}
+MOST = 200_000  # secrets in one log: about 35 MB of text
+_LINE = re.compile(r"[ \t]*([A-Z0-9_]{1,40})[ \t]+([0-9A-Fa-f]{16,64})[ \t]+([0-9A-Fa-f]{64,96})[ \t]*")
+
+
+class KeyLog:
+    """The secrets of any number of connections. `ignored` counts lines that were not understood or were too many."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[tuple[str, bytes], bytes] = {}
+        self.ignored = 0
+
+    def __len__(self) -> int:
+        return len(self._secrets)
+
+    def get(self, label: str, client_random: bytes) -> bytes | None:
+        """Returns a secret. For label RSA give the first 8 bytes of the encrypted pre-master secret."""
+        return self._secrets.get((label, client_random))
+
+    def labels(self, client_random: bytes) -> tuple[str, ...]:
+        """Returns the labels known for a connection, in the order of `LABELS`."""
+        return tuple(label for label in LABELS if (label, client_random) in self._secrets)
+
+    @property
+    def connections(self) -> int:
+        """How many different connections the log knows by their client random."""
+        return len({client for label, client in self._secrets if label != "RSA"})
+
+    def add(self, label: str, client_random: bytes, secret: bytes) -> bool:
+        """Takes a secret in, the last one of a name wins. Returns whether it was one."""
+        identifying, lengths = LABELS.get(label, (0, ()))
+        key = label, client_random
+        fits = len(client_random) == identifying and len(secret) in lengths
+        if not fits or (len(self._secrets) >= MOST and key not in self._secrets):
+            self.ignored += 1
+            return False
+        self._secrets[key] = secret
+        return True
+
+
+def parse_keylog(text: str | bytes) -> KeyLog:
+    """Reads a key log. Comments and empty lines are passed over, so is anything else that makes no sense."""
+    log = KeyLog()
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    for line in text.removeprefix("\ufeff").splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match and not len(match[2]) % 2 and not len(match[3]) % 2:
+            log.add(match[1], bytes.fromhex(match[2]), bytes.fromhex(match[3]))
+        else:
+            log.ignored += 1
+    return log
+
+
+def merge(logs: Iterable[KeyLog]) -> KeyLog:
+    """Returns one log with the secrets of all; where two differ, the later log wins."""
+    merged = KeyLog()
+    for log in logs:
+        merged.ignored += log.ignored
+        for (label, client_random), secret in log._secrets.items():
+            merged.add(label, client_random, secret)
+    return merged

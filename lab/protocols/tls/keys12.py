@@ -1,0 +1,165 @@
+"""TLS 1.0 to 1.2: from the pre-master secret to the master secret, the key block, both Finished and the records.
+
+The names on paper are those of RFC 5246: sections 8.1 (master secret), 6.3 (key block) and 7.4.9 (Finished). Before
+TLS 1.2 the same sections of RFC 2246 and RFC 4346 hold, with another PRF.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from lab.model import Role
+from lab.protocols.tls import reasons
+from lab.protocols.tls.ciphers import TLS10, TLS11, TLS12, Suite
+from lab.protocols.tls.derivation import Derivation, Line, Named
+from lab.protocols.tls.prf import SPOKEN, prf_hash
+from lab.protocols.tls.protection import Keys, Protection, Unsupported, protection
+from lab.protocols.tls.reasons import Reason
+from lab.protocols.tls.rsa import PREMASTER
+from lab.text import ROLES, Text
+
+MASTER = "master secret"
+_ROLES: tuple[Role, ...] = ("client", "server")
+_RFCS = {TLS10: "RFC 2246", TLS11: "RFC 4346", TLS12: "RFC 5246"}
+
+
+def _source(version: int, section: str) -> str:
+    return f"{_RFCS.get(version, _RFCS[TLS12])} section {section}"
+
+
+def master_secret(
+    suite: Suite,
+    version: int,
+    premaster: bytes,
+    client_random: bytes,
+    server_random: bytes,
+    session: bytes | None = None,
+    derivation: Derivation | None = None,
+) -> bytes:
+    """Returns the master secret.
+
+    With the extended master secret `session` has the handshake messages from ClientHello to ClientKeyExchange, with
+    their headers of four bytes (RFC 7627 section 3); without it, None.
+    """
+    derivation = derivation or Derivation()
+    hash_name = prf_hash(suite, version)
+    secret = Named(PREMASTER, premaster)
+    if session is None:
+        randoms = Named("client random", client_random), Named("server random", server_random)
+        what = Text(
+            "The master secret: the pre-master secret mixed with the random numbers of both ends.",
+            "主密钥：预主密钥与双方的随机数混合而成。",
+        )
+        source = _source(version, "8.1")
+        return derivation.prf(what, hash_name, secret, "master secret", randoms, 48, MASTER, source).value
+    session_hash = derivation.digest(
+        Text(
+            "The session hash: all handshake messages up to ClientKeyExchange, so that the secret belongs to this "
+            "handshake and no other.",
+            "会话哈希：到 ClientKeyExchange 为止的全部握手消息，使密钥只属于这一次握手。",
+        ),
+        hash_name, Named("messages to ClientKeyExchange", session), "session hash", "RFC 7627 section 3",
+    )  # fmt: skip
+    what = Text(
+        "The extended master secret: the pre-master secret mixed with the session hash instead of the two randoms.",
+        "扩展主密钥：预主密钥与会话哈希混合，而不是与两个随机数混合。",
+    )
+    return derivation.prf(
+        what, hash_name, secret, "extended master secret", (session_hash,), 48, MASTER, "RFC 7627 section 4"
+    ).value
+
+
+class Keys12:
+    """All keys of a connection. `etm` is encrypt-then-MAC; `ems` only says how the master secret was made."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        version: int,
+        client_random: bytes,
+        server_random: bytes,
+        master: bytes,
+        ems: bool = False,
+        etm: bool = False,
+        derivation: Derivation | None = None,
+    ) -> None:
+        self.suite, self.version, self.master = suite, version, master
+        self.extended_master_secret, self.encrypt_then_mac = ems, etm
+        self.derivation = derivation or Derivation()
+        self._hash = prf_hash(suite, version)
+        self.keys = self._key_block(client_random, server_random)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The worked example so far: asking for `verify_data` adds to it."""
+        return self.derivation.lines
+
+    def protection(self, role: Role) -> Protection:
+        """Returns a new protection for what `role` sends, with record number 0 its Finished."""
+        if self.version not in _RFCS:
+            return Unsupported(reasons.UNSUPPORTED_VERSION.format(self.version))
+        return protection(self.suite, self.version, self.keys[role], self.encrypt_then_mac)
+
+    def verify_data(self, role: Role, messages: bytes) -> bytes:
+        """Returns the 12 bytes of `role`'s Finished. `messages` are all handshake messages before it, with headers.
+
+        For the server's that includes the client's Finished, and NewSessionTicket where there is one.
+        """
+        who, label = ROLES[role], f"{role} finished"
+        covered = Named(f"messages before the {role}'s Finished", messages)
+        hashed = self.derivation.digest(
+            Text(
+                f"The hash of everything that was said before the {who.en}'s Finished.",
+                f"{who.zh}的 Finished 之前全部消息的哈希。",
+            ),
+            self._hash, covered, f"{role} handshake hash", _source(self.version, "7.4.9"),
+        )  # fmt: skip
+        return self.derivation.prf(
+            Text(
+                f"What the {who.en}'s Finished must say. Only who has the master secret and saw the same messages can "
+                "say it.",
+                f"{who.zh}的 Finished 必须包含的内容。只有掌握主密钥并看到相同消息的一方才能算出它。",
+            ),
+            self._hash, Named(MASTER, self.master), label, (hashed,), 12, f"{role} verify_data",
+            _source(self.version, "7.4.9"),
+        ).value  # fmt: skip
+
+    def check_finished(self, role: Role, messages: bytes, received: bytes) -> Reason | None:
+        """Returns None where `received` is the verify_data that `role` had to send, else why not."""
+        same = hmac.compare_digest(self.verify_data(role, messages), received)
+        return None if same else reasons.FINISHED_DIFFERS[role]
+
+    def _key_block(self, client_random: bytes, server_random: bytes) -> dict[Role, Keys]:
+        suite, source = self.suite, _source(self.version, "6.3")
+        block = self.derivation.prf(
+            Text(
+                f"The key block: as many bytes as the suite needs, {suite.key_block_length(self.version)} here. The "
+                f"server's random comes first this time; the PRF's hash is {SPOKEN[self._hash]}.",
+                f"密钥块：套件需要多少字节就生成多少，这里是 {suite.key_block_length(self.version)} 字节。"
+                f"这一次服务器随机数在前；PRF 的哈希是 {SPOKEN[self._hash]}。",
+            ),
+            self._hash, Named(MASTER, self.master), "key expansion",
+            (Named("server random", server_random), Named("client random", client_random)),
+            suite.key_block_length(self.version), "key block", source,
+        )  # fmt: skip
+        at, cut = 0, dict[str, bytes]()
+        for name, length, text in (
+            ("write_MAC_key", suite.mac_length, Text("the key of its MAC", "它的 MAC 密钥")),
+            ("write_key", suite.key_length, Text("the key it encrypts with", "它的加密密钥")),
+            (
+                "write_IV",
+                suite.key_block_iv(self.version),
+                Text("its IV, or its part of the nonce", "它的 IV 或随机数的固定部分"),
+            ),
+        ):
+            for role in _ROLES:
+                who = ROLES[role]
+                what = Text(f"Cut for the {who.en}: {text.en}.", f"切给{who.zh}：{text.zh}。")
+                end = at + length
+                if length:
+                    cut[f"{role}_{name}"] = self.derivation.cut(what, block, at, end, f"{role}_{name}", source).value
+                at = end
+        return {
+            role: Keys(*(cut.get(f"{role}_{name}", b"") for name in ("write_key", "write_IV", "write_MAC_key")))
+            for role in _ROLES
+        }

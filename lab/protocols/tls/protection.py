@@ -1,0 +1,270 @@
+"""Records taken apart: one `Protection` for each direction, which counts its records as the ends do.
+
+Every byte of a record's fragment gets a name, the RFC's: the parts of `Opened` cover it without gap or overlap. A
+record that can't be opened marks the protection as failed, and nothing is opened after it: the ends would have closed.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.decrepit.ciphers import algorithms as decrepit
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
+
+from lab.protocols.tls import prf, reasons
+from lab.protocols.tls.ciphers import TLS10, TLS13, Suite
+from lab.protocols.tls.reasons import Reason
+
+CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA = 20, 21, 23
+MOST = (1 << 14) + 2048  # of a fragment, RFC 5246 section 6.2.3
+
+
+class Keys(NamedTuple):
+    """What one direction takes from the key block, or from its traffic secret."""
+
+    key: bytes
+    iv: bytes  # or the salt
+    mac_key: bytes = b""
+
+
+class Part(NamedTuple):
+    """Bytes `start` to before `end` of a record's fragment, by the RFC's name for them."""
+
+    name: str
+    start: int
+    end: int
+
+
+class Opened(NamedTuple):
+    """A record in the clear. `content_type` is the real one, which TLS 1.3 hides inside."""
+
+    content_type: int
+    plaintext: bytes
+    parts: tuple[Part, ...]
+    sequence: int | None  # None where the record was never encrypted
+    nonce: bytes = b""  # or IV
+    authenticated: bytes = b""  # what the tag or the MAC covers beside the content: additional data, or the header
+
+
+class Protection:
+    """One direction of a connection, from where its keys are put to use. `failed` says what went wrong."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.failed: Reason | None = None
+
+    def open(self, content_type: int, version: int, fragment: bytes) -> Opened | None:
+        """Opens the next record; `content_type` and `version` are its header's. Returns None where it can't."""
+        if self.failed:
+            return None
+        opened = self._open(content_type & 0xFF, version & 0xFFFF, fragment) if len(fragment) <= MOST else None
+        if isinstance(opened, Opened):
+            self.sequence += opened.sequence is not None
+            return opened
+        self.failed = opened or self._too(len(fragment))
+        return None
+
+    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
+        raise NotImplementedError
+
+    def _too(self, length: int) -> Reason:
+        return reasons.RECORD_LENGTH.format(length, "TLS")
+
+    def _header(self, content_type: int, version: int, length: int) -> bytes:
+        """Returns what is authenticated beside the content up to TLS 1.2: number, type, version, length."""
+        return self.sequence.to_bytes(8, "big") + _record_header(content_type, version, length)
+
+
+class Unsupported(Protection):
+    """Keys are known, the cipher is not: failed from the beginning."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__()
+        self.failed = reason
+
+
+class _Mac(NamedTuple):
+    """A suite's HMAC (RFC 5246 section 6.2.3.1). Length 0 for the suite that protects nothing."""
+
+    name: str
+    key: bytes
+    length: int
+
+    def fits(self, mac: bytes, header: bytes, content: bytes) -> bool:
+        return not self.length or hmac.compare_digest(prf.mac(self.name, self.key, header + content), mac)
+
+
+class Stream(Protection):
+    """A stream cipher, or none at all, with a MAC behind the content: RFC 5246 section 6.2.3.1."""
+
+    def __init__(self, cipher: CipherContext | None, mac: _Mac) -> None:
+        super().__init__()
+        self._cipher, self._mac = cipher, mac
+
+    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
+        end = len(fragment) - self._mac.length
+        if end < 0:
+            return self._too(len(fragment))
+        plain = self._cipher.update(fragment) if self._cipher else fragment
+        header = self._header(content_type, version, end)
+        if not self._mac.fits(plain[end:], header, plain[:end]):
+            return reasons.BAD_MAC.format(self.sequence)
+        parts = _parts(("content", end), ("MAC", self._mac.length))
+        return Opened(content_type, plain[:end], parts, self.sequence, b"", header)
+
+
+class Cbc(Protection):
+    """A block cipher in CBC mode: RFC 5246 section 6.2.3.2, with the MAC outside RFC 7366."""
+
+    def __init__(self, algorithm: _Block, chained: bytes | None, mac: _Mac, encrypt_then_mac: bool) -> None:
+        super().__init__()
+        self._algorithm, self._mac, self._outside = algorithm, mac, encrypt_then_mac
+        self._chained = chained  # TLS 1.0: the IV is the last block of the record before
+        self._block = algorithm.block_size // 8
+
+    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
+        block, length = self._block, self._mac.length
+        outside, inside = (length, 0) if self._outside else (0, length)
+        start, end = 0 if self._chained else block, len(fragment) - outside
+        if end - start < max(block, inside + 1) or (end - start) % block:
+            return self._too(len(fragment))
+        header = self._header(content_type, version, end)
+        # RFC 7366 section 3: the MAC is of the IV and what is encrypted, and looked at before anything is decrypted
+        if self._outside and not self._mac.fits(fragment[end:], header, fragment[:end]):
+            return reasons.BAD_MAC.format(self.sequence)
+        iv = self._chained or fragment[:block]
+        plain = Cipher(self._algorithm, modes.CBC(iv)).decryptor().update(fragment[start:end])
+        padding = plain[-1]
+        content = len(plain) - padding - 1 - inside
+        if content < 0 or plain[-padding - 1 :] != bytes([padding]) * (padding + 1):
+            return reasons.BAD_MAC.format(self.sequence)
+        if not self._outside:
+            header = self._header(content_type, version, content)
+            if not self._mac.fits(plain[content : content + inside], header, plain[:content]):
+                return reasons.BAD_MAC.format(self.sequence)
+        if self._chained:
+            self._chained = fragment[end - block : end]
+        parts = _parts(
+            ("IV", start), ("content", content), ("MAC", inside), ("padding", padding), ("padding_length", 1),
+            ("MAC", outside),
+        )  # fmt: skip
+        return Opened(content_type, plain[:content], parts, self.sequence, iv, header)
+
+    def _too(self, length: int) -> Reason:
+        return reasons.RECORD_LENGTH.format(length, f"CBC ({self._block})")
+
+
+class Aead(Protection):
+    """An AEAD in TLS 1.2: RFC 5246 section 6.2.3.3. `explicit` bytes of the nonce travel with the record, or none."""
+
+    def __init__(self, cipher: _Cipher, iv: bytes, explicit: int, tag: int) -> None:
+        super().__init__()
+        self._cipher, self._iv, self._explicit, self._tag = cipher, iv, explicit, tag
+
+    def _nonce(self, fragment: bytes) -> bytes:
+        if self._explicit:  # RFC 5288 section 3, RFC 6655 section 3
+            return self._iv + fragment[: self._explicit]
+        # RFC 7905 section 2, RFC 8446 section 5.3
+        return bytes(a ^ b for a, b in zip(self._iv, self.sequence.to_bytes(len(self._iv), "big"), strict=True))
+
+    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
+        content = len(fragment) - self._explicit - self._tag
+        if content < 0:
+            return self._too(len(fragment))
+        nonce, additional = self._nonce(fragment), self._header(content_type, version, content)
+        try:
+            plain = self._cipher.decrypt(nonce, fragment[self._explicit :], additional)
+        except InvalidTag:
+            return reasons.BAD_TAG.format(self.sequence)
+        parts = _parts(("nonce_explicit", self._explicit), ("content", content), ("tag", self._tag))
+        return Opened(content_type, plain, parts, self.sequence, nonce, additional)
+
+
+class Aead13(Aead):
+    """TLS 1.3: RFC 8446 section 5.2. Records that are never encrypted are passed on as they are."""
+
+    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
+        # Section 5: change_cipher_spec is there for middleboxes; an end without keys yet sends its alert in the clear.
+        if content_type == CHANGE_CIPHER_SPEC or (content_type == ALERT and len(fragment) == 2):
+            return Opened(content_type, fragment, _parts(("content", len(fragment))), None)
+        inner = len(fragment) - self._tag
+        if inner < 1:
+            return self._too(len(fragment))
+        nonce, additional = self._nonce(fragment), _record_header(content_type, version, len(fragment))
+        try:
+            plain = self._cipher.decrypt(nonce, fragment, additional)
+        except InvalidTag:
+            return reasons.BAD_TAG.format(self.sequence)
+        content = len(plain.rstrip(b"\0")) - 1
+        if content < 0:
+            return reasons.NO_CONTENT_TYPE.format(self.sequence)
+        parts = _parts(("content", content), ("type", 1), ("zeros", inner - content - 1), ("tag", self._tag))
+        return Opened(plain[content], plain[:content], parts, self.sequence, nonce, additional)
+
+
+def protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool = False) -> Protection:
+    """Returns the protection of one direction. A cipher that the lab can't undo gives one that has failed already."""
+    if (suite.key_exchange == "TLS13") != (version >= TLS13):  # no suite belongs to both (RFC 8446 section 4.1.2)
+        return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
+    try:
+        return _protection(suite, version, keys, encrypt_then_mac)
+    # The library may be built without an old cipher, and says so in several ways.
+    except (UnsupportedAlgorithm, AttributeError, ValueError, LookupError):
+        return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
+
+
+def _protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool) -> Protection:
+    mac = _Mac(suite.mac or "NULL", keys.mac_key, suite.mac_length)
+    if suite.kind == "null":
+        return Stream(None, mac)
+    if suite.kind == "stream":
+        return Stream(Cipher(decrepit.ARC4(keys.key), None).decryptor(), mac)
+    if suite.kind == "cbc":
+        algorithm = _BLOCKS[suite.cipher](keys.key)
+        Cipher(algorithm, modes.CBC(bytes(suite.record_iv))).decryptor()  # is it there at all?
+        return Cbc(algorithm, keys.iv if version <= TLS10 else None, mac, encrypt_then_mac)
+    cipher = _aead(suite, keys.key)
+    if version >= TLS13:
+        return Aead13(cipher, keys.iv, 0, suite.tag_length)
+    return Aead(cipher, keys.iv, suite.record_iv, suite.tag_length)
+
+
+class _Cipher(Protocol):
+    """What the AEADs of `cryptography` have in common."""
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+
+
+_Block = algorithms.AES | decrepit.TripleDES
+
+
+def _triple_des(key: bytes) -> _Block:
+    return decrepit.TripleDES(key)  # looked up late: it may be gone one day
+
+
+_BLOCKS = {"AES_128_CBC": algorithms.AES, "AES_256_CBC": algorithms.AES, "3DES_EDE_CBC": _triple_des}
+
+
+def _aead(suite: Suite, key: bytes) -> _Cipher:
+    if not suite.cipher.startswith(("AES", "CHACHA20")):
+        raise LookupError(suite.cipher)
+    if suite.kind == "gcm":
+        return AESGCM(key)
+    return AESCCM(key, suite.tag_length) if suite.kind == "ccm" else ChaCha20Poly1305(key)
+
+
+def _record_header(content_type: int, version: int, length: int) -> bytes:
+    return bytes([content_type]) + version.to_bytes(2, "big") + length.to_bytes(2, "big")
+
+
+def _parts(*lengths: tuple[str, int]) -> tuple[Part, ...]:
+    """Lays parts one behind the other; those without a byte are left out."""
+    parts, at = [], 0
+    for name, length in lengths:
+        if length:
+            parts.append(Part(name, at, at + length))
+        at += length
+    return tuple(parts)
