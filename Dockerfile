@@ -14,7 +14,7 @@ RUN python3 -m venv /opt/lab \
 FROM ${BASE} AS lab
 RUN apt-get update -qq \
     && apt-get install -qq --no-install-recommends python3 >/dev/null \
-    && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /usr/share/doc /usr/share/man
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /usr/share/doc /usr/share/man
 COPY --from=packages /opt/lab /opt/lab
 ENV PATH=/opt/lab/bin:$PATH PYTHONPATH=/lab PYTHONUNBUFFERED=1 LANG=C.UTF-8
 WORKDIR /lab

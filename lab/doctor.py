@@ -87,7 +87,9 @@ def _system() -> list[Check]:
     name, system = Text("operating system", "操作系统"), platform.system()
     if system == "Linux":
         return [Check(name, True, _same(f"{system} {platform.release()}"), "", _HOSTS)]
-    found = Text(f"{system}: no testbed yet; lab annotate works", f"{system}：暂无测试床；lab annotate 可用")
+    found = Text(
+        f"{system}: by Docker (lab tcp --testbed docker)", f"{system}：通过 Docker（lab tcp --testbed docker）"
+    )
     return [Check(name, None, found, "wsl --install" if system == "Windows" else "", _HOSTS)]
 
 

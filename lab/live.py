@@ -18,7 +18,7 @@ from lab.path import Path, in_order
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
 from lab.testbed.rules import Rule
-from lab.testbed.told import Begun, Ended, Event
+from lab.testbed.told import Begun, Ended, Event, Secrets
 from lab.text import Text
 
 Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterator[Event]]]
@@ -70,6 +70,7 @@ class Session:
         self._play = play
         self._save_to = save
         self._begun = Begun("", {}, True)
+        self._keylog = b""
         self.missed = 0
         self._path = Path()
         self._captured: list[Rung] = []
@@ -99,6 +100,7 @@ class Session:
         first = next(events)
         if isinstance(first, Begun):
             self._begun = first
+            self._path.learn(server_key=first.server_key.encode())
         return self._begun.journal
 
     def _replayed(self, events: Iterator[Event]) -> Iterator[Rung]:
@@ -119,6 +121,9 @@ class Session:
         for event in events:
             if isinstance(event, Ended):
                 self.early, self.missed = event
+            elif isinstance(event, Secrets):
+                self._keylog += event.keylog.encode()
+                self._path.learn(keylog=event.keylog.encode())
             elif not isinstance(event, Begun):
                 yield event
 
@@ -126,6 +131,8 @@ class Session:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
         writer = Writer(buffer, interface=self._begun.interface, hosts=self._begun.hosts)
+        if self._keylog:
+            writer.secrets(self._keylog)
         for rung in self._captured:
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))

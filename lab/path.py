@@ -36,7 +36,14 @@ class Path:
     def __init__(self) -> None:
         self._conversations = Conversations()
         self._walk = Walk(PROTOCOLS[0])
+        self.keylog = b""
+        self.server_key = b""
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
+
+    def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
+        """Takes in secrets: lines of an NSS key log, and the server's private key (PEM), as soon as they are known."""
+        self.keylog += keylog
+        self.server_key = server_key or self.server_key
 
     @property
     def conversations(self) -> list[Conversation]:

@@ -32,7 +32,7 @@ def require_linux() -> None:
     if sys.platform != "linux":
         raise MachineError(
             Text("network namespaces exist on Linux only", "只有 Linux 才有网络命名空间"),
-            Text("annotate a capture instead: lab annotate FILE", "可以改为解读已有的抓包：lab annotate FILE"),
+            Text("Docker plays it too: lab tcp --testbed docker", "也可以用 Docker 运行：lab tcp --testbed docker"),
         )
 
 

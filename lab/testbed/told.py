@@ -17,11 +17,21 @@ from lab.text import Text
 
 
 class Begun(NamedTuple):
-    """The hosts are there. `hosts` names addresses; `journal` says whether the fate of each frame will be told."""
+    """The hosts are there. `hosts` names addresses; `journal` says whether the fate of each frame will be told.
+
+    `server_key` is the server's private key (PEM), where it has one for this scenario.
+    """
 
     interface: str
     hosts: Mapping[str, str]
     journal: bool
+    server_key: str = ""
+
+
+class Secrets(NamedTuple):
+    """Lines of an NSS key log that a host has written: told before the frames that they open."""
+
+    keylog: str
 
 
 class Ended(NamedTuple):
@@ -31,7 +41,7 @@ class Ended(NamedTuple):
     missed: int = 0
 
 
-Event = Begun | WireEvent | Ended
+Event = Begun | Secrets | WireEvent | Ended
 
 
 def write(event: Event | MachineError) -> str:
@@ -68,6 +78,7 @@ def _raise(message: list[str], hint: list[str]) -> Event:
 
 _READERS: dict[str, Any] = {
     "Begun": Begun,
+    "Secrets": Secrets,
     "Captured": _captured,
     "Delivered": Delivered,
     "Settled": lambda number, order, kernel: Settled(number, order, _states(kernel)),
