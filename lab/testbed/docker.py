@@ -18,6 +18,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from lab.errors import MachineError
@@ -28,10 +29,7 @@ from lab.testbed.rules import Rule
 from lab.testbed.told import Ended, Event, read
 from lab.text import Text
 
-_SUBNETS = [
-    subnet for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
-    for subnet in ipaddress.IPv4Network(block).subnets(new_prefix=28)
-]  # fmt: skip  # RFC 5737
+_BLOCKS = ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24")  # RFC 5737
 _TRIES = 8  # of subnets that another run takes in the same moment
 _SWEPT_WITHIN = 15.0  # seconds
 _WIRE_RIGHTS = (  # AppArmor and a read-only /proc/sys would forbid the parameters of its own namespaces
@@ -169,7 +167,10 @@ def _environment(
 
 
 def _free_subnets(client: engine.Client) -> Iterator[tuple[int, ipaddress.IPv4Network]]:
-    """Yields the subnets that no network of the engine has, and their numbers, in an order of this run's own."""
+    """Yields the subnets that neither the engine nor this machine uses, and their numbers, in a run's own order.
+
+    Some place may use documentation addresses after all: a block that leads anywhere from here is taken last.
+    """
     names = client.ask("network", "ls", "--quiet").split()
     said = client.ask(
         "network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}", *names, missing=True
@@ -178,11 +179,32 @@ def _free_subnets(client: engine.Client) -> Iterator[tuple[int, ipaddress.IPv4Ne
     for word in said.split():
         with contextlib.suppress(ValueError):
             taken.append(ipaddress.ip_network(word))
-    order = list(enumerate(_SUBNETS))
-    begin = secrets.randbelow(len(order))
-    for at, subnet in order[begin:] + order[:begin]:
-        if at and not any(each.version == 4 and each.overlaps(subnet) for each in taken):  # the first is compose's own
-            yield at, subnet
+    used = _used_here()
+    blocks = [ipaddress.IPv4Network(block) for block in _BLOCKS]
+    for at, block in sorted(enumerate(blocks), key=lambda item: any(each.overlaps(item[1]) for each in used)):
+        order = list(enumerate(block.subnets(new_prefix=28), at * 16))[1:]  # the first is compose's own
+        for number, subnet in secrets.SystemRandom().sample(order, len(order)):
+            if not any(each.version == 4 and each.overlaps(subnet) for each in (*taken, *used)):
+                yield number, subnet
+
+
+def _used_here() -> list[ipaddress.IPv4Network]:
+    """Returns the networks this machine has a route to, and the addresses it speaks with, as far as /proc tells."""
+    found = []
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+            fields = line.split()
+            if int(fields[7], 16):  # not the default route
+                network, mask = (int.from_bytes(bytes.fromhex(fields[at])[::-1], "big") for at in (1, 7))
+                found.append(ipaddress.IPv4Network((network & mask, bin(mask).count("1"))))
+            found.append(ipaddress.IPv4Network(int.from_bytes(bytes.fromhex(fields[2])[::-1], "big")))
+    for path, pattern in (("/etc/resolv.conf", r"(?m)^nameserver\s+([\d.]+)"), ("/etc/hosts", r"(?m)^([\d.]+)\s")):
+        with contextlib.suppress(OSError, ValueError):
+            found += [ipaddress.IPv4Network(word) for word in re.findall(pattern, Path(path).read_text())]
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            found.append(ipaddress.IPv4Network(int.from_bytes(bytes.fromhex(line.split()[2][:8])[::-1], "big")))
+    return found
 
 
 def _events(logs: subprocess.Popen[str]) -> Iterator[Event]:

@@ -204,11 +204,12 @@ def _sweep(client: Client, run: str) -> bool:
     """Removes everything with a run's label; returns whether there was anything."""
     found = False
     for listing, removing in _KINDS:
-        with contextlib.suppress(MachineError):
-            names = client.ask(*listing, "--filter", f"label={_LABEL}={run}", missing=True).split()
-            if names:
-                found = True
-                client.ask(*removing, *names, missing=True)
+        for label in (_LABEL, "com.docker.compose.project"):
+            with contextlib.suppress(MachineError):
+                names = client.ask(*listing, "--filter", f"label={label}={run}", missing=True).split()
+                if names:
+                    found = True
+                    client.ask(*removing, *names, missing=True)
     return found
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from lab import protocols
 from lab.model import Captured
+from lab.testbed import docker as testbed
 from lab.testbed import engine, told
 from lab.testbed.told import Ended
 from tests.left_behind import AS_NOBODY, ROOT, TWO_LINES
@@ -39,9 +40,10 @@ def left() -> list[str]:
     """Returns the runs of which anything is left; what somebody's own `docker compose up` has is none of ours."""
     found = []
     for kind in (["ps", "-a"], ["network", "ls"], ["volume", "ls"]):
-        words = [*kind, "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}']
-        listed = subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=30)
-        found += [run for run in listed.stdout.split() if run.startswith("lab-")]
+        for label in (LABEL, "com.docker.compose.project"):
+            words = [*kind, "--filter", f"label={label}", "--format", f'{{{{.Label "{label}"}}}}']
+            listed = subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=30)
+            found += [run for run in listed.stdout.split() if run.startswith("lab-")]
     return found
 
 
@@ -302,3 +304,22 @@ def test_without_an_image_and_a_registry_the_error_says_how_to_make_the_base(doc
     error = engine._no_image(said)
     assert "scripts/base-image" in error.hint.en
     assert engine.BASE in error.message.zh
+
+
+# Subnets.
+
+
+def test_a_subnet_that_the_engine_or_this_machine_uses_is_not_taken(docker: str) -> None:
+    client = engine.require()
+    (_, first), *rest = list(testbed._free_subnets(client))
+    assert all(not subnet.overlaps(used) for _, subnet in rest for used in testbed._used_here())
+    client.ask("network", "create", "--subnet", str(first), "lab-test-taken")
+    try:
+        assert first not in [subnet for _, subnet in testbed._free_subnets(client)]
+    finally:
+        client.ask("network", "rm", "lab-test-taken")
+
+
+def test_each_run_has_its_own_order_of_subnets(docker: str) -> None:
+    client = engine.require()
+    assert len({next(testbed._free_subnets(client))[1] for _ in range(20)}) > 1
