@@ -6,7 +6,7 @@ half-open byte offsets, sequence numbers say whether they are raw or relative.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lab.text import Text
 
@@ -51,11 +51,12 @@ class Field(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message of a protocol above TCP, listed at the packet that completes it."""
+    """A message of a protocol above TCP, listed at the packet that completes it. `said` is that protocol's account."""
 
     protocol: str
     name: str
     spans: tuple[Span, ...]
+    said: Any = None
 
 
 class Segment(NamedTuple):
@@ -112,6 +113,14 @@ class States(NamedTuple):
 
     client: str | None
     server: str | None
+
+
+class Above(NamedTuple):
+    """The states of both ends in a protocol above TCP, at a packet's two instants."""
+
+    protocol: str
+    held: States
+    delivered: States | None
 
 
 class Captured(NamedTuple):
@@ -174,8 +183,8 @@ class Rung:
     """
 
     __slots__ = (
-        "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal", "kernel_delivered",
-        "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps", "stop", "surprises",
+        "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
+        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps", "stop", "surprises",
         "time",
     )  # fmt: skip
 
@@ -210,6 +219,7 @@ class Rung:
         self.journal: Journal | None = None
         self.steps: tuple[str, ...] = ()
         self.messages: tuple[Message, ...] = ()
+        self.above: Above | None = None  # where it completes a message
         self.surprises: tuple[Surprise, ...] = ()
 
 

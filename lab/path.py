@@ -20,11 +20,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from lab.annotate import delivery
+from lab.annotate.layers import Layers
 from lab.annotate.walk import Walk
 from lab.dissect.conversations import Conversation, Conversations
 from lab.dissect.segment import segment
 from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
-from lab.protocols import PROTOCOLS
+from lab.protocols import UPPER
+from lab.protocols.tcp import TCP
 
 _PATIENCE = 256  # so many packets after one whose fate is unknown, it is decided by what is known by then
 _MOST_WAITING = 65_536  # more than these are not held back: the oldest goes out undecided
@@ -35,15 +37,13 @@ class Path:
 
     def __init__(self) -> None:
         self._conversations = Conversations()
-        self._walk = Walk(PROTOCOLS[0])
-        self.keylog = b""
-        self.server_key = b""
+        self._walk = Walk(TCP)
+        self._layers = Layers(UPPER)
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
         """Takes in secrets: lines of an NSS key log, and the server's private key (PEM), as soon as they are known."""
-        self.keylog += keylog
-        self.server_key = server_key or self.server_key
+        self._layers.learn(keylog, server_key)
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -51,7 +51,7 @@ class Path:
 
     def annotate(self, frames: Iterable[Frame], keep_frames: bool = True) -> Iterator[Rung]:
         """Yields a rung for each frame, as soon as it is captured; its fate is filled in when later frames show it."""
-        place, walk = self._conversations.place, self._walk
+        place, walk, layers = self._conversations.place, self._walk, self._layers
         for frame in frames:
             rung = place(frame, segment(frame))
             if rung.segment is None or rung.conversation is None:
@@ -60,8 +60,11 @@ class Path:
                 proved = delivery.proved_by(rung)
                 for arrived in proved:
                     walk.got(arrived)
+                    layers.got(arrived)
                     walk.settled(arrived)
                 walk.sent(rung)
+                if rung.segment.payload:
+                    layers.sent(rung)
                 for arrived in delivery.reset_by(rung, proved):
                     walk.settled(arrived)  # again: a kernel resets as it gets a packet, it is quiet only after that
                 delivery.under_way(rung)
@@ -79,6 +82,7 @@ class Path:
     def _got(self, arrived: Iterable[Rung]) -> None:
         for rung in arrived:
             self._walk.got(rung)
+            self._layers.got(rung)
             self._walk.settled(rung)
 
     def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
@@ -88,6 +92,7 @@ class Path:
             if isinstance(event, Captured):
                 rung = self._conversations.place(event.frame, segment(event.frame))
                 walk.sent(rung)
+                self._layers.sent(rung)
                 rung.kernel_held = event.kernel
                 if event.order >= 0:  # else the journal does not tell of this frame
                     rung.journal = Journal(arrived=event.order, delivered=(), settled=0)
@@ -95,6 +100,7 @@ class Path:
             elif isinstance(event, Delivered):
                 rung = waiting[event.number]
                 walk.got(rung)
+                self._layers.got(rung)
                 if rung.journal:
                     rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
             elif isinstance(event, Settled):  # comes for a lost packet too

@@ -14,7 +14,7 @@ from lab.path import Path, in_order
 from lab.protocols import PROTOCOLS
 from tests.packets import CAPTURES, IPV6, OPEN, PROMPT, Pair, ladder, prompt, renumbered, replay, walk
 
-STATES = {*PROTOCOLS[0].table.states, None}
+STATES = {*PROTOCOLS[0].tables["client"].states, None}
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
 
 every_capture = pytest.mark.parametrize("name", CAPTURES)

@@ -64,8 +64,11 @@ class Table:
         return next((row for row in self.rows if row.on == on), None)
 
     def in_order(self, steps: Iterable[str]) -> tuple[str, ...]:
-        """Returns steps in the order of the notes: the phases as the rows have them, within a phase by number."""
-        return tuple(sorted(steps, key=self._order.__getitem__))
+        """Returns steps in the order of the notes: the phases as the rows have them, within a phase by number.
+
+        Those of a protocol below come first.
+        """
+        return tuple(sorted(steps, key=lambda step: self._order.get(step, -1)))
 
     @property
     def states(self) -> tuple[str, ...]:

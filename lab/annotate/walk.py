@@ -6,33 +6,96 @@ An event without a row is recorded as a surprise and moves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
+from typing import Protocol as Typing
 
 from lab.annotate.table import Move, Table
-from lab.dissect.conversations import Conversation, End
-from lab.model import Rung, Seen, States, Surprise
+from lab.dissect.conversations import Conversation
+from lab.model import Role, Rung, Seen, States, Surprise
 
 _NONE: dict[str, Move] = {}
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 
+class WalkingEnd(Typing):
+    """One end that walks a table: of a conversation, or of what that carries."""
+
+    state: str | None
+
+    @property
+    def role(self) -> Role: ...
+
+
+class Walked(Typing):
+    """Two ends that walk, and what is written down on the way."""
+
+    states: States
+    assumed: tuple[Role, ...]
+    began: dict[str, Role]
+    steps: list[Seen]
+
+    @property
+    def client(self) -> WalkingEnd: ...
+    @property
+    def server(self) -> WalkingEnd: ...
+
+
 class Protocol(NamedTuple):
-    """What the engine needs of a protocol: its table, and which of its events a segment is, when sent and when got."""
+    """What the engine needs of a protocol: its tables, and which of its events a segment is, when sent and when got."""
 
     name: str
-    table: Table
+    tables: Mapping[Role, Table]
     begin: Callable[[Conversation], None]
     sent: Callable[[Rung], Iterable[str]]
     got: Callable[[Rung], Iterable[str]]
 
 
-class Walk:
+class Mover:
+    """Moves ends by their tables and writes down steps and surprises."""
+
+    def __init__(self, tables: Mapping[Role, Table]) -> None:
+        self._tables = tables
+        self._moves = {role: table.moves for role, table in tables.items()}
+
+    def move(self, which: Walked, end: WalkingEnd, event: str, rung: Rung) -> None:
+        """Something has happened to an end, in this packet."""
+        state = end.state
+        if state is None:
+            state = self._assume(which, end, event)
+        move = self._moves[end.role].get(state or "", _NONE).get(event)
+        if move is None:
+            rung.surprises += (Surprise(end.role, state or "", event),)
+            return
+        to, phase, first, other = move
+        if to != end.state:
+            end.state = to
+            which.states = _new(States, (which.client.state, which.server.state))
+        if phase is not None:
+            began = which.began.setdefault(phase, end.role) == end.role
+            self._note(which, self._tables[end.role], first if began else other, rung)
+
+    def _assume(self, which: Walked, end: WalkingEnd, event: str) -> str | None:
+        """Returns the state that an end is taken to be in when something happens to it that nobody saw it come to."""
+        if end.role not in which.assumed:
+            which.assumed += (end.role,)
+        row = self._tables[end.role].assume(event)
+        return row.state if row else None
+
+    def _note(self, which: Walked, table: Table, step: str, rung: Rung) -> None:
+        """Writes down that a step was seen in this packet."""
+        if step in rung.steps or rung.end is None or rung.segment is None:
+            return
+        rung.steps = table.in_order((*rung.steps, step)) if rung.steps else (step,)
+        seen = (step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload)
+        which.steps.append(_new(Seen, seen))
+
+
+class Walk(Mover):
     """Moves the ends of all conversations. Feed it every packet once when sent, and again each time one is got."""
 
     def __init__(self, protocol: Protocol) -> None:
-        self._table = protocol.table
-        self._moves = protocol.table.moves
+        super().__init__(protocol.tables)
         self._begin = protocol.begin
         self._events_sent = protocol.sent
         self._events_got = protocol.got
@@ -46,7 +109,7 @@ class Walk:
             self._begin(conversation)
             conversation.states = States(conversation.client.state, conversation.server.state)
         for event in self._events_sent(rung):
-            self._move(conversation, rung.end, event, rung)
+            self.move(conversation, rung.end, event, rung)
         rung.held = conversation.states
         if conversation.assumed:
             rung.assumed = conversation.assumed
@@ -58,7 +121,7 @@ class Walk:
         if conversation is None or rung.end is None:
             return
         for event in self._events_got(rung):
-            self._move(conversation, rung.end.peer, event, rung)
+            self.move(conversation, rung.end.peer, event, rung)
 
     def settled(self, rung: Rung) -> None:
         """The packet's fate is known and both hosts are quiet: the *delivered* instant, where it arrived."""
@@ -70,34 +133,3 @@ class Walk:
             rung.delivered = conversation.states
         else:
             conversation.lose(rung)
-
-    def _move(self, conversation: Conversation, end: End, event: str, rung: Rung) -> None:
-        state = end.state
-        if state is None:
-            state = self._assume(conversation, end, event)
-        move = self._moves.get(state or "", _NONE).get(event)
-        if move is None:
-            rung.surprises += (Surprise(end.role, state or "", event),)
-            return
-        to, phase, first, other = move
-        if to != end.state:
-            end.state = to
-            conversation.states = _new(States, (conversation.client.state, conversation.server.state))
-        if phase is not None:
-            began = conversation.began.setdefault(phase, end.role) == end.role
-            self._note(conversation, first if began else other, rung)
-
-    def _assume(self, conversation: Conversation, end: End, event: str) -> str | None:
-        """Returns the state that an end is taken to be in when something happens to it that nobody saw it come to."""
-        if end.role not in conversation.assumed:
-            conversation.assumed += (end.role,)
-        row = self._table.assume(event)
-        return row.state if row else None
-
-    def _note(self, conversation: Conversation, step: str, rung: Rung) -> None:
-        """Writes down that a step was seen in this packet."""
-        if step in rung.steps or rung.end is None or rung.segment is None:
-            return
-        rung.steps = self._table.in_order((*rung.steps, step)) if rung.steps else (step,)
-        seen = (step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload)
-        conversation.steps.append(_new(Seen, seen))

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from functools import cache
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
+
+if TYPE_CHECKING:
+    from lab.annotate.layers import Layer
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _WRAP, _HALF = 1 << 32, 1 << 31
@@ -73,8 +77,8 @@ class Conversation:
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "packets", "reset_by",
-        "retransmissions", "server", "states", "steps",
+        "above", "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "packets",
+        "reset_by", "retransmissions", "server", "states", "steps",
     )  # fmt: skip
 
     def __init__(self, number: int, client: End, server: End, from_syn: bool) -> None:
@@ -93,6 +97,7 @@ class Conversation:
         self.steps: list[Seen] = []  # in the order in which they were seen
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
+        self.above: Layer | None = None  # what it carries, once that has been recognised
 
     def lose(self, rung: Rung) -> None:
         """Takes down that a packet was not got; only of packets that are a step is it remembered."""

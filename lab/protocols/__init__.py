@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 
+from lab.annotate.layers import Upper
 from lab.annotate.walk import Protocol
 from lab.errors import UsageError
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import TCP
 from lab.protocols.tcp.scenarios import SCENARIOS as TCP_SCENARIOS
+from lab.protocols.tls import TLS
 from lab.text import Text
 
-PROTOCOLS: tuple[Protocol, ...] = (TCP,)
+UPPER: tuple[Upper, ...] = (TLS,)  # what TCP carries
+PROTOCOLS: tuple[Protocol | Upper, ...] = (TCP, *UPPER)
 SCENARIOS: tuple[Scenario, ...] = TCP_SCENARIOS
 
 
@@ -30,7 +33,7 @@ def scenario(name: str) -> Scenario:
     )
 
 
-def protocol(name: str) -> Protocol:
+def protocol(name: str) -> Protocol | Upper:
     """Returns a protocol by its name. Raises UsageError."""
     for each in PROTOCOLS:
         if each.name == name:

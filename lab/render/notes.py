@@ -57,7 +57,7 @@ def introduction(name: str, rules: list[str], out: TextIO, lang: Lang) -> None:
 
 def lecture(name: str, out: TextIO, lang: Lang) -> None:
     """Prints a protocol's steps, states and table, and the table's holes. Raises UsageError for an unknown name."""
-    table = protocols.protocol(name).table
+    table = protocols.protocol(name).tables["client"]
     page = _Page(out)
     lesson = notes(name)
     page.line(lesson.title.pick(lang), "bold")

@@ -46,7 +46,7 @@ def steps_of(row: Row) -> list[str]:
 
 @every_protocol
 def test_every_state_can_be_reached_from_where_the_ends_start(protocol: Protocol) -> None:
-    table = protocol.table
+    table = protocol.tables["client"]
     reached = set(table.starts.values())
     while more := {row.to for row in table.rows if row.state in reached} - reached:
         reached |= more
@@ -55,19 +55,19 @@ def test_every_state_can_be_reached_from_where_the_ends_start(protocol: Protocol
 
 @every_protocol
 def test_both_ends_start_in_a_state_of_the_table(protocol: Protocol) -> None:
-    assert set(protocol.table.starts) == {"client", "server"}
-    assert set(protocol.table.starts.values()) <= set(protocol.table.states)
+    assert set(protocol.tables["client"].starts) == {"client", "server"}
+    assert set(protocol.tables["client"].starts.values()) <= set(protocol.tables["client"].states)
 
 
 @every_protocol
 def test_no_two_rows_are_for_the_same_event_in_the_same_state(protocol: Protocol) -> None:
-    keys = [(row.state, row.on) for row in protocol.table.rows]
+    keys = [(row.state, row.on) for row in protocol.tables["client"].rows]
     assert len(keys) == len(set(keys))
 
 
 @every_protocol
 def test_the_holes_are_all_that_no_row_is_for(protocol: Protocol) -> None:
-    table = protocol.table
+    table = protocol.tables["client"]
     everything = {(state, on) for state in table.states for on in table.events}
     rows = {(row.state, row.on) for row in table.rows}
     assert set(table.holes) == everything - rows
@@ -78,12 +78,12 @@ def test_the_holes_are_all_that_no_row_is_for(protocol: Protocol) -> None:
 
 @every_protocol
 def test_every_event_is_something_sent_or_got(protocol: Protocol) -> None:
-    assert all(re.fullmatch(r"(sent|got) \S.*", event) for event in protocol.table.events)
+    assert all(re.fullmatch(r"(sent|got) \S.*", event) for event in protocol.tables["client"].events)
 
 
 @every_protocol
 def test_steps_are_numbered_from_1_without_gaps_in_every_phase(protocol: Protocol) -> None:
-    ids = sorted({step for row in protocol.table.rows for step in steps_of(row)})
+    ids = sorted({step for row in protocol.tables["client"].rows for step in steps_of(row)})
     for phase, steps in groupby(ids, key=lambda step: step.rpartition(".")[0]):
         numbers = [int(step.rpartition(".")[2]) for step in steps]
         assert numbers == list(range(1, len(numbers) + 1)), phase
@@ -92,7 +92,7 @@ def test_steps_are_numbered_from_1_without_gaps_in_every_phase(protocol: Protoco
 
 @every_protocol
 def test_every_step_of_a_row_has_a_note_and_every_note_a_row(protocol: Protocol) -> None:
-    in_rows = {step for row in protocol.table.rows for step in steps_of(row)}
+    in_rows = {step for row in protocol.tables["client"].rows for step in steps_of(row)}
     assert in_rows == set(notes(protocol.name).steps)
 
 
@@ -126,19 +126,19 @@ def test_both_languages_name_the_same_roles_and_packets(protocol: Protocol) -> N
 
 @every_protocol
 def test_every_state_of_the_table_is_explained_and_no_other(protocol: Protocol) -> None:
-    assert set(notes(protocol.name).states) == set(protocol.table.states)
+    assert set(notes(protocol.name).states) == set(protocol.tables["client"].states)
     for step in notes(protocol.name).steps.values():
-        assert set(step.leads_to.values()) <= set(protocol.table.states), step.id
+        assert set(step.leads_to.values()) <= set(protocol.tables["client"].states), step.id
 
 
 def test_the_states_of_tcp_are_the_eleven_of_the_rfc() -> None:
     (tcp,) = (protocol for protocol in PROTOCOLS if protocol.name == "tcp")
-    assert set(tcp.table.states) == RFC_STATES
+    assert set(tcp.tables["client"].states) == RFC_STATES
 
 
 def test_every_row_of_tcp_names_a_section_that_rfc_9293_has() -> None:
     (tcp,) = (protocol for protocol in PROTOCOLS if protocol.name == "tcp")
-    assert {row.source for row in tcp.table.rows} <= SECTIONS
+    assert {row.source for row in tcp.tables["client"].rows} <= SECTIONS
     for step in notes("tcp").steps.values():
         assert set(re.findall(r"\d+(?:\.\d+)+", step.rfc)) <= SECTIONS, step.id
 
@@ -169,7 +169,7 @@ FIGURE_5 = [
 def test_the_table_of_tcp_has_the_arrows_of_the_rfcs_picture(state: str, events: list[str], to: str) -> None:
     (tcp,) = (protocol for protocol in PROTOCOLS if protocol.name == "tcp")
     for event in events:
-        row = tcp.table.row(state, event)
+        row = tcp.tables["client"].row(state, event)
         assert row, (state, event)
         state = row.to
     assert state == to
@@ -178,9 +178,13 @@ def test_the_table_of_tcp_has_the_arrows_of_the_rfcs_picture(state: str, events:
 def test_the_table_of_tcp_has_no_other_arrows_but_those_of_a_reset_and_of_both_ends_at_once() -> None:
     (tcp,) = (protocol for protocol in PROTOCOLS if protocol.name == "tcp")
     pictured = {(state, events[0]) for state, events, _ in FIGURE_5 if len(events) == 1}
-    others = {(row.state, row.on) for row in tcp.table.rows if row.to != row.state and "RST" not in row.on} - pictured
+    others = {
+        (row.state, row.on) for row in tcp.tables["client"].rows if row.to != row.state and "RST" not in row.on
+    } - pictured
     assert others == {("SYN-RECEIVED", "got SYN-ACK")}  # RFC 9293 figure 7, line 6: the answer is an ACK of the SYN too
-    resets = {row.state: row.to for row in tcp.table.rows if row.on in ("sent RST", "got RST", "got RST (active)")}
+    resets = {
+        row.state: row.to for row in tcp.tables["client"].rows if row.on in ("sent RST", "got RST", "got RST (active)")
+    }
     # A listener, and RFC 9293 section 3.10.7.3: an end in SYN-SENT refuses a wrong acknowledgement and goes on waiting.
     assert {state for state, to in resets.items() if to != "CLOSED"} == {"LISTEN", "SYN-SENT"}
     assert set(resets) == RFC_STATES

@@ -155,7 +155,7 @@ def test_the_schema_wants_every_field_and_allows_new_ones(where: str | None) -> 
 
 
 def test_the_schema_knows_the_states_of_the_table_and_every_label_that_has_words() -> None:
-    assert {*PROTOCOLS[0].table.states, None} == set(SCHEMA["$defs"]["state"]["enum"])
+    assert {*PROTOCOLS[0].tables["client"].states, None} == set(SCHEMA["$defs"]["state"]["enum"])
     assert set(LABELS) < set(SCHEMA["$defs"]["label"]["enum"])
 
 

@@ -6,4 +6,4 @@ from lab.annotate.walk import Protocol
 from lab.protocols.tcp.dissect import begin, got, sent
 from lab.protocols.tcp.states import TABLE
 
-TCP = Protocol("tcp", TABLE, begin, sent, got)
+TCP = Protocol("tcp", {"client": TABLE, "server": TABLE}, begin, sent, got)

@@ -1,1 +1,52 @@
-"""TLS: its records, its handshake messages and the numbers in them."""
+"""TLS: its bytes, its secrets, the two tables of states, the notes and the scenarios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.annotate.layers import Session, Upper
+from lab.model import Role
+from lab.protocols.tls.states import CLIENT, SERVER
+
+_HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
+
+
+# What reads TLS is imported when there is some: most captures that are asked about have none.
+
+
+def _recognise(data: bytes, role: Role) -> bool | None:
+    from lab.protocols.tls.records import looks_like_tls
+
+    return looks_like_tls(data, role)
+
+
+def _begin(secrets: Any) -> Session:
+    from lab.protocols.tls.session import Session as Reading
+
+    return Reading(secrets)
+
+
+class _Secrets:
+    """Keeps what is learnt until somebody needs it."""
+
+    def __init__(self) -> None:
+        self._learnt: list[tuple[bytes, bytes]] = []
+        self._known: Any = None
+
+    def learn(self, keylog: bytes, server_key: bytes) -> None:
+        if keylog or server_key:
+            self._learnt.append((keylog, server_key))
+
+    @property
+    def known(self) -> Any:
+        from lab.protocols.tls.session import Secrets
+
+        if self._known is None:
+            self._known = Secrets()
+        for each in self._learnt:
+            self._known.learn(*each)
+        self._learnt.clear()
+        return self._known
+
+
+TLS = Upper("tls", {"client": CLIENT, "server": SERVER}, frozenset({_HANDSHAKE, *_SSL2}), _recognise, _begin, _Secrets)

@@ -1,0 +1,148 @@
+"""What TCP carries, walked on the same engine: a message is sent when its last byte leaves, got when that has arrived.
+
+A protocol above TCP is recognised by what a segment begins with, never by its port, and may begin in the middle of a
+connection. It reads the bytes itself; who has got how much of them TCP knows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from lab.annotate.table import Table
+from lab.annotate.walk import Mover
+from lab.dissect.conversations import Conversation, End
+from lab.model import Above, Message, Role, Rung, Seen, States
+
+_LOOK = 64  # bytes of a segment that are looked at
+_MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
+
+
+class Session(Protocol):
+    """A protocol's own reading of a connection."""
+
+    def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> Sequence[Any]:
+        """Takes in a segment's payload and returns the messages it completes: name, event, stop, spans and more."""
+
+    def begins(self, role: Role, seq: int, relative: int) -> None:
+        """Says where in a direction's stream the protocol begins."""
+
+    @property
+    def refuted(self) -> bool:
+        """Whether what looked like this protocol at first is none."""
+
+
+class Upper(NamedTuple):
+    """What the engine needs of a protocol above TCP.
+
+    `first` are the bytes it can begin with; `recognise` says whether a beginning is its own, None where that needs more
+    bytes; `begin` makes a session of what is known of secrets.
+    """
+
+    name: str
+    tables: Mapping[Role, Table]
+    first: frozenset[int]
+    recognise: Callable[[bytes, Role], bool | None]
+    begin: Callable[[Any], Session]
+    secrets: Callable[[], Any]
+
+
+class LayerEnd:
+    """One end in the upper protocol's table."""
+
+    __slots__ = ("peer", "role", "state", "waiting")
+
+    def __init__(self, role: Role, state: str) -> None:
+        self.role: Role = role
+        self.state: str | None = state
+        self.peer: LayerEnd = self
+        self.waiting: deque[tuple[int, str, Rung]] = deque()  # sent by it, not yet got: stop, event, packet
+
+
+class Layer:
+    """A conversation's upper protocol: its session, and both ends' states. Walked as a conversation is."""
+
+    __slots__ = ("assumed", "began", "client", "name", "server", "session", "states", "steps")
+
+    def __init__(self, upper: Upper, session: Session) -> None:
+        self.name = upper.name
+        self.session = session
+        self.client = LayerEnd("client", upper.tables["client"].starts["client"])
+        self.server = LayerEnd("server", upper.tables["server"].starts["server"])
+        self.client.peer, self.server.peer = self.server, self.client
+        self.states = States(self.client.state, self.server.state)
+        self.began: dict[str, Role] = {}
+        self.assumed: tuple[Role, ...] = ()
+        self.steps: list[Seen] = []
+
+    def end(self, role: Role) -> LayerEnd:
+        return self.client if role == "client" else self.server
+
+
+class Layers:
+    """Recognises and walks what conversations carry. Feed it every packet once when sent, and again when got."""
+
+    def __init__(self, uppers: Sequence[Upper]) -> None:
+        self._uppers = uppers
+        self._first = frozenset().union(*(upper.first for upper in uppers))
+        self._movers = {upper.name: Mover(upper.tables) for upper in uppers}
+        self._secrets = {upper.name: upper.secrets() for upper in uppers}
+
+    def learn(self, keylog: bytes, server_key: bytes) -> None:
+        """Takes in secrets, for all connections there are and will be."""
+        for secrets in self._secrets.values():
+            secrets.learn(keylog, server_key)
+
+    def sent(self, rung: Rung) -> None:
+        """The packet, which carries data, has left its sender."""
+        which, end, segment, frame = rung.conversation, rung.end, rung.segment, rung.frame
+        if which is None or end is None or segment is None or frame is None:
+            return
+        at, stop = segment.start, segment.start + segment.payload
+        layer = which.above
+        if layer is None:
+            if at >= len(frame.data) or frame.data[at] not in self._first:
+                return
+            layer = self._recognised(which, end, rung, frame.data[at : min(stop, at + _LOOK)], segment.seq)
+            if layer is None:
+                return
+        said = layer.session.sent(end.role, segment.seq, rung.seq, frame.data[at:stop], rung.number, at)
+        if not said:
+            if layer.session.refuted:
+                which.above = None
+            return
+        mover, sender = self._movers[layer.name], layer.end(end.role)
+        for each in said:
+            rung.messages += (Message(layer.name, each.name, each.spans, each),)
+            if each.name not in rung.labels:
+                rung.labels += (each.name,)
+            if each.event:
+                mover.move(layer, sender, "sent " + each.event, rung)
+                if len(sender.waiting) < _MOST_WAITING:
+                    sender.waiting.append((each.stop, each.event, rung))
+        rung.above = Above(layer.name, layer.states, None)
+
+    def got(self, rung: Rung) -> None:
+        """The packet has arrived, and TCP has taken it in."""
+        which, end = rung.conversation, rung.end
+        if which is None or end is None or which.above is None:
+            return
+        layer, reached = which.above, end.peer.got_next
+        sender = layer.end(end.role)
+        while sender.waiting and reached is not None and sender.waiting[0][0] <= reached:
+            _, event, carrier = sender.waiting.popleft()
+            self._movers[layer.name].move(layer, sender.peer, "got " + event, carrier)
+        if rung.above is not None:
+            rung.above = rung.above._replace(delivered=layer.states)
+
+    def _recognised(self, which: Conversation, end: End, rung: Rung, begin: bytes, seq: int) -> Layer | None:
+        for upper in self._uppers:
+            if begin[0] in upper.first and upper.recognise(begin, end.role) is not False:
+                layer = Layer(upper, upper.begin(self._secrets[upper.name]))
+                layer.session.begins(end.role, seq, rung.seq)
+                if end.peer.next_raw is not None:
+                    layer.session.begins(end.peer.role, end.peer.next_raw, end.peer.next)
+                which.above = layer
+                return layer
+        return None

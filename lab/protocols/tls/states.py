@@ -1,0 +1,139 @@
+"""TLS as RFC 8446 appendix A draws it, and up to TLS 1.2 as RFC 5246 section 7.3 lists its messages: two tables.
+
+1. The client walks the first table, the server the second. Both begin in START, and which version it will be the
+   ServerHello tells: the rows part there. States of TLS 1.3 have the RFC's names. RFC 5246 names none; those that end
+   in _12 are ours, each called after what is awaited or sent next.
+2. A message is sent when its last byte leaves, got when its last byte has arrived, as in TCP's table (tcp/states.py).
+   What can't be decrypted is no event, so without the keys of a TLS 1.3 connection both ends stay where the ServerHello
+   took them.
+
+A step is a number of the lecture notes, which tell TLS 1.2 with RSA key exchange; where another version or key exchange
+has the same step done otherwise, the row says the same number and `differs` says how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lab.annotate.table import Row, Table
+
+_CLIENT = (
+    #   state               on                          goes to             step      RFC and section
+    Row("START",            "sent ClientHello",         "WAIT_SH",          "tls.1",  "8446 A.1"),
+    Row("WAIT_SH",          "got HelloRetryRequest",    "WAIT_SH",          None,     "8446 4.1.4"),
+    Row("WAIT_SH",          "sent ClientHello",         "WAIT_SH",          "tls.1",  "8446 4.1.2"),
+    # TLS 1.3
+    Row("WAIT_SH",          "got ServerHello (1.3)",    "WAIT_EE",          None,     "8446 A.1"),
+    Row("WAIT_EE",          "got EncryptedExtensions",  "WAIT_CERT_CR",     None,     "8446 A.1"),
+    Row("WAIT_CERT_CR",     "got CertificateRequest",   "WAIT_CERT",        None,     "8446 A.1"),
+    Row("WAIT_CERT_CR",     "got Certificate",          "WAIT_CV",          None,     "8446 A.1"),
+    Row("WAIT_CERT_CR",     "got Finished",             "SEND_FINISHED",    None,     "8446 A.1"),  # with a PSK
+    Row("WAIT_CERT",        "got Certificate",          "WAIT_CV",          None,     "8446 A.1"),
+    Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "8446 A.1"),
+    Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "8446 A.1"),
+    Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "8446 A.1"),
+    Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "8446 A.1"),
+    Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "8446 A.1"),
+    Row("SEND_FINISHED",    "sent Finished",            "CONNECTED",        "tls.5",  "8446 A.1"),
+    # up to TLS 1.2
+    Row("WAIT_SH",          "got ServerHello (1.2)",    "WAIT_FLIGHT_12",   None,     "5246 7.3"),
+    Row("WAIT_FLIGHT_12",   "got Certificate",          "WAIT_FLIGHT_12",   None,     "5246 7.4.2"),
+    Row("WAIT_FLIGHT_12",   "got CertificateStatus",    "WAIT_FLIGHT_12",   None,     "6066 8"),
+    Row("WAIT_FLIGHT_12",   "got ServerKeyExchange",    "WAIT_FLIGHT_12",   None,     "5246 7.4.3"),
+    Row("WAIT_FLIGHT_12",   "got CertificateRequest",   "WAIT_FLIGHT_12",   None,     "5246 7.4.4"),
+    Row("WAIT_FLIGHT_12",   "got ServerHelloDone",      "SEND_FLIGHT_12",   None,     "5246 7.4.5"),
+    Row("SEND_FLIGHT_12",   "sent Certificate",         "SEND_FLIGHT_12",   None,     "5246 7.4.6"),
+    Row("SEND_FLIGHT_12",   "sent ClientKeyExchange",   "SEND_FLIGHT_12",   "tls.3",  "5246 7.4.7"),
+    Row("SEND_FLIGHT_12",   "sent CertificateVerify",   "SEND_FLIGHT_12",   None,     "5246 7.4.8"),
+    Row("SEND_FLIGHT_12",   "sent ChangeCipherSpec",    "SEND_FLIGHT_12",   None,     "5246 7.1"),
+    Row("SEND_FLIGHT_12",   "sent Finished",            "WAIT_FINISHED_12", "tls.5",  "5246 7.4.9"),
+    Row("WAIT_FINISHED_12", "got NewSessionTicket",     "WAIT_FINISHED_12", None,     "5077 3.3"),
+    Row("WAIT_FINISHED_12", "got ChangeCipherSpec",     "WAIT_FINISHED_12", None,     "5246 7.1"),
+    Row("WAIT_FINISHED_12", "got Finished",             "CONNECTED",        "tls.6",  "5246 7.4.9"),
+    # up to TLS 1.2, resumed: the server finishes first
+    Row("WAIT_FLIGHT_12",   "got NewSessionTicket",     "WAIT_FLIGHT_12",   None,     "5077 3.3"),
+    Row("WAIT_FLIGHT_12",   "got ChangeCipherSpec",     "WAIT_FLIGHT_12",   None,     "5246 7.3"),
+    Row("WAIT_FLIGHT_12",   "got Finished",             "SEND_FINISHED_12", None,     "5246 7.3"),
+    Row("SEND_FINISHED_12", "sent ChangeCipherSpec",    "SEND_FINISHED_12", None,     "5246 7.3"),
+    Row("SEND_FINISHED_12", "sent Finished",            "CONNECTED",        "tls.5",  "5246 7.3"),
+    # connected
+    Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "8446 4.6.1"),
+)  # fmt: skip
+
+_SERVER = (
+    #   state               on                          goes to             step      RFC and section
+    Row("START",            "got ClientHello",          "RECVD_CH",         None,     "8446 A.2"),
+    Row("RECVD_CH",         "sent HelloRetryRequest",   "START",            None,     "8446 A.2"),
+    # TLS 1.3
+    Row("RECVD_CH",         "sent ServerHello (1.3)",   "NEGOTIATED",       "tls.2",  "8446 A.2"),
+    Row("NEGOTIATED",       "sent EncryptedExtensions", "NEGOTIATED",       None,     "8446 A.2"),
+    Row("NEGOTIATED",       "sent CertificateRequest",  "NEGOTIATED",       None,     "8446 A.2"),
+    Row("NEGOTIATED",       "sent Certificate",         "NEGOTIATED",       "tls.2",  "8446 A.2"),
+    Row("NEGOTIATED",       "sent CertificateVerify",   "NEGOTIATED",       None,     "8446 A.2"),
+    Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "8446 A.2"),
+    Row("WAIT_FLIGHT2",     "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "8446 A.2"),
+    Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "8446 A.2"),
+    Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "8446 A.2"),
+    Row("WAIT_CV",          "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),  # no certificate
+    Row("WAIT_FLIGHT2",     "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),
+    Row("WAIT_FINISHED",    "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),
+    # up to TLS 1.2
+    Row("RECVD_CH",         "sent ServerHello (1.2)",   "SEND_FLIGHT_12",   "tls.2",  "5246 7.3"),
+    Row("SEND_FLIGHT_12",   "sent Certificate",         "SEND_FLIGHT_12",   "tls.2",  "5246 7.4.2"),
+    Row("SEND_FLIGHT_12",   "sent CertificateStatus",   "SEND_FLIGHT_12",   None,     "6066 8"),
+    Row("SEND_FLIGHT_12",   "sent ServerKeyExchange",   "SEND_FLIGHT_12",   None,     "5246 7.4.3"),
+    Row("SEND_FLIGHT_12",   "sent CertificateRequest",  "SEND_FLIGHT_12",   None,     "5246 7.4.4"),
+    Row("SEND_FLIGHT_12",   "sent ServerHelloDone",     "WAIT_CKE_12",      None,     "5246 7.4.5"),
+    Row("WAIT_CKE_12",      "got Certificate",          "WAIT_CKE_12",      None,     "5246 7.4.6"),
+    Row("WAIT_CKE_12",      "got ClientKeyExchange",    "WAIT_FINISHED_12", "tls.4",  "5246 7.4.7"),
+    Row("WAIT_FINISHED_12", "got CertificateVerify",    "WAIT_FINISHED_12", None,     "5246 7.4.8"),
+    Row("WAIT_FINISHED_12", "got ChangeCipherSpec",     "WAIT_FINISHED_12", None,     "5246 7.1"),
+    Row("WAIT_FINISHED_12", "got Finished",             "SEND_FINISHED_12", None,     "5246 7.4.9"),
+    Row("SEND_FINISHED_12", "sent NewSessionTicket",    "SEND_FINISHED_12", None,     "5077 3.3"),
+    Row("SEND_FINISHED_12", "sent ChangeCipherSpec",    "SEND_FINISHED_12", None,     "5246 7.1"),
+    Row("SEND_FINISHED_12", "sent Finished",            "CONNECTED",        "tls.5",  "5246 7.4.9"),
+    # up to TLS 1.2, resumed: the server finishes first
+    Row("SEND_FLIGHT_12",   "sent NewSessionTicket",    "SEND_FLIGHT_12",   None,     "5077 3.3"),
+    Row("SEND_FLIGHT_12",   "sent ChangeCipherSpec",    "SEND_FLIGHT_12",   None,     "5246 7.3"),
+    Row("SEND_FLIGHT_12",   "sent Finished",            "WAIT_LAST_12",     "tls.5",  "5246 7.3"),
+    Row("WAIT_LAST_12",     "got ChangeCipherSpec",     "WAIT_LAST_12",     None,     "5246 7.3"),
+    Row("WAIT_LAST_12",     "got Finished",             "CONNECTED",        "tls.6",  "5246 7.3"),
+    # connected
+    Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "8446 4.6.1"),
+    Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "8446 4.6.1"),
+)  # fmt: skip
+
+# The same at both ends: data under the session keys, and the end. A close_notify closes one direction (RFC 8446 6.1).
+_BOTH = (
+    Row("CONNECTED",        "sent data",                "CONNECTED",        "tls.6",  "8446 5.2"),
+    Row("CONNECTED",        "got data",                 "CONNECTED",        None,     "8446 5.2"),
+    Row("CONNECTED",        "sent KeyUpdate",           "CONNECTED",        None,     "8446 4.6.3"),
+    Row("CONNECTED",        "got KeyUpdate",            "CONNECTED",        None,     "8446 4.6.3"),
+    Row("CONNECTED",        "sent close_notify",        "CLOSE_SENT",       None,     "8446 6.1"),
+    Row("CONNECTED",        "got close_notify",         "CLOSE_GOT",        None,     "8446 6.1"),
+    Row("CLOSE_SENT",       "got data",                 "CLOSE_SENT",       None,     "8446 6.1"),
+    Row("CLOSE_GOT",        "sent data",                "CLOSE_GOT",        "tls.6",  "8446 6.1"),
+    Row("CLOSE_SENT",       "got close_notify",         "CLOSED",           None,     "8446 6.1"),
+    Row("CLOSE_GOT",        "sent close_notify",        "CLOSED",           None,     "8446 6.1"),
+)  # fmt: skip
+# Where data may pass before an end knows that the other has finished: RFC 8446 section 4.4.4, and false start.
+_EARLY = ("WAIT_FLIGHT2", "WAIT_FINISHED_12", "WAIT_LAST_12")
+
+
+def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Returns one end's rows, with those both ends have and with what ends it from anywhere: a fatal alert."""
+    listed = (*rows, *_BOTH)
+    states = dict.fromkeys(name for row in listed for name in (row.state, row.to))
+    early = [Row(name, "sent data", name, "tls.6", "8446 4.4.4") for name in _EARLY if name in states]
+    ends = [
+        Row(name, f"{way} {what}", to, None, "8446 6.2" if what == "fatal alert" else "8446 6.1")
+        for name in states
+        for way in ("sent", "got")
+        for what, to in (("fatal alert", "FAILED"), ("close_notify", "CLOSED"))
+        if name != "FAILED" and not any((row.state, row.on) == (name, f"{way} {what}") for row in listed)
+    ]
+    return (*listed, *early, *ends)
+
+
+CLIENT = Table("tls", _whole(_CLIENT), {"client": "START"})
+SERVER = Table("tls", _whole(_SERVER), {"server": "START"})
