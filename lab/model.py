@@ -184,8 +184,8 @@ class Rung:
 
     __slots__ = (
         "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
-        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps", "stop", "surprises",
-        "time",
+        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
+        "stop", "surprises", "time",
     )  # fmt: skip
 
     def __init__(

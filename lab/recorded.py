@@ -23,12 +23,20 @@ class Recording:
     `keep_frames` where the bytes of packets are still wanted behind the path.
     """
 
-    def __init__(self, capture: Capture, keep_frames: bool, mine: Callable[[Frame], bool] | None = None) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        keep_frames: bool,
+        mine: Callable[[Frame], bool] | None = None,
+        keylog: bytes = b"",
+        server_key: bytes = b"",
+    ) -> None:
         self.capture = capture
         self.agreement = Agreement()
         self._keep = keep_frames
         self._mine = mine
         self._path = Path()
+        self._path.learn(keylog, server_key)
 
     @property
     def conversations(self) -> list[Any]:
@@ -46,6 +54,8 @@ class Recording:
                 )
             return
         frames = itertools.chain([first], frames)
+        if self.capture.secrets:  # those that stand before the packets: Wireshark, too, needs them there
+            self._path.learn(keylog=b"\n".join(self.capture.secrets))
         if self._mine:
             frames = filter(self._mine, frames)
         if journal.told(first):

@@ -14,6 +14,7 @@ from lab.annotate.table import Table
 from lab.annotate.walk import Mover
 from lab.dissect.conversations import Conversation, End
 from lab.model import Above, Message, Role, Rung, Seen, States
+from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
@@ -37,7 +38,8 @@ class Upper(NamedTuple):
     """What the engine needs of a protocol above TCP.
 
     `first` are the bytes it can begin with; `recognise` says whether a beginning is its own, None where that needs more
-    bytes; `begin` makes a session of what is known of secrets.
+    bytes; `begin` makes a session of what is known of secrets. Of a `Layer`, `steps` returns the notes' steps with
+    their packets and how they differ, `summary` the trace's object; `words` says a message in a line.
     """
 
     name: str
@@ -46,6 +48,9 @@ class Upper(NamedTuple):
     recognise: Callable[[bytes, Role], bool | None]
     begin: Callable[[Any], Session]
     secrets: Callable[[], Any]
+    steps: Callable[[Any], list[tuple[str, tuple[int, ...], str | None]]]
+    summary: Callable[[Any], dict[str, Any]]
+    words: Callable[[Any, Any], Text]
 
 
 class LayerEnd:

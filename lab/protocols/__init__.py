@@ -33,6 +33,11 @@ def scenario(name: str) -> Scenario:
     )
 
 
+def upper(name: str) -> Upper:
+    """Returns a protocol above TCP by its name; the engine has recognised it, so there is one."""
+    return next(each for each in UPPER if each.name == name)
+
+
 def protocol(name: str) -> Protocol | Upper:
     """Returns a protocol by its name. Raises UsageError."""
     for each in PROTOCOLS:

@@ -68,6 +68,11 @@ def notes(protocol: str) -> Notes:
     )
 
 
+def note(step: str) -> NoteStep:
+    """Returns a step by its id, whichever protocol's it is."""
+    return notes(step.partition(".")[0]).steps[step]
+
+
 def cast(text: Text, actor: str) -> Text:
     """Returns the text with the roles filled in: `actor` is `client` or `server`."""
     who, other = ROLES[actor], ROLES[_OTHER[actor]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from lab import protocols
 from lab.annotate import journal
 from lab.model import Rung, States
-from lab.protocols.notes import cast, notes
+from lab.protocols.notes import cast, note
 from lab.render import trace
+from lab.render.words import safe
 from lab.text import ROLES, Text
 
 MARKS = Text("[lab] ", "[实验] ")
@@ -29,9 +31,15 @@ def sentence(rung: Rung) -> Text | None:
         return None
     said = []
     for step in rung.steps:
-        note = notes("tcp").steps[step]
-        title = cast(note.title, trace.acting(rung, step))
-        said.append(Text(f"{note.name.en}: {title.en}.", f"{note.name.zh}：{title.zh}。"))
+        told = note(step)
+        title = cast(told.title, trace.acting(rung, step))
+        said.append(Text(f"{told.name.en}: {title.en}.", f"{told.name.zh}：{title.zh}。"))
+    for message in rung.messages:
+        assert which.above
+        words = protocols.upper(which.above.name).words(which.above, message.said)
+        name = f"{message.protocol.upper()} {message.name}"
+        en, zh = (f"{name}: {words.en}", f"{name}：{words.zh}") if words.en else (name, name)
+        said.append(Text(safe(en) + ".", safe(zh) + "。"))
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
     states = _states(rung)
     return Text(f"{words.en} {states.en}".strip(), f"{words.zh}{states.zh}")

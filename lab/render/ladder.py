@@ -13,11 +13,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
+from lab import protocols
 from lab.annotate.agreement import Agreement, agreement
 from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
 from lab.model import Rung, Segment, StepReport
-from lab.protocols.notes import cast, notes
+from lab.protocols.notes import cast, note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
 from lab.render.words import EXPLAINED, LABELS, clip, numbers, pad, safe, wrap
@@ -109,9 +110,11 @@ class Ladder:
         return line
 
     def _steps(self, rung: Rung) -> str:
-        names = [notes("tcp").steps[step].name.pick(self._lang) for step in rung.steps]
-        if len(names) == 2 and names[0].rsplit(" ", 1)[0] == names[1].rsplit(" ", 1)[0]:
-            return names[0] + "+" + names[1].rsplit(" ", 1)[1]
+        names = [note(step).name.pick(self._lang) for step in rung.steps]
+        if len(names) > 1 and len({name.rsplit(" ", 1)[0] for name in names}) == 1:
+            numbers_ = [name.rsplit(" ", 1)[1] for name in names]
+            joined = "+".join(numbers_) if len(names) == 2 else f"{numbers_[0]}–{numbers_[-1]}"
+            return f"{names[0].rsplit(' ', 1)[0]} {joined}"
         return clip(" ".join(names), _STEP)
 
     def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
@@ -119,7 +122,7 @@ class Ladder:
         lang = self._lang
         said = []
         for step in rung.steps:
-            said.append(cast(notes("tcp").steps[step].title, trace.acting(rung, step)).pick(lang))
+            said.append(cast(note(step).title, trace.acting(rung, step)).pick(lang))
         if said and self._spelled:
             written = " → ".join(self._spelled)
             spelling = Text(f"  [notes: {written}]", f"　[讲义：{written}]").pick(lang)
@@ -127,6 +130,7 @@ class Ladder:
                 said[-1] += spelling
             else:
                 said.append(spelling.strip())
+        said += self._messages(rung)
         words = [self._once(label).pick(lang) for label in rung.labels if label in LABELS]
         if rung.journal and len(rung.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
@@ -145,6 +149,18 @@ class Ladder:
             below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
         preview = _preview(rung, segment)
         return [*below, (preview, "dim cyan")] if preview else below
+
+    def _messages(self, rung: Rung) -> list[str]:
+        """Returns what a protocol above TCP says in a packet, a line a message."""
+        layer = rung.conversation.above if rung.conversation else None
+        if layer is None:
+            return []
+        lines = []
+        for message in rung.messages:
+            words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang)
+            line = f"{message.protocol.upper()} {message.name}"
+            lines.append(line + Text(": ", "：").pick(self._lang) + safe(words) if words else line)
+        return lines
 
     def _once(self, label: str) -> Text:
         """Returns what is said of a label; what needs explaining, and is on every other packet, only the first time."""
@@ -208,7 +224,7 @@ class Ladder:
     def _step(self, same: list[StepReport], told: set[Text]) -> None:
         """Draws steps that share their packets and what is to be said of them; what was `told` is not said again."""
         lang = self._lang
-        names = [notes("tcp").steps[step.id].name.pick(lang) for step in same]
+        names = [note(step.id).name.pick(lang) for step in same]
         name = names[0] + ("–" + names[-1].rsplit(" ", 1)[1] if len(names) > 1 else "")
         line = Styled(f"  {pad(name, _STEP + 1)}")
         packets, differs = same[0].packets, same[0].differs
@@ -281,6 +297,10 @@ def _grouped(steps: list[StepReport]) -> list[list[StepReport]]:
 def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
     kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
+    if rung.messages:
+        names = [message.name for message in rung.messages]
+        several = f"{rung.messages[0].protocol.upper()} ×{len(names)}"
+        kind = "+".join(names) if cell_len("+".join(names)) <= _ARROW - 10 else names[0] if len(names) == 1 else several
     size = f" {segment.payload}B" if segment.payload else ""
     ack = f" ack={rung.ack}" if rung.ack is not None else ""
     lost = rung.settled and not rung.got
@@ -310,8 +330,8 @@ def _proof(rung: Rung) -> str:
 
 
 def _preview(rung: Rung, segment: Segment) -> str:
-    """Returns the beginning of the payload where it is text."""
-    if rung.frame is None or not segment.payload:
+    """Returns the beginning of the payload where it is text, and nothing else says what it is."""
+    if rung.frame is None or not segment.payload or rung.messages:
         return ""
     data = rung.frame.data[segment.start : segment.start + min(segment.payload, _PREVIEW)]
     text = data.decode("utf-8", "replace")

@@ -9,8 +9,9 @@ from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 
+from lab import protocols
 from lab.dissect.conversations import Conversation, End, options
-from lab.model import FLAGS, Differs, Rung, States, StepReport
+from lab.model import FLAGS, Differs, Message, Rung, States, StepReport
 from lab.protocols.notes import cast, notes
 from lab.protocols.tcp import report
 from lab.text import Text
@@ -35,13 +36,19 @@ def packet(rung: Rung) -> dict[str, Any]:
         "window": segment.window if segment else None,
         "payload": segment.payload if segment else None,
         "labels": list(rung.labels),
-        "messages": [],
+        "messages": [_message(each) for each in rung.messages],
         "states": {"held": _states(rung.held), "delivered": _states(rung.delivered)} if segment else None,
         "kernel": None,
         "steps": list(rung.steps),
     }
     if rung.kernel_held or rung.kernel_delivered:
         entry["kernel"] = {"held": _states(rung.kernel_held), "delivered": _states(rung.kernel_delivered)}
+    if rung.above:
+        above = rung.above
+        entry["above"] = {
+            "protocol": above.protocol,
+            "states": {"held": _states(above.held), "delivered": _states(above.delivered)},
+        }
     if rung.surprises:
         entry["surprises"] = [surprise._asdict() for surprise in rung.surprises]
     return entry
@@ -54,7 +61,7 @@ def conversation(which: Conversation) -> dict[str, Any]:
         "community_id": community_id(which),
         "client": _end(which.client),
         "server": _end(which.server),
-        "protocols": ["tcp"],
+        "protocols": ["tcp", which.above.name] if which.above else ["tcp"],
         "packets": which.packets,
         "opened": report.opened(which),
         "closed": report.closed(which),
@@ -73,6 +80,7 @@ def conversation(which: Conversation) -> dict[str, Any]:
         "assumed": sorted(which.assumed),
         "tls": None,
         "websocket": None,
+        **({which.above.name: protocols.upper(which.above.name).summary(which.above)} if which.above else {}),
         "steps": [_step(step) for step in steps(which)],
     }
 
@@ -85,6 +93,12 @@ def steps(which: Conversation) -> list[StepReport]:
         packets = tuple(dict.fromkeys(each.number for each in seen))
         code = report.differs(which, step)
         reports.append(StepReport(step, bool(seen), packets, _differs(code, actor(which, step), packets)))
+    if which.above:
+        opening = len([step for step in report.STEPS if step.startswith("tcp.open")])
+        reports[opening:opening] = [
+            StepReport(step, bool(packets), packets, _differs(code, "client", packets, which.above.name))
+            for step, packets, code in protocols.upper(which.above.name).steps(which.above)
+        ]
     return reports
 
 
@@ -105,10 +119,10 @@ def _acting(sender: str, step: str) -> str:
     return report.OTHER[sender] if step in report.GOT else sender
 
 
-def _differs(code: str | None, role: str, packets: tuple[int, ...]) -> Differs | None:
+def _differs(code: str | None, role: str, packets: tuple[int, ...], protocol: str = "tcp") -> Differs | None:
     if code is None:
         return None
-    text = cast(notes("tcp").differs[code], role)
+    text = cast(notes(protocol).differs[code], role)
     listed = Text(", ".join(map(str, packets)), "、".join(map(str, packets)))
     return Differs(
         code, Text(text.en.replace("{packets}", listed.en), text.zh.replace("{packets}", listed.zh))
@@ -118,6 +132,14 @@ def _differs(code: str | None, role: str, packets: tuple[int, ...]) -> Differs |
 def _step(step: StepReport) -> dict[str, Any]:
     differs = {"code": step.differs.code, **step.differs.text._asdict()} if step.differs else None
     return {"id": step.id, "seen": step.seen, "packets": list(step.packets), "differs": differs}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "protocol": message.protocol,
+        "name": message.name,
+        "spans": [span._asdict() for span in message.spans],
+    }
 
 
 def _states(states: States | None) -> dict[str, str | None] | None:

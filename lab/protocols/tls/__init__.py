@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.annotate.layers import Session, Upper
 from lab.model import Role
+from lab.protocols.tls import report
 from lab.protocols.tls.states import CLIENT, SERVER
 
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
@@ -49,4 +50,14 @@ class _Secrets:
         return self._known
 
 
-TLS = Upper("tls", {"client": CLIENT, "server": SERVER}, frozenset({_HANDSHAKE, *_SSL2}), _recognise, _begin, _Secrets)
+TLS = Upper(
+    "tls",
+    {"client": CLIENT, "server": SERVER},
+    frozenset({_HANDSHAKE, *_SSL2}),
+    _recognise,
+    _begin,
+    _Secrets,
+    report.steps,
+    report.summary,
+    report.words,
+)

@@ -105,6 +105,7 @@ class Direction:
         self.keys: Keys13 | None = None
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
+        self.last_finished: object = None
         self.verified: bool | None = None  # whether that was right; None where nobody could tell
         self.problem = ""
         self.carriers: dict[str, tuple[int, int, int]] = {}  # a plaintext's name -> its record in the stream, its frame
@@ -351,7 +352,7 @@ class Session:
         return "ServerHello"
 
     def _finished(self, way: Direction, finished: messages.Finished, before: bytes) -> None:
-        way.finished = True
+        way.finished, way.last_finished = True, finished
         wrong: Reason | None = None
         if self.version == TLS13:
             if way.keys is not None:

@@ -1,0 +1,248 @@
+"""What became of a TLS connection: the notes' steps, where they depart from them, a summary, each message in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from lab.annotate.layers import Layer
+from lab.text import Text
+
+if TYPE_CHECKING:
+    from lab.protocols.tls.session import Said, Session
+
+STEPS = tuple(f"tls.{number}" for number in range(1, 7))
+_PREVIEW = 40  # bytes of opened data that are shown
+_TLS13 = 0x0304
+
+
+def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
+    """Returns each of the notes' steps with its packets and the code of how it departs from the notes."""
+    session: Session = layer.session  # type: ignore[assignment]  # the engine knows sessions by what it calls on them
+    found = []
+    for step in STEPS:
+        packets = tuple(dict.fromkeys(seen.number for seen in layer.steps if seen.step == step))
+        found.append((step, packets, _differs(session, layer, step, packets)))
+    return found
+
+
+def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]) -> str | None:
+    if not packets:
+        return _why_unseen(session, layer, step)
+    if step == "tls.1" and session.hello_retry:
+        return "hello-retry"
+    if step == "tls.2" and session.version == _TLS13:
+        return "resumed" if session.resumed else "certificate-encrypted"
+    if step == "tls.2" and session.resumed:
+        return "resumed"
+    if step in ("tls.3", "tls.4") and _ephemeral(session):
+        return "key-agreement"
+    if step == "tls.4" and session.keys12 is None:
+        return "not-decrypted"
+    if step == "tls.5":
+        if session.finished_verified is False:
+            return "finished-wrong"
+        if session.version == _TLS13 or session.resumed:
+            return "server-finishes-first"
+    return None
+
+
+def _why_unseen(session: Session, layer: Layer, step: str) -> str:
+    if step == "tls.1":
+        return "not-captured"
+    if any(alert.description for alert in session.alerts) and "FAILED" in layer.states:
+        return "failed"
+    if step in ("tls.3", "tls.4"):
+        if session.version == _TLS13:
+            return "key-share"
+        if session.resumed:
+            return "resumed"
+    if session.version == _TLS13 and session.locked is not None:
+        return "encrypted"
+    return "not-finished"
+
+
+def _ephemeral(session: Session) -> bool:
+    suite = session.suite
+    return suite is not None and suite.key_exchange != "RSA"
+
+
+def summary(layer: Layer) -> dict[str, Any]:
+    """Returns the trace's `tls` object."""
+    from lab.protocols.tls import codes
+    from lab.protocols.tls.certificates import described
+
+    session: Session = layer.session  # type: ignore[assignment]  # as above
+    hello, version, code, suite = session.client_hello, session.version, session.suite_code, session.suite
+    return {
+        "version": codes.name(codes.VERSIONS, version) if version is not None else None,
+        "cipher_suite": codes.name(codes.SUITES, code) if code is not None else None,
+        "key_exchange": _key_exchange(session) if suite is not None else None,
+        "group": codes.name(codes.GROUPS, session.group) if session.group is not None else None,
+        "sni": getattr(hello, "sni", None),
+        "alpn": session.alpn,
+        "resumed": session.resumed,
+        "hello_retry": session.hello_retry,
+        "client_certificate": session.client_certificate,
+        "decrypted": session.opened,
+        "finished_verified": session.finished_verified,
+        "alerts": [
+            {
+                "from": alert.sender,
+                "level": codes.name(codes.ALERT_LEVELS, alert.level),
+                "description": codes.name(codes.ALERTS, alert.description),
+            }
+            for alert in session.alerts
+        ],
+        "certificates": [described(certificate) for certificate in session.certificates],
+    }
+
+
+def _key_exchange(session: Session) -> str:
+    assert session.suite
+    if session.suite.key_exchange == "TLS13":
+        if session.resumed:
+            return "PSK_ECDHE" if session.group is not None else "PSK"
+        return "ECDHE" if session.group is None or session.group not in range(256, 512) else "DHE"
+    return session.suite.key_exchange
+
+
+def words(layer: Layer, said: Said) -> Text:
+    """Returns what a message says, in a line; empty where its name says all."""
+    session: Session = layer.session  # type: ignore[assignment]  # as above
+    told = _WORDS.get(said.name)
+    if said.encrypted and not said.raw:
+        return _locked(session)
+    return told(session, said) if told else Text("", "")
+
+
+def _locked(session: Session) -> Text:
+    why = session.locked.text if session.locked else Text("no keys", "没有密钥")
+    return Text(f"encrypted; {why.en}", f"已加密；{why.zh}")
+
+
+def _client_hello(_session: Session, said: Said) -> Text:
+    from lab.protocols.tls import codes
+
+    hello: Any = said.parsed
+    offered = getattr(hello, "supported_versions", ()) or (hello.version,)
+    names = [codes.name(codes.VERSIONS, each) for each in offered]
+    suites = len(hello.suites)
+    parts = [
+        Text(f"offers {_listed(names)}", f"提供 {_listed(names)}"),
+        Text(f"{suites} cipher suites", f"{suites} 个加密套件"),
+    ]
+    if getattr(hello, "sni", None):
+        parts.append(Text(f"for {hello.sni}", f"访问 {hello.sni}"))
+    if getattr(hello, "alpn", ()):
+        parts.append(Text(f"ALPN {_listed(hello.alpn)}", f"ALPN {_listed(hello.alpn)}"))
+    return _joined(parts)
+
+
+def _server_hello(_session: Session, said: Said) -> Text:
+    from lab.protocols.tls import codes
+
+    hello: Any = said.parsed
+    chosen = f"{codes.name(codes.VERSIONS, hello.selected_version)}, {codes.name(codes.SUITES, hello.suite)}"
+    return Text(f"chooses {chosen}", f"选定 {chosen}")
+
+
+def _retry(_session: Session, said: Said) -> Text:
+    from lab.protocols.tls import codes
+
+    share = getattr(said.parsed, "key_share", None)
+    group = codes.name(codes.GROUPS, share.group) if share else "?"
+    return Text(f"asks for a key share of {group}", f"要求给出 {group} 的密钥份额")
+
+
+def _certificate(_session: Session, said: Said) -> Text:
+    from lab.protocols.tls.certificates import described
+
+    chain = getattr(said.parsed, "chain", ())
+    if not chain:
+        return Text("none", "没有证书")
+    first = described(chain[0])
+    several = len(chain) > 1
+    return Text(
+        f"{f'{len(chain)} certificates, the first ' if several else ''}of {first['subject']}, by {first['issuer']}",
+        f"{f'共 {len(chain)} 张证书，第一张：' if several else ''}{first['subject']}，由 {first['issuer']} 签发",
+    )
+
+
+def _server_key(_session: Session, said: Said) -> Text:
+    from lab.protocols.tls import codes
+
+    parsed: Any = said.parsed
+    group = codes.name(codes.GROUPS, parsed.group) if parsed.group is not None else parsed.exchange
+    scheme = codes.name(codes.SIGNATURE_SCHEMES, parsed.scheme) if parsed.scheme is not None else "?"
+    return Text(f"its half of {group}, signed with {scheme}", f"{group} 的公开值，以 {scheme} 签名")
+
+
+def _client_key(session: Session, said: Said) -> Text:
+    parsed: Any = said.parsed
+    if parsed.encrypted is None:
+        size = len(parsed.public or b"")
+        return Text(f"its half of the key agreement, {size} bytes", f"密钥协商的公开值，{size} 字节")
+    size = len(parsed.encrypted)
+    sealed = Text(
+        f"the pre-master secret, encrypted with the server's public key: {size} bytes",
+        f"用服务器公钥加密的预主密钥：{size} 字节",
+    )
+    opened = next((line.output for line in session.lines if line.output_name == "pre-master secret"), None)
+    if opened is None:
+        return sealed
+    return Text(
+        f"{sealed.en}; decrypted with the server's private key: {opened[:8].hex(' ')} … ({len(opened)} bytes)",
+        f"{sealed.zh}；用服务器私钥解密得到：{opened[:8].hex(' ')} …（{len(opened)} 字节）",
+    )
+
+
+def _finished(session: Session, said: Said) -> Text:
+    for way in session.directions.values():
+        if way.last_finished is said.parsed and way.verified is not None:
+            if way.verified:
+                return Text("verify_data is right", "verify_data 验证无误")
+            return Text("verify_data is WRONG", "verify_data 验证不符")
+    return Text("", "")
+
+
+def _alert(_session: Session, said: Said) -> Text:
+    from lab.protocols.tls import codes
+
+    parsed: Any = said.parsed
+    level, name = codes.name(codes.ALERT_LEVELS, parsed.level), codes.name(codes.ALERTS, parsed.description)
+    return Text(f"{level}: {name}", f"{level}：{name}")
+
+
+def _data(_session: Session, said: Said) -> Text:
+    text = said.raw[:_PREVIEW].decode("utf-8", "replace")
+    size = len(said.raw)
+    if not text or sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > size // 8:
+        return Text(f"{size} bytes, decrypted", f"{size} 字节，已解密")
+    more = "…" if size > _PREVIEW else ""
+    return Text(f'decrypted: "{text}{more}"', f'解密后："{text}{more}"')
+
+
+def _ticket(_session: Session, said: Said) -> Text:
+    lifetime = getattr(said.parsed, "lifetime", 0)
+    return Text(f"for resuming within {lifetime} s", f"可在 {lifetime} 秒内恢复会话")
+
+
+def _extensions(session: Session, _said: Said) -> Text:
+    return Text(f"ALPN {session.alpn}", f"ALPN {session.alpn}") if session.alpn else Text("", "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " ".join(names)
+
+
+def _joined(parts: list[Text]) -> Text:
+    return Text(", ".join(each.en for each in parts), "，".join(each.zh for each in parts))
+
+
+_WORDS = {
+    "ClientHello": _client_hello, "ServerHello": _server_hello, "HelloRetryRequest": _retry,
+    "Certificate": _certificate, "ServerKeyExchange": _server_key, "ClientKeyExchange": _client_key,
+    "Finished": _finished, "alert": _alert, "close_notify": _alert, "application-data": _data,
+    "NewSessionTicket": _ticket, "EncryptedExtensions": _extensions,
+}  # fmt: skip
