@@ -9,10 +9,11 @@ from lab.errors import UsageError
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import TCP
 from lab.protocols.tcp.scenarios import SCENARIOS as TCP_SCENARIOS
+from lab.protocols.tls.scenarios import SCENARIOS as TLS_SCENARIOS
 from lab.text import Text
 
 PROTOCOLS: tuple[Protocol, ...] = (TCP,)
-SCENARIOS: tuple[Scenario, ...] = TCP_SCENARIOS
+SCENARIOS: tuple[Scenario, ...] = TCP_SCENARIOS + TLS_SCENARIOS
 
 
 def scenario(name: str) -> Scenario:
