@@ -82,6 +82,16 @@ class Testbed(StrEnum):
     DOCKER = "docker"
 
 
+class Version(StrEnum):
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+class KeyExchange(StrEnum):
+    RSA = "rsa"
+    ECDHE = "ecdhe"
+
+
 LANGUAGE = Language(LANG)
 LangOption = Annotated[
     Language, typer.Option("--lang", help=_("en or zh; default: the locale's", "en 或 zh；默认取自系统区域设置"))
@@ -99,6 +109,14 @@ WireOption = Annotated[
 TestbedOption = Annotated[Testbed, typer.Option("--testbed", help=_("Where to run it.", "在哪种测试床上运行。"))]
 OutOption = Annotated[Path | None, typer.Option("-o", help=_("Save the capture here.", "抓包文件保存到此处。"))]
 RenderedOption = Annotated[Path | None, typer.Option("-o", help=_("Write the output here.", "输出写到此处。"))]
+VersionOption = Annotated[Version, typer.Option("--version", help=_("Of TLS.", "TLS 版本。"))]
+KeyExchangeOption = Annotated[
+    KeyExchange | None,
+    typer.Option(
+        "--key-exchange",
+        help=_("rsa, the notes' and history, or ecdhe; default: rsa in TLS 1.2.", "rsa（讲义所述，已成历史）或 ecdhe；TLS 1.2 默认为 rsa。"),
+    ),
+]  # fmt: skip
 _PROTOCOL = _("The protocol.", "协议。")
 
 
@@ -116,6 +134,28 @@ def tcp(
 ) -> None:  # fmt: skip
     file = out or Path("captures/out/tcp.pcapng")
     _run("tcp/connection", Format.JSON if json else format, ipv6, wire, file, testbed)
+
+
+@app.command(cls=_Command, help=_("Run the notes' TLS handshake on real hosts.", "在真实主机上运行讲义中的 TLS 握手。"))
+def tls(
+    version: VersionOption = Version.TLS_1_2, key_exchange: KeyExchangeOption = None,
+    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
+    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    if version is Version.TLS_1_2:
+        scenario = f"tls/1.2-{key_exchange or KeyExchange.RSA}"
+    elif key_exchange is KeyExchange.RSA:
+        raise UsageError(
+            Text("TLS 1.3 has no RSA key exchange: only ephemeral ones", "TLS 1.3 没有 RSA 密钥交换，只有临时密钥交换"),
+            Text(
+                "lab tls --version 1.2 --key-exchange rsa shows it",
+                "用 lab tls --version 1.2 --key-exchange rsa 可以看到它",
+            ),
+        )
+    else:
+        scenario = "tls/1.3"
+    file = out or Path("captures/out/tls.pcapng")
+    _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
 
 
 @app.command(cls=_Command, help=_("Run any scenario by its name.", "按名称运行任意场景。"))

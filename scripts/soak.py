@@ -84,7 +84,7 @@ def main() -> int:
 
 def _print(figures: Sequence[object], rest: str = "DEVIATIONS.md") -> None:
     name, runs, states, faults_, seconds = figures
-    print(f"{name:<26} {runs:>5} {states:>8} {faults_:>7} {seconds:>8}  {rest}", flush=True)
+    print(f"{name:<32} {runs:>5} {states:>8} {faults_:>7} {seconds:>8}  {rest}", flush=True)
 
 
 def _asked(words: list[str]) -> tuple[int, list[Scenario]]:

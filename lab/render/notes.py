@@ -36,7 +36,7 @@ def catalogue(out: TextIO, lang: Lang) -> None:
     page = _Page(out)
     for scenario in protocols.SCENARIOS:
         note = notes(scenario.name.partition("/")[0]).scenarios[scenario.name]
-        page.line(pad(scenario.name, 26) + note.title.pick(lang), "bold")
+        page.line(pad(scenario.name, 32) + note.title.pick(lang), "bold")
         page.paragraph(note.teaches.pick(lang), indent=4)
         for rule in scenario.rules:
             page.line("    " + Text("wire: ", "线路：").pick(lang) + rule, "dim")

@@ -48,20 +48,24 @@ def main() -> None:
 
 def _host(role: Role) -> None:
     """Waits for the sniffer, obeys it, and ends with it."""
-    from lab.protocols.tcp.endpoints import Endpoint
     from lab.testbed.host import serve
-
-    class Host(Endpoint):
-        def save(self, name: str, data: bytes) -> None:
-            """Writes a capture where the sniffer, which is root without any of root's rights, may not."""
-            (CAPTURES / name).write_bytes(data)
 
     address = os.environ["LAB_ADDRESS"]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     os.umask(0)  # the sniffer is another user
     with Listener(str(CONTROL / role), "AF_UNIX") as listener:
         connection = listener.accept()
+
+    class Host(_scenario().endpoint()):  # type: ignore[misc]  # which class it is, the scenario says
+        def save(self, name: str, data: bytes) -> None:
+            """Writes a capture where the sniffer, which is root without any of root's rights, may not."""
+            (CAPTURES / name).write_bytes(data)
+
     serve(connection, Host(family, address))
+
+
+def _scenario() -> Scenario:
+    return scenario(os.environ.get("LAB_SCENARIO") or "tcp/connection")
 
 
 @contextlib.contextmanager
@@ -101,12 +105,14 @@ def _perform(played: Scenario, addresses: dict[Role, str], told: SimpleQueue[Eve
 
     try:
         sniffer = Sniffer(INTERFACE)  # before anything is said
-        told.put(Begun(INTERFACE, {address: role for role, address in addresses.items()}, False))
-        tap = Tap(sniffer, {address: role for role, address in addresses.items()}, told.put)
-        hosts = {role: Host(role, addresses[role], _channel(role), tap) for role in ROLES}
+        credentials = played.make_credentials([addresses["server"]])
+        names = {address: role for role, address in addresses.items()}
+        told.put(Begun(INTERFACE, names, False, credentials.server_key if credentials else ""))
+        tap = Tap(sniffer, names, told.put)
+        hosts = {role: Host(role, addresses[role], _channel(role), tap, told.put) for role in ROLES}
         early = None
         try:
-            played.script(Stage(hosts["client"], hosts["server"], tap))
+            played.script(Stage(hosts["client"], hosts["server"], tap, credentials))
         except SceneEnded as ended:
             early = ended.reason
         except OSError as error:
@@ -127,7 +133,7 @@ def _channel(role: Role) -> Connection:
 
 def _sniffer() -> int:
     """Plays the scenario; its events go to `lab` on the host, or as a ladder to whoever reads the log."""
-    played = scenario(os.environ.get("LAB_SCENARIO") or "tcp/connection")
+    played = _scenario()
     try:
         if os.environ.get("LAB_TELL") == "events":
             return _tell(play(played, parse(played.rules), False))
@@ -189,7 +195,7 @@ def _save(file: Path, data: bytes) -> None:
     except OSError:
         client = _channel("client")
         client.send(("save", (file.name, data)))
-        kind, value = client.recv()
+        kind, value, _ = client.recv()
         if kind != "done":
             raise MachineError(
                 Text(f"{file} can't be written: {value}", f"无法写入 {file}：{value}"),

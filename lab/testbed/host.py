@@ -11,21 +11,28 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Answer = tuple[str, object]  # "done" and a value, "again" where it would block, "failed" and the error's words
+if TYPE_CHECKING:
+    from lab.protocols.tcp.endpoints import Endpoint
+
+# "done" and a value, "again" where it would block, "failed" and the error's words; and the secrets that the command
+# has added to the key log, because whoever sees its packets needs them first.
+Answer = tuple[str, object, str]
 
 
-def serve(connection: Connection, endpoint: object) -> None:
+def serve(connection: Connection, endpoint: Endpoint) -> None:
     """Obeys commands `(method, arguments)` on `endpoint` until the other side of `connection` goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the lab, which then closes the connection
     with contextlib.suppress(EOFError, OSError):
         while True:
             method, arguments = connection.recv()
-            connection.send(_obey(getattr(endpoint, method), arguments))
+            kind, value = _obey(getattr(endpoint, method), arguments)
+            answer: Answer = kind, value, endpoint.secrets()
+            connection.send(answer)
 
 
-def _obey(command: Callable[..., object], arguments: tuple[Any, ...]) -> Answer:
+def _obey(command: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[str, object]:
     try:
         return ("done", command(*arguments))
     except BlockingIOError:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lab.errors import LabError, MachineError
 from lab.model import Role
 from lab.output import uninterrupted
-from lab.protocols.scenario import Scenario
+from lab.protocols.scenario import Credentials, Scenario
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
     die_with,
@@ -92,16 +92,19 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     sys.stdout.flush()
     sys.stderr.flush()
     child = 0
+    addresses = HOSTS["server"]
+    credentials = scenario.make_credentials((addresses.ipv4, addresses.ipv6))  # before the fork: the stage has them too
     try:
         try:
             with signals_waiting():
                 ours, theirs = Pipe()
-                child = fork(lambda: _stage(theirs, scenario, rules, ipv6), (ours,))
+                child = fork(lambda: _stage(theirs, scenario, rules, ipv6, credentials), (ours,))
                 theirs.close()
         except OSError as error:
             raise _refused(error) from error
         names = {address: role for role, host in HOSTS.items() for address in (host.ipv4, host.ipv6)}
-        yield itertools.chain([Begun("wire", names, True)], _events(ours))
+        begun = Begun("wire", names, True, credentials.server_key if credentials else "")
+        yield itertools.chain([begun], _events(ours))
     finally:
         if child:
             with uninterrupted():
@@ -146,7 +149,9 @@ def _end_hosts(hosts: list[int]) -> None:
     hosts.clear()
 
 
-def _stage(connection: Connection, scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> None:
+def _stage(
+    connection: Connection, scenario: Scenario, rules: Sequence[Rule], ipv6: bool, credentials: Credentials | None
+) -> None:
     """The stage's process: makes the hosts, plays the script, tells `connection` everything."""
     parent = os.getppid()
     hosts: list[int] = []
@@ -159,7 +164,7 @@ def _stage(connection: Connection, scenario: Scenario, rules: Sequence[Rule], ip
     try:
         enter_namespaces()
         die_with(parent)
-        connection.send(_played(connection, hosts, scenario, rules, ipv6))
+        connection.send(_played(connection, hosts, scenario, rules, ipv6, credentials))
     except LabError as error:
         connection.send(error)
     except OSError as error:
@@ -176,7 +181,14 @@ def _refused(error: OSError) -> MachineError:
     )
 
 
-def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Ended:
+def _played(
+    connection: Connection,
+    pids: list[int],
+    scenario: Scenario,
+    rules: Sequence[Rule],
+    ipv6: bool,
+    credentials: Credentials | None,
+) -> Ended:
     """Makes the hosts, adding their processes to `pids`, and plays the script."""
     from lab.testbed.rules import Policy
     from lab.testbed.stage import Host, SceneEnded, Stage, gone
@@ -192,18 +204,18 @@ def _played(connection: Connection, pids: list[int], scenario: Scenario, rules: 
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
         with signals_waiting():
-            pid = fork(lambda role=role, theirs=theirs: _host(role, theirs, family), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+            pid = fork(lambda role=role, theirs=theirs: _host(role, theirs, family, scenario), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
             pids.append(pid)
         theirs.close()
         _expect(ours)
         links[role] = _lay_cable(role, pid, ours, family)
         channels[role] = ours
     wire = Wire(links, Policy(rules), connection.send)
-    hosts = {role: Host(role, _address(role, family), channels[role], wire) for role in ROLES}
+    hosts = {role: Host(role, _address(role, family), channels[role], wire, connection.send) for role in ROLES}
     early = None
     try:
         wire.start()
-        scenario.script(Stage(hosts["client"], hosts["server"], wire))
+        scenario.script(Stage(hosts["client"], hosts["server"], wire, credentials))
     except SceneEnded as ended:
         early = ended.reason
     except OSError as error:
@@ -229,11 +241,11 @@ def _expect(connection: Connection) -> None:
         raise answer
 
 
-def _host(role: Role, connection: Connection, family: socket.AddressFamily) -> None:
+def _host(role: Role, connection: Connection, family: socket.AddressFamily, scenario: Scenario) -> None:
     """A host's process: a namespace, an address, a neighbour, and then whatever it is told."""
-    from lab.protocols.tcp.endpoints import Endpoint
     from lab.testbed.host import serve
 
+    endpoint = scenario.endpoint()
     try:
         unshare(CLONE_NEWNET)
         connection.send(None)  # the wire lays the cable now
@@ -243,7 +255,7 @@ def _host(role: Role, connection: Connection, family: socket.AddressFamily) -> N
     except OSError as error:
         connection.send(error)
         return
-    serve(connection, Endpoint(family, _address(role, family)))
+    serve(connection, endpoint(family, _address(role, family)))
 
 
 def _lay_cable(role: Role, pid: int, host: Connection, family: socket.AddressFamily) -> Link:

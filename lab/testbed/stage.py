@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from lab.errors import MachineError
 from lab.model import Role
+from lab.testbed.told import Secrets
 from lab.text import ROLES, Text
 
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
@@ -33,6 +34,15 @@ def gone(role: Role) -> MachineError:
     )
 
 
+def _waited(role: Role, method: str) -> SceneEnded:
+    return SceneEnded(
+        Text(
+            f"the {role} waited {PATIENCE:.0f} s in {method}()",
+            f"{ROLES[role].zh}在 {method}() 中等了 {PATIENCE:.0f} 秒",
+        )
+    )
+
+
 class Cable(Protocol):
     """What is between the hosts: the wire, or where there is none, a tap."""
 
@@ -45,11 +55,14 @@ class Cable(Protocol):
 class Host:
     """One host of the stage. Any method of the protocol's Endpoint can be called on it, as if it were here."""
 
-    def __init__(self, role: Role, address: str, connection: Connection, wire: Cable) -> None:
+    def __init__(
+        self, role: Role, address: str, connection: Connection, wire: Cable, tell: Callable[[Secrets], None]
+    ) -> None:
         self.role: Role = role
         self.address = address
         self._connection = connection
         self._wire = wire
+        self._tell = tell
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method.startswith("_"):
@@ -59,33 +72,51 @@ class Host:
     def _do(self, method: str, arguments: tuple[object, ...]) -> object:
         deadline = time.monotonic() + PATIENCE
         while True:
-            try:
-                self._connection.send((method, arguments))
-                kind, value = self._connection.recv()
-            except (EOFError, OSError) as error:
-                raise gone(self.role) from error
-            self._wire.settle()
-            if kind == "done":
+            done, value = self._once(method, arguments)
+            if done:
                 return value
-            if kind == "failed":
-                raise OSError(value)
             if time.monotonic() > deadline:
-                raise SceneEnded(
-                    Text(
-                        f"the {self.role} waited {PATIENCE:.0f} s in {method}()",
-                        f"{ROLES[self.role].zh}在 {method}() 中等了 {PATIENCE:.0f} 秒",
-                    )
-                )
+                raise _waited(self.role, method)
             self._wire.wait(lambda: False, 0.02)
+
+    def attempt(self, method: str, *arguments: object) -> bool:
+        """Gives a command once and returns whether it was done, or would have to be tried again."""
+        return self._once(method, arguments)[0]
+
+    def _once(self, method: str, arguments: tuple[object, ...]) -> tuple[bool, object]:
+        try:
+            self._connection.send((method, arguments))
+            kind, value, keylog = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise gone(self.role) from error
+        if keylog:
+            self._tell(Secrets(keylog))  # before the frames that they open are told
+        self._wire.settle()
+        if kind == "failed":
+            raise OSError(value)
+        return kind == "done", value
 
 
 class Stage:
-    """What a scenario's script gets: `client`, `server`, and what it may ask of the wire."""
+    """What a scenario's script gets: `client`, `server`, what it may ask of the wire, and the run's credentials."""
 
-    def __init__(self, client: Host, server: Host, wire: Cable) -> None:
+    def __init__(self, client: Host, server: Host, wire: Cable, credentials: Any = None) -> None:
         self.client = client
         self.server = server
+        self.credentials = credentials  # of the type that the scenario's protocol makes
         self._wire = wire
+
+    def both(self, method: str) -> None:
+        """Has both hosts do what neither can finish without the other: in turn, until both are done."""
+        deadline = time.monotonic() + PATIENCE
+        waiting = [self.client, self.server]
+        while True:
+            waiting = [host for host in waiting if not host.attempt(method)]
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                raise _waited(waiting[0].role, method)
+            self._wire.wait(lambda: False, 0.001)  # not longer: an acknowledgement is to travel with the answer
 
     def acknowledged(self, host: Host) -> None:
         """Waits until all that `host` has sent (its FIN too) has been acknowledged on the wire."""

@@ -42,7 +42,11 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Rung], Conversation]
     def events(direction: str) -> Iterable[str]:
         return [f"{direction} {event}" for event in sent]
 
-    return Walk(Protocol("toy", {"client": TOY, "server": TOY}, begin, lambda _: events("sent"), lambda _: events("got"))), rungs, conversation
+    return (
+        Walk(Protocol("toy", {"client": TOY, "server": TOY}, begin, lambda _: events("sent"), lambda _: events("got"))),
+        rungs,
+        conversation,
+    )
 
 
 def test_sending_moves_the_sender_and_nobody_else() -> None:

@@ -79,6 +79,10 @@ class Endpoint:
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
+    def secrets(self) -> str:
+        """Returns what has been added to the key log (NSS) since it was last asked: TCP has no secrets."""
+        return ""
+
     @property
     def _end(self) -> socket.socket:
         if self._socket is None:

@@ -1,0 +1,144 @@
+"""The programs on the two hosts: a TLS client and server on top of TCP's, OpenSSL's own, each call a command.
+
+As with TCP nothing here waits: a call that would block says so (BlockingIOError) and is tried again when a packet has
+passed. Between two commands nothing is sent: OpenSSL only acts when it is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+
+from lab.protocols.tcp import endpoints
+from lab.protocols.tls.terms import Identity, Terms
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class Endpoint(endpoints.Endpoint):
+    """One end. Until `secure` it is TCP's; from then on `send` and `receive` are of the protected connection.
+
+    What TLS refuses is an OSError, with OpenSSL's reason in words.
+    """
+
+    def __init__(self, family: socket.AddressFamily, address: str) -> None:
+        super().__init__(family, address)
+        self._contexts: dict[tuple[Terms, bool], ssl.SSLContext] = {}
+        self._session: ssl.SSLSession | None = None
+        self._keylog = os.memfd_create("keylog")  # secrets never touch a disk
+        self._told = 0
+
+    def secure(self, terms: Terms, resume: bool = False) -> None:
+        """Puts TLS on top of the connection and sends nothing yet; with `resume` offers the session of the last one."""
+        server = self._listener is not None
+        context = self._contexts.get((terms, server)) or self._new_context(terms, server)
+        self._contexts[terms, server] = context
+        self._socket = context.wrap_socket(
+            self._end,
+            server_side=server,
+            server_hostname=terms.name or None,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,  # a FIN without close_notify is told
+            session=self._session if resume else None,
+        )
+
+    def handshake(self) -> None:
+        """Goes on with the handshake as far as it can alone, and returns when it is complete.
+
+        A failure has been told to the peer, an alert, before it is raised here.
+        """
+        with _in_words():
+            self._tls.do_handshake()
+
+    def send(self, text: str) -> int:
+        """Sends one record, or hands bytes to the kernel where there is no TLS."""
+        with _in_words():
+            return super().send(text)
+
+    def receive(self) -> str:
+        """Returns what has arrived; an empty text means that the peer will send nothing more (its close_notify).
+
+        Raises OSError where the connection ends without one.
+        """
+        with _in_words():
+            try:
+                return super().receive()
+            except ssl.SSLZeroReturnError:
+                return ""
+
+    def finish(self) -> None:
+        """Says that nothing more will be sent: close_notify. The TCP connection stays open."""
+        if not self._tls.server_side:
+            self._session = self._tls.session
+        with _in_words(), contextlib.suppress(ssl.SSLWantReadError):  # the peer's may come later
+            self._tls.unwrap()
+
+    def discard(self) -> None:
+        """Throws away what has arrived and will never be read: close() would answer it with RST (RFC 1122 4.2.2.13)."""
+        with contextlib.suppress(BlockingIOError):
+            while socket.socket.recv(self._end, 65536):
+                pass
+
+    def secrets(self) -> str:
+        """Returns the lines that OpenSSL has added to the key log since it was last asked."""
+        added = os.pread(self._keylog, 1 << 20, self._told)
+        self._told += len(added)
+        return "".join(f"{line}\n" for line in added.decode().splitlines() if not line.startswith("#"))
+
+    @property
+    def _tls(self) -> ssl.SSLSocket:
+        if not isinstance(self._end, ssl.SSLSocket):
+            raise OSError("there is no TLS on this connection")
+        return self._end
+
+    def _new_context(self, terms: Terms, server: bool) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = context.maximum_version = _VERSIONS[terms.version]
+        context.keylog_filename = _path(self._keylog)
+        if terms.ciphers:
+            context.set_ciphers(terms.ciphers)
+        if terms.group:
+            context.set_ecdh_curve(terms.group)  # also keeps a ClientHello in one segment (OpenSSL 3.5 and later)
+        if terms.alpn:
+            context.set_alpn_protocols(list(terms.alpn))
+        if terms.trusted:
+            context.load_verify_locations(cadata=terms.trusted)
+            context.verify_mode = ssl.CERT_REQUIRED
+        if terms.identity:
+            _introduce(context, terms.identity)
+        if not terms.tickets:
+            context.options |= ssl.OP_NO_TICKET  # TLS 1.2's; those of 1.3 are counted
+        if server:
+            context.num_tickets = terms.tickets
+        return context
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Turns what ssl raises into what any endpoint raises: BlockingIOError, or an OSError that says why."""
+    try:
+        yield
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+        raise BlockingIOError from error
+    except ssl.SSLCertVerificationError as error:
+        raise OSError(f"certificate verify failed: {error.verify_message}") from error
+    except ssl.SSLError as error:  # its number is not the system's
+        words = error.reason.replace("_", " ").lower() if error.reason else str(error.args[-1])
+        raise OSError(words) from error
+
+
+def _introduce(context: ssl.SSLContext, identity: Identity) -> None:
+    """Gives the context a certificate and its key; ssl takes them from files only, so this one is in memory."""
+    file = os.memfd_create("identity")
+    try:
+        os.write(file, (identity.certificate + identity.key).encode())
+        context.load_cert_chain(_path(file))
+    finally:
+        os.close(file)
+
+
+def _path(file: int) -> str:
+    return f"/proc/self/fd/{file}"

@@ -1,0 +1,217 @@
+"""The TLS scenarios: each a short script for two hosts, one thing at a time. What each teaches is in notes.toml.
+
+Those that fail break off with the alert that OpenSSL really sends; then both ends close, so that TCP's ending is tidy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lab.protocols.scenario import Scenario
+from lab.protocols.tls.terms import SERVER, Terms
+
+if TYPE_CHECKING:
+    from lab.protocols.tls.credentials import Credentials
+    from lab.protocols.tls.endpoints import Endpoint
+    from lab.testbed.stage import Host, Stage
+
+PORT = 4433  # not 443: what is said there Wireshark takes for HTTP, and waits for its end
+HELLO, ANSWER = "Hello, server!", "Hello, client!"
+REQUEST = f"GET / HTTP/1.1\r\nHost: {SERVER}\r\n\r\n"
+RESPONSE = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(ANSWER)}\r\n\r\n{ANSWER}"
+
+# TLS 1.2's suites in OpenSSL's notation: their key exchange parts the lessons. TLS 1.3 chooses among its own.
+RSA = "AES128-GCM-SHA256"
+ECDHE = "ECDHE-RSA-AES128-GCM-SHA256"
+ECDHE_256 = "ECDHE-RSA-AES256-GCM-SHA384"
+
+Script = Callable[["Stage"], None]
+
+
+# The parts of a conversation
+
+
+def _terms(stage: Stage, version: str, ciphers: str = "", tickets: int = 0) -> tuple[Terms, Terms]:
+    """Returns the client's and the server's terms: the client knows the authority, the server has a certificate."""
+    theirs: Credentials = stage.credentials
+    client = Terms(version, ciphers, trusted=theirs.authority, name=SERVER, tickets=tickets)
+    return client, Terms(version, ciphers, identity=theirs.server, tickets=tickets)
+
+
+def _connect(stage: Stage) -> None:
+    stage.client.connect(stage.server.address, PORT)
+    stage.client.connected()
+    stage.server.accept()
+
+
+def _shake(stage: Stage, client: Terms, server: Terms, resume: bool = False) -> None:
+    stage.client.secure(client, resume)
+    stage.server.secure(server)
+    stage.both("handshake")
+
+
+def _talk(stage: Stage, hello: str = HELLO, answer: str = ANSWER) -> None:
+    stage.client.send(hello)
+    stage.server.receive()
+    stage.server.send(answer)
+    stage.client.receive()
+
+
+def _finish(stage: Stage) -> None:
+    """Ends TLS in both directions, then TCP: a FIN without close_notify before it would be a truncation."""
+    stage.client.finish()
+    stage.server.receive()
+    stage.server.finish()
+    stage.client.receive()
+    _close(stage, stage.client, stage.server)
+
+
+def _close(stage: Stage, first: Host, second: Host) -> None:
+    for host in (first, second):
+        host.discard()
+        host.close()
+        stage.acknowledged(host)
+
+
+# The scripts
+
+
+def _conversation(version: str, ciphers: str = "") -> Script:
+    def script(stage: Stage) -> None:
+        stage.server.listen(PORT)
+        _connect(stage)
+        _shake(stage, *_terms(stage, version, ciphers))
+        _talk(stage)
+        _finish(stage)
+
+    return script
+
+
+def hello_retry(stage: Stage) -> None:
+    client, server = _terms(stage, "1.3")
+    stage.server.listen(PORT)
+    _connect(stage)
+    _shake(stage, client._replace(group=""), server._replace(group="prime256v1"))
+    _talk(stage)
+    _finish(stage)
+
+
+def _resumption(version: str, ciphers: str = "", tickets: int = 1) -> Script:
+    def script(stage: Stage) -> None:
+        terms = _terms(stage, version, ciphers, tickets)
+        stage.server.listen(PORT)
+        for resume in (False, True):
+            _connect(stage)
+            _shake(stage, *terms, resume)
+            _talk(stage)
+            _finish(stage)
+
+    return script
+
+
+def mutual(stage: Stage) -> None:
+    client, server = _terms(stage, "1.2", ECDHE)
+    stage.server.listen(PORT)
+    _connect(stage)
+    _shake(
+        stage,
+        client._replace(identity=stage.credentials.client),
+        server._replace(trusted=stage.credentials.authority),
+    )
+    _talk(stage)
+    _finish(stage)
+
+
+def alpn_sni(stage: Stage) -> None:
+    client, server = _terms(stage, "1.3")
+    stage.server.listen(PORT)
+    _connect(stage)
+    _shake(stage, client._replace(alpn=("h2", "http/1.1")), server._replace(alpn=("http/1.1",)))
+    _talk(stage, REQUEST, RESPONSE)
+    _finish(stage)
+
+
+def _broken_off(by: str, change: Callable[[Stage, Terms, Terms], tuple[Terms, Terms]] | None = None) -> Script:
+    """Returns a script whose handshake one end breaks off; `change` makes the terms that it can't accept."""
+
+    def script(stage: Stage) -> None:
+        terms = _terms(stage, "1.2", ECDHE)
+        one, other = (stage.client, stage.server) if by == "client" else (stage.server, stage.client)
+        stage.server.listen(PORT)
+        _connect(stage)
+        with contextlib.suppress(OSError):
+            _shake(stage, *(change(stage, *terms) if change else terms))
+        with contextlib.suppress(OSError):
+            other.handshake()  # hears the alert
+        _close(stage, one, other)
+
+    return script
+
+
+def truncated(stage: Stage) -> None:
+    stage.server.listen(PORT)
+    _connect(stage)
+    _shake(stage, *_terms(stage, "1.3"))
+    _talk(stage)
+    stage.server.shutdown()  # FIN, and no close_notify before it
+    with contextlib.suppress(OSError):
+        stage.client.receive()
+    _close(stage, stage.client, stage.server)
+
+
+# What the terms are changed to
+
+
+def _no_common_suite(_: Stage, client: Terms, server: Terms) -> tuple[Terms, Terms]:
+    return client, server._replace(ciphers=ECDHE_256)
+
+
+def _newer_server(_: Stage, client: Terms, server: Terms) -> tuple[Terms, Terms]:
+    return client, server._replace(version="1.3", ciphers="")
+
+
+def _certificate_demanded(stage: Stage, client: Terms, server: Terms) -> tuple[Terms, Terms]:
+    return client, server._replace(trusted=stage.credentials.authority)
+
+
+# The credentials
+
+
+def _tls(name: str, script: Script, **how: bool) -> Scenario:
+    """Returns a scenario; `how` its credentials are made is in lab.protocols.tls.credentials."""
+
+    def credentials(addresses: Sequence[str]) -> Credentials:
+        from lab.protocols.tls import credentials
+
+        return credentials.make(addresses, **how)
+
+    return Scenario(name, script, endpoint=endpoint, credentials=credentials)
+
+
+def endpoint() -> type[Endpoint]:
+    """Returns the programs of a host that speaks TLS."""
+    from lab.protocols.tls.endpoints import Endpoint
+
+    return Endpoint
+
+
+SCENARIOS = (
+    _tls("tls/1.2-rsa", _conversation("1.2", RSA)),
+    _tls("tls/1.2-ecdhe", _conversation("1.2", ECDHE)),
+    _tls("tls/1.3", _conversation("1.3")),
+    _tls("tls/1.3-hello-retry", hello_retry),
+    _tls("tls/1.2-resumption", _resumption("1.2", ECDHE)),
+    _tls("tls/1.2-resumption-id", _resumption("1.2", ECDHE, tickets=0)),
+    _tls("tls/1.3-resumption", _resumption("1.3")),
+    _tls("tls/mutual", mutual, client=True),
+    _tls("tls/alpn-sni", alpn_sni),
+    _tls("tls/expired", _broken_off("client"), expired=True),
+    _tls("tls/unknown-ca", _broken_off("client"), stranger=True),
+    _tls("tls/wrong-host", _broken_off("client"), other_name=True),
+    _tls("tls/no-shared-cipher", _broken_off("server", _no_common_suite)),
+    _tls("tls/version-refused", _broken_off("server", _newer_server)),
+    _tls("tls/client-certificate-missing", _broken_off("server", _certificate_demanded)),
+    _tls("tls/truncated", truncated),
+)
