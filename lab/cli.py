@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from lab import output, text
-from lab.errors import LabError, MachineError, UsageError
+from lab.errors import InputError, LabError, MachineError, UsageError
 from lab.text import Lang, Text
 
 LANG: Lang = text.choose(sys.argv[1:])
@@ -25,6 +25,7 @@ with output.quiet_until_ready():
 
 if TYPE_CHECKING:
     from lab.live import Play, Session
+    from lab.recorded import Recording
 
 
 def _(en: str, zh: str) -> str:
@@ -92,6 +93,7 @@ class KeyExchange(StrEnum):
     ECDHE = "ecdhe"
 
 
+_MOST_SECRET = 64 << 20  # bytes of a file of secrets
 LANGUAGE = Language(LANG)
 LangOption = Annotated[
     Language, typer.Option("--lang", help=_("en or zh; default: the locale's", "en 或 zh；默认取自系统区域设置"))
@@ -118,6 +120,24 @@ KeyExchangeOption = Annotated[
     ),
 ]  # fmt: skip
 _PROTOCOL = _("The protocol.", "协议。")
+
+
+class Shown(StrEnum):
+    KEYS = "keys"
+
+
+KeylogOption = Annotated[
+    Path | None,
+    typer.Option("--keylog", help=_("A TLS key log (SSLKEYLOGFILE) to decrypt with.", "用于解密的 TLS 密钥日志（SSLKEYLOGFILE）。")),
+]  # fmt: skip
+ServerKeyOption = Annotated[
+    Path | None,
+    typer.Option("--server-key", help=_("The server's private key (PEM): opens RSA key exchange.", "服务器私钥（PEM）：可解开 RSA 密钥交换。")),
+]  # fmt: skip
+ShowOption = Annotated[
+    Shown | None,
+    typer.Option("--show", help=_("keys: how the TLS keys are derived, line by line.", "keys：逐行展示 TLS 密钥的推导。")),
+]  # fmt: skip
 
 
 @app.callback()
@@ -179,7 +199,8 @@ def scenarios(lang: LangOption = LANGUAGE) -> None:
 @app.command(cls=_Command, help=_("Explain a capture, packet by packet.", "逐包解读一个抓包文件。"))
 def annotate(
     file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file; - for standard input.", "pcap 或 pcapng 文件；- 表示标准输入。"))],
-    format: FormatOption = Format.LADDER, json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
+    format: FormatOption = Format.LADDER, json: JsonOption = False, keylog: KeylogOption = None,
+    server_key: ServerKeyOption = None, show_: ShowOption = None, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab import halves
     from lab.capture.reader import open_capture
@@ -198,10 +219,11 @@ def annotate(
         if capture.size is None:
             output.show_each_line()  # a pipe: somebody waits for the rows
         live = capture.size is None
-        halved = form is Format.CSV and halves.worthwhile(capture)
+        halved = form is Format.CSV and halves.worthwhile(capture) and not (keylog or server_key)
         theirs = stack.enter_context(halves.other_half(file)) if halved else None
         keep = form in (Format.LADDER, Format.PCAPNG)
-        recording = Recording(capture, keep, halves.is_ours if halved else None)
+        secrets = _secret(keylog), _secret(server_key)
+        recording = Recording(capture, keep, halves.is_ours if halved else None, *secrets)
         rungs = shown_progress(capture, recording.rungs(), LANG)
         if form is Format.PCAPNG:
             if out is None:
@@ -211,9 +233,11 @@ def annotate(
                     recording.write(stream, rungs)
         elif out is None:
             show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG, theirs, live)
+            _show_keys(show_, form, recording, sys.stdout)
         else:
             with to_file(out) as stream, words(stream) as rendered:
                 show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG, theirs, live)
+                _show_keys(show_, form, recording, rendered)
         if capture.problems:
             count, first = len(capture.problems), capture.problems[0]
             say(
@@ -221,6 +245,27 @@ def annotate(
                 + _(f"{count} in {capture.name}; at byte {first.offset}: ", f"{capture.name} 中有 {count} 处；第 {first.offset} 字节：")
                 + first.text.pick(LANG)
             )  # fmt: skip
+
+
+def _secret(path: Path | None) -> bytes:
+    """Returns a file of secrets. Raises InputError where it can't be read."""
+    if path is None:
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_SECRET)
+    except OSError as error:
+        raise InputError(
+            Text(f"{path} can't be read: {error.strerror}", f"无法读取 {path}：{error.strerror}"),
+            Text("give a file of secrets that you may read", "请给出一个可读取的密钥文件"),
+        ) from error
+
+
+def _show_keys(asked: Shown | None, form: Format, recording: Recording, out: TextIO) -> None:
+    if asked is Shown.KEYS and form is Format.LADDER:
+        from lab.render.keys import worked_examples
+
+        worked_examples(recording.conversations, out, LANG)
 
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))

@@ -43,6 +43,9 @@ def ending(session: Session) -> list[Text]:
         )
     if session.saved:
         told.append(Text(f"Saved with its notes: {session.file}", f"已连同讲解保存：{session.file}"))
+    if session.key_file:
+        shown = f"lab annotate {session.file} --server-key {session.key_file} --show keys"
+        told.append(Text(f"How the keys come about: {shown}", f"密钥如何得来：{shown}"))
     return told
 
 
@@ -71,6 +74,7 @@ class Session:
         self._save_to = save
         self._begun = Begun("", {}, True)
         self._keylog = b""
+        self.key_file: File | None = None  # the server's private key, where the scenario has one
         self.missed = 0
         self._path = Path()
         self._captured: list[Rung] = []
@@ -140,6 +144,9 @@ class Session:
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(self.file, buffer.getvalue())
+        if self._begun.server_key:
+            self.key_file = self.file.with_suffix(".key")
+            self._save_to(self.key_file, self._begun.server_key.encode())
         self.saved = True
 
     def about(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lab import protocols
 from lab.annotate.agreement import Agreement, agreement
 from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
-from lab.model import Rung, Segment, StepReport
+from lab.model import Above, Rung, Segment, StepReport
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
@@ -43,6 +43,7 @@ class Ladder:
         self._began: int | None = None
         self._last: int | None = None  # the conversation drawn last
         self._told: frozenset[str] = frozenset()  # labels that have been explained
+        self._titles: set[tuple[int, str]] = set()  # of the steps above TCP: said once a conversation
         self._spelled: list[str] = []  # how the notes spell what has just changed
         self._shown: dict[int, tuple[str | None, str | None]] = {}
 
@@ -122,7 +123,11 @@ class Ladder:
         lang = self._lang
         said = []
         for step in rung.steps:
-            said.append(cast(note(step).title, trace.acting(rung, step)).pick(lang))
+            title = cast(note(step).title, trace.acting(rung, step)).pick(lang)
+            if step.startswith("tcp.") or (rung.conversation and (rung.conversation.id, title) not in self._titles):
+                said.append(title)
+            if rung.conversation is not None:
+                self._titles.add((rung.conversation.id, title))
         if said and self._spelled:
             written = " → ".join(self._spelled)
             spelling = Text(f"  [notes: {written}]", f"　[讲义：{written}]").pick(lang)
@@ -131,6 +136,8 @@ class Ladder:
             else:
                 said.append(spelling.strip())
         said += self._messages(rung)
+        if rung.above:
+            said.append(_above(rung.above, rung).pick(lang))
         words = [self._once(label).pick(lang) for label in rung.labels if label in LABELS]
         if rung.journal and len(rung.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
@@ -327,6 +334,17 @@ def _proof(rung: Rung) -> str:
     if not asked.compared:
         return ""
     return "≠" if asked.unexplained else "≈" if asked.disagreements else "✓"
+
+
+def _above(above: Above, rung: Rung) -> Text:
+    """Returns the states above TCP, as the rung shows TCP's: the sender's when held, the receiver's when delivered."""
+    forward = rung.end is not None and rung.end.role == "client"
+    sender, receiver = (0, 1) if forward else (1, 0)
+    left = above.held[sender] or "?"
+    arrived = (above.delivered[receiver] or "?") if above.delivered else "…"
+    shown = f"{left} ▶ {arrived}" if forward else f"{arrived} ◀ {left}"
+    name = above.protocol.upper()
+    return Text(f"{name} states: {shown}", f"{name} 状态：{shown}")
 
 
 def _preview(rung: Rung, segment: Segment) -> str:

@@ -21,7 +21,7 @@ def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
     session: Session = layer.session  # type: ignore[assignment]  # the engine knows sessions by what it calls on them
     found = []
     for step in STEPS:
-        packets = tuple(dict.fromkeys(seen.number for seen in layer.steps if seen.step == step))
+        packets = tuple(sorted({seen.number for seen in layer.steps if seen.step == step}))
         found.append((step, packets, _differs(session, layer, step, packets)))
     return found
 
@@ -243,6 +243,6 @@ def _joined(parts: list[Text]) -> Text:
 _WORDS = {
     "ClientHello": _client_hello, "ServerHello": _server_hello, "HelloRetryRequest": _retry,
     "Certificate": _certificate, "ServerKeyExchange": _server_key, "ClientKeyExchange": _client_key,
-    "Finished": _finished, "alert": _alert, "close_notify": _alert, "application-data": _data,
+    "Finished": _finished, "alert": _alert, "application-data": _data,
     "NewSessionTicket": _ticket, "EncryptedExtensions": _extensions,
 }  # fmt: skip
