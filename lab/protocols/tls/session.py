@@ -228,23 +228,12 @@ class Session:
 
     def _unlock(self, way: Direction) -> None:
         """Looks for the keys of what a direction sends from now on, once for each thing that is learnt."""
-        if way.tried == self._secrets.learnt:
+        learnt = self._secrets.learnt
+        if way.tried == learnt:
             return
-        way.tried = self._secrets.learnt
+        way.tried = learnt
         if self.version == TLS13:
-            if self.epochs is None:
-                found = self._agreed() and unlock13(
-                    self._agreed_surely(), self._secrets.server_key, self._secrets.keylog
-                )
-                if isinstance(found, Reason):
-                    self.locked = self._secrets.refused or found
-                elif found:
-                    self.epochs = found
-            if self.epochs is not None:
-                handshake = self.epochs.client_handshake if way.role == "client" else self.epochs.server_handshake
-                self._use(way, handshake)
-                if handshake is None:
-                    self.locked = self.locked or self.epochs.missing
+            self._unlock13(way)
             return
         if self.keys12 is None and self._agreed():
             flight = Flight(self._until_exchange, self.encrypted_premaster, next(iter(self.certificates), None))
@@ -256,9 +245,36 @@ class Session:
         if self.keys12 is not None:
             way.protection = self.keys12.protection(way.role)
 
+    def _unlock13(self, way: Direction) -> None:
+        found = (
+            unlock13(self._agreed_surely(), self._secrets.server_key, self._secrets.keylog) if self._agreed() else None
+        )
+        if isinstance(found, Reason):
+            self.locked = self._secrets.refused or found
+        elif found is not None:
+            old = self.epochs or found  # a log that grows has the later secrets later
+            self.epochs = Epochs(
+                old.client_early or found.client_early,
+                old.client_handshake or found.client_handshake,
+                old.server_handshake or found.server_handshake,
+                old.client_application or found.client_application,
+                old.server_application or found.server_application,
+                found.missing,
+            )
+        if self.epochs is None:
+            return
+        if way.finished:
+            keys = self.epochs.client_application if way.role == "client" else self.epochs.server_application
+        else:
+            keys = self.epochs.client_handshake if way.role == "client" else self.epochs.server_handshake
+        self._use(way, keys)
+        way.tried = self._secrets.learnt
+        self.locked = (self.locked or self.epochs.missing) if keys is None else None
+
     def _use(self, way: Direction, keys: Keys13 | None) -> None:
         way.keys = keys
         way.protection = keys.protection() if keys is not None else None
+        way.tried = self._secrets.learnt if keys is not None else -1
 
     def _agreed(self) -> bool:
         return self.server_hello is not None and self.client_hello is not None and self.suite is not None
