@@ -11,7 +11,7 @@ from lab.annotate.table import Table
 from lab.protocols.notes import NoteStep, cast, notes
 from lab.protocols.tcp import report
 from lab.render.words import console, pad, wrap
-from lab.text import Lang, Text
+from lab.text import ROLES, Lang, Text
 
 WIDTH = 80
 _SAME = "·"
@@ -57,7 +57,7 @@ def introduction(name: str, rules: list[str], out: TextIO, lang: Lang) -> None:
 
 def lecture(name: str, out: TextIO, lang: Lang) -> None:
     """Prints a protocol's steps, states and table, and the table's holes. Raises UsageError for an unknown name."""
-    table = protocols.protocol(name).tables["client"]
+    tables = protocols.protocol(name).tables
     page = _Page(out)
     lesson = notes(name)
     page.line(lesson.title.pick(lang), "bold")
@@ -69,30 +69,37 @@ def lecture(name: str, out: TextIO, lang: Lang) -> None:
         spelled = Text(f" (notes: {state.notes})", f"（讲义：{state.notes}）").pick(lang) if state.notes else ""
         page.line("  " + state.name + spelled)
         page.paragraph(state.text.pick(lang), "dim", 6)
-    _table(page, table, lang)
+    if tables["client"] is tables["server"]:
+        _table(page, tables["client"], Text("The table both ends walk", "两端共同遵循的状态表"), lang)
+        return
+    for role, table in tables.items():
+        title = Text(f"The table the {ROLES[role].en} walks", f"{ROLES[role].zh}遵循的状态表")
+        _table(page, table, title, lang)
 
 
 def _step(page: _Page, step: NoteStep, lang: Lang) -> None:
-    actor = report.usual_actor(step.id, "client")
+    actor = report.usual_actor(step.id, "client") if step.id.startswith("tcp.") else "client"
     page.line()
-    page.line(f"{step.name.pick(lang)}  {cast(step.title, actor).pick(lang)}", "bold yellow")
+    page.paragraph(f"{step.name.pick(lang)}  {cast(step.title, actor).pick(lang)}", "bold yellow")
     page.paragraph(f"{step.id} · {step.rfc} · " + " / ".join(step.leads_to.values()), "dim", 2)
     page.paragraph(cast(step.text, actor).pick(lang), indent=2)
     beyond = Text("Beyond the notes: ", "讲义之外：").pick(lang)
     page.paragraph(beyond + cast(step.beyond, actor).pick(lang), "green", 2)
 
 
-def _table(page: _Page, table: Table, lang: Lang) -> None:
+def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
     page.line()
-    page.line(Text("The table both ends walk (RFC 9293)", "两端共同遵循的状态表（RFC 9293）").pick(lang), "bold")
+    page.line(title.pick(lang), "bold")
     heads = [
         Text("in", "处于"),
         Text("on", "发生"),
         Text("goes to", "转到"),
         Text("step", "步骤"),
-        Text("section", "章节"),
+        Text("RFC, section", "RFC 与章节") if " " in table.rows[0].source else Text("RFC 9293", "RFC 9293 章节"),
     ]
-    widths = [13, 18, 13, 14, 10]
+    columns = zip(*((row.state, row.on, row.to, row.step or "", row.source) for row in table.rows), strict=True)
+    widths = [max(map(len, column)) + 1 for column in columns]
+    widths[3] = max(widths[3] - len(table.protocol) - 1, 6)
     page.line("  " + "".join(pad(head.pick(lang), width) for head, width in zip(heads, widths, strict=True)), "dim")
     for row in table.rows:
         to = row.to if row.to != row.state else _SAME
