@@ -7,8 +7,7 @@ from lab.annotate import journal
 from lab.model import Rung, States
 from lab.protocols.notes import cast, note
 from lab.render import trace
-from lab.render.words import safe
-from lab.text import ROLES, Text
+from lab.text import ROLES, Text, safe
 
 MARKS = Text("[lab] ", "[实验] ")
 

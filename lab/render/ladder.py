@@ -21,8 +21,8 @@ from lab.model import Above, Rung, Segment, StepReport
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
-from lab.render.words import EXPLAINED, LABELS, clip, numbers, pad, safe, wrap
-from lab.text import ROLES, Lang, Text
+from lab.render.words import EXPLAINED, LABELS, clip, numbers, pad, wrap
+from lab.text import ROLES, Lang, Text, safe
 
 WIDTH = 80
 _STATE, _STEP, _INDENT = 12, 9, 12  # columns
