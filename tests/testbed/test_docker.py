@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from lab import protocols
 from lab.model import Captured
+from lab.protocols.tcp.scenarios import SCENARIOS
 from lab.testbed import docker as testbed
 from lab.testbed import engine, told
 from lab.testbed.told import Ended
@@ -25,8 +25,8 @@ from tests.left_behind import AS_NOBODY, ROOT, TWO_LINES
 LABEL = "handshake-lab.run"
 GONE_WITHIN = 5.0  # seconds
 STEPS = [f"tcp.{phase}.{number}" for phase in ("open", "close") for number in range(1, 5)]
-WITHOUT_RULES = [each.name for each in protocols.SCENARIOS if not each.rules]
-WITH_RULES = [each.name for each in protocols.SCENARIOS if each.rules]
+WITHOUT_RULES = [each.name for each in SCENARIOS if not each.rules]  # TCP's; two of TLS: tests/test_tls_scenarios.py
+WITH_RULES = [each.name for each in SCENARIOS if each.rules]
 
 
 def lab(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
