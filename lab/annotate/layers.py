@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
@@ -29,15 +29,16 @@ class Session(Protocol):
     def begins(self, role: Role, seq: int, relative: int) -> None:
         """Says where in a direction's stream the protocol begins."""
 
-    def told(self, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
-        """Takes in what another protocol has carried and opened, in order; `stop` is as that protocol's message has it.
-
-        Only a protocol that stands inside others has to have this.
-        """
-
     @property
     def refuted(self) -> bool:
         """Whether what looked like this protocol at first is none."""
+
+
+class Inner(Session, Protocol):
+    """A protocol that can also stand inside another, as WebSocket does in TLS."""
+
+    def told(self, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
+        """Takes in what the other has carried and opened, in order; `stop` is as that one's message has it."""
 
 
 class Upper(NamedTuple):
@@ -171,14 +172,14 @@ class Layers:
 
     def _carried(self, layer: Layer, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
         if layer.inner is None:
-            upper = next(
-                (each for each in self._uppers if self._fits(each, data, role) and each.name != layer.name), None
-            )
+            others = (each for each in self._uppers if each.name != layer.name)
+            upper = next((each for each in others if self._fits(each, data, role)), None)
             if upper is None:
                 return ()
             layer.inner = Layer(upper, upper.begin(self._secrets[upper.name]))
-        said = layer.inner.session.told(role, data, number, stop)
-        if not said and layer.inner.session.refuted:
+        session = cast(Inner, layer.inner.session)
+        said = session.told(role, data, number, stop)
+        if not said and session.refuted:
             layer.inner = None
         return said
 
