@@ -128,8 +128,10 @@ class Session:
             if isinstance(event, Ended):
                 self.early, self.missed = event
             elif isinstance(event, Secrets):
-                self.keylog += event.keylog.encode()
-                self._path.learn(keylog=event.keylog.encode())
+                known = set(self.keylog.splitlines())  # both ends write down the same secrets
+                fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
+                self.keylog += b"".join(fresh)
+                self._path.learn(keylog=b"".join(fresh))
             elif not isinstance(event, Begun):
                 yield event
 
