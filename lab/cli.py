@@ -332,8 +332,18 @@ def _play(testbed: Testbed) -> Play:
     if testbed is Testbed.AUTO:
         try:
             engine.require()
-        except MachineError:
-            return netns.play  # which says best what this machine lacks
+        except MachineError as error:
+            if sys.platform == "linux":
+                return netns.play  # which says best what this machine lacks
+            raise MachineError(
+                Text(
+                    f"without Linux it takes Docker: {error.message.en}",
+                    f"没有 Linux 就需要 Docker：{error.message.zh}",
+                ),
+                Text(
+                    f"{error.hint.en}; lab annotate FILE works without", f"{error.hint.zh}；lab annotate 文件 则不需要"
+                ),
+            ) from error
         output.say(_("No network namespaces here (lab doctor says why): using Docker.", "此处无法使用网络命名空间（lab doctor 会说明原因）：改用 Docker。"))  # fmt: skip
     return docker.play
 

@@ -198,7 +198,8 @@ def machine() -> tuple[list[str], list[str], int]:
     named = sorted(path.name for path in Path("/run/netns").glob("*"))
     told = Path("/proc/net/dev").read_text().splitlines()[2:]
     interfaces = sorted(line.partition(":")[0].strip() for line in told)
-    mounts = sum(" - nsfs " in line for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    mounted = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = sum(" - nsfs " in line and "/docker/netns/" not in line for line in mounted)
     return named, [name for name in interfaces if not name.startswith(_DOCKERS)], mounts
 
 
