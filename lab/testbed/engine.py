@@ -150,11 +150,12 @@ _BUILDING = Text("Building the image (once, about a minute) …", "正在构建�
 def _remove_older_images(client: Client, newest: str) -> None:
     """Removes what earlier states of these very sources were made into; the engine keeps what a container uses."""
     with contextlib.suppress(MachineError):
-        listed = client.ask(
-            "image", "ls", "--filter", f"label={_SOURCES}={ROOT}", "--format", "{{.Repository}}:{{.Tag}}", missing=True
-        )
-        for name in set(listed.split()) - {newest}:
-            if re.fullmatch("handshake-lab:[0-9a-f]{12}", name):
+        asked = ("image", "ls", "--filter", f"label={_SOURCES}={ROOT}", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+        for line in client.ask(*asked, missing=True).splitlines():
+            number, _, name = line.partition(" ")
+            if name == "<none>:<none>":  # two made the same at once
+                client.ask("image", "rm", number, missing=True)
+            elif name != newest and re.fullmatch("handshake-lab:[0-9a-f]{12}", name):
                 client.ask("image", "rm", name, missing=True)
 
 
