@@ -16,6 +16,8 @@ from lab.protocols.tcp import endpoints
 from lab.protocols.tls.terms import Identity, Terms
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+# Or the client's is compressed (RFC 8879) where OpenSSL 3.2 and later can: SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+_PLAIN_CERTIFICATES = 1 << 32
 
 
 class Endpoint(endpoints.Endpoint):
@@ -113,6 +115,7 @@ class Endpoint(endpoints.Endpoint):
             _introduce(context, terms.identity)
         if not terms.tickets:
             context.options |= ssl.OP_NO_TICKET  # TLS 1.2's; those of 1.3 are counted
+        context.options |= _PLAIN_CERTIFICATES
         if server:
             context.num_tickets = terms.tickets
         return context
