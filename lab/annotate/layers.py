@@ -18,8 +18,8 @@ from lab.model import Above, Message, Role, Rung, Seen, States
 from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
-_MOST_AHEAD = 16  # segments of a connection that are kept until what is missing before them has come
-_MOST_KEPT = 1 << 22  # bytes of them, of all connections
+_MOST_AHEAD = 64  # segments of a connection that are kept until what is missing before them has come
+_MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all connections; and what one costs beside its data
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
 
 
@@ -128,7 +128,7 @@ class Layers:
             if at < len(frame.data) and frame.data[at] in self._first:
                 layer = self._recognised(which, end, rung, frame.data[at : min(stop, at + _LOOK)], segment.seq)
             if layer is None:
-                if "previous-segment-not-captured" in rung.labels:
+                if end.holes and rung.seq > end.holes[0][0]:
                     self._keep(which, _Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at))
                 return
             ahead = self._ahead.pop(which, ())
@@ -148,7 +148,7 @@ class Layers:
         kept = self._ahead.setdefault(which, [])
         if len(kept) < _MOST_AHEAD:
             kept.append(segment)
-            self._kept += len(segment.data)
+            self._kept += len(segment.data) + _OVERHEAD
         if self._kept > _MOST_KEPT:
             self._ahead.clear()
             self._kept = 0

@@ -6,22 +6,38 @@ walk(capture.frames, keylog=capture.keylog)
 
 from __future__ import annotations
 
+import io
+import json
 import ssl
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
+from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from jsonschema import Draft202012Validator
+from rich.console import Console
+
+from lab.annotate.agreement import agreement
+from lab.annotate.layers import Layer
 from lab.dissect.conversations import Conversation
 from lab.model import Frame, Role, Rung
 from lab.path import Path as Way
 from lab.path import in_order
-from tests.packets import CLOSE, IPV4, OPEN, Pair, ladder
+from lab.protocols.tls.session import Session
+from lab.render import trace
+from lab.render.comments import comments
+from lab.render.keys import worked_examples
+from lab.render.ladder import Ladder
+from lab.render.table import as_json
+from lab.text import LANGUAGES
+from tests.packets import IPV4, OPEN, Pair, ladder
 from tests.protocols.tls import handshakes
-from tests.protocols.tls.handshakes import Contexts, converse, identity, load
+from tests.protocols.tls.handshakes import Contexts, converse, identity
 
 MSS = 1460
+SCHEMA = Draft202012Validator(json.loads((files("lab.render") / "trace.schema.json").read_text("utf-8")))
 Flights = Sequence[tuple[Role, bytes]]
 
 
@@ -47,6 +63,36 @@ class Walked(NamedTuple):
     only: Conversation
 
     @property
+    def above(self) -> Layer:
+        assert self.only.above
+        return self.only.above
+
+    @property
+    def session(self) -> Session:
+        assert isinstance(self.above.session, Session)
+        return self.above.session
+
+    @property
+    def tls(self) -> dict[str, Any]:
+        """The trace's `tls` object."""
+        found: dict[str, Any] = trace.conversation(self.only)["tls"]
+        return found
+
+    @property
+    def steps(self) -> dict[int, tuple[tuple[int, ...], str | None]]:
+        """The notes' steps of TLS: packets, and the code of how each differs."""
+        return {
+            int(step.id[-1]): (step.packets, step.differs and step.differs.code)
+            for step in trace.steps(self.only)
+            if step.id.startswith("tls.")
+        }
+
+    @property
+    def ladder(self) -> list[str]:
+        """Each packet that completes messages: the sender's state when it left, the receiver's when it had arrived."""
+        return [f"{_led(rung)}: {' '.join(each.name for each in rung.messages)}" for rung in self.rungs if rung.above]
+
+    @property
     def messages(self) -> list[str]:
         """The names of all messages in order, each with who sends it: `c> ClientHello`."""
         return [f"{_who(rung)}> {message.name}" for rung in self.rungs for message in rung.messages]
@@ -54,6 +100,15 @@ class Walked(NamedTuple):
     @property
     def surprises(self) -> list[object]:
         return [surprise for rung in self.rungs for surprise in rung.surprises]
+
+
+def _led(rung: Rung) -> str:
+    assert rung.above
+    assert rung.end
+    held, delivered = rung.above.held, rung.above.delivered
+    if rung.end.role == "client":
+        return f"{held.client} > {delivered.server if delivered else 'lost'}"
+    return f"{delivered.client if delivered else 'lost'} < {held.server}"
 
 
 def _who(rung: Rung) -> str:
@@ -89,6 +144,27 @@ def walk(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") 
     rungs = list(in_order(way.annotate(frames), way.overdue))
     (only,) = way.conversations
     return Walked(rungs, only)
+
+
+def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> str:
+    """Returns all that the lab says of a capture, in both languages; what is JSON in it keeps its schema's promises."""
+    way = Way()
+    way.learn(keylog, server_key)
+    rungs = list(in_order(way.annotate(frames), way.overdue))
+    out = io.StringIO()
+    for lang in LANGUAGES:
+        ladder = Ladder(Console(file=out, highlight=False), lang)
+        for rung in rungs:
+            ladder.rung(rung)
+        ladder.summary(way.conversations, agreement(rungs))
+        worked_examples(way.conversations, out, lang)
+    for rung in rungs:
+        out.write("\n".join(comments(rung)))
+    document = io.StringIO()
+    about = {"name": "", "sha256": "", "format": "pcap", "packets": len(rungs), "problems": []}
+    as_json(rungs, way.conversations, lambda: about, document.write)
+    SCHEMA.validate(json.loads(document.getvalue()))
+    return out.getvalue()
 
 
 # What is captured.
@@ -169,6 +245,3 @@ def play(make: Callable[[], Contexts], resume: bool = False, said: bytes = b"hel
             talk = converse(made, talk.client.session, said)
             assert talk.client.session_reused
         return Capture(talk.flights, keylog.read_bytes(), identity("rsa")[0])
-
-
-__all__ = ["CLOSE", "MADE", "MSS", "Capture", "Walked", "captured", "frames", "lines", "load", "play", "walk"]
