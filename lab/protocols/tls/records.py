@@ -194,6 +194,11 @@ class Handshakes:
         """Whether bytes of a message are still to come."""
         return bool(self._held or self._skip)
 
+    @property
+    def holds(self) -> bool:
+        """Whether bytes of a message are kept until it is whole: of one that is too long, none are."""
+        return bool(self._held)
+
     def feed(self, payload: bytes, piece: Piece) -> list[HandshakeMessage]:
         """Takes the next payload, which lies at `piece`, and returns the messages that are now whole.
 
