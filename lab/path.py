@@ -1,17 +1,21 @@
 """The path a packet takes, top to bottom. Each packet becomes a rung: one line of the ladder that is drawn in the end.
 
-    frame ─ segment ─ rung ─┬─ sent: its sender walks the table ──────────────────────── rung.held
-                            └─ got, later, if it arrives: its receiver walks the table ─ rung.delivered
+    frame ─ segment ─ placed in its conversation: rung ─┬─ sent: its sender walks the table
+                                                        │  rung.held = the states of both ends
+                                                        └─ got, later, if it arrives: its receiver walks the table
+                                                           rung.delivered = the states of both ends, once quiet
 
 Sent is not got: a packet that was captured has left its sender and may still be lost. So a rung has two instants.
 *Held* is when the packet has been sent and not yet got, *delivered* when it has arrived and both hosts are quiet; at
-each the rung keeps the states of both ends. It is *settled* when its fate, arrived or lost, is known: nothing about it
-changes any more.
+each the rung keeps the states of both ends, None where nobody knows. A rung is *settled* when its packet's fate,
+arrived or lost, is known.
 
 Who got what, and when, is inferred from later packets (`Path.annotate`; the rules are in `annotate/delivery.py`) or
-told by the wire that forwarded them (`Path.replay`), which also asked both kernels for their states. Which event a
+told by the wire that forwarded them (`Path.replay`), which also asked both kernels for their states: these are kept
+beside ours, to be compared, and decide nothing. Which event a
 segment is to its sender and its receiver, such as "got FIN", its protocol says (`protocols/tcp/dissect.py`); where that
-event leads, the protocol's table (`protocols/tcp/states.py`).
+event leads, the protocol's table (`protocols/tcp/states.py`). What TCP carries, such as TLS, walks tables of its own in
+the same way (`annotate/layers.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEv
 from lab.protocols import UPPER
 from lab.protocols.tcp import TCP
 
-_PATIENCE = 256  # so many packets after one whose fate is unknown, it is decided by what is known by then
+_PATIENCE = 256  # packets wait behind one whose fate is unknown before it is decided by what is known, if that can be
 _MOST_WAITING = 65_536  # more than these are not held back: the oldest goes out undecided
 
 
@@ -50,7 +54,10 @@ class Path:
         return self._conversations.all
 
     def annotate(self, frames: Iterable[Frame], keep_frames: bool = True) -> Iterator[Rung]:
-        """Yields a rung for each frame, as soon as it is captured; its fate is filled in when later frames show it."""
+        """Yields each frame's rung at once. The same object is filled in later, when later frames show its fate.
+
+        Who wants only settled rungs wraps this in `in_order`.
+        """
         place, walk, layers = self._conversations.place, self._walk, self._layers
         for frame in frames:
             rung = place(frame, segment(frame))
@@ -60,13 +67,14 @@ class Path:
                 proved = delivery.proved_by(rung)
                 for arrived in proved:
                     walk.got(arrived)
-                    layers.got(arrived)
+                    if rung.conversation.above:
+                        layers.got(arrived)
                     walk.settled(arrived)
                 walk.sent(rung)
                 if rung.segment.payload:
                     layers.sent(rung)
-                for arrived in delivery.reset_by(rung, proved):
-                    walk.settled(arrived)  # again: a kernel resets as it gets a packet, it is quiet only after that
+                for arrived in delivery.reset_by(rung, proved) if proved else ():
+                    walk.settled(arrived)  # once more: this reset is the answer, only after it the receiver is quiet
                 delivery.under_way(rung)
             if not keep_frames:
                 rung.frame = None
@@ -97,7 +105,7 @@ class Path:
                 if event.order >= 0:  # else the journal does not tell of this frame
                     rung.journal = Journal(arrived=event.order, delivered=(), settled=0)
                 waiting[rung.number] = rung
-            elif isinstance(event, Delivered):
+            elif isinstance(event, Delivered):  # it has arrived; rung.delivered is taken when both hosts are quiet
                 rung = waiting[event.number]
                 walk.got(rung)
                 self._layers.got(rung)

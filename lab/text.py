@@ -7,6 +7,7 @@ A `Text` is written where it is used and picked where it is shown. The language 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -27,6 +28,9 @@ class Text(NamedTuple):
         return self.zh if lang == "zh" else self.en
 
 
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode: control, format, unassigned and the like
+
+PROTOCOL_NAMES = {"tcp": "TCP", "tls": "TLS", "websocket": "WebSocket"}  # as their RFCs write them
 ROLES = {"client": Text("client", "客户端"), "server": Text("server", "服务器")}
 
 
@@ -42,3 +46,8 @@ def choose(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Lang
         if environ.get(variable):
             return "zh" if environ[variable].lower().startswith("zh") else "en"
     return "en"
+
+
+def safe(text: str) -> str:
+    """Returns the text with everything replaced that could steer a terminal or turn the direction of writing."""
+    return "".join("·" if unicodedata.category(char) in _HIDDEN else char for char in text)

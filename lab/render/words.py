@@ -46,12 +46,6 @@ EXPLAINED = {
 
 _NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"
 _NEVER_LAST = "（【《“‘([{"
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
-def safe(text: str) -> str:
-    """Returns the text with everything replaced that could steer a terminal or turn the direction of writing."""
-    return "".join("·" if unicodedata.category(char) in _HIDDEN else char for char in text)
 
 
 def console(out: TextIO) -> Console:

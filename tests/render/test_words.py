@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from lab.protocols.notes import notes
-from lab.render.words import LABELS, clip, numbers, pad, safe, wrap
-from lab.text import LANGUAGES
+from lab.render.words import LABELS, clip, numbers, pad, wrap
+from lab.text import LANGUAGES, safe
 
 NEVER_FIRST = "，。；：、！？）】》”’,.;:!?)]}%"
 WORDS = st.text("abcdefg hij .,;:!?()[]“”，。；：、！？（）《》中文字符 0123456789…·-", max_size=120)

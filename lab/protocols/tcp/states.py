@@ -5,8 +5,8 @@ This is the one table; both ends of every connection walk it, each by itself.
 1. An end changes its state only when it sends or gets something. "Sent" is when the segment leaves, "got" when it has
    arrived: between the two lies the network, and a segment may be lost there. Timers are not seen on the wire: here a
    TIME-WAIT does not expire.
-2. One segment can say several things. `dissect.py` tells which, and they count in this order: the acknowledgement
-   of the SYN, of the FIN, the FIN.
+2. `dissect.py` names the events. A segment can have several, walked in this order: "ACK of SYN", "ACK of FIN", "FIN".
+   One that has none, such as plain data, moves nothing.
 3. An event without a row, such as a SYN got in CLOSED, moves nothing and is noted on the ladder as a surprise.
 
 A step is a number of the lecture notes: `open.3/2` is step 3 where the end that opened does it and step 2 where the
@@ -54,7 +54,7 @@ ROWS = (
     # resetting
     Row("SYN-SENT",     "got RST",         "CLOSED",       None,               "3.10.7.3"),
     Row("SYN-RECEIVED", "got RST",         "LISTEN",       None,               "3.10.7.4"),
-    Row("SYN-RECEIVED", "got RST (active)", "CLOSED",      None,               "3.10.7.4"),
+    Row("SYN-RECEIVED", "got RST (active)", "CLOSED",      None,               "3.10.7.4"),  # it had sent a SYN first
     Row("ESTABLISHED",  "got RST",         "CLOSED",       None,               "3.10.7.4"),
     Row("FIN-WAIT-1",   "got RST",         "CLOSED",       None,               "3.10.7.4"),
     Row("FIN-WAIT-2",   "got RST",         "CLOSED",       None,               "3.10.7.4"),

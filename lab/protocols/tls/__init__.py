@@ -9,6 +9,7 @@ from lab.model import Role
 from lab.protocols.tls import report
 from lab.protocols.tls.states import CLIENT, SERVER
 
+_MAJOR, _SSL2_TYPE, _SSL2_HELLO = 3, 2, 1  # the first byte of all versions; where SSL 2.0 has its message type
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
 
 
@@ -16,6 +17,8 @@ _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with;
 
 
 def _recognise(data: bytes, role: Role) -> bool | None:
+    if len(data) > _SSL2_TYPE and (data[1] != _MAJOR if data[0] == _HANDSHAKE else data[_SSL2_TYPE] != _SSL2_HELLO):
+        return False  # told without more ado: any data may begin with such a byte
     from lab.protocols.tls.records import looks_like_tls
 
     return looks_like_tls(data, role)
@@ -57,6 +60,7 @@ TLS = Upper(
     _recognise,
     _begin,
     _Secrets,
+    "data",
     report.steps,
     report.summary,
     report.words,
