@@ -72,7 +72,13 @@ class Watched:
         self._before, self._children = machine(), _children()
         clean = {name: value for name, value in os.environ.items() if name not in _NAMELESS}
         paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
-        marked = {_MARK: self.mark, "TMPDIR": str(self._temporary), "PYTHONPATH": paths, "LANG": "C.UTF-8"}
+        marked = {
+            _MARK: self.mark,
+            "DOCKER_HOST": "unix:///nowhere/docker.sock",
+            "TMPDIR": str(self._temporary),
+            "PYTHONPATH": paths,
+            "LANG": "C.UTF-8",
+        }
         given = ["-c", script] if script else ["-m", "lab"]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process: subprocess.Popen[bytes] = subprocess.Popen(
