@@ -176,6 +176,16 @@ class Session:
         self.directions[role] = Direction(role, seq, relative)
 
     @property
+    def incomplete(self) -> bool:
+        """Whether bytes are missing: lost and never sent again, or not captured. Behind them nothing is read."""
+        return any(way.stream.held or way.stream.dropped for way in self.directions.values())
+
+    @property
+    def damaged(self) -> bool:
+        """Whether an end has sent what is no record: behind it nothing is read."""
+        return any(way.problem for way in self.directions.values())
+
+    @property
     def refuted(self) -> bool:
         """Whether no direction has ever said anything that is TLS, and one has said what is not."""
         ways = self.directions.values()
