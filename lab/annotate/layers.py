@@ -225,6 +225,9 @@ class Layers:
         for upper in self._uppers:
             if begin[0] in upper.first and (sure := upper.recognise(begin, end.role)) is not False:
                 layer = Layer(upper, upper.begin(self._secrets[upper.name]))
+                if end.role == "server":  # which answers: what it answers was not captured
+                    layer.client.state = layer.server.state = None
+                    layer.states = States(None, None)
                 layer.session.begins(end.role, seq, rung.seq)
                 if end.peer.next_raw is not None:
                     layer.session.begins(end.peer.role, end.peer.next_raw, end.peer.next)

@@ -57,7 +57,12 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
             return "resumed"
     if any(alert.description for alert in session.alerts) and "FAILED" in layer.states:
         return "failed"
-    if session.version == _TLS13 and session.locked is not None:
+    if session.damaged:
+        return "unreadable"
+    if session.incomplete:
+        return "bytes-missing"
+    passed = any(way.passed for way in session.directions.values())
+    if session.version == _TLS13 and (session.locked is not None or passed):
         return "encrypted"
     return "not-finished"
 

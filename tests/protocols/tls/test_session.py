@@ -462,7 +462,9 @@ def test_a_capture_that_begins_with_the_server_hello_has_its_messages_but_no_key
     made = [frame for frame in capture.frames if frame.number > 4]
     walked = walk(renumbered(*made), capture.keylog, capture.server_key)
     assert walked.messages[:4] == ["s> ServerHello", "s> Certificate", "s> ServerHelloDone", "c> ClientKeyExchange"]
+    assert walked.ladder[0] == "SEND_FLIGHT_12 < WAIT_CKE_12: ServerHello Certificate ServerHelloDone"
     assert walked.steps[1] == ((), "not-captured")
+    assert walked.surprises == []
     assert not walked.tls["decrypted"]
 
 
