@@ -50,12 +50,12 @@ class Endpoint(endpoints.Endpoint):
 
         A failure has been told to the peer, an alert, before it is raised here.
         """
-        with _in_words():
+        with in_words():
             self._tls.do_handshake()
 
     def send(self, text: str) -> int:
         """Sends one record, or hands bytes to the kernel where there is no TLS."""
-        with _in_words():
+        with in_words():
             return super().send(text)
 
     def receive(self) -> str:
@@ -63,7 +63,7 @@ class Endpoint(endpoints.Endpoint):
 
         Raises OSError where the connection ends without one.
         """
-        with _in_words():
+        with in_words():
             try:
                 return super().receive()
             except ssl.SSLZeroReturnError:
@@ -73,7 +73,7 @@ class Endpoint(endpoints.Endpoint):
         """Says that nothing more will be sent: close_notify. The TCP connection stays open."""
         if not self._tls.server_side:
             self._session = self._tls.session
-        with _in_words(), contextlib.suppress(ssl.SSLWantReadError):  # the peer's may come later
+        with in_words(), contextlib.suppress(ssl.SSLWantReadError):  # the peer's may come later
             self._tls.unwrap()
 
     def discard(self) -> None:
@@ -117,7 +117,7 @@ class Endpoint(endpoints.Endpoint):
 
 
 @contextlib.contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Turns what ssl raises into what any endpoint raises: BlockingIOError, or an OSError that says why."""
     try:
         yield
