@@ -335,19 +335,13 @@ def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path, testb
 
 def _play(testbed: Testbed) -> Play:
     """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker."""
-    from lab.testbed import netns
-
-    if testbed is Testbed.NETNS or (testbed is Testbed.AUTO and netns.works()):
-        return netns.play
-    from lab.testbed import docker, engine
-
     if testbed is Testbed.AUTO:
-        try:
-            engine.require()
-        except MachineError:
-            return netns.play  # which says best what this machine lacks
-        output.say(_("No network namespaces here (lab doctor says why): using Docker.", "此处无法使用网络命名空间（lab doctor 会说明原因）：改用 Docker。"))  # fmt: skip
-    return docker.play
+        from lab.testbed.anywhere import play
+    elif testbed is Testbed.NETNS:
+        from lab.testbed.netns import play
+    else:
+        from lab.testbed.docker import play
+    return play
 
 
 def _tell_the_end(session: Session, out: TextIO) -> None:

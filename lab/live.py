@@ -73,7 +73,8 @@ class Session:
         self._play = play
         self._save_to = save
         self._begun = Begun("", {}, True)
-        self._keylog = b""
+        self.keylog = b""  # what both hosts have told so far
+        self.server_key = b""
         self.key_file: File | None = None  # the server's private key, where the scenario has one
         self.missed = 0
         self._path = Path()
@@ -104,7 +105,8 @@ class Session:
         first = next(events)
         if isinstance(first, Begun):
             self._begun = first
-            self._path.learn(server_key=first.server_key.encode())
+            self.server_key = first.server_key.encode()
+            self._path.learn(server_key=self.server_key)
         return self._begun.journal
 
     def _replayed(self, events: Iterator[Event]) -> Iterator[Rung]:
@@ -126,8 +128,10 @@ class Session:
             if isinstance(event, Ended):
                 self.early, self.missed = event
             elif isinstance(event, Secrets):
-                self._keylog += event.keylog.encode()
-                self._path.learn(keylog=event.keylog.encode())
+                known = set(self.keylog.splitlines())  # both ends write down the same secrets
+                fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
+                self.keylog += b"".join(fresh)
+                self._path.learn(keylog=b"".join(fresh))
             elif not isinstance(event, Begun):
                 yield event
 
@@ -135,8 +139,8 @@ class Session:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
         writer = Writer(buffer, interface=self._begun.interface, hosts=self._begun.hosts)
-        if self._keylog:
-            writer.secrets(self._keylog)
+        if self.keylog:
+            writer.secrets(self.keylog)
         for rung in self._captured:
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
@@ -144,9 +148,9 @@ class Session:
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(self.file, buffer.getvalue())
-        if self._begun.server_key:
+        if self.server_key:
             self.key_file = self.file.with_suffix(".key")
-            self._save_to(self.key_file, self._begun.server_key.encode())
+            self._save_to(self.key_file, self.server_key)
         self.saved = True
 
     def about(self) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class Rung:
         self.journal: Journal | None = None
         self.steps: tuple[str, ...] = ()
         self.messages: tuple[Message, ...] = ()
-        self.above: Above | None = None  # where it completes a message
+        self.above: tuple[Above, ...] = ()  # of the protocols of which it completes a message
         self.surprises: tuple[Surprise, ...] = ()
 
 

@@ -26,6 +26,7 @@ def record(name: str) -> None:
     capture = FOLDER / f"{name_of(name)}.pcapng"
     for _rung in Session(scenario, parse(scenario.rules), ipv6=False, file=capture, play=netns.play).rungs():
         pass
+    capture.with_suffix(".key").unlink(missing_ok=True)  # a private key is nobody's reference
     for lang in LANGUAGES:
         capture.with_suffix(f".{lang}.txt").write_text(drawn(capture, lang), encoding="utf-8")
     print(capture)

@@ -46,7 +46,9 @@ class Sum:
         session = Session(self.scenario, parse(self.scenario.rules), ipv6, file, netns.play)
         rungs = list(session.rungs())
         frames = [rung.frame for rung in rungs if rung.frame is not None]
-        found = faults(rungs, Path().annotate(frames), session.agreement)
+        alone = Path()
+        alone.learn(session.keylog, session.server_key)
+        found = faults(rungs, alone.annotate(frames), session.agreement)
         if session.early is not None:
             found.append(session.early)
         self.faults += [f"{self.runs + 1}, {'IPv6' if ipv6 else 'IPv4'}: {each.pick(LANG)}" for each in found]

@@ -34,6 +34,19 @@ def namespaces() -> None:
 
 
 @pytest.fixture(scope="session")
+def user_namespaces() -> None:
+    """User namespaces, for whoever runs the tests and, if that is root, for ordinary users too."""
+    for prefix in ((), AS_NOBODY) if os.geteuid() == 0 else ((),):
+        command = [*prefix, "unshare", "--user", "true"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except FileNotFoundError as error:
+            pytest.skip(f"{error.filename} is not installed (Debian: apt-get install util-linux)")
+        if done.returncode:
+            pytest.skip(f"this machine lets nobody make a user namespace: {done.stderr.strip()}")
+
+
+@pytest.fixture(scope="session")
 def tshark() -> str:
     """The path of tshark."""
     path = shutil.which("tshark")

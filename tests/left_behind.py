@@ -72,7 +72,13 @@ class Watched:
         self._before, self._children = machine(), _children()
         clean = {name: value for name, value in os.environ.items() if name not in _NAMELESS}
         paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
-        marked = {_MARK: self.mark, "TMPDIR": str(self._temporary), "PYTHONPATH": paths, "LANG": "C.UTF-8"}
+        marked = {
+            _MARK: self.mark,
+            "DOCKER_HOST": "unix:///nowhere/docker.sock",
+            "TMPDIR": str(self._temporary),
+            "PYTHONPATH": paths,
+            "LANG": "C.UTF-8",
+        }
         given = ["-c", script] if script else ["-m", "lab"]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -198,7 +204,8 @@ def machine() -> tuple[list[str], list[str], int]:
     named = sorted(path.name for path in Path("/run/netns").glob("*"))
     told = Path("/proc/net/dev").read_text().splitlines()[2:]
     interfaces = sorted(line.partition(":")[0].strip() for line in told)
-    mounts = sum(" - nsfs " in line for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    mounted = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = sum(" - nsfs " in line and "/docker/netns/" not in line for line in mounted)
     return named, [name for name in interfaces if not name.startswith(_DOCKERS)], mounts
 
 

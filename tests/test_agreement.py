@@ -22,7 +22,6 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
 from scapy.layers.l2 import Ether
 
-from lab import protocols
 from lab.annotate import agreement, histories
 from lab.capture import second_opinion
 from lab.capture.pcapng import Writer
@@ -34,7 +33,7 @@ from lab.model import FIN, RST, Frame, Role, Rung
 from lab.path import Path
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
-from lab.protocols.tcp.scenarios import ANSWER, CLIENT_PORT, HELLO, PORT, connection
+from lab.protocols.tcp.scenarios import ANSWER, CLIENT_PORT, HELLO, PORT, SCENARIOS, connection
 from lab.recorded import Recording
 from lab.render import trace
 from lab.render.comments import comments
@@ -139,9 +138,9 @@ def play(scenario: Scenario, file: File, ipv6: bool = False) -> Run:
     return Run(session, list(session.rungs()), file)
 
 
-# Every scenario, IPv4 and IPv6
+# Every scenario, IPv4 and IPv6: of TCP, whose steps are expected here; TLS has tests/test_tls_scenarios.py
 
-PLAYS = [(each, ipv6, time) for each in protocols.SCENARIOS for ipv6 in (False, True) for time in range(max(REPEAT, 1))]
+PLAYS = [(each, ipv6, time) for each in SCENARIOS for ipv6 in (False, True) for time in range(max(REPEAT, 1))]
 NAMES = [f"{each.name}-{'ipv6' if ipv6 else 'ipv4'}-{time + 1}" for each, ipv6, time in PLAYS]
 
 
@@ -164,7 +163,7 @@ def expected(request: pytest.FixtureRequest, played: Run) -> Expected:
 
 
 def test_every_scenario_is_expected() -> None:
-    assert list(EXPECTED) == [each.name for each in protocols.SCENARIOS]
+    assert list(EXPECTED) == [each.name for each in SCENARIOS]
 
 
 def test_the_table_says_what_both_kernels_say(played: Run, expected: Expected) -> None:

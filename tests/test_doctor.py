@@ -29,6 +29,10 @@ TESTBED = (NAMESPACES, CABLE, CAPTURE, STATES, PARAMETERS)
 SCRIPT = "import json; from lab.doctor import examine; print(json.dumps(examine()))"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="network namespaces exist on Linux only")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes rights away, which only root has")
+with_rights = pytest.mark.skipif(
+    bool(os.geteuid() or read_machine().lacking),
+    reason=f"needs rights that this process has not: {', '.join(read_machine().lacking) or 'root'}",
+)
 AS_NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 WITHOUT_RIGHTS = ("setpriv", "--securebits", "+noroot", "--inh-caps=-all")
 
@@ -86,7 +90,7 @@ def columns(words: str) -> int:
 
 
 @linux
-@as_root
+@with_rights
 def test_as_root_everything_the_testbed_needs_works() -> None:
     found = named(examine())
     assert found[NAMESPACES].found.en == "work, as root"
@@ -95,14 +99,14 @@ def test_as_root_everything_the_testbed_needs_works() -> None:
 
 @linux
 @as_root
-def test_an_ordinary_user_gets_it_through_a_user_namespace() -> None:
+def test_an_ordinary_user_gets_it_through_a_user_namespace(user_namespaces: None) -> None:
     found = examined(*AS_NOBODY, python=nobodys_python())
     assert found[NAMESPACES].found.en == "work, through a user namespace"
     assert {name: (found[name].ok, found[name].mend) for name in TESTBED} == dict.fromkeys(TESTBED, (True, ""))
 
 
 @linux
-def test_where_no_user_namespaces_are_left_the_limit_is_named() -> None:
+def test_where_no_user_namespaces_are_left_the_limit_is_named(user_namespaces: None) -> None:
     none_left = after("echo 0 > /proc/sys/user/max_user_namespaces", *WITHOUT_RIGHTS)
     check = examined("unshare", "-Ur", *none_left)[NAMESPACES]
     assert (check.ok, check.found.en) == (False, "none left: user.max_user_namespaces=0")
@@ -110,7 +114,7 @@ def test_where_no_user_namespaces_are_left_the_limit_is_named() -> None:
 
 
 @linux
-def test_where_no_network_namespaces_are_left_that_limit_is_named() -> None:
+def test_where_no_network_namespaces_are_left_that_limit_is_named(user_namespaces: None) -> None:
     found = examined("unshare", "-Ur", *after("echo 0 > /proc/sys/user/max_net_namespaces"))
     assert found[NAMESPACES].mend == "sysctl -w user.max_net_namespaces=10000"
     untried = {name: (found[name].ok, found[name].mend) for name in TESTBED[1:]}
@@ -119,7 +123,7 @@ def test_where_no_network_namespaces_are_left_that_limit_is_named() -> None:
 
 @linux
 @as_root
-def test_an_ordinary_user_is_told_to_use_sudo() -> None:
+def test_an_ordinary_user_is_told_to_use_sudo(user_namespaces: None) -> None:
     python = nobodys_python()
     with user_namespace() as inside:
         none_left = after("echo 0 > /proc/sys/user/max_user_namespaces", *AS_NOBODY)
@@ -151,7 +155,7 @@ assert ctypes.CDLL(None).prctl(22, 2, filter_, 0, 0) == 0  # PR_SET_SECCOMP, SEC
 
 
 @linux
-@as_root
+@with_rights
 @pytest.mark.parametrize(("right", "failing"), [("net_admin", CABLE), ("net_raw", CAPTURE)])
 def test_a_missing_right_fails_the_step_that_needs_it_and_no_other(right: str, failing: str) -> None:
     found = examined("setpriv", f"--bounding-set=-{right}", f"--inh-caps=-{right}")
@@ -160,7 +164,7 @@ def test_a_missing_right_fails_the_step_that_needs_it_and_no_other(right: str, f
 
 
 @linux
-def test_a_read_only_proc_is_found_and_is_no_obstacle() -> None:
+def test_a_read_only_proc_is_found_and_is_no_obstacle(user_namespaces: None) -> None:
     read_only = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys"
     found = examined("unshare", "-Urm", *after(read_only))
     assert [name for name in TESTBED if found[name].ok is not True] == [PARAMETERS]

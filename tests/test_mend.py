@@ -82,7 +82,7 @@ def test_the_encoding_is_mended_without_changing_the_language(environ: dict[str,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_root_without_rights_is_not_taken_for_root_with_them() -> None:
+def test_root_without_rights_is_not_taken_for_root_with_them(user_namespaces: None) -> None:
     script = "from lab.mend import read_machine; machine = read_machine(); print(machine.root, *machine.lacking)"
     done = subprocess.run(
         ["unshare", "-Ur", "setpriv", "--securebits", "+noroot", "--inh-caps=-all", sys.executable, "-c", script],

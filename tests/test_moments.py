@@ -52,10 +52,12 @@ except ChildProcessError:
     print("no children")
 """
 NO_LINUX = """
-import sys, sysconfig, multiprocessing.connection, rich.console, lab.cli
+import os, shutil, sys, sysconfig, types, multiprocessing.connection, rich.console, lab.cli
 sysconfig.get_config_vars()  # what asks for the system once, here before
-sys.platform = "win32"
-sys.modules["fcntl"] = None  # Windows has none
+sys.platform = os.environ["SYSTEM"]
+if sys.platform == "win32":
+    sys.modules["fcntl"] = None  # Windows has none
+    shutil._winapi = types.SimpleNamespace(NeedCurrentDirectoryForExePath=lambda _: False)  # asked since Python 3.12
 lab.cli.main()
 """
 
@@ -402,11 +404,22 @@ def test_namespaces_are_given_back_to_the_kernel(namespaces: None, tmp_path: Pat
             assert until(lambda: Watched(public, "tcp", prefix=prefix).ended().status == 0)
 
 
-def test_without_linux_it_says_what_works_there(tmp_path: Path) -> None:
-    run = Watched(tmp_path, "tcp", script=NO_LINUX)
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("tcp",), ("without Linux it takes Docker: Docker is not installed", "lab annotate FILE")),
+        (("tcp", "--testbed", "docker"), ("Docker is not installed", "https://docs.docker.com/get-docker/")),
+        (("tcp", "--testbed", "netns"), ("network namespaces exist on Linux only", "lab tcp --testbed docker")),
+    ],
+)
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_without_linux_it_says_what_works_there(
+    tmp_path: Path, system: str, arguments: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    run = Watched(tmp_path, *arguments, script=NO_LINUX, env={"SYSTEM": system, "PATH": "/nowhere"})
     ended = run.ended()
     two_lines(ended, 4)
-    assert "lab annotate FILE" in ended.err
+    assert all(words in ended.err for words in says), ended.err
     run.left()
 
 

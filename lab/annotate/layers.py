@@ -7,8 +7,8 @@ connection. It reads the bytes itself; who has got how much of them TCP knows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
@@ -34,6 +34,13 @@ class Session(Protocol):
         """Whether what looked like this protocol at first is none."""
 
 
+class Inner(Session, Protocol):
+    """A protocol that can also stand inside another, as WebSocket does in TLS."""
+
+    def told(self, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
+        """Takes in what the other has carried and opened, in order; `stop` is as that one's message has it."""
+
+
 class Upper(NamedTuple):
     """What the engine needs of a protocol above TCP.
 
@@ -48,6 +55,7 @@ class Upper(NamedTuple):
     recognise: Callable[[bytes, Role], bool | None]
     begin: Callable[[Any], Session]
     secrets: Callable[[], Any]
+    carries: str  # the event of its messages whose `raw` is data for another protocol, empty where there is none
     steps: Callable[[Any], list[tuple[str, tuple[int, ...], str | None]]]
     summary: Callable[[Any], dict[str, Any]]
     words: Callable[[Any, Any], Text]
@@ -68,11 +76,13 @@ class LayerEnd:
 class Layer:
     """A conversation's upper protocol: its session, and both ends' states. Walked as a conversation is."""
 
-    __slots__ = ("assumed", "began", "client", "name", "server", "session", "states", "steps")
+    __slots__ = ("assumed", "began", "carries", "client", "inner", "name", "server", "session", "states", "steps")
 
     def __init__(self, upper: Upper, session: Session) -> None:
         self.name = upper.name
+        self.carries = upper.carries
         self.session = session
+        self.inner: Layer | None = None  # what it carries, once that has been recognised
         self.client = LayerEnd("client", upper.tables["client"].starts["client"])
         self.server = LayerEnd("server", upper.tables["server"].starts["server"])
         self.client.peer, self.server.peer = self.server, self.client
@@ -83,6 +93,14 @@ class Layer:
 
     def end(self, role: Role) -> LayerEnd:
         return self.client if role == "client" else self.server
+
+
+def layers_of(which: Conversation) -> Iterator[Layer]:
+    """Yields what a conversation carries, from TCP upwards."""
+    layer = which.above
+    while layer is not None:
+        yield layer
+        layer = layer.inner
 
 
 class Layers:
@@ -117,7 +135,27 @@ class Layers:
             if layer.session.refuted:
                 which.above = None
             return
-        mover, sender = self._movers[layer.name], layer.end(end.role)
+        self._say(layer, end.role, said, rung)
+
+    def got(self, rung: Rung) -> None:
+        """The packet has arrived, and TCP has taken it in."""
+        which, end = rung.conversation, rung.end
+        if which is None or end is None or which.above is None:
+            return
+        reached = end.peer.got_next
+        for layer in layers_of(which):
+            sender = layer.end(end.role)
+            while sender.waiting and reached is not None and sender.waiting[0][0] <= reached:
+                _, event, carrier = sender.waiting.popleft()
+                self._movers[layer.name].move(layer, sender.peer, "got " + event, carrier)
+        if rung.above:
+            states = {layer.name: layer.states for layer in layers_of(which)}
+            rung.above = tuple(above._replace(delivered=states.get(above.protocol)) for above in rung.above)
+
+    def _say(self, layer: Layer, role: Role, said: Sequence[Any], rung: Rung) -> None:
+        """Writes down what has been said, moves its sender, and hands on what it carries."""
+        mover, sender = self._movers[layer.name], layer.end(role)
+        inner: list[Any] = []
         for each in said:
             rung.messages += (Message(layer.name, each.name, each.spans, each),)
             if each.name not in rung.labels:
@@ -126,24 +164,32 @@ class Layers:
                 mover.move(layer, sender, "sent " + each.event, rung)
                 if len(sender.waiting) < _MOST_WAITING:
                     sender.waiting.append((each.stop, each.event, rung))
-        rung.above = Above(layer.name, layer.states, None)
+                if each.event == layer.carries and each.raw:
+                    inner += self._carried(layer, role, each.raw, rung.number, each.stop)
+        rung.above += (Above(layer.name, layer.states, None),)
+        if inner and layer.inner:
+            self._say(layer.inner, role, inner, rung)
 
-    def got(self, rung: Rung) -> None:
-        """The packet has arrived, and TCP has taken it in."""
-        which, end = rung.conversation, rung.end
-        if which is None or end is None or which.above is None:
-            return
-        layer, reached = which.above, end.peer.got_next
-        sender = layer.end(end.role)
-        while sender.waiting and reached is not None and sender.waiting[0][0] <= reached:
-            _, event, carrier = sender.waiting.popleft()
-            self._movers[layer.name].move(layer, sender.peer, "got " + event, carrier)
-        if rung.above is not None:
-            rung.above = rung.above._replace(delivered=layer.states)
+    def _carried(self, layer: Layer, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
+        if layer.inner is None:
+            others = (each for each in self._uppers if each.name != layer.name)
+            upper = next((each for each in others if self._fits(each, data, role)), None)
+            if upper is None:
+                return ()
+            layer.inner = Layer(upper, upper.begin(self._secrets[upper.name]))
+        session = cast(Inner, layer.inner.session)
+        said = session.told(role, data, number, stop)
+        if not said and session.refuted:
+            layer.inner = None
+        return said
+
+    @staticmethod
+    def _fits(upper: Upper, begin: bytes, role: Role) -> bool:
+        return begin[0] in upper.first and upper.recognise(begin[:_LOOK], role) is not False
 
     def _recognised(self, which: Conversation, end: End, rung: Rung, begin: bytes, seq: int) -> Layer | None:
         for upper in self._uppers:
-            if begin[0] in upper.first and upper.recognise(begin, end.role) is not False:
+            if self._fits(upper, begin, end.role):
                 layer = Layer(upper, upper.begin(self._secrets[upper.name]))
                 layer.session.begins(end.role, seq, rung.seq)
                 if end.peer.next_raw is not None:

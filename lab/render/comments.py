@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lab import protocols
 from lab.annotate import journal
+from lab.annotate.layers import layers_of
 from lab.model import Rung, States
 from lab.protocols.notes import cast, note
 from lab.render import trace
-from lab.text import ROLES, Text, safe
+from lab.text import PROTOCOL_NAMES, ROLES, Text, safe
 
 MARKS = Text("[lab] ", "[实验] ")
 
@@ -33,10 +34,11 @@ def sentence(rung: Rung) -> Text | None:
         told = note(step)
         title = cast(told.title, trace.acting(rung, step))
         said.append(Text(f"{told.name.en}: {title.en}.", f"{told.name.zh}：{title.zh}。"))
+    layers = {layer.name: layer for layer in layers_of(which)}
     for message in rung.messages:
-        assert which.above
-        words = protocols.upper(which.above.name).words(which.above, message.said)
-        name = f"{message.protocol.upper()} {message.name}"
+        layer = layers.get(message.protocol)
+        words = protocols.upper(layer.name).words(layer, message.said) if layer else Text("", "")
+        name = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
         en, zh = (f"{name}: {words.en}", f"{name}：{words.zh}") if words.en else (name, name)
         said.append(Text(safe(en) + ".", safe(zh) + "。"))
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))

@@ -15,6 +15,7 @@ from rich.text import Text as Styled
 
 from lab import protocols
 from lab.annotate.agreement import Agreement, agreement
+from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
 from lab.model import Above, Rung, Segment, StepReport
@@ -22,7 +23,7 @@ from lab.protocols.notes import cast, note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
 from lab.render.words import EXPLAINED, LABELS, clip, numbers, pad, wrap
-from lab.text import ROLES, Lang, Text, safe
+from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 WIDTH = 80
 _STATE, _STEP, _INDENT = 12, 9, 12  # columns
@@ -136,8 +137,7 @@ class Ladder:
             else:
                 said.append(spelling.strip())
         said += self._messages(rung)
-        if rung.above:
-            said.append(_above(rung.above, rung).pick(lang))
+        said += [_above(above, rung).pick(lang) for above in rung.above]
         words = [self._once(label).pick(lang) for label in rung.labels if label in LABELS]
         if rung.journal and len(rung.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
@@ -159,13 +159,12 @@ class Ladder:
 
     def _messages(self, rung: Rung) -> list[str]:
         """Returns what a protocol above TCP says in a packet, a line a message."""
-        layer = rung.conversation.above if rung.conversation else None
-        if layer is None:
-            return []
+        layers = {layer.name: layer for layer in layers_of(rung.conversation)} if rung.conversation else {}
         lines = []
         for message in rung.messages:
-            words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang)
-            line = f"{message.protocol.upper()} {message.name}"
+            layer = layers.get(message.protocol)
+            words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang) if layer else ""
+            line = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
             lines.append(line + Text(": ", "：").pick(self._lang) + safe(words) if words else line)
         return lines
 
@@ -306,7 +305,7 @@ def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
     if rung.messages:
         names = [message.name for message in rung.messages]
-        several = f"{rung.messages[0].protocol.upper()} ×{len(names)}"
+        several = f"{PROTOCOL_NAMES[rung.messages[0].protocol]} ×{len(names)}"
         kind = "+".join(names) if cell_len("+".join(names)) <= _ARROW - 10 else names[0] if len(names) == 1 else several
     size = f" {segment.payload}B" if segment.payload else ""
     ack = f" ack={rung.ack}" if rung.ack is not None else ""
@@ -343,7 +342,7 @@ def _above(above: Above, rung: Rung) -> Text:
     left = above.held[sender] or "?"
     arrived = (above.delivered[receiver] or "?") if above.delivered else "…"
     shown = f"{left} ▶ {arrived}" if forward else f"{arrived} ◀ {left}"
-    name = above.protocol.upper()
+    name = PROTOCOL_NAMES[above.protocol]
     return Text(f"{name} states: {shown}", f"{name} 状态：{shown}")
 
 

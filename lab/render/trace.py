@@ -10,6 +10,7 @@ from time import gmtime, strftime
 from typing import Any
 
 from lab import protocols
+from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation, End, options
 from lab.model import FLAGS, Differs, Message, Rung, States, StepReport
 from lab.protocols.notes import cast, notes
@@ -44,11 +45,10 @@ def packet(rung: Rung) -> dict[str, Any]:
     if rung.kernel_held or rung.kernel_delivered:
         entry["kernel"] = {"held": _states(rung.kernel_held), "delivered": _states(rung.kernel_delivered)}
     if rung.above:
-        above = rung.above
-        entry["above"] = {
-            "protocol": above.protocol,
-            "states": {"held": _states(above.held), "delivered": _states(above.delivered)},
-        }
+        entry["above"] = [
+            {"protocol": name, "states": {"held": _states(held), "delivered": _states(delivered)}}
+            for name, held, delivered in rung.above
+        ]
     if rung.surprises:
         entry["surprises"] = [surprise._asdict() for surprise in rung.surprises]
     return entry
@@ -61,7 +61,7 @@ def conversation(which: Conversation) -> dict[str, Any]:
         "community_id": community_id(which),
         "client": _end(which.client),
         "server": _end(which.server),
-        "protocols": ["tcp", which.above.name] if which.above else ["tcp"],
+        "protocols": ["tcp", *(layer.name for layer in layers_of(which))],
         "packets": which.packets,
         "opened": report.opened(which),
         "closed": report.closed(which),
@@ -80,7 +80,7 @@ def conversation(which: Conversation) -> dict[str, Any]:
         "assumed": sorted(which.assumed),
         "tls": None,
         "websocket": None,
-        **({which.above.name: protocols.upper(which.above.name).summary(which.above)} if which.above else {}),
+        **{layer.name: protocols.upper(layer.name).summary(layer) for layer in layers_of(which)},
         "steps": [_step(step) for step in steps(which)],
     }
 
@@ -93,12 +93,12 @@ def steps(which: Conversation) -> list[StepReport]:
         packets = tuple(dict.fromkeys(each.number for each in seen))
         code = report.differs(which, step)
         reports.append(StepReport(step, bool(seen), packets, _differs(code, actor(which, step), packets)))
-    if which.above:
-        opening = len([step for step in report.STEPS if step.startswith("tcp.open")])
-        reports[opening:opening] = [
-            StepReport(step, bool(packets), packets, _differs(code, "client", packets, which.above.name))
-            for step, packets, code in protocols.upper(which.above.name).steps(which.above)
-        ]
+    opening = len([step for step in report.STEPS if step.startswith("tcp.open")])
+    reports[opening:opening] = [
+        StepReport(step, bool(packets), packets, _differs(code, "client", packets, layer.name))
+        for layer in layers_of(which)
+        for step, packets, code in protocols.upper(layer.name).steps(layer)
+    ]
     return reports
 
 

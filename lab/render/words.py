@@ -65,7 +65,8 @@ def wrap(text: str, width: int) -> list[str]:
             lines.append(line.rstrip())
         line = piece.lstrip()
         while len(line) > 1 and cell_len(line.rstrip()) > width:  # a word longer than a line
-            cut = max(at for at in range(1, len(line)) if at == 1 or cell_len(line[:at]) <= width)
+            fits = [at for at in range(1, len(line)) if at == 1 or cell_len(line[:at]) <= width]
+            cut = next((at for at in reversed(fits) if line[at] not in _NEVER_FIRST), fits[-1])
             lines.append(line[:cut])
             line = line[cut:]
     return [*lines, line.rstrip()] if line.strip() else lines

@@ -29,6 +29,7 @@ from lab.testbed.rules import Rule
 from lab.testbed.told import Ended, Event, read
 from lab.text import Text
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _BLOCKS = ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24")  # RFC 5737
 _TRIES = 8  # of subnets that another run takes in the same moment
 _SWEPT_WITHIN = 15.0  # seconds
@@ -55,7 +56,7 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     client = engine.require()
     image = engine.image(client)
     engine.sweep_leftovers(client)
-    run = Run(f"lab-{secrets.token_hex(4)}", engine.owner())
+    run = Run(f"{os.environ.get('LAB_RUN') or 'lab'}-{secrets.token_hex(4)}", engine.owner())
     sweeper = subprocess.Popen(
         [sys.executable, "-m", "lab.testbed.engine", run.name], stdin=subprocess.PIPE, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=None if os.environ.get("LAB_DEBUG") else subprocess.DEVNULL,
@@ -67,6 +68,11 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
         else:
             logs = _three_containers(client, run, image, scenario, ipv6, sweeper)
         yield _events(logs)
+    except MachineError:
+        if os.environ.get("LAB_DEBUG"):
+            with contextlib.suppress(MachineError, subprocess.TimeoutExpired):
+                sys.stderr.write(client.logs(run.name) + "\n")
+        raise
     finally:
         with uninterrupted():
             _end(logs, sweeper)
@@ -89,7 +95,7 @@ def _end(logs: subprocess.Popen[str] | None, sweeper: subprocess.Popen[bytes]) -
 def _three_containers(
     client: engine.Client, run: Run, image: str, scenario: Scenario, ipv6: bool, sweeper: subprocess.Popen[bytes]
 ) -> subprocess.Popen[str]:
-    free = iter(_free_subnets(client))
+    free = _free_subnets(client, ipv6)
     for _ in range(_TRIES):
         at, subnet = next(free, (0, None))
         if subnet is None:
@@ -103,7 +109,7 @@ def _three_containers(
         if status == 0:
             return _follow(client, run)
         if "overlap" not in said.lower():
-            raise _no_start(said)
+            raise _no_start(_traceback(client.logs(run.name)) or said)
     raise MachineError(
         Text("no free subnet for the containers", "没有可供容器使用的空闲子网"),
         Text("docker network prune removes networks that nothing uses", "docker network prune 会删除无人使用的网络"),
@@ -156,7 +162,7 @@ def _environment(
     run: Run, image: str, scenario: Scenario, at: int, subnet: ipaddress.IPv4Network, ipv6: bool
 ) -> dict[str, str]:
     four = [str(subnet[host]) for host in (2, 3)]
-    subnet6 = ipaddress.IPv6Network((int(ipaddress.IPv6Address("2001:db8::")) + (at << 64), 64))  # RFC 3849
+    subnet6 = _subnet6(at)
     client, server = [str(subnet6[host]) for host in (2, 3)] if ipv6 else four
     return {
         **os.environ,
@@ -166,31 +172,45 @@ def _environment(
     }  # fmt: skip
 
 
-def _free_subnets(client: engine.Client) -> Iterator[tuple[int, ipaddress.IPv4Network]]:
+def _free_subnets(client: engine.Client, ipv6: bool = False) -> Iterator[tuple[int, ipaddress.IPv4Network]]:
     """Yields the subnets that neither the engine nor this machine uses, and their numbers, in a run's own order.
 
-    Some place may use documentation addresses after all: a block that leads anywhere from here is taken last.
+    With `ipv6` the /64 of that number is free too. Some place may use documentation addresses after all: a block that
+    leads anywhere from here is taken last.
     """
     names = client.ask("network", "ls", "--quiet").split()
     said = client.ask(
         "network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}", *names, missing=True
     )
-    taken = []
-    for word in said.split():
-        with contextlib.suppress(ValueError):
-            taken.append(ipaddress.ip_network(word))
     used = _used_here()
+    taken = [*used, *_networks(said.split())]
     blocks = [ipaddress.IPv4Network(block) for block in _BLOCKS]
-    for at, block in sorted(enumerate(blocks), key=lambda item: any(each.overlaps(item[1]) for each in used)):
+    for at, block in sorted(enumerate(blocks), key=lambda item: _overlap(used, item[1])):
         order = list(enumerate(block.subnets(new_prefix=28), at * 16))[1:]  # the first is compose's own
         for number, subnet in secrets.SystemRandom().sample(order, len(order)):
-            if not any(each.version == 4 and each.overlaps(subnet) for each in (*taken, *used)):
+            if not _overlap(taken, subnet) and not (ipv6 and _overlap(taken, _subnet6(number))):
                 yield number, subnet
 
 
-def _used_here() -> list[ipaddress.IPv4Network]:
+def _subnet6(number: int) -> ipaddress.IPv6Network:
+    return ipaddress.IPv6Network((int(ipaddress.IPv6Address("2001:db8::")) + (number << 64), 64))  # RFC 3849
+
+
+def _overlap(used: Sequence[Network], subnet: Network) -> bool:
+    return any(each.version == subnet.version and each.overlaps(subnet) for each in used)
+
+
+def _networks(words: Sequence[str]) -> list[Network]:
+    found: list[Network] = []
+    for word in words:
+        with contextlib.suppress(ValueError):
+            found.append(ipaddress.ip_network(word))
+    return found
+
+
+def _used_here() -> list[Network]:
     """Returns the networks this machine has a route to, and the addresses it speaks with, as far as /proc tells."""
-    found = []
+    found: list[Network] = []
     with contextlib.suppress(OSError):
         for line in Path("/proc/net/route").read_text().splitlines()[1:]:
             fields = line.split()
@@ -198,9 +218,15 @@ def _used_here() -> list[ipaddress.IPv4Network]:
                 network, mask = (int.from_bytes(bytes.fromhex(fields[at])[::-1], "big") for at in (1, 7))
                 found.append(ipaddress.IPv4Network((network & mask, bin(mask).count("1"))))
             found.append(ipaddress.IPv4Network(int.from_bytes(bytes.fromhex(fields[2])[::-1], "big")))
-    for path, pattern in (("/etc/resolv.conf", r"(?m)^nameserver\s+([\d.]+)"), ("/etc/hosts", r"(?m)^([\d.]+)\s")):
-        with contextlib.suppress(OSError, ValueError):
-            found += [ipaddress.IPv4Network(word) for word in re.findall(pattern, Path(path).read_text())]
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/ipv6_route").read_text().splitlines():
+            fields = line.split()
+            if length := int(fields[1], 16):  # not the default route
+                found.append(ipaddress.IPv6Network((bytes.fromhex(fields[0]), length), strict=False))
+            found.append(ipaddress.IPv6Network(bytes.fromhex(fields[4])))
+    for path, pattern in (("/etc/resolv.conf", r"(?m)^nameserver\s+([\w.:]+)"), ("/etc/hosts", r"(?m)^([\w.:]+)\s")):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            found += _networks(re.findall(pattern, Path(path).read_text()))
     with contextlib.suppress(OSError):
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             found.append(ipaddress.IPv4Network(int.from_bytes(bytes.fromhex(line.split()[2][:8])[::-1], "big")))
@@ -223,12 +249,18 @@ def _events(logs: subprocess.Popen[str]) -> Iterator[Event]:
         others += logs.stderr.readlines()
     if os.environ.get("LAB_DEBUG"):
         sys.stderr.writelines(others)
-    raise _no_start(others[-1].strip() if others else "the sniffer ended early")
+    said = "".join(others)
+    raise _no_start(_traceback(said) or said or "the sniffer ended early")
+
+
+def _traceback(said: str) -> str:
+    """Returns the last line of the last traceback in what containers have said: the error; empty without one."""
+    _, begun, rest = said.rpartition("Traceback (most recent call last):\n")
+    return next((line for line in rest.splitlines() if line.strip() and not line.startswith(" ")), "") if begun else ""
 
 
 def _no_start(said: str) -> MachineError:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    last = re.sub(r"^(ERROR|Error response from daemon): *(.* )?", "", lines[-1]) if lines else "?"
+    last = re.sub(r"^(ERROR|Error response from daemon): *(for \S+ +)?", "", engine.last_words(said))
     return MachineError(
         Text(f"the containers did not start: {last}", f"容器未能启动：{last}"),
         Text("lab doctor looks for the reason; LAB_DEBUG=1 shows more", "lab doctor 会查找原因；LAB_DEBUG=1 显示更多"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from lab.text import Text, choose
 ROOT = Path(__file__).parents[2]  # of the project, where the compose file is
 BASE = "debian:trixie-slim"
 _LABEL, _OWNER = "handshake-lab.run", "handshake-lab.owner"
+_SOURCES = "handshake-lab.sources"  # of an image: the folder it was made from
 _PATIENCE = 10.0  # seconds for a question to the engine
 _SWEEPING = 30.0  # seconds until the sweeper gives up on an engine that does not answer
 _IN_IMAGE = ("lab", "Dockerfile", "requirements.lock")
@@ -53,6 +55,17 @@ class Client(NamedTuple):
         if done.returncode and not missing:
             raise _unusable(done.stderr)
         return done.stdout
+
+    def logs(self, run: str) -> str:
+        """Returns what the containers of a run have said on either stream, but for a log's lines of JSON."""
+        said = []
+        for name in self.ask("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={run}", missing=True).split():
+            done = subprocess.run(
+                [self.docker, "logs", "--tail", "200", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_PATIENCE, check=False,
+            )  # fmt: skip
+            said += [line for line in done.stdout.splitlines() if not line.startswith('["')]
+        return "\n".join(said)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Starts a command whose output is read while it runs."""
@@ -109,6 +122,7 @@ def image(client: Client) -> str:
         return name
     say(_BUILDING.pick(choose(sys.argv[1:])))
     command = [client.docker, "build", "--target", "lab", "--tag", name, "--tag", "handshake-lab:latest"]
+    command += ["--force-rm", "--label", f"{_SOURCES}={ROOT}"]
     if network := os.environ.get("LAB_BUILD_NETWORK"):
         command += ["--network", network]
     with subprocess.Popen(
@@ -120,34 +134,74 @@ def image(client: Client) -> str:
             for line in build.stdout or ():
                 said.append(line)
                 if line.startswith(("Step ", "#")) or os.environ.get("LAB_DEBUG"):
-                    say("  " + line.strip()[:100])
+                    say("  " + _readable(line)[:100])
         except BaseException:
             end_group(build.pid)
             raise
     if build.returncode:
         raise _no_image("".join(said))
+    _remove_older_images(client, name)
     return name
 
 
 _BUILDING = Text("Building the image (once, about a minute) …", "正在构建镜像（仅一次，约一分钟）…")
 
 
+def _remove_older_images(client: Client, newest: str) -> None:
+    """Removes what earlier states of these very sources were made into; the engine keeps what a container uses."""
+    with contextlib.suppress(MachineError):
+        asked = ("image", "ls", "--filter", f"label={_SOURCES}={ROOT}", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+        for line in client.ask(*asked, missing=True).splitlines():
+            number, _, name = line.partition(" ")
+            if name == "<none>:<none>":  # two made the same at once
+                client.ask("image", "rm", number, missing=True)
+            elif name != newest and re.fullmatch("handshake-lab:[0-9a-f]{12}", name):
+                client.ask("image", "rm", name, missing=True)
+
+
 def _no_image(said: str) -> MachineError:
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "?")
-    if BASE in last and (
-        "pull" in last or "resolve" in last or "lookup" in last or "not found" in last or "dial" in last
-    ):
+    last = last_words(said)
+    if re.search("pull|resolve|lookup|not found|dial", last) and re.search(f"{BASE}|registry|docker.io", last):
         return MachineError(
             Text(f"{BASE} is not here and no registry answers", f"本机没有 {BASE}，也没有可用的镜像仓库"),
             _run(sudo(f"{ROOT / 'scripts' / 'base-image'}", read_machine())),
         )
+    network = "" if os.environ.get("LAB_BUILD_NETWORK") else "LAB_BUILD_NETWORK=host"
     return MachineError(
         Text(f"the image could not be built: {last}", f"镜像构建失败：{last}"),
         Text(
-            "LAB_DEBUG=1 shows the build; LAB_BUILD_NETWORK=host builds with this machine's network",
-            "LAB_DEBUG=1 显示构建过程；LAB_BUILD_NETWORK=host 使用本机网络构建",
+            "LAB_DEBUG=1 shows the build" + (f"; {network} builds with this machine's network" if network else ""),
+            "LAB_DEBUG=1 显示构建过程" + (f"；{network} 使用本机网络构建" if network else ""),
         ),
     )
+
+
+def last_words(said: str) -> str:
+    """Returns the line of a command's output that says best why it failed: the last, or the last that says `error`.
+
+    What only repeats the command that failed counts where there is nothing else.
+    """
+    lines = [line for line in map(_readable, said.splitlines()) if line and not _CHATTER.match(line)]
+    telling = [line for line in lines if not _REPEATS.search(line)] or lines
+    errors = [line for line in telling if _ERROR.match(line)]
+    return (errors or telling or ["?"])[-1][:_LONGEST]
+
+
+_LONGEST = 300  # characters of a line that is quoted
+_ERROR = re.compile(r"(?i)(E|(fatal )?error|[\w.]+(Error|Exception)): ")
+_REPEATS = re.compile(r"^The command '.*' returned a non-zero code|did not complete successfully: exit code")
+_CHATTER = re.compile(
+    r"(Step \d+/|--->|Removing intermediate container|Sending build context|-+$|>+ |"
+    r"DEPRECATED: |Install the buildx|https://docs\.docker\.com/)"
+)
+
+
+def _readable(line: str) -> str:
+    """Returns a line without colours, without BuildKit's prefix, and without anything that steers a terminal."""
+    from lab.text import safe
+
+    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", line).strip()
+    return safe(re.sub(r"^#\d+ (\d+\.\d+ )?", "", plain)).strip(" ·")
 
 
 def image_name() -> str:
@@ -180,6 +234,8 @@ def _alive(name: str) -> bool:
         return True  # not one of ours: let it be
     if started:
         return _started(int(number)) == started
+    if os.name == "nt":
+        return True  # who can tell? Signal 0 is Ctrl-C there
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
@@ -191,10 +247,9 @@ def _alive(name: str) -> bool:
 
 def sweep_leftovers(client: Client) -> None:
     """Removes what runs of this user left behind whose sweeper was killed too."""
-    listed = client.ask(
-        "ps", "--all", "--filter", f"label={_OWNER}", "--format", f'{{{{.Label "{_LABEL}"}}}} {{{{.Label "{_OWNER}"}}}}'
-    )
-    for line in set(listed.splitlines()):
+    both = ("--filter", f"label={_OWNER}", "--format", f'{{{{.Label "{_LABEL}"}}}} {{{{.Label "{_OWNER}"}}}}')
+    listed = [client.ask(*(word for word in listing if word != "--quiet"), *both) for listing, _ in _KINDS]
+    for line in {line for each in listed for line in each.splitlines()}:
         run, _, name = line.partition(" ")
         if run and name and not _alive(name):
             _sweep(client, run)
@@ -233,7 +288,7 @@ def _unusable(complaint: str) -> MachineError:
     if "cannot connect" in said or "daemon running" in said or "connection refused" in said:
         command = "open -a Docker" if sys.platform == "darwin" else _service("start")
         return MachineError(Text("the Docker engine is not running", "Docker 引擎没有运行"), _run(command))
-    last = next((line.strip() for line in reversed(complaint.splitlines()) if line.strip()), "?")
+    last = last_words(complaint)
     return MachineError(Text(f"Docker refused: {last}", f"Docker 拒绝了请求：{last}"), _run("docker info"))
 
 
@@ -270,10 +325,14 @@ def _sweeper(run: str) -> None:
 
 def _leads_still(group: int) -> bool:
     """Whether a compose that we were told of is still at work: its number may be another's by now."""
-    try:
-        return b"compose" in Path(f"/proc/{group}/cmdline").read_bytes()
-    except OSError:
-        return False
+    proc = Path("/proc/self/cmdline").exists()
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        if proc:
+            return b"compose" in Path(f"/proc/{group}/cmdline").read_bytes()
+        if os.getpgid(group) == group:  # macOS; Windows has neither that nor groups
+            asked = ["ps", "-o", "command=", "-p", str(group)]
+            return b"compose" in subprocess.run(asked, capture_output=True, timeout=_PATIENCE, check=False).stdout
+    return False
 
 
 if __name__ == "__main__":

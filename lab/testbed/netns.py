@@ -67,21 +67,6 @@ HOSTS: dict[Role, Addresses] = {
 }
 
 
-def works() -> bool:
-    """Whether this machine lets us make namespaces: tried by a process that ends with them."""
-    if sys.platform != "linux":
-        return False
-    child = os.fork()
-    if not child:
-        with contextlib.suppress(BaseException):
-            enter_namespaces()
-            with netlink() as ip:
-                ip.link("add", ifname="lab0", kind="veth", peer={"ifname": "lab1"})
-            os._exit(0)
-        os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
 @contextlib.contextmanager
 def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
     """Plays a scenario between two fresh hosts and yields its events as they happen, from `Begun` to `Ended`.

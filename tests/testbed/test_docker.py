@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import shutil
@@ -23,27 +24,50 @@ from lab.testbed.told import Ended
 from tests.left_behind import AS_NOBODY, ROOT, TWO_LINES
 
 LABEL = "handshake-lab.run"
+MINE = f"lab-test-{os.getpid()}"  # others may play on the same engine
 GONE_WITHIN = 5.0  # seconds
 STEPS = [f"tcp.{phase}.{number}" for phase in ("open", "close") for number in range(1, 5)]
-WITHOUT_RULES = [each.name for each in protocols.SCENARIOS if not each.rules]
+# Of TLS one scenario of each kind: every version, both sides' certificates, a second connection, an early end.
+TLS = ("tls/1.2-rsa", "tls/1.3", "tls/mutual", "tls/1.3-resumption", "tls/truncated")
+PLAYED = [each for each in protocols.SCENARIOS if not each.name.startswith("tls/") or each.name in TLS]
+WITHOUT_RULES = [each.name for each in PLAYED if not each.rules]
 WITH_RULES = [each.name for each in protocols.SCENARIOS if each.rules]
 
 
-def lab(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lab", *words], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True, text=True, timeout=120, check=False,
+@pytest.fixture(scope="module", autouse=True)
+def mine() -> Iterator[None]:
+    """Gives all runs of this file names of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_RUN", MINE)
+        yield
+
+
+def start(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
+    """Starts a lab of the project in `cwd`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab", *words], cwd=cwd, env={**os.environ, "PYTHONPATH": str(cwd), **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
 
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def lab(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return ended(start(*words, cwd=cwd, **environment))
+
+
 def left() -> list[str]:
-    """Returns the runs of which anything is left; what somebody's own `docker compose up` has is none of ours."""
+    """Returns the runs of this file of which anything is left."""
+    labels = " ".join(f'{{{{.Label "{label}"}}}}' for label in (LABEL, "com.docker.compose.project"))
     found = []
     for kind in (["ps", "-a"], ["network", "ls"], ["volume", "ls"]):
-        for label in (LABEL, "com.docker.compose.project"):
-            words = [*kind, "--filter", f"label={label}", "--format", f'{{{{.Label "{label}"}}}}']
-            listed = subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=30)
-            found += [run for run in listed.stdout.split() if run.startswith("lab-")]
+        listed = subprocess.run(
+            ["docker", *kind, "--format", labels], capture_output=True, text=True, check=True, timeout=30
+        )
+        found += [f"{kind[0]} {run}" for run in listed.stdout.split() if run.startswith(MINE)]
     return found
 
 
@@ -66,9 +90,19 @@ def seen(found: Any) -> list[str]:
 # The lesson.
 
 
-@pytest.mark.parametrize("options", [(), ("--ipv6",)], ids=["IPv4", "IPv6"])
-def test_the_ladder_has_all_eight_steps(nothing_left: None, tmp_path: Path, options: tuple[str, ...]) -> None:
-    found = trace(tmp_path, "tcp", *options)
+@pytest.fixture(scope="module", params=[(), ("--ipv6",)], ids=["IPv4", "IPv6"])
+def played(
+    docker: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Any, tuple[str, ...]]:
+    """The lesson, played once: its capture, its trace, and the options."""
+    folder = tmp_path_factory.mktemp("played")
+    found = trace(folder, "tcp", *request.param)
+    assert not left()
+    return folder / "out.pcapng", found, request.param
+
+
+def test_the_ladder_has_all_eight_steps(played: tuple[Path, Any, tuple[str, ...]]) -> None:
+    _, found, options = played
     assert seen(found) == STEPS
     (which,) = found["conversations"]
     assert which["final"]["states"] == {"client": "TIME-WAIT", "server": "CLOSED"}
@@ -82,8 +116,8 @@ def test_the_ladder_has_all_eight_steps(nothing_left: None, tmp_path: Path, opti
 def test_a_scenario_ends_in_the_states_it_ends_in_with_namespaces(
     nothing_left: None, namespaces: None, tmp_path: Path, name: str
 ) -> None:
-    ours = trace(tmp_path, "run", name)
-    theirs = json.loads(lab("run", name, "--json", "--testbed", "netns", "-o", str(tmp_path / "other.pcapng")).stdout)
+    other = start("run", name, "--json", "--testbed", "netns", "-o", str(tmp_path / "other.pcapng"))
+    ours, theirs = trace(tmp_path, "run", name), json.loads(ended(other).stdout)
     assert ours["conversations"][-1]["final"]["states"] == theirs["conversations"][-1]["final"]["states"]
     assert seen(ours) == seen(theirs)
 
@@ -96,12 +130,12 @@ def test_a_scenario_that_needs_the_wire_has_it_in_one_container(nothing_left: No
     assert all(kernels), "both kernels were asked at every packet"
 
 
-def test_wireshark_reads_the_capture_and_the_hosts_have_names(nothing_left: None, tshark: str, tmp_path: Path) -> None:
-    trace(tmp_path, "tcp")
-    words = ["-Y", "tcp", "-T", "fields", "-e", "ip.src_host", "-e", "tcp.len", "-N", "n"]
-    read = subprocess.run(
-        [tshark, "-r", str(tmp_path / "out.pcapng"), *words], capture_output=True, text=True, check=True, timeout=60
-    )
+def test_wireshark_reads_the_capture_and_the_hosts_have_names(
+    played: tuple[Path, Any, tuple[str, ...]], tshark: str
+) -> None:
+    capture, _, options = played
+    words = ["-Y", "tcp", "-T", "fields", "-e", f"ip{'v6' if options else ''}.src_host", "-e", "tcp.len", "-N", "n"]
+    read = subprocess.run([tshark, "-r", str(capture), *words], capture_output=True, text=True, check=True, timeout=60)
     assert {line.split("\t")[0] for line in read.stdout.splitlines()} == {"client", "server"}
 
 
@@ -114,14 +148,9 @@ def test_what_a_bridge_leaves_unfinished_is_labelled_and_explained_once(nothing_
 
 
 def test_two_labs_at_once_have_networks_of_their_own(nothing_left: None, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lab", "tcp", "--testbed", "docker", "--json", "-o"]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = [subprocess.Popen([*command, str(tmp_path / f"{each}.pcapng")], cwd=ROOT, **pipes) for each in range(2)]
-    found = []
-    for each in running:
-        said, complaint = each.communicate(timeout=120)
-        assert each.returncode == 0, complaint
-        found.append(json.loads(said))
+    options = ("tcp", "--testbed", "docker", "--json", "-o")
+    both = [start(*options, str(tmp_path / f"{each}.pcapng")) for each in range(2)]
+    found = [json.loads(ended(each).stdout) for each in both]
     assert seen(found[0]) == seen(found[1]) == STEPS
     assert found[0]["conversations"][0]["client"]["address"] != found[1]["conversations"][0]["client"]["address"]
 
@@ -144,24 +173,25 @@ def compose(folder: Path, *words: str, **environment: str) -> str:
     tool = engine.require().compose
     image = engine.image(engine.require()).partition(":")[2]
     done = subprocess.run(
-        [*tool, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "LAB_IMAGE": image, "LANG": "C.UTF-8", "LAB_RUN": "lab-alone", **environment},
+        [*tool, "-p", f"{MINE}-alone", *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "LAB_IMAGE": image, "LANG": "C.UTF-8", "LAB_RUN": f"{MINE}-alone", **environment},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_compose_alone_prints_the_ladder_and_leaves_the_capture(project: Path, lang: str) -> None:
-    said = compose(project, "up", LAB_LANG=lang)
-    assert ("The client asks for a connection" if lang == "en" else "客户端请求建立连接") in said
+def test_compose_alone_prints_the_ladder_and_leaves_the_capture(project: Path) -> None:
+    said = compose(project, "up", LAB_LANG="en")
+    assert "The client asks for a connection" in said
     assert said.count("✓") == 8
     assert (project / "captures/out/tcp.pcapng").stat().st_size > 1000
 
 
-def test_compose_alone_writes_where_only_the_user_may(project: Path) -> None:
+def test_compose_alone_speaks_chinese_and_writes_where_only_the_user_may(project: Path) -> None:
     os.chown(project / "captures" / "out", 1234, 1234)
-    compose(project, "up", LAB_USER="1234:1234")
+    said = compose(project, "up", LAB_LANG="zh", LAB_USER="1234:1234")
+    assert "客户端请求建立连接" in said
+    assert said.count("✓") == 8
     assert (project / "captures/out/tcp.pcapng").stat().st_uid == 1234
 
 
@@ -212,28 +242,183 @@ def test_ended_at_any_moment_nothing_is_left_after_5_seconds(
     nothing_left: None, tmp_path: Path, moment: int, by: signal.Signals
 ) -> None:
     engine.image(engine.require())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lab", "tcp", "--testbed", "docker", "-o", str(tmp_path / "out.pcapng")],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    process = start("tcp", "--testbed", "docker", "-o", str(tmp_path / "out.pcapng"))
     try:
         process.wait(0.2 + moment * 0.3)  # a run takes about 3 seconds
     except subprocess.TimeoutExpired:
         process.send_signal(by)
-    process.wait(30)
+    process.communicate(timeout=30)
     assert gone(), left()
 
 
 def test_the_next_run_sweeps_what_a_killed_sweeper_left(nothing_left: None, tmp_path: Path) -> None:
-    image = engine.image(engine.require())
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    subprocess.run(
-        ["docker", "create", "--label=handshake-lab.run=lab-dead", f"--label=handshake-lab.owner={ended.pid}-1", image],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    assert left()
+    client = engine.require()
+    image = engine.image(client)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for number, words in enumerate((["create"], ["network", "create"], ["volume", "create"])):
+        labels = [f"--label={LABEL}={MINE}-{number}", f"--label=handshake-lab.owner={dead.pid}-1"]
+        client.ask(*words, *labels, *([image] if number == 0 else [f"{MINE}-{number}"]))
     assert seen(trace(tmp_path, "tcp")) == STEPS
+
+
+def test_what_a_living_lab_has_is_not_swept(docker: str) -> None:
+    client = engine.require()
+    client.ask("volume", "create", f"--label={LABEL}={MINE}-0", f"--label=handshake-lab.owner={engine.owner()}", MINE)
+    try:
+        engine.sweep_leftovers(client)
+        assert left() == [f"volume {MINE}-0"]
+    finally:
+        client.ask("volume", "rm", MINE)
+
+
+def test_whose_process_is_alive_is_told_without_harming_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine._alive(engine.owner())
+    assert engine._alive(f"{os.getpid()}-")
+    assert not engine._alive(f"{os.getpid()}-1")
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        windows.setattr(os, "kill", lambda *_: pytest.fail("signal 0 is Ctrl-C on Windows"))
+        assert engine._alive(f"{os.getpid()}-")
+
+
+@pytest.mark.parametrize("proc", [True, False], ids=["proc", "no proc"])
+def test_only_a_compose_that_leads_its_group_is_ended(monkeypatch: pytest.MonkeyPatch, proc: bool) -> None:
+    if not proc:
+        if shutil.which("ps") is None:
+            pytest.skip("ps is not installed (Debian: apt-get install procps)")
+        monkeypatch.setattr(Path, "exists", lambda _: False)
+    sleeper = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with (
+        subprocess.Popen([*sleeper, "compose"], stdin=subprocess.PIPE, start_new_session=True) as compose,
+        subprocess.Popen([*sleeper, "another"], stdin=subprocess.PIPE, start_new_session=True) as another,
+    ):
+        assert engine._leads_still(compose.pid)
+        assert not engine._leads_still(another.pid)
+        compose.communicate()
+        another.communicate()
+    assert not engine._leads_still(compose.pid)
+
+
+# Images.
+
+
+@pytest.fixture
+def sources(docker: str, tmp_path: Path) -> Iterator[Path]:
+    """The project once more, in another state; what was made of it is removed afterwards."""
+    for name in (*engine._IN_IMAGE, "docker-compose.yml", ".dockerignore"):
+        each = ROOT / name
+        if each.is_dir():
+            shutil.copytree(each, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(each, tmp_path / name)
+    change(tmp_path, "first")
+    yield tmp_path
+    client = engine.require()
+    client.ask("tag", docker, "handshake-lab:latest")
+    for name in made_of(tmp_path) - {"<none>:<none>"} | made_of(tmp_path, "{{.ID}}"):
+        client.ask("image", "rm", name, missing=True)
+
+
+def change(folder: Path, what: str) -> None:
+    with (folder / "lab" / "__init__.py").open("a") as file:
+        file.write(f"# {what} {folder}\n")
+
+
+def made_of(folder: Path, what: str = "{{.Repository}}:{{.Tag}}") -> set[str]:
+    label = f"label=handshake-lab.sources={folder}"
+    return set(engine.require().ask("image", "ls", "--filter", label, "--format", what).split())
+
+
+def make_image(folder: Path) -> subprocess.Popen[str]:
+    script = "from lab.testbed import engine; print(engine.image(engine.require()))"
+    return subprocess.Popen(
+        [sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def building(folder: Path) -> list[str]:
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True, timeout=30)
+    return [line for line in listed.stdout.splitlines() if "docker build" in line and str(folder) in line]
+
+
+def test_a_build_that_is_interrupted_ends_and_two_at_once_both_have_their_image(
+    nothing_left: None, sources: Path
+) -> None:
+    process = start("tcp", "--testbed", "docker", cwd=sources)
+    assert process.stderr
+    while not process.stderr.readline().startswith("  "):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert not building(sources)
+    both = [make_image(sources) for _ in range(2)]
+    names = {ended(each).stdout.strip() for each in both}
+    assert len(names) == 1
+    assert names <= made_of(sources)
+
+
+def test_a_newer_image_replaces_the_older_unless_a_container_uses_it(nothing_left: None, sources: Path) -> None:
+    client = engine.require()
+    first = ended(make_image(sources)).stdout.strip()
+    client.ask("create", f"--label={LABEL}={MINE}-0", "--name", f"{MINE}-0", first)
+    change(sources, "second")
+    second = ended(make_image(sources)).stdout.strip()
+    assert made_of(sources) >= {first, second}
+    client.ask("rm", f"{MINE}-0")
+    code = sources / "lab" / "testbed" / "container.py"
+    code.write_text(
+        code.read_text().replace("def main() -> None:\n", "def main() -> None:\n    raise ValueError('a fault')\n")
+    )
+    done = lab("tcp", "--testbed", "docker", "--lang", "en", cwd=sources)
+    assert "error: the containers did not start: ValueError: a fault\n" in done.stderr
+    assert not made_of(sources) & {first, second}
+    assert len(made_of(sources) - {"handshake-lab:latest"}) == 1
+
+
+APT = """Step 3/13 : RUN apt-get update -qq     && apt-get install -qq python3-venv >/dev/null
+ ---> Running in 5fbd2c7a7c5e
+\x1b[91mE: Unable to locate package python3-venv
+\x1b[0mThe command '/bin/sh -c apt-get update -qq     && apt-get install' returned a non-zero code: 100
+"""
+BUILDKIT = """#7 [packages 2/4] RUN apt-get update -qq
+#7 4.032 E: Unable to locate package python3-venv
+#7 ERROR: process "/bin/sh -c apt-get update -qq" did not complete successfully: exit code: 100
+------
+ERROR: failed to solve: process "/bin/sh -c apt-get update -qq" did not complete successfully: exit code: 100
+"""
+SILENT = "Step 3/4 : RUN false\n ---> Running in 5f\nThe command '/bin/sh -c false' returned a non-zero code: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "last"),
+    [
+        (APT, "E: Unable to locate package python3-venv"),
+        (BUILDKIT, "E: Unable to locate package python3-venv"),
+        (SILENT, "The command '/bin/sh -c false' returned a non-zero code: 1"),
+        ("one\n\x1b]0;title\x07two\x1b[2J\n\n", "]0;title·two"),
+        ("", "?"),
+    ],
+)
+def test_what_a_build_failed_of_is_quoted_and_steers_no_terminal(said: str, last: str) -> None:
+    assert engine.last_words(said) == last
+
+
+def test_the_network_of_a_build_is_advised_only_where_it_is_not_yet_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAB_BUILD_NETWORK", raising=False)
+    assert "LAB_BUILD_NETWORK=host" in engine._no_image(APT).hint.en
+    monkeypatch.setenv("LAB_BUILD_NETWORK", "host")
+    assert "LAB_BUILD_NETWORK" not in engine._no_image(APT).hint.en + engine._no_image(APT).hint.zh
+
+
+def test_a_traceback_reaches_the_user_as_its_last_line() -> None:
+    said = 'x\nTraceback (most recent call last):\n  File "a", line 1\n    f()\nValueError: no\nexited with code 1\n'
+    assert testbed._traceback(said) == "ValueError: no"
+    assert testbed._traceback("nothing of the kind") == ""
+    compose = "Creating lab_client_1 ... \nERROR: for lab_client_1  Cannot start service client: no such device\n"
+    assert "Cannot start service client: no such device" in testbed._no_start(compose).message.en
 
 
 # What is missing is said in two lines, with the command that mends it.
@@ -312,12 +497,36 @@ def test_without_an_image_and_a_registry_the_error_says_how_to_make_the_base(doc
 def test_a_subnet_that_the_engine_or_this_machine_uses_is_not_taken(docker: str) -> None:
     client = engine.require()
     (_, first), *rest = list(testbed._free_subnets(client))
-    assert all(not subnet.overlaps(used) for _, subnet in rest for used in testbed._used_here())
-    client.ask("network", "create", "--subnet", str(first), "lab-test-taken")
+    assert all(not testbed._overlap(testbed._used_here(), subnet) for _, subnet in rest)
+    client.ask("network", "create", f"--label={LABEL}={MINE}-0", "--subnet", str(first), MINE)
     try:
         assert first not in [subnet for _, subnet in testbed._free_subnets(client)]
     finally:
-        client.ask("network", "rm", "lab-test-taken")
+        client.ask("network", "rm", MINE)
+
+
+def test_with_ipv6_its_subnet_is_free_too(docker: str) -> None:
+    client = engine.require()
+    (number, first), (_, second), *_ = testbed._free_subnets(client, True)
+    subnets = [f"--subnet={second}", f"--subnet={testbed._subnet6(number)}"]
+    client.ask("network", "create", "--ipv6", f"--label={LABEL}={MINE}-0", *subnets, MINE)
+    try:
+        assert first in [subnet for _, subnet in testbed._free_subnets(client)]
+        assert {first, second}.isdisjoint(subnet for _, subnet in testbed._free_subnets(client, True))
+    finally:
+        client.ask("network", "rm", MINE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_routes_of_ipv6_are_heeded(docker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    route = f"{'20010db8' + '0' * 24} 2d {'0' * 32} 00 {'0' * 32} 00000100 00000001 00000000 00000001 eth0\n"
+    read = Path.read_text
+    told = lambda path: route if str(path) == "/proc/net/ipv6_route" else read(path)  # noqa: E731  # for one call
+    monkeypatch.setattr(Path, "read_text", told)
+    assert ipaddress.ip_network("2001:db8::/45") in testbed._used_here()
+    client = engine.require()
+    assert list(testbed._free_subnets(client))
+    assert not list(testbed._free_subnets(client, True))
 
 
 def test_each_run_has_its_own_order_of_subnets(docker: str) -> None:

@@ -60,6 +60,7 @@ TLS = Upper(
     _recognise,
     _begin,
     _Secrets,
+    "data",
     report.steps,
     report.summary,
     report.words,

@@ -16,6 +16,8 @@ from lab.protocols.tcp import endpoints
 from lab.protocols.tls.terms import Identity, Terms
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+# Or the client's is compressed (RFC 8879) where OpenSSL 3.2 and later can: SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+_PLAIN_CERTIFICATES = 1 << 32
 
 
 class Endpoint(endpoints.Endpoint):
@@ -34,16 +36,17 @@ class Endpoint(endpoints.Endpoint):
     def secure(self, terms: Terms, resume: bool = False) -> None:
         """Puts TLS on top of the connection and sends nothing yet; with `resume` offers the session of the last one."""
         server = self._listener is not None
-        context = self._contexts.get((terms, server)) or self._new_context(terms, server)
-        self._contexts[terms, server] = context
-        self._socket = context.wrap_socket(
-            self._end,
-            server_side=server,
-            server_hostname=terms.name or None,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,  # a FIN without close_notify is told
-            session=self._session if resume else None,
-        )
+        with in_words():
+            context = self._contexts.get((terms, server)) or self._new_context(terms, server)
+            self._contexts[terms, server] = context
+            self._socket = context.wrap_socket(
+                self._end,
+                server_side=server,
+                server_hostname=terms.name or None,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # a FIN without close_notify is told
+                session=self._session if resume else None,
+            )
 
     def handshake(self) -> None:
         """Goes on with the handshake as far as it can alone, and returns when it is complete.
@@ -97,11 +100,12 @@ class Endpoint(endpoints.Endpoint):
     def _new_context(self, terms: Terms, server: bool) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = context.maximum_version = _VERSIONS[terms.version]
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # Python 3.11.2 has it on: a truncation would look like an end
         context.keylog_filename = _path(self._keylog)
         if terms.ciphers:
             context.set_ciphers(terms.ciphers)
         if terms.group:
-            context.set_ecdh_curve(terms.group)  # also keeps a ClientHello in one segment (OpenSSL 3.5 and later)
+            _only_group(context, terms.group)
         if terms.alpn:
             context.set_alpn_protocols(list(terms.alpn))
         if terms.trusted:
@@ -111,6 +115,7 @@ class Endpoint(endpoints.Endpoint):
             _introduce(context, terms.identity)
         if not terms.tickets:
             context.options |= ssl.OP_NO_TICKET  # TLS 1.2's; those of 1.3 are counted
+        context.options |= _PLAIN_CERTIFICATES
         if server:
             context.num_tickets = terms.tickets
         return context
@@ -128,6 +133,18 @@ def in_words() -> Iterator[None]:
     except ssl.SSLError as error:  # its number is not the system's
         words = error.reason.replace("_", " ").lower() if error.reason else str(error.args[-1])
         raise OSError(words) from error
+
+
+def _only_group(context: ssl.SSLContext, group: str) -> None:
+    """Leaves one group; also keeps a ClientHello in one segment, which with OpenSSL 3.5's own list takes two.
+
+    Python 3.11.2, Debian 12's, knows only older curves here; the OpenSSL beside it prefers X25519 by itself.
+    """
+    try:
+        context.set_ecdh_curve(group)
+    except ssl.SSLError:
+        if group != "X25519":
+            raise
 
 
 def _introduce(context: ssl.SSLContext, identity: Identity) -> None:

@@ -36,6 +36,7 @@ WEBSOCKET = Upper(
     _recognise,
     _begin,
     _Secrets,
+    "",
     report.steps,
     report.summary,
     report.words,

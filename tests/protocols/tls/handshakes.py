@@ -21,6 +21,7 @@ from lab.model import Role
 
 NAME = "server.example"
 HANDSHAKE = 22
+PLAIN_CERTIFICATES = 1 << 32  # or the client's is compressed (RFC 8879), where OpenSSL 3.2 and later can
 
 
 class Contexts(NamedTuple):
@@ -83,6 +84,8 @@ def contexts(kind: str = "rsa") -> Contexts:
     client, server = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     der = load(server, kind)
     client.load_verify_locations(cadata=der)
+    for context in (client, server):
+        context.options |= PLAIN_CERTIFICATES
     return Contexts(client, server, der)
 
 
