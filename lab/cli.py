@@ -119,6 +119,7 @@ KeyExchangeOption = Annotated[
         help=_("rsa, the notes' and history, or ecdhe; default: rsa in TLS 1.2.", "rsa（讲义所述，已成历史）或 ecdhe；TLS 1.2 默认为 rsa。"),
     ),
 ]  # fmt: skip
+SecureOption = Annotated[bool, typer.Option("--tls", help=_("Over TLS 1.3: wss.", "在 TLS 1.3 之上：wss。"))]
 _PROTOCOL = _("The protocol.", "协议。")
 
 
@@ -175,6 +176,17 @@ def tls(
     else:
         scenario = "tls/1.3"
     file = out or Path("captures/out/tls.pcapng")
+    _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
+
+
+@app.command(cls=_Command, help=_("Run a WebSocket connection on real hosts.", "在真实主机上运行 WebSocket 连接。"))
+def ws(
+    tls: SecureOption = False,
+    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
+    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    file = out or Path("captures/out/ws.pcapng")
+    scenario = "websocket/tls" if tls else "websocket/connection"
     _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
 
 

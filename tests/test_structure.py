@@ -33,6 +33,8 @@ THINKING = (
     "protocols/tls/codes.py", "protocols/tls/suites.py", "protocols/tls/reader.py", "protocols/tls/records.py",
     "protocols/tls/hello.py", "protocols/tls/messages.py", "protocols/tls/shapes.py",
     "protocols/tls/extensions.py", "protocols/tls/fields.py",
+    "protocols/websocket/http.py", "protocols/websocket/frames.py", "protocols/websocket/messages.py",
+    "protocols/websocket/session.py", "protocols/websocket/states.py", "protocols/websocket/report.py",
 )  # fmt: skip
 SHOWING = ("render/",)
 OURS_TO_TOUCH = {

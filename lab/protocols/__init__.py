@@ -12,11 +12,13 @@ from lab.protocols.tcp import TCP
 from lab.protocols.tcp.scenarios import SCENARIOS as TCP_SCENARIOS
 from lab.protocols.tls import TLS
 from lab.protocols.tls.scenarios import SCENARIOS as TLS_SCENARIOS
+from lab.protocols.websocket import WEBSOCKET
+from lab.protocols.websocket.scenarios import SCENARIOS as WEBSOCKET_SCENARIOS
 from lab.text import Text
 
-UPPER: tuple[Upper, ...] = (TLS,)  # what TCP carries
+UPPER: tuple[Upper, ...] = (TLS, WEBSOCKET)  # what TCP carries
 PROTOCOLS: tuple[Protocol | Upper, ...] = (TCP, *UPPER)
-SCENARIOS: tuple[Scenario, ...] = TCP_SCENARIOS + TLS_SCENARIOS
+SCENARIOS: tuple[Scenario, ...] = TCP_SCENARIOS + TLS_SCENARIOS + WEBSOCKET_SCENARIOS
 
 
 def scenario(name: str) -> Scenario:

@@ -135,11 +135,15 @@ def _step(step: StepReport) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    return {
+    entry: dict[str, Any] = {
         "protocol": message.protocol,
         "name": message.name,
         "spans": [span._asdict() for span in message.spans],
     }
+    opcode = getattr(message.said, "opcode", None)  # what has frames has opcodes
+    if opcode is not None:
+        entry["opcode"] = opcode
+    return entry
 
 
 def _states(states: States | None) -> dict[str, str | None] | None:

@@ -36,7 +36,7 @@ class Endpoint(endpoints.Endpoint):
     def secure(self, terms: Terms, resume: bool = False) -> None:
         """Puts TLS on top of the connection and sends nothing yet; with `resume` offers the session of the last one."""
         server = self._listener is not None
-        with _in_words():
+        with in_words():
             context = self._contexts.get((terms, server)) or self._new_context(terms, server)
             self._contexts[terms, server] = context
             self._socket = context.wrap_socket(
@@ -53,12 +53,12 @@ class Endpoint(endpoints.Endpoint):
 
         A failure has been told to the peer, an alert, before it is raised here.
         """
-        with _in_words():
+        with in_words():
             self._tls.do_handshake()
 
     def send(self, text: str) -> int:
         """Sends one record, or hands bytes to the kernel where there is no TLS."""
-        with _in_words():
+        with in_words():
             return super().send(text)
 
     def receive(self) -> str:
@@ -66,7 +66,7 @@ class Endpoint(endpoints.Endpoint):
 
         Raises OSError where the connection ends without one.
         """
-        with _in_words():
+        with in_words():
             try:
                 return super().receive()
             except ssl.SSLZeroReturnError:
@@ -76,7 +76,7 @@ class Endpoint(endpoints.Endpoint):
         """Says that nothing more will be sent: close_notify. The TCP connection stays open."""
         if not self._tls.server_side:
             self._session = self._tls.session
-        with _in_words(), contextlib.suppress(ssl.SSLWantReadError):  # the peer's may come later
+        with in_words(), contextlib.suppress(ssl.SSLWantReadError):  # the peer's may come later
             self._tls.unwrap()
 
     def discard(self) -> None:
@@ -122,7 +122,7 @@ class Endpoint(endpoints.Endpoint):
 
 
 @contextlib.contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Turns what ssl raises into what any endpoint raises: BlockingIOError, or an OSError that says why."""
     try:
         yield

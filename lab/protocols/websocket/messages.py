@@ -1,0 +1,168 @@
+"""What frames make: messages out of fragments (RFC 6455 section 5.4), inflated where they were compressed (RFC 7692).
+
+Control frames may come between the fragments of a message and are messages of their own. Of a message no more than
+MOST_KEPT bytes are kept, compressed or not: a decompression bomb is a label.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+from lab.protocols.websocket.frames import BINARY, CLOSE, CONTINUATION, MOST_KEPT, OPCODES, RSV1, TEXT, Frame
+
+_TAIL = b"\0\0\xff\xff"  # RFC 7692 section 7.2.2: what the sender has cut off behind each message
+_REGISTERED = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # codes that may be sent (section 7.4)
+NO_CODE = 1005
+
+
+class Message(NamedTuple):
+    """A whole message. `length` counts what the application gets, `wire` the bytes of payload that carried it.
+
+    `payload` is None where it was too long to keep, or can't be inflated.
+    """
+
+    opcode: int
+    payload: bytes | None
+    length: int | None
+    wire: int
+    fragments: int
+    masked: bool
+    compressed: bool
+    code: int | None = None  # of a Close
+    reason: str | None = None
+
+
+class Told(NamedTuple):
+    """What a frame comes to: everything wrong with it, and the message that it completes."""
+
+    frame: Frame
+    problems: tuple[str, ...]
+    message: Message | None
+
+
+class Messages:
+    """Puts together what one end sends. `deflate` says whether it may compress, `takeover` whether it keeps its window
+    from message to message (RFC 7692 section 7.1.1)."""
+
+    def __init__(self) -> None:
+        self.deflate = False
+        self.takeover = True
+        self.closed = False  # has sent its Close
+        self._inflater: zlib._Decompress | None = None
+        self._lost = False  # the inflater has missed something
+        self._first: Frame | None = None  # of a message whose last fragment has not come
+        self._body = bytearray()
+        self._wire = 0
+        self._fragments = 0
+        self._kept = True
+
+    def feed(self, frame: Frame) -> Told:
+        problems = list(frame.problems)
+        if frame.reserved & ~RSV1 or (frame.reserved and not self._may_be_compressed(frame)):
+            problems.append("reserved-bit")
+        if self.closed:
+            problems.append("after-close")
+            return Told(frame, tuple(problems), None)
+        message = None
+        if frame.control:
+            if frame.opcode in OPCODES and "length-too-large" not in problems:
+                message, wrong = _control(frame)
+                problems += wrong
+                self.closed = frame.opcode == CLOSE
+        elif "reserved-opcode" not in problems and "length-too-large" not in problems:
+            message, wrong = self._fragment(frame)
+            problems += wrong
+        return Told(frame, tuple(problems), message)
+
+    def _may_be_compressed(self, frame: Frame) -> bool:
+        return self.deflate and frame.opcode in (TEXT, BINARY)
+
+    def _fragment(self, frame: Frame) -> tuple[Message | None, list[str]]:
+        wrong = []
+        if frame.opcode == CONTINUATION:
+            if self._first is None:
+                return None, ["unexpected-continuation"]
+        else:
+            if self._first is not None:
+                wrong.append("unfinished-message")
+                self._lost = self._lost or self._compressed(self._first)
+            self._first, self._wire, self._fragments, self._kept = frame, 0, 0, True
+            self._body.clear()
+        first = self._first
+        self._wire += frame.length
+        self._fragments += 1
+        self._kept = self._kept and self._wire <= MOST_KEPT
+        if self._kept:
+            self._body += frame.payload
+        else:
+            self._body.clear()
+        if not frame.fin:
+            return None, wrong
+        self._first = None
+        payload: bytes | None = bytes(self._body) if self._kept else None
+        self._body.clear()
+        compressed = self._compressed(first)
+        length: int | None = self._wire
+        if compressed:
+            payload, problem = self._inflated(payload)
+            wrong += [problem] * bool(problem)
+            length = len(payload) if payload is not None else None
+        if first.opcode == TEXT and payload is not None and not _is_utf8(payload):
+            wrong.append("invalid-utf8")
+        masked = first.key is not None
+        return Message(first.opcode, payload, length, self._wire, self._fragments, masked, compressed), wrong
+
+    def _compressed(self, first: Frame) -> bool:
+        return self.deflate and bool(first.reserved & RSV1)
+
+    def _inflated(self, data: bytes | None) -> tuple[bytes | None, str]:
+        if self._inflater is None or not self.takeover:
+            self._inflater, self._lost = zlib.decompressobj(-zlib.MAX_WBITS), False
+        if data is None or self._lost:
+            self._lost = True
+            return None, ""
+        try:
+            out = self._inflater.decompress(data + _TAIL, MOST_KEPT + 1)
+        except zlib.error:
+            self._lost = True
+            return None, "bad-deflate"
+        if len(out) > MOST_KEPT:
+            self._lost = True
+            return None, "decompression-bomb"
+        if self._inflater.eof:  # a last block: what comes next begins anew (RFC 7692 section 7.2.3.4)
+            self._inflater = None
+        return out, ""
+
+
+def _control(frame: Frame) -> tuple[Message, list[str]]:
+    code: int | None = None
+    reason: str | None = None
+    wrong: list[str] = []
+    if frame.opcode == CLOSE:
+        code, reason, wrong = close_of(frame.payload)
+    masked = frame.key is not None
+    return Message(
+        frame.opcode, frame.payload, frame.length, frame.length, 1, masked, False, code, reason
+    ), wrong  # fmt: skip
+
+
+def close_of(payload: bytes) -> tuple[int, str, list[str]]:
+    """Returns a Close's code, its reason, and what is wrong with them. Without a code it is 1005 (section 7.1.5)."""
+    if not payload:
+        return NO_CODE, "", []
+    if len(payload) < 2:
+        return NO_CODE, "", ["bad-close-code"]
+    code = int.from_bytes(payload[:2], "big")
+    wrong = [] if code in _REGISTERED else ["bad-close-code"]
+    if not _is_utf8(payload[2:]):
+        wrong.append("invalid-utf8")
+    return code, payload[2:].decode("utf-8", "replace"), wrong
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,305 @@
+"""One WebSocket connection as it is seen from outside: the request to upgrade, the answer, then frames both ways.
+
+Fed with each direction's bytes in the order of the stream, straight from TCP (`sent`) or as they were decrypted
+(`told`), it returns what has been said with them. It decides nothing about states: that is the table's (states.py).
+What is damaged ends that direction, never the reading.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from lab.dissect.stream import Stream
+from lab.model import Role, Span
+from lab.protocols.websocket.frames import OPCODES, Frames
+from lab.protocols.websocket.http import SWITCHING, Head, HeadReader, Request, Response, parameters, request, response
+from lab.protocols.websocket.messages import Message, Messages, Told
+
+if TYPE_CHECKING:
+    from lab.protocols.tls.derivation import Line
+
+_SHOWN = 4096  # bytes of a payload that stay with what was said
+_MOST_MESSAGES = 4096  # that are listed; all are counted
+_BAD_FRAME = "bad frame"
+
+
+class Said(NamedTuple):
+    """One message, told when its last byte is there. `stop` is the relative sequence number behind it.
+
+    `name` is a label: what it is, or the first thing that is wrong with it (frames.FORBIDDEN). `event` is what the
+    table calls it, empty where it moves nobody. `parsed` is the Request, the Response or a frame's Told.
+    """
+
+    name: str
+    event: str
+    stop: int
+    spans: tuple[Span, ...]
+    opcode: int | None
+    parsed: Request | Response | Told | None
+    problems: tuple[str, ...]
+
+
+class Listed(NamedTuple):
+    """A message as the trace lists it."""
+
+    sender: Role
+    message: Message
+
+
+class _Plain:
+    """Decrypted bytes that remember which packet they came from: a Stream's spans, for `told`."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[int, int, int]] = deque()  # start and end in the stream, packet
+        self._end = 0
+
+    def add(self, size: int, number: int) -> None:
+        self._pieces.append((self._end, self._end + size, number))
+        self._end += size
+
+    def spans(self, start: int, end: int) -> tuple[Span, ...]:
+        return tuple(
+            Span("plain", number, max(start, low) - low, min(end, high) - low)
+            for low, high, number in self._pieces
+            if low < end and start < high
+        )
+
+    def forget(self, before: int) -> None:
+        while self._pieces and self._pieces[0][1] <= before:
+            self._pieces.popleft()
+
+
+class _Way:
+    """One end's side of the connection. All offsets are in its stream."""
+
+    def __init__(self, role: Role, first: int | None, base: int) -> None:
+        self.role: Role = role
+        self.base = base  # the relative sequence number of the stream's first byte
+        self.source: Stream | _Plain = Stream(first) if first is not None else _Plain()
+        self.at = 0  # all before this has been read
+        self.head_at = 0  # where the head being read begins
+        self.reader: HeadReader | None = HeadReader()
+        self.skip = 0  # bytes of a body that says nothing
+        self.frames: Frames | None = None
+        self.messages = Messages()
+        self.header_spans: tuple[Span, ...] = ()  # of a frame whose payload is let go of as it comes
+        self.over = False  # nothing more is read
+
+    def read_head(self) -> None:
+        self.reader, self.frames, self.head_at = HeadReader(), None, self.at
+
+
+class Session:
+    """What has been asked, answered and said on one connection."""
+
+    def __init__(self) -> None:
+        self.ways: dict[Role, _Way] = {}
+        self.request: Request | None = None
+        self.response: Response | None = None  # the last answer: 101, or a refusal
+        self.messages: list[Listed] = []
+        self.counted = 0  # messages, listed or not
+        self.closes: list[Listed] = []  # in order
+        self.bad: list[tuple[Role, str]] = []  # who broke which rule, the first few times
+        self._awaiting = False  # a request stands unanswered
+        self._other = False  # the client has said something that is no request to upgrade
+
+    # What was agreed.
+
+    @property
+    def accepted(self) -> bool:
+        return self.response is not None and self.response.status == SWITCHING
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        return self.response.extensions if self.response is not None and self.accepted else ()
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The accept value as a worked example."""
+        from lab.protocols.websocket.accept import accept_lines
+
+        if self.request is None or self.request.key is None:
+            return ()
+        return accept_lines(self.request.key, self.response.accept if self.response is not None else None)
+
+    # Reading.
+
+    def begins(self, role: Role, seq: int, relative: int) -> None:
+        self.ways[role] = _Way(role, seq, relative)
+
+    @property
+    def refuted(self) -> bool:
+        """Whether what the client said was HTTP, and never a request for this protocol."""
+        return self._other and self.request is None
+
+    def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> list[Said]:
+        """Takes in a segment's payload (`seq` raw, at `at` of frame `number`) and returns what is now wholly said."""
+        way = self.ways.get(role)
+        if way is None:
+            way = self.ways[role] = _Way(role, seq, relative)
+        assert isinstance(way.source, Stream)
+        fresh = way.source.add(seq, data, number, at)
+        said = self._read(way, fresh, None)
+        if way.over:
+            way.source.forget(way.source.expected)
+        return said
+
+    def told(self, role: Role, data: bytes, number: int, stop: int) -> list[Said]:
+        """Takes in decrypted bytes, in order: those that came with packet `number`, their carrier ending at `stop`.
+
+        Spans are Span("plain", number, ..) and count in the bytes of one call.
+        """
+        way = self.ways.get(role)
+        if way is None:
+            way = self.ways[role] = _Way(role, None, 0)
+        assert isinstance(way.source, _Plain)
+        way.source.add(len(data), number)
+        said = self._read(way, data, stop)
+        if way.over:
+            way.source.forget(way.at)
+        return said
+
+    def _read(self, way: _Way, fresh: bytes, stop: int | None) -> list[Said]:
+        said: list[Said] = []
+        while fresh:
+            if way.over:
+                way.at += len(fresh)
+                break
+            if way.skip:
+                skipped = min(way.skip, len(fresh))
+                way.skip -= skipped
+                way.at += skipped
+                way.head_at = way.at
+                fresh = fresh[skipped:]
+                way.source.forget(way.at)
+            elif way.reader is not None:
+                fresh = self._feed_head(way, way.reader, fresh, stop, said)
+            else:
+                self._feed_frames(way, fresh, stop, said)
+                fresh = b""
+        return said
+
+    def _feed_head(self, way: _Way, reader: HeadReader, fresh: bytes, stop: int | None, said: list[Said]) -> bytes:
+        """Reads on in a head and returns what follows it."""
+        head = reader.feed(fresh)
+        if head is None:
+            way.at += len(fresh)
+            if reader.problem:
+                self._no_head(way, stop, said)
+            return b""
+        rest = reader.rest
+        way.at += len(fresh) - len(rest)
+        if way.role == "client":
+            self._request(way, head, stop, said)
+        else:
+            self._response(way, head, stop, said)
+        way.source.forget(way.at)
+        return rest
+
+    def _feed_frames(self, way: _Way, fresh: bytes, stop: int | None, said: list[Said]) -> None:
+        frames = way.frames
+        assert frames is not None
+        found = frames.feed(fresh)
+        way.at += len(fresh)
+        for frame in found:
+            told = way.messages.feed(frame)
+            spans = way.header_spans + way.source.spans(frame.start, frame.end)
+            way.header_spans = ()
+            said.append(self._frame(way, told, self._stop(way, frame.end, stop), spans))
+        if frames.problem:
+            way.over = True
+        elif frames.large and frames.body_at is not None:
+            if not way.header_spans:
+                way.header_spans = way.source.spans(frames.offset, frames.body_at)
+            way.source.forget(way.at)
+        else:
+            way.source.forget(frames.offset)
+
+    @staticmethod
+    def _stop(way: _Way, offset: int, stop: int | None) -> int:
+        return way.base + offset if stop is None else stop
+
+    # The opening.
+
+    def _no_head(self, way: _Way, stop: int | None, said: list[Said]) -> None:
+        """What should have been a head is none."""
+        way.over = True
+        if way.role == "client":
+            self._other = True
+        elif self._awaiting:
+            self._awaiting = False
+            said.append(self._headed(way, "bad-response", "", stop, None, ("bad-response",)))
+
+    def _request(self, way: _Way, head: Head, stop: int | None, said: list[Said]) -> None:
+        asked = request(head)
+        if asked is None:
+            self._other = way.over = True
+            return
+        self.request, self.response, self._awaiting = asked, None, True
+        said.append(self._headed(way, "upgrade-request", "upgrade-request", stop, asked, asked.objections))
+        way.reader, way.frames = None, Frames("client", way.at)  # what comes next, unless the server refuses
+
+    def _response(self, way: _Way, head: Head, stop: int | None, said: list[Said]) -> None:
+        answer = response(head, self.request)
+        if answer is None or not self._awaiting:
+            self._no_head(way, stop, said)
+            return
+        if 100 <= answer.status < 200 and answer.status != SWITCHING:  # 100 Continue and the like: the answer follows
+            way.read_head()
+            return
+        self.response, self._awaiting = answer, False
+        if answer.status == SWITCHING:
+            event = "wrong 101" if answer.objections else "101"
+            said.append(self._headed(way, "101", event, stop, answer, answer.objections))
+            way.reader, way.frames = None, Frames("server", way.at)
+            self._use_extensions(answer)
+            return
+        said.append(self._headed(way, "refused", "refusal", stop, answer, ()))
+        if answer.body is None:
+            way.over = True
+        else:
+            way.read_head()
+            way.skip = answer.body
+        client = self.ways.get("client")
+        if client is not None and not client.over:
+            client.read_head()  # it may try again on the same connection
+
+    def _headed(
+        self, way: _Way, name: str, event: str, stop: int | None, parsed: Request | Response | None,
+        problems: tuple[str, ...],
+    ) -> Said:  # fmt: skip
+        spans = way.source.spans(way.head_at, way.at)
+        return Said(name, event, self._stop(way, way.at, stop), spans, None, parsed, problems)
+
+    def _use_extensions(self, answer: Response) -> None:
+        """Reads what the server has accepted of permessage-deflate (RFC 7692 section 7.1)."""
+        for name, given in map(parameters, answer.extensions):
+            if name == "permessage-deflate":
+                for role, way in self.ways.items():
+                    way.messages.deflate = True
+                    way.messages.takeover = f"{role}_no_context_takeover" not in given
+
+    # The frames.
+
+    def _frame(self, way: _Way, told: Told, stop: int, spans: tuple[Span, ...]) -> Said:
+        frame, problems, message = told
+        if message is not None:
+            self._list(way.role, message)
+            if message.payload is not None:
+                message = message._replace(payload=message.payload[:_SHOWN])
+        told = Told(frame._replace(payload=frame.payload[:_SHOWN]), problems, message)
+        if problems and len(self.bad) < _MOST_MESSAGES:
+            self.bad.append((way.role, problems[0]))
+        name = problems[0] if problems else OPCODES[frame.opcode]
+        closing = message is not None and message.code is not None
+        event = "close" if closing else _BAD_FRAME if problems else name
+        return Said(name, event, stop, spans, frame.opcode, told, problems)
+
+    def _list(self, role: Role, message: Message) -> None:
+        self.counted += 1
+        listed = Listed(role, message._replace(payload=None))
+        if len(self.messages) < _MOST_MESSAGES:
+            self.messages.append(listed)
+        if message.code is not None and len(self.closes) < 2:
+            self.closes.append(listed)
