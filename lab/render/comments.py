@@ -37,6 +37,8 @@ def sentence(rung: Rung) -> Text | None:
     layers = {layer.name: layer for layer in layers_of(which)}
     for message in rung.messages:
         layer = layers.get(message.protocol)
+        if layer and layer.inner and message.said.event == layer.carries:
+            continue
         words = protocols.upper(layer.name).words(layer, message.said) if layer else Text("", "")
         name = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
         en, zh = (f"{name}: {words.en}", f"{name}：{words.zh}") if words.en else (name, name)

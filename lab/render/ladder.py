@@ -117,6 +117,9 @@ class Ladder:
             numbers_ = [name.rsplit(" ", 1)[1] for name in names]
             joined = "+".join(numbers_) if len(names) == 2 else f"{numbers_[0]}–{numbers_[-1]}"
             return f"{names[0].rsplit(' ', 1)[0]} {joined}"
+        if cell_len(" ".join(names)) > _STEP:  # what is carried says more
+            top = rung.steps[-1].rpartition(".")[0]
+            names = [name for name, step in zip(names, rung.steps, strict=True) if step.rpartition(".")[0] == top]
         return clip(" ".join(names), _STEP)
 
     def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
@@ -163,6 +166,8 @@ class Ladder:
         lines = []
         for message in rung.messages:
             layer = layers.get(message.protocol)
+            if layer and layer.inner and message.said.event == layer.carries:
+                continue  # what it carries is told below
             words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang) if layer else ""
             line = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
             lines.append(line + Text(": ", "：").pick(self._lang) + safe(words) if words else line)
@@ -304,8 +309,9 @@ def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
     kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
     if rung.messages:
-        names = [message.name for message in rung.messages]
-        several = f"{PROTOCOL_NAMES[rung.messages[0].protocol]} ×{len(names)}"
+        top = rung.messages[-1].protocol  # what is carried says more than what carries it
+        names = [message.name for message in rung.messages if message.protocol == top]
+        several = f"{PROTOCOL_NAMES[top]} ×{len(names)}"
         kind = "+".join(names) if cell_len("+".join(names)) <= _ARROW - 10 else names[0] if len(names) == 1 else several
     size = f" {segment.payload}B" if segment.payload else ""
     ack = f" ack={rung.ack}" if rung.ack is not None else ""
