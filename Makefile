@@ -10,7 +10,7 @@ RUNS ?= 100
 TESTBED ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-tcp lab-tls lab-ws test test-image check bench soak clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-image check bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,6 +23,9 @@ lab-tls: $(BIN)/lab ## the TLS handshake on top of it, with its secrets TLS 握�
 
 lab-ws: $(BIN)/lab ## a WebSocket connection: the upgrade, frames, closing WebSocket 连接：升级、帧、关闭
 	@$(BIN)/lab ws --testbed $(TESTBED) $(ARGS)
+
+lab-all: $(BIN)/lab ## the three labs, and all the steps that were seen 三个实验，以及看到的全部步骤
+	@$(BIN)/python scripts/all.py --testbed $(TESTBED) $(ARGS)
 
 venv: $(BIN)/lab ## what the lab needs, in .venv 安装实验室所需
 
