@@ -214,6 +214,12 @@ class Handshakes:
                 at += passed
                 continue
             held = len(self._held)
+            end = at + 4 + int.from_bytes(payload[at + 1 : at + 4], "big")
+            if not held and at + 4 <= len(payload) >= end <= at + MAX_MESSAGE:  # the usual case: it is whole
+                place = Piece(piece.buffer, piece.start + at, piece.start + end)
+                found.append(HandshakeMessage(payload[at], payload[at:end], (place,)))
+                at = end
+                continue
             wanted = (self._length() if held >= 4 else 4) - held
             taken = payload[at : at + wanted]
             self._held += taken

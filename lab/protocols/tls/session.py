@@ -125,6 +125,9 @@ class Session:
         self.directions: dict[Role, Direction] = {}
         self.client_hello: ClientHello | Ssl2Hello | None = None
         self.server_hello: ServerHello | None = None
+        self.version: int | None = None  # with the next two, the ServerHello's
+        self.suite_code: int | None = None
+        self.suite: Suite | None = None
         self.hello_retry = False
         self.resumed = False
         self._unlocked = -1  # how much was known when TLS 1.3's keys were looked for
@@ -143,21 +146,6 @@ class Session:
         self._transcript = bytearray()
         self._unheard = False  # some of the handshake could not be opened: what its Finished must say is not known
         self._until_exchange = b""  # the messages up to ClientKeyExchange, empty where there was none
-
-    # What was agreed.
-
-    @property
-    def version(self) -> int | None:
-        return self.server_hello.selected_version if self.server_hello else None
-
-    @property
-    def suite_code(self) -> int | None:
-        return self.server_hello.suite if self.server_hello else None
-
-    @property
-    def suite(self) -> Suite | None:
-        code = self.suite_code
-        return suite(code, codes.name(codes.SUITES, code)) if code is not None else None
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -201,8 +189,10 @@ class Session:
             return []
         said: list[Said] = []
         for record in way.records.feed(fresh):
-            for each in self._record(way, record, number):
-                said.append(each._replace(event="") if self._astray(each) else each)
+            told = self._record(way, record, number)
+            said += (
+                [each._replace(event="") if self._astray(each) else each for each in told] if self._unheard else told
+            )
         if way.records.problem:
             way.problem = way.records.problem
         if not way.handshakes.holds:
@@ -212,7 +202,7 @@ class Session:
 
     def _astray(self, said: Said) -> bool:
         """Whether a message of TLS 1.3 moves nobody: where the ends stand before it could not be read."""
-        return self._unheard and self.version == TLS13 and said.name not in ("alert", "close_notify")
+        return self.version == TLS13 and bool(said.event) and said.name not in ("alert", "close_notify")
 
     def _record(self, way: Direction, record: Record, number: int) -> list[Said]:
         if record.type == codes.SSL2:
@@ -362,7 +352,7 @@ class Session:
             name = "alert"
         else:
             name, event = "application-data", "data"
-        return self._said(way, record, name, event, b"", None, True)._replace(closed=True)
+        return self._said(way, record, name, event, b"", None, True, True)
 
     def _handshake(self, way: Direction, record: Record, raw: bytes, pieces: tuple[Piece, ...], opened: bool) -> Said:
         kind = raw[0]
@@ -414,7 +404,8 @@ class Session:
             if chosen is not None:
                 self._transcript = bytearray(retried(chosen, bytes(self._transcript[:before])) + raw)
             return "HelloRetryRequest"
-        self.server_hello = hello
+        self.server_hello, self.version, self.suite_code = hello, hello.selected_version, hello.suite
+        self.suite = suite(hello.suite, codes.name(codes.SUITES, hello.suite))
         self.alpn = next(iter(hello.alpn), None)
         if hello.selected_version == TLS13:
             self.group = hello.key_share.group if hello.key_share else None
@@ -452,11 +443,10 @@ class Session:
 
     def _said(
         self, way: Direction, record: Record, name: str, event: str, raw: bytes, parsed: object,
-        encrypted: bool = False,
+        encrypted: bool = False, closed: bool = False,
     ) -> Said:  # fmt: skip
-        return Said(
-            name, event, way.base + record.end, way.stream.spans(record.start, record.end), raw, parsed, encrypted
-        )
+        spans = way.stream.spans(record.start, record.end)
+        return Said(name, event, way.base + record.end, spans, raw, parsed, encrypted, closed)
 
     def _places(self, way: Direction, pieces: tuple[Piece, ...]) -> tuple[Span, ...]:
         """Returns where a handshake message lies: in frames, and where it was encrypted, in the plaintext too."""
