@@ -42,9 +42,9 @@ def main() -> int:
                 for step in trace.steps(which):
                     listed = " ".join(map(str, step.packets))
                     seen.setdefault(step.id, []).append(f"{name}: {listed}" if step.seen else "")
-    for step, places in seen.items():
+    for each, places in seen.items():
         found = [place for place in places if place]
-        print(f"  {'✓' if found else '–'} {note(step).name.pick(LANG):<8} {'   '.join(found)}")
+        print(f"  {'✓' if found else '–'} {note(each).name.pick(LANG):<8} {'   '.join(found)}")
     missing = sum(not any(places) for places in seen.values())
     print(
         Text(

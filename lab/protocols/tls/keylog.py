@@ -32,6 +32,7 @@ class KeyLog:
 
     def __init__(self) -> None:
         self._secrets: dict[tuple[str, bytes], bytes] = {}
+        self._clients: set[bytes] = set()
         self.ignored = 0
 
     def __len__(self) -> int:
@@ -48,7 +49,7 @@ class KeyLog:
     @property
     def connections(self) -> int:
         """How many different connections the log knows by their client random."""
-        return len({client for label, client in self._secrets if label != "RSA"})
+        return len(self._clients)
 
     def add(self, label: str, client_random: bytes, secret: bytes) -> bool:
         """Takes a secret in, the last one of a name wins. Returns whether it was one."""
@@ -59,6 +60,8 @@ class KeyLog:
             self.ignored += 1
             return False
         self._secrets[key] = secret
+        if label != "RSA":
+            self._clients.add(client_random)
         return True
 
 
