@@ -37,7 +37,7 @@ def sentence(rung: Rung) -> Text | None:
     layers = {layer.name: layer for layer in layers_of(which)}
     for message in rung.messages:
         layer = layers.get(message.protocol)
-        if layer and layer.inner and message.said.event == layer.carries:
+        if layer and message.said.event == layer.carries and rung.messages[-1].protocol != layer.name:
             continue
         words = protocols.upper(layer.name).words(layer, message.said) if layer else Text("", "")
         name = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"

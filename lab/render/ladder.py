@@ -166,7 +166,7 @@ class Ladder:
         lines = []
         for message in rung.messages:
             layer = layers.get(message.protocol)
-            if layer and layer.inner and message.said.event == layer.carries:
+            if layer and message.said.event == layer.carries and rung.messages[-1].protocol != layer.name:
                 continue  # what it carries is told below
             words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang) if layer else ""
             line = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"

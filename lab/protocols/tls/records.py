@@ -215,7 +215,7 @@ class Handshakes:
                 continue
             held = len(self._held)
             end = at + 4 + int.from_bytes(payload[at + 1 : at + 4], "big")
-            if not held and at + 4 <= len(payload) >= end <= at + 4 + MAX_MESSAGE:  # the usual case: it is whole
+            if not held and at + 4 <= len(payload) >= end <= at + MAX_MESSAGE:  # the usual case: it is whole
                 place = Piece(piece.buffer, piece.start + at, piece.start + end)
                 found.append(HandshakeMessage(payload[at], payload[at:end], (place,)))
                 at = end
