@@ -22,6 +22,7 @@ from scripts import generate
 
 RUNS = 5
 PACKETS = 300_000
+TLS = 10_000  # connections
 LAB = (sys.executable, "-m", "lab")
 USUAL = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 TSHARK_FIELDS = ("frame.number", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.analysis.flags")
@@ -59,6 +60,8 @@ def main() -> None:
         nothing = (sys.executable, "-c", "pass")
         measure("lab --help, beyond Python's start", (*LAB, "--help"), nothing, "goal 0.3 s", folder)
         measure("lab tcp, command to prompt", (*LAB, "tcp", "-o", "tcp.pcapng"), ("true",), "goal 1.5 s", folder)
+        plain, tls = (*LAB, "tcp", "-o", "tcp.pcapng"), (*LAB, "tls", "-o", "tls.pcapng")
+        measure("lab tls, beyond lab tcp", tls, plain, "goal 0.5 s", folder)
         if shutil.which("tshark") is None:
             print("tshark is not installed: nothing to compare lab annotate with")
             return
@@ -72,6 +75,19 @@ def main() -> None:
             "tshark -T fields; goal 0.5",
             folder,
         )
+        handshakes = folder / "tls.pcap"
+        keys = generate.write_tls(TLS, handshakes)
+        for name, ours, theirs in (
+            ("", (), ()),
+            (", decrypted", ("--keylog", str(keys)), ("-o", f"tls.keylog_file:{keys}")),
+        ):
+            compare(
+                f"lab annotate --format json, {TLS:,} TLS{name}",
+                (*LAB, "annotate", str(handshakes), "--format", "json", *ours),
+                ("tshark", "-r", str(handshakes), "-V", *theirs),
+                "tshark -V; goal 1.0",
+                folder,
+            )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
 
 A line says who sends (`c`lient or `s`erver), what, the sequence number, the acknowledgement number where ACK is set,
 and the bytes of payload where there are any. Where they matter there follow, in this order: the payload's text in
-double quotes instead of its size, `win 0`, and options, `<mss 1460, wscale 7, sack, ts 1 0, nop, hex 0204>`. What is
-sent is one of NAMES, or flags by their letters: `[SF]`, `[]`.
+double quotes instead of its size, or its bytes in hex as `x"16 03 01"`, `win 0`, and options,
+`<mss 1460, wscale 7, sack, ts 1 0, nop, hex 0204>`. What is sent is one of NAMES, or flags by their letters: `[SF]`,
+`[]`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NAMES = {
 LETTERS = "FSRPAUECN"  # of lab.model.FLAGS, as Scapy writes them
 BEGAN = 1_767_225_600_000_000_000  # 2026-01-01, nanoseconds
 _LINE = re.compile(
-    r'([cs])> ([\w-]+|\[\w*\])((?: -?\d+)*)(?: "([^"]*)")?(?: win (\d+))?(?: <([^>]*)>)?', re.DOTALL
+    r'([cs])> ([\w-]+|\[\w*\])((?: -?\d+)*)(?: (x?)"([^"]*)")?(?: win (\d+))?(?: <([^>]*)>)?', re.DOTALL
 )  # fmt: skip
 _WRAP = 1 << 32
 
@@ -166,13 +167,14 @@ CAPTURES = {**PROMPT, **UNEVEN}
 def _frame(line: str, pair: Pair) -> bytes:
     read = _LINE.fullmatch(line)
     assert read, f"no packet: {line!r}"
-    who, what, numbers, text, window, options = read.groups()
+    who, what, numbers, hexed, text, window, options = read.groups()
     flags = _flags(what)
     seq, *rest = [int(number) for number in numbers.split()]
     ack = rest.pop(0) if flags & ACK else None
-    payload = (
-        text.encode() if text is not None else bytes(ord("a") + at % 26 for at in range(rest.pop(0) if rest else 0))
-    )
+    if text is not None:
+        payload = bytes.fromhex(text) if hexed else text.encode()
+    else:
+        payload = bytes(ord("a") + at % 26 for at in range(rest.pop(0) if rest else 0))
     assert not rest, f"too many numbers: {line!r}"
     isns = (pair.client_isn, pair.server_isn) if who == "c" else (pair.server_isn, pair.client_isn)
     listed = _options(options or "") + (b"\x01\x01\x08\x0a" + struct.pack("!II", 7, 9) if pair.timestamps else b"")

@@ -1,7 +1,8 @@
 """What TCP carries, walked on the same engine: a message is sent when its last byte leaves, got when that has arrived.
 
 A protocol above TCP is recognised by what a segment begins with, never by its port, and may begin in the middle of a
-connection. It reads the bytes itself; who has got how much of them TCP knows.
+connection; segments ahead of order are kept for a while, since the beginning may be what is missing. It reads the bytes
+itself; who has got how much of them TCP knows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from lab.model import Above, Message, Role, Rung, Seen, States
 from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
+_MOST_AHEAD = 64  # segments of a connection that are kept until what is missing before them has come
+_MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all connections; and what one costs beside its data
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
 
 
@@ -59,6 +62,17 @@ class Upper(NamedTuple):
     steps: Callable[[Any], list[tuple[str, tuple[int, ...], str | None]]]
     summary: Callable[[Any], dict[str, Any]]
     words: Callable[[Any, Any], Text]
+
+
+class _Ahead(NamedTuple):
+    """A segment that came ahead of order, in a connection that nobody knows the protocol of."""
+
+    end: End
+    seq: int
+    relative: int
+    data: bytes
+    number: int
+    at: int
 
 
 class LayerEnd:
@@ -111,6 +125,9 @@ class Layers:
         self._first = frozenset().union(*(upper.first for upper in uppers))
         self._movers = {upper.name: Mover(upper.tables) for upper in uppers}
         self._secrets = {upper.name: upper.secrets() for upper in uppers}
+        self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
+        self._ahead: dict[Conversation, list[_Ahead]] = {}
+        self._kept = 0  # bytes of them, since there were none
 
     def learn(self, keylog: bytes, server_key: bytes) -> None:
         """Takes in secrets, for all connections there are and will be."""
@@ -123,19 +140,26 @@ class Layers:
         if which is None or end is None or segment is None or frame is None:
             return
         at, stop = segment.start, segment.start + segment.payload
-        layer = which.above
+        layer = which.above or (self._maybe.get(which) if self._maybe else None)
+        ahead: Sequence[_Ahead] = ()
         if layer is None:
-            if at >= len(frame.data) or frame.data[at] not in self._first:
-                return
-            layer = self._recognised(which, end, rung, frame.data[at : min(stop, at + _LOOK)], segment.seq)
+            if at < len(frame.data) and frame.data[at] in self._first:
+                layer = self._recognised(which, end, rung, frame.data[at : min(stop, at + _LOOK)], segment.seq)
             if layer is None:
+                if end.holes and rung.seq > end.holes[0][0]:
+                    self._keep(which, _Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at))
                 return
-        said = layer.session.sent(end.role, segment.seq, rung.seq, frame.data[at:stop], rung.number, at)
-        if not said:
-            if layer.session.refuted:
-                which.above = None
-            return
-        self._say(layer, end.role, said, rung)
+            ahead = self._ahead.pop(which, ())
+        for each in (_Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at), *ahead):
+            said = layer.session.sent(each.end.role, *each[1:])
+            if said:
+                which.above = layer
+                self._say(layer, each.end.role, said, rung)
+        if not rung.messages and layer.session.refuted:
+            which.above = None
+            self._maybe.pop(which, None)
+        elif self._maybe and which.above is layer:
+            self._maybe.pop(which, None)
 
     def got(self, rung: Rung) -> None:
         """The packet has arrived, and TCP has taken it in."""
@@ -152,21 +176,31 @@ class Layers:
             states = {layer.name: layer.states for layer in layers_of(which)}
             rung.above = tuple(above._replace(delivered=states.get(above.protocol)) for above in rung.above)
 
+    def _keep(self, which: Conversation, segment: _Ahead) -> None:
+        """Keeps a segment until it is known what its connection carries, or too many are kept."""
+        kept = self._ahead.setdefault(which, [])
+        if len(kept) < _MOST_AHEAD:
+            kept.append(segment)
+            self._kept += len(segment.data) + _OVERHEAD
+        if self._kept > _MOST_KEPT:
+            self._ahead.clear()
+            self._kept = 0
+
     def _say(self, layer: Layer, role: Role, said: Sequence[Any], rung: Rung) -> None:
-        """Writes down what has been said, moves its sender, and hands on what it carries."""
+        """Writes down what an end has said, in the packet that completes it, and hands on what that carries."""
         mover, sender = self._movers[layer.name], layer.end(role)
+        rung.messages += tuple(Message(layer.name, each.name, each.spans, each) for each in said)
+        rung.labels += tuple(dict.fromkeys(each.name for each in said if each.name not in rung.labels))
         inner: list[Any] = []
         for each in said:
-            rung.messages += (Message(layer.name, each.name, each.spans, each),)
-            if each.name not in rung.labels:
-                rung.labels += (each.name,)
             if each.event:
                 mover.move(layer, sender, "sent " + each.event, rung)
                 if len(sender.waiting) < _MOST_WAITING:
                     sender.waiting.append((each.stop, each.event, rung))
                 if each.event == layer.carries and each.raw:
                     inner += self._carried(layer, role, each.raw, rung.number, each.stop)
-        rung.above += (Above(layer.name, layer.states, None),)
+        others = (above for above in rung.above if above.protocol != layer.name)
+        rung.above = (*others, Above(layer.name, layer.states, None))
         if inner and layer.inner:
             self._say(layer.inner, role, inner, rung)
 
@@ -189,11 +223,17 @@ class Layers:
 
     def _recognised(self, which: Conversation, end: End, rung: Rung, begin: bytes, seq: int) -> Layer | None:
         for upper in self._uppers:
-            if self._fits(upper, begin, end.role):
+            if begin[0] in upper.first and (sure := upper.recognise(begin, end.role)) is not False:
                 layer = Layer(upper, upper.begin(self._secrets[upper.name]))
+                if end.role == "server":  # which answers: what it answers was not captured
+                    layer.client.state = layer.server.state = None
+                    layer.states = States(None, None)
                 layer.session.begins(end.role, seq, rung.seq)
                 if end.peer.next_raw is not None:
                     layer.session.begins(end.peer.role, end.peer.next_raw, end.peer.next)
-                which.above = layer
+                if sure:
+                    which.above = layer
+                else:
+                    self._maybe[which] = layer
                 return layer
         return None

@@ -41,7 +41,10 @@ _WIRE_RIGHTS = (  # AppArmor and a read-only /proc/sys would forbid the paramete
 
 
 class Run(NamedTuple):
-    """One run's names: of the compose project and the label, and whose it is."""
+    """One run's names: of the compose project and the label, and whose it is.
+
+    LAB_RUN, as for compose alone, says what the name begins with: so somebody's runs can be told from others'.
+    """
 
     name: str
     owner: str

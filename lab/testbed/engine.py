@@ -21,7 +21,7 @@ from typing import NamedTuple
 from lab.errors import MachineError
 from lab.mend import install, read_machine, sudo
 from lab.output import say
-from lab.text import Text, choose
+from lab.text import Text, choose, safe
 
 ROOT = Path(__file__).parents[2]  # of the project, where the compose file is
 BASE = "debian:trixie-slim"
@@ -198,8 +198,6 @@ _CHATTER = re.compile(
 
 def _readable(line: str) -> str:
     """Returns a line without colours, without BuildKit's prefix, and without anything that steers a terminal."""
-    from lab.text import safe
-
     plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", line).strip()
     return safe(re.sub(r"^#\d+ (\d+\.\d+ )?", "", plain)).strip(" ·")
 

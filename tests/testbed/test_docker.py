@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from lab import protocols
 from lab.model import Captured
+from lab.protocols.tcp.scenarios import SCENARIOS
 from lab.testbed import docker as testbed
 from lab.testbed import engine, told
 from lab.testbed.told import Ended
@@ -27,11 +27,9 @@ LABEL = "handshake-lab.run"
 MINE = f"lab-test-{os.getpid()}"  # others may play on the same engine
 GONE_WITHIN = 5.0  # seconds
 STEPS = [f"tcp.{phase}.{number}" for phase in ("open", "close") for number in range(1, 5)]
-# Of TLS one scenario of each kind: every version, both sides' certificates, a second connection, an early end.
-TLS = ("tls/1.2-rsa", "tls/1.3", "tls/mutual", "tls/1.3-resumption", "tls/truncated")
-PLAYED = [each for each in protocols.SCENARIOS if not each.name.startswith("tls/") or each.name in TLS]
-WITHOUT_RULES = [each.name for each in PLAYED if not each.rules]
-WITH_RULES = [each.name for each in protocols.SCENARIOS if each.rules]
+# TCP's; and of TLS, whose others tests/test_tls_scenarios.py plays, the one in which two versions of OpenSSL differ.
+WITHOUT_RULES = [*(each.name for each in SCENARIOS if not each.rules), "tls/mutual"]
+WITH_RULES = [each.name for each in SCENARIOS if each.rules]
 
 
 @pytest.fixture(scope="module", autouse=True)

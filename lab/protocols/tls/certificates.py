@@ -24,5 +24,5 @@ def described(der: bytes) -> dict[str, str | None]:
                 "serial": f"{found.serial_number:x}",
                 "not_after": found.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, x509.InvalidVersion):
         return {"subject": None, "issuer": None, "serial": None, "not_after": None}

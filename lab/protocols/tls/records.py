@@ -194,6 +194,11 @@ class Handshakes:
         """Whether bytes of a message are still to come."""
         return bool(self._held or self._skip)
 
+    @property
+    def holds(self) -> bool:
+        """Whether bytes of a message are kept until it is whole: of one that is too long, none are."""
+        return bool(self._held)
+
     def feed(self, payload: bytes, piece: Piece) -> list[HandshakeMessage]:
         """Takes the next payload, which lies at `piece`, and returns the messages that are now whole.
 
@@ -209,6 +214,12 @@ class Handshakes:
                 at += passed
                 continue
             held = len(self._held)
+            end = at + 4 + int.from_bytes(payload[at + 1 : at + 4], "big")
+            if not held and at + 4 <= len(payload) >= end <= at + 4 + MAX_MESSAGE:  # the usual case: it is whole
+                place = Piece(piece.buffer, piece.start + at, piece.start + end)
+                found.append(HandshakeMessage(payload[at], payload[at:end], (place,)))
+                at = end
+                continue
             wanted = (self._length() if held >= 4 else 4) - held
             taken = payload[at : at + wanted]
             self._held += taken

@@ -50,14 +50,19 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
 def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if step == "tls.1":
         return "not-captured"
-    if any(alert.description for alert in session.alerts) and "FAILED" in layer.states:
-        return "failed"
     if step in ("tls.3", "tls.4"):
         if session.version == _TLS13:
             return "key-share"
         if session.resumed:
             return "resumed"
-    if session.version == _TLS13 and session.locked is not None:
+    if any(alert.description for alert in session.alerts) and "FAILED" in layer.states:
+        return "failed"
+    if session.damaged:
+        return "unreadable"
+    if session.incomplete:
+        return "bytes-missing"
+    passed = any(way.passed for way in session.directions.values())
+    if session.version == _TLS13 and (session.locked is not None or passed):
         return "encrypted"
     return "not-finished"
 
@@ -111,7 +116,7 @@ def words(layer: Layer, said: Said) -> Text:
     """Returns what a message says, in a line; empty where its name says all."""
     session: Session = layer.session  # type: ignore[assignment]  # as above
     told = _WORDS.get(said.name)
-    if said.encrypted and not said.raw:
+    if said.encrypted and said.closed:
         return _locked(session)
     return told(session, said) if told else Text("", "")
 
@@ -163,6 +168,8 @@ def _certificate(_session: Session, said: Said) -> Text:
         return Text("none", "没有证书")
     first = described(chain[0])
     several = len(chain) > 1
+    if first["subject"] is None:
+        return Text(f"{len(chain)} certificates, the first is damaged", f"共 {len(chain)} 张证书，第一张已损坏")
     return Text(
         f"{f'{len(chain)} certificates, the first ' if several else ''}of {first['subject']}, by {first['issuer']}",
         f"{f'共 {len(chain)} 张证书，第一张：' if several else ''}{first['subject']}，由 {first['issuer']} 签发",
@@ -217,7 +224,8 @@ def _alert(_session: Session, said: Said) -> Text:
 def _data(_session: Session, said: Said) -> Text:
     text = said.raw[:_PREVIEW].decode("utf-8", "replace")
     size = len(said.raw)
-    if not text or sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > size // 8:
+    odd = sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text)
+    if not text or odd > len(text) // 8:
         return Text(f"{size} bytes, decrypted", f"{size} 字节，已解密")
     more = "…" if size > _PREVIEW else ""
     return Text(f'decrypted: "{text}{more}"', f'解密后："{text}{more}"')

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from lab.model import Role
 from lab.protocols.tls import reasons
 from lab.protocols.tls.ciphers import TLS10, TLS12, TLS13, Suite
 from lab.protocols.tls.derivation import Derivation, Line, Named
@@ -121,10 +122,16 @@ class Epochs(NamedTuple):
     server_application: Keys13 | None
     missing: Reason | None  # labels of the handshake and of the application data that the log lacks
 
+    def of(self, role: Role, finished: bool) -> Keys13 | None:
+        """Returns the keys that an end sends with, before and after its Finished."""
+        if role == "client":
+            return self.client_application if finished else self.client_handshake
+        return self.server_application if finished else self.server_handshake
+
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The worked example: all keys share one derivation."""
-        return next((keys.lines for keys in self[:5] if keys is not None), ())
+        """The worked example. All keys share one derivation, but for those of a key log that grew."""
+        return tuple(dict.fromkeys(line for keys in self[:5] if keys is not None for line in keys.lines))
 
 
 def unlock13(

@@ -20,7 +20,7 @@ from lab.protocols.tls.hello import ClientHello, ServerHello, Ssl2Hello, ssl2_he
 from lab.protocols.tls.keylog import KeyLog, merge, parse_keylog
 from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13, retried
-from lab.protocols.tls.protection import Protection
+from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.records import Handshakes, Piece, Record, Records
 from lab.protocols.tls.rsa import load_server_key
@@ -34,6 +34,7 @@ _NAMES = {
 }  # fmt: skip
 _CLOSE_NOTIFY, _FATAL = 0, 2
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
+_MOST_PASSED = 64  # records that may have had a direction's keys before these were known
 _MOST_ALERTS, _MOST_CERTIFICATES = 64, 16
 
 
@@ -51,6 +52,7 @@ class Said(NamedTuple):
     raw: bytes
     parsed: object
     encrypted: bool
+    closed: bool = False  # and could not be opened
 
 
 class AlertSaid(NamedTuple):
@@ -103,12 +105,17 @@ class Direction:
         self.encrypted = False  # what comes now is
         self.protection: Protection | None = None
         self.keys: Keys13 | None = None
+        self.passed = 0  # encrypted records that came before their keys were known
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
         self.last_finished: object = None
         self.verified: bool | None = None  # whether that was right; None where nobody could tell
         self.problem = ""
         self.carriers: dict[str, tuple[int, int, int]] = {}  # a plaintext's name -> its record in the stream, its frame
+
+    def protect(self) -> None:
+        """What comes from now on is encrypted, with keys to be looked for."""
+        self.encrypted, self.protection, self.tried, self.passed = True, None, -1, 0
 
 
 class Session:
@@ -118,8 +125,13 @@ class Session:
         self.directions: dict[Role, Direction] = {}
         self.client_hello: ClientHello | Ssl2Hello | None = None
         self.server_hello: ServerHello | None = None
+        self.version: int | None = None  # with the next two, the ServerHello's
+        self.suite_code: int | None = None
+        self.suite: Suite | None = None
         self.hello_retry = False
         self.resumed = False
+        self._unlocked = -1  # how much was known when TLS 1.3's keys were looked for
+        self._full = False  # up to TLS 1.2: the server has asked for a key exchange
         self.alpn: str | None = None
         self.group: int | None = None
         self.certificates: list[bytes] = []  # the server's chain, DER
@@ -131,23 +143,9 @@ class Session:
         self.locked: Reason | None = None  # why something could not be opened
         self.opened = False  # something was
         self._source = secrets
-        self._transcript = b""
+        self._transcript = bytearray()
+        self._unheard = False  # some of the handshake could not be opened: what its Finished must say is not known
         self._until_exchange = b""  # the messages up to ClientKeyExchange, empty where there was none
-
-    # What was agreed.
-
-    @property
-    def version(self) -> int | None:
-        return self.server_hello.selected_version if self.server_hello else None
-
-    @property
-    def suite_code(self) -> int | None:
-        return self.server_hello.suite if self.server_hello else None
-
-    @property
-    def suite(self) -> Suite | None:
-        code = self.suite_code
-        return suite(code, codes.name(codes.SUITES, code)) if code is not None else None
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -166,6 +164,16 @@ class Session:
         self.directions[role] = Direction(role, seq, relative)
 
     @property
+    def incomplete(self) -> bool:
+        """Whether bytes are missing: lost and never sent again, or not captured. Behind them nothing is read."""
+        return any(way.stream.held or way.stream.dropped for way in self.directions.values())
+
+    @property
+    def damaged(self) -> bool:
+        """Whether an end has sent what is no record: behind it nothing is read."""
+        return any(way.problem for way in self.directions.values())
+
+    @property
     def refuted(self) -> bool:
         """Whether no direction has ever said anything that is TLS, and one has said what is not."""
         ways = self.directions.values()
@@ -181,13 +189,20 @@ class Session:
             return []
         said: list[Said] = []
         for record in way.records.feed(fresh):
-            said += self._record(way, record, number)
+            told = self._record(way, record, number)
+            said += (
+                [each._replace(event="") if self._astray(each) else each for each in told] if self._unheard else told
+            )
         if way.records.problem:
             way.problem = way.records.problem
-        if not way.handshakes.unfinished:
+        if not way.handshakes.holds:
             way.carriers.clear()
             way.stream.forget(way.records.offset)
         return said
+
+    def _astray(self, said: Said) -> bool:
+        """Whether a message of TLS 1.3 moves nobody: where the ends stand before it could not be read."""
+        return self.version == TLS13 and bool(said.event) and said.name not in ("alert", "close_notify")
 
     def _record(self, way: Direction, record: Record, number: int) -> list[Said]:
         if record.type == codes.SSL2:
@@ -196,7 +211,8 @@ class Session:
         if record.type == codes.CHANGE_CIPHER_SPEC:
             return [self._change(way, record)]
         kind, content, opened = record.type, record.fragment, False
-        if way.encrypted:
+        clear = self.version == TLS13 and kind == codes.ALERT  # from an end that had no keys yet (RFC 8446 section 5)
+        if (way.encrypted and not clear) or (kind == codes.APPLICATION_DATA and not way.encrypted):
             found = self._open(way, record)
             if found is None:
                 return [self._closed(way, record)]
@@ -220,11 +236,36 @@ class Session:
         if way.protection is None:
             return None
         opened = way.protection.open(record.type, record.version, record.fragment)
+        failed = way.protection.failed
+        if opened is None and way.passed:
+            opened = self._open_late(way, record)
         if opened is None:
-            self.locked = self.locked or way.protection.failed
+            self.locked = self.locked or failed
             return None
         self.opened = self.opened or opened.sequence is not None
         return opened.content_type, opened.plaintext
+
+    def _open_late(self, way: Direction, record: Record) -> Opened | None:
+        """Opens a record with keys that were learnt late: how many before it had the same keys, nobody has told."""
+        candidates: list[tuple[bool, Keys13 | None, Protection]] = []
+        if self.keys12 is not None:
+            candidates.append((way.finished, None, self.keys12.protection(way.role)))
+        elif self.epochs is not None:
+            for finished in (True, False):
+                keys = self.epochs.of(way.role, finished)
+                if keys is not None:
+                    candidates.append((finished, keys, keys.protection()))
+        for finished, keys, protection in candidates:
+            fewest = way.passed if keys is None else max(way.passed - _MOST_PASSED, 0)
+            for number in range(way.passed, fewest - 1, -1):
+                protection.sequence, protection.failed = number, None
+                opened = protection.open(record.type, record.version, record.fragment)
+                if opened is not None:
+                    way.finished, way.keys, way.protection, way.passed = finished, keys, protection, 0
+                    self.locked = None
+                    return opened
+        way.protection = None  # more may be learnt
+        return None
 
     def _unlock(self, way: Direction) -> None:
         """Looks for the keys of what a direction sends from now on, once for each thing that is learnt."""
@@ -246,9 +287,10 @@ class Session:
             way.protection = self.keys12.protection(way.role)
 
     def _unlock13(self, way: Direction) -> None:
-        found = (
-            unlock13(self._agreed_surely(), self._secrets.server_key, self._secrets.keylog) if self._agreed() else None
-        )
+        learnt, found = self._secrets.learnt, None
+        if self._agreed() and self._unlocked != learnt:  # the other direction may have been here
+            self._unlocked = learnt
+            found = unlock13(self._agreed_surely(), self._secrets.server_key, self._secrets.keylog)
         if isinstance(found, Reason):
             self.locked = self._secrets.refused or found
         elif found is not None:
@@ -263,10 +305,7 @@ class Session:
             )
         if self.epochs is None:
             return
-        if way.finished:
-            keys = self.epochs.client_application if way.role == "client" else self.epochs.server_application
-        else:
-            keys = self.epochs.client_handshake if way.role == "client" else self.epochs.server_handshake
+        keys = self.epochs.of(way.role, way.finished)
         self._use(way, keys)
         way.tried = self._secrets.learnt
         self.locked = (self.locked or self.epochs.missing) if keys is None else None
@@ -295,27 +334,32 @@ class Session:
         """ChangeCipherSpec: up to TLS 1.2 what follows is encrypted; in TLS 1.3 it means nothing (RFC 8446 D.4)."""
         meant = self.version is not None and self.version != TLS13
         if meant:
-            way.encrypted, way.protection, way.tried = True, None, -1
-            self.resumed = self.resumed or not self._until_exchange
+            way.protect()
+            self.resumed = self.resumed or (way.role == "server" and not self._full)
         return self._said(way, record, "ChangeCipherSpec", "ChangeCipherSpec" if meant else "", record.fragment, None)
 
     def _closed(self, way: Direction, record: Record) -> Said:
         """What can't be opened. Up to TLS 1.2 the record's type still shows, so the first handshake record is known."""
+        name, event = "encrypted", ""
+        way.passed += way.protection is None
         if self.version == TLS13 or self.version is None:
-            return self._said(way, record, "encrypted", "", b"", None, True)
-        if record.type == codes.HANDSHAKE:
-            name, way.finished = ("encrypted", True) if way.finished else ("Finished", True)
-            return self._said(way, record, name, "Finished" if name == "Finished" else "", b"", None, True)
-        if record.type == codes.ALERT:
-            return self._said(way, record, "alert", "", b"", None, True)
-        return self._said(way, record, "application-data", "data", b"", None, True)
+            self._unheard = self._unheard or not way.finished
+        elif record.type == codes.HANDSHAKE:
+            if not way.finished:
+                name = event = "Finished"
+            way.finished = self._unheard = True
+        elif record.type == codes.ALERT:
+            name = "alert"
+        else:
+            name, event = "application-data", "data"
+        return self._said(way, record, name, event, b"", None, True, True)
 
     def _handshake(self, way: Direction, record: Record, raw: bytes, pieces: tuple[Piece, ...], opened: bool) -> Said:
         kind = raw[0]
         parsed = messages.read(raw, self.version, self.suite_code)
         name = _NAMES.get(kind, "handshake")
-        before = self._transcript
-        if kind != codes.HELLO_REQUEST and len(before) < _MOST_TRANSCRIPT:
+        before = len(self._transcript)
+        if kind != codes.HELLO_REQUEST and before < _MOST_TRANSCRIPT:
             self._transcript += raw
         event = name
         if isinstance(parsed, ClientHello):
@@ -330,9 +374,11 @@ class Session:
                 self.client_certificate = bool(parsed.chain)
         elif isinstance(parsed, messages.ServerKeyExchange):
             self.group = parsed.group
+        elif kind == codes.SERVER_HELLO_DONE:
+            self._full = True
         elif isinstance(parsed, messages.ClientKeyExchange):
             self.encrypted_premaster = parsed.encrypted
-            self._until_exchange = self._transcript
+            self._until_exchange = bytes(self._transcript)
         elif kind == codes.ENCRYPTED_EXTENSIONS:
             self.alpn = next(iter(getattr(parsed, "alpn", ())), None)
         elif isinstance(parsed, messages.Finished):
@@ -346,17 +392,20 @@ class Session:
         again = self.hello_retry and self.server_hello is None
         self.client_hello = hello
         if not again:
-            self._transcript = raw
+            self._transcript = bytearray(raw)
             self._until_exchange, self.keys12, self.epochs, self.encrypted_premaster = b"", None, None, None
+            self._full = self._unheard = False
+            self._unlocked = -1
 
-    def _server_hello(self, hello: ServerHello, before: bytes, raw: bytes) -> str:
+    def _server_hello(self, hello: ServerHello, before: int, raw: bytes) -> str:
         if hello.is_hello_retry:
             self.hello_retry = True
             chosen = suite(hello.suite, codes.name(codes.SUITES, hello.suite))
             if chosen is not None:
-                self._transcript = retried(chosen, before) + raw
+                self._transcript = bytearray(retried(chosen, bytes(self._transcript[:before])) + raw)
             return "HelloRetryRequest"
-        self.server_hello = hello
+        self.server_hello, self.version, self.suite_code = hello, hello.selected_version, hello.suite
+        self.suite = suite(hello.suite, codes.name(codes.SUITES, hello.suite))
         self.alpn = next(iter(hello.alpn), None)
         if hello.selected_version == TLS13:
             self.group = hello.key_share.group if hello.key_share else None
@@ -364,21 +413,21 @@ class Session:
             for role in ("client", "server"):
                 way = self.directions.get(role)
                 if way is not None:
-                    way.encrypted, way.protection, way.tried = True, None, -1
+                    way.protect()
         return "ServerHello"
 
-    def _finished(self, way: Direction, finished: messages.Finished, before: bytes) -> None:
+    def _finished(self, way: Direction, finished: messages.Finished, before: int) -> None:
         way.finished, way.last_finished = True, finished
         wrong: Reason | None = None
+        heard = bytes(self._transcript[:before])
         if self.version == TLS13:
-            if way.keys is not None:
-                wrong = way.keys.check_finished(before, finished.verify_data)
+            if way.keys is not None and not self._unheard:
+                wrong = way.keys.check_finished(heard, finished.verify_data)
                 way.verified = wrong is None
             if self.epochs is not None:
-                server = way.role == "server"
-                self._use(way, self.epochs.server_application if server else self.epochs.client_application)
-        elif self.keys12 is not None:
-            wrong = self.keys12.check_finished(way.role, before, finished.verify_data)
+                self._use(way, self.epochs.of(way.role, True))
+        elif self.keys12 is not None and not self._unheard:
+            wrong = self.keys12.check_finished(way.role, heard, finished.verify_data)
             way.verified = wrong is None
         self.locked = self.locked or wrong
 
@@ -394,11 +443,10 @@ class Session:
 
     def _said(
         self, way: Direction, record: Record, name: str, event: str, raw: bytes, parsed: object,
-        encrypted: bool = False,
+        encrypted: bool = False, closed: bool = False,
     ) -> Said:  # fmt: skip
-        return Said(
-            name, event, way.base + record.end, way.stream.spans(record.start, record.end), raw, parsed, encrypted
-        )
+        spans = way.stream.spans(record.start, record.end)
+        return Said(name, event, way.base + record.end, spans, raw, parsed, encrypted, closed)
 
     def _places(self, way: Direction, pieces: tuple[Piece, ...]) -> tuple[Span, ...]:
         """Returns where a handshake message lies: in frames, and where it was encrypted, in the plaintext too."""

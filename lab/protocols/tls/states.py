@@ -29,10 +29,13 @@ _CLIENT = (
     Row("WAIT_CERT_CR",     "got Certificate",          "WAIT_CV",          None,     "8446 A.1"),
     Row("WAIT_CERT_CR",     "got Finished",             "SEND_FINISHED",    None,     "8446 A.1"),  # with a PSK
     Row("WAIT_CERT",        "got Certificate",          "WAIT_CV",          None,     "8446 A.1"),
+    Row("WAIT_CERT_CR",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
+    Row("WAIT_CERT",        "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "8446 A.1"),
     Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "8446 A.1"),
     Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "8446 A.1"),
     Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "8446 A.1"),
+    Row("SEND_FINISHED",    "sent CompressedCertificate", "SEND_FINISHED",  None,     "8879 4"),
     Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "8446 A.1"),
     Row("SEND_FINISHED",    "sent Finished",            "CONNECTED",        "tls.5",  "8446 A.1"),
     # up to TLS 1.2
@@ -69,10 +72,12 @@ _SERVER = (
     Row("NEGOTIATED",       "sent EncryptedExtensions", "NEGOTIATED",       None,     "8446 A.2"),
     Row("NEGOTIATED",       "sent CertificateRequest",  "NEGOTIATED",       None,     "8446 A.2"),
     Row("NEGOTIATED",       "sent Certificate",         "NEGOTIATED",       "tls.2",  "8446 A.2"),
+    Row("NEGOTIATED",       "sent CompressedCertificate", "NEGOTIATED",     "tls.2",  "8879 4"),
     Row("NEGOTIATED",       "sent CertificateVerify",   "NEGOTIATED",       None,     "8446 A.2"),
     Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "8446 A.2"),
     Row("WAIT_FLIGHT2",     "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "8446 A.2"),
     Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "8446 A.2"),
+    Row("WAIT_FLIGHT2",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "8446 A.2"),
     Row("WAIT_CV",          "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),  # no certificate
     Row("WAIT_FLIGHT2",     "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),

@@ -1,0 +1,211 @@
+"""What became of a TLS connection: steps with their packets, how they differ, the summary, words for each message."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+import pytest
+
+from lab.protocols.notes import notes
+from lab.protocols.tls import report
+from lab.render.table import csv_rows
+from lab.text import LANGUAGES
+from tests.packets import renumbered
+from tests.protocols.tls.captures import MADE, captured, frames, play, shown, walk
+from tests.protocols.tls.handshakes import ecdhe, static_rsa
+
+every_capture = pytest.mark.parametrize("name", MADE)
+
+PLAIN = [None] * 6
+ECDHE = [None, None, "key-agreement", "key-agreement", None, None]
+RESUMED_12 = [None, "resumed", "resumed", "resumed", "server-finishes-first", None]
+TLS13 = [None, "certificate-encrypted", "key-share", "key-share", "server-finishes-first", None]
+CODES = {
+    "TLS 1.2 RSA": PLAIN,
+    "TLS 1.2 RSA, CBC": PLAIN,
+    "TLS 1.2 ECDHE": ECDHE,
+    "TLS 1.2 ALPN": ECDHE,
+    "TLS 1.2 client certificate": ECDHE,
+    "TLS 1.2 resumed": RESUMED_12,
+    "TLS 1.2 resumed by session id": RESUMED_12,
+    "TLS 1.2 untrusted": [None, None, *["failed"] * 4],
+    "TLS 1.2 no client certificate": [*ECDHE[:5], "failed"],
+    "TLS 1.3": TLS13,
+    "TLS 1.3 ALPN": TLS13,
+    "TLS 1.3 hello retry": ["hello-retry", *TLS13[1:]],
+    "TLS 1.3 client certificate": TLS13,
+    "TLS 1.3 resumed": [None, "resumed", *TLS13[2:]],
+    "TLS 1.3 untrusted": [*TLS13[:5], "failed"],
+    "TLS 1.3 no client certificate": TLS13,
+    "no version in common": [None, *["failed"] * 5],
+}
+# Which of the messages' packets a step was seen in, counted from 0.
+SEEN = {
+    "TLS 1.2 RSA": [(0,), (1,), (2,), (2,), (2, 3), (3, 4, 5)],
+    "TLS 1.2 resumed": [(0,), (1,), (), (), (1, 2), (2, 3, 4)],
+    "TLS 1.3": [(0,), (1,), (), (), (1, 2), (2, 4, 5)],
+    "TLS 1.3 hello retry": [(0, 2), (3,), (), (), (3, 4), (4, 6, 7)],
+    "no version in common": [(0,), (), (), (), (), ()],
+}
+
+
+@every_capture
+def test_each_step_tells_how_it_differs_from_the_notes(name: str) -> None:
+    capture = captured(name)
+    steps = walk(capture.frames, capture.keylog, capture.server_key).steps
+    assert [code for _, code in steps.values()] == CODES[name]
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_each_step_has_the_packets_it_was_seen_in(name: str) -> None:
+    capture = captured(name)
+    walked = walk(capture.frames, capture.keylog)
+    carriers = [rung.number for rung in walked.rungs if rung.messages]
+    assert [packets for packets, _ in walked.steps.values()] == [
+        tuple(carriers[at] for at in seen) for seen in SEEN[name]
+    ]
+
+
+def test_without_keys_what_was_not_seen_is_said_to_be_encrypted_or_not_decrypted() -> None:
+    assert [code for _, code in walk(captured("TLS 1.3").frames).steps.values()] == [
+        *TLS13[:4],
+        "encrypted",
+        "encrypted",
+    ]
+    assert walk(captured("TLS 1.2 RSA").frames).steps[4][1] == "not-decrypted"
+
+
+def test_bytes_that_are_missing_in_the_capture_are_said_to_be() -> None:
+    for name, seen in (("TLS 1.2 RSA", "ServerHello"), ("TLS 1.3", "ServerHello")):
+        made = frames(captured(name).flights, 600)
+        whole = walk(made).rungs
+        gone = next(rung.number for rung in whole if any(each.name == seen for each in rung.messages))
+        walked = walk(renumbered(*[frame for frame in made if frame.number != gone]))
+        assert [code for _, code in walked.steps.values()][1:] == ["bytes-missing"] * 5
+
+
+def test_an_end_that_goes_on_with_what_is_no_tls_is_said_to() -> None:
+    capture = captured("TLS 1.2 RSA")
+    walked = walk(frames([*capture.flights[:2], ("client", b"this is no record")]))
+    assert [code for _, code in walked.steps.values()] == [None, None, *["unreadable"] * 4]
+
+
+def test_a_capture_that_begins_behind_the_client_hello_blames_the_capture() -> None:
+    capture = captured("TLS 1.3")
+    walked = walk(renumbered(*[frame for frame in capture.frames if frame.number > 4]), capture.keylog)
+    assert [code for _, code in walked.steps.values()] == ["not-captured", *TLS13[1:4], "encrypted", "encrypted"]
+
+
+def given(function: Any) -> set[str]:
+    """Returns the codes that a function of the report can return."""
+    tree = ast.parse(inspect.getsource(function))
+    return {
+        each.value
+        for returned in ast.walk(tree)
+        if isinstance(returned, ast.Return) and returned.value
+        for each in _results(returned.value)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    }
+
+
+def _results(value: ast.expr) -> list[ast.expr]:
+    return [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+
+
+def test_every_code_that_can_be_given_has_a_note_and_every_note_is_a_code_that_can_be_given() -> None:
+    codes = given(report._differs) | given(report._why_unseen)
+    assert codes == set(notes("tls").differs)
+    assert all(text.pick(lang) for text in notes("tls").differs.values() for lang in LANGUAGES)
+
+
+# The trace's object.
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("TLS 1.2 RSA", {"version": "TLS 1.2", "key_exchange": "RSA", "group": None, "resumed": False}),
+        ("TLS 1.2 RSA, CBC", {"cipher_suite": "TLS_RSA_WITH_AES_128_CBC_SHA256", "finished_verified": True}),
+        ("TLS 1.2 ECDHE", {"key_exchange": "ECDHE_RSA", "decrypted": True}),
+        ("TLS 1.2 ALPN", {"alpn": "http/1.1"}),
+        ("TLS 1.2 client certificate", {"client_certificate": True}),
+        ("TLS 1.2 no client certificate", {"client_certificate": False}),
+        ("TLS 1.2 resumed", {"resumed": True, "certificates": []}),
+        ("TLS 1.3", {"version": "TLS 1.3", "key_exchange": "ECDHE", "finished_verified": True}),
+        ("TLS 1.3 ALPN", {"alpn": "http/1.1", "sni": "server.example"}),
+        ("TLS 1.3 hello retry", {"hello_retry": True, "group": "secp384r1"}),
+        ("TLS 1.3 client certificate", {"client_certificate": True}),
+        ("TLS 1.3 resumed", {"resumed": True, "key_exchange": "PSK_ECDHE"}),
+        ("TLS 1.3 untrusted", {"alerts": [{"from": "client", "level": "fatal", "description": "unknown_ca"}]}),
+        ("no version in common", {"version": None, "cipher_suite": None, "certificates": []}),
+    ],
+)
+def test_the_summary_says_what_was_agreed(name: str, expected: dict[str, object]) -> None:
+    capture = captured(name)
+    tls = walk(capture.frames, capture.keylog).tls
+    assert {key: tls[key] for key in expected} == expected
+
+
+# Words. What a stranger wrote steers no terminal.
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e\u200f\u2066x\r\nfake: line\u200b"
+
+
+def steering(text: str) -> set[str]:
+    """Returns what could steer a terminal or turn the direction of writing."""
+    return set(text) & set(HOSTILE) - set("0;ownd[2Jx\nfake: li]")
+
+
+def test_nothing_that_was_decrypted_steers_a_terminal() -> None:
+    for hostile in HOSTILE:
+        capture = play(ecdhe, said=f"GET /{hostile}fake: line HTTP/1.1".encode())
+        text = shown(capture.frames, capture.keylog)
+        assert "decrypted: " in text
+        assert steering(text) == set()
+        assert "\nfake: line" not in text
+
+
+def test_the_csv_has_nothing_that_a_stranger_wrote() -> None:
+    capture = play(ecdhe, said=f"GET /{HOSTILE}".encode())
+    rows = "".join(csv_rows(walk(capture.frames, capture.keylog).rungs))
+    assert "application-data" in rows
+    assert steering(rows) == set()
+    assert "GET" not in rows
+    assert "server.example" not in rows
+
+
+def test_nothing_in_a_name_that_is_asked_for_steers_a_terminal() -> None:
+    capture = captured("TLS 1.3 ALPN")
+    hello = capture.flights[0][1]
+    for name in (b"server.example", b"http/1.1"):
+        for hostile in (b"\x1b[2J", b"\r\n", "\u202e".encode(), b"\xff\x00\\"):
+            spoilt = hello.replace(name, (hostile * 9)[: len(name)])
+            assert steering(shown(frames([("client", spoilt)]))) == set()
+
+
+def test_nothing_in_a_certificate_steers_a_terminal() -> None:
+    capture = captured("TLS 1.2 RSA")
+    spoilt = capture.flights[1][1].replace(b"server.example", HOSTILE.encode()[:14])
+    assert spoilt != capture.flights[1][1]
+    text = shown(frames([capture.flights[0], ("server", spoilt)]))
+    assert steering(text) == set()
+
+
+def test_data_is_shown_where_it_is_text_and_counted_where_it_is_not() -> None:
+    for said, shown_as in (
+        (b"GET / HTTP/1.1\r\n\r\n", '"GET / HTTP/1.1····"'),
+        ("你好，世界".encode() * 20, '"你好，世界'),
+        (bytes(range(128, 256)) * 8, "1024 bytes, decrypted"),
+        (b"\0" * 30, "30 bytes, decrypted"),
+    ):
+        capture = play(static_rsa, said=said)
+        assert shown_as in shown(capture.frames, server_key=capture.server_key)
+
+
+def test_a_record_without_a_byte_of_data_is_not_called_encrypted() -> None:
+    """Some send an empty record first, as RFC 5246 section 6.2.1 allows."""
+    walked = walk(captured("TLS 1.2 RSA").frames, captured("TLS 1.2 RSA").keylog)
+    data = next(each.said for rung in walked.rungs for each in rung.messages if each.name == "application-data")
+    assert report.words(walked.above, data._replace(raw=b"")).en == "0 bytes, decrypted"
