@@ -18,7 +18,7 @@ from lab.annotate.agreement import Agreement, agreement
 from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
-from lab.model import Above, Rung, Segment, StepReport
+from lab.model import Above, Message, Rung, Segment, StepReport
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
@@ -117,7 +117,10 @@ class Ladder:
             numbers_ = [name.rsplit(" ", 1)[1] for name in names]
             joined = "+".join(numbers_) if len(names) == 2 else f"{numbers_[0]}–{numbers_[-1]}"
             return f"{names[0].rsplit(' ', 1)[0]} {joined}"
-        return clip(" ".join(names), _STEP)
+        both = " ".join(names)
+        if cell_len(both) > _STEP and len({step.partition(".")[0] for step in rung.steps}) > 1:
+            both = f"… {names[-1]}"  # the innermost protocol's
+        return clip(both, _STEP)
 
     def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
         """Returns what is to be said of a packet beside the arrow, each with its style: steps, words, payload."""
@@ -303,9 +306,10 @@ def _grouped(steps: list[StepReport]) -> list[list[StepReport]]:
 def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
     kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
-    if rung.messages:
-        names = [message.name for message in rung.messages]
-        several = f"{PROTOCOL_NAMES[rung.messages[0].protocol]} ×{len(names)}"
+    messages = _told(rung)
+    if messages:
+        names = [message.name for message in messages]
+        several = f"{PROTOCOL_NAMES[messages[0].protocol]} ×{len(names)}"
         kind = "+".join(names) if cell_len("+".join(names)) <= _ARROW - 10 else names[0] if len(names) == 1 else several
     size = f" {segment.payload}B" if segment.payload else ""
     ack = f" ack={rung.ack}" if rung.ack is not None else ""
@@ -323,6 +327,14 @@ def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     if forward:
         return f"─ {text} {line}" + ("✗    " if lost else "▶")
     return ("    ✗" if lost else "◀") + f"{line} {text} ─"
+
+
+def _told(rung: Rung) -> list[Message]:
+    """Returns a packet's messages without those that only carry others, as a TLS record does what is inside it."""
+    layer = rung.conversation.above if rung.conversation else None
+    if layer is None or all(message.protocol == layer.name for message in rung.messages):
+        return list(rung.messages)
+    return [each for each in rung.messages if each.protocol != layer.name or each.said.event != layer.carries]
 
 
 _KINDS = ("SYN", "SYN-ACK", "ACK", "data", "FIN", "RST", "no-flags")
