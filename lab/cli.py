@@ -137,7 +137,7 @@ ServerKeyOption = Annotated[
 ]  # fmt: skip
 ShowOption = Annotated[
     Shown | None,
-    typer.Option("--show", help=_("keys: how the TLS keys are derived, line by line.", "keys：逐行展示 TLS 密钥的推导。")),
+    typer.Option("--show", help=_("keys: how the TLS keys, and a WebSocket's accept value, come about, line by line.", "keys：逐行展示 TLS 密钥和 WebSocket accept 值的由来。")),
 ]  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""How the keys of a connection are derived, as a worked example: input, operation, output and source, line by line."""
+"""How the keys of a connection are derived, as a worked example: input, operation, output and source, line by line.
+
+A WebSocket's accept value comes about in the same way, and is shown with them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any, TextIO
 
 from rich.text import Text as Styled
 
+from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation
 from lab.render.words import console, wrap
 from lab.text import Lang, Text
@@ -14,11 +18,18 @@ from lab.text import Lang, Text
 WIDTH = 80
 _ROW = 24  # bytes of a value in a line
 _MOST = 64  # bytes of a value that are shown
-_MOST_SHOWN = 20  # conversations
+_TEXT = 16  # bytes, all printable: these are no key by chance
+_MOST_SHOWN = 20  # connections
+
+
+_TITLES = {
+    "tls": Text("The keys of conversation {0}", "连接 {0} 的密钥"),
+    "websocket": Text("The accept value of conversation {0}", "连接 {0} 的 accept 值"),
+}
 
 
 def worked_examples(conversations: Iterable[Conversation], out: TextIO, lang: Lang) -> None:
-    """Prints for each conversation with TLS how its keys came about, or why that can't be told."""
+    """Prints for each conversation how its keys came about, and its accept value, or why that can't be told."""
     page = console(out)
 
     def line(text: str = "", style: str = "", indent: int = 0) -> None:
@@ -26,22 +37,20 @@ def worked_examples(conversations: Iterable[Conversation], out: TextIO, lang: La
             page.print(Styled(" " * indent + each, style), soft_wrap=True)
 
     shown = 0
-    for which in conversations:
-        if which.above is None or which.above.name != "tls":
-            continue
+    for number, layer in ((which.id, layer) for which in conversations for layer in layers_of(which)):
         shown += 1
         if shown > _MOST_SHOWN:
             line(Text("There are more connections, not shown.", "还有更多连接，不再显示。").pick(lang), "dim")
             return
-        session: Any = which.above.session
+        session: Any = layer.session
         line()
-        title = Text(f"The keys of conversation {which.id}", f"连接 {which.id} 的密钥")
-        line(title.pick(lang), "bold")
-        if session.locked is not None:
-            line(session.locked.text.pick(lang), "yellow")
-        for number, step in enumerate(session.lines, 1):
+        line(_TITLES[layer.name].format(number).pick(lang), "bold")
+        locked = getattr(session, "locked", None)
+        if locked is not None:
+            line(locked.text.pick(lang), "yellow")
+        for at, step in enumerate(session.lines, 1):
             line()
-            line(f"{number}. {step.what.pick(lang)}")
+            line(f"{at}. {step.what.pick(lang)}")
             for name, value in step.inputs:
                 _value(line, name, value)
             line(f"{step.operation}   [{step.source}]", "cyan", 3)
@@ -51,9 +60,12 @@ def worked_examples(conversations: Iterable[Conversation], out: TextIO, lang: La
 
 
 def _value(line: Any, name: str, value: bytes, style: str = "dim") -> None:
-    """Prints a value in hex, so much of it as teaches something."""
+    """Prints a value in hex, so much of it as teaches something; a text that travels as such is shown as one."""
     size = f" ({len(value)})" if len(value) != 1 else ""
     line(f"{name}{size}", style, 3)
+    if len(value) >= _TEXT and all(0x20 < byte < 0x7F for byte in value):
+        line(f'"{value.decode()}"', style, 6)
+        return
     for at in range(0, min(len(value), _MOST), _ROW):
         more = " …" if at + _ROW >= _MOST < len(value) else ""
         line(value[at : min(at + _ROW, _MOST)].hex(" ") + more, style, 6)

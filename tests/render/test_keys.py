@@ -89,3 +89,11 @@ def test_of_many_connections_the_first_are_worked_out(lang: Lang) -> None:
     text = example([*renumbered(*many)], lang, server_key=capture.server_key)
     assert text.count({"en": "The keys of conversation", "zh": "的密钥"}[lang]) >= 20
     assert {"en": "There are more connections, not shown.", "zh": "还有更多连接"}[lang] in text
+
+
+def test_an_accept_value_is_worked_out_as_text() -> None:
+    asked = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    text = example([*ladder(*OPEN, f'c> data 1 1 "{asked}"')], "en")
+    assert "The accept value of conversation 0" in text
+    assert '"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="' in text  # RFC 6455 section 1.3
+    assert "SHA-1(joined)" in text
