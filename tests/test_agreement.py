@@ -832,10 +832,17 @@ def test_the_inference_is_caught_where_it_departs_from_the_journal() -> None:
 # make soak
 
 
+def heed_ctrl_c() -> None:
+    """A shell's background job ignores Ctrl-C, and its children would, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def soak(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "scripts/soak.py", "--lang", "en", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", preexec_fn=heed_ctrl_c
+    )
 
 
 def test_soak_sums_up_its_runs(namespaces: None) -> None:

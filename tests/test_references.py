@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from lab.capture.reader import open_capture
 from lab.errors import InputError
-from lab.protocols.tcp.scenarios import SCENARIOS
+from lab.protocols import SCENARIOS
 from lab.recorded import Recording
 from lab.text import LANGUAGES, Lang
 from tests.references import FOLDER, drawn, name_of
@@ -22,7 +22,6 @@ CAPTURES = sorted(FOLDER.glob("*.pcapng"))
 
 
 def test_every_scenario_has_a_reference_capture() -> None:
-    """TCP's, so far: a TLS ladder is worth keeping once it shows the handshake's steps."""
     assert {capture.stem for capture in CAPTURES} == {name_of(each.name) for each in SCENARIOS}
 
 

@@ -44,8 +44,13 @@ def start(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen
     """Starts a lab of the project in `cwd`."""
     return subprocess.Popen(
         [sys.executable, "-m", "lab", *words], cwd=cwd, env={**os.environ, "PYTHONPATH": str(cwd), **environment},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_ctrl_c,
     )  # fmt: skip
+
+
+def _heed_ctrl_c() -> None:
+    """A shell's background job ignores Ctrl-C, and its children would, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
