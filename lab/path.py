@@ -61,20 +61,24 @@ class Path:
         place, walk, layers = self._conversations.place, self._walk, self._layers
         for frame in frames:
             rung = place(frame, segment(frame))
-            if rung.segment is None or rung.conversation is None:
+            conversation = rung.conversation
+            if rung.segment is None or conversation is None:
                 rung.settled = True
             else:
                 proved = delivery.proved_by(rung)
                 for arrived in proved:
                     walk.got(arrived)
-                    if rung.conversation.above:
+                    if conversation.above:
                         layers.got(arrived)
                     walk.settled(arrived)
                 walk.sent(rung)
                 if rung.segment.payload:
                     layers.sent(rung)
-                for arrived in delivery.reset_by(rung, proved) if proved else ():
-                    walk.settled(arrived)  # once more: this reset is the answer, only after it the receiver is quiet
+                if conversation.reset_by:
+                    for arrived in delivery.reset_by(rung, proved):
+                        walk.settled(
+                            arrived
+                        )  # once more: this reset is the answer, its receiver is quiet only after it
                 delivery.under_way(rung)
             if not keep_frames:
                 rung.frame = None

@@ -62,10 +62,10 @@ class Mover:
         """Something has happened to an end, in this packet."""
         state = end.state
         if state is None:
-            state = self._assume(which, end, event)
-        move = self._moves[end.role].get(state or "", _NONE).get(event)
+            state = self._assume(which, end, event) or ""
+        move = self._moves[end.role].get(state, _NONE).get(event)
         if move is None:
-            rung.surprises += (Surprise(end.role, state or "", event),)
+            rung.surprises += (Surprise(end.role, state, event),)
             return
         to, phase, first, other = move
         if to != end.state:
