@@ -240,7 +240,7 @@ def test_compression_keeps_its_window(namespaces: None, tmp_path: File) -> None:
 
 def test_a_fragmented_message_is_put_together(namespaces: None, tmp_path: File) -> None:
     run = play(protocols.scenario("websocket/fragments"), tmp_path / "run.pcapng")
-    (text,) = (listed.message for listed in run.layer.session.messages if listed.message.opcode == 1)  # type: ignore[attr-defined]
+    (text,) = (listed.message for listed in run.layer.session.messages if listed.message.opcode == 1)
     assert (text.fragments, text.masked, text.length) == (3, True, 37)
 
 

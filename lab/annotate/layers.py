@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
@@ -95,7 +95,7 @@ class Layer:
     def __init__(self, upper: Upper, session: Session) -> None:
         self.name = upper.name
         self.carries = upper.carries
-        self.session = session
+        self.session: Any = session  # its own protocol knows more of it than the engine calls on
         self.inner: Layer | None = None  # what it carries, once that has been recognised
         self.client = LayerEnd("client", upper.tables["client"].starts["client"])
         self.server = LayerEnd("server", upper.tables["server"].starts["server"])
@@ -211,7 +211,7 @@ class Layers:
             if upper is None:
                 return ()
             layer.inner = Layer(upper, upper.begin(self._secrets[upper.name]))
-        session = cast(Inner, layer.inner.session)
+        session: Inner = layer.inner.session
         said = session.told(role, data, number, stop)
         if not said and session.refuted:
             layer.inner = None

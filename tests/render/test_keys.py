@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.cells import cell_len
 
+from lab.model import Frame
 from lab.path import Path
 from lab.protocols.tls.derivation import Line
 from lab.render.keys import worked_examples
@@ -17,10 +18,10 @@ from tests.protocols.tls.captures import captured, frames, walk
 in_both_languages = pytest.mark.parametrize("lang", LANGUAGES)
 
 
-def example(frames: list[object], lang: Lang, keylog: bytes = b"", server_key: bytes = b"") -> str:
+def example(frames: list[Frame], lang: Lang, keylog: bytes = b"", server_key: bytes = b"") -> str:
     path, out = Path(), io.StringIO()
     path.learn(keylog, server_key)
-    list(path.annotate(frames))  # type: ignore[arg-type]
+    list(path.annotate(frames))
     worked_examples(path.conversations, out, lang)
     text = out.getvalue()
     assert all(cell_len(line) <= 80 for line in text.splitlines())

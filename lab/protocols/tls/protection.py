@@ -7,6 +7,7 @@ record that can't be opened marks the protection as failed, and nothing is opene
 from __future__ import annotations
 
 import hmac
+from abc import ABC, abstractmethod
 from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -49,7 +50,7 @@ class Opened(NamedTuple):
     authenticated: bytes = b""  # what the tag or the MAC covers beside the content: additional data, or the header
 
 
-class Protection:
+class Protection(ABC):
     """One direction of a connection, from where its keys are put to use. `failed` says what went wrong."""
 
     def __init__(self) -> None:
@@ -67,8 +68,8 @@ class Protection:
         self.failed = opened or self._too(len(fragment))
         return None
 
-    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason: ...
 
     def _too(self, length: int) -> Reason:
         return reasons.RECORD_LENGTH.format(length, "TLS")
@@ -83,7 +84,10 @@ class Unsupported(Protection):
 
     def __init__(self, reason: Reason) -> None:
         super().__init__()
-        self.failed = reason
+        self.failed = self._reason = reason
+
+    def _open(self, _type: int, _version: int, _fragment: bytes) -> Opened | Reason:
+        return self._reason
 
 
 class _Mac(NamedTuple):

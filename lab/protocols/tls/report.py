@@ -18,7 +18,7 @@ _TLS13 = 0x0304
 
 def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
     """Returns each of the notes' steps with its packets and the code of how it departs from the notes."""
-    session: Session = layer.session  # type: ignore[assignment]  # the engine knows sessions by what it calls on them
+    session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps if seen.step == step}))
@@ -77,7 +77,7 @@ def summary(layer: Layer) -> dict[str, Any]:
     from lab.protocols.tls import codes
     from lab.protocols.tls.certificates import described
 
-    session: Session = layer.session  # type: ignore[assignment]  # as above
+    session: Session = layer.session
     hello, version, code, suite = session.client_hello, session.version, session.suite_code, session.suite
     return {
         "version": codes.name(codes.VERSIONS, version) if version is not None else None,
@@ -114,7 +114,7 @@ def _key_exchange(session: Session) -> str:
 
 def words(layer: Layer, said: Said) -> Text:
     """Returns what a message says, in a line; empty where its name says all."""
-    session: Session = layer.session  # type: ignore[assignment]  # as above
+    session: Session = layer.session
     told = _WORDS.get(said.name)
     if said.encrypted and said.closed:
         return _locked(session)

@@ -21,7 +21,7 @@ _CODES = {1002: "closed-protocol-error", 1007: "closed-bad-data", 1009: "closed-
 
 def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
     """Returns each step with its packets and the code of how it went otherwise."""
-    session: Session = layer.session  # type: ignore[assignment]  # the engine knows sessions by what it calls on them
+    session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps if seen.step == step}))
@@ -72,7 +72,7 @@ def _why_unseen(session: Session, step: str) -> str:
 
 def summary(layer: Layer) -> dict[str, Any]:
     """Returns the trace's `websocket` object."""
-    session: Session = layer.session  # type: ignore[assignment]  # as above
+    session: Session = layer.session
     asked, answer = session.request, session.response
     accepted = session.accepted
     first = session.closes[0].message if session.closes else None

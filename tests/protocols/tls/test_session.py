@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.model import Frame
+from lab.model import Frame, Role
 from lab.path import Path
 from tests.packets import IPV4, IPV6, OPEN, ladder, renumbered
 from tests.packets import walk as walk_all
@@ -253,11 +253,11 @@ def test_secrets_that_come_late_open_what_comes_after_them(name: str) -> None:
         (which,) = path.conversations
         assert which.above
         session = which.above.session
-        assert [alert.description for alert in session.alerts] == [0] * len(session.alerts)  # type: ignore[attr-defined]
+        assert [alert.description for alert in session.alerts] == [0] * len(session.alerts)
         closing = [rung for rung in carriers if rung >= at][-2:]
-        assert len(session.alerts) == len(closing)  # type: ignore[attr-defined]
-        assert session.finished_verified is not False, at  # type: ignore[attr-defined]
-        assert session.locked is None  # type: ignore[attr-defined]
+        assert len(session.alerts) == len(closing)
+        assert session.finished_verified is not False, at
+        assert session.locked is None
 
 
 def test_secrets_that_come_before_their_records_open_all_of_them_and_teach_all_of_it() -> None:
@@ -266,8 +266,8 @@ def test_secrets_that_come_before_their_records_open_all_of_them_and_teach_all_o
         path, _ = growing(name, 5)
         assert path.conversations[0].above
         session = path.conversations[0].above.session
-        assert session.finished_verified is True  # type: ignore[attr-defined]
-        assert set(session.lines) == set(whole.lines)  # type: ignore[attr-defined]
+        assert session.finished_verified is True
+        assert set(session.lines) == set(whole.lines)
 
 
 # Segments may be cut anywhere, come twice, late and in any order.
@@ -430,8 +430,8 @@ def test_tls_behind_plain_text_on_the_same_connection_is_read_as_if_it_stood_alo
 ) -> None:
     capture = captured(name)
     plain = [(line.partition(": ")[0], line.partition(": ")[2].strip('"').encode()) for line in PLAIN[before]]
-    flights = [("client" if role == "client" else "server", data) for role, data in plain]
-    walked = walk(frames([*flights, *capture.flights], size), capture.keylog)  # type: ignore[list-item]
+    flights: list[tuple[Role, bytes]] = [("client" if role == "client" else "server", data) for role, data in plain]
+    walked = walk(frames([*flights, *capture.flights], size), capture.keylog)
     alone = walk(capture.frames, capture.keylog)
     assert (walked.messages, walked.above.states, walked.tls) == (alone.messages, alone.above.states, alone.tls)
     assert walked.surprises == []
@@ -475,8 +475,9 @@ def test_a_capture_that_begins_in_the_middle_of_the_data_is_just_tcp() -> None:
 
 def test_behind_a_segment_that_was_lost_for_good_nothing_is_read_and_little_is_kept() -> None:
     capture = play(static_rsa, said=bytes(8000))
-    flights = [*capture.flights, *[("server", record(23, bytes(1 << 14)))] * 200]
-    made = frames(flights, 9000)  # type: ignore[arg-type]
+    more: tuple[Role, bytes] = ("server", record(23, bytes(1 << 14)))
+    flights = [*capture.flights, *[more] * 200]
+    made = frames(flights, 9000)
     lost = next(frame for frame in made if len(frame.data) > 9000)
     walked = walk(renumbered(*[frame for frame in made if frame.number != lost.number]), capture.keylog)
     assert walked.surprises == []
