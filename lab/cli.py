@@ -231,10 +231,10 @@ def annotate(
         if capture.size is None:
             output.show_each_line()  # a pipe: somebody waits for the rows
         live = capture.size is None
-        halved = form is Format.CSV and halves.worthwhile(capture) and not (keylog or server_key)
-        theirs = stack.enter_context(halves.other_half(file)) if halved else None
         keep = form in (Format.LADDER, Format.PCAPNG)
         secrets = _secret(keylog), _secret(server_key)
+        halved = not keep and halves.worthwhile(capture)
+        theirs = stack.enter_context(halves.other_half(file, form, *secrets)) if halved else None
         recording = Recording(capture, keep, halves.is_ours if halved else None, *secrets)
         rungs = shown_progress(capture, recording.rungs(), LANG)
         if form is Format.PCAPNG:

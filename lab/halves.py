@@ -13,14 +13,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab.annotate import journal
 from lab.capture.reader import Capture, open_capture
 from lab.dissect.segment import TCP, segment
 from lab.errors import LabError
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
+from lab.show import Format
 from lab.text import Text
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
-_WHOLE = "whole\n"  # the last line of the other half
+_PIPE = 1 << 20  # bytes; what a process without privileges may have
+_AT_ONCE = 64  # lines written together to the pipe
+_PACKETS_END, _END = "packets end", "end"  # lines that no row is like
 _USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, TCP
 
 
@@ -29,7 +33,11 @@ def worthwhile(capture: Capture) -> bool:
     if sys.platform == "win32" or not capture.size or capture.size < _ENOUGH or not Path(capture.name).is_file():
         return False
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return allowed > 1
+    if allowed < 2:
+        return False
+    with open_capture(capture.name) as same:  # a wire's journal tells of one network: it is read in one piece
+        first = next(iter(same), None)
+    return first is not None and not journal.told(first)
 
 
 def is_ours(frame: Frame) -> bool:
@@ -46,47 +54,71 @@ def is_ours(frame: Frame) -> bool:
     return mixed & 15 < 7
 
 
+class Other:
+    """The other half, as it comes from its process: first its packets' rows, then its conversations."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+
+    def packets(self) -> Iterator[str]:
+        """Yields the packets' rows. Raises LabError where the process ended early, as `conversations` does."""
+        return self._until(_PACKETS_END)
+
+    def conversations(self) -> Iterator[tuple[int, str]]:
+        """Yields each conversation's first packet and its line; only when the packets have been taken."""
+        for line in self._until(_END):
+            first, _, entry = line.partition(" ")
+            yield int(first), entry
+
+    def _until(self, end: str) -> Iterator[str]:
+        for line in self._lines:
+            if line == end:
+                return
+            yield line
+        raise LabError(
+            Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：其进程提前结束"),
+            Text("try again; is there enough memory?", "请重试；内存是否足够？"),
+        )  # fmt: skip
+
+
 @contextlib.contextmanager
-def other_half(path: str) -> Iterator[Iterator[str]]:
-    """Yields the other half's rows, made by a second process, which ends when the context is left."""
+def other_half(path: str, form: Format, keylog: bytes = b"", server_key: bytes = b"") -> Iterator[Other]:
+    """Yields the other half in a format, made by a second process, which ends when the context is left."""
     reading, writing = os.pipe()
+    with contextlib.suppress(ImportError, OSError, AttributeError):  # with little room the two would take turns
+        import fcntl
+
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
     sys.stdout.flush()
     child = os.fork()
     if not child:
         os.close(reading)
-        _work(path, writing)
+        _work(path, writing, form, keylog, server_key)
     os.close(writing)
     try:
-        with os.fdopen(reading, encoding="utf-8") as rows:
-            yield _checked(rows)
+        with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
+            yield Other(line[:-1] for line in lines)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
-def _checked(rows: Iterator[str]) -> Iterator[str]:
-    for row in rows:
-        if row == _WHOLE:
-            return
-        yield row
-    raise LabError(
-        Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：其进程提前结束"),
-        Text("try again; is there enough memory?", "请重试；内存是否足够？"),
-    )  # fmt: skip
-
-
-def _work(path: str, writing: int) -> None:
+def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: bytes) -> None:
     """Annotates the second half and never returns."""
     from lab.recorded import Recording
     from lab.render import table
+    from lab.show import packets
 
     status = 1
     with contextlib.suppress(BaseException):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
-        with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8") as out:
-            rows = table.csv_rows(Recording(capture, False, lambda frame: not is_ours(frame)).rungs())
-            table.write_rows(rows, out.write)
-            out.write(_WHOLE)
+        with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
+            mine = Recording(capture, False, lambda frame: not is_ours(frame), keylog, server_key)
+            table.as_lines(packets(mine.rungs(), form), out.write, _AT_ONCE)
+            out.write(_PACKETS_END + "\n")
+            entries = table.conversation_lines(mine.conversations)
+            table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)
+            out.write(_END + "\n")
         status = 0
     os._exit(status)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from lab.annotate.agreement import Agreement
 from lab.dissect.conversations import Conversation
 from lab.model import Rung
 from lab.text import Lang
+
+if TYPE_CHECKING:
+    from lab.halves import Other
 
 
 class Format(StrEnum):
@@ -34,6 +37,19 @@ class Source(Protocol):
     def rungs(self) -> Iterator[Rung]: ...
 
 
+def packets(rungs: Iterable[Rung], form: Format) -> Iterator[str]:
+    """Yields the packets' lines in a format that has a line a packet; none where it has none."""
+    from lab.render import table
+
+    if form is Format.CSV:
+        yield from table.csv_rows(rungs)
+    elif form is Format.CONVERSATIONS:
+        for _ in rungs:
+            pass
+    else:
+        yield from table.packet_lines(rungs)
+
+
 def show(
     source: Source,
     rungs: Iterator[Rung],
@@ -41,12 +57,12 @@ def show(
     about: Callable[[], dict[str, Any]],
     out: TextIO,
     lang: Lang,
-    theirs: Iterator[str] | None = None,
+    theirs: Other | None = None,
     live: bool = False,
 ) -> None:
     """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up.
 
-    `theirs` are another half's CSV rows. Where packets come `live`, each is written out at once.
+    `theirs` is another half of the capture. Where packets come `live`, each is written out at once.
     """
     from lab.render import table
 
@@ -64,15 +80,23 @@ def show(
             ladder.rung(rung)
             out.flush()
         ladder.summary(source.conversations, source.agreement)
-    elif form is Format.JSON:
-        table.as_json(rungs, source.conversations, about, write)
+        out.flush()
+        return
+    rows = packets(rungs, form)
+    entries = table.conversation_lines(source.conversations)
+    if theirs is not None:
+        places = table.CSV_PLACES if form is Format.CSV else table.JSON_PLACES
+        rows = table.as_one(rows, theirs.packets(), places)
+        entries = table.conversations_as_one(entries, theirs.conversations())
+    at_once = 1 if live or out.isatty() else table.AT_ONCE
+    if form is Format.CSV:
+        table.as_csv(rows, write, at_once)
     elif form is Format.NDJSON:
-        table.as_ndjson(rungs, write)
+        table.as_lines(rows, write, at_once)
     elif form is Format.CONVERSATIONS:
-        table.as_conversations(rungs, source.conversations, write)
+        for _ in rows:
+            pass
+        table.as_lines((line for _, line in entries), write, at_once)
     else:
-        rows = table.csv_rows(rungs)
-        if theirs is not None:
-            rows = table.as_one(rows, theirs)
-        table.as_csv(rows, write, at_once=1 if live or out.isatty() else table.AT_ONCE)
+        table.as_json(rows, entries, about, write, at_once)
     out.flush()

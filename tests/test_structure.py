@@ -56,6 +56,7 @@ DOORS = {
     "scapy": ("capture/sniff.py", "testbed/"),
     "pyshark": ("capture/second_opinion.py",),
     "cryptography": ("protocols/tls/",),
+    "orjson": ("render/table.py",),
     "websockets": ("protocols/websocket/endpoints.py",),
     "textual": ("debugger/", "step.py"),
 }

@@ -103,7 +103,7 @@ class Layer:
         self.states = States(self.client.state, self.server.state)
         self.began: dict[str, Role] = {}
         self.assumed: tuple[Role, ...] = ()
-        self.steps: list[Seen] = []
+        self.steps: dict[str, list[Seen]] = {}
 
     def end(self, role: Role) -> LayerEnd:
         return self.client if role == "client" else self.server
@@ -167,14 +167,17 @@ class Layers:
         if which is None or end is None or which.above is None:
             return
         reached = end.peer.got_next
-        for layer in layers_of(which):
-            sender = layer.end(end.role)
-            while sender.waiting and reached is not None and sender.waiting[0][0] <= reached:
-                _, event, carrier = sender.waiting.popleft()
+        layer: Layer | None = which.above
+        while layer is not None:
+            sender = layer.client if end.role == "client" else layer.server
+            waiting = sender.waiting
+            while waiting and reached is not None and waiting[0][0] <= reached:
+                _, event, carrier = waiting.popleft()
                 self._movers[layer.name].move(layer, sender.peer, "got " + event, carrier)
+            layer = layer.inner
         if rung.above:
             states = {layer.name: layer.states for layer in layers_of(which)}
-            rung.above = tuple(above._replace(delivered=states.get(above.protocol)) for above in rung.above)
+            rung.above = tuple([Above(name, held, states.get(name)) for name, held, _ in rung.above])
 
     def _keep(self, which: Conversation, segment: _Ahead) -> None:
         """Keeps a segment until it is known what its connection carries, or too many are kept."""
@@ -189,7 +192,7 @@ class Layers:
     def _say(self, layer: Layer, role: Role, said: Sequence[Any], rung: Rung) -> None:
         """Writes down what an end has said, in the packet that completes it, and hands on what that carries."""
         mover, sender = self._movers[layer.name], layer.end(role)
-        rung.messages += tuple(Message(layer.name, each.name, each.spans, each) for each in said)
+        rung.messages += tuple([Message(layer.name, each.name, each.spans, each) for each in said])
         rung.labels += tuple(dict.fromkeys(each.name for each in said if each.name not in rung.labels))
         inner: list[Any] = []
         for each in said:

@@ -33,7 +33,7 @@ class Walked(Typing):
     states: States
     assumed: tuple[Role, ...]
     began: dict[str, Role]
-    steps: list[Seen]
+    steps: dict[str, list[Seen]]
 
     @property
     def client(self) -> WalkingEnd: ...
@@ -88,7 +88,7 @@ class Mover:
             return
         rung.steps = table.in_order((*rung.steps, step)) if rung.steps else (step,)
         seen = (step, rung.number, rung.end.role, rung.seq, rung.stop, rung.segment.payload)
-        which.steps.append(_new(Seen, seen))
+        which.steps.setdefault(step, []).append(_new(Seen, seen))
 
 
 class Walk(Mover):

@@ -77,13 +77,14 @@ class Conversation:
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "above", "assumed", "began", "client", "from_syn", "history", "id", "kernel_final", "lost", "packets",
+        "above", "assumed", "began", "client", "first", "from_syn", "history", "id", "kernel_final", "lost", "packets",
         "reset_by", "retransmissions", "server", "states", "steps",
     )  # fmt: skip
 
-    def __init__(self, number: int, client: End, server: End, from_syn: bool) -> None:
+    def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
         client.peer, server.peer = server, client
         self.id = number
+        self.first = first  # the number of its first packet
         self.client = client
         self.server = server
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
@@ -94,7 +95,7 @@ class Conversation:
         self.reset_by: Role | None = None
         self.assumed: tuple[Role, ...] = ()  # ends whose state rests on an assumption
         self.began: dict[str, Role] = {}  # who began opening, who began closing
-        self.steps: list[Seen] = []  # in the order in which they were seen
+        self.steps: dict[str, list[Seen]] = {}  # each in the order in which it was seen
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
         self.above: Layer | None = None  # what it carries, once that has been recognised
@@ -124,7 +125,7 @@ class Conversations:
         pair, raw_seq, raw_ack, flags, window, _, _, payload, problems = segment
         found = self._senders.get(pair)
         if found is None or (flags & _SYN_ACK == SYN and _is_new(found[1], segment)):
-            found = self._open(segment)
+            found = self._open(frame.number, segment)
         conversation, end = found
         conversation.packets += 1
         taken = payload
@@ -173,14 +174,14 @@ class Conversations:
             conversation.history += _spelled(fresh, end.role)
         return rung
 
-    def _open(self, segment: Segment) -> tuple[Conversation, End]:
+    def _open(self, number: int, segment: Segment) -> tuple[Conversation, End]:
         """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else the higher port."""
         syn, ack = segment.flags & SYN, segment.flags & ACK
         forward = not ack if syn else segment.source_port >= segment.destination_port
         source = End("client" if forward else "server", segment.source, segment.source_port)
         target = End("server" if forward else "client", segment.destination, segment.destination_port)
         client, server = (source, target) if forward else (target, source)
-        conversation = Conversation(len(self.all), client, server, bool(syn))
+        conversation = Conversation(len(self.all), number, client, server, bool(syn))
         self.all.append(conversation)
         self._senders[segment.pair] = conversation, source
         self._senders[segment.reversed_pair] = conversation, target

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from lab.dissect.conversations import Conversation
 from lab.model import Rung, States
@@ -17,35 +21,40 @@ _SECOND = 1_000_000_000  # nanoseconds
 AT_ONCE = 512  # lines written together where nobody watches them come
 
 
-def as_json(
-    rungs: Iterable[Rung], conversations: list[Conversation], about: Callable[[], dict[str, Any]], write: Write
-) -> None:
-    """Writes the whole trace as one document, packets first. `about` is asked for the file's entry at the end."""
-    write(f'{{"schema": {_dump(trace.SCHEMA)},\n"packets": [')
-    before = "\n"
+def packet_lines(rungs: Iterable[Rung]) -> Iterator[str]:
+    """Yields a packet's JSON object in a line, without its end."""
     for rung in rungs:
-        write(before + _dump(trace.packet(rung)))
-        before = ",\n"
-    write('\n],\n"conversations": [')
-    before = "\n"
+        yield _dump(trace.packet(rung))
+
+
+def conversation_lines(conversations: Iterable[Conversation]) -> Iterator[tuple[int, str]]:
+    """Yields a conversation's first packet and its JSON object in a line, without its end."""
     for which in conversations:
-        write(before + _dump(trace.conversation(which)))
-        before = ",\n"
+        yield which.first, _dump(trace.conversation(which))
+
+
+def as_json(
+    packets: Iterable[str], conversations: Iterable[tuple[int, str]], about: Callable[[], dict[str, Any]], write: Write,
+    at_once: int = AT_ONCE,
+) -> None:  # fmt: skip
+    """Writes the whole trace as one document, packets first. `about` is asked for the file's entry at the end."""
+    write(f'{{"schema": {_dump(trace.SCHEMA)},\n"packets": [\n')
+    write_rows(_parted(packets), write, at_once)
+    write('\n],\n"conversations": [\n')
+    write_rows(_parted(line for _, line in conversations), write)
     write('\n],\n"file": ' + _dump(about()) + "}\n")
 
 
-def as_ndjson(rungs: Iterable[Rung], write: Write) -> None:
-    """Writes a packet a line."""
-    for rung in rungs:
-        write(_dump(trace.packet(rung)) + "\n")
+def _parted(lines: Iterable[str]) -> Iterator[str]:
+    before = ""
+    for line in lines:
+        yield before + line
+        before = ",\n"
 
 
-def as_conversations(rungs: Iterable[Rung], conversations: list[Conversation], write: Write) -> None:
-    """Writes a conversation a line, when the file is over."""
-    for _ in rungs:
-        pass
-    for which in conversations:
-        write(_dump(trace.conversation(which)) + "\n")
+def as_lines(lines: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
+    """Writes an object a line."""
+    write_rows((line + "\n" for line in lines), write, at_once)
 
 
 def csv_rows(rungs: Iterable[Rung]) -> Iterator[str]:
@@ -62,7 +71,7 @@ def csv_rows(rungs: Iterable[Rung]) -> Iterator[str]:
             time = f"{when}{fraction:09}Z"
         segment, end, held = rung.segment, rung.end, rung.held
         if segment is None or rung.conversation is None or end is None or held is None:
-            yield f"{rung.number},{time},,,,,,,,,{' '.join(rung.labels)},\n"
+            yield f"{rung.number},{time},,,,,,,,,{' '.join(rung.labels)},"
             continue
         key = end.role, segment.flags, held, rung.labels, rung.steps
         words = said.get(key)
@@ -79,13 +88,13 @@ def csv_rows(rungs: Iterable[Rung]) -> Iterator[str]:
 def _words(role: str, flags: int, held: States, labels: tuple[str, ...], steps: tuple[str, ...]) -> tuple[str, str]:
     """Returns what stands in a row before the numbers of the stream, and behind them."""
     states = f"{held.client or ''},{held.server or ''}"
-    return f",{role},{' '.join(trace.flag_names(flags))},", f",{states},{' '.join(labels)},{' '.join(steps)}\n"
+    return f",{role},{' '.join(trace.flag_names(flags))},", f",{states},{' '.join(labels)},{' '.join(steps)}"
 
 
 def as_csv(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
     """Writes a packet a row, header first, `at_once` rows together."""
     write(CSV_HEADER)
-    write_rows(rows, write, at_once)
+    as_lines(rows, write, at_once)
 
 
 def write_rows(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
@@ -99,34 +108,71 @@ def write_rows(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> Non
     write("".join(lines))
 
 
-def as_one(ours: Iterable[str], theirs: Iterable[str]) -> Iterator[str]:
-    """Yields the rows of two halves of a capture in the order of packets, conversations numbered anew in that order."""
-    names: tuple[dict[str, int], dict[str, int]] = {}, {}
-    halves = _taken_apart(ours), _taken_apart(theirs)
-    heads = [next(half) for half in halves]
+class Places(NamedTuple):
+    """Where a row has its packet's number, which ends at a comma, and its conversation's, or `without` instead."""
+
+    number: int  # the index of its first digit
+    conversation: str  # what stands before the conversation's number; empty: two commas
+    without: str
+
+
+CSV_PLACES = Places(0, "", "")
+JSON_PLACES = Places(len('{"number":'), '"conversation":', "null")
+
+
+def as_one(ours: Iterable[str], theirs: Iterable[str], places: Places) -> Iterator[str]:
+    """Yields the rows of two halves of a capture in the order of packets, conversations numbered anew in that order.
+
+    In each half conversations are numbered from 0 in the order of their first rows.
+    """
+    names: tuple[array[int], array[int]] = array("L"), array("L")
+    halves = iter(ours), iter(theirs)
+    begin, before, without = places
+    size = len(before)
+    rows = [next(half, "") for half in halves]
+    numbers = [_number(row, begin) for row in rows]
     count = 0
     while True:
-        which = 0 if heads[0][0] < heads[1][0] else 1
-        number, time, name, rest = heads[which]
-        if not rest:
+        which = 0 if numbers[0] < numbers[1] else 1
+        row = rows[which]
+        if not row:
             return
-        if name:
-            if name not in names[which]:
-                names[which][name] = count
+        at = row.index(before, begin) + size if before else row.index(",", row.index(",") + 1) + 1
+        end = row.index(",", at)
+        name = row[at:end]
+        if name != without:
+            own, known = int(name), names[which]
+            if own == len(known):
+                known.append(count)
                 count += 1
-            yield f"{number},{time},{names[which][name]},{rest}"
-        else:
-            yield f"{number},{time},,{rest}"
-        heads[which] = next(halves[which])
+            if known[own] != own:
+                row = f"{row[:at]}{known[own]}{row[end:]}"
+        yield row
+        row = rows[which] = next(halves[which], "")
+        numbers[which] = _number(row, begin)
 
 
-def _taken_apart(rows: Iterable[str]) -> Iterator[tuple[float, str, str, str]]:
-    """Yields each row's number, time, conversation and the rest; behind the last row infinity and nothing."""
-    for row in rows:
-        number, time, name, rest = row.split(",", 3)
-        yield int(number), time, name, rest
-    yield float("inf"), "", "", ""
+def conversations_as_one(
+    ours: Iterable[tuple[int, str]], theirs: Iterable[tuple[int, str]]
+) -> Iterator[tuple[int, str]]:
+    """Yields the conversations of two halves in the order of their first packets, numbered anew in that order."""
+    for count, (first, line) in enumerate(heapq.merge(ours, theirs, key=_first)):
+        yield first, f'{{"id":{count}{line[line.index(",") :]}'
+
+
+def _first(entry: tuple[int, str]) -> int:
+    return entry[0]
+
+
+_OVER = 1 << 63  # a number that no packet has
+
+
+def _number(row: str, begin: int) -> int:
+    return int(row[begin : row.index(",", begin)]) if row else _OVER
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # what JSON can say and orjson can't: half a surrogate pair
+        return json.dumps(value, separators=(",", ":"))

@@ -122,11 +122,16 @@ def _acting(sender: str, step: str) -> str:
 def _differs(code: str | None, role: str, packets: tuple[int, ...], protocol: str = "tcp") -> Differs | None:
     if code is None:
         return None
-    text = cast(notes(protocol).differs[code], role)
-    listed = Text(", ".join(map(str, packets)), "、".join(map(str, packets)))
-    return Differs(
-        code, Text(text.en.replace("{packets}", listed.en), text.zh.replace("{packets}", listed.zh))
-    )  # fmt: skip
+    text = _departure(protocol, code, role)
+    if "{packets}" in text.en:
+        listed = Text(", ".join(map(str, packets)), "、".join(map(str, packets)))
+        text = Text(text.en.replace("{packets}", listed.en), text.zh.replace("{packets}", listed.zh))
+    return Differs(code, text)
+
+
+@lru_cache(512)
+def _departure(protocol: str, code: str, role: str) -> Text:
+    return cast(notes(protocol).differs[code], role)
 
 
 def _step(step: StepReport) -> dict[str, Any]:
@@ -146,6 +151,7 @@ def _message(message: Message) -> dict[str, Any]:
     return entry
 
 
+@lru_cache(1024)
 def _states(states: States | None) -> dict[str, str | None] | None:
     return states._asdict() if states else None
 

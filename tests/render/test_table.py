@@ -15,7 +15,6 @@ from jsonschema import Draft202012Validator
 from lab.annotate import journal
 from lab.annotate.agreement import Agreement
 from lab.model import Captured, Frame, Rung, Settled, States
-from lab.path import Path
 from lab.protocols import PROTOCOLS
 from lab.render import table, trace
 from lab.render.words import LABELS
@@ -172,7 +171,7 @@ def test_the_packets_are_written_before_what_is_known_only_at_the_end() -> None:
         return FILE
 
     parts: list[str] = []
-    table.as_json(rungs(), [], about, parts.append)
+    table.as_json(table.packet_lines(rungs()), [], about, parts.append)
     assert asked == ["packets", "end", "file"]
     assert list(json.loads("".join(parts))) == ["schema", "packets", "conversations", "file"]
 
@@ -223,10 +222,7 @@ def test_conversations_has_the_same_entries_a_line_each(name: str) -> None:
 
 
 def test_conversations_takes_all_packets_first() -> None:
-    path = Path()
-    out = io.StringIO()
-    table.as_conversations(path.annotate(ladder(*OPEN)), path.conversations, out.write)
-    assert json.loads(out.getvalue())["packets"] == 3
+    assert json.loads(written(walk(ladder(*OPEN)), "conversations"))["packets"] == 3
 
 
 @every_capture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lab.dissect.conversations import Conversation
 from lab.model import Seen
 from lab.protocols.tcp.states import TABLE
@@ -9,6 +11,7 @@ from lab.protocols.tcp.states import TABLE
 STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))
 OTHER = {"client": "server", "server": "client"}
 GOT = {row.step for row in TABLE.rows if row.step and row.on.startswith("got ")}  # steps that nobody sends
+_NEVER: tuple[Seen, ...] = ()
 _OF_WHO_BEGAN = ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4")
 
 
@@ -17,9 +20,9 @@ def usual_actor(step: str, began: str) -> str:
     return began if step in _OF_WHO_BEGAN else OTHER[began]
 
 
-def seen(conversation: Conversation, step: str) -> list[Seen]:
+def seen(conversation: Conversation, step: str) -> Sequence[Seen]:
     """Returns the packets in which a step was seen."""
-    return [each for each in conversation.steps if each.step == step]
+    return conversation.steps.get(step, _NEVER)
 
 
 def opened(conversation: Conversation) -> bool:
@@ -51,7 +54,9 @@ def differs(conversation: Conversation, step: str) -> str | None:
     return _of_its_segments(conversation, step, found, second)
 
 
-def _of_its_segments(conversation: Conversation, step: str, found: list[Seen], second: list[Seen]) -> str | None:
+def _of_its_segments(
+    conversation: Conversation, step: str, found: Sequence[Seen], second: Sequence[Seen]
+) -> str | None:
     if step == "tcp.close.1" and conversation.began.get("tcp.close") == "server":
         return "server-closes-first"
     if step != "tcp.open.4":
@@ -79,7 +84,7 @@ def _why_unseen(conversation: Conversation, step: str) -> str:
     return "not-finished"
 
 
-def _both(found: list[Seen]) -> bool:
+def _both(found: Sequence[Seen]) -> bool:
     return len({each.sender for each in found}) == 2
 
 

@@ -6,6 +6,7 @@ written with the names of its inputs: who puts the bytes in place of the names c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from lab.protocols.tls import prf
@@ -34,15 +35,17 @@ class Derivation:
     """An ordered list of lines. Calculating the same thing twice writes it down once."""
 
     def __init__(self) -> None:
-        self._lines: dict[Line, None] = {}
+        self._entries: list[tuple[Text, tuple[Named, ...], str | Callable[[], str], Named, str]] = []
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        return tuple(self._lines)
+        """The lines so far. They are written here, when somebody asks: of most connections nobody does."""
+        return tuple(dict.fromkeys(map(_line, self._entries)))
 
-    def add(self, what: Text, inputs: tuple[Named, ...], operation: str, output: Named, source: str) -> Named:
-        named = tuple((each.name, each.value) for each in dict.fromkeys(inputs))
-        self._lines[Line(what, named, operation, output.name, output.value, source)] = None
+    def add(
+        self, what: Text, inputs: tuple[Named, ...], operation: str | Callable[[], str], output: Named, source: str
+    ) -> Named:
+        self._entries.append((what, inputs, operation, output, source))
         return output
 
     def given(self, what: Text, origin: str, output: Named, source: str) -> Named:
@@ -54,8 +57,10 @@ class Derivation:
         return self.add(what, (block,), f"{block.name}{_span(start, end)}", Named(name, block.value[start:end]), source)
 
     def digest(self, what: Text, hash_name: str, data: Named, name: str, source: str) -> Named:
-        both = (f"{prf.SPOKEN[each]}({data.name})" for each in _parts(hash_name))
-        return self.add(what, (data,), " + ".join(both), Named(name, prf.digest(hash_name, data.value)), source)
+        def written() -> str:
+            return " + ".join(f"{prf.SPOKEN[each]}({data.name})" for each in _parts(hash_name))
+
+        return self.add(what, (data,), written, Named(name, prf.digest(hash_name, data.value)), source)
 
     def prf(
         self,
@@ -69,10 +74,13 @@ class Derivation:
         source: str,
     ) -> Named:
         """Calculates TLS 1.0 to 1.2's PRF. Its hash is part of its name on paper: PRF_SHA256."""
-        written = " + ".join(each.name for each in seed)
-        operation = f'PRF_{hash_name}({secret.name}, "{label}", {written}){_span(0, length)}'
+
+        def written() -> str:
+            seeds = " + ".join(each.name for each in seed)
+            return f'PRF_{hash_name}({secret.name}, "{label}", {seeds}){_span(0, length)}'
+
         value = prf.prf(hash_name, secret.value, label, b"".join(each.value for each in seed), length)
-        return self.add(what, (secret, *seed), operation, Named(name, value), source)
+        return self.add(what, (secret, *seed), written, Named(name, value), source)
 
     def mac(self, what: Text, hash_name: str, key: Named, data: Named, name: str, source: str) -> Named:
         operation = f"HMAC_{hash_name}({key.name}, {data.name})"
@@ -96,10 +104,21 @@ class Derivation:
     ) -> Named:
         """Calculates TLS 1.3's HKDF-Expand-Label; `context` is a hash, or None for nothing."""
         value = prf.hkdf_expand_label(hash_name, secret.value, label, context.value if context else b"", length)
-        written = context.name if context else '""'
-        operation = f'HKDF-Expand-Label_{hash_name}({secret.name}, "{label}", {written}, {length})'
+
+        def written() -> str:
+            over = context.name if context else '""'
+            return f'HKDF-Expand-Label_{hash_name}({secret.name}, "{label}", {over}, {length})'
+
         inputs = (secret, context) if context else (secret,)
-        return self.add(what, inputs, operation, Named(name, value), source)
+        return self.add(what, inputs, written, Named(name, value), source)
+
+
+def _line(entry: tuple[Text, tuple[Named, ...], str | Callable[[], str], Named, str]) -> Line:
+    what, inputs, operation, output, source = entry
+    named = tuple((each.name, each.value) for each in dict.fromkeys(inputs))
+    return Line(
+        what, named, operation if isinstance(operation, str) else operation(), output.name, output.value, source
+    )
 
 
 def _parts(hash_name: str) -> tuple[str, ...]:

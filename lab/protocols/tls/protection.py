@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -172,7 +173,7 @@ class Aead(Protection):
         if self._explicit:  # RFC 5288 section 3, RFC 6655 section 3
             return self._iv + fragment[: self._explicit]
         # RFC 7905 section 2, RFC 8446 section 5.3
-        return bytes(a ^ b for a, b in zip(self._iv, self.sequence.to_bytes(len(self._iv), "big"), strict=True))
+        return (int.from_bytes(self._iv, "big") ^ self.sequence).to_bytes(len(self._iv), "big")
 
     def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
         content = len(fragment) - self._explicit - self._tag
@@ -264,6 +265,7 @@ def _record_header(content_type: int, version: int, length: int) -> bytes:
     return bytes([content_type]) + version.to_bytes(2, "big") + length.to_bytes(2, "big")
 
 
+@lru_cache(1024)
 def _parts(*lengths: tuple[str, int]) -> tuple[Part, ...]:
     """Lays parts one behind the other; those without a byte are left out."""
     parts, at = [], 0

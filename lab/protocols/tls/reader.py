@@ -17,15 +17,23 @@ class Reader:
 
     def take(self, size: int) -> bytes:
         """Returns the next `size` bytes, fewer where the data ends before."""
-        taken = self.data[self.at : self.at + size]
-        self.at += len(taken)
-        self.damaged = self.damaged or len(taken) < size
+        at = self.at
+        taken = self.data[at : at + size]
+        if len(taken) == size:
+            self.at = at + size
+        else:
+            self.at, self.damaged = at + len(taken), True
         return taken
 
     def number(self, size: int) -> int:
         """Returns the next number of `size` bytes; 0 where it is cut short."""
-        taken = self.take(size)
-        return int.from_bytes(taken, "big") if len(taken) == size else 0
+        at = self.at
+        taken = self.data[at : at + size]
+        if len(taken) == size:
+            self.at = at + size
+            return int.from_bytes(taken, "big")
+        self.at, self.damaged = at + len(taken), True
+        return 0
 
     def vector(self, prefix: int) -> bytes:
         """Returns the contents of the next vector, whose length stands before it in `prefix` bytes."""
@@ -44,12 +52,10 @@ class Reader:
 
     def numbers(self, prefix: int, size: int) -> tuple[int, ...]:
         """Returns the numbers of `size` bytes in the next vector."""
-        inner = self.inside(prefix)
-        found = []
-        while len(inner.data) - inner.at >= size:
-            found.append(inner.number(size))
-        self.also(inner)
-        return tuple(found)
+        inside = self.vector(prefix)
+        whole = len(inside) - len(inside) % size
+        self.damaged = self.damaged or whole < len(inside)
+        return tuple([int.from_bytes(inside[at : at + size], "big") for at in range(0, whole, size)])
 
     def vectors(self, prefix: int, inner_prefix: int) -> tuple[bytes, ...]:
         """Returns the contents of the vectors in the next vector."""

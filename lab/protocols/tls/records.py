@@ -57,29 +57,29 @@ class Records:
         self.offset = start
         self.problem: RecordProblem | None = None
         self._may_be_ssl2 = role == "client"  # only the first record, and only the client's
-        self._held = bytearray()
+        self._held = b""
 
     @property
     def pending(self) -> bytes:
         """The beginning of a record that is not yet whole."""
-        return bytes(self._held)
+        return self._held
 
     def feed(self, data: bytes) -> list[Record]:
         """Takes the next bytes of the stream and returns the records that are now whole."""
         if self.problem:
             return []
-        self._held += data
+        held = self._held = self._held + data if self._held else data
         found = []
         at = 0
-        while (size := self._size(at)) is not None and at + size <= len(self._held):
+        while (size := self._size(at)) is not None and at + size <= len(held):
             found.append(self._record(at, size))
             at += size
-        del self._held[: len(self._held) if self.problem else at]
+        self._held = b"" if self.problem else held[at:]
         return found
 
     def _size(self, at: int) -> int | None:
         """Returns the size of the record at `at`, None where it can't be known (yet, or because of a problem)."""
-        head = bytes(self._held[at : at + _SSL2_HEADER + _SSL2_FIXED])
+        head = self._held[at : at + _SSL2_HEADER + _SSL2_FIXED]
         if not head:
             return None
         if self._may_be_ssl2 and head[0] & 0x80:
@@ -104,7 +104,7 @@ class Records:
         else:
             kind, version, header = held[at], int.from_bytes(held[at + 1 : at + 3], "big"), HEADER
         self._may_be_ssl2 = False
-        return Record(kind, version, start, self.offset, bytes(held[at + header : at + size]))
+        return Record(kind, version, start, self.offset, held[at + header : at + size])
 
 
 def _ssl2_length(head: bytes) -> int:

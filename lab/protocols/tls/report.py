@@ -21,7 +21,7 @@ def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
     session: Session = layer.session
     found = []
     for step in STEPS:
-        packets = tuple(sorted({seen.number for seen in layer.steps if seen.step == step}))
+        packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
         found.append((step, packets, _differs(session, layer, step, packets)))
     return found
 

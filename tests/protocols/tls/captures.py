@@ -30,7 +30,7 @@ from lab.render import trace
 from lab.render.comments import comments
 from lab.render.keys import worked_examples
 from lab.render.ladder import Ladder
-from lab.render.table import as_json
+from lab.render.table import as_json, conversation_lines, packet_lines
 from lab.text import LANGUAGES
 from tests.packets import IPV4, OPEN, Pair, ladder
 from tests.protocols.tls import handshakes
@@ -161,7 +161,7 @@ def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"")
         out.write("\n".join(comments(rung)))
     document = io.StringIO()
     about = {"name": "", "sha256": "", "format": "pcap", "packets": len(rungs), "problems": []}
-    as_json(rungs, way.conversations, lambda: about, document.write)
+    as_json(packet_lines(rungs), conversation_lines(way.conversations), lambda: about, document.write)
     SCHEMA.validate(json.loads(document.getvalue()))
     return out.getvalue()
 
