@@ -218,7 +218,7 @@ def annotate(
     from lab.capture.reader import open_capture
     from lab.output import say, to_file, words
     from lab.recorded import Recording, shown_progress
-    from lab.show import show
+    from lab.show import Gone, show
 
     gc.disable()  # nothing made for a packet is part of a cycle: looking for cycles would cost half of the time
     form = Format.JSON if json else format
@@ -235,7 +235,12 @@ def annotate(
         secrets = _secret(keylog), _secret(server_key)
         halved = not keep and halves.worthwhile(capture)
         theirs = stack.enter_context(halves.other_half(file, form, *secrets)) if halved else None
-        recording = Recording(capture, keep, halves.is_ours if halved else None, *secrets)
+        gone = Gone(form)
+        recording = Recording(capture, keep, halves.is_ours if halved else None, *secrets, gone.take)
+
+        def elsewhere() -> int:
+            return theirs.evicted if theirs else 0
+
         rungs = shown_progress(capture, recording.rungs(), LANG)
         if form is Format.PCAPNG:
             if out is None:
@@ -244,14 +249,26 @@ def annotate(
                 with to_file(out) as stream:
                     recording.write(stream, rungs)
         elif out is None:
-            show(recording, rungs, form, lambda: recording.about(LANG), sys.stdout, LANG, theirs, live)
+            show(
+                recording, rungs, form, lambda: recording.about(LANG, elsewhere()), sys.stdout, LANG, theirs, live, gone
+            )
             _show_keys(show_, form, recording, sys.stdout)
         else:
             with to_file(out) as stream, words(stream) as rendered:
-                show(recording, rungs, form, lambda: recording.about(LANG), rendered, LANG, theirs, live)
+                show(
+                    recording,
+                    rungs,
+                    form,
+                    lambda: recording.about(LANG, elsewhere()),
+                    rendered,
+                    LANG,
+                    theirs,
+                    live,
+                    gone,
+                )
                 _show_keys(show_, form, recording, rendered)
-        if capture.problems:
-            count, first = len(capture.problems), capture.problems[0]
+        if problems := recording.problems(elsewhere()):
+            count, first = len(problems), problems[0]
             say(
                 _("problems: ", "问题：")
                 + _(f"{count} in {capture.name}; at byte {first.offset}: ", f"{capture.name} 中有 {count} 处；第 {first.offset} 字节：")

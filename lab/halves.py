@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab.annotate import journal
 from lab.capture.reader import Capture, open_capture
+from lab.dissect.conversations import LANES
 from lab.dissect.segment import TCP, segment
 from lab.errors import LabError
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
@@ -49,9 +50,9 @@ def is_ours(frame: Frame) -> bool:
         found = segment(frame)
         if not isinstance(found, Segment):
             return True
-        mixed = (found.source_port ^ found.destination_port) & 0xFF
-    # Both directions alike; ours is the smaller half, as we also put the rows in order.
-    return mixed & 15 < 7
+        mixed = found.source_port ^ found.destination_port
+    # Both directions alike, whole lanes; ours is the smaller half, as we also put the rows in order.
+    return mixed % LANES < 7
 
 
 class Other:
@@ -59,6 +60,7 @@ class Other:
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
+        self.evicted = 0  # conversations; true when these have been taken
 
     def packets(self) -> Iterator[str]:
         """Yields the packets' rows. Raises LabError where the process ended early, as `conversations` does."""
@@ -69,6 +71,7 @@ class Other:
         for line in self._until(_END):
             first, _, entry = line.partition(" ")
             yield int(first), entry
+        self.evicted = int(next(self._lines))
 
     def _until(self, end: str) -> Iterator[str]:
         for line in self._lines:
@@ -108,17 +111,18 @@ def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: byte
     """Annotates the second half and never returns."""
     from lab.recorded import Recording
     from lab.render import table
-    from lab.show import packets
+    from lab.show import Gone, packets
 
     status = 1
     with contextlib.suppress(BaseException):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
-            mine = Recording(capture, False, lambda frame: not is_ours(frame), keylog, server_key)
+            gone = Gone(form)
+            mine = Recording(capture, False, lambda frame: not is_ours(frame), keylog, server_key, gone.take)
             table.as_lines(packets(mine.rungs(), form), out.write, _AT_ONCE)
             out.write(_PACKETS_END + "\n")
-            entries = table.conversation_lines(mine.conversations)
+            entries = gone.entries(mine)
             table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)
-            out.write(_END + "\n")
+            out.write(f"{_END}\n{mine.evicted}\n")
         status = 0
     os._exit(status)

@@ -8,7 +8,9 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
@@ -54,6 +56,36 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
+class Spool:
+    """Lines put away in a temporary file, each under a number, to be taken in the order of the numbers."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._places = array("Q")  # by number: where the line begins, from 1; 0 where there is none
+
+    def put(self, number: int, line: str) -> None:
+        """Puts a line away. Raises MachineError where there is no room for it."""
+        try:
+            if self._file is None:
+                self._file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - as long as we are there
+            while len(self._places) <= number:
+                self._places.append(0)
+            self._places[number] = self._file.tell() + 1
+            self._file.write(line.encode() + b"\n")
+        except OSError as error:
+            raise MachineError(
+                Text(f"a temporary file can't be written: {error.strerror}", f"无法写入临时文件：{error.strerror}"),
+                Text("name a folder with room in TMPDIR", "请用 TMPDIR 指定一个有空间的目录"),
+            ) from error
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yields all numbers and lines, in order; nothing can be put away any more."""
+        for number, place in enumerate(self._places):
+            if place and self._file:
+                self._file.seek(place - 1)
+                yield number, self._file.readline().decode().rstrip("\n")
+
+
 @contextlib.contextmanager
 def words(stream: BinaryIO) -> Iterator[TextIO]:
     """Lets text be written to a stream of bytes, which stays open."""
@@ -69,8 +101,6 @@ def _nameless(folder: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
     except (AttributeError, OSError):
-        import tempfile
-
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".lab-", delete=False) as file:
             name = Path(file.name)
             try:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 
 from lab.annotate import delivery
 from lab.annotate.layers import Layers
@@ -32,15 +33,24 @@ from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEv
 from lab.protocols import UPPER
 from lab.protocols.tcp import TCP
 
-_PATIENCE = 256  # packets wait behind one whose fate is unknown before it is decided by what is known, if that can be
-_MOST_WAITING = 65_536  # more than these are not held back: the oldest goes out undecided
+_PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
+_MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
+_ROUND = 65_536  # packets from one look at how many conversations are followed to the next
 
 
 class Path:
-    """Turns one capture into rungs, once. `conversations` grows while they come out."""
+    """Turns one capture into rungs, once. `conversations` grows while they come out.
 
-    def __init__(self) -> None:
+    Of those for which there is no more room `let_go` is told: they have come to their end, or are `evicted`. What is
+    decided when depends on the packets' numbers, so that a part of the conversations alone gives the same.
+    """
+
+    def __init__(self, let_go: Callable[[Conversation], None] | None = None) -> None:
         self._conversations = Conversations()
+        self._let_go = let_go
+        self._young: deque[Rung] = deque()  # whose fate was unknown when they came
+        self._old: deque[Rung] = deque()  # and is still
+        self.undecided: dict[int, Rung] = {}  # as they were when they had been waited for too long
         self._walk = Walk(TCP)
         self._layers = Layers(UPPER)
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
@@ -51,15 +61,30 @@ class Path:
 
     @property
     def conversations(self) -> list[Conversation]:
-        return self._conversations.all
+        """Those that are followed: all of a capture, unless it has very many."""
+        return list(self._conversations.followed.values())
 
-    def annotate(self, frames: Iterable[Frame], keep_frames: bool = True) -> Iterator[Rung]:
-        """Yields each frame's rung at once. The same object is filled in later, when later frames show its fate.
+    def settled(
+        self, frames: Iterable[Frame], keep_frames: bool = True, mine: Callable[[Frame], bool] | None = None
+    ) -> Iterator[Rung]:
+        """Yields the rungs of `annotate` in the order of capture, each when its fate is known."""
+        return in_order(self.annotate(frames, keep_frames, mine), self.undecided)
 
-        Who wants only settled rungs wraps this in `in_order`.
-        """
-        place, walk, layers = self._conversations.place, self._walk, self._layers
+    def annotate(
+        self, frames: Iterable[Frame], keep_frames: bool = True, mine: Callable[[Frame], bool] | None = None
+    ) -> Iterator[Rung]:
+        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate."""
+        place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
+        number, end_of_round = 0, _ROUND
         for frame in frames:
+            number = frame.number
+            if young and young[0].number < number - _PATIENCE:
+                self._grow_old(number)
+            if number >= end_of_round:
+                end_of_round = number - number % _ROUND + _ROUND
+                self._make_room()
+            if mine and not mine(frame):
+                continue
             rung = place(frame, segment(frame))
             conversation = rung.conversation
             if rung.segment is None or conversation is None:
@@ -80,16 +105,42 @@ class Path:
                             arrived
                         )  # once more: this reset is the answer, its receiver is quiet only after it
                 delivery.under_way(rung)
+                young.append(rung)
             if not keep_frames:
                 rung.frame = None
             yield rung
+        self._grow_old(number + 1)
         for conversation in self.conversations:
             self._got(delivery.at_the_end(conversation))
 
-    def overdue(self, rung: Rung) -> None:
-        """Decides the fate of a packet long after it was sent, where what is known by then decides it."""
-        if rung.end is not None:
-            self._got(delivery.after_long(rung.end))
+    def _grow_old(self, number: int) -> None:
+        """Decides, before packet `number`, the fates of packets that were sent long ago, where that can be."""
+        young, old = self._young, self._old
+        while young and young[0].number < number - _PATIENCE:
+            rung = young.popleft()
+            if not rung.settled and rung.end is not None:
+                self._got(delivery.after_long(rung.end))
+                if not rung.settled:
+                    old.append(rung)
+        while old and old[0].number < number - _MOST_WAITING:
+            rung = old.popleft()
+            if not rung.settled:
+                self.undecided[rung.number] = copy(rung)
+
+    def _make_room(self) -> None:
+        """Lets go of the conversations that there is no room for."""
+        for which in self._conversations.excess():
+            under_way = [rung for end in which.ends for rung in end.pending]
+            which.evicted = not which.over
+            self._got(delivery.at_the_end(which))
+            for rung in under_way:
+                if not rung.got:
+                    rung.labels += ("evicted",)
+            if self._let_go:
+                self._let_go(which)
+            self._layers.forget(which)
+            self._conversations.forget(which)
+        self._old = deque(rung for rung in self._old if not rung.settled)
 
     def _got(self, arrived: Iterable[Rung]) -> None:
         for rung in arrived:
@@ -129,24 +180,14 @@ class Path:
             yield waiting.pop(next(iter(waiting)))
 
 
-def in_order(rungs: Iterable[Rung], overdue: Callable[[Rung], None] | None = None) -> Iterator[Rung]:
-    """Yields rungs in the order of capture, each when its fate is known.
-
-    After many more packets, `overdue` is to decide it; after too many it is yielded undecided.
-    """
+def in_order(rungs: Iterable[Rung], undecided: dict[int, Rung] | None = None) -> Iterator[Rung]:
+    """Yields rungs in the order of capture, each when it is settled, or as it is among the `undecided`."""
     waiting: deque[Rung] = deque()
-    tried = None
+    undecided = {} if undecided is None else undecided
     for rung in rungs:
         waiting.append(rung)
-        first = waiting[0]
-        if not first.settled:
-            if len(waiting) <= _PATIENCE:
-                continue
-            if overdue and first is not tried:
-                overdue(first)
-                tried = first
-            if len(waiting) > _MOST_WAITING:
-                yield waiting.popleft()
-        while waiting and waiting[0].settled:
-            yield waiting.popleft()
-    yield from waiting
+        while waiting and ((first := waiting[0]).settled or first.number in undecided):
+            waiting.popleft()
+            yield undecided.pop(first.number, first)
+    for rung in waiting:
+        yield undecided.pop(rung.number, rung)

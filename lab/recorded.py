@@ -10,9 +10,10 @@ from lab.annotate import journal
 from lab.annotate.agreement import Agreement
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture
+from lab.dissect.conversations import LANES, MOST_IN_A_LANE, Conversation
 from lab.errors import InputError
-from lab.model import Frame, Rung
-from lab.path import Path, in_order
+from lab.model import Frame, Problem, Rung
+from lab.path import Path
 from lab.render.comments import comments
 from lab.text import Lang, Text
 
@@ -30,12 +31,15 @@ class Recording:
         mine: Callable[[Frame], bool] | None = None,
         keylog: bytes = b"",
         server_key: bytes = b"",
+        let_go: Callable[[Conversation], None] | None = None,
     ) -> None:
         self.capture = capture
+        self.evicted = 0  # conversations that were let go of before they had ended
+        self._told = let_go
         self.agreement = Agreement()
         self._keep = keep_frames
         self._mine = mine
-        self._path = Path()
+        self._path = Path(self._let_go)
         self._path.learn(keylog, server_key)
 
     @property
@@ -56,18 +60,36 @@ class Recording:
         frames = itertools.chain([first], frames)
         if self.capture.secrets:  # those that stand before the packets: Wireshark, too, needs them there
             self._path.learn(keylog=b"\n".join(self.capture.secrets))
-        if self._mine:
-            frames = filter(self._mine, frames)
         if journal.told(first):
-            for rung in self._path.replay(journal.events(frames, _Closing(self.capture))):
+            mine = filter(self._mine, frames) if self._mine else frames
+            for rung in self._path.replay(journal.events(mine, _Closing(self.capture))):
                 self.agreement.add(rung)
                 yield rung
         else:
-            yield from in_order(self._path.annotate(frames, self._keep), self._path.overdue)
+            yield from self._path.settled(frames, self._keep, self._mine)
         for which in self.conversations[-1:]:
             self.agreement.add_final(which, self.capture.packets)
 
-    def about(self, lang: Lang) -> dict[str, Any]:
+    def _let_go(self, which: Conversation) -> None:
+        self.evicted += which.evicted
+        if self._told:
+            self._told(which)
+
+    def problems(self, elsewhere: int = 0) -> list[Problem]:
+        """Returns what is wrong with the file, and how many conversations were let go of, here and elsewhere.
+
+        True when all rungs have been taken.
+        """
+        count, most = self.evicted + elsewhere, LANES * MOST_IN_A_LANE
+        if not count:
+            return self.capture.problems
+        text = Text(
+            f"of more than {most} conversations at a time, {count} were let go of before they had ended",
+            f"同时进行的连接超过 {most} 个，其中 {count} 个在结束之前就不再跟踪",
+        )
+        return [*self.capture.problems, Problem(self.capture.position, None, text)]
+
+    def about(self, lang: Lang, elsewhere: int = 0) -> dict[str, Any]:
         """Returns the trace's entry on the file; true only when all rungs have been taken."""
         capture = self.capture
         return {
@@ -77,7 +99,7 @@ class Recording:
             "packets": capture.packets,
             "problems": [
                 {"offset": problem.offset, "packet": problem.packet, "text": problem.text.pick(lang)}
-                for problem in capture.problems
+                for problem in self.problems(elsewhere)
             ],
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from lab.annotate.agreement import Agreement
 from lab.dissect.conversations import Conversation
 from lab.model import Rung
+from lab.output import Spool
 from lab.text import Lang
 
 if TYPE_CHECKING:
@@ -50,6 +52,35 @@ def packets(rungs: Iterable[Rung], form: Format) -> Iterator[str]:
         yield from table.packet_lines(rungs)
 
 
+class Gone:
+    """Conversations that are let go of before the file is over, as far as they will be shown in a format."""
+
+    def __init__(self, form: Format) -> None:
+        self.states: dict[str, int] = {}  # how many there were of each conn_state
+        self._spool = Spool() if form in (Format.JSON, Format.CONVERSATIONS) else None
+
+    def take(self, which: Conversation) -> None:
+        """Takes down what is to be said of a conversation that will not be there any more."""
+        from lab.protocols.tcp.report import conn_state
+        from lab.render.table import conversation_line
+
+        state = conn_state(which)
+        self.states[state] = self.states.get(state, 0) + 1
+        if self._spool:
+            self._spool.put(which.id, f"{which.first} {conversation_line(which)}")
+
+    def entries(self, source: Source) -> Iterator[tuple[int, str]]:
+        """Yields each conversation's first packet and its line, of these and of those that are still there, by id."""
+        from lab.render.table import conversation_line
+
+        if self._spool is None:
+            return
+        here = ((which.id, f"{which.first} {conversation_line(which)}") for which in source.conversations)
+        for _, line in heapq.merge(self._spool.lines(), here):
+            first, _, entry = line.partition(" ")
+            yield int(first), entry
+
+
 def show(
     source: Source,
     rungs: Iterator[Rung],
@@ -59,12 +90,16 @@ def show(
     lang: Lang,
     theirs: Other | None = None,
     live: bool = False,
+    gone: Gone | None = None,
 ) -> None:
     """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up.
 
-    `theirs` is another half of the capture. Where packets come `live`, each is written out at once.
+    `theirs` is another half of the capture. Where packets come `live`, each is written out at once. `gone` has been
+    told of conversations that were let go of.
     """
     from lab.render import table
+
+    gone = gone or Gone(form)
 
     def write(text: str) -> None:
         out.write(text)
@@ -79,11 +114,11 @@ def show(
         for rung in rungs:
             ladder.rung(rung)
             out.flush()
-        ladder.summary(source.conversations, source.agreement)
+        ladder.summary(source.conversations, source.agreement, gone.states)
         out.flush()
         return
     rows = packets(rungs, form)
-    entries = table.conversation_lines(source.conversations)
+    entries = gone.entries(source)
     if theirs is not None:
         places = table.CSV_PLACES if form is Format.CSV else table.JSON_PLACES
         rows = table.as_one(rows, theirs.packets(), places)

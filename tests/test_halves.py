@@ -14,7 +14,7 @@ from lab import halves
 from lab.capture.reader import open_capture
 from lab.errors import LabError
 from lab.recorded import Recording
-from lab.show import Format, show
+from lab.show import Format, Gone, show
 from scripts import generate
 
 ENOUGH = 50_000  # packets: more than the 4 MiB that are worth a second process
@@ -40,8 +40,9 @@ def written(path: Path, form: Format, keylog: bytes = b"", halved: bool = True) 
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(open_capture(str(path)))
         theirs = stack.enter_context(halves.other_half(str(path), form, keylog)) if halved else None
-        recording = Recording(capture, False, halves.is_ours if halved else None, keylog)
-        show(recording, recording.rungs(), form, dict, out, "en", theirs)
+        gone = Gone(form)
+        recording = Recording(capture, False, halves.is_ours if halved else None, keylog, let_go=gone.take)
+        show(recording, recording.rungs(), form, dict, out, "en", theirs, gone=gone)
     return out.getvalue()
 
 

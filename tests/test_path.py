@@ -79,7 +79,7 @@ def test_each_frame_yields_exactly_one_rung_in_order_as_soon_as_it_is_captured(n
 def test_in_order_a_rung_waits_for_its_fate_and_none_is_lost(name: str) -> None:
     frames = ladder(*CAPTURES[name])
     rungs = []
-    for rung in in_order(Path().annotate(frames)):
+    for rung in Path().settled(frames):
         assert rung.settled
         rungs.append(rung)
     assert [rung.number for rung in rungs] == [frame.number for frame in frames]
@@ -152,7 +152,7 @@ def disturbed(draw: st.DrawFn) -> list[Frame]:
 
 @given(disturbed())
 def test_whatever_happened_to_the_frames_the_states_are_known(frames: list[Frame]) -> None:
-    rungs = list(in_order(Path().annotate(frames)))
+    rungs = list(Path().settled(frames))
     assert [rung.number for rung in rungs] == [frame.number for frame in frames]
     assert plausible(rungs)
 
@@ -207,7 +207,7 @@ class Endless:
 
 def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order() -> None:
     frames, path = Endless("c> SYN 0"), Path()
-    rungs = in_order(path.annotate(frames), path.overdue)
+    rungs = path.settled(frames)
     first = next(rungs)
     assert (first.number, first.settled, first.got) == (1, False, False), "nothing shows that the SYN arrived"
     assert frames.captured <= BOUND
@@ -216,14 +216,14 @@ def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order(
 
 def test_a_bare_ack_that_nothing_has_followed_for_long_is_decided_when_it_is_overdue() -> None:
     frames, path = Endless(*OPEN), Path()
-    *_, third = itertools.islice(in_order(path.annotate(frames), path.overdue), 3)
+    *_, third = itertools.islice(path.settled(frames), 3)
     assert (third.settled, third.delivered) == (True, States("ESTABLISHED", "ESTABLISHED"))
     assert frames.captured <= BOUND
 
 
 def test_where_every_fate_is_soon_known_no_rung_waits() -> None:
     frames = Endless()
-    rungs = in_order(Path().annotate(frames))
+    rungs = Path().settled(frames)
     for number in range(1, 100):
         assert next(rungs).number == number
         assert frames.captured == number + 1

@@ -127,7 +127,7 @@ class Layers:
         self._secrets = {upper.name: upper.secrets() for upper in uppers}
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
         self._ahead: dict[Conversation, list[_Ahead]] = {}
-        self._kept = 0  # bytes of them, since there were none
+        self._kept = 0  # bytes of them
 
     def learn(self, keylog: bytes, server_key: bytes) -> None:
         """Takes in secrets, for all connections there are and will be."""
@@ -150,6 +150,7 @@ class Layers:
                     self._keep(which, _Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at))
                 return
             ahead = self._ahead.pop(which, ())
+            self._kept -= sum(len(each.data) + _OVERHEAD for each in ahead)
         for each in (_Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at), *ahead):
             said = layer.session.sent(each.end.role, *each[1:])
             if said:
@@ -178,6 +179,15 @@ class Layers:
         if rung.above:
             states = {layer.name: layer.states for layer in layers_of(which)}
             rung.above = tuple([Above(name, held, states.get(name)) for name, held, _ in rung.above])
+
+    def forget(self, which: Conversation) -> None:
+        """Lets go of a conversation."""
+        self._maybe.pop(which, None)
+        self._kept -= sum(len(each.data) + _OVERHEAD for each in self._ahead.pop(which, ()))
+        for layer in layers_of(which):
+            for end in (layer.client, layer.server):
+                end.waiting.clear()
+                del end.peer  # nobody looks for cycles
 
     def _keep(self, which: Conversation, segment: _Ahead) -> None:
         """Keeps a segment until it is known what its connection carries, or too many are kept."""

@@ -19,6 +19,8 @@ _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
+LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
+MOST_IN_A_LANE = 2048  # conversations that are kept open
 _MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
@@ -77,14 +79,15 @@ class Conversation:
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "above", "assumed", "began", "client", "first", "from_syn", "history", "id", "kernel_final", "lost", "packets",
-        "reset_by", "retransmissions", "server", "states", "steps",
+        "above", "assumed", "began", "client", "evicted", "first", "from_syn", "history", "id", "kernel_final", "last",
+        "lost", "packets", "reset_by", "retransmissions", "server", "states", "steps",
     )  # fmt: skip
 
     def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
         client.peer, server.peer = server, client
         self.id = number
         self.first = first  # the number of its first packet
+        self.last = first  # and of its last
         self.client = client
         self.server = server
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
@@ -99,6 +102,7 @@ class Conversation:
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
         self.above: Layer | None = None  # what it carries, once that has been recognised
+        self.evicted = False  # was let go of before it had ended
 
     def lose(self, rung: Rung) -> None:
         """Takes down that a packet was not got; only of packets that are a step is it remembered."""
@@ -110,13 +114,48 @@ class Conversation:
     def ends(self) -> tuple[End, End]:
         return self.client, self.server
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended: both FINs were acknowledged, or there was a reset."""
+        return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
+
+
+def lane(pair: bytes) -> int:
+    """Returns the lane of a socket pair, the same for both directions."""
+    return (pair[-1] ^ pair[-3]) % LANES
+
 
 class Conversations:
-    """All conversations of a capture, in the order of their first packets."""
+    """The conversations of a capture that are still followed, by id: their order is that of their first packets."""
 
     def __init__(self) -> None:
         self._senders: dict[bytes, tuple[Conversation, End]] = {}
-        self.all: list[Conversation] = []
+        self._count = 0
+        self.followed: dict[int, Conversation] = {}
+
+    def excess(self) -> list[Conversation]:
+        """Returns those that there is no room for: first what is over, and what has been quiet for longest."""
+        if len(self.followed) <= MOST_IN_A_LANE:
+            return []
+        lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
+        for which in self.followed.values():
+            lanes[(which.client.port ^ which.server.port) % LANES].append(which)
+        found = []
+        for each in lanes:
+            if len(each) > MOST_IN_A_LANE:
+                found += sorted(each, key=lambda which: (not which.over, which.last))[: len(each) - MOST_IN_A_LANE]
+        return sorted(found, key=lambda which: which.id)
+
+    def forget(self, which: Conversation) -> None:
+        """Lets go of a conversation: a later packet of its pair begins another."""
+        del self.followed[which.id]
+        for end in which.ends:
+            ports = end.port.to_bytes(2, "big") + end.peer.port.to_bytes(2, "big")
+            pair = end.address + end.peer.address + ports
+            if pair in self._senders and self._senders[pair][0] is which:
+                del self._senders[pair]
+        for end in which.ends:
+            del end.peer  # the two hold each other, and nobody looks for such cycles
 
     def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Rung:
         """Returns the packet's rung: with conversation, sender, relative numbers and labels where it is TCP."""
@@ -128,6 +167,7 @@ class Conversations:
             found = self._open(frame.number, segment)
         conversation, end = found
         conversation.packets += 1
+        conversation.last = frame.number
         taken = payload
         if flags & _SPECIAL:
             if flags & RST:
@@ -181,8 +221,9 @@ class Conversations:
         source = End("client" if forward else "server", segment.source, segment.source_port)
         target = End("server" if forward else "client", segment.destination, segment.destination_port)
         client, server = (source, target) if forward else (target, source)
-        conversation = Conversation(len(self.all), number, client, server, bool(syn))
-        self.all.append(conversation)
+        conversation = Conversation(self._count, number, client, server, bool(syn))
+        self._count += 1
+        self.followed[conversation.id] = conversation
         self._senders[segment.pair] = conversation, source
         self._senders[segment.reversed_pair] = conversation, target
         return conversation, source

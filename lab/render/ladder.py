@@ -9,6 +9,8 @@ nothing where none was asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
@@ -32,6 +34,7 @@ _ARROW = WIDTH - (3 + 1 + 6 + 2 + _STATE + 1 + 1 + _STATE + 1 + _STEP + 2)
 _STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}
 _LISTED = 30  # columns for the packets of a step
 _PREVIEW = 48  # bytes of payload shown
+_NONE_GONE: Mapping[str, int] = {}
 _MOST_SUMMARIES = 3  # conversations summed up one by one
 
 
@@ -215,8 +218,13 @@ class Ladder:
         text.rstrip()
         self._console.print(text, soft_wrap=True)
 
-    def summary(self, conversations: list[Conversation], agreement: Agreement) -> None:
-        """Draws what became of the notes' steps, and whether the kernels agreed."""
+    def summary(
+        self, conversations: list[Conversation], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
+    ) -> None:
+        """Draws what became of the notes' steps, and whether the kernels agreed.
+
+        `gone` counts the conversations that are no longer among these, by their conn_state.
+        """
         lang = self._lang
         for which in conversations[:_MOST_SUMMARIES]:
             self._print(Styled(""))
@@ -228,7 +236,7 @@ class Ladder:
             for same in _grouped(trace.steps(which)):
                 self._step(same, told)
         if len(conversations) > _MOST_SUMMARIES:
-            self._count(conversations)
+            self._count(conversations, gone)
         if agreement.compared:
             self._agreement(agreement)
 
@@ -253,14 +261,14 @@ class Ladder:
             line.append(("\n" + " " * used if at else "") + text)
         self._print(line)
 
-    def _count(self, conversations: list[Conversation]) -> None:
-        counted: dict[str, int] = {}
+    def _count(self, conversations: list[Conversation], gone: Mapping[str, int]) -> None:
+        counted = dict(gone)
         for which in conversations:
             state = report.conn_state(which)
             counted[state] = counted.get(state, 0) + 1
         listed = ", ".join(f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: -each[1]))
         self._print(Styled(""))
-        count = len(conversations)
+        count = len(conversations) + sum(gone.values())
         said = Text(
             f"{count} conversations in all, by Zeek's conn_state: {listed}",
             f"共 {count} 个连接，按 Zeek 的 conn_state：{listed}",

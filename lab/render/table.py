@@ -27,10 +27,9 @@ def packet_lines(rungs: Iterable[Rung]) -> Iterator[str]:
         yield _dump(trace.packet(rung))
 
 
-def conversation_lines(conversations: Iterable[Conversation]) -> Iterator[tuple[int, str]]:
-    """Yields a conversation's first packet and its JSON object in a line, without its end."""
-    for which in conversations:
-        yield which.first, _dump(trace.conversation(which))
+def conversation_line(which: Conversation) -> str:
+    """Returns a conversation's JSON object in a line, without its end."""
+    return _dump(trace.conversation(which))
 
 
 def as_json(

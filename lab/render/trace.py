@@ -56,7 +56,7 @@ def packet(rung: Rung) -> dict[str, Any]:
 
 def conversation(which: Conversation) -> dict[str, Any]:
     """Returns one conversation's entry."""
-    return {
+    entry = {
         "id": which.id,
         "community_id": community_id(which),
         "client": _end(which.client),
@@ -83,6 +83,9 @@ def conversation(which: Conversation) -> dict[str, Any]:
         **{layer.name: protocols.upper(layer.name).summary(layer) for layer in layers_of(which)},
         "steps": [_step(step) for step in steps(which)],
     }
+    if which.evicted:
+        entry["evicted"] = True
+    return entry
 
 
 def steps(which: Conversation) -> list[StepReport]:

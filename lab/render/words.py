@@ -27,6 +27,7 @@ LABELS = {
     "not-tcp": Text("not TCP", "不是 TCP"),
     "fragment": Text("IP fragment", "IP 分片"),
     "no-flags": Text("no flags", "没有任何标志"),
+    "evicted": Text("its connection was let go of: too many at a time", "同时进行的连接过多，不再跟踪此连接"),
 }
 
 # What these words mean is told once, at the first packet that needs it; every packet keeps the label.

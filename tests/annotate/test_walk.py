@@ -32,7 +32,7 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Rung], Conversation]
     conversations = Conversations()
     frames = ladder("c> data 1 1 1", "s> data 1 2 1", "c> data 2 2 1")
     rungs = [conversations.place(frame, segment(frame)) for frame in frames]
-    (conversation,) = conversations.all
+    (conversation,) = conversations.followed.values()
     conversation.packets = 1
 
     def begin(which: Conversation) -> None:

@@ -34,7 +34,7 @@ def closed(conversation: Conversation) -> str | None:
     """Returns `fin` where both ends' FINs were acknowledged, `rst` where a reset ended it, None while it is open."""
     if conversation.reset_by:
         return "rst"
-    return "fin" if conversation.client.fin_acked and conversation.server.fin_acked else None
+    return "fin" if conversation.over else None
 
 
 def differs(conversation: Conversation, step: str) -> str | None:

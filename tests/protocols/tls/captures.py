@@ -24,13 +24,12 @@ from lab.annotate.layers import Layer
 from lab.dissect.conversations import Conversation
 from lab.model import Frame, Role, Rung
 from lab.path import Path as Way
-from lab.path import in_order
 from lab.protocols.tls.session import Session
 from lab.render import trace
 from lab.render.comments import comments
 from lab.render.keys import worked_examples
 from lab.render.ladder import Ladder
-from lab.render.table import as_json, conversation_lines, packet_lines
+from lab.render.table import as_json, conversation_line, packet_lines
 from lab.text import LANGUAGES
 from tests.packets import IPV4, OPEN, Pair, ladder
 from tests.protocols.tls import handshakes
@@ -140,7 +139,7 @@ def walk(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") 
     """Takes a capture of one conversation through the path, as a recording is taken."""
     way = Way()
     way.learn(keylog, server_key)
-    rungs = list(in_order(way.annotate(frames), way.overdue))
+    rungs = list(way.settled(frames))
     (only,) = way.conversations
     return Walked(rungs, only)
 
@@ -149,7 +148,7 @@ def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"")
     """Returns all that the lab says of a capture, in both languages; what is JSON in it keeps its schema's promises."""
     way = Way()
     way.learn(keylog, server_key)
-    rungs = list(in_order(way.annotate(frames), way.overdue))
+    rungs = list(way.settled(frames))
     out = io.StringIO()
     for lang in LANGUAGES:
         ladder = Ladder(Console(file=out, highlight=False), lang)
@@ -161,7 +160,9 @@ def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"")
         out.write("\n".join(comments(rung)))
     document = io.StringIO()
     about = {"name": "", "sha256": "", "format": "pcap", "packets": len(rungs), "problems": []}
-    as_json(packet_lines(rungs), conversation_lines(way.conversations), lambda: about, document.write)
+    as_json(
+        packet_lines(rungs), ((0, conversation_line(each)) for each in way.conversations), lambda: about, document.write
+    )
     SCHEMA.validate(json.loads(document.getvalue()))
     return out.getvalue()
 
