@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -170,8 +171,17 @@ def _number(row: str, begin: int) -> int:
     return int(row[begin : row.index(",", begin)]) if row else _OVER
 
 
+# Controls, bidirectional ones too, that JSON may hold as they are: whoever looks at it on a terminal should not obey.
+_STEERING = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
 def _dump(value: object) -> str:
     try:
-        return orjson.dumps(value).decode()
+        text = orjson.dumps(value).decode()
     except TypeError:  # what JSON can say and orjson can't: half a surrogate pair
         return json.dumps(value, separators=(",", ":"))
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _STEERING.sub(lambda found: json.dumps(found.group())[1:-1] if found.group() > "\x7f" else "\\u007f", text)
