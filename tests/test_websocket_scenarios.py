@@ -18,7 +18,7 @@ from lab.annotate import histories
 from lab.annotate.layers import Layer, layers_of
 from lab.capture import second_opinion
 from lab.capture.reader import open_capture
-from lab.live import Session
+from lab.live import Play, Session
 from lab.model import Role, Rung
 from lab.path import Path
 from lab.protocols.scenario import Scenario
@@ -26,6 +26,7 @@ from lab.protocols.websocket.messages import Told
 from lab.protocols.websocket.scenarios import ANSWER, HELLO, POEM, SCENARIOS
 from lab.recorded import Recording
 from lab.render import trace
+from lab.testbed import docker as containers
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES
@@ -99,8 +100,8 @@ class Run(NamedTuple):
         return found
 
 
-def play(scenario: Scenario, file: File, ipv6: bool = False, *rules: str) -> Run:
-    session = Session(scenario, parse(rules), ipv6, file, netns.play)
+def play(scenario: Scenario, file: File, ipv6: bool = False, *rules: str, on: Play = netns.play) -> Run:
+    session = Session(scenario, (*parse(rules), *parse(scenario.rules)), ipv6, file, on)
     return Run(scenario, session, list(session.rungs()), file)
 
 
@@ -281,3 +282,34 @@ def test_the_command_writes_a_trace_that_fits_the_schema(namespaces: None, tmp_p
         1,
         8,
     }
+
+
+# Containers
+
+
+@pytest.fixture(scope="module", params=SCENARIOS, ids=[each.name for each in SCENARIOS])
+def contained(request: pytest.FixtureRequest, docker: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return play(request.param, tmp_path_factory.mktemp("run") / "run.pcapng", on=containers.play)
+
+
+def test_containers_say_the_same_in_the_same_states(contained: Run) -> None:
+    assert contained.session.early is None
+    test_what_is_said_is_what_the_scenario_means(contained, EXPECTED[contained.scenario.name])
+    test_the_steps_and_the_states_are_the_scenarios(contained, EXPECTED[contained.scenario.name])
+    assert contained.session.agreement.disagreements == []
+
+
+def test_wireshark_sees_the_same_between_containers(contained: Run, tshark: str) -> None:
+    test_wireshark_sees_the_same_segments(contained, tshark)
+    test_wireshark_sees_the_same_frames(contained, tshark)
+    test_wireshark_sees_the_same_opening(contained, tshark)
+
+
+def test_tcp_ends_between_containers_as_both_kernels_say_it_does(
+    contained: Run, namespaces: None, tmp_path: File
+) -> None:
+    asked = play(contained.scenario, tmp_path / "run.pcapng")
+    (ours,), (theirs,) = contained.session.conversations, asked.session.conversations
+    assert theirs.kernel_final is not None
+    assert (ours.client.state, ours.server.state) == (theirs.client.state, theirs.server.state)
+    assert asked.session.agreement.disagreements == []
