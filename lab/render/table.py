@@ -25,12 +25,12 @@ AT_ONCE = 512  # lines written together where nobody watches them come
 def packet_lines(rungs: Iterable[Rung]) -> Iterator[str]:
     """Yields a packet's JSON object in a line, without its end."""
     for rung in rungs:
-        yield _dump(trace.packet(rung))
+        yield dump(trace.packet(rung))
 
 
 def conversation_line(which: Conversation) -> str:
     """Returns a conversation's JSON object in a line, without its end."""
-    return _dump(trace.conversation(which))
+    return dump(trace.conversation(which))
 
 
 def as_json(
@@ -38,11 +38,11 @@ def as_json(
     at_once: int = AT_ONCE,
 ) -> None:  # fmt: skip
     """Writes the whole trace as one document, packets first. `about` is asked for the file's entry at the end."""
-    write(f'{{"schema": {_dump(trace.SCHEMA)},\n"packets": [\n')
+    write(f'{{"schema": {dump(trace.SCHEMA)},\n"packets": [\n')
     write_rows(_parted(packets), write, at_once)
     write('\n],\n"conversations": [\n')
     write_rows(_parted(line for _, line in conversations), write)
-    write('\n],\n"file": ' + _dump(about()) + "}\n")
+    write('\n],\n"file": ' + dump(about()) + "}\n")
 
 
 def _parted(lines: Iterable[str]) -> Iterator[str]:
@@ -177,7 +177,8 @@ _STEERING = re.compile(
 )
 
 
-def _dump(value: object) -> str:
+def dump(value: object) -> str:
+    """Returns a value as JSON in a line, with nothing in it that steers a terminal."""
     try:
         text = orjson.dumps(value).decode()
     except TypeError:  # what JSON can say and orjson can't: half a surrogate pair

@@ -1,0 +1,245 @@
+"""Two conversations compared by what is said in them, not by numbers and times: what `lab diff` shows.
+
+A conversation becomes rows: a message of a protocol above TCP is one, a packet that is SYN, FIN, RST, data or an
+acknowledgement with a step is one. Bare acknowledgements that are no step are left out: how many there are is chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from lab import protocols
+from lab.annotate.align import MOST, align
+from lab.annotate.layers import Layer, layers_of
+from lab.dissect.conversations import Conversation
+from lab.model import Message, Role, Rung, States, StepReport
+from lab.render import trace
+from lab.text import Text
+
+_PLAIN = ("SYN", "SYN-ACK", "data", "FIN", "RST", "ACK", "no-flags")  # what a packet is; other labels say how it fares
+_RANDOM = re.compile(
+    r"(?:\b[0-9a-f]{2} ){3,}[0-9a-f]{2}\b|[A-Za-z0-9+/]{20,}={0,2}|[A-Za-z0-9+/]{4}(?=…)"
+)  # another in every run
+_UNKNOWN = States(None, None)
+
+
+class Row(NamedTuple):
+    """What one end says at one place. `states` are both ends' when it is sent, in the protocol that says it."""
+
+    sender: Role
+    protocol: str
+    name: str
+    steps: tuple[str, ...]
+    states: States
+    remarks: tuple[str, ...]  # labels that say how it fares, and `lost`
+    words: Text
+
+
+class Side(NamedTuple):
+    """One of the two: its conversation, its rows and the packets they are of."""
+
+    name: str
+    which: Conversation
+    rows: tuple[Row, ...]
+    packets: tuple[int, ...]
+    left_out: int  # bare acknowledgements
+    cut: int  # rows that there was no room for
+    entry: dict[str, Any]  # the trace's
+    steps: tuple[StepReport, ...]
+
+
+class Match(NamedTuple):
+    """One line of the comparison: places in both sides' rows, and the fields in which these differ."""
+
+    ours: int | None
+    theirs: int | None
+    fields: tuple[str, ...]
+
+
+class Fact(NamedTuple):
+    """Something about a whole conversation in which the two differ."""
+
+    name: str
+    ours: Any
+    theirs: Any
+
+
+class Comparison(NamedTuple):
+    """All that `lab diff` shows."""
+
+    ours: Side
+    theirs: Side
+    matches: tuple[Match, ...]
+    facts: tuple[Fact, ...]
+    steps: tuple[tuple[StepReport | None, StepReport | None], ...]  # those that go another way
+
+    @property
+    def same(self) -> bool:
+        """Whether both say the same, in every row and as a whole."""
+        alone = any(each.ours is None or each.theirs is None or each.fields for each in self.matches)
+        return not (alone or self.facts or self.steps)
+
+
+def side(name: str, rungs: Iterable[Rung], number: int) -> Side | None:
+    """Returns conversation `number` of a capture, None where there is none. Takes all rungs, and keeps none."""
+    which: Conversation | None = None
+    rows: list[Row] = []
+    packets: list[int] = []
+    left_out = cut = 0
+    for rung in rungs:
+        if rung.conversation is None or rung.conversation.id != number:
+            continue
+        which = rung.conversation
+        found = list(_rows(rung))
+        left_out += not found
+        cut += max(len(rows) + len(found) - MOST, 0)
+        found = found[: MOST - len(rows)]
+        rows += found
+        packets += [rung.number] * len(found)
+    if which is None:
+        return None
+    entry, steps = trace.conversation(which), tuple(trace.steps(which))
+    return Side(name, which, tuple(rows), tuple(packets), left_out, cut, entry, steps)
+
+
+def _rows(rung: Rung) -> Iterator[Row]:
+    if rung.end is None or rung.segment is None or rung.conversation is None:
+        return
+    sender, remarks = rung.end.role, _remarks(rung)
+    layers = {layer.name: layer for layer in layers_of(rung.conversation)}
+    above = {name: held for name, held, _ in rung.above}
+    last = rung.messages[-1].protocol if rung.messages else ""
+    left = list(rung.steps)  # each is told once: at the message that it is
+    for at, message in enumerate(rung.messages, 1):
+        layer = layers.get(message.protocol)
+        if layer is None or (message.said.event == layer.carries and last != layer.name):
+            continue  # what it carries is told
+        final = all(each.protocol != layer.name for each in rung.messages[at:])
+        mine = [step for step in left if step.startswith(layer.name + ".") and (final or step in _of(layer, message))]
+        left = [step for step in left if step not in mine]
+        words = protocols.upper(layer.name).words(layer, message.said)
+        states = above.get(layer.name, _UNKNOWN) if final else _UNKNOWN  # they are those behind the last
+        yield Row(sender, layer.name, message.name, tuple(mine), states, remarks, words)
+    steps = tuple(step for step in rung.steps if step.startswith("tcp."))
+    names = [label for label in rung.labels if label in _PLAIN and not (rung.messages and label == "data")]
+    if rung.messages and not steps and not set(names) - {"ACK"}:
+        return
+    if names == ["ACK"] and not steps and not remarks:
+        return
+    yield Row(sender, "tcp", " ".join(names), steps, rung.held or _UNKNOWN, remarks, Text("", ""))
+
+
+def _of(layer: Layer, message: Message) -> set[str | None]:
+    """Returns the steps that a message can be, by its protocol's tables."""
+    events = {"sent " + message.said.event, "got " + message.said.event}
+    return {row.step for table in protocols.upper(layer.name).tables.values() for row in table.rows if row.on in events}
+
+
+def _remarks(rung: Rung) -> tuple[str, ...]:
+    said = {message.name for message in rung.messages}
+    chance = {*_PLAIN, "unfinished-checksum", "larger-than-mss", "duplicate-ack", "window-update", *said}
+    found = tuple(label for label in rung.labels if label not in chance)
+    return (*found, "lost") if rung.settled and not rung.got and rung.delivered is None else found
+
+
+def compare(ours: Side, theirs: Side) -> Comparison:
+    """Compares two conversations. The other way round gives the same with the sides exchanged."""
+    turned = _order(theirs) < _order(ours)
+    first, second = (theirs, ours) if turned else (ours, theirs)
+    pairs = align([_meant(row) for row in first.rows], [_meant(row) for row in second.rows], _likeness)
+    matches = []
+    for a, b in pairs:
+        fields = () if a is None or b is None else _differing(first.rows[a], second.rows[b])
+        matches.append(Match(b, a, fields) if turned else Match(a, b, fields))
+    return Comparison(ours, theirs, tuple(matches), tuple(_facts(ours, theirs)), tuple(_steps(ours, theirs)))
+
+
+def _order(which: Side) -> list[str]:
+    return [repr(row) for row in which.rows]
+
+
+def _meant(row: Row) -> Row:
+    """Returns a row without what is another in every run."""
+    return row._replace(words=Text(_RANDOM.sub("…", row.words.en), _RANDOM.sub("…", row.words.zh)))
+
+
+def _likeness(ours: Row, theirs: Row) -> int:
+    """Returns how much two rows mean the same: 0 where they may not stand side by side."""
+    if ours.sender != theirs.sender or ours.protocol != theirs.protocol:
+        return 0
+    shared = len(set(ours.steps) & set(theirs.steps))
+    if ours.name != theirs.name and not shared:
+        return 0
+    return 8 * (ours.name == theirs.name) + 4 * shared + 2 * (ours.states == theirs.states) + (ours == theirs)
+
+
+def _differing(ours: Row, theirs: Row) -> tuple[str, ...]:
+    ours, theirs = _meant(ours), _meant(theirs)
+    names = ("name", "steps", "states", "remarks", "words")
+    return tuple(name for name in names if getattr(ours, name) != getattr(theirs, name))
+
+
+_FACTS = {
+    "packets": ("packets",), "opened": ("opened",), "closed": ("closed",), "conn_state": ("conn_state",),
+    "retransmissions": ("tcp", "retransmissions"), "protocols": ("protocols",),
+    "tls_version": ("tls", "version"), "cipher_suite": ("tls", "cipher_suite"), "key_exchange": ("tls", "key_exchange"),
+    "group": ("tls", "group"), "sni": ("tls", "sni"), "alpn": ("tls", "alpn"), "resumed": ("tls", "resumed"),
+    "client_certificate": ("tls", "client_certificate"), "finished_verified": ("tls", "finished_verified"),
+    "status": ("websocket", "status"), "subprotocol": ("websocket", "subprotocol"),
+    "extensions": ("websocket", "extensions"), "close_code": ("websocket", "close_code"),
+}  # fmt: skip
+
+
+def _facts(ours: Side, theirs: Side) -> Iterator[Fact]:
+    for name, path in _FACTS.items():
+        mine, other = _at(ours.entry, path), _at(theirs.entry, path)
+        if mine != other:
+            yield Fact(name, mine, other)
+    both = [_final(each) for each in (ours, theirs)]
+    if both[0] != both[1]:
+        yield Fact("final_states", *both)
+    trips = [round_trips(each) for each in (ours, theirs)]
+    if trips[0] != trips[1]:
+        yield Fact("round_trips", *trips)
+
+
+def _at(entry: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        entry = entry.get(name) if isinstance(entry, dict) else None
+    return entry
+
+
+def _final(which: Side) -> str:
+    states = which.entry["final"]["states"]
+    return f"{states['client'] or '?'} {states['server'] or '?'}"
+
+
+def round_trips(which: Side) -> int | None:
+    """Returns how often the client waits, from its SYN on, before the first data of its own that are no handshake.
+
+    None where it never sends any.
+    """
+    trips, waited = 0, False
+    for row in which.rows:
+        if row.sender == "server":
+            waited = True
+            continue
+        trips, waited = trips + waited, False
+        if row.name in ("data", "application-data", "text", "binary"):
+            return trips
+    return None
+
+
+def _steps(ours: Side, theirs: Side) -> Iterator[tuple[StepReport | None, StepReport | None]]:
+    mine, other = ({step.id: step for step in each.steps} for each in (ours, theirs))
+    for name in dict.fromkeys((*mine, *other)):
+        a, b = mine.get(name), other.get(name)
+        if _way(a) != _way(b):
+            yield a, b
+
+
+def _way(step: StepReport | None) -> tuple[bool, str | None] | None:
+    """Returns how a step went; one that a protocol would have that is not there at all went no way."""
+    return None if step is None else (step.seen, step.differs.code if step.differs else None)

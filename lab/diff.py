@@ -1,0 +1,49 @@
+"""`lab diff`: two captures are read, and a conversation of each is compared."""
+
+from __future__ import annotations
+
+import gc
+
+from lab.capture.reader import open_capture
+from lab.comparison import Comparison, Side, compare, side
+from lab.errors import InputError, UsageError
+from lab.recorded import Recording
+from lab.text import Text
+
+
+def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"") -> Comparison:
+    """Returns the comparison of a conversation of capture `a` with one of `b`; `conversation` is `N` or `N,M`.
+
+    Raises UsageError where that is no such thing, InputError where a file or a conversation can't be read.
+    """
+    numbers = conversation.split(",")
+    if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 10 for each in numbers):
+        raise UsageError(
+            Text(
+                f"--conversation {conversation} is no id and no two",
+                f"--conversation {conversation} 不是一个编号，也不是两个",
+            ),
+            Text(
+                "give the ids that lab annotate shows: --conversation 0, or --conversation 0,3",
+                "请给出 lab annotate 显示的编号：--conversation 0，或 --conversation 0,3",
+            ),
+        )
+    gc.disable()  # nothing made for a packet is part of a cycle
+    return compare(
+        *(_side(path, int(number), keylog, server_key) for path, number in zip((a, b), (numbers * 2)[:2], strict=True))
+    )
+
+
+def _side(path: str, number: int, keylog: bytes, server_key: bytes) -> Side:
+    with open_capture(path) as capture:
+        recording = Recording(capture, False, keylog=keylog, server_key=server_key)
+        found = side(capture.name, recording.rungs(), number)
+        if found is None:
+            raise InputError(
+                Text(f"{capture.name} has no conversation {number}", f"{capture.name} 中没有连接 {number}"),
+                Text(
+                    f"lab annotate {capture.name} --format conversations lists those that it has",
+                    f"lab annotate {capture.name} --format conversations 会列出其中的连接",
+                ),
+            )
+        return found
