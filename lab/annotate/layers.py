@@ -143,7 +143,7 @@ class Layers:
         layer = which.above or (self._maybe.get(which) if self._maybe else None)
         ahead: Sequence[_Ahead] = ()
         if layer is None:
-            if at < len(frame.data) and frame.data[at] in self._first:
+            if at < min(stop, len(frame.data)) and frame.data[at] in self._first:  # what stands behind is padding
                 layer = self._recognised(which, end, rung, frame.data[at : min(stop, at + _LOOK)], segment.seq)
             if layer is None:
                 if end.holes and rung.seq > end.holes[0][0]:

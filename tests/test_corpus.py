@@ -1,0 +1,27 @@
+"""Every capture that the lab once fell over is answered, in every format and both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts import fuzz
+
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.pcap*"))
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_it_is_answered(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    fuzz.answer(copy, every=True)
+
+
+def test_the_corpus_is_small() -> None:
+    assert CORPUS
+    assert sum(path.stat().st_size for path in CORPUS) < 200_000
+
+
+def test_some_mutants_are_answered_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuzz.by_chance(300, 1, tmp_path) == 0, capsys.readouterr().out
