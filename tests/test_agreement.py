@@ -753,7 +753,7 @@ def test_what_the_lab_does_not_open_has_a_number_and_a_quoted_header_is_no_packe
     tcp, quoted = TCP(sport=40000, dport=8080, flags="S"), TCPerror(sport=40000, dport=8080, flags="S", seq=1)
     outer = IP(src="192.0.2.2", dst="192.0.2.3")
     packets = [
-        outer / outer / tcp,
+        outer / outer / outer / tcp,
         outer / ICMP(type=3, code=3) / IPerror(bytes(outer)) / quoted,
         outer / UDP(),
         outer / TCP(sport=40001, dport=8080, flags="S"),

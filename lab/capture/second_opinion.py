@@ -6,6 +6,7 @@ on every machine. A difference is a fault, here or there, unless a number of DEV
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -46,7 +47,12 @@ _PREFERENCES = (
 )
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
 _CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
-_OPENED = re.compile(r"(eth:ethertype|raw)(:(vlan|ieee8021ad):ethertype)*:(ip|ipv6(:ipv6\.\w+)*):tcp(:|$)")
+# The layers that the lab opens too (dissect/encapsulation.py), by Wireshark's names; and those that are an IP packet.
+_OPENED = re.compile(
+    r"(eth|ethertype|llc|vlan|ieee8021ad|mpls|pppoes?|ppp|sll|null|raw|radiotap|wlan(_radio)?|gre|udp|vxlan|geneve"
+    r"|ip|ipv6(\.\w+)?)$"
+)
+_PACKETS = ("ip", "ipv6")
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
 _NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
@@ -160,8 +166,7 @@ class _Comparison:
         segment, which, end = rung.segment, rung.conversation, rung.end
         if segment is None or which is None or end is None:
             if opinion.stream is not None and rung.labels == ("not-tcp",):
-                opened = _OPENED.match(opinion.protocols)
-                yield Disagreement(rung.number, "tcp", False, True, None if opened else NOT_OPENED)
+                yield Disagreement(rung.number, "tcp", False, True, None if _opened(opinion.protocols) else NOT_OPENED)
             return
         if opinion.stream is None:
             yield Disagreement(rung.number, "tcp", True, False, None)
@@ -189,6 +194,12 @@ class _Comparison:
         me.window = segment.window
         me.reset = segment.flags & (RST | ACK) == RST
         me.kept_alive = "keep-alive" in opinion.labels
+
+
+def _opened(protocols: str) -> bool:
+    """Whether the lab, too, finds the TCP segment behind these layers: a packet may be in another, but in no third."""
+    before = list(itertools.takewhile(lambda name: name != "tcp", protocols.split(":")))
+    return all(map(_OPENED.match, before)) and sum(name in _PACKETS for name in before) <= 2
 
 
 def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:

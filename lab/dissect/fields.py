@@ -11,20 +11,30 @@ neighbours; no other spans overlap. Names are the RFCs'; four are ours, for what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from lab.dissect.segment import ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6, TCP
+from lab.dissect.encapsulation import ENCAPSULATIONS, IPV4, IPV6, LINKS, NOTHING, TUNNELS
+from lab.dissect.formats import (
+    FIRST_ETHERTYPE,
+    Table,
+    address,
+    bits,
+    decimal,
+    dump,
+    ethertype,
+    flags,
+    hexadecimal,
+    mac,
+    named,
+    number,
+    route,
+    times,
+)
+from lab.dissect.segment import MOST_TUNNELS, TCP
 from lab.model import FLAGS, Field, Frame, Span
 
-Format = Callable[[bytes], str]
-Number = Callable[[int], str]
-Row = tuple[str, int, int | None, Format]  # name, offset in the header, length (None: to its end), format
-Table = tuple[Row, ...]
 Known = Mapping[int, tuple[str, Table]]  # kind of option: its name and its fields
-
-SHOWN = 16  # bytes of data given in a value; the span tells how many there are
 
 
 def fields(frame: Frame) -> list[Field]:
@@ -35,8 +45,8 @@ def fields(frame: Frame) -> list[Field]:
     pseudo-header, as checksum offload leaves it) where the whole packet is there, and neither where it is not.
     """
     sheet = _Sheet(frame)
-    link, read = _LINKS.get(frame.linktype, ("Frame", _unknown))
-    read(sheet)
+    link = LINKS.get(frame.linktype, "Frame")
+    _read(sheet, link)
     sheet.stop = len(sheet.data)
     sheet.rest(link, "padding", sheet.stop)
     return sheet.fields
@@ -51,62 +61,9 @@ def innermost(frame: Frame) -> str:
     return "" if named in ("length", "IPv4", "IPv6", "TCP") else named
 
 
-# Formats: what the bytes of a field say.
-
-
-def number(show: Number = str) -> Format:
-    return lambda raw: show(int.from_bytes(raw, "big"))
-
-
-def bits(first: int, count: int, show: Number = str) -> Format:
-    """Reads `count` bits, the first of which is bit `first`, counted from the left as RFC diagrams do."""
-    return lambda raw: show(int.from_bytes(raw, "big") >> (len(raw) * 8 - first - count) & ((1 << count) - 1))
-
-
-def named(names: Mapping[int, str], show: Number = str) -> Number:
-    return lambda value: f"{show(value)} ({names[value]})" if value in names else show(value)
-
-
-def flags(*names: str) -> Number:
-    """Names the bits that are set, from the least significant."""
-    return lambda value: " ".join(name for bit, name in enumerate(names) if value >> bit & 1) or "none"
-
-
-def times(unit: int) -> Number:
-    return lambda value: f"{value} ({value * unit} bytes)"
-
-
-def ethertype(value: int) -> str:
-    return named(_ETHERTYPES, "0x{:04x}".format)(value) if value >= _FIRST_ETHERTYPE else f"{value} (length)"
-
-
-def hexadecimal(raw: bytes) -> str:
-    return f"0x{raw.hex()}"
-
-
-def dump(raw: bytes) -> str:
-    return raw[:SHOWN].hex(" ") + (" …" if len(raw) > SHOWN else "")
-
-
-def mac(raw: bytes) -> str:
-    return raw.hex(":")
-
-
-def address(raw: bytes) -> str:
-    return str(ip_address(raw))
-
-
-def route(raw: bytes) -> str:
-    return " ".join(address(raw[at : at + 4]) for at in range(0, len(raw), 4)) if len(raw) % 4 == 0 else dump(raw)
-
-
-decimal = number()
-
 # Numbers that have names.
 
-_FIRST_ETHERTYPE = 0x0600  # below, the field is a length (IEEE 802.3)
-_IPV4, _ARP, _VLAN, _IPV6, _QINQ = 0x0800, 0x0806, 0x8100, 0x86DD, 0x88A8
-_ETHERTYPES = {_IPV4: "IPv4", _ARP: "ARP", _VLAN: "802.1Q", _IPV6: "IPv6", _QINQ: "802.1ad"}
+_ARP = 0x0806
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _NO_NEXT_HEADER, _DESTINATION = 0, 43, 44, 59, 60
 _PROTOCOLS_V4 = {1: "ICMP", 2: "IGMP", TCP: "TCP", 17: "UDP", 41: "IPv6", 50: "ESP", 51: "AH", 132: "SCTP"}
 _PROTOCOLS = _PROTOCOLS_V4 | {
@@ -123,17 +80,6 @@ def _traffic_class(value: int) -> str:
 
 # Headers.   name                              at  length  format
 
-ETHERNET_II: Table = (  # RFC 894, IEEE 802.3
-    ("Destination Address",                     0,    6, mac),
-    ("Source Address",                          6,    6, mac),
-    ("Type",                                   12,    2, number(ethertype)),
-)  # fmt: skip
-VLAN: Table = (  # IEEE 802.1Q
-    ("PCP",                                     0,    2, bits(0, 3)),
-    ("DEI",                                     0,    2, bits(3, 1)),
-    ("VID",                                     0,    2, bits(4, 12)),
-    ("Type",                                    2,    2, number(ethertype)),
-)  # fmt: skip
 ARP: Table = (  # RFC 826
     ("Hardware Type",                           0,    2, decimal),
     ("Protocol Type",                           2,    2, number(ethertype)),
@@ -147,7 +93,7 @@ ARP_ADDRESSES: Table = (  # of IPv4 over Ethernet
     ("Target Hardware Address",                10,    6, mac),
     ("Target Protocol Address",                16,    4, address),
 )  # fmt: skip
-IPV4: Table = (  # RFC 791 section 3.1; DSCP: RFC 2474; ECN: RFC 3168
+IPV4_HEADER: Table = (  # RFC 791 section 3.1; DSCP: RFC 2474; ECN: RFC 3168
     ("Version",                                 0,    1, bits(0, 4)),
     ("IHL",                                     0,    1, bits(4, 4, times(4))),
     ("DSCP",                                    1,    1, bits(0, 6)),
@@ -162,7 +108,7 @@ IPV4: Table = (  # RFC 791 section 3.1; DSCP: RFC 2474; ECN: RFC 3168
     ("Source Address",                         12,    4, address),
     ("Destination Address",                    16,    4, address),
 )  # fmt: skip
-IPV6: Table = (  # RFC 8200 section 3
+IPV6_HEADER: Table = (  # RFC 8200 section 3
     ("Version",                                 0,    4, bits(0, 4)),
     ("Traffic Class",                           0,    4, bits(4, 8, _traffic_class)),
     ("Flow Label",                              0,    4, bits(12, 20, "0x{:05x}".format)),
@@ -298,6 +244,7 @@ class _Sheet:
         self.at = 0
         self.stop = len(frame.data)
         self.fields: list[Field] = []
+        self.tunnels = 0
         self._number = frame.number
 
     def peek(self, offset: int, size: int) -> int:
@@ -359,26 +306,35 @@ def _filling(rows: Table, length: int) -> Table:
 # Readers, from the link up. Each begins at `sheet.at` and sees no further than `sheet.stop`.
 
 
-def _unknown(sheet: _Sheet) -> None:
-    sheet.rest("Frame", "data", sheet.stop)
-
-
-def _ethernet(sheet: _Sheet) -> None:
-    kind = sheet.peek(12, 2)
-    if not sheet.table("Ethernet", ETHERNET_II, sheet.stop):
-        return
-    while kind in (_VLAN, _QINQ):
-        kind = sheet.peek(2, 2)
-        if not sheet.table("802.1Q", VLAN, sheet.stop):
+def _read(sheet: _Sheet, kind: str) -> None:
+    """Reads headers until one is not opened."""
+    while True:
+        if kind in (IPV4, IPV6):
+            (_ipv4 if kind == IPV4 else _ipv6)(sheet)
             return
-    if kind in _NETWORKS:
-        _NETWORKS[kind](sheet)
-    else:
-        sheet.rest("Ethernet", "data", sheet.stop if kind >= _FIRST_ETHERTYPE else sheet.at + kind)
-
-
-def _raw(sheet: _Sheet) -> None:
-    (_ipv6 if sheet.peek(0, 1) >> 4 == 6 else _ipv4)(sheet)
+        if kind not in ENCAPSULATIONS:
+            sheet.rest(kind, "data", sheet.stop)
+            return
+        start, entry = sheet.at, ENCAPSULATIONS[kind]
+        step = entry.step(sheet.data, start)
+        if not sheet.table(kind, entry.rows, sheet.stop):
+            return
+        typed = kind in ("Ethernet", "802.1Q")
+        value = int.from_bytes(sheet.data[sheet.at - 2 : sheet.at], "big") if typed else 0
+        if step is None:
+            sheet.rest(kind, "truncated", sheet.stop)
+            return
+        end, following = step
+        sheet.rest(kind, "data", end)
+        if typed and value < FIRST_ETHERTYPE:
+            sheet.stop = min(sheet.stop, sheet.at + value)
+        if typed and value == _ARP:
+            _arp(sheet)
+            return
+        if following == NOTHING:
+            sheet.rest(kind, "data", sheet.stop)
+            return
+        kind = following
 
 
 def _arp(sheet: _Sheet) -> None:
@@ -398,7 +354,7 @@ def _ipv4(sheet: _Sheet) -> None:
     end = start + total if total else sheet.wire  # 0 is what offloads leave in a segment larger than the field can say
     sound = version == 4 and start + 20 <= header <= end
     notes = {"Header Checksum": _verdict(b"", data[start:header], 10)} if sound and header <= sheet.stop else {}
-    if not sheet.table("IPv4", IPV4, sheet.stop, notes):
+    if not sheet.table("IPv4", IPV4_HEADER, sheet.stop, notes):
         return
     if not sound:
         sheet.rest("IPv4", "data", sheet.stop)
@@ -412,7 +368,7 @@ def _ipv4(sheet: _Sheet) -> None:
 def _ipv6(sheet: _Sheet) -> None:
     start, data = sheet.at, sheet.data
     version, length, kind = sheet.peek(0, 1) >> 4, sheet.peek(4, 2), sheet.peek(6, 1)
-    if not sheet.table("IPv6", IPV6, sheet.stop):
+    if not sheet.table("IPv6", IPV6_HEADER, sheet.stop):
         return
     if version != 6:
         sheet.rest("IPv6", "data", sheet.stop)
@@ -440,6 +396,9 @@ def _ipv6(sheet: _Sheet) -> None:
 def _transport(sheet: _Sheet, layer: str, protocol: int, offset: int, end: int, addresses: bytes | None) -> None:
     if protocol == TCP and not offset:
         _tcp(sheet, end, addresses)
+    elif protocol in TUNNELS and not offset and sheet.tunnels < MOST_TUNNELS:
+        sheet.tunnels += 1
+        _read(sheet, TUNNELS[protocol])
     else:
         sheet.rest(layer, "data", end)
 
@@ -472,16 +431,9 @@ def _sum(data: bytes) -> int:
     return (total - 1) % 0xFFFF + 1 if total else 0  # folding takes the remainder, as a sum of digits does with nines
 
 
-_NETWORKS = {_IPV4: _ipv4, _ARP: _arp, _IPV6: _ipv6}
 _EXTENSIONS = {
     _HOP_BY_HOP: ("Hop-by-Hop Options", IPV6_OPTIONS_HEADER),
     _ROUTING: ("Routing", ROUTING),
     _FRAGMENT: ("Fragment", FRAGMENT),
     _DESTINATION: ("Destination Options", IPV6_OPTIONS_HEADER),
-}
-_LINKS: Mapping[int, tuple[str, Callable[[_Sheet], None]]] = {
-    ETHERNET: ("Ethernet", _ethernet),
-    RAW_IP: ("Raw IP", _raw),
-    RAW_IPV4: ("Raw IP", _raw),
-    RAW_IPV6: ("Raw IP", _raw),
 }

@@ -6,16 +6,18 @@ Only numbers, no texts and no spans: those are made by `lab.dissect.fields`, for
 from __future__ import annotations
 
 from struct import Struct
+from typing import NamedTuple
 
+from lab.dissect.encapsulation import ENCAPSULATIONS, IPV4, IPV6, LINKS, NOTHING, TUNNELS
 from lab.model import Frame, Segment
 
 ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6 = 1, 101, 228, 229
 TCP = 6
-_IPV4, _IPV6, _VLAN, _QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
+MOST_TUNNELS = 1  # one packet in another is opened, and no more
+_IPV4 = 0x0800
 _EXTENSIONS = {0: 8, 43: 8, 60: 8, 44: 0}  # hop-by-hop, routing, destination, fragment: bytes a length unit counts
 _FRAGMENT = 44
 
-_ethertype = Struct("!H").unpack_from
 _ipv4 = Struct("!BxHxxHxBxx4s4s").unpack_from  # version+IHL, total length, fragment, protocol, source, destination
 _ipv6 = Struct("!xxxxHBx16s16s").unpack_from  # payload length, next header, source, destination
 # The usual frame at once: Ethernet, IPv4 without options, TCP; the fields are those of the three below.
@@ -32,79 +34,105 @@ FRAGMENT = ("not-tcp", "fragment")
 
 def segment(frame: Frame) -> Segment | tuple[str, ...]:
     """Returns the frame's TCP segment, or the labels that say why there is none. Never raises."""
-    _, _, data, length_on_wire, linktype, _ = frame
+    _, _, data, _length_on_wire, linktype, _ = frame
     size = len(data)
-    if linktype == ETHERNET:
-        if size >= _USUAL_SIZE:
-            kind, version, length, fragment, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
-            if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not fragment & 0x3FFF:
-                end = _USUAL_IP + length
-                start = _USUAL_TCP + (bits >> 12) * 4
-                if _USUAL_TCP + 20 <= start <= end:
-                    problems = _NONE
-                    if size < end:
-                        problems = ("truncated",)
-                    else:
-                        # Addresses and segment stand side by side: their sum, but for two numbers, is the checksum's.
-                        total = int.from_bytes(data[26:end], "big")
-                        if length & 1:
-                            total <<= 8
-                        if (total + TCP + length - 20) % 0xFFFF:
-                            problems = _wrong_checksum(pair[:8], length - 20, checksum)
-                    return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP, start, end - start,
-                                          problems))  # fmt: skip
-        if size < 14:
-            return TRUNCATED
-        at = 14
-        (kind,) = _ethertype(data, 12)
-        while kind in (_VLAN, _QINQ) and size >= at + 4:
-            (kind,) = _ethertype(data, at + 2)
-            at += 4
-        if kind in (_VLAN, _QINQ):
-            return TRUNCATED
-    elif linktype in (RAW_IP, RAW_IPV4, RAW_IPV6):
-        at = 0
-        if not size:
-            return TRUNCATED
-        kind = _IPV6 if data[0] >> 4 == 6 else _IPV4
-    else:
-        return NOT_TCP
+    if linktype == ETHERNET and size >= _USUAL_SIZE:
+        kind, version, length, fragment, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
+        if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not fragment & 0x3FFF:
+            end = _USUAL_IP + length
+            start = _USUAL_TCP + (bits >> 12) * 4
+            if _USUAL_TCP + 20 <= start <= end:
+                problems = _NONE
+                if size < end:
+                    problems = ("truncated",)
+                else:
+                    # Addresses and segment stand side by side: their sum, but for two numbers, is the checksum's.
+                    total = int.from_bytes(data[26:end], "big")
+                    if length & 1:
+                        total <<= 8
+                    if (total + TCP + length - 20) % 0xFFFF:
+                        problems = _wrong_checksum(pair[:8], length - 20, checksum)
+                return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP, start, end - start,
+                                      problems))  # fmt: skip
+    return _opened(frame)
 
-    fragment = 0
-    if kind == _IPV4:
-        if size < at + 20:
-            return TRUNCATED
-        version, length, fragment, protocol, source, destination = _ipv4(data, at)
-        header = at + (version & 15) * 4
-        if version >> 4 != 4 or version & 15 < 5:
-            return NOT_TCP
-        # A length of 0 is what offloads leave in a segment larger than the field can say.
-        end = at + length if length else at + max(length_on_wire - at, 0)
-        fragment &= 0x3FFF
-        if fragment & 0x1FFF:
-            return FRAGMENT
-    elif kind == _IPV6:
-        if size < at + 40:
-            return TRUNCATED
-        length, protocol, source, destination = _ipv6(data, at)
-        if data[at] >> 4 != 6:
-            return NOT_TCP
-        header = at + 40
-        end = header + length if length else at + max(length_on_wire - at, 0)
-        while protocol in _EXTENSIONS:
-            if size < header + 8:
+
+def _opened(frame: Frame) -> Segment | tuple[str, ...]:
+    """Opens what stands before the TCP segment, header by header."""
+    _, _, data, length_on_wire, linktype, _ = frame
+    size, at, tunnels = len(data), 0, 0
+    kind = LINKS.get(linktype, NOTHING)
+    while True:
+        if kind == IPV4:
+            found = _in_ipv4(data, at, length_on_wire)
+        elif kind == IPV6:
+            found = _in_ipv6(data, at, length_on_wire)
+        elif kind in ENCAPSULATIONS:
+            step = ENCAPSULATIONS[kind].step(data, at)
+            if step is None:
                 return TRUNCATED
-            if protocol == _FRAGMENT:
-                fragment = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9
-                if fragment & 0xFFF8:
-                    return FRAGMENT
-            step = 8 + data[header + 1] * _EXTENSIONS[protocol]
-            protocol = data[header]
-            header += step
-    else:
+            at, kind = step
+            continue
+        else:
+            return NOT_TCP
+        if not isinstance(found, _Inside):
+            return found
+        if found.protocol == TCP:
+            return _segment(data, size, found)
+        if found.protocol not in TUNNELS or tunnels == MOST_TUNNELS or found.fragment:
+            return NOT_TCP
+        tunnels += 1
+        at, kind = found.at, TUNNELS[found.protocol]
+
+
+class _Inside(NamedTuple):
+    """What an IP packet carries: from `at` to `end`, which a snap length may lie before."""
+
+    protocol: int
+    addresses: bytes
+    at: int
+    end: int
+    fragment: int  # not the whole packet: its checksum can't be verified
+
+
+def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
+    if len(data) < at + 20:
+        return TRUNCATED
+    version, length, fragment, protocol, source, destination = _ipv4(data, at)
+    if version >> 4 != 4 or version & 15 < 5:
         return NOT_TCP
-    if protocol != TCP:
+    # A length of 0 is what offloads leave in a segment larger than the field can say.
+    end = at + length if length else at + max(length_on_wire - at, 0)
+    fragment &= 0x3FFF
+    if fragment & 0x1FFF:
+        return FRAGMENT
+    return _Inside(protocol, source + destination, at + (version & 15) * 4, end, fragment)
+
+
+def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
+    size, fragment = len(data), 0
+    if size < at + 40:
+        return TRUNCATED
+    length, protocol, source, destination = _ipv6(data, at)
+    if data[at] >> 4 != 6:
         return NOT_TCP
+    header = at + 40
+    end = header + length if length else at + max(length_on_wire - at, 0)
+    while protocol in _EXTENSIONS:
+        if size < header + 8:
+            return TRUNCATED
+        if protocol == _FRAGMENT:
+            fragment = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9
+            if fragment & 0xFFF8:
+                return FRAGMENT
+        step = 8 + data[header + 1] * _EXTENSIONS[protocol]
+        protocol = data[header]
+        header += step
+    return _Inside(protocol, source + destination, header, end, fragment)
+
+
+def _segment(data: bytes, size: int, inside: _Inside) -> Segment | tuple[str, ...]:
+    _, addresses, header, end, fragment = inside
     if size < header + 20:
         return TRUNCATED
     ports, seq, ack, bits, window, checksum = _tcp(data, header)
@@ -119,10 +147,9 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
         total = int.from_bytes(data[header:end], "big")
         if (end - header) & 1:
             total <<= 8
-        if (total + _pseudo_header(source + destination, end - header)) % 0xFFFF:
-            problems = _wrong_checksum(source + destination, end - header, checksum)
-    pair = source + destination + ports
-    return Segment(pair, seq, ack, bits & 0x1FF, window, header, start, end - start, problems)
+        if (total + _pseudo_header(addresses, end - header)) % 0xFFFF:
+            problems = _wrong_checksum(addresses, end - header, checksum)
+    return Segment(addresses + ports, seq, ack, bits & 0x1FF, window, header, start, end - start, problems)
 
 
 def _pseudo_header(addresses: bytes, length: int) -> int:

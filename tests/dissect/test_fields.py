@@ -303,10 +303,10 @@ def test_raw_ip_starts_with_the_ip_header() -> None:
 
 
 def test_another_link_type_is_one_field_of_data() -> None:
-    (field,) = fields(Frame(3, None, b"\x01" * 40, 40, 113))
+    (field,) = fields(Frame(3, None, b"\x01" * 40, 40, 147))
     assert field[:2] == ("Frame", "data")
     assert field.value == "01 " * 16 + "…"
-    assert fields(Frame(3, None, b"", 40, 113)) == []
+    assert fields(Frame(3, None, b"", 40, 147)) == []
 
 
 # Scapy says the same.
@@ -429,6 +429,7 @@ WIRESHARK = {
     "ipv6.routing.type": "Routing Type", "ipv6.routing.segleft": "Segments Left", "ipv6.fraghdr.nxt": "Next Header",
     "ipv6.fraghdr.reserved_octet": "Reserved", "ipv6.fraghdr.more": "M flag", "ipv6.fraghdr.reserved_bits": "Res",
     "ipv6.fraghdr.offset": "Fragment Offset", "ipv6.fraghdr.ident": "Identification",
+    "udp.srcport": "Source Port", "udp.dstport": "Destination Port", "udp.length": "Length", "udp.checksum": "Checksum",
     "tcp.srcport": "Source Port", "tcp.dstport": "Destination Port", "tcp.seq_raw": "Sequence Number",
     "tcp.ack_raw": "Acknowledgment Number", "tcp.window_size_value": "Window",
     "tcp.checksum": "Checksum", "tcp.urgent_pointer": "Urgent Pointer", "tcp.option_kind": "Kind",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab.dissect.fields import decimal, number
+from lab.dissect.formats import decimal, number
 from lab.protocols.tls import codes
 from lab.protocols.tls.shapes import Shape, Shapes, Sheet, coded, fixed, opaque, rest, struct, texts, vector, within
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.dissect.fields import decimal, named, number
+from lab.dissect.formats import decimal, named, number
 from lab.protocols.tls import codes
 from lab.protocols.tls.extensions import extensions
 from lab.protocols.tls.hello import RETRY_RANDOM

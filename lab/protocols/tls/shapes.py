@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from lab.dissect.fields import Format, decimal, dump, number
+from lab.dissect.formats import Format, decimal, dump, number
 from lab.protocols.tls import codes
 from lab.protocols.tls.reader import text
 
