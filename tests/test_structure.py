@@ -57,6 +57,8 @@ DOORS = {
     "pyshark": ("capture/second_opinion.py",),
     "cryptography": ("protocols/tls/",),
     "orjson": ("render/table.py",),
+    "zstandard": ("capture/compressed.py",),
+    "lz4": ("capture/compressed.py",),
     "websockets": ("protocols/websocket/endpoints.py",),
     "textual": ("debugger/", "step.py"),
 }

@@ -14,7 +14,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Literal
 
-from lab.capture import blocks, pcap, pcapng
+from lab.capture import blocks, compressed, pcap, pcapng
 from lab.capture.source import Findings, Source
 from lab.errors import InputError
 from lab.model import Frame
@@ -26,14 +26,7 @@ PCAPNG_MAGIC = pcapng.SECTION_HEADER.to_bytes(4, "big")
 READERS: dict[Format, Callable[[Source, Findings], Iterator[Frame]]] = {"pcap": pcap.frames, "pcapng": blocks.frames}
 
 # How other files begin, and what makes a capture of them
-COMPRESSED = {
-    b"\x1f\x8b": ("gzip", "gzip -dc"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc"),
-    b"\xfd7zXZ": ("xz", "xz -dc"),
-    b"BZh": ("bzip2", "bzip2 -dc"),
-    b"\x04\x22\x4d\x18": ("lz4", "lz4 -dc"),
-    b"PK\x03\x04": ("zip", "unzip -p"),
-}
+ARCHIVES = {b"PK\x03\x04": ("zip", "unzip -p")}
 OTHER_CAPTURES = {
     b"snoop\0": "snoop",
     b"GMBU": "Microsoft Network Monitor",
@@ -103,7 +96,7 @@ class Capture(Findings):
     @property
     def position(self) -> int:
         """Returns how many bytes of the file have been consumed."""
-        return self._source.position
+        return self._source.progress
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -124,8 +117,11 @@ class Capture(Findings):
         """Yields no frame: it runs after the last one."""
         self.sha256 = self._source.drain()
         if self._source.failure is not None:
-            text = Text("the file can't be read any further: {}", "文件无法继续读取：{}")
-            self.problem(self._source.position, None, text.format(_reason(self._source.failure)))
+            failure = self._source.failure
+            text = Text("the file can't be read any further: {}", "文件无法继续读取：{}").format(_reason(failure))
+            self.problem(
+                self._source.position, None, failure.text if isinstance(failure, compressed.DamagedError) else text
+            )
         yield from ()
 
 
@@ -168,7 +164,10 @@ def _size(file: io.FileIO) -> int | None:
 
 
 def _format(source: Source, name: Text) -> Format:
-    """Returns the format that the first bytes tell; they stay unconsumed."""
+    """Returns the format that the first bytes tell; they stay unconsumed, but for those of a compression."""
+    source.fill(LONGEST_MAGIC)
+    if kind := compressed.kind_of(source.buffer):
+        source.unfold(kind)
     have = source.fill(4)
     if source.failure is not None:
         raise InputError(_about(UNREADABLE, name, _reason(source.failure)), HOW_TO_NAME) from source.failure
@@ -192,7 +191,7 @@ def _format(source: Source, name: Text) -> Format:
 def _no_capture(source: Source, name: Text) -> InputError:
     source.fill(LONGEST_MAGIC)
     begin = source.buffer[:LONGEST_MAGIC]
-    for magic, (kind, command) in COMPRESSED.items():
+    for magic, (kind, command) in ARCHIVES.items():
         if begin.startswith(magic):
             return InputError(_about(COMPRESSED_WITH, name, kind), HOW_TO_DECOMPRESS.format(command))
     for magic, kind in OTHER_CAPTURES.items():

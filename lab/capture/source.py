@@ -10,6 +10,7 @@ import hashlib
 import io
 import select
 
+from lab.capture.compressed import DamagedError, Unfolded
 from lab.model import Problem
 from lab.text import Text
 
@@ -23,21 +24,33 @@ MAX_CLOSING = 1000  # comments
 class Source:
     """The bytes of `file` as a window: `buffer[at:]` has been read and is not yet consumed."""
 
-    __slots__ = ("_base", "_ended", "_file", "_hash", "at", "buffer", "failure")
+    __slots__ = ("_base", "_ended", "_file", "_hash", "_raw", "_unfolded", "at", "buffer", "failure")
 
     def __init__(self, file: io.FileIO, *, digest: bool) -> None:
         self.buffer = b""
         self.at = 0
         self.failure: OSError | None = None  # why reading ended before the file did
         self._base = 0  # the file offset of buffer[0]
+        self._raw = 0  # bytes read of the file, as it is
+        self._unfolded: Unfolded | None = None  # where it is compressed
         self._ended = False
         self._file = file
         self._hash = hashlib.sha256() if digest else None
 
     @property
     def position(self) -> int:
-        """Returns how many bytes have been consumed."""
+        """Returns how many bytes have been consumed; of what was compressed, where it is."""
         return self._base + self.at
+
+    @property
+    def progress(self) -> int:
+        """Returns how many bytes of the file, as it is, have been consumed, or read where it is compressed."""
+        return self._raw if self._unfolded else self.position
+
+    def unfold(self, kind: str) -> None:
+        """From here on it is the bytes that were compressed; those in the window are the first of the compressed."""
+        self._unfolded = Unfolded(kind, self.buffer[self.at :], self._read_raw)
+        self.buffer, self.at = b"", 0
 
     def fill(self, need: int) -> int:
         """Waits until `need` unconsumed bytes are there and returns how many are; fewer only at the end of the file.
@@ -58,12 +71,23 @@ class Source:
         """Reads to the end of the file and returns the SHA-256 of all of it in hex; empty when no digest is kept."""
         if self._hash is None:
             return ""
-        while self._read():
+        while self._read_raw():
             pass
         return self._hash.hexdigest()
 
     def _read(self) -> bytes:
         """Returns the bytes that have arrived, waiting for the first of them; none at the end."""
+        if self._unfolded is None:
+            return self._read_raw()
+        if self.failure is not None:
+            return b""
+        try:
+            return self._unfolded.read(CHUNK)
+        except DamagedError as error:
+            self.failure = error
+            return b""
+
+    def _read_raw(self) -> bytes:
         piece: bytes | None = None
         try:
             while piece is None and not self._ended:
@@ -75,6 +99,7 @@ class Source:
         if not piece:
             self._ended = True
             return b""
+        self._raw += len(piece)
         if self._hash is not None:
             self._hash.update(piece)
         return piece

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
@@ -269,10 +268,6 @@ def test_the_digest_is_of_the_whole_file_also_of_what_could_not_be_read(end: byt
         (section()[:11], "too short for a capture: 11 bytes, where the header of a pcapng file has 12"),
         (section()[:8] + bytes(20), "neither a pcap nor a pcapng"),
         (b"<!DOCTYPE html>", "begins with the bytes 3c 21 44"),
-        (gzip.compress(pcap(*PACKETS)), "is compressed (gzip)"),
-        (b"\x28\xb5\x2f\xfd\0\0", "is compressed (zstd)"),
-        (b"\xfd7zXZ\0", "is compressed (xz)"),
-        (b"BZh91AY", "is compressed (bzip2)"),
         (b"PK\x03\x04", "is compressed (zip)"),
         (b"snoop\0\0\0\0\0\0\2", "another format (snoop)"),
     ],

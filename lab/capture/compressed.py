@@ -1,0 +1,174 @@
+"""Compressed captures are read as they arrive, too: piece by piece, never more of them in memory than a window.
+
+A stream that says it is small and is not (a decompression bomb) is given up: see MOST_TIMES.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lab.text import Text
+
+CHUNK = 1 << 16  # compressed bytes asked for at a time
+WINDOW = 1 << 27  # bytes a stream may refer back; more would be memory that it asks for
+_BITE = 512  # bytes for zstd: they are at most 170 blocks of 128 KiB (RFC 8878 section 3.1.1.2.4)
+FREE, MOST_TIMES = 1 << 28, 2000  # so many bytes come unasked; beyond, no capture is so many times its compressed size
+
+# How they begin.
+MAGIC = {
+    b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"\x04\x22\x4d\x18": "lz4",
+}  # fmt: skip
+
+CUT = Text("the compressed data ({}) end too early", "压缩数据（{}）提前结束")
+DAMAGED = Text("the compressed data ({}) are damaged", "压缩数据（{}）已损坏")
+BOMB = Text(
+    "the compressed data ({}) unfold to more than {} times their size", "压缩数据（{}）展开后超过其大小的 {} 倍"
+)
+BEHIND = Text("behind the compressed data ({}) stands something else", "压缩数据（{}）之后还有其他内容")
+
+
+class DamagedError(OSError):
+    """What is compressed can't be read any further."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.en)
+        self.text = text
+
+
+class _Unfolder(Protocol):
+    """What the standard library's decompressors have in common."""
+
+    eof: bool
+    needs_input: bool
+    unused_data: bytes | None  # lz4 has None for none
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gzip:
+    """zlib's decompressor with the manners of the others."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
+        return out
+
+
+class _Zstd:
+    """zstandard's decompressor with the manners of the others; what it returns at once is bounded by what it is fed."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._inner: Any = zstandard.ZstdDecompressor(max_window_size=WINDOW).decompressobj()
+        self._fed = b""  # and not yet given to it
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._fed
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inner.unused_data) + self._fed
+
+    def decompress(self, data: bytes, _max_length: int) -> bytes:
+        fed = self._fed + data
+        self._fed = fed[_BITE:]
+        return bytes(self._inner.decompress(fed[:_BITE]))
+
+
+def _lz4() -> Any:
+    from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
+
+    return LZ4FrameDecompressor()
+
+
+_UNFOLDERS: dict[str, Callable[[], Any]] = {
+    "gzip": _Gzip,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(memlimit=2 * WINDOW),
+    "lz4": _lz4,
+    "zstd": _Zstd,
+}
+
+
+def kind_of(begin: bytes) -> str | None:
+    """Returns how a file is compressed that begins with these bytes, None where it is not."""
+    return next((kind for magic, kind in MAGIC.items() if begin.startswith(magic)), None)
+
+
+class Unfolded:
+    """A file of compressed bytes, read as what was compressed. `more` returns its next bytes, none at the end."""
+
+    def __init__(self, kind: str, begin: bytes, more: Callable[[], bytes]) -> None:
+        self._kind = kind
+        self._more = more
+        self._pending = begin
+        self._unfolder: _Unfolder = _UNFOLDERS[kind]()
+        self._took = len(begin)
+        self._gave = 0
+
+    def read(self, size: int) -> bytes:
+        """Returns at most `size` bytes, none at the end. Raises DamagedError where there is no going on."""
+        while True:
+            data = b""
+            if self._unfolder.eof and not self._next_member():
+                return b""
+            if self._unfolder.needs_input:
+                data = self._pending or self._taken()
+                self._pending = b""
+                if not data:
+                    raise DamagedError(CUT.format(self._kind))
+            out = self._unfold(data, size)
+            self._gave += len(out)
+            if self._gave > FREE and self._gave > MOST_TIMES * self._took:
+                raise DamagedError(BOMB.format(self._kind, MOST_TIMES))
+            if out:
+                return out
+
+    def _taken(self) -> bytes:
+        data = self._more()
+        self._took += len(data)
+        return data
+
+    def _unfold(self, data: bytes, size: int) -> bytes:
+        try:
+            return self._unfolder.decompress(data, size)
+        except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zlib.error, lzma.LZMAError) as error:
+            raise DamagedError(DAMAGED.format(self._kind)) from error
+        except Exception as error:
+            if type(error).__name__ == "ZstdError":
+                raise DamagedError(DAMAGED.format(self._kind)) from error
+            raise
+
+    def _next_member(self) -> bool:
+        """Goes on with the next of several streams in one file; zeros may fill it up."""
+        rest = (self._unfolder.unused_data or b"").lstrip(b"\0")
+        while len(rest) < max(map(len, MAGIC)) and (data := self._taken()):
+            rest = (rest + data).lstrip(b"\0")
+        if not rest:
+            return False
+        if kind_of(rest) != self._kind:
+            raise DamagedError(BEHIND.format(self._kind))
+        self._pending, self._unfolder = rest, _UNFOLDERS[self._kind]()
+        return True
