@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +24,6 @@ with output.quiet_until_ready():
 
 if TYPE_CHECKING:
     from lab.live import Play, Session
-    from lab.recorded import Recording
 
 
 def _(en: str, zh: str) -> str:
@@ -208,72 +206,20 @@ def scenarios(lang: LangOption = LANGUAGE) -> None:
     catalogue(sys.stdout, LANG)
 
 
-@app.command(cls=_Command, help=_("Explain a capture, packet by packet.", "逐包解读一个抓包文件。"))
-def annotate(
+@app.command("annotate", cls=_Command, help=_("Explain a capture, packet by packet.", "逐包解读一个抓包文件。"))
+def annotate_(
     file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file; - for standard input.", "pcap 或 pcapng 文件；- 表示标准输入。"))],
     format: FormatOption = Format.LADDER, json: JsonOption = False, keylog: KeylogOption = None,
     server_key: ServerKeyOption = None, show_: ShowOption = None, out: RenderedOption = None, lang: LangOption = LANGUAGE,
+    explain: Annotated[int | None, typer.Option("--explain", metavar="N", help=_("Tell one packet in words, by its number.", "按包号讲解一个包。"))] = None,
+    conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Only this conversation, by its id.", "只看这个编号的连接。"))] = None,
+    filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
 ) -> None:  # fmt: skip
-    from lab import halves
-    from lab.capture.reader import open_capture
-    from lab.output import say, to_file, words
-    from lab.recorded import Recording, shown_progress
-    from lab.show import Gone, show
+    from lab.annotating import Asked, annotate
 
-    gc.disable()  # nothing made for a packet is part of a cycle: looking for cycles would cost half of the time
     form = Format.JSON if json else format
-    if form is Format.PCAPNG and out is None and sys.stdout.isatty():
-        raise UsageError(
-            Text("a capture can't be shown on a terminal", "抓包文件不能直接显示在终端上"),
-            Text("name a file: -o notes.pcapng", "请指定文件：-o notes.pcapng"),
-        )
-    with open_capture(file, digest=form is Format.JSON) as capture, contextlib.ExitStack() as stack:
-        if capture.size is None:
-            output.show_each_line()  # a pipe: somebody waits for the rows
-        live = capture.size is None
-        keep = form in (Format.LADDER, Format.PCAPNG)
-        secrets = _secret(keylog), _secret(server_key)
-        halved = not keep and halves.worthwhile(capture)
-        theirs = stack.enter_context(halves.other_half(file, form, *secrets)) if halved else None
-        gone = Gone(form)
-        recording = Recording(capture, keep, halves.is_ours if halved else None, *secrets, gone.take)
-
-        def elsewhere() -> int:
-            return theirs.evicted if theirs else 0
-
-        rungs = shown_progress(capture, recording.rungs(), LANG)
-        if form is Format.PCAPNG:
-            if out is None:
-                recording.write(sys.stdout.buffer, rungs)
-            else:
-                with to_file(out) as stream:
-                    recording.write(stream, rungs)
-        elif out is None:
-            show(
-                recording, rungs, form, lambda: recording.about(LANG, elsewhere()), sys.stdout, LANG, theirs, live, gone
-            )
-            _show_keys(show_, form, recording, sys.stdout)
-        else:
-            with to_file(out) as stream, words(stream) as rendered:
-                show(
-                    recording,
-                    rungs,
-                    form,
-                    lambda: recording.about(LANG, elsewhere()),
-                    rendered,
-                    LANG,
-                    theirs,
-                    live,
-                    gone,
-                )
-                _show_keys(show_, form, recording, rendered)
-        if problems := recording.problems(elsewhere()):
-            count, first = len(problems), problems[0]
-            say(
-                _("problems: ", "问题：")
-                + _(f"{count} in {capture.name}; at byte {first.offset}: ", f"{capture.name} 中有 {count} 处；第 {first.offset} 字节：")
-                + first.text.pick(LANG)
-            )  # fmt: skip
+    secrets = _secret(keylog), _secret(server_key)
+    annotate(Asked(file, form, *secrets, show_ is Shown.KEYS, out, explain, conversation, filter_), LANG)
 
 
 def _secret(path: Path | None) -> bytes:
@@ -288,13 +234,6 @@ def _secret(path: Path | None) -> bytes:
             Text(f"{path} can't be read: {error.strerror}", f"无法读取 {path}：{error.strerror}"),
             Text("give a file of secrets that you may read", "请给出一个可读取的密钥文件"),
         ) from error
-
-
-def _show_keys(asked: Shown | None, form: Format, recording: Recording, out: TextIO) -> None:
-    if asked is Shown.KEYS and form is Format.LADDER:
-        from lab.render.keys import worked_examples
-
-        worked_examples(recording.conversations, out, LANG)
 
 
 class DiffFormat(StrEnum):

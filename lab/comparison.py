@@ -82,14 +82,14 @@ class Comparison(NamedTuple):
         return not (alone or self.facts or self.steps)
 
 
-def side(name: str, rungs: Iterable[Rung], number: int) -> Side | None:
-    """Returns conversation `number` of a capture, None where there is none. Takes all rungs, and keeps none."""
+def side(name: str, rungs: Iterable[Rung]) -> Side | None:
+    """Returns the conversation that the rungs are of, None where they are of none. Keeps no rung."""
     which: Conversation | None = None
     rows: list[Row] = []
     packets: list[int] = []
     left_out = cut = 0
     for rung in rungs:
-        if rung.conversation is None or rung.conversation.id != number:
+        if rung.conversation is None:
             continue
         which = rung.conversation
         found = list(_rows(rung))

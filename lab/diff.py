@@ -6,7 +6,7 @@ import gc
 
 from lab.capture.reader import open_capture
 from lab.comparison import Comparison, Side, compare, side
-from lab.errors import InputError, UsageError
+from lab.errors import UsageError
 from lab.recorded import Recording
 from lab.text import Text
 
@@ -14,7 +14,7 @@ from lab.text import Text
 def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"") -> Comparison:
     """Returns the comparison of a conversation of capture `a` with one of `b`; `conversation` is `N` or `N,M`.
 
-    Raises UsageError where that is no such thing, InputError where a file or a conversation can't be read.
+    Raises UsageError where that is no such thing, InputError where a file can't be read or has no such conversation.
     """
     numbers = conversation.split(",")
     if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 10 for each in numbers):
@@ -36,14 +36,7 @@ def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key:
 
 def _side(path: str, number: int, keylog: bytes, server_key: bytes) -> Side:
     with open_capture(path) as capture:
-        recording = Recording(capture, False, keylog=keylog, server_key=server_key)
-        found = side(capture.name, recording.rungs(), number)
-        if found is None:
-            raise InputError(
-                Text(f"{capture.name} has no conversation {number}", f"{capture.name} 中没有连接 {number}"),
-                Text(
-                    f"lab annotate {capture.name} --format conversations lists those that it has",
-                    f"lab annotate {capture.name} --format conversations 会列出其中的连接",
-                ),
-            )
+        recording = Recording(capture, False, keylog=keylog, server_key=server_key, only=number)
+        found = side(capture.name, recording.rungs())
+        assert found, "else there would have been an error"
         return found

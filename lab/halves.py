@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.annotate import journal
@@ -84,8 +84,19 @@ class Other:
         )  # fmt: skip
 
 
+def ours(chosen: Callable[[Frame], bool] | None) -> Callable[[Frame], bool]:
+    """Returns whether a frame is of the first half and, if only some are asked for, of these."""
+    return is_ours if chosen is None else lambda frame: is_ours(frame) and chosen(frame)
+
+
+def _others(chosen: Callable[[Frame], bool] | None) -> Callable[[Frame], bool]:
+    return lambda frame: not is_ours(frame) and (chosen is None or chosen(frame))
+
+
 @contextlib.contextmanager
-def other_half(path: str, form: Format, keylog: bytes = b"", server_key: bytes = b"") -> Iterator[Other]:
+def other_half(
+    path: str, form: Format, keylog: bytes = b"", server_key: bytes = b"", chosen: Callable[[Frame], bool] | None = None
+) -> Iterator[Other]:
     """Yields the other half in a format, made by a second process, which ends when the context is left."""
     reading, writing = os.pipe()
     with contextlib.suppress(ImportError, OSError, AttributeError):  # with little room the two would take turns
@@ -96,7 +107,7 @@ def other_half(path: str, form: Format, keylog: bytes = b"", server_key: bytes =
     child = os.fork()
     if not child:
         os.close(reading)
-        _work(path, writing, form, keylog, server_key)
+        _work(path, writing, form, keylog, server_key, _others(chosen))
     os.close(writing)
     try:
         with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
@@ -107,7 +118,9 @@ def other_half(path: str, form: Format, keylog: bytes = b"", server_key: bytes =
         os.waitpid(child, 0)
 
 
-def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: bytes) -> None:
+def _work(
+    path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Callable[[Frame], bool]
+) -> None:
     """Annotates the second half and never returns."""
     from lab.recorded import Recording
     from lab.render import table
@@ -118,7 +131,7 @@ def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: byte
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
             gone = Gone(form)
-            mine = Recording(capture, False, lambda frame: not is_ours(frame), keylog, server_key, gone.take)
+            mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
             table.as_lines(packets(mine.rungs(), form), out.write, _AT_ONCE)
             out.write(_PACKETS_END + "\n")
             entries = gone.entries(mine)

@@ -50,6 +50,16 @@ class Field(NamedTuple):
     value: str
 
 
+class Detail(NamedTuple):
+    """One field of a message: `start` and `end` are offsets in the message. It holds all deeper ones behind it."""
+
+    depth: int
+    name: str
+    start: int
+    end: int
+    value: str  # empty for a structure
+
+
 class Message(NamedTuple):
     """A message of a protocol above TCP, listed at the packet that completes it. `said` is that protocol's account."""
 

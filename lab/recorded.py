@@ -32,10 +32,12 @@ class Recording:
         keylog: bytes = b"",
         server_key: bytes = b"",
         let_go: Callable[[Conversation], None] | None = None,
+        only: int | None = None,
     ) -> None:
         self.capture = capture
         self.evicted = 0  # conversations that were let go of before they had ended
         self._told = let_go
+        self._only = only  # the conversation that is asked for
         self.agreement = Agreement()
         self._keep = keep_frames
         self._mine = mine
@@ -44,10 +46,34 @@ class Recording:
 
     @property
     def conversations(self) -> list[Any]:
-        return self._path.conversations
+        if self._only is None:
+            return self._path.conversations
+        return [which for which in self._path.conversations if which.id == self._only]
 
     def rungs(self) -> Iterator[Rung]:
         """Yields each packet's rung in order, when its fate is known. Raises InputError where nothing can be read."""
+        if self._only is None:
+            yield from self._all()
+            return
+        seen = False
+        for rung in self._all():
+            if rung.conversation is not None and rung.conversation.id == self._only:
+                seen = True
+                yield rung
+        if not seen:
+            name = self.capture.name
+            raise InputError(
+                Text(
+                    f"{name} has no conversation {self._only}",
+                    f"{name} 中没有连接 {self._only}",
+                ),
+                Text(
+                    f"lab annotate {name} --format conversations lists those that it has",
+                    f"lab annotate {name} --format conversations 会列出其中的连接",
+                ),
+            )
+
+    def _all(self) -> Iterator[Rung]:
         frames = iter(self.capture)
         first = next(frames, None)
         if first is None:
@@ -72,7 +98,7 @@ class Recording:
 
     def _let_go(self, which: Conversation) -> None:
         self.evicted += which.evicted
-        if self._told:
+        if self._told and self._only in (None, which.id):
             self._told(which)
 
     def problems(self, elsewhere: int = 0) -> list[Problem]:
@@ -106,12 +132,15 @@ class Recording:
     def write(self, stream: BinaryIO, rungs: Iterator[Rung]) -> None:
         """Writes the same packets again, with the notes in it."""
         first = next(rungs, None)  # with it, all that stands before the packets has been read
-        writer = Writer(stream, hosts=self.capture.hosts)
+        hosts, known = dict(self.capture.hosts), len(self.capture.secrets)
+        writer = Writer(stream, hosts=hosts)
         for secrets in self.capture.secrets:
             writer.secrets(secrets)
         for rung in itertools.chain([first] if first else [], rungs):
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
+        fresh = {address: name for address, name in self.capture.hosts.items() if hosts.get(address) != name}
+        writer.late(fresh, self.capture.secrets[known:])
         final = self.conversations[-1].kernel_final if self.conversations else None
         others = [text for text in self.capture.closing_comments if not journal.is_ours(text)]
         writer.finish([*others, journal.closing_comment(final)] if final else others)

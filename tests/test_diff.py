@@ -116,7 +116,7 @@ def test_from_the_other_side_it_is_the_same_turned_round(a: str, b: str) -> None
 
 @given(st.sampled_from(list(CAPTURES)), st.sampled_from(list(CAPTURES)))
 def test_any_two_are_compared_and_turned_round(a: str, b: str) -> None:
-    sides = [side(name, Way().settled(renumbered(*ladder(*CAPTURES[name]))), 0) for name in (a, b)]
+    sides = [side(name, Way().settled(renumbered(*ladder(*CAPTURES[name])))) for name in (a, b)]
     ours, theirs = sides
     assert ours
     assert theirs

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
 from lab.dissect.conversations import Conversation, End
-from lab.model import Above, Message, Role, Rung, Seen, States
+from lab.model import Above, Detail, Message, Role, Rung, Seen, States
 from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
@@ -49,7 +49,8 @@ class Upper(NamedTuple):
 
     `first` are the bytes it can begin with; `recognise` says whether a beginning is its own, None where that needs more
     bytes; `begin` makes a session of what is known of secrets. Of a `Layer`, `steps` returns the notes' steps with
-    their packets and how they differ, `summary` the trace's object; `words` says a message in a line.
+    their packets and how they differ, `summary` the trace's object; `words` says a message in a line, `details` all its
+    fields.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Upper(NamedTuple):
     steps: Callable[[Any], list[tuple[str, tuple[int, ...], str | None]]]
     summary: Callable[[Any], dict[str, Any]]
     words: Callable[[Any, Any], Text]
+    details: Callable[[Any, Any], list[Detail]]
 
 
 class _Ahead(NamedTuple):

@@ -100,6 +100,19 @@ class Writer:
         header = _WORD.pack(interface) + _time(time) + _WORDS.pack(len(frame.data), frame.length)
         self._write(ENHANCED_PACKET, header + data + comment)
 
+    def late(self, hosts: Mapping[str, str], secrets: Iterable[bytes]) -> None:
+        """Writes host names and TLS key logs that became known only behind packets: Wireshark knows them from there."""
+        if hosts:
+            self._later(NAME_RESOLUTION, _names(hosts))
+        for data in secrets:
+            self._later(DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + _padded(data))
+
+    def _later(self, kind: int, body: bytes) -> None:
+        if self._interfaces:
+            self._write(kind, body)
+        else:
+            self._waiting.append((kind, body))
+
     def finish(self, comments: Sequence[str] = ()) -> None:
         """Writes the statistics of each interface, the first one's with `comments`; no packet may follow."""
         if not self._interfaces:

@@ -64,4 +64,5 @@ TLS = Upper(
     report.steps,
     report.summary,
     report.words,
+    report.details,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lab.annotate.layers import Layer
+from lab.model import Detail
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -119,6 +120,25 @@ def words(layer: Layer, said: Said) -> Text:
     if said.encrypted and said.closed:
         return _locked(session)
     return told(session, said) if told else Text("", "")
+
+
+def details(layer: Layer, said: Said) -> list[Detail]:
+    """Returns the fields of a message that is in the clear or has been opened."""
+    from lab.protocols.tls import codes
+    from lab.protocols.tls.fields import content_fields, message_fields
+
+    session: Session = layer.session
+    if not said.raw:
+        return []
+    if said.name in ("alert", "close_notify"):
+        found = content_fields(codes.ALERT, said.raw)
+    elif said.name == "ChangeCipherSpec":
+        found = content_fields(codes.CHANGE_CIPHER_SPEC, said.raw)
+    elif said.name in ("application-data", "heartbeat"):
+        return []
+    else:
+        found = message_fields(said.raw, session.version, session.suite_code)
+    return [Detail(*field) for field in found]
 
 
 def _locked(session: Session) -> Text:

@@ -40,4 +40,5 @@ WEBSOCKET = Upper(
     report.steps,
     report.summary,
     report.words,
+    report.details,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.annotate.layers import Layer
-from lab.protocols.websocket.frames import BINARY
+from lab.model import Detail
+from lab.protocols.websocket.frames import BINARY, fields
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -111,6 +112,17 @@ def words(_layer: Layer, said: Said) -> Text:
     if said.name in ("101", "refused"):
         return _answered(parsed)
     return _framed(parsed)
+
+
+def details(_layer: Layer, said: Said) -> list[Detail]:
+    """Returns the fields of a frame, or the lines of a request or an answer."""
+    parsed: Any = said.parsed
+    if hasattr(parsed, "frame"):
+        return [Detail(0, part.name, part.start, part.end, part.value) for part in fields(parsed.frame)]
+    if parsed is None:
+        return []
+    lines = [Detail(0, "start line", 0, len(parsed.head.line), parsed.head.line)]
+    return lines + [Detail(0, each.name, each.start, each.end, each.value) for each in parsed.head.headers]
 
 
 def _asked(asked: Request) -> Text:

@@ -1,0 +1,266 @@
+"""One packet in words: what it is, what it changes, every field with its bytes, and the bytes themselves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple, TextIO
+
+from rich.console import Console
+from rich.text import Text as Styled
+
+from lab import protocols
+from lab.annotate.layers import layers_of
+from lab.dissect.fields import fields
+from lab.model import Field, Message, Rung, States
+from lab.protocols.notes import cast, note
+from lab.render import trace
+from lab.render.table import dump
+from lab.render.words import EXPLAINED, LABELS, clip, console, pad, wrap
+from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
+
+WIDTH = 80
+_NAME = 28  # columns of a field's name
+_STATE = 24
+_ROW = 16  # bytes of the dump in a line
+_MOST_FIELDS, _MOST_BYTES = 400, 2048  # that are shown
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
+_WHAT = {
+    "SYN": Text("asks to open a connection", "请求建立连接"),
+    "SYN-ACK": Text("agrees to open it, and acknowledges the SYN", "同意建立连接，并确认对方的 SYN"),
+    "ACK": Text("acknowledges what has arrived, and carries no data", "确认已收到的内容，不带数据"),
+    "data": Text("carries data", "携带数据"),
+    "FIN": Text("says that no more data will come", "表示不会再发送数据"),
+    "RST": Text("ends the connection at once", "立即终止连接"),
+}
+
+
+class Explained(NamedTuple):
+    """A packet, when its fate is known, and both ends' states before it (None where it is no TCP, or nobody knows)."""
+
+    rung: Rung
+    before: States | None
+    began: int | None  # the first packet's time
+
+
+def find(rungs: Iterator[Rung], number: int) -> Explained | None:
+    """Takes rungs up to packet `number` and returns it, None where the capture has fewer."""
+    before: dict[int, States] = {}
+    began: int | None = None
+    for rung in rungs:
+        began = rung.time if began is None else began
+        which = rung.conversation
+        if rung.number == number:
+            start = States("CLOSED", rung.held and rung.held.server) if which and which.client.isn is not None else None
+            return Explained(rung, before.get(which.id, start) if which else None, began)
+        if which is not None and rung.held is not None:
+            before[which.id] = rung.delivered or rung.held
+    return None
+
+
+def as_json(found: Explained, out: TextIO) -> None:
+    """Writes the packet's entry of the trace, with `fields`: layer, name, span and value of each."""
+    entry = trace.packet(found.rung)
+    frame = found.rung.frame
+    entry["fields"] = [
+        {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
+        for field in (fields(frame) if frame else [])
+    ]
+    out.write(dump(entry) + "\n")
+
+
+def explain(found: Explained, out: TextIO, lang: Lang) -> None:
+    """Tells one packet for people."""
+    page = _Page(console(out), lang)
+    page.head(found)
+    page.words(found.rung)
+    page.states(found)
+    page.messages(found.rung)
+    page.fields(found.rung)
+
+
+class _Page:
+    def __init__(self, on: Console, lang: Lang) -> None:
+        self._console = on
+        self._lang: Lang = lang
+
+    def _line(self, text: str = "", style: str = "") -> None:
+        self._console.print(Styled(text.rstrip(), style), soft_wrap=True)
+
+    def _paragraph(self, text: str, style: str = "", indent: int = 2) -> None:
+        for line in wrap(text, WIDTH - indent):
+            self._line(" " * indent + line, style)
+
+    def _title(self, en: str, zh: str) -> None:
+        self._line()
+        self._line(Text(en, zh).pick(self._lang), "bold")
+
+    def head(self, found: Explained) -> None:
+        """Draws which packet it is, whose, when, and how large."""
+        rung, lang = found.rung, self._lang
+        names = [message.name for message in rung.messages] or list(rung.labels)
+        title = Text(f"Packet {rung.number}: ", f"第 {rung.number} 号包：").pick(lang) + ", ".join(map(safe, names))
+        for line in wrap(title, WIDTH):
+            self._line(line, "bold")
+        if rung.end is not None:
+            source, target = rung.end, rung.end.peer
+            ends = [f"{ROLES[end.role].pick(lang)} {_address(end.host, end.port)}" for end in (source, target)]
+            self._paragraph(f"{ends[0]} → {ends[1]}", "dim")
+        said = []
+        if rung.time is not None and found.began is not None:
+            seconds = f"{(rung.time - found.began) / 1e9:.6f}"
+            said.append(Text(f"{seconds} s after the first packet", f"首包之后 {seconds} 秒").pick(lang))
+        if rung.frame is not None:
+            size, captured = rung.frame.length, len(rung.frame.data)
+            said.append(Text(f"{size} bytes", f"{size} 字节").pick(lang))
+            if captured < size:
+                said.append(Text(f"{captured} of them captured", f"其中抓到 {captured} 字节").pick(lang))
+        if rung.conversation is not None:
+            number = rung.conversation.id
+            said.append(Text(f"conversation {number}", f"连接 {number}").pick(lang))
+        if said:
+            self._paragraph(Text(", ", "，").pick(lang).join(said), "dim")
+
+    def words(self, rung: Rung) -> None:
+        """Draws what it does, which of the notes' steps it is, and what its labels mean."""
+        lang = self._lang
+        does = [_WHAT[label].pick(lang) for label in rung.labels if label in _WHAT]
+        said = [EXPLAINED.get(label, LABELS[label]).pick(lang) for label in rung.labels if label in LABELS]
+        if rung.settled and not rung.got and rung.end is not None:
+            said.append(Text("never arrived", "没有送达").pick(lang))
+        if not (does or said or rung.steps or rung.surprises):
+            return
+        self._title("In words", "文字说明")
+        if does and rung.end is not None:
+            who = ROLES[rung.end.role]
+            listed = Text("; it ", "；并且").pick(lang).join(does)
+            self._paragraph(Text(f"The {who.en} {listed}.", f"{who.zh}的这个包{listed}。").pick(lang))
+        for each in said:
+            self._paragraph(Text(f"Note: {each.rstrip('.')}.", f"注意：{each.rstrip('。')}。").pick(lang), "yellow")
+        for step in rung.steps:
+            told, actor = note(step), trace.acting(rung, step)
+            self._paragraph(f"{told.name.pick(lang)}  {cast(told.title, actor).pick(lang)}  [{told.rfc}]", "yellow")
+            self._paragraph(cast(told.text, actor).pick(lang), indent=4)
+        for surprise in rung.surprises:
+            who = ROLES[surprise.role]
+            self._paragraph(
+                Text(
+                    f"Surprise: the {who.en} {surprise.on} in {surprise.state}, for which RFC 9293 has no rule.",
+                    f"意外：{who.zh}在 {surprise.state} 状态 {surprise.on}，RFC 9293 没有对应的规则。",
+                ).pick(lang),
+                "red",
+            )
+
+    def states(self, found: Explained) -> None:
+        """Draws both ends' states before it, when it has left, and when it has arrived."""
+        rung, lang = found.rung, self._lang
+        if rung.held is None:
+            return
+        self._title("Both ends", "两端状态")
+        self._line(" " * 14 + "".join(pad(ROLES[role].pick(lang), _STATE) for role in ("client", "server")), "dim")
+        rows: list[tuple[Text, States | None]] = [
+            (Text("before", "之前"), found.before),
+            (Text("when sent", "发出时"), rung.held),
+            (Text("on arrival", "送达后"), rung.delivered),
+        ]
+        last: States | None = None
+        for name, states in rows:
+            cells = []
+            for at in (0, 1):
+                value = (states[at] or "?") if states else "–"
+                mark = "*" if states and last and states[at] != last[at] else ""
+                cells.append(pad(value + mark, _STATE))
+            self._line(f"  {pad(name.pick(lang), 12)}{''.join(cells)}")
+            last = states or last
+        if rung.kernel_held or rung.kernel_delivered:
+            said = [states for states in (rung.kernel_held, rung.kernel_delivered) if states]
+            told = [f"{states.client or '?'}/{states.server or '?'}" for states in said]
+            self._paragraph(Text("The kernels said: ", "内核所说：").pick(lang) + " → ".join(told), "dim")
+        for protocol, held, delivered in rung.above:
+            after = delivered or held
+            self._paragraph(
+                f"{PROTOCOL_NAMES[protocol]}: {held.client or '?'}/{held.server or '?'} → "
+                f"{after.client or '?'}/{after.server or '?'}",
+                "dim",
+            )
+
+    def messages(self, rung: Rung) -> None:
+        """Draws what a protocol above TCP says in it, field by field."""
+        if not rung.messages or rung.conversation is None:
+            return
+        layers = {layer.name: layer for layer in layers_of(rung.conversation)}
+        self._title("What it carries", "携带的内容")
+        left = _MOST_FIELDS
+        for message in rung.messages:
+            layer = layers.get(message.protocol)
+            self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {safe(message.name)}{_places(message)}", "cyan")
+            if layer is None:
+                continue
+            upper = protocols.upper(layer.name)
+            words = upper.words(layer, message.said).pick(self._lang)
+            if words:
+                self._paragraph(safe(words), indent=4)
+            details = upper.details(layer, message.said)
+            for field in details[:left]:
+                self._field(field.start, field.end, " " * field.depth + field.name, field.value)
+            left = max(left - len(details), 0)
+        if not left:
+            self._paragraph(Text("… and more fields, not shown", "……还有更多字段，未列出").pick(self._lang), "dim")
+
+    def fields(self, rung: Rung) -> None:
+        """Draws the frame's fields and its bytes, layer by layer."""
+        frame = rung.frame
+        if frame is None:
+            return
+        found = fields(frame)
+        layers = list(dict.fromkeys(field.layer for field in found))
+        colours = {layer: _COLOURS[at % len(_COLOURS)] for at, layer in enumerate(layers)}
+        self._title("Fields of the frame, with the bytes they lie in", "帧的各个字段及其所在字节")
+        for layer, group in itertools.groupby(found[:_MOST_FIELDS], lambda field: field.layer):
+            self._line(f"  {layer}", colours[layer])
+            for field in group:
+                self._field(field.span.start, field.span.end, field.name, field.value)
+        if len(found) > _MOST_FIELDS:
+            self._paragraph(Text("… and more fields, not shown", "……还有更多字段，未列出").pick(self._lang), "dim")
+        self._dump(frame.data, found, colours)
+
+    def _field(self, start: int, end: int, name: str, value: str) -> None:
+        place = f"{start:>6}–{end - 1:<5}" if end - start != 1 else f"{start:>6}{'':6}"
+        room = WIDTH - 15 - _NAME
+        self._line(f"  {place} {pad(clip(safe(name), _NAME - 1), _NAME)}{clip(safe(value), room)}")
+
+    def _dump(self, data: bytes, found: list[Field], colours: dict[str, str]) -> None:
+        self._title("The bytes", "字节")
+        of = [""] * min(len(data), _MOST_BYTES)
+        for field in found:
+            start, end = field.span[2:]
+            of[start:end] = [field.layer] * (min(end, len(of)) - start) if start < len(of) else []
+        for at in range(0, len(of), _ROW):
+            line = Styled(f"{at:04x} ", "dim")
+            row = data[at : min(at + _ROW, len(of))]
+            for place, byte in enumerate(row):
+                line.append(f"{byte:02x}", colours.get(of[at + place], ""))
+                line.append("  " if place == _ROW // 2 - 1 else " ")
+            line.append(" " * (3 * (_ROW - len(row)) + (len(row) < _ROW // 2)))
+            for place, byte in enumerate(row):
+                line.append(chr(byte) if 0x20 <= byte < 0x7F else "·", colours.get(of[at + place], ""))
+            begins = " ".join(dict.fromkeys(of[at : at + _ROW]))
+            line.append(" " * (_ROW - len(row)) + "  " + clip(begins, 8), "dim")
+            line.rstrip()
+            self._console.print(line, soft_wrap=True)
+        if len(data) > len(of):
+            more = len(data) - len(of)
+            self._paragraph(Text(f"… and {more} bytes more", f"……还有 {more} 字节").pick(self._lang), "dim")
+
+
+def _places(message: Message) -> str:
+    """Returns where a message lies, if that is more than this packet or was decrypted."""
+    spans = [
+        f"{span.number}:{span.start}–{span.end - 1}{' (plain)' if span.buffer == 'plain' else ''}"
+        for span in message.spans
+    ]
+    return f"  [{', '.join(spans[:4])}{' …' if len(spans) > 4 else ''}]" if spans else ""
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
