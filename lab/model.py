@@ -195,7 +195,7 @@ class Rung:
     __slots__ = (
         "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
         "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
-        "stop", "surprises", "time",
+        "stop", "surprises", "time", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -211,6 +211,7 @@ class Rung:
         self.number = frame.number
         self.time = frame.time
         self.frame: Frame | None = frame  # let go of where only the numbers are asked for
+        self.whole: Frame | None = None  # the packet that it completes, where that came in IP fragments
         self.labels = labels
         self.segment = segment
         self.conversation = conversation

@@ -138,7 +138,7 @@ class Layers:
 
     def sent(self, rung: Rung) -> None:
         """The packet, which carries data, has left its sender."""
-        which, end, segment, frame = rung.conversation, rung.end, rung.segment, rung.frame
+        which, end, segment, frame = rung.conversation, rung.end, rung.segment, rung.whole or rung.frame
         if which is None or end is None or segment is None or frame is None:
             return
         at, stop = segment.start, segment.start + segment.payload

@@ -42,8 +42,8 @@ _PREFERENCES = (
     "tcp.relative_sequence_numbers:TRUE",
     "tcp.analyze_sequence_numbers:TRUE",
     "tcp.desegment_tcp_streams:FALSE",  # a packet is judged by what it carries itself
-    "ip.defragment:FALSE",
-    "ipv6.defragment:FALSE",
+    "ip.defragment:TRUE",
+    "ipv6.defragment:TRUE",
 )
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
 _CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
@@ -53,6 +53,7 @@ _OPENED = re.compile(
     r"|ip|ipv6(\.\w+)?)$"
 )
 _PACKETS = ("ip", "ipv6")
+_FLAGS = 0x1FF  # Wireshark counts the three reserved bits among them
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
 _NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
@@ -234,7 +235,9 @@ def _read(said: str) -> Iterator[Opinion]:
             yield Opinion(int(number), protocols, None, 0, 0, 0, 0, (), told)
         else:
             of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload))
-            yield Opinion(int(number), protocols, next(of), next(of), next(of), next(of), next(of), tuple(labels), told)
+            yield Opinion(
+                int(number), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), tuple(labels), told
+            )
 
 
 def _first(values: str) -> str:

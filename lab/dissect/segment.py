@@ -34,17 +34,18 @@ FRAGMENT = ("not-tcp", "fragment")
 
 def segment(frame: Frame) -> Segment | tuple[str, ...]:
     """Returns the frame's TCP segment, or the labels that say why there is none. Never raises."""
-    _, _, data, _length_on_wire, linktype, _ = frame
+    _, _, data, length_on_wire, linktype, _ = frame
     size = len(data)
     if linktype == ETHERNET and size >= _USUAL_SIZE:
-        kind, version, length, fragment, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
-        if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not fragment & 0x3FFF:
+        kind, version, length, pieces, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
+        if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not pieces & 0x3FFF:
             end = _USUAL_IP + length
             start = _USUAL_TCP + (bits >> 12) * 4
             if _USUAL_TCP + 20 <= start <= end:
                 problems = _NONE
                 if size < end:
                     problems = ("truncated",)
+                    end = max(min(end, max(length_on_wire, size)), start)  # none reaches beyond the frame
                 else:
                     # Addresses and segment stand side by side: their sum, but for two numbers, is the checksum's.
                     total = int.from_bytes(data[26:end], "big")
@@ -57,32 +58,34 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
     return _opened(frame)
 
 
+class Fragment(NamedTuple):
+    """A piece of an IP packet: `key` names the packet, `offset` says where in its payload the piece lies."""
+
+    key: bytes
+    addresses: bytes
+    protocol: int
+    offset: int
+    more: bool  # pieces follow
+    data: bytes
+
+
+def fragment(frame: Frame) -> Fragment | None:
+    """Returns the piece of an IP packet that a frame is, None where it is none or not all of it was captured."""
+    found = _reached(frame)
+    if not isinstance(found, _Inside) or not found.fragment or found.end > len(frame.data):
+        return None
+    offset, more = found.fragment & ~7, bool(found.fragment & 1)
+    data = frame.data[found.at : found.end]
+    return Fragment(found.key + found.addresses, found.addresses, found.protocol, offset, more, data)
+
+
 def _opened(frame: Frame) -> Segment | tuple[str, ...]:
-    """Opens what stands before the TCP segment, header by header."""
-    _, _, data, length_on_wire, linktype, _ = frame
-    size, at, tunnels = len(data), 0, 0
-    kind = LINKS.get(linktype, NOTHING)
-    while True:
-        if kind == IPV4:
-            found = _in_ipv4(data, at, length_on_wire)
-        elif kind == IPV6:
-            found = _in_ipv6(data, at, length_on_wire)
-        elif kind in ENCAPSULATIONS:
-            step = ENCAPSULATIONS[kind].step(data, at)
-            if step is None:
-                return TRUNCATED
-            at, kind = step
-            continue
-        else:
-            return NOT_TCP
-        if not isinstance(found, _Inside):
-            return found
-        if found.protocol == TCP:
-            return _segment(data, size, found)
-        if found.protocol not in TUNNELS or tunnels == MOST_TUNNELS or found.fragment:
-            return NOT_TCP
-        tunnels += 1
-        at, kind = found.at, TUNNELS[found.protocol]
+    found = _reached(frame)
+    if not isinstance(found, _Inside):
+        return found
+    if found.fragment:
+        return FRAGMENT
+    return _segment(frame, found) if found.protocol == TCP else NOT_TCP
 
 
 class _Inside(NamedTuple):
@@ -92,47 +95,75 @@ class _Inside(NamedTuple):
     addresses: bytes
     at: int
     end: int
-    fragment: int  # not the whole packet: its checksum can't be verified
+    fragment: int = 0  # its offset in bytes and, as the last bit, whether more follow; 0 where it is whole
+    key: bytes = b""  # of a fragment: protocol and identification
+
+
+def _reached(frame: Frame) -> _Inside | tuple[str, ...]:
+    """Opens header after header, to the packet that carries TCP, or that nothing is opened behind."""
+    data, at, tunnels = frame.data, 0, 0
+    kind = LINKS.get(frame.linktype, NOTHING)
+    while True:
+        if kind == IPV4:
+            found = _in_ipv4(data, at, frame.length)
+        elif kind == IPV6:
+            found = _in_ipv6(data, at, frame.length)
+        elif kind in ENCAPSULATIONS:
+            step = ENCAPSULATIONS[kind].step(data, at)
+            if step is None:
+                return TRUNCATED
+            at, kind = step
+            continue
+        else:
+            return NOT_TCP
+        if not isinstance(found, _Inside) or found.protocol == TCP or found.fragment:
+            return found
+        if found.protocol not in TUNNELS or tunnels == MOST_TUNNELS:
+            return NOT_TCP
+        tunnels += 1
+        at, kind = found.at, TUNNELS[found.protocol]
 
 
 def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
     if len(data) < at + 20:
         return TRUNCATED
-    version, length, fragment, protocol, source, destination = _ipv4(data, at)
+    version, length, bits, protocol, source, destination = _ipv4(data, at)
     if version >> 4 != 4 or version & 15 < 5:
         return NOT_TCP
-    # A length of 0 is what offloads leave in a segment larger than the field can say.
-    end = at + length if length else at + max(length_on_wire - at, 0)
-    fragment &= 0x3FFF
-    if fragment & 0x1FFF:
-        return FRAGMENT
-    return _Inside(protocol, source + destination, at + (version & 15) * 4, end, fragment)
+    # A length of 0 is what offloads leave in a segment larger than the field can say; none reaches beyond the frame.
+    end = at + length if length else max(length_on_wire, len(data))
+    inside = protocol, source + destination, at + (version & 15) * 4, min(end, max(length_on_wire, len(data)))
+    if not bits & 0x3FFF:
+        return _Inside(*inside)
+    return _Inside(*inside, (bits & 0x1FFF) << 3 | bits >> 13 & 1, bytes([protocol]) + data[at + 4 : at + 6])
 
 
 def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
-    size, fragment = len(data), 0
+    size, piece, key = len(data), 0, b""
     if size < at + 40:
         return TRUNCATED
     length, protocol, source, destination = _ipv6(data, at)
     if data[at] >> 4 != 6:
         return NOT_TCP
     header = at + 40
-    end = header + length if length else at + max(length_on_wire - at, 0)
-    while protocol in _EXTENSIONS:
+    wire = max(length_on_wire, size)
+    end = min(header + length, wire) if length else wire
+    while protocol in _EXTENSIONS and not piece:
         if size < header + 8:
             return TRUNCATED
-        if protocol == _FRAGMENT:
-            fragment = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9
-            if fragment & 0xFFF8:
-                return FRAGMENT
         step = 8 + data[header + 1] * _EXTENSIONS[protocol]
+        if protocol == _FRAGMENT:
+            piece = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9  # 0 for an atomic fragment (RFC 6946)
+            key = data[header + 4 : header + 8]
         protocol = data[header]
         header += step
-    return _Inside(protocol, source + destination, header, end, fragment)
+    return _Inside(protocol, source + destination, header, end, piece, key)
 
 
-def _segment(data: bytes, size: int, inside: _Inside) -> Segment | tuple[str, ...]:
-    _, addresses, header, end, fragment = inside
+def _segment(frame: Frame, inside: _Inside) -> Segment | tuple[str, ...]:
+    protocol, addresses, header, end, _, _ = inside
+    data, size = frame.data, len(frame.data)
+    assert protocol == TCP
     if size < header + 20:
         return TRUNCATED
     ports, seq, ack, bits, window, checksum = _tcp(data, header)
@@ -142,7 +173,7 @@ def _segment(data: bytes, size: int, inside: _Inside) -> Segment | tuple[str, ..
     problems = _NONE
     if size < end:
         problems = ("truncated",)
-    elif not fragment:
+    else:
         # One's complement sums are remainders modulo 65535 (RFC 1071): one division instead of a loop over words.
         total = int.from_bytes(data[header:end], "big")
         if (end - header) & 1:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from lab.dissect.segment import segment
+from lab.dissect.segment import FRAGMENT, segment
 from lab.errors import UsageError
 from lab.model import Frame, Segment
 from lab.text import Text
@@ -26,12 +26,14 @@ _HINT = Text(
 )
 
 
-def chosen(expression: str) -> Callable[[Frame], bool]:
+def chosen(expression: str) -> Callable[[Frame], bool | None]:
     """Returns a test: whether a frame is of a conversation that is asked for. Raises UsageError for no expression."""
     test = lru_cache(65_536)(_Parser(expression).parsed())
 
-    def of(frame: Frame) -> bool:
+    def of(frame: Frame) -> bool | None:
         found = segment(frame)
+        if found is FRAGMENT:  # its whole packet tells
+            return None
         return isinstance(found, Segment) and test(found.pair)
 
     return of
