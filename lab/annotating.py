@@ -84,7 +84,7 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
 
         def write(out: TextIO) -> None:
             show(recording, rungs, form, lambda: recording.about(lang, elsewhere()), out, lang, theirs, live, gone,
-                 made.entries if made else None)  # fmt: skip
+                 made)  # fmt: skip
             if asked.show_keys and form is Format.LADDER:
                 from lab.render.keys import worked_examples
 
@@ -111,9 +111,9 @@ def _large(asked: Asked, capture: Capture) -> bool:
 
 
 def _in_columns(asked: Asked, lanes: frozenset[int]) -> Made | None:
-    from lab.columns import conversations
+    from lab.columns import made
 
-    return conversations(asked.file, lanes, asked.keylog, asked.server_key)
+    return made(asked.file, lanes, asked.form is Format.CSV, asked.keylog, asked.server_key)
 
 
 def _explain(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -> None:

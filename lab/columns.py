@@ -17,7 +17,7 @@ import re
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 from ipaddress import ip_address
 from operator import itemgetter
 from pathlib import Path as File
@@ -31,19 +31,21 @@ from lab.dissect.conversations import LANES, Conversation, Elsewhere, UnsureErro
 from lab.dissect.fragments import Fragments
 from lab.dissect.segment import FRAGMENT, TCP, segment
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
-from lab.path import Path
+from lab.path import Path, in_order
 from lab.protocols import UPPER
 from lab.render import trace
-from lab.render.table import conversation_line, dump
+from lab.render.table import CSV_PLACES, as_one, conversation_line, csv_rows, dump, words
 
 Array = npt.NDArray[Any]
 Entries = Iterator[tuple[int, str]]
 
+_SHOWN = 65_536  # rows made at a time
 _WINDOW = 4 << 20  # bytes read at a time
 _AT_ONCE = 100 << 20  # bytes of a file whose columns are kept at a time: more, and lanes are taken in turn
 _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
 _LOOK = 64  # bytes of a payload by which a protocol is recognised
 _LEAST_LARGE = 1220  # bytes: larger payloads are held against the MSS
+_MOST_PLAIN = 0.3  # of them: where more do not go by the book, neither
 _MOST_ODD = 0.1  # of the packets: where more are not read in columns, nothing is gained
 _SYN, _RST, _ACK, _FIN = 0x02, 0x04, 0x10, 0x01
 _FIRST = np.zeros(256, bool)
@@ -54,6 +56,7 @@ class _Columns(NamedTuple):
     """Usual TCP segments of some lanes, in the order of the file or conversation by conversation."""
 
     number: Array
+    time: Array  # nanoseconds since 1970
     record: Array  # the file offset of its record
     addresses: Array  # source and destination
     ports: Array
@@ -80,6 +83,7 @@ class _Kind(NamedTuple):
     pick: Callable[[tuple[object, ...]], tuple[object, ...]]
     over: bool
     told: str  # all of it, to compare
+    words: tuple[tuple[str, str], ...]  # of each packet: what stands in its row before and behind the numbers
 
 
 class _Group(NamedTuple):
@@ -92,17 +96,19 @@ class _Group(NamedTuple):
 
 
 class Made(NamedTuple):
-    """First packet and line of each conversation, in order of first packets; and how many were let go of unfinished."""
+    """First packet and line of each conversation, in order of first packets, or the packets' rows; and how many
+    conversations were let go of unfinished."""
 
     entries: Entries
+    rows: Iterator[str]
     evicted: int
 
 
-def conversations(file: str, lanes: frozenset[int], keylog: bytes = b"", server_key: bytes = b"") -> Made | None:
-    """Returns the conversations in these lanes of a pcap file, not numbered.
+def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", server_key: bytes = b"") -> Made | None:
+    """Returns the conversations in these lanes of a pcap file, not numbered, or the rows of its packets (CSV).
 
-    None where the file is none that columns help with: damaged, mostly something else, or with too many conversations
-    at a time to be sure which ones are let go of.
+    Of what is no TCP, lane 0 has the rows. None where the file is none that columns help with: damaged, mostly
+    something else, or with too many conversations at a time to be sure which ones are let go of.
     """
     with File(file).open("rb") as opened:
         head = opened.read(pcap.FILE_HEADER)
@@ -112,14 +118,18 @@ def conversations(file: str, lanes: frozenset[int], keylog: bytes = b"", server_
         linktype = struct.unpack_from(variant.order + "I", head, 20)[0] & 0xFFFF
         if linktype != LINKTYPE_ETHERNET:
             return None
-        whole = _Whole(opened.fileno(), variant, keylog, server_key)
+        whole = _Whole(opened.fileno(), variant, rows, keylog, server_key)
         turns = -(-os.fstat(opened.fileno()).st_size // _AT_ONCE)
         each = sorted(lanes)
         parts = [frozenset(each[at::turns]) for at in range(min(turns, len(each)))]
         found = [whole.part(part, spool=len(parts) > 1) for part in parts]
         if any(part is None for part in found):
             return None
-        return Made(heapq.merge(*(part for part in found if part is not None), key=_first), whole.evicted)
+        sound = [part for part in found if part is not None]
+        if rows:
+            lines = [(row for _, row in part) for part in sound]
+            return Made(iter(()), reduce(lambda a, b: as_one(a, b, CSV_PLACES), lines), whole.evicted)
+        return Made(heapq.merge(*sound, key=_first), iter(()), whole.evicted)
 
 
 def _first(entry: tuple[int, str]) -> int:
@@ -129,8 +139,9 @@ def _first(entry: tuple[int, str]) -> int:
 class _Whole:
     """One file, gone through once for each part of its lanes."""
 
-    def __init__(self, file: int, variant: pcap.Variant, keylog: bytes, server_key: bytes) -> None:
+    def __init__(self, file: int, variant: pcap.Variant, rows: bool, keylog: bytes, server_key: bytes) -> None:
         self._file = file
+        self._rows = rows
         self._variant = variant
         self._secrets = keylog, server_key
         self._kinds: dict[bytes, _Kind | None] = {}
@@ -138,7 +149,7 @@ class _Whole:
         self.evicted = 0  # conversations
 
     def part(self, lanes: frozenset[int], spool: bool) -> Entries | None:
-        """Returns the conversations of some lanes; put away in a file, if so wished, so that others find room."""
+        """Returns the conversations, or the rows, of some lanes; put away, if so wished, so that others find room."""
         found = self._lines(lanes)
         if found is None or not spool:
             return found
@@ -155,8 +166,14 @@ class _Whole:
         order, starts = _grouped(columns, odd)
         columns = _Columns(*(column[order] for column in columns))
         groups, plain = self._judged(columns, options, starts)
+        if sum(end - begin for begin, end in plain) > len(order) * _MOST_PLAIN:
+            return None
         ready = self._plainly(columns, plain, odd, groups, lanes)
-        return None if ready is None else heapq.merge(ready, _filled(columns, groups), key=_first)
+        if ready is None:
+            return None
+        if self._rows:
+            return _rows(columns, groups, [row for _, row in ready])
+        return heapq.merge(ready, _filled(columns, groups), key=_first)
 
     # Reading.
 
@@ -181,7 +198,7 @@ class _Whole:
                 append(at)
                 at = stop
             if starts:
-                taken = _usual(buffer, np.array([*starts, at]), number, offset, mine, self._variant.order, options)
+                taken = _usual(buffer, np.array([*starts, at]), number, offset, mine, self._variant, options)
                 if taken is None:
                     return None
                 parts.append(taken[0])
@@ -195,7 +212,7 @@ class _Whole:
                         what = segment(whole) if whole else what
                     if isinstance(what, Segment):
                         pair = what.pair
-                    elif what is not FRAGMENT:
+                    elif what is not FRAGMENT and not (self._rows and 0 in lanes):
                         continue
                     odd.append(_Odd(frame.number, offset + begin, pair))
                 number += len(starts)
@@ -252,16 +269,14 @@ class _Whole:
         """Asks the engine, twice; None where it makes a difference how far apart the packets are."""
         frames = [self._frame(int(columns.number[at]), int(columns.record[at])) for at in range(begin, end)]
         near, far = (self._told(frames, apart) for apart in (1, _FAR))
-        return near if near and far and (near.told, near.over) == (far.told, far.over) else None
+        return near if near and far and near[2:] == far[2:] else None
 
     def _told(self, frames: list[Frame], apart: int) -> _Kind | None:
         path = Path()
-        for _ in path.annotate(frame._replace(number=at * apart + 1) for at, frame in enumerate(frames)):
-            pass
+        rungs = list(path.settled(frame._replace(number=at * apart + 1) for at, frame in enumerate(frames)))
         if len(path.conversations) != 1 or path.conversations[0].above is not None:
             return None
-        which = path.conversations[0]
-        return _kind(which, apart)
+        return _kind(path.conversations[0], apart, tuple(words(rung) for rung in rungs))
 
     # Packet by packet.
 
@@ -288,30 +303,41 @@ class _Whole:
             found = segment(frame)
             if found is FRAGMENT:
                 return None
-            return isinstance(found, Segment) and (found.source_port ^ found.destination_port) % LANES in lanes
+            if not isinstance(found, Segment):
+                return 0 in lanes
+            return (found.source_port ^ found.destination_port) % LANES in lanes
 
         path = Path(let_go, _elsewhere(columns, groups))
         path.learn(*self._secrets)
         frames = (self._frame(number, record) for number, record in sorted(records))
+        rungs = in_order(path.annotate(frames, keep_frames=False, mine=mine, last=self._last), path.undecided)
         try:
-            for _ in path.annotate(frames, keep_frames=False, mine=mine, last=self._last):
-                pass
+            rows = [(0, row) for row in csv_rows(rungs)] if self._rows else [(0, "") for _ in rungs]
         except UnsureError:
             return None
+        if self._rows:
+            return iter(rows)
         here = ((which.first, conversation_line(which)) for which in path.conversations)
         return heapq.merge(sorted(gone), here, key=_first)
 
 
-_FAR = 1000  # packets: farther than any patience with one whose fate is unknown
+_FAR = 200_000  # packets: farther than any patience with one whose fate is unknown
 
 
 def _usual(
-    buffer: bytes, bounds: Array, number: int, offset: int, mine: Array, order: str, options: dict[int, bytes]
+    buffer: bytes,
+    bounds: Array,
+    number: int,
+    offset: int,
+    mine: Array,
+    variant: pcap.Variant,
+    options: dict[int, bytes],
 ) -> tuple[tuple[Array, ...], list[int]] | None:
     """Returns the columns of the usual segments among records, and the places of all that are not.
 
     `bounds` are where the records begin, and where the last ends. None where a record is damaged.
     """
+    order, tick = variant.order, variant.tick
     padded = buffer + bytes(_HEADERS + 16)
     bytes_ = np.frombuffer(padded, np.uint8)
     begins, captured = bounds[:-1], np.diff(bounds) - 16
@@ -343,8 +369,11 @@ def _usual(
         start = int(at[index])
         options[int(numbers[index])] = buffer[start + _HEADERS : start + 34 + int(header[index])]
     addresses = words[at + 26].astype(np.uint64) << np.uint64(32) | words[at + 30]
+    records = begins[usual]
+    clock = _words(padded, order)
+    time = clock[records].astype(np.int64) * 1_000_000_000 + clock[records + 4].astype(np.int64) * tick
     column = (
-        numbers, (begins[usual] + offset).astype(np.int64), addresses, ports.astype(np.uint32),
+        numbers, time, (records + offset).astype(np.int64), addresses, ports.astype(np.uint32),
         words[at + 38].astype(np.uint32), words[at + 42].astype(np.uint32), flags.astype(np.uint16),
         (bits & 0xFFFF).astype(np.uint16), payload.astype(np.uint16), plain,
     )  # fmt: skip
@@ -439,7 +468,7 @@ _HOLE = re.compile('"@([0-9]+)@"')
 _VALUES = ("community", "client", "server", "client port", "server port", "client isn", "server isn")  # then packets
 
 
-def _kind(which: Conversation, apart: int) -> _Kind:
+def _kind(which: Conversation, apart: int, rows: tuple[tuple[str, str], ...]) -> _Kind:
     """Returns a conversation's entry with holes for what is another in each of its kind."""
 
     def hole(name: str) -> str:
@@ -454,7 +483,13 @@ def _kind(which: Conversation, apart: int) -> _Kind:
     for step in entry["steps"]:
         step["packets"] = [f"@{len(_VALUES) + (number - 1) // apart}@" for number in step["packets"]]
     told = dump(entry)
-    return _Kind(_HOLE.sub("%s", told.replace("%", "%%")), itemgetter(*map(int, _HOLE.findall(told))), which.over, told)
+    return _Kind(
+        _HOLE.sub("%s", told.replace("%", "%%")),
+        itemgetter(*map(int, _HOLE.findall(told))),
+        which.over,
+        told,
+        rows,
+    )
 
 
 @lru_cache(65_536)
@@ -478,6 +513,78 @@ def _filled(columns: _Columns, groups: list[_Group]) -> Entries:
             answered, *packets,
         )  # fmt: skip
         yield packets[0], kind.format % kind.pick(values)
+
+
+def _rows(columns: _Columns, groups: list[_Group], others: list[str]) -> Entries:
+    """Yields number and row of each packet: of conversations that go by the book, and of all others.
+
+    Conversations are numbered in the order of their first packets.
+    """
+    begins, ends, answers = (np.array([group[at] for group in groups], np.int64) for at in range(3))
+    sizes = ends - begins
+    places = np.repeat(begins - np.append(0, np.cumsum(sizes)[:-1]), sizes) + np.arange(sizes.sum())
+    firsts = np.sort(columns.number[begins])
+    waiting, begun = _renumbered(others, firsts)
+    names = np.searchsorted(firsts, columns.number[begins]) + np.searchsorted(begun, columns.number[begins])
+    asked, answered = (np.repeat(columns.seq[at], sizes) for at in (begins, answers))
+    back = columns.ports[places] != np.repeat(columns.ports[begins], sizes)
+    back |= columns.addresses[places] != np.repeat(columns.addresses[begins], sizes)
+    seq = columns.seq[places] - np.where(back, answered, asked)
+    ack = columns.ack[places] - np.where(back, asked, answered)
+    known: dict[int, int] = {}
+    said: list[tuple[str, str]] = []
+    for group in groups:
+        if id(group.kind) not in known:
+            known[id(group.kind)] = len(said)
+            said += group.kind.words
+    first = np.array([known[id(group.kind)] for group in groups], np.int64)
+    word = np.repeat(first, sizes) + places - np.repeat(begins, sizes)
+    order = np.argsort(columns.number[places])
+    when, second = "", -1
+    waiting.reverse()
+    nearest = waiting[-1][0] if waiting else _NEVER
+    for at in range(0, len(order), _SHOWN):
+        these = order[at : at + _SHOWN]
+        here = places[these]
+        seconds, fractions = np.divmod(columns.time[here], 1_000_000_000)
+        acks = (columns.flags[here] & _ACK) > 0
+        for number, moment, fraction, name, each, place, has, until, payload in zip(
+            columns.number[here].tolist(), seconds.tolist(), fractions.tolist(),
+            np.repeat(names, sizes)[these].tolist(), word[these].tolist(), seq[these].tolist(), acks.tolist(),
+            ack[these].tolist(), columns.payload[here].tolist(), strict=True,
+        ):  # fmt: skip
+            while number > nearest:
+                yield waiting.pop()
+                nearest = waiting[-1][0] if waiting else _NEVER
+            if moment != second:
+                second, when = moment, str(trace.time(moment * 1_000_000_000))[:-10]
+            head, tail = said[each]
+            yield number, f"{number},{when}{fraction:09}Z,{name}{head}{place},{until if has else ''},{payload}{tail}"
+    while waiting:
+        yield waiting.pop()
+
+
+_NEVER = 1 << 62  # a number that no packet has
+
+
+def _renumbered(rows: list[str], firsts: Array) -> tuple[list[tuple[int, str]], Array]:
+    """Returns the engine's rows with their packets' numbers, and the first packets of its conversations.
+
+    They are numbered anew, among others that have these first packets.
+    """
+    found: list[tuple[int, str]] = []
+    begun: list[int] = []
+    names: list[int] = []
+    for row in rows:
+        number, time, name, rest = row.split(",", 3)
+        if name:
+            own = int(name)
+            if own == len(names):
+                begun.append(int(number))
+                names.append(own + int(np.searchsorted(firsts, int(number))))
+            row = f"{number},{time},{names[own]},{rest}"
+        found.append((int(number), row))
+    return found, np.array(begun, np.int64)
 
 
 def _community(addresses: int, ports: int) -> str:

@@ -52,7 +52,7 @@ def worthwhile(capture: Capture) -> bool:
 
 def fits_columns(form: Format) -> bool:
     """Whether a format is made faster in columns (lab/columns.py)."""
-    return form is Format.CONVERSATIONS and hasattr(os, "pread")
+    return form in (Format.CONVERSATIONS, Format.CSV) and hasattr(os, "pread")
 
 
 def is_ours(frame: Frame) -> bool | None:
@@ -156,11 +156,11 @@ def _work(
     with contextlib.suppress(BaseException):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
-            made = columns.conversations(path, THEIRS, keylog, server_key) if in_columns else None
+            rows = form is Format.CSV
+            made = columns.made(path, THEIRS, rows, keylog, server_key) if in_columns else None
             gone = Gone(form)
             mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
-            if made is None:
-                table.as_lines(packets(mine.rungs(), form), out.write, _AT_ONCE)
+            table.as_lines(made.rows if made else packets(mine.rungs(), form), out.write, _AT_ONCE)
             out.write(_PACKETS_END + "\n")
             entries = gone.entries(mine) if made is None else made.entries
             table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)

@@ -14,6 +14,7 @@ from lab.output import Spool
 from lab.text import Lang
 
 if TYPE_CHECKING:
+    from lab.columns import Made
     from lab.halves import Other
 
 
@@ -91,12 +92,12 @@ def show(
     theirs: Other | None = None,
     live: bool = False,
     gone: Gone | None = None,
-    made: Iterator[tuple[int, str]] | None = None,
+    made: Made | None = None,
 ) -> None:
     """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up.
 
     `theirs` is another half of the capture. Where packets come `live`, each is written out at once. `gone` has been
-    told of conversations that were let go of. `made` are the conversations, where they are known without the rungs.
+    told of conversations that were let go of. `made` are rows and conversations, where they are known without rungs.
     """
     from lab.render import table
 
@@ -119,9 +120,9 @@ def show(
         out.flush()
         return
     rows = packets(rungs, form)
-    entries = gone.entries(source) if made is None else made
+    entries = gone.entries(source) if made is None else made.entries
     if made is not None:
-        rows = iter(())
+        rows = made.rows
     if theirs is None and made is not None:
         entries = table.conversations_as_one(entries, ())
     if theirs is not None:

@@ -74,15 +74,23 @@ def csv_rows(rungs: Iterable[Rung]) -> Iterator[str]:
             yield f"{rung.number},{time},,,,,,,,,{' '.join(rung.labels)},"
             continue
         key = end.role, segment.flags, held, rung.labels, rung.steps
-        words = said.get(key)
-        if words is None:
-            words = said[key] = _words(*key)
-        head, tail = words
+        around = said.get(key)
+        if around is None:
+            around = said[key] = _words(*key)
+        head, tail = around
         ack = rung.ack
         yield (
             f"{rung.number},{time},{rung.conversation.id}{head}{rung.seq},{'' if ack is None else ack},"
             f"{segment.payload}{tail}"
         )
+
+
+def words(rung: Rung) -> tuple[str, str]:
+    """Returns what stands in a TCP packet's row before the numbers of the stream, and behind them."""
+    assert rung.end
+    assert rung.segment
+    assert rung.held
+    return _words(rung.end.role, rung.segment.flags, rung.held, rung.labels, rung.steps)
 
 
 def _words(role: str, flags: int, held: States, labels: tuple[str, ...], steps: tuple[str, ...]) -> tuple[str, str]:
