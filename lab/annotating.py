@@ -90,12 +90,7 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
                 recording.write(stream, rungs)
         else:
             _rendered(asked.out, write)
-        if problems := recording.problems(elsewhere()):
-            count, first = len(problems), problems[0]
-            said = Text(
-                f"problems: {count} in {capture.name}; at byte {first.offset}: {first.text.en}",
-                f"问题：{capture.name} 中有 {count} 处；第 {first.offset} 字节：{first.text.zh}",
-            )
+        if said := recording.complaint(elsewhere()):
             output.say(said.pick(lang))
 
 
