@@ -109,11 +109,8 @@ def _explain(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) ->
 
 
 def _rendered(out: Path | None, write: Callable[[TextIO], None]) -> None:
-    if out is None:
-        write(sys.stdout)
-        return
-    with output.to_file(out) as stream, output.words(stream) as rendered:
-        write(rendered)
+    with output.rendered(out) as stream:
+        write(stream)
 
 
 @contextlib.contextmanager
