@@ -28,8 +28,8 @@ from lab.errors import InputError, UsageError
 from lab.path import Path as Way
 from lab.render.diff import NARROWEST, USUAL, WIDEST, draw
 from lab.render.summary import SENTENCES, in_short
-from lab.text import LANGUAGES, Lang
-from tests.packets import CAPTURES, ladder, renumbered
+from lab.text import LANGUAGES, Lang, Text
+from tests.packets import CAPTURES, IPV6, ladder, renumbered
 from tests.references import FOLDER
 
 ROOT = FOLDER.parent
@@ -109,6 +109,18 @@ def test_a_terminal_of_another_width_is_drawn_on_as_it_was_found_good(lang: Lang
 def test_no_line_is_wider_than_the_terminal(a: str, b: str, lang: Lang, width: int) -> None:
     widest = max(map(cell_len, at(a, b, lang, width).splitlines()))
     assert widest <= min(max(width, NARROWEST), WIDEST)
+
+
+@pytest.mark.parametrize("width", [NARROWEST, USUAL, WIDEST])
+def test_long_addresses_and_numbers_find_room(width: int) -> None:
+    frames = ladder(*CAPTURES["connection"], pair=IPV6._replace(client="2001:db8:1234:5678:9abc:def0:1234:5678"))
+    found = side("x" * 99 + ".pcapng", Way().settled(renumbered(*frames)))
+    assert found
+    found = found._replace(packets=tuple(number + 1_000_000 for number in found.packets))
+    out = io.StringIO()
+    draw(compare(found, found), out, "en", width)
+    assert max(map(cell_len, out.getvalue().splitlines())) <= width
+    assert "[2001:db8::2]:8080" in out.getvalue().replace("\n", "").replace(" ", "")
 
 
 def test_a_real_terminal_says_how_wide_it_is() -> None:

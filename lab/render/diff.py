@@ -19,7 +19,7 @@ from lab.comparison import Comparison, Fact, Match, Row, Side
 from lab.model import StepReport
 from lab.protocols.notes import note
 from lab.render.summary import in_short
-from lab.render.words import LABELS, clip, console, pad, wrap
+from lab.render.words import LABELS, address, clip, console, pad, wrap
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 USUAL, NARROWEST, WIDEST = 80, 40, 120
@@ -339,4 +339,4 @@ def _of_one_only(fact: Fact) -> bool:
 
 def _ends(which: Side) -> str:
     client, server = which.which.ends
-    return f"{client.host}:{client.port} → {server.host}:{server.port}"
+    return f"{address(client.host, client.port)} → {address(server.host, server.port)}"
