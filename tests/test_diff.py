@@ -249,6 +249,11 @@ def test_json_tells_the_same() -> None:
     assert {row["change"] for row in found["rows"]} == {"same", "changed", "a", "b"}
     assert {fact["name"]: fact["b"] for fact in found["facts"]}["tls_version"] == "TLS 1.3"
     assert found["rows"][0]["a"]["packet"] == 1
+    assert {row["b"]["name"]: row["elsewhere"] for row in found["rows"] if row["elsewhere"] and row["b"]} == {
+        "ChangeCipherSpec": 9,
+        "Finished": 9,
+    }
+    assert found["summary"] == [said._asdict() for said in in_short(shown)]
 
 
 def test_it_goes_into_a_file(tmp_path: Path) -> None:
