@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 from lab import halves, output
 from lab.capture.reader import Capture, open_capture
@@ -16,6 +16,9 @@ from lab.path import Mine
 from lab.recorded import Recording, shown_progress
 from lab.show import Format, Gone, show
 from lab.text import Lang, Text
+
+if TYPE_CHECKING:
+    from lab.columns import Made
 
 
 class Asked(NamedTuple):
@@ -69,6 +72,7 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
     halved = not keep and asked.conversation is None and halves.worthwhile(capture)
     with contextlib.ExitStack() as stack:
         theirs = stack.enter_context(halves.other_half(asked.file, form, *secrets, chosen)) if halved else None
+        made = _in_columns(asked, halves.OURS if halved else halves.ALL) if _large(asked, capture) else None
         gone = Gone(form)
         mine = halves.ours(chosen) if halved else chosen
         recording = Recording(capture, keep, mine, *secrets, gone.take, asked.conversation)
@@ -76,10 +80,11 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
         live = capture.size is None
 
         def elsewhere() -> int:
-            return theirs.evicted if theirs else 0
+            return (theirs.evicted if theirs else 0) + (made.evicted if made else 0)
 
         def write(out: TextIO) -> None:
-            show(recording, rungs, form, lambda: recording.about(lang, elsewhere()), out, lang, theirs, live, gone)
+            show(recording, rungs, form, lambda: recording.about(lang, elsewhere()), out, lang, theirs, live, gone,
+                 made.entries if made else None)  # fmt: skip
             if asked.show_keys and form is Format.LADDER:
                 from lab.render.keys import worked_examples
 
@@ -92,6 +97,18 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
             _rendered(asked.out, write)
         if said := recording.complaint(elsewhere()):
             output.say(said.pick(lang))
+
+
+def _large(asked: Asked, capture: Capture) -> bool:
+    """Whether conversations are counted in columns."""
+    whole = asked.conversation is None and asked.filter is None
+    return whole and halves.fits_columns(asked.form) and halves.large(capture)
+
+
+def _in_columns(asked: Asked, lanes: frozenset[int]) -> Made | None:
+    from lab.columns import conversations
+
+    return conversations(asked.file, lanes, asked.keylog, asked.server_key)
 
 
 def _explain(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -> None:

@@ -27,19 +27,32 @@ _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _AT_ONCE = 64  # lines written together to the pipe
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
+# Ours is the smaller half, as we also put both in order.
+ALL, OURS, THEIRS = (frozenset(range(*each)) for each in ((LANES,), (7,), (7, LANES)))
 _USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, TCP
 
 
-def worthwhile(capture: Capture) -> bool:
-    """Whether there is a second processor, and enough for it to do, in a file that can be read twice."""
+def large(capture: Capture) -> bool:
+    """Whether there is enough to do in a file, which can be read twice, and that has no wire's journal.
+
+    A journal tells of one network: it is read in one piece.
+    """
     if sys.platform == "win32" or not capture.size or capture.size < _ENOUGH or not Path(capture.name).is_file():
         return False
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if allowed < 2:
-        return False
-    with open_capture(capture.name) as same:  # a wire's journal tells of one network: it is read in one piece
+    with open_capture(capture.name) as same:
         first = next(iter(same), None)
     return first is not None and not journal.told(first)
+
+
+def worthwhile(capture: Capture) -> bool:
+    """Whether there is a second processor, and enough for it to do."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return allowed > 1 and large(capture)
+
+
+def fits_columns(form: Format) -> bool:
+    """Whether a format is made faster in columns (lab/columns.py)."""
+    return form is Format.CONVERSATIONS and hasattr(os, "pread")
 
 
 def is_ours(frame: Frame) -> bool | None:
@@ -58,8 +71,7 @@ def is_ours(frame: Frame) -> bool | None:
         if not isinstance(found, Segment):
             return True
         mixed = found.source_port ^ found.destination_port
-    # Both directions alike, whole lanes; ours is the smaller half, as we also put the rows in order.
-    return mixed % LANES < 7
+    return mixed % LANES in OURS  # both directions alike
 
 
 class Other:
@@ -120,7 +132,7 @@ def other_half(
     child = os.fork()
     if not child:
         os.close(reading)
-        _work(path, writing, form, keylog, server_key, _others(chosen))
+        _work(path, writing, form, keylog, server_key, _others(chosen), chosen is None and fits_columns(form))
     os.close(writing)
     try:
         with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
@@ -131,8 +143,11 @@ def other_half(
         os.waitpid(child, 0)
 
 
-def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Mine) -> None:
+def _work(
+    path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
+) -> None:
     """Annotates the second half and never returns."""
+    from lab import columns
     from lab.recorded import Recording
     from lab.render import table
     from lab.show import Gone, packets
@@ -141,12 +156,14 @@ def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: byte
     with contextlib.suppress(BaseException):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
+            made = columns.conversations(path, THEIRS, keylog, server_key) if in_columns else None
             gone = Gone(form)
             mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
-            table.as_lines(packets(mine.rungs(), form), out.write, _AT_ONCE)
+            if made is None:
+                table.as_lines(packets(mine.rungs(), form), out.write, _AT_ONCE)
             out.write(_PACKETS_END + "\n")
-            entries = gone.entries(mine)
+            entries = gone.entries(mine) if made is None else made.entries
             table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)
-            out.write(f"{_END}\n{mine.evicted}\n")
+            out.write(f"{_END}\n{mine.evicted if made is None else made.evicted}\n")
         status = 0
     os._exit(status)

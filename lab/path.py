@@ -27,7 +27,7 @@ from copy import copy
 from lab.annotate import delivery
 from lab.annotate.layers import Layers
 from lab.annotate.walk import Walk
-from lab.dissect.conversations import Conversation, Conversations
+from lab.dissect.conversations import Conversation, Conversations, Elsewhere
 from lab.dissect.fragments import Fragments
 from lab.dissect.segment import FRAGMENT, segment
 from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
@@ -47,8 +47,10 @@ class Path:
     decided when depends on the packets' numbers, so that a part of the conversations alone gives the same.
     """
 
-    def __init__(self, let_go: Callable[[Conversation], None] | None = None) -> None:
-        self._conversations = Conversations()
+    def __init__(
+        self, let_go: Callable[[Conversation], None] | None = None, elsewhere: Elsewhere | None = None
+    ) -> None:
+        self._conversations = Conversations(elsewhere)
         self._let_go = let_go
         self._young: deque[Rung] = deque()  # whose fate was unknown when they came
         self._old: deque[Rung] = deque()  # and is still
@@ -71,17 +73,21 @@ class Path:
         """Yields the rungs of `annotate` in the order of capture, each when its fate is known."""
         return in_order(self.annotate(frames, keep_frames, mine), self.undecided)
 
-    def annotate(self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None) -> Iterator[Rung]:
-        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate."""
+    def annotate(
+        self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None, last: int = 0
+    ) -> Iterator[Rung]:
+        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate.
+
+        Where the frames are only some of a capture's, `last` is the number of its last packet.
+        """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         number, end_of_round = 0, _ROUND
         for frame in frames:
             number = frame.number
+            while number >= end_of_round:
+                end_of_round = self._end_round(end_of_round)
             if young and young[0].number < number - _PATIENCE:
                 self._grow_old(number)
-            if number >= end_of_round:
-                end_of_round = number - number % _ROUND + _ROUND
-                self._make_room()
             if mine and mine(frame) is False:
                 continue
             found = segment(frame)
@@ -115,7 +121,9 @@ class Path:
             if not keep_frames:
                 rung.frame = rung.whole = None
             yield rung
-        self._grow_old(number + 1)
+        while last >= end_of_round:
+            end_of_round = self._end_round(end_of_round)
+        self._grow_old(max(number, last) + 1)
         for conversation in self.conversations:
             self._got(delivery.at_the_end(conversation))
 
@@ -139,9 +147,10 @@ class Path:
             if not rung.settled:
                 self.undecided[rung.number] = copy(rung)
 
-    def _make_room(self) -> None:
-        """Lets go of the conversations that there is no room for."""
-        for which in self._conversations.excess():
+    def _end_round(self, before: int) -> int:
+        """Lets go, before packet `before`, of the conversations that there is no room for; returns the next round's."""
+        self._grow_old(before)
+        for which in self._conversations.excess(before):
             under_way = [rung for end in which.ends for rung in end.pending]
             which.evicted = not which.over
             self._got(delivery.at_the_end(which))
@@ -153,6 +162,7 @@ class Path:
             self._layers.forget(which)
             self._conversations.forget(which)
         self._old = deque(rung for rung in self._old if not rung.settled)
+        return before + _ROUND
 
     def _got(self, arrived: Iterable[Rung]) -> None:
         for rung in arrived:

@@ -91,11 +91,12 @@ def show(
     theirs: Other | None = None,
     live: bool = False,
     gone: Gone | None = None,
+    made: Iterator[tuple[int, str]] | None = None,
 ) -> None:
     """Writes all rungs to `out`; a ladder is drawn rung by rung and summed up.
 
     `theirs` is another half of the capture. Where packets come `live`, each is written out at once. `gone` has been
-    told of conversations that were let go of.
+    told of conversations that were let go of. `made` are the conversations, where they are known without the rungs.
     """
     from lab.render import table
 
@@ -118,7 +119,11 @@ def show(
         out.flush()
         return
     rows = packets(rungs, form)
-    entries = gone.entries(source)
+    entries = gone.entries(source) if made is None else made
+    if made is not None:
+        rows = iter(())
+    if theirs is None and made is not None:
+        entries = table.conversations_as_one(entries, ())
     if theirs is not None:
         places = table.CSV_PLACES if form is Format.CSV else table.JSON_PLACES
         rows = table.as_one(rows, theirs.packets(), places)

@@ -6,6 +6,8 @@ never wrap: a stream longer than 4 GiB goes on counting.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMP
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
 MOST_IN_A_LANE = 2048  # conversations that are kept open
+_OLD = 257  # packets later nothing about a packet is open any more
 _MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
@@ -124,16 +127,61 @@ class Conversation:
         return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
 
 
+class UnsureError(Exception):
+    """Nobody can say which conversations there is no room for."""
+
+
+class Elsewhere:
+    """Conversations that somebody else has counted: in each lane first packet, last packet, and whether it ends.
+
+    They take room like those that are followed. One that ends is over for certain when its last packet has become old.
+    """
+
+    def __init__(self, counted: list[list[tuple[int, int, bool]]]) -> None:
+        self._begun = [sorted(first for first, _, _ in lane) for lane in counted]
+        self._ended = [sorted(last for _, last, over in lane if over) for lane in counted]
+        self._dropped = [0] * LANES
+
+    def excess(self, followed: Iterable[Conversation], before: int) -> list[Conversation]:
+        """Returns those of the followed that there is no room for, as `Conversations.excess` does."""
+        lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
+        for which in followed:
+            lanes[which.lane].append(which)
+        found: list[Conversation] = []
+        for lane, here in enumerate(lanes):
+            begun, dropped = bisect_left(self._begun[lane], before), self._dropped[lane]
+            need = len(here) + begun - dropped - MOST_IN_A_LANE
+            if need <= 0:
+                continue
+            over = sorted((which for which in here if which.over), key=lambda which: which.last)
+            old = bisect_left(self._ended[lane], before - _OLD)
+            if len(over) + old - dropped < need:
+                raise UnsureError
+            for _ in range(need):
+                if over and (dropped == old or over[0].last < self._ended[lane][dropped]):
+                    found.append(over.pop(0))
+                else:
+                    dropped += 1
+            self._dropped[lane] = dropped
+        return sorted(found, key=lambda which: which.id)
+
+
 class Conversations:
     """The conversations of a capture that are still followed, by id: their order is that of their first packets."""
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
+        self._elsewhere = elsewhere
         self._senders: dict[bytes, tuple[Conversation, End]] = {}
         self._count = 0
         self.followed: dict[int, Conversation] = {}
 
-    def excess(self) -> list[Conversation]:
-        """Returns those that there is no room for: first what is over, and what has been quiet for longest."""
+    def excess(self, before: int = 0) -> list[Conversation]:
+        """Returns those that there is no room for: first what is over, and what has been quiet for longest.
+
+        `before` is the number of the packet that comes next. Raises UnsureError (see Elsewhere).
+        """
+        if self._elsewhere is not None:
+            return self._elsewhere.excess(self.followed.values(), before)
         if len(self.followed) <= MOST_IN_A_LANE:
             return []
         lanes: list[list[Conversation]] = [[] for _ in range(LANES)]

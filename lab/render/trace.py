@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import struct
+from binascii import b2a_base64
 from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
@@ -19,6 +19,7 @@ from lab.text import Text
 
 SCHEMA = "handshake-lab/trace/v1"
 _TCP = 6
+_COMMUNITY = struct.Struct("!BxHH").pack
 
 
 def packet(rung: Rung) -> dict[str, Any]:
@@ -192,9 +193,12 @@ def _second(seconds: int) -> str:
 
 def community_id(which: Conversation) -> str:
     """Returns the Community ID, version 1, seed 0 (the specification's hash over the ordered tuple)."""
-    ends = sorted((end.address, end.port) for end in which.ends)
-    addresses, ports = b"".join(end[0] for end in ends), [end[1] for end in ends]
-    digest = hashlib.sha1(
-        struct.pack("!H", 0) + addresses + struct.pack("!BxHH", _TCP, *ports), usedforsecurity=False
-    ).digest()
-    return "1:" + base64.b64encode(digest).decode()
+    return community(which.client.address, which.client.port, which.server.address, which.server.port)
+
+
+def community(address: bytes, port: int, other: bytes, other_port: int) -> str:
+    """Returns the Community ID of two ends, whichever comes first."""
+    if (other, other_port) < (address, port):
+        address, port, other, other_port = other, other_port, address, port
+    hashed = b"\0\0" + address + other + _COMMUNITY(_TCP, port, other_port)
+    return "1:" + b2a_base64(hashlib.sha1(hashed, usedforsecurity=False).digest(), newline=False).decode()
