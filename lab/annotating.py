@@ -95,12 +95,7 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
                 recording.write(stream, rungs)
         else:
             _rendered(asked.out, write)
-        if problems := recording.problems(elsewhere()):
-            count, first = len(problems), problems[0]
-            said = Text(
-                f"problems: {count} in {capture.name}; at byte {first.offset}: {first.text.en}",
-                f"问题：{capture.name} 中有 {count} 处；第 {first.offset} 字节：{first.text.zh}",
-            )
+        if said := recording.complaint(elsewhere()):
             output.say(said.pick(lang))
 
 
@@ -131,11 +126,8 @@ def _explain(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) ->
 
 
 def _rendered(out: Path | None, write: Callable[[TextIO], None]) -> None:
-    if out is None:
-        write(sys.stdout)
-        return
-    with output.to_file(out) as stream, output.words(stream) as rendered:
-        write(rendered)
+    with output.rendered(out) as stream:
+        write(stream)
 
 
 @contextlib.contextmanager

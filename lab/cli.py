@@ -241,8 +241,8 @@ class DiffFormat(StrEnum):
     JSON = "json"
 
 
-@app.command(cls=_Command, help=_("Compare two captures by meaning, side by side.", "按含义并排比较两个抓包。"))
-def diff(
+@app.command("diff", cls=_Command, help=_("Compare two captures by meaning, side by side.", "按含义并排比较两个抓包。"))
+def diff_(
     a: Annotated[str, typer.Argument(metavar="A", help=_("A capture.", "一个抓包文件。"))],
     b: Annotated[str, typer.Argument(metavar="B", help=_("Another.", "另一个。"))],
     format: Annotated[DiffFormat, typer.Option("--format", help=_("How to write it.", "以何种格式输出。"))] = DiffFormat.TEXT,
@@ -250,23 +250,10 @@ def diff(
     conversation: Annotated[str, typer.Option("--conversation", help=_("Which, by id: N for both, or A's,B's.", "按编号选择连接：N 用于两者，或 A 的,B 的。"))] = "0",
     keylog: KeylogOption = None, server_key: ServerKeyOption = None, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
-    from lab.diff import compared
-    from lab.output import to_file, words
-    from lab.render.diff import as_json, draw
+    from lab import diff
 
-    found = compared(a, b, conversation, _secret(keylog), _secret(server_key))
-
-    def write(rendered: TextIO) -> None:
-        if json or format is DiffFormat.JSON:
-            as_json(found, rendered)
-        else:
-            draw(found, rendered, LANG)
-
-    if out is None:
-        write(sys.stdout)
-        return
-    with to_file(out) as stream, words(stream) as rendered:
-        write(rendered)
+    found = diff.compared(a, b, conversation, _secret(keylog), _secret(server_key))
+    diff.diff(found, json or format is DiffFormat.JSON, out, LANG)
 
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
@@ -277,13 +264,8 @@ def notes(
 ) -> None:
     from lab.render.notes import lecture
 
-    if out is None:
-        lecture(protocol, sys.stdout, LANG)
-        return
-    from lab.output import to_file, words
-
-    with to_file(out) as stream, words(stream) as rendered:
-        lecture(protocol, rendered, LANG)
+    with output.rendered(out) as stream:
+        lecture(protocol, stream, LANG)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip

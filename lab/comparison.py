@@ -7,11 +7,12 @@ acknowledgement with a step is one. Bare acknowledgements that are no step are l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from lab import protocols
-from lab.annotate.align import MOST, align
+from lab.annotate.align import MOST, Pair, align
 from lab.annotate.layers import Layer, layers_of
 from lab.dissect.conversations import Conversation
 from lab.model import Message, Role, Rung, States, StepReport
@@ -22,6 +23,7 @@ _PLAIN = ("SYN", "SYN-ACK", "data", "FIN", "RST", "ACK", "no-flags")  # what a p
 _RANDOM = re.compile(
     r"(?:\b[0-9a-f]{2} ){3,}[0-9a-f]{2}\b|[A-Za-z0-9+/]{20,}={0,2}|[A-Za-z0-9+/]{4}(?=…)"
 )  # another in every run
+_NOT_WAITED_FOR = ("NewSessionTicket",)  # of the server's messages; in TLS 1.2 its Finished comes with it
 _UNKNOWN = States(None, None)
 
 
@@ -48,14 +50,19 @@ class Side(NamedTuple):
     cut: int  # rows that there was no room for
     entry: dict[str, Any]  # the trace's
     steps: tuple[StepReport, ...]
+    problems: Text | None = None  # what is wrong with its file
 
 
 class Match(NamedTuple):
-    """One line of the comparison: places in both sides' rows, and the fields in which these differ."""
+    """One line of the comparison: places in both sides' rows, and the fields in which these differ.
+
+    `elsewhere` is the place in the other side's rows of the same message, where the other says it at another time.
+    """
 
     ours: int | None
     theirs: int | None
     fields: tuple[str, ...]
+    elsewhere: int | None = None
 
 
 class Fact(NamedTuple):
@@ -149,11 +156,32 @@ def compare(ours: Side, theirs: Side) -> Comparison:
     turned = _order(theirs) < _order(ours)
     first, second = (theirs, ours) if turned else (ours, theirs)
     pairs = align([_meant(row) for row in first.rows], [_meant(row) for row in second.rows], _likeness)
-    matches = []
+    if turned:
+        pairs = [(b, a) for a, b in pairs]
+    matches = tuple(_matches(ours.rows, theirs.rows, pairs))
+    return Comparison(ours, theirs, matches, tuple(_facts(ours, theirs)), tuple(_steps(ours, theirs)))
+
+
+def _matches(ours: tuple[Row, ...], theirs: tuple[Row, ...], pairs: list[Pair]) -> Iterator[Match]:
+    mine = _once(ours, [a for a, b in pairs if b is None])
+    others = _once(theirs, [b for a, b in pairs if a is None])
     for a, b in pairs:
-        fields = () if a is None or b is None else _differing(first.rows[a], second.rows[b])
-        matches.append(Match(b, a, fields) if turned else Match(a, b, fields))
-    return Comparison(ours, theirs, tuple(matches), tuple(_facts(ours, theirs)), tuple(_steps(ours, theirs)))
+        if a is not None and b is not None:
+            yield Match(a, b, _differing(ours[a], theirs[b]))
+            continue
+        said = _called(ours[a]) if a is not None else _called(theirs[b or 0])
+        both = said in mine and said in others
+        yield Match(a, b, (), (others if b is None else mine)[said] if both else None)
+
+
+def _called(row: Row) -> tuple[Role, str, str]:
+    return row.sender, row.protocol, row.name
+
+
+def _once(rows: tuple[Row, ...], alone: Iterable[int | None]) -> dict[tuple[Role, str, str], int]:
+    """Returns those that stand alone and are said once only, as is the Finished of the server."""
+    times = Counter(map(_called, rows))
+    return {_called(rows[at]): at for at in alone if at is not None and times[_called(rows[at])] == 1}
 
 
 def _order(which: Side) -> list[str]:
@@ -176,7 +204,10 @@ def _likeness(ours: Row, theirs: Row) -> int:
 
 
 def _differing(ours: Row, theirs: Row) -> tuple[str, ...]:
+    """Returns in which fields two rows differ. States that are not known differ from none."""
     ours, theirs = _meant(ours), _meant(theirs)
+    if _UNKNOWN in (ours.states, theirs.states):
+        theirs = theirs._replace(states=ours.states)
     names = ("name", "steps", "states", "remarks", "words")
     return tuple(name for name in names if getattr(ours, name) != getattr(theirs, name))
 
@@ -186,7 +217,8 @@ _FACTS = {
     "retransmissions": ("tcp", "retransmissions"), "protocols": ("protocols",),
     "tls_version": ("tls", "version"), "cipher_suite": ("tls", "cipher_suite"), "key_exchange": ("tls", "key_exchange"),
     "group": ("tls", "group"), "sni": ("tls", "sni"), "alpn": ("tls", "alpn"), "resumed": ("tls", "resumed"),
-    "client_certificate": ("tls", "client_certificate"), "finished_verified": ("tls", "finished_verified"),
+    "hello_retry": ("tls", "hello_retry"), "client_certificate": ("tls", "client_certificate"),
+    "finished_verified": ("tls", "finished_verified"), "accepted": ("websocket", "accepted"),
     "status": ("websocket", "status"), "subprotocol": ("websocket", "subprotocol"),
     "extensions": ("websocket", "extensions"), "close_code": ("websocket", "close_code"),
 }  # fmt: skip
@@ -194,15 +226,14 @@ _FACTS = {
 
 def _facts(ours: Side, theirs: Side) -> Iterator[Fact]:
     for name, path in _FACTS.items():
-        mine, other = _at(ours.entry, path), _at(theirs.entry, path)
-        if mine != other:
-            yield Fact(name, mine, other)
-    both = [_final(each) for each in (ours, theirs)]
-    if both[0] != both[1]:
-        yield Fact("final_states", *both)
-    trips = [round_trips(each) for each in (ours, theirs)]
-    if trips[0] != trips[1]:
-        yield Fact("round_trips", *trips)
+        yield from _fact(name, _at(ours.entry, path), _at(theirs.entry, path))
+    for name, told in _TOLD.items():
+        yield from _fact(name, told(ours), told(theirs))
+
+
+def _fact(name: str, ours: Any, theirs: Any) -> Iterator[Fact]:
+    if ours != theirs:
+        yield Fact(name, ours, theirs)
 
 
 def _at(entry: Any, path: tuple[str, ...]) -> Any:
@@ -213,23 +244,53 @@ def _at(entry: Any, path: tuple[str, ...]) -> Any:
 
 def _final(which: Side) -> str:
     states = which.entry["final"]["states"]
-    return f"{states['client'] or '?'} {states['server'] or '?'}"
+    return f"{states['client'] or '?'} · {states['server'] or '?'}"
+
+
+def _alerts(which: Side, role: Role) -> list[str]:
+    """Returns the fatal alerts of one end."""
+    tls = which.entry["tls"] or {"alerts": []}
+    return [each["description"] for each in tls["alerts"] if each["level"] == "fatal" and each["from"] == role]
+
+
+def _read(which: Side) -> bool | None:
+    """Returns whether everything in TLS could be decrypted; None where there is none."""
+    return all(row.name != "encrypted" for row in which.rows) if which.entry["tls"] else None
+
+
+def _closes_first(which: Side) -> Role | None:
+    return which.which.began.get("tcp.close")
+
+
+def _close_segments(which: Side) -> int | None:
+    """Returns how many segments the notes' four steps of closing are; None where they are not all there."""
+    steps = [step for step in which.steps if step.id.startswith("tcp.close.")]
+    return len({packet for step in steps for packet in step.packets}) if all(step.seen for step in steps) else None
 
 
 def round_trips(which: Side) -> int | None:
     """Returns how often the client waits, from its SYN on, before the first data of its own that are no handshake.
 
-    None where it never sends any.
+    None where it never sends any, or its SYN was not captured.
     """
+    if which.which.client.isn is None:
+        return None
     trips, waited = 0, False
     for row in which.rows:
         if row.sender == "server":
-            waited = True
+            waited = waited or row.name not in _NOT_WAITED_FOR
             continue
         trips, waited = trips + waited, False
         if row.name in ("data", "application-data", "text", "binary"):
             return trips
     return None
+
+
+_TOLD: dict[str, Callable[[Side], Any]] = {
+    "final_states": _final, "close_segments": _close_segments, "closes_first": _closes_first,
+    "round_trips": round_trips, "decrypted": _read,
+    "client_alerts": lambda which: _alerts(which, "client"), "server_alerts": lambda which: _alerts(which, "server"),
+}  # fmt: skip
 
 
 def _steps(ours: Side, theirs: Side) -> Iterator[tuple[StepReport | None, StepReport | None]]:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
+from lab import output
 from lab.capture.reader import open_capture
 from lab.comparison import Comparison, Side, compare, side
 from lab.errors import UsageError
 from lab.recorded import Recording
-from lab.text import Text
+from lab.render import diff_json
+from lab.render.diff import draw
+from lab.text import Lang, Text
+
+
+def diff(found: Comparison, json: bool, out: Path | None, lang: Lang) -> None:
+    """Shows a comparison; what is wrong with the files is said on standard error, once what could be read is out."""
+    with output.rendered(out) as stream:
+        if json:
+            diff_json.write(found, stream)
+        else:
+            draw(found, stream, lang)
+    for problems in dict.fromkeys((found.ours.problems, found.theirs.problems)):
+        if problems is not None:
+            output.say(problems.pick(lang))
 
 
 def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"") -> Comparison:
@@ -28,6 +44,11 @@ def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key:
                 "请给出 lab annotate 显示的编号：--conversation 0，或 --conversation 0,3",
             ),
         )
+    if a == b == "-":
+        raise UsageError(
+            Text("standard input can't be both captures", "标准输入不能同时作为两个抓包"),
+            Text("name a file for one of them", "请为其中一个指定文件"),
+        )
     gc.disable()  # nothing made for a packet is part of a cycle
     return compare(
         *(_side(path, int(number), keylog, server_key) for path, number in zip((a, b), (numbers * 2)[:2], strict=True))
@@ -39,4 +60,4 @@ def _side(path: str, number: int, keylog: bytes, server_key: bytes) -> Side:
         recording = Recording(capture, False, keylog=keylog, server_key=server_key, only=number)
         found = side(capture.name, recording.rungs())
         assert found, "else there would have been an error"
-        return found
+        return found._replace(problems=recording.complaint())

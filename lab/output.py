@@ -96,6 +96,16 @@ def words(stream: BinaryIO) -> Iterator[TextIO]:
 
 
 @contextlib.contextmanager
+def rendered(path: Path | None) -> Iterator[TextIO]:
+    """Opens what rendered text goes to: a file, as `to_file` does, or standard output where there is no path."""
+    if path is None:
+        yield sys.stdout
+        return
+    with to_file(path) as stream, words(stream) as text:
+        yield text
+
+
+@contextlib.contextmanager
 def _nameless(folder: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
     """Opens a file that has no name yet, or where the system can't do that, a temporary one."""
     try:

@@ -115,6 +115,17 @@ class Recording:
         )
         return [*self.capture.problems, Problem(self.capture.position, None, text)]
 
+    def complaint(self, elsewhere: int = 0) -> Text | None:
+        """Returns one line on what is wrong with the file, None where nothing is."""
+        problems = self.problems(elsewhere)
+        if not problems:
+            return None
+        count, first = len(problems), problems[0]
+        return Text(
+            f"problems: {count} in {self.capture.name}; at byte {first.offset}: {first.text.en}",
+            f"问题：{self.capture.name} 中有 {count} 处；第 {first.offset} 字节：{first.text.zh}",
+        )
+
     def about(self, lang: Lang, elsewhere: int = 0) -> dict[str, Any]:
         """Returns the trace's entry on the file; true only when all rungs have been taken."""
         capture = self.capture

@@ -96,7 +96,7 @@ def explained(path: Path, numbers: list[int]) -> None:
     from lab.capture.reader import open_capture
     from lab.comparison import compare, side
     from lab.recorded import Recording
-    from lab.render import diff
+    from lab.render import diff, diff_json
     from lab.render.explain import as_json, explain, find
 
     for lang in LANGUAGES:
@@ -111,8 +111,9 @@ def explained(path: Path, numbers: list[int]) -> None:
         mine = side(str(path), [rung for rung in rungs if rung.conversation is rungs[-1].conversation])
         if mine:
             same = compare(mine, mine)
-            diff.draw(same, out, lang)
-            diff.as_json(same, out)
+            for width in (diff.NARROWEST, diff.USUAL, diff.WIDEST):
+                diff.draw(same, out, lang, width)
+            diff_json.write(same, out)
             if not same.same:
                 raise FailedError("a conversation is not the same as itself")
         if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in out.getvalue()):

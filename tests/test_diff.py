@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
+import termios
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +21,15 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from lab.annotate.align import MOST, Pair, align
-from lab.comparison import Match, compare, side
+from lab.capture.reader import open_capture
+from lab.comparison import Side, compare, side
 from lab.diff import compared
 from lab.errors import InputError, UsageError
 from lab.path import Path as Way
-from lab.render.diff import WIDTH
-from lab.text import LANGUAGES
-from tests.packets import CAPTURES, ladder, renumbered
+from lab.render.diff import NARROWEST, USUAL, WIDEST, draw
+from lab.render.summary import SENTENCES, in_short
+from lab.text import LANGUAGES, Lang, Text
+from tests.packets import CAPTURES, IPV6, ladder, renumbered
 from tests.references import FOLDER
 
 ROOT = FOLDER.parent
@@ -30,6 +39,7 @@ LECTURES = [
     ("tls-1.2-rsa", "tls-1.3"),
     ("websocket-connection", "websocket-tls"),
 ]
+OTHER_WIDTHS = (60, 120)
 REFERENCES = sorted(path.stem for path in FOLDER.glob("*.pcapng"))
 
 
@@ -42,6 +52,23 @@ def lab(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60)
 
 
+def on_terminal(width: int, *words: str) -> str:
+    """Returns what the command writes on a terminal of that many columns."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (50, width))
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+    environment.pop("COLUMNS", None)
+    command = [sys.executable, "-m", "lab", "diff", *words, "--lang", "en"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, env=environment):
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
+            while more := os.read(ours, 65536):
+                said += more
+    os.close(ours)
+    return said.decode()
+
+
 def drawn(a: str, b: str, lang: str) -> str:
     done = lab(f"captures/{a}.pcapng", f"captures/{b}.pcapng", "--lang", lang)
     assert done.returncode == 0, done.stderr
@@ -52,15 +79,54 @@ def golden(a: str, b: str, lang: str) -> Path:
     return GOLDEN / f"diff-{a}-{b}.{lang}.txt"
 
 
+def at(a: str, b: str, lang: Lang, width: int) -> str:
+    """Returns what a terminal of that many columns would show."""
+    out = io.StringIO()
+    draw(compared(file(a), file(b), "0"), out, lang, width)
+    return out.getvalue()
+
+
 # What is shown.
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize(("a", "b"), LECTURES)
-def test_a_lecture_is_drawn_as_it_was_found_good(a: str, b: str, lang: str) -> None:
+def test_a_lecture_is_drawn_as_it_was_found_good(a: str, b: str, lang: Lang) -> None:
     found = drawn(a, b, lang)
     assert found == golden(a, b, lang).read_text("utf-8")
-    assert max(cell_len(line) for line in found.splitlines()) <= WIDTH
+    assert found == at(a, b, lang, USUAL)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", OTHER_WIDTHS)
+def test_a_terminal_of_another_width_is_drawn_on_as_it_was_found_good(lang: Lang, width: int) -> None:
+    assert at(*LECTURES[0], lang, width) == golden(*LECTURES[0], f"{width}.{lang}").read_text("utf-8")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", [1, NARROWEST, 60, USUAL - 1, USUAL, 93, WIDEST - 1, WIDEST, 500])
+@pytest.mark.parametrize(("a", "b"), [*LECTURES, ("websocket-connection", "websocket-bad-key")])
+def test_no_line_is_wider_than_the_terminal(a: str, b: str, lang: Lang, width: int) -> None:
+    widest = max(map(cell_len, at(a, b, lang, width).splitlines()))
+    assert widest <= min(max(width, NARROWEST), WIDEST)
+
+
+@pytest.mark.parametrize("width", [NARROWEST, USUAL, WIDEST])
+def test_long_addresses_and_numbers_find_room(width: int) -> None:
+    frames = ladder(*CAPTURES["connection"], pair=IPV6._replace(client="2001:db8:1234:5678:9abc:def0:1234:5678"))
+    found = side("x" * 99 + ".pcapng", Way().settled(renumbered(*frames)))
+    assert found
+    found = found._replace(packets=tuple(number + 1_000_000 for number in found.packets))
+    out = io.StringIO()
+    draw(compare(found, found), out, "en", width)
+    assert max(map(cell_len, out.getvalue().splitlines())) <= width
+    assert "[2001:db8::2]:8080" in out.getvalue().replace("\n", "").replace(" ", "")
+
+
+def test_a_real_terminal_says_how_wide_it_is() -> None:
+    """Two ladders with the states of both ends where there are 120 columns, one column of names where there are 60."""
+    for width, said in ((120, "─ SYN ──────────▶ LISTEN"), (60, "=   1    1 ─▶ SYN")):
+        assert said in on_terminal(width, *(f"captures/{name}.pcapng" for name in LECTURES[0]))
 
 
 def test_the_three_segment_close_has_one_row_less_and_says_why() -> None:
@@ -102,6 +168,54 @@ def test_a_capture_says_the_same_as_itself(name: str) -> None:
     assert [each[:2] for each in found.matches] == [(at, at) for at in range(len(found.ours.rows))]
 
 
+def test_the_close_is_told_in_a_sentence() -> None:
+    (said,) = in_short(compared(file("tcp-connection"), file("tcp-three-segment-close"), "0"))
+    assert said.en.startswith("B closes with three segments, A with four")
+    (said,) = in_short(compared(file("tcp-three-segment-close"), file("tcp-connection"), "0"))
+    assert said.en.startswith("A closes with three segments, B with four")
+
+
+def test_a_message_that_comes_earlier_is_found_again() -> None:
+    found = compared(file("tls-1.2-rsa"), file("tls-1.3"), "0")
+    moved = [
+        (found.ours.packets[each.ours], found.theirs.packets[each.elsewhere], found.ours.rows[each.ours].name)
+        for each in found.matches
+        if each.ours is not None and each.elsewhere is not None
+    ]
+    assert moved == [(9, 6, "ChangeCipherSpec"), (9, 6, "Finished")]
+    assert "Earlier in B than in A, from the server: ChangeCipherSpec, Finished." in [
+        each.en for each in in_short(found)
+    ]
+
+
+def test_a_ticket_is_nothing_to_wait_for() -> None:
+    found = compared(file("tls-1.3"), file("tls-1.3-resumption"), "0,1")
+    assert found.facts
+    assert "round_trips" not in {fact.name for fact in found.facts}
+
+
+def words_of(said: list[Text], letters: str) -> list[list[str]]:
+    """Returns the words of sentences, in no order, with A and B called by other letters."""
+    sentences = [re.findall(r"\w+", each.en.replace("'s", "")) for each in said]
+    return sorted(sorted(letters["AB".index(word)] if word in "AB" else word for word in each) for each in sentences)
+
+
+def test_every_sentence_is_said_of_some_two_captures_and_turned_round() -> None:
+    sides: list[Side | None] = [compared(file(name), file(name), "0").ours for name in REFERENCES]
+    sides += [compared(file(name), file(name), "1").ours for name in REFERENCES if name.endswith("resumption")]
+    sides += [side(name, Way().settled(renumbered(*ladder(*CAPTURES[name])))) for name in CAPTURES]
+    with open_capture(file("tls-1.3")) as opened:
+        sides.append(side("undecrypted", Way().settled(list(opened))))
+    said: set[str] = set()
+    for one, other in itertools.combinations([each for each in sides if each], 2):
+        there, back = in_short(compare(one, other)), in_short(compare(other, one))
+        assert words_of(there, "AB") == words_of(back, "BA")
+        assert bool(there) != compare(one, other).same
+        said |= {each.en for each in there}
+    patterns = [re.sub(r"\\{.*?\\}", ".*", re.escape(each.text.en)) for each in SENTENCES]
+    assert [pattern for pattern in patterns if not any(re.fullmatch(pattern, each) for each in said)] == []
+
+
 def test_that_it_is_the_same_is_said() -> None:
     assert drawn("tls-1.3", "tls-1.3", "en").endswith("\nA and B say the same.\n")
 
@@ -109,7 +223,7 @@ def test_that_it_is_the_same_is_said() -> None:
 @pytest.mark.parametrize(("a", "b"), [*LECTURES, ("tcp-syn-lost", "tls-1.3"), ("tls-mutual", "tls-1.2-resumption")])
 def test_from_the_other_side_it_is_the_same_turned_round(a: str, b: str) -> None:
     one, other = compared(file(a), file(b), "0"), compared(file(b), file(a), "0")
-    assert [Match(each.theirs, each.ours, each.fields) for each in one.matches] == list(other.matches)
+    assert [each._replace(ours=each.theirs, theirs=each.ours) for each in one.matches] == list(other.matches)
     assert [(fact.name, fact.theirs, fact.ours) for fact in one.facts] == [tuple(fact) for fact in other.facts]
     assert [pair[::-1] for pair in one.steps] == list(other.steps)
 
@@ -121,7 +235,7 @@ def test_any_two_are_compared_and_turned_round(a: str, b: str) -> None:
     assert ours
     assert theirs
     one, other = compare(ours, theirs), compare(theirs, ours)
-    assert [Match(each.theirs, each.ours, each.fields) for each in one.matches] == list(other.matches)
+    assert [each._replace(ours=each.theirs, theirs=each.ours) for each in one.matches] == list(other.matches)
     assert one.same == other.same
     assert one.same or a != b
 
@@ -135,6 +249,11 @@ def test_json_tells_the_same() -> None:
     assert {row["change"] for row in found["rows"]} == {"same", "changed", "a", "b"}
     assert {fact["name"]: fact["b"] for fact in found["facts"]}["tls_version"] == "TLS 1.3"
     assert found["rows"][0]["a"]["packet"] == 1
+    assert {row["b"]["name"]: row["elsewhere"] for row in found["rows"] if row["elsewhere"] and row["b"]} == {
+        "ChangeCipherSpec": 9,
+        "Finished": 9,
+    }
+    assert found["summary"] == [said._asdict() for said in in_short(shown)]
 
 
 def test_it_goes_into_a_file(tmp_path: Path) -> None:
@@ -146,7 +265,6 @@ def test_it_goes_into_a_file(tmp_path: Path) -> None:
 
 def test_secrets_open_what_is_compared(tmp_path: Path) -> None:
     capture, keys = FOLDER / "tls-1.3.pcapng", tmp_path / "keys"
-    from lab.capture.reader import open_capture
     from scripts.fuzz import as_pcap
 
     bare = tmp_path / "bare.pcap"
@@ -183,6 +301,34 @@ def test_an_empty_file_is_told_in_two_lines(tmp_path: Path, lang: str) -> None:
     done = lab(str(empty), file("tls-1.3"), "--lang", lang)
     assert done.returncode == 3
     assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ERROR[lang]
+
+
+def test_one_standard_input_is_not_two_captures() -> None:
+    with pytest.raises(UsageError):
+        compared("-", "-", "0")
+
+
+def test_what_is_cut_off_is_compared_as_far_as_it_goes_and_said(tmp_path: Path) -> None:
+    whole = Path(file("tls-1.3")).read_bytes()
+    cut = tmp_path / "cut.pcapng"
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = lab(str(cut), file("tls-1.3"), "--lang", "en")
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"problems: 1 in {cut}; at byte ")
+    assert "in A; " not in done.stdout
+
+
+@given(st.integers(0, 1 << 14), st.binary(max_size=8))
+def test_whatever_comes_in_is_compared_or_refused(at: int, noise: bytes) -> None:
+    whole = bytearray(Path(file("tls-1.3")).read_bytes())
+    at %= len(whole)
+    whole[at : at + len(noise)] = noise
+    with tempfile.NamedTemporaryFile(suffix=".pcapng") as damaged, contextlib.suppress(InputError):
+        damaged.write(whole[: len(whole) if noise else at])
+        damaged.flush()
+        found = compared(damaged.name, file("tls-1.3"), "0")
+        for lang in LANGUAGES:
+            draw(found, io.StringIO(), lang)
 
 
 # The alignment.
@@ -239,6 +385,8 @@ def write(*_: Any) -> None:
     for a, b in LECTURES:
         for lang in LANGUAGES:
             golden(a, b, lang).write_text(drawn(a, b, lang), "utf-8")
+    for width, lang in itertools.product(OTHER_WIDTHS, LANGUAGES):
+        golden(*LECTURES[0], f"{width}.{lang}").write_text(at(*LECTURES[0], lang, width), "utf-8")
 
 
 if __name__ == "__main__":

@@ -31,23 +31,25 @@ def align(ours: Sequence[Item], theirs: Sequence[Item], likeness: Callable[[Item
 
 
 def _aligned(ours: Sequence[Item], theirs: Sequence[Item], likeness: Callable[[Item, Item], int]) -> list[Pair]:
-    width = len(theirs) + 1
-    best = array("l", bytes(array("l").itemsize * width * (len(ours) + 1)))  # best[a][b]: of what begins there
-    known: dict[tuple[Item, Item], int] = {}
-    for a in range(len(ours) - 1, -1, -1):
-        for b in range(len(theirs) - 1, -1, -1):
-            both = ours[a], theirs[b]
-            alike = known.get(both)
-            if alike is None:
-                alike = known[both] = likeness(*both)
-            here = a * width + b
-            found = max(best[here + width], best[here + 1])
-            best[here] = max(found, best[here + width + 1] + alike) if alike else found
+    first, mine = _kinds(ours)
+    second, others = _kinds(theirs)
+    known = array("i", [-1]) * (len(mine) * len(others))  # likeness of two kinds; -1 until it is asked
+    width = len(second) + 1
+    best = array("i", [0]) * (width * (len(first) + 1))  # best[a][b]: of what begins there
+    for a in range(len(first) - 1, -1, -1):
+        row, after = a * width, (a + 1) * width
+        for b in range(len(second) - 1, -1, -1):
+            both = first[a] * len(others) + second[b]
+            alike = known[both]
+            if alike < 0:
+                alike = known[both] = likeness(mine[first[a]], others[second[b]])
+            found = max(best[after + b], best[row + b + 1])
+            best[row + b] = max(found, best[after + b + 1] + alike) if alike else found
     pairs: list[Pair] = []
     a = b = 0
-    while a < len(ours) and b < len(theirs):
+    while a < len(first) and b < len(second):
         here = a * width + b
-        alike = known[ours[a], theirs[b]]
+        alike = known[first[a] * len(others) + second[b]]
         if alike and best[here] == best[here + width + 1] + alike:
             pairs.append((a, b))
             a, b = a + 1, b + 1
@@ -57,5 +59,11 @@ def _aligned(ours: Sequence[Item], theirs: Sequence[Item], likeness: Callable[[I
         else:
             pairs.append((None, b))
             b += 1
-    pairs += [(at, None) for at in range(a, len(ours))]
-    return pairs + [(None, at) for at in range(b, len(theirs))]
+    pairs += [(at, None) for at in range(a, len(first))]
+    return pairs + [(None, at) for at in range(b, len(second))]
+
+
+def _kinds(items: Sequence[Item]) -> tuple[list[int], list[Item]]:
+    """Returns each item's kind, and the kinds: equal items are of one, and are compared once."""
+    kinds: dict[Item, int] = {}
+    return [kinds.setdefault(item, len(kinds)) for item in items], list(kinds)

@@ -1,4 +1,8 @@
-"""Two conversations side by side: what is the same stands in one line, and what differs says in what."""
+"""Two conversations side by side: what is the same stands in one line, and what differs says in what.
+
+As wide as the terminal, within reason: two ladders with the states of both ends where there is room for them, two
+columns of names in 80 columns, and in less one column of names, with the packets' numbers in A and B in front.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,19 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
-from lab.comparison import Comparison, Match, Row, Side
+from lab.comparison import Comparison, Fact, Match, Row, Side
 from lab.model import StepReport
 from lab.protocols.notes import note
-from lab.render.table import dump
-from lab.render.words import LABELS, clip, console, pad, wrap
-from lab.text import Lang, Text, safe
+from lab.render.summary import in_short
+from lab.render.words import LABELS, address, clip, console, pad, wrap
+from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
-SCHEMA = "handshake-lab/diff/v1"
-WIDTH = 80
-_SIDE = 38  # columns of one of the two
-_NUMBER, _STEP = 4, 9
-_WHAT = _SIDE - _NUMBER - 3 - 1 - _STEP
-_INDENT = _NUMBER + 3
+USUAL, NARROWEST, WIDEST = 80, 40, 120
+_STATE, _STEP, _ARROW = 12, 9, 16  # columns, of an arrow at least
 _MOST_ALIKE = 9  # rows without a difference, one after the other; of more, the first and the last few are shown
 _KEPT = 3
 _PHASE = 12  # columns of the names of steps
-_NAME = 24  # columns of what a fact is called
+_FACT = 24  # columns of what a fact is called
 
 _FACTS = {
     "packets": Text("packets", "包数"),
@@ -43,36 +43,57 @@ _FACTS = {
     "sni": Text("server name (SNI)", "服务器名（SNI）"),
     "alpn": Text("ALPN", "ALPN"),
     "resumed": Text("resumed", "会话恢复"),
+    "hello_retry": Text("hello retry", "重发 ClientHello"),
     "client_certificate": Text("client certificate", "客户端证书"),
     "finished_verified": Text("Finished verified", "Finished 已验证"),
+    "accepted": Text("upgrade accepted", "升级成功"),
     "status": Text("HTTP status", "HTTP 状态码"),
     "subprotocol": Text("subprotocol", "子协议"),
     "extensions": Text("extensions", "扩展"),
     "close_code": Text("close code", "关闭码"),
     "final_states": Text("states at the end", "最终状态"),
+    "close_segments": Text("segments to close", "关闭所用报文段"),
+    "closes_first": Text("closes first", "先关闭的一端"),
     "round_trips": Text("round trips before data", "数据之前的往返次数"),
+    "client_alerts": Text("client's fatal alert", "客户端的致命警报"),
+    "server_alerts": Text("server's fatal alert", "服务器的致命警报"),
+    "decrypted": Text("all of TLS decrypted", "TLS 全部解密"),
 }
-_YES, _NO, _NONE = Text("yes", "是"), Text("no", "否"), Text("–", "–")
+_VALUES = {
+    "True": Text("yes", "是"), "False": Text("no", "否"), "fin": Text("FIN", "FIN"), "rst": Text("RST", "RST"),
+    "client": ROLES["client"], "server": ROLES["server"],
+    **{name: Text(said, said) for name, said in PROTOCOL_NAMES.items()},
+}  # fmt: skip
 _REMARKS = {**LABELS, "lost": Text("never arrived", "没有送达")}
-_ALONE = {"<": "cyan", ">": "magenta"}
+_MARKS = {"=": "dim", "≠": "yellow", "<": "cyan", ">": "magenta"}
+_NOBODY = StepReport("", False, (), None)
 
 
-def draw(found: Comparison, out: TextIO, lang: Lang) -> None:
-    """Draws the comparison for people."""
-    page = Page(console(out), lang)
+def draw(found: Comparison, out: TextIO, lang: Lang, width: int | None = None) -> None:
+    """Draws the comparison for people, in `width` columns: those of the terminal, 80 where there is none."""
+    on = console(out)
+    if width is None:
+        width = on.width if on.is_terminal else USUAL
+    page = Page(on, lang, min(max(width, NARROWEST), WIDEST), max((0, *found.ours.packets, *found.theirs.packets)))
     page.heads(found)
     page.rows(found)
     page.facts(found)
     page.steps(found)
-    page.verdict(found)
+    page.summary(found)
 
 
 class Page:
-    """Draws on a console, in one language, in 80 columns."""
+    """Draws on a console, in one language, in a number of columns; `last` is the highest number of a packet."""
 
-    def __init__(self, on: Console, lang: Lang) -> None:
+    def __init__(self, on: Console, lang: Lang, width: int, last: int) -> None:
         self._console = on
         self._lang: Lang = lang
+        self._width = width
+        self._side = (width - 3) // 2 if width >= USUAL else 0  # columns of one of the two; 0 where there is one only
+        self._number = max(4, len(str(last)))
+        self._indent = self._number + 3
+        self._ladders = self._side >= self._number + 2 * (_STATE + 1) + _STEP + _ARROW + 2
+        self._value = (width - _FACT - 6) // 2 if self._side else width - 8
 
     def _print(self, *parts: tuple[str, str]) -> None:
         line = Styled()
@@ -81,55 +102,87 @@ class Page:
         line.rstrip()
         self._console.print(line, soft_wrap=True)
 
-    def _two(self, left: str, middle: str, right: str, style: str = "", mark: str = "") -> None:
-        self._print((pad(left, _SIDE), style), (f" {middle} ", mark), (right, style))
+    def _wrapped(self, text: Text, style: str = "", indent: str = "", first: str = "") -> None:
+        for line in wrap(text.pick(self._lang), self._width - len(indent)):
+            self._print(((first or indent) + line, style))
+            first = ""
 
     def heads(self, found: Comparison) -> None:
         """Draws which two are compared."""
         sides = found.ours, found.theirs
-        names = [
-            wrap(f"{letter}  {safe(PurePath(each.name).name)}", _SIDE) for letter, each in zip("AB", sides, strict=True)
-        ]
-        for left, right in itertools.zip_longest(*names, fillvalue=""):
-            self._two(left, " ", right, "bold")
-        self._two(_ends(sides[0]), " ", _ends(sides[1]), "dim")
-        numbers = [each.which.id for each in sides]
-        if any(numbers):
-            called = [Text("conversation {0}", "连接 {0}").format(number).pick(self._lang) for number in numbers]
-            self._two(called[0], " ", called[1], "dim")
+        room = (self._side or self._width) - 3
+        cells = []
+        for letter, which in zip("AB", sides, strict=True):
+            lines = [(line, "bold") for line in wrap(safe(PurePath(which.name).name), room)]
+            lines += [(line, "dim") for line in wrap(_ends(which), room)]
+            if any(each.which.id for each in sides):
+                lines.append((Text("conversation {0}", "连接 {0}").format(which.which.id).pick(self._lang), "dim"))
+            cells.append([(pad("" if at else letter, 3) + line, style) for at, (line, style) in enumerate(lines)])
+        if self._side:
+            for left, right in itertools.zip_longest(*cells, fillvalue=("", "")):
+                self._print((pad(left[0], self._side + 3), left[1]), right)
+        else:
+            for line in itertools.chain(*cells):
+                self._print(line)
         self._print()
 
     def rows(self, found: Comparison) -> None:
         """Draws the rows, the two sides' in one line where they mean the same."""
         for same, run in _runs(found.matches):
-            shown = run
-            if same and len(run) > _MOST_ALIKE:
-                for match in run[:_KEPT]:
-                    self._row(found, match)
-                between = Text("… {0} rows the same …", "…… {0} 行相同 ……").format(len(run) - 2 * _KEPT)
-                self._print((between.pick(self._lang).center(WIDTH), "dim"))
-                shown = run[-_KEPT:]
-            for match in shown:
+            folded = len(run) - 2 * _KEPT if same and len(run) > _MOST_ALIKE else 0
+            for match in run[:_KEPT] if folded else run:
                 self._row(found, match)
-        self._left_out(found)
+            if folded:
+                between = Text("… {0} rows the same …", "…… {0} 行相同 ……").format(folded)
+                self._print((between.pick(self._lang).center(self._width), "dim"))
+                for match in run[-_KEPT:]:
+                    self._row(found, match)
+        self._legend(found)
 
     def _row(self, found: Comparison, match: Match) -> None:
-        ours = None if match.ours is None else (found.ours.packets[match.ours], found.ours.rows[match.ours])
-        theirs = None if match.theirs is None else (found.theirs.packets[match.theirs], found.theirs.rows[match.theirs])
-        left, right = self._cell(ours), self._cell(theirs)
+        ours = None if match.ours is None else found.ours.rows[match.ours]
+        theirs = None if match.theirs is None else found.theirs.rows[match.theirs]
         mark = "<" if theirs is None else ">" if ours is None else "≠" if match.fields else "="
-        style = _ALONE.get(mark, "yellow" if mark == "≠" else "dim")
-        self._two(left, mark, right, style if mark != "=" else "", style)
-        if mark != "=" or match.fields:
-            self._below(ours and ours[1], theirs and theirs[1], match.fields)
+        numbers = [
+            f"{'' if at is None else which.packets[at]:>{self._number}}"
+            for which, at in ((found.ours, match.ours), (found.theirs, match.theirs))
+        ]
+        tone = _MARKS[mark] if mark != "=" else ""
+        cells = [self._cell(row, tone, match.fields) for row in (ours, theirs)]
+        told = [list(self._told(row, match, found)) if row and mark != "=" else [] for row in (ours, theirs)]
+        if self._side:
+            left, right = ([(number, tone), *cell] for number, cell in zip(numbers, cells, strict=True))
+            self._print(*_filled(left, self._side), (f" {mark} ", _MARKS[mark]), *right)
+            for lines in itertools.zip_longest(*told, fillvalue=""):
+                below = [" " * self._indent + line for line in lines]
+                self._print((pad(below[0], self._side + 3), "dim"), (below[1], "dim"))
+            return
+        self._print((mark, _MARKS[mark]), (" ".join(numbers), tone), *(cells[0] or cells[1]))
+        if ours and theirs and (ours.name, ours.steps) != (theirs.name, theirs.steps):  # the line has room for one
+            what = [f"{row.name}  {self._named(row.steps)}" for row in (ours, theirs)]
+            told = [[what[0], *told[0]], [what[1], *told[1]]]
+        for letter, below in zip("AB" if ours and theirs else "  ", told, strict=True):
+            for line in below:
+                self._print((f"{'':{self._indent}}{letter}  ", "bold"), (line, "dim"))
+                letter = " "
 
-    def _cell(self, place: tuple[int, Row] | None) -> str:
-        if place is None:
-            return ""
-        number, row = place
-        arrow = "─▶" if row.sender == "client" else "◀─"
+    def _cell(self, row: Row | None, tone: str, fields: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Returns what stands behind a packet's number: a rung where there is room for one, else the name."""
+        if row is None:
+            return []
+        forward = row.sender == "client"
         what = f"WS {row.name}" if row.protocol == "websocket" else row.name
-        return f"{number:>{_NUMBER}} {arrow} {pad(clip(what, _WHAT - 1), _WHAT)}{clip(self._named(row.steps), _STEP)}"
+        step = (clip(self._named(row.steps), _STEP), f"bold {tone}" if "steps" in fields else tone)
+        room = (self._side or self._width - self._number - 2) - self._number - _STEP
+        if not self._ladders:
+            arrow = "─▶" if forward else "◀─"
+            return [(f" {arrow} {pad(clip(what, room - 5), room - 4)}", tone), step]
+        if row.protocol != "tcp":
+            return [(f" {_arrow(what, forward, room - 2)} ", tone), step]
+        states = [pad(clip(state or "?", _STATE), _STATE) for state in row.states]
+        styles = [f"bold {tone}" if "states" in fields else tone] * 2
+        arrow = _arrow(what, forward, room - 2 * _STATE - 4)
+        return [(f" {states[0]}", styles[0]), (f" {arrow} ", tone), (f"{states[1]} ", styles[1]), step]
 
     def _named(self, steps: tuple[str, ...]) -> str:
         """Returns steps by name, those of one phase together: `close 2+3`."""
@@ -137,106 +190,130 @@ class Page:
         phases = itertools.groupby(names, lambda each: each[0])
         return " ".join(f"{phase} {'+'.join(number for _, number in same)}" for phase, same in phases)
 
-    def _below(self, ours: Row | None, theirs: Row | None, fields: tuple[str, ...]) -> None:
-        """Draws what differs in a row, each side's under its own; of a row that stands alone, what it says."""
-        room = _SIDE - _INDENT
-        cells = [list(self._told(row, fields or ("remarks", "words"), room)) if row else [] for row in (ours, theirs)]
-        for left, right in itertools.zip_longest(*cells, fillvalue=""):
-            self._two(" " * _INDENT + left, " ", " " * _INDENT + right if right else "", "dim")
-
-    def _told(self, row: Row, fields: tuple[str, ...], room: int) -> Iterator[str]:
-        if "states" in fields:
-            yield from wrap(f"{row.states.client or '?'} · {row.states.server or '?'}", room)
+    def _told(self, row: Row, match: Match, found: Comparison) -> Iterator[str]:
+        """Yields what differs in a row; of one that stands alone, what it says, or where the other says it."""
+        room = self._side - self._indent if self._side else self._width - self._indent - 3
+        if match.elsewhere is not None:
+            letter, which = ("A", found.ours) if match.ours is None else ("B", found.theirs)
+            there = Text("in {0} it is packet {1}", "{0} 中为第 {1} 号包").format(
+                letter, which.packets[match.elsewhere]
+            )
+            yield from wrap(there.pick(self._lang), room)
+            return
+        fields = match.fields or ("remarks", "words")
+        if "states" in fields and (not self._ladders or row.protocol != "tcp"):
+            states = Text("states {0} · {1}", "状态 {0} · {1}").format(*(state or "?" for state in row.states))
+            yield from wrap(states.pick(self._lang), room)
         if "remarks" in fields:
             said = [_REMARKS.get(label, Text(label, label)).pick(self._lang) for label in row.remarks]
             yield from wrap(Text("; ", "；").pick(self._lang).join(said), room)
         if "words" in fields:
             yield from wrap(safe(row.words.pick(self._lang)), room)
 
-    def _left_out(self, found: Comparison) -> None:
+    def _legend(self, found: Comparison) -> None:
+        """Draws what the marks mean, and how often each stands there; then what does not stand there."""
         ours, theirs = found.ours, found.theirs
-        lines = []
+        alone = [sum(each.theirs is None for each in found.matches), sum(each.ours is None for each in found.matches)]
+        changed = sum(bool(each.fields) for each in found.matches)
+        same = len(found.matches) - sum(alone) - changed
+        self._print()
+        self._wrapped(
+            Text(
+                "= the same, {0} · ≠ different, {1} · < only in A, {2} · > only in B, {3}",
+                "= 相同 {0} · ≠ 有差异 {1} · < 仅 A 有 {2} · > 仅 B 有 {3}",
+            ).format(same, changed, *alone),
+            "dim",
+        )
+        if self._ladders:
+            self._wrapped(Text("States: both ends', when the packet is sent.", "状态：包发出时双方各自的状态。"), "dim")
         if ours.left_out or theirs.left_out:
-            lines.append(
+            self._wrapped(
                 Text(
-                    "Not shown, as it is chance how many there are: bare ACKs that are no step, {0} in A, {1} in B.",
+                    "Not shown, being chance: bare ACKs that are no step, {0} in A, {1} in B.",
                     "未列出不构成任何步骤的纯 ACK（数量出于偶然）：A 有 {0} 个，B 有 {1} 个。",
-                ).format(ours.left_out, theirs.left_out)
+                ).format(ours.left_out, theirs.left_out),
+                "dim",
             )
         if ours.cut or theirs.cut:
-            lines.append(
+            self._wrapped(
                 Text(
                     "Compared are the first {0} rows; behind them A has {1} more, B {2}.",
                     "只比较前 {0} 行；其后 A 还有 {1} 行，B 还有 {2} 行。",
-                ).format(max(len(ours.rows), len(theirs.rows)), ours.cut, theirs.cut)
+                ).format(max(len(ours.rows), len(theirs.rows)), ours.cut, theirs.cut),
+                "dim",
             )
-        for line in lines:
-            for each in wrap(line.pick(self._lang), WIDTH):
-                self._print((each, "dim"))
 
     def facts(self, found: Comparison) -> None:
         """Draws in what the conversations differ as a whole."""
-        if not found.facts:
+        facts = [fact for fact in found.facts if not _of_one_only(fact)]
+        if not facts:
             return
         self._print()
         title = Text("As a whole", "整体").pick(self._lang)
-        self._print((pad(title, _NAME + 2), "bold"), (pad("A", _VALUE + 2), "bold"), ("B", "bold"))
-        for fact in found.facts:
+        if self._side:
+            self._print((pad(title, _FACT + 2), "bold"), (pad("A", self._value + 2), "bold"), ("B", "bold"))
+        else:
+            self._print((title, "bold"))
+        for fact in facts:
             name = f"  {_FACTS[fact.name].pick(self._lang)}"
-            values = [wrap(safe(self._value(value)), _VALUE) for value in (fact.ours, fact.theirs)]
+            values = [_at_underscores(safe(self._valued(value)), self._value) for value in (fact.ours, fact.theirs)]
+            if not self._side:
+                self._print((name, ""))
+                for letter, lines in zip("AB", values, strict=True):
+                    for line in lines:
+                        self._print((f"    {letter}  ", "bold"), (line, ""))
+                        letter = " "
+                continue
             for at, (left, right) in enumerate(itertools.zip_longest(*values, fillvalue="")):
-                self._print((pad("" if at else name, _NAME + 2), ""), (pad(left, _VALUE + 2), ""), (right, ""))
+                self._print((pad("" if at else name, _FACT + 2) + pad(left, self._value + 2) + right, ""))
 
-    def _value(self, value: Any) -> str:
-        if value is None or value == []:
-            return _NONE.pick(self._lang)
-        if isinstance(value, bool):
-            return (_YES if value else _NO).pick(self._lang)
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    def _valued(self, value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(self._valued, value)) or "–"
+        said = str(value)
+        return "–" if value is None else _VALUES.get(said, Text(said, said)).pick(self._lang)
 
     def steps(self, found: Comparison) -> None:
         """Draws which of the notes' steps go another way in the one than in the other, and how."""
-        if not found.steps:
+        both = [(ours, theirs) for ours, theirs in found.steps if ours is not None and theirs is not None]
+        if not both:
             return
         self._print()
-        self._print((Text("The notes' steps that go another way", "走法不同的讲义步骤").pick(self._lang), "bold"))
-        for said, same in itertools.groupby(found.steps, lambda pair: tuple(self._way(each) for each in pair)):
-            name = self._named(tuple((ours or theirs or _NOBODY).id for ours, theirs in same))
+        self._wrapped(Text("The notes' steps that go another way", "走法不同的讲义步骤"), "bold")
+        for said, same in itertools.groupby(both, lambda pair: tuple(self._way(each) for each in pair)):
+            name = self._named(tuple(ours.id for ours, _ in same))
             if cell_len(name) > _PHASE - 2:
                 self._print((f"  {name}", "yellow"))
                 name = ""
             for letter, way in zip("AB", said, strict=True):
-                for line in wrap(way, WIDTH - _PHASE - 5):
+                for line in wrap(way, self._width - _PHASE - 5):
                     self._print((pad(f"  {name}", _PHASE + 2), "yellow"), (pad(letter, 3), "bold"), (line, ""))
                     name = letter = ""
 
-    def _way(self, step: StepReport | None) -> str:
-        if step is None:
-            return Text("there is no such step", "没有这一步").pick(self._lang)
+    def _way(self, step: StepReport) -> str:
         if step.differs is None:
             return Text("as in the notes", "与讲义一致").pick(self._lang)
         return step.differs.text.pick(self._lang)
 
-    def verdict(self, found: Comparison) -> None:
-        """Draws the sum of it."""
+    def summary(self, found: Comparison) -> None:
+        """Draws what it comes to."""
         self._print()
         if found.same:
-            said = Text("A and B say the same.", "A 与 B 所说相同。")
-        else:
-            ours = sum(each.theirs is None for each in found.matches)
-            theirs = sum(each.ours is None for each in found.matches)
-            changed = sum(bool(each.fields) for each in found.matches)
-            same = len(found.matches) - ours - theirs - changed
-            said = Text(
-                "The same (=): {0} rows. Different (≠): {1}. Only in A (<): {2}. Only in B (>): {3}.",
-                "相同（=）：{0} 行。有差异（≠）：{1} 行。仅 A 有（<）：{2} 行。仅 B 有（>）：{3} 行。",
-            ).format(same, changed, ours, theirs)
-        for line in wrap(said.pick(self._lang), WIDTH):
-            self._print((line, "bold"))
+            self._wrapped(Text("A and B say the same.", "A 与 B 所说相同。"), "bold")
+            return
+        self._wrapped(Text("In short", "小结"), "bold")
+        for said in in_short(found):
+            self._wrapped(said, "", "    ", "  · ")
 
 
-_NOBODY = StepReport("", False, (), None)
-_VALUE = (WIDTH - _NAME - 6) // 2
+def _arrow(what: str, forward: bool, width: int) -> str:
+    what = clip(what, width - 4)
+    line = "─" * (width - 4 - cell_len(what)) + "─"
+    return f"─ {what} {line[:-1]}▶" if forward else f"◀{line[:-1]} {what} ─"
+
+
+def _filled(parts: list[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    return [*parts, (" " * (width - sum(cell_len(text) for text, _ in parts)), "")]
 
 
 def _runs(matches: tuple[Match, ...]) -> Iterator[tuple[bool, list[Match]]]:
@@ -245,49 +322,21 @@ def _runs(matches: tuple[Match, ...]) -> Iterator[tuple[bool, list[Match]]]:
         yield same, list(run)
 
 
+def _at_underscores(text: str, width: int) -> list[str]:
+    """Breaks a text into lines, a long name such as a cipher suite's behind one of its underscores."""
+    begun = []
+    while cell_len(text) > width and " " not in text[:width] and "_" in text[:width]:
+        cut = text.rindex("_", 0, width) + 1
+        begun.append(text[:cut])
+        text = text[cut:]
+    return [*begun, *wrap(text, width)]
+
+
+def _of_one_only(fact: Fact) -> bool:
+    """Whether a yes or no is not asked of the other at all."""
+    return None in fact[1:] and any(isinstance(value, bool) for value in fact[1:])
+
+
 def _ends(which: Side) -> str:
     client, server = which.which.ends
-    return f"   {client.host}:{client.port} → {server.host}:{server.port}"
-
-
-def as_json(found: Comparison, out: TextIO) -> None:
-    """Writes the comparison for programs, as one document (schema handshake-lab/diff/v1)."""
-    rows = [
-        {"change": _change(each), "a": _entry(found.ours, each.ours), "b": _entry(found.theirs, each.theirs),
-         "fields": list(each.fields)}
-        for each in found.matches
-    ]  # fmt: skip
-    facts = [{"name": fact.name, "a": fact.ours, "b": fact.theirs} for fact in found.facts]
-    steps = [
-        {"id": (ours or theirs or _NOBODY).id, "a": _step(ours), "b": _step(theirs)} for ours, theirs in found.steps
-    ]
-    head = dump({"schema": SCHEMA, "same": found.same, "a": _side(found.ours), "b": _side(found.theirs)})
-    out.write(head[:-1])
-    for name, entries in (("rows", rows), ("facts", facts), ("steps", steps)):
-        out.write(f',\n"{name}": [\n' + ",\n".join(map(dump, entries)) + "\n]")
-    out.write("}\n")
-
-
-def _change(match: Match) -> str:
-    if match.theirs is None:
-        return "a"
-    return "b" if match.ours is None else "changed" if match.fields else "same"
-
-
-def _side(which: Side) -> dict[str, Any]:
-    return {"name": which.name, "conversation": which.which.id, "bare_acks": which.left_out, "not_compared": which.cut}
-
-
-def _entry(which: Side, at: int | None) -> dict[str, Any] | None:
-    if at is None:
-        return None
-    row = which.rows[at]
-    return {
-        "packet": which.packets[at], "from": row.sender, "protocol": row.protocol, "name": row.name,
-        "steps": list(row.steps), "states": row.states._asdict(), "remarks": list(row.remarks),
-        "words": row.words._asdict(),
-    }  # fmt: skip
-
-
-def _step(step: StepReport | None) -> dict[str, Any] | None:
-    return None if step is None else {"seen": step.seen, "differs": step.differs.code if step.differs else None}
+    return f"{address(client.host, client.port)} → {address(server.host, server.port)}"

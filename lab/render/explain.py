@@ -16,7 +16,7 @@ from lab.model import Field, Message, Rung, States
 from lab.protocols.notes import cast, note
 from lab.render import trace
 from lab.render.table import dump
-from lab.render.words import EXPLAINED, LABELS, clip, console, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, address, clip, console, pad, wrap
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 WIDTH = 80
@@ -104,7 +104,7 @@ class _Page:
             self._line(line, "bold")
         if rung.end is not None:
             source, target = rung.end, rung.end.peer
-            ends = [f"{ROLES[end.role].pick(lang)} {_address(end.host, end.port)}" for end in (source, target)]
+            ends = [f"{ROLES[end.role].pick(lang)} {address(end.host, end.port)}" for end in (source, target)]
             self._paragraph(f"{ends[0]} → {ends[1]}", "dim")
         said = []
         if rung.time is not None and found.began is not None:
@@ -260,7 +260,3 @@ def _places(message: Message) -> str:
         for span in message.spans
     ]
     return f"  [{', '.join(spans[:4])}{' …' if len(spans) > 4 else ''}]" if spans else ""
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -24,7 +24,7 @@ from lab.model import Above, Rung, Segment, StepReport
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
-from lab.render.words import EXPLAINED, LABELS, clip, numbers, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, address, clip, numbers, pad, wrap
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 WIDTH = 80
@@ -70,7 +70,7 @@ class Ladder:
         self._last = which.id
         client, server = which.client, which.server
         names = [ROLES[end.role].pick(self._lang) for end in which.ends]
-        left, right = _address(client.host, client.port), _address(server.host, server.port)
+        left, right = address(client.host, client.port), address(server.host, server.port)
         self._print(Styled(""))
         if which.id or (which.id not in self._shown and rung.number > 1):
             self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which.id}", ""), "dim"))
@@ -370,10 +370,6 @@ def _preview(rung: Rung, segment: Segment) -> str:
     if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
         return ""
     return f'"{safe(text)}{"…" if segment.payload > _PREVIEW else ""}"'
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _spread(left: str, right: str) -> str:
