@@ -93,19 +93,20 @@ def files(places: Sequence[str]) -> Iterator[File]:
         yield from (file for file in sorted(place.rglob("*")) if file.is_file()) if place.is_dir() else (place,)
 
 
-def main() -> None:
-    if not sys.argv[1:]:
+def main() -> int:
+    places = [word for at, word in enumerate(sys.argv) if at and word != "--lang" and sys.argv[at - 1] != "--lang"]
+    if not places:
         raise UsageError(
             Text("which captures?", "哪些抓包？"), Text("samples.py FOLDER|FILE ...", "samples.py FOLDER|FILE ...")
         )
     total = Sum()
     try:
-        for file in files(sys.argv[1:]):
+        for file in files(places):
             total.add(file)
     finally:
         total.show()
-    sys.exit(1 if total.faults else 0)
+    return 1 if total.faults else 0
 
 
 if __name__ == "__main__":
-    guarded(main)
+    sys.exit(guarded(main))
