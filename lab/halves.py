@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.annotate import journal
 from lab.capture.reader import Capture, open_capture
 from lab.dissect.conversations import LANES
-from lab.dissect.segment import TCP, segment
+from lab.dissect.segment import FRAGMENT, segment
 from lab.errors import LabError
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
 from lab.show import Format
@@ -26,7 +26,8 @@ _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _AT_ONCE = 64  # lines written together to the pipe
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
-_USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, TCP
+_USUAL_IPV4, _USUAL_TCP, _USUAL_SIZE = b"\x08\x00\x45", b"\x00\x06", 54  # Ethernet, IPv4 without options, TCP, whole
+_NO_TCP, _FRAGMENT = -1, LANES  # in the place of a lane
 
 
 def worthwhile(capture: Capture) -> bool:
@@ -42,17 +43,26 @@ def worthwhile(capture: Capture) -> bool:
 
 
 def is_ours(frame: Frame) -> bool:
-    """Whether a frame is of the first half: half of all pairs of ports, and whatever is no TCP."""
-    _, _, data, _, linktype, _ = frame
-    if len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == TCP and linktype == LINKTYPE_ETHERNET:
-        mixed = data[35] ^ data[37]
-    else:
-        found = segment(frame)
-        if not isinstance(found, Segment):
-            return True
-        mixed = found.source_port ^ found.destination_port
+    """Whether a frame is of the first half: half of all pairs of ports, any fragment, and whatever is no TCP."""
+    lane = _lane(frame)
     # Both directions alike, whole lanes; ours is the smaller half, as we also put the rows in order.
-    return mixed % LANES < 7
+    return lane < 7 or lane == _FRAGMENT
+
+
+def _lane(frame: Frame) -> int:
+    _, _, data, _, linktype, _ = frame
+    if (
+        len(data) >= _USUAL_SIZE
+        and data[12:15] == _USUAL_IPV4
+        and data[21:24:2] == _USUAL_TCP
+        and not data[20] & 0x3F
+        and linktype == LINKTYPE_ETHERNET
+    ):
+        return (data[35] ^ data[37]) % LANES
+    found = segment(frame)
+    if isinstance(found, Segment):
+        return (found.source_port ^ found.destination_port) % LANES
+    return _FRAGMENT if found is FRAGMENT else _NO_TCP
 
 
 class Other:
@@ -90,7 +100,7 @@ def ours(chosen: Callable[[Frame], bool] | None) -> Callable[[Frame], bool]:
 
 
 def _others(chosen: Callable[[Frame], bool] | None) -> Callable[[Frame], bool]:
-    return lambda frame: not is_ours(frame) and (chosen is None or chosen(frame))
+    return lambda frame: _lane(frame) >= 7 and (chosen is None or chosen(frame))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ Role = Literal["client", "server"]
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 
-LINKTYPE_ETHERNET = 1
+LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
 
 
 class Frame(NamedTuple):
@@ -30,6 +30,37 @@ class Frame(NamedTuple):
     length: int
     linktype: int = LINKTYPE_ETHERNET
     comments: tuple[str, ...] = ()
+
+    @property
+    def as_captured(self) -> Frame:
+        return self
+
+
+class Part(NamedTuple):
+    """Where bytes `start` to `stop` of something put together have come from: offset `at` of frame `number`."""
+
+    start: int
+    stop: int
+    number: int
+    at: int
+
+
+class Reassembled(Frame):
+    """A frame whose `data` is an IP packet that came in fragments, the last missing one in the frame `last`."""
+
+    last: Frame
+    parts: tuple[Part, ...]  # without the IP header, which was in none of them like this
+
+    @classmethod
+    def of(cls, last: Frame, data: bytes, parts: tuple[Part, ...]) -> Reassembled:
+        """Returns the packet `data` in the place of the frame that completes it."""
+        whole = cls(last.number, last.time, data, len(data), LINKTYPE_RAW, last.comments)
+        whole.last, whole.parts = last.as_captured, parts
+        return whole
+
+    @property
+    def as_captured(self) -> Frame:
+        return self.last
 
 
 class Span(NamedTuple):

@@ -28,13 +28,15 @@ from lab.annotate import delivery
 from lab.annotate.layers import Layers
 from lab.annotate.walk import Walk
 from lab.dissect.conversations import Conversation, Conversations
-from lab.dissect.segment import segment
-from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
+from lab.dissect.fragments import Fragments
+from lab.dissect.segment import FRAGMENT, segment
+from lab.model import Captured, Delivered, Frame, Journal, Reassembled, Rung, Settled, WireEvent
 from lab.protocols import UPPER
 from lab.protocols.tcp import TCP
 
 _PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
 _MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
+_NO_TCP = Frame(0, None, b"", 0)
 _ROUND = 65_536  # packets from one look at how many conversations are followed to the next
 
 
@@ -53,6 +55,7 @@ class Path:
         self.undecided: dict[int, Rung] = {}  # as they were when they had been waited for too long
         self._walk = Walk(TCP)
         self._layers = Layers(UPPER)
+        self._fragments = Fragments()
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
@@ -73,7 +76,10 @@ class Path:
     def annotate(
         self, frames: Iterable[Frame], keep_frames: bool = True, mine: Callable[[Frame], bool] | None = None
     ) -> Iterator[Rung]:
-        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate."""
+        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate.
+
+        A fragment must be everyone's: whose it is shows when the packet is whole, or else as with what is no TCP.
+        """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         number, end_of_round = 0, _ROUND
         for frame in frames:
@@ -85,7 +91,13 @@ class Path:
                 self._make_room()
             if mine and not mine(frame):
                 continue
-            rung = place(frame, segment(frame))
+            found = segment(frame)
+            if found is FRAGMENT:
+                frame = self._fragments.take(frame) or frame
+                if mine and not mine(frame if isinstance(frame, Reassembled) else _NO_TCP):
+                    continue
+                found = segment(frame)
+            rung = place(frame, found)
             conversation = rung.conversation
             if rung.segment is None or conversation is None:
                 rung.settled = True
@@ -153,7 +165,10 @@ class Path:
         walk, waiting = self._walk, self.waiting
         for event in events:
             if isinstance(event, Captured):
-                rung = self._conversations.place(event.frame, segment(event.frame))
+                frame = event.frame
+                if segment(frame) is FRAGMENT:
+                    frame = self._fragments.take(frame) or frame
+                rung = self._conversations.place(frame, segment(frame))
                 walk.sent(rung)
                 self._layers.sent(rung)
                 rung.kernel_held = event.kernel

@@ -138,7 +138,7 @@ class Recording:
             writer.secrets(secrets)
         for rung in itertools.chain([first] if first else [], rungs):
             if rung.frame is not None:
-                writer.packet(rung.frame, comments(rung))
+                writer.packet(rung.frame.as_captured, comments(rung))
         fresh = {address: name for address, name in self.capture.hosts.items() if hosts.get(address) != name}
         writer.late(fresh, self.capture.secrets[known:])
         final = self.conversations[-1].kernel_final if self.conversations else None

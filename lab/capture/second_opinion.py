@@ -43,8 +43,8 @@ _PREFERENCES = (
     "tcp.relative_sequence_numbers:TRUE",
     "tcp.analyze_sequence_numbers:TRUE",
     "tcp.desegment_tcp_streams:FALSE",  # a packet is judged by what it carries itself
-    "ip.defragment:FALSE",
-    "ipv6.defragment:FALSE",
+    "ip.defragment:TRUE",
+    "ipv6.defragment:TRUE",
 )
 _DISABLED = "vnc"  # it begins a new conversation in the middle of one
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast

@@ -15,10 +15,10 @@ ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6 = 1, 101, 228, 229
 TCP = 6
 MOST_TUNNELS = 1  # one packet in another is opened, and no more
 _IPV4 = 0x0800
-_EXTENSIONS = {0: 8, 43: 8, 60: 8, 44: 0}  # hop-by-hop, routing, destination, fragment: bytes a length unit counts
+IPV6_EXTENSIONS = {0: 8, 43: 8, 60: 8, 44: 0}  # hop-by-hop, routing, destination, fragment: bytes a length unit counts
 _FRAGMENT = 44
 
-_ipv4 = Struct("!BxHxxHxBxx4s4s").unpack_from  # version+IHL, total length, fragment, protocol, source, destination
+_ipv4 = Struct("!BxHHHxBxx4s4s").unpack_from  # version+IHL, total length, identification, fragment, protocol, addresses
 _ipv6 = Struct("!xxxxHBx16s16s").unpack_from  # payload length, next header, source, destination
 # The usual frame at once: Ethernet, IPv4 without options, TCP; the fields are those of the three below.
 _usual = Struct("!12xHBxHxxHxBxx12sIIHHH").unpack_from  # what is a pair for `Segment` stands side by side
@@ -54,11 +54,26 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
                         problems = _wrong_checksum(pair[:8], length - 20, checksum)
                 return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP, start, end - start,
                                       problems))  # fmt: skip
-    return _opened(frame)
+    found = opened(frame)
+    return FRAGMENT if isinstance(found, Fragment) else found
 
 
-def _opened(frame: Frame) -> Segment | tuple[str, ...]:
-    """Opens what stands before the TCP segment, header by header."""
+class Fragment(NamedTuple):
+    """A part of an IP packet, from `start` to `stop` of the frame's data; `head` is an IP header for the whole packet.
+
+    Fragments of one packet have the same `key`; this one belongs at `offset` of what the packet carries.
+    """
+
+    key: tuple[bytes, int, int]  # addresses, protocol, identification
+    head: bytes
+    offset: int
+    more: bool  # it is not the last
+    start: int
+    stop: int
+
+
+def opened(frame: Frame) -> Segment | Fragment | tuple[str, ...]:
+    """Opens what stands before the TCP segment, header by header, up to a fragment that is all there."""
     _, _, data, length_on_wire, linktype, _ = frame
     size, at, tunnels = len(data), 0, 0
     kind = LINKS.get(linktype, NOTHING)
@@ -92,24 +107,29 @@ class _Inside(NamedTuple):
     addresses: bytes
     at: int
     end: int
-    fragment: int  # not the whole packet: its checksum can't be verified
+    fragment: int  # not the whole packet, and cut short besides
 
 
-def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
+def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> _Inside | Fragment | tuple[str, ...]:
     if len(data) < at + 20:
         return TRUNCATED
-    version, length, fragment, protocol, source, destination = _ipv4(data, at)
+    version, length, identification, fragment, protocol, source, destination = _ipv4(data, at)
     if version >> 4 != 4 or version & 15 < 5:
         return NOT_TCP
     # A length of 0 is what offloads leave in a segment larger than the field can say.
     end = at + length if length else at + max(length_on_wire - at, 0)
     fragment &= 0x3FFF
+    start = at + (version & 15) * 4
+    if fragment and start < end <= len(data):
+        head = data[at : at + 6] + bytes(2) + data[at + 8 : start]
+        key = source + destination, protocol, identification
+        return Fragment(key, head, (fragment & 0x1FFF) * 8, bool(fragment & 0x2000), start, end)
     if fragment & 0x1FFF:
         return FRAGMENT
-    return _Inside(protocol, source + destination, at + (version & 15) * 4, end, fragment)
+    return _Inside(protocol, source + destination, start, end, fragment)
 
 
-def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
+def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | Fragment | tuple[str, ...]:
     size, fragment = len(data), 0
     if size < at + 40:
         return TRUNCATED
@@ -118,21 +138,26 @@ def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, 
         return NOT_TCP
     header = at + 40
     end = header + length if length else at + max(length_on_wire - at, 0)
-    while protocol in _EXTENSIONS:
+    while protocol in IPV6_EXTENSIONS:
         if size < header + 8:
             return TRUNCATED
         if protocol == _FRAGMENT:
             fragment = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9
+            if fragment and header + 8 < end <= size:
+                following, identification = data[header], int.from_bytes(data[header + 4 : header + 8], "big")
+                head = data[at : at + 6] + bytes([following]) + data[at + 7 : at + 40]
+                key = source + destination, following, identification
+                return Fragment(key, head, fragment & 0xFFF8, bool(fragment & 1), header + 8, end)
             if fragment & 0xFFF8:
                 return FRAGMENT
-        step = 8 + data[header + 1] * _EXTENSIONS[protocol]
+        step = 8 + data[header + 1] * IPV6_EXTENSIONS[protocol]
         protocol = data[header]
         header += step
     return _Inside(protocol, source + destination, header, end, fragment)
 
 
 def _segment(data: bytes, size: int, inside: _Inside) -> Segment | tuple[str, ...]:
-    _, addresses, header, end, fragment = inside
+    _, addresses, header, end, _ = inside
     if size < header + 20:
         return TRUNCATED
     ports, seq, ack, bits, window, checksum = _tcp(data, header)
@@ -142,7 +167,7 @@ def _segment(data: bytes, size: int, inside: _Inside) -> Segment | tuple[str, ..
     problems = _NONE
     if size < end:
         problems = ("truncated",)
-    elif not fragment:
+    else:
         # One's complement sums are remainders modulo 65535 (RFC 1071): one division instead of a loop over words.
         total = int.from_bytes(data[header:end], "big")
         if (end - header) & 1:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from lab.dissect.segment import segment
+from lab.dissect.segment import FRAGMENT, segment
 from lab.errors import UsageError
 from lab.model import Frame, Segment
 from lab.text import Text
@@ -32,7 +32,7 @@ def chosen(expression: str) -> Callable[[Frame], bool]:
 
     def of(frame: Frame) -> bool:
         found = segment(frame)
-        return isinstance(found, Segment) and test(found.pair)
+        return test(found.pair) if isinstance(found, Segment) else found is FRAGMENT  # whose it is shows later
 
     return of
 
