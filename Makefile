@@ -10,7 +10,7 @@ RUNS ?= 100
 TESTBED ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-image check bench soak fuzz samples clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-image check bench soak fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,9 +47,6 @@ soak: $(VENV)/dev ## every scenario RUNS times, against both kernels 反复运�
 
 fuzz: $(VENV)/dev ## hostile captures by the thousand: ARGS="10000 --seed 1" 成千上万的畸形抓包
 	@$(BIN)/python scripts/fuzz.py $(ARGS)
-
-samples: $(VENV)/dev ## others' captures against Wireshark: ARGS=FOLDER 用 Wireshark 对照他人的抓包
-	@$(BIN)/python scripts/samples.py $(ARGS)
 
 clean: ## away with what can be made again 清理
 	rm -rf $(VENV) captures/out/* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, TextIO
 from lab import halves, output
 from lab.capture.reader import Capture, open_capture
 from lab.errors import InputError, UsageError
-from lab.model import Frame
+from lab.path import Mine
 from lab.recorded import Recording, shown_progress
 from lab.show import Format, Gone, show
 from lab.text import Lang, Text
@@ -55,7 +55,7 @@ def annotate(asked: Asked, lang: Lang) -> None:
             _annotate(asked, capture, chosen, lang)
 
 
-def _chosen(expression: str | None) -> Callable[[Frame], bool] | None:
+def _chosen(expression: str | None) -> Mine | None:
     if expression is None:
         return None
     from lab.dissect.selection import chosen
@@ -63,7 +63,7 @@ def _chosen(expression: str | None) -> Callable[[Frame], bool] | None:
     return chosen(expression)
 
 
-def _annotate(asked: Asked, capture: Capture, chosen: Callable[[Frame], bool] | None, lang: Lang) -> None:
+def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -> None:
     form, secrets = asked.form, (asked.keylog, asked.server_key)
     keep = form in (Format.LADDER, Format.PCAPNG)
     halved = not keep and asked.conversation is None and halves.worthwhile(capture)
@@ -99,7 +99,7 @@ def _annotate(asked: Asked, capture: Capture, chosen: Callable[[Frame], bool] | 
             output.say(said.pick(lang))
 
 
-def _explain(asked: Asked, capture: Capture, chosen: Callable[[Frame], bool] | None, lang: Lang) -> None:
+def _explain(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -> None:
     from lab.render.explain import as_json, explain, find
 
     number = asked.explain or 0

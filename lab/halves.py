@@ -10,15 +10,16 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.annotate import journal
 from lab.capture.reader import Capture, open_capture
 from lab.dissect.conversations import LANES
-from lab.dissect.segment import FRAGMENT, segment
+from lab.dissect.segment import FRAGMENT, TCP, segment
 from lab.errors import LabError
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
+from lab.path import Mine
 from lab.show import Format
 from lab.text import Text
 
@@ -26,8 +27,7 @@ _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _AT_ONCE = 64  # lines written together to the pipe
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
-_USUAL_IPV4, _USUAL_TCP, _USUAL_SIZE = b"\x08\x00\x45", b"\x00\x06", 54  # Ethernet, IPv4 without options, TCP, whole
-_NO_TCP, _FRAGMENT = -1, LANES  # in the place of a lane
+_USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, TCP
 
 
 def worthwhile(capture: Capture) -> bool:
@@ -42,27 +42,24 @@ def worthwhile(capture: Capture) -> bool:
     return first is not None and not journal.told(first)
 
 
-def is_ours(frame: Frame) -> bool:
-    """Whether a frame is of the first half: half of all pairs of ports, any fragment, and whatever is no TCP."""
-    lane = _lane(frame)
-    # Both directions alike, whole lanes; ours is the smaller half, as we also put the rows in order.
-    return lane < 7 or lane == _FRAGMENT
+def is_ours(frame: Frame) -> bool | None:
+    """Whether a frame is of the first half: half of all pairs of ports, and whatever is no TCP.
 
-
-def _lane(frame: Frame) -> int:
+    None for a fragment: that its whole packet tells.
+    """
     _, _, data, _, linktype, _ = frame
-    if (
-        len(data) >= _USUAL_SIZE
-        and data[12:15] == _USUAL_IPV4
-        and data[21:24:2] == _USUAL_TCP
-        and not data[20] & 0x3F
-        and linktype == LINKTYPE_ETHERNET
-    ):
-        return (data[35] ^ data[37]) % LANES
-    found = segment(frame)
-    if isinstance(found, Segment):
-        return (found.source_port ^ found.destination_port) % LANES
-    return _FRAGMENT if found is FRAGMENT else _NO_TCP
+    usual = len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == TCP and not data[20] & 0x3F
+    if usual and not data[21] and linktype == LINKTYPE_ETHERNET:
+        mixed = data[35] ^ data[37]
+    else:
+        found = segment(frame)
+        if found is FRAGMENT:
+            return None
+        if not isinstance(found, Segment):
+            return True
+        mixed = found.source_port ^ found.destination_port
+    # Both directions alike, whole lanes; ours is the smaller half, as we also put the rows in order.
+    return mixed % LANES < 7
 
 
 class Other:
@@ -94,18 +91,24 @@ class Other:
         )  # fmt: skip
 
 
-def ours(chosen: Callable[[Frame], bool] | None) -> Callable[[Frame], bool]:
+def ours(chosen: Mine | None) -> Mine:
     """Returns whether a frame is of the first half and, if only some are asked for, of these."""
-    return is_ours if chosen is None else lambda frame: is_ours(frame) and chosen(frame)
+    return is_ours if chosen is None else lambda frame: False if is_ours(frame) is False else chosen(frame)
 
 
-def _others(chosen: Callable[[Frame], bool] | None) -> Callable[[Frame], bool]:
-    return lambda frame: _lane(frame) >= 7 and (chosen is None or chosen(frame))
+def _others(chosen: Mine | None) -> Mine:
+    def theirs(frame: Frame) -> bool | None:
+        first = is_ours(frame)
+        if first:
+            return False
+        return chosen(frame) if chosen else None if first is None else True
+
+    return theirs
 
 
 @contextlib.contextmanager
 def other_half(
-    path: str, form: Format, keylog: bytes = b"", server_key: bytes = b"", chosen: Callable[[Frame], bool] | None = None
+    path: str, form: Format, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
 ) -> Iterator[Other]:
     """Yields the other half in a format, made by a second process, which ends when the context is left."""
     reading, writing = os.pipe()
@@ -128,9 +131,7 @@ def other_half(
         os.waitpid(child, 0)
 
 
-def _work(
-    path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Callable[[Frame], bool]
-) -> None:
+def _work(path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Mine) -> None:
     """Annotates the second half and never returns."""
     from lab.recorded import Recording
     from lab.render import table

@@ -18,7 +18,7 @@ Role = Literal["client", "server"]
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 
-LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
+LINKTYPE_ETHERNET = 1
 
 
 class Frame(NamedTuple):
@@ -30,37 +30,6 @@ class Frame(NamedTuple):
     length: int
     linktype: int = LINKTYPE_ETHERNET
     comments: tuple[str, ...] = ()
-
-    @property
-    def as_captured(self) -> Frame:
-        return self
-
-
-class Part(NamedTuple):
-    """Where bytes `start` to `stop` of something put together have come from: offset `at` of frame `number`."""
-
-    start: int
-    stop: int
-    number: int
-    at: int
-
-
-class Reassembled(Frame):
-    """A frame whose `data` is an IP packet that came in fragments, the last missing one in the frame `last`."""
-
-    last: Frame
-    parts: tuple[Part, ...]  # without the IP header, which was in none of them like this
-
-    @classmethod
-    def of(cls, last: Frame, data: bytes, parts: tuple[Part, ...]) -> Reassembled:
-        """Returns the packet `data` in the place of the frame that completes it."""
-        whole = cls(last.number, last.time, data, len(data), LINKTYPE_RAW, last.comments)
-        whole.last, whole.parts = last.as_captured, parts
-        return whole
-
-    @property
-    def as_captured(self) -> Frame:
-        return self.last
 
 
 class Span(NamedTuple):
@@ -226,7 +195,7 @@ class Rung:
     __slots__ = (
         "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
         "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
-        "stop", "surprises", "time",
+        "stop", "surprises", "time", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -242,6 +211,7 @@ class Rung:
         self.number = frame.number
         self.time = frame.time
         self.frame: Frame | None = frame  # let go of where only the numbers are asked for
+        self.whole: Frame | None = None  # the packet that it completes, where that came in IP fragments
         self.labels = labels
         self.segment = segment
         self.conversation = conversation

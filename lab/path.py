@@ -30,14 +30,14 @@ from lab.annotate.walk import Walk
 from lab.dissect.conversations import Conversation, Conversations
 from lab.dissect.fragments import Fragments
 from lab.dissect.segment import FRAGMENT, segment
-from lab.model import Captured, Delivered, Frame, Journal, Reassembled, Rung, Settled, WireEvent
+from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
 from lab.protocols import UPPER
 from lab.protocols.tcp import TCP
 
 _PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
 _MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
-_NO_TCP = Frame(0, None, b"", 0)
 _ROUND = 65_536  # packets from one look at how many conversations are followed to the next
+Mine = Callable[[Frame], bool | None]  # whether a frame is to be annotated; None where only the whole packet tells
 
 
 class Path:
@@ -67,19 +67,12 @@ class Path:
         """Those that are followed: all of a capture, unless it has very many."""
         return list(self._conversations.followed.values())
 
-    def settled(
-        self, frames: Iterable[Frame], keep_frames: bool = True, mine: Callable[[Frame], bool] | None = None
-    ) -> Iterator[Rung]:
+    def settled(self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None) -> Iterator[Rung]:
         """Yields the rungs of `annotate` in the order of capture, each when its fate is known."""
         return in_order(self.annotate(frames, keep_frames, mine), self.undecided)
 
-    def annotate(
-        self, frames: Iterable[Frame], keep_frames: bool = True, mine: Callable[[Frame], bool] | None = None
-    ) -> Iterator[Rung]:
-        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate.
-
-        A fragment must be everyone's: whose it is shows when the packet is whole, or else as with what is no TCP.
-        """
+    def annotate(self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None) -> Iterator[Rung]:
+        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate."""
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         number, end_of_round = 0, _ROUND
         for frame in frames:
@@ -89,15 +82,16 @@ class Path:
             if number >= end_of_round:
                 end_of_round = number - number % _ROUND + _ROUND
                 self._make_room()
-            if mine and not mine(frame):
+            if mine and mine(frame) is False:
                 continue
             found = segment(frame)
             if found is FRAGMENT:
-                frame = self._fragments.take(frame) or frame
-                if mine and not mine(frame if isinstance(frame, Reassembled) else _NO_TCP):
+                whole = self._fragments.add(frame)
+                if mine and not mine(whole or frame._replace(data=b"")):  # a packet is whose it is when it is whole
                     continue
-                found = segment(frame)
-            rung = place(frame, found)
+                rung = self._placed(frame, whole)
+            else:
+                rung = place(frame, found)
             conversation = rung.conversation
             if rung.segment is None or conversation is None:
                 rung.settled = True
@@ -119,11 +113,17 @@ class Path:
                 delivery.under_way(rung)
                 young.append(rung)
             if not keep_frames:
-                rung.frame = None
+                rung.frame = rung.whole = None
             yield rung
         self._grow_old(number + 1)
         for conversation in self.conversations:
             self._got(delivery.at_the_end(conversation))
+
+    def _placed(self, frame: Frame, whole: Frame | None) -> Rung:
+        """Returns the rung of a fragment, and where it completes one, of the packet."""
+        rung = self._conversations.place(frame, segment(whole) if whole else FRAGMENT)
+        rung.whole = whole
+        return rung
 
     def _grow_old(self, number: int) -> None:
         """Decides, before packet `number`, the fates of packets that were sent long ago, where that can be."""
@@ -165,10 +165,11 @@ class Path:
         walk, waiting = self._walk, self.waiting
         for event in events:
             if isinstance(event, Captured):
-                frame = event.frame
-                if segment(frame) is FRAGMENT:
-                    frame = self._fragments.take(frame) or frame
-                rung = self._conversations.place(frame, segment(frame))
+                found = segment(event.frame)
+                if found is FRAGMENT:
+                    rung = self._placed(event.frame, self._fragments.add(event.frame))
+                else:
+                    rung = self._conversations.place(event.frame, found)
                 walk.sent(rung)
                 self._layers.sent(rung)
                 rung.kernel_held = event.kernel

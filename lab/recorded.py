@@ -12,8 +12,8 @@ from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture
 from lab.dissect.conversations import LANES, MOST_IN_A_LANE, Conversation
 from lab.errors import InputError
-from lab.model import Frame, Problem, Rung
-from lab.path import Path
+from lab.model import Problem, Rung
+from lab.path import Mine, Path
 from lab.render.comments import comments
 from lab.text import Lang, Text
 
@@ -28,7 +28,7 @@ class Recording:
         self,
         capture: Capture,
         keep_frames: bool,
-        mine: Callable[[Frame], bool] | None = None,
+        mine: Mine | None = None,
         keylog: bytes = b"",
         server_key: bytes = b"",
         let_go: Callable[[Conversation], None] | None = None,
@@ -87,7 +87,7 @@ class Recording:
         if self.capture.secrets:  # those that stand before the packets: Wireshark, too, needs them there
             self._path.learn(keylog=b"\n".join(self.capture.secrets))
         if journal.told(first):
-            mine = filter(self._mine, frames) if self._mine else frames
+            mine = (frame for frame in frames if self._mine(frame) is not False) if self._mine else frames
             for rung in self._path.replay(journal.events(mine, _Closing(self.capture))):
                 self.agreement.add(rung)
                 yield rung
@@ -138,7 +138,7 @@ class Recording:
             writer.secrets(secrets)
         for rung in itertools.chain([first] if first else [], rungs):
             if rung.frame is not None:
-                writer.packet(rung.frame.as_captured, comments(rung))
+                writer.packet(rung.frame, comments(rung))
         fresh = {address: name for address, name in self.capture.hosts.items() if hosts.get(address) != name}
         writer.late(fresh, self.capture.secrets[known:])
         final = self.conversations[-1].kernel_final if self.conversations else None

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
 from lab.dissect.conversations import Conversation, End
-from lab.dissect.fragments import cut
-from lab.model import Above, Detail, Frame, Message, Reassembled, Role, Rung, Seen, Segment, States
+from lab.dissect.fragments import Whole, cut
+from lab.model import Above, Detail, Frame, Message, Role, Rung, Seen, Segment, States
 from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
@@ -79,9 +79,9 @@ class _Ahead(NamedTuple):
 
 
 def _brought(rung: Rung, end: End, segment: Segment, frame: Frame) -> list[_Ahead]:
-    """Returns what a packet carries, in one piece, or in as many as it had fragments."""
+    """Returns what a packet carries: in one piece, or in as many as its bytes came in."""
     data, at, stop = frame.data, segment.start, segment.start + segment.payload
-    if not isinstance(frame, Reassembled):
+    if not isinstance(frame, Whole):
         return [_Ahead(end, segment.seq, rung.seq, data[at:stop], rung.number, at)]
     return [
         _Ahead(end, segment.seq + start, rung.seq + start, data[at + start : at + last], number, place)
@@ -150,7 +150,7 @@ class Layers:
 
     def sent(self, rung: Rung) -> None:
         """The packet, which carries data, has left its sender."""
-        which, end, segment, frame = rung.conversation, rung.end, rung.segment, rung.frame
+        which, end, segment, frame = rung.conversation, rung.end, rung.segment, rung.whole or rung.frame
         if which is None or end is None or segment is None or frame is None:
             return
         at, stop = segment.start, segment.start + segment.payload

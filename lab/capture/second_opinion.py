@@ -18,12 +18,11 @@ from typing import NamedTuple
 
 from lab.errors import InputError, MachineError
 from lab.mend import install, read_machine
-from lab.model import ACK, FLAGS, RST, SYN, Rung, Segment
+from lab.model import ACK, RST, SYN, Rung, Segment
 from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
-UNTRUE_LENGTH, SYN_ACK_AGAIN = 15, 16
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
@@ -36,7 +35,7 @@ _ANALYSIS = {
     "window-update": ("window_update",),
 }
 _FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in _ANALYSIS.items() for name in names)
-_FIELDS = ("frame.number", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len")
+_FIELDS = ("frame.number", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len")
 _ASKED = (*_FIELDS, *(field for _, field in _FLAGGED), "frame.comment")  # comments last: they may contain anything
 _BETWEEN = "\x1f"  # the ASCII unit separator, between the values of one field
 _PREFERENCES = (
@@ -46,7 +45,6 @@ _PREFERENCES = (
     "ip.defragment:TRUE",
     "ipv6.defragment:TRUE",
 )
-_DISABLED = "vnc"  # it begins a new conversation in the middle of one
 _AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
 _CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
 # The layers that the lab opens too (dissect/encapsulation.py), by Wireshark's names; and those that are an IP packet.
@@ -55,19 +53,16 @@ _OPENED = re.compile(
     r"|ip|ipv6(\.\w+)?)$"
 )
 _PACKETS = ("ip", "ipv6")
-_SYN_ACK = SYN | ACK
+_FLAGS = 0x1FF  # Wireshark counts the three reserved bits among them
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
-_FLAGS = (1 << len(FLAGS)) - 1
-_LEAST_HEADER = 20  # bytes
 _NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
 
 
 class Opinion(NamedTuple):
-    """What tshark says of one packet. A packet that is no TCP segment to it has no `stream` and zeros for numbers.
+    """What tshark says of one packet. A packet that is no TCP to it has no `stream` and zeros for numbers.
 
-    `damaged` is the stream of one whose header is not all there or has no true length. `seq` and `ack` are relative
-    and wrap at 2^32, `ack` is 0 without the flag; `labels` are its analysis in our words.
+    `seq` and `ack` are relative and wrap at 2^32, `ack` is 0 without the flag; `labels` are its analysis in our words.
     """
 
     number: int
@@ -79,7 +74,6 @@ class Opinion(NamedTuple):
     payload: int
     labels: tuple[str, ...]
     comments: tuple[str, ...]
-    damaged: int | None = None
 
 
 class Opinions(list[Opinion]):
@@ -108,7 +102,7 @@ def ask(path: Path) -> Opinions:
     tshark = shutil.which("tshark")
     if tshark is None:
         raise _missing()
-    command = [tshark, "-n", "--disable-protocol", _DISABLED, "-r", str(path.absolute()), "-T", "fields"]
+    command = [tshark, "-n", "-r", str(path.absolute()), "-T", "fields"]
     command += ["-E", "occurrence=a", "-E", "separator=/t", "-E", f"aggregator={_BETWEEN}"]
     command += [word for preference in _PREFERENCES for word in ("-o", preference)]
     command += [word for field in _ASKED for word in ("-e", field)]
@@ -156,10 +150,9 @@ class _Sender:
         self.acked = 0  # by the other end; where the capture began midway that may be more than was sent in it
         self.sent_syn = False  # without ACK: it opened actively
         self.window = 1  # in its last segment; 1 before any
-        self.unmeant = False  # its last segment had a number for an acknowledgement, and no flag for it
+        self.reset = False  # its last segment was a RST without ACK
         self.kept_alive = False  # to Wireshark its last segment was a keep-alive
         self.probed = False  # it has sent one byte into a window of 0: Wireshark counts that byte as not sent
-        self.shift = 0  # where to Wireshark its stream begins, once a second SYN-ACK began another
 
 
 class _Comparison:
@@ -168,26 +161,17 @@ class _Comparison:
     def __init__(self) -> None:
         self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
         self._senders: dict[tuple[int, str], _Sender] = {}
-        self._spoilt: set[int] = set()  # their streams in which a length was not true
 
     def of(self, rung: Rung, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
         segment, which, end = rung.segment, rung.conversation, rung.end
-        if opinion.damaged is not None:
-            self._spoilt.add(opinion.damaged)
         if segment is None or which is None or end is None:
             if opinion.stream is not None and rung.labels == ("not-tcp",):
                 yield Disagreement(rung.number, "tcp", False, True, None if _opened(opinion.protocols) else NOT_OPENED)
             return
         if opinion.stream is None:
-            yield Disagreement(rung.number, "tcp", True, False, None if opinion.damaged is None else UNTRUE_LENGTH)
+            yield Disagreement(rung.number, "tcp", True, False, None)
             return
-        me = self._senders.setdefault((which.id, end.role), _Sender())
-        peer = self._senders.setdefault((which.id, end.peer.role), _Sender())
-        if "truncated" in rung.labels and segment.payload != opinion.payload:
-            self._spoilt.add(opinion.stream)
-        if segment.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
-            me.shift = rung.seq
         for name, ours, theirs in (
             ("conversation", self._streams.setdefault(which.id, opinion.stream), opinion.stream),
             ("flags", segment.flags, opinion.flags),
@@ -196,29 +180,21 @@ class _Comparison:
             ("payload", segment.payload, opinion.payload),
         ):
             if ours != theirs:
-                shift = me.shift if name == "seq" else peer.shift if name == "ack" else 0
-                moved = bool(shift) and isinstance(ours, int) and (ours - shift) % _NUMBERS == theirs
-                yield Disagreement(rung.number, name, ours, theirs, self._excuse(opinion, moved))
+                yield Disagreement(rung.number, name, ours, theirs, None)
+        me = self._senders.setdefault((which.id, end.role), _Sender())
+        peer = self._senders.setdefault((which.id, end.peer.role), _Sender())
         me.probed |= segment.payload == 1 and rung.seq == me.next and not peer.window
         for label in _ANALYSIS:
             if (label in rung.labels) != (label in opinion.labels):
-                number = _reason(label, rung, segment, opinion, me, peer) or self._excuse(
-                    opinion, bool(me.shift or peer.shift)
-                )
+                number = _reason(label, rung, segment, opinion, me, peer)
                 yield Disagreement(rung.number, label, label in rung.labels, label in opinion.labels, number)
         if rung.stop >= me.next:
             me.next, me.next_raw = rung.stop, (segment.seq + rung.stop - rung.seq) % _NUMBERS
         peer.acked = max(peer.acked, rung.ack or 0)
         me.sent_syn |= segment.flags & (SYN | ACK) == SYN
         me.window = segment.window
-        me.unmeant = not segment.flags & ACK and bool(segment.flags & RST or segment.ack)
+        me.reset = segment.flags & (RST | ACK) == RST
         me.kept_alive = "keep-alive" in opinion.labels
-
-    def _excuse(self, opinion: Opinion, moved: bool) -> int | None:
-        """Returns the numbered reason for whatever differs in a whole stream."""
-        if opinion.stream in self._spoilt:
-            return UNTRUE_LENGTH
-        return SYN_ACK_AGAIN if moved else None
 
 
 def _opened(protocols: str) -> bool:
@@ -233,12 +209,9 @@ def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sen
         return ANSWERING_SYN
     if label in _AGAIN and not _AGAIN.isdisjoint(rung.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
-    if segment.flags & _SYN_ACK == _SYN_ACK and me.next:
-        return SYN_ACK_AGAIN
     probes = (
         me.probed or not me.next_raw or me.next < me.acked,
-        label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.unmeant),
-        label in _AGAIN and peer.unmeant,
+        label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.reset),
         label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and segment.payload <= 1,
         label in _AGAIN and segment.payload > 1 and rung.seq == me.next - 1,
     )
@@ -255,19 +228,15 @@ def _read(said: str) -> Iterator[Opinion]:
         values = row.split("\t", len(_ASKED) - 1)
         if len(values) < len(_ASKED):
             continue  # the rest of a comment in several lines, which old versions write as it is; or the end
-        number, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
+        number, protocols, stream, flags, seq, ack, payload, *flagged, comments = values
         labels = dict.fromkeys(label for (label, _), value in zip(_FLAGGED, flagged, strict=True) if value)
         told = tuple(comments.split(_BETWEEN)) if comments else ()
-        where, bits, *numbers = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload))
-        none = Opinion(int(number), protocols, None, 0, 0, 0, 0, (), told)
-        if "icmp" in protocols:  # a header quoted in an error message is not on its way
-            yield none
-        elif not payload or int(_first(header) or "0") < _LEAST_HEADER:
-            yield none._replace(damaged=where if stream else None)
-        else:  # in the flags, the reserved bits are no flag
-            relative, acked, size = numbers
-            yield none._replace(
-                stream=where, flags=bits & _FLAGS, seq=relative, ack=acked, payload=size, labels=tuple(labels)
+        if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
+            yield Opinion(int(number), protocols, None, 0, 0, 0, 0, (), told)
+        else:
+            of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload))
+            yield Opinion(
+                int(number), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), tuple(labels), told
             )
 
 

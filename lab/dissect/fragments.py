@@ -1,59 +1,70 @@
-"""IP fragments wait for each other: the frame with which the last missing one comes carries the whole packet.
+"""IP packets that travel in pieces are put together: the packet is there with the frame that completes it.
 
-Put together as Wireshark does: in the order of their offsets, of bytes that came twice those that lie first, up to the
-end that the first last fragment named. Which frame a byte came in is kept. What waits is bounded in number, bytes and
-time; the oldest goes first.
+RFC 791 section 3.2 and RFC 8200 section 4.5, in bounded memory: what is never completed is forgotten after a while. Put
+together as Wireshark does: in the order of the offsets, of bytes that came twice those of the earlier piece, up to the
+end that the first last piece named. Which frame a byte came in is kept.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from operator import itemgetter
+from typing import NamedTuple
 
 from lab.dissect.encapsulation import TUNNELS
-from lab.dissect.segment import IPV6_EXTENSIONS, TCP, Fragment, opened
-from lab.model import Frame, Part, Reassembled
+from lab.dissect.segment import RAW_IP, TCP, Fragment, fragment
+from lab.model import Frame
 
-MOST_PACKETS = 4096  # that wait
-MOST_BYTES = 16 << 20  # of all of them
-MOST_PIECES = 8192  # of one of them: as many as there are offsets
-PATIENCE = 60_000_000_000  # nanoseconds (RFC 8200 section 4.5)
-_OVERHEAD = 200  # bytes that a fragment costs beside its data
-_MOST_NESTED = 2  # a whole packet may be a fragment of another
-_MOST_SAID = 0xFFFF  # bytes, by the length field of an IP header
-_WANTED = {TCP, *TUNNELS, *IPV6_EXTENSIONS}
-
-_Piece = tuple[int, bytes, tuple[Part, ...]]
+_MOST_PACKETS, _MOST_BYTES = 1024, 16 << 20  # that are waited for
+_MOST_PIECES = 8192  # of one packet: as many as there are offsets
+_PATIENCE = 65_536  # frames later a packet is no longer waited for
+_OVERHEAD = 200  # bytes that a piece costs beside its data
+_MOST_NESTED = 2  # a whole packet may be a piece of another
+_LARGEST = 0xFFFF  # bytes, by the length field of an IP header
+_WANTED = {TCP, *TUNNELS, 0, 43, 60}  # and what may stand before them in IPv6
 _OFFSET = itemgetter(0)
 
 
-class _Packet:
-    """What has come of one packet: pieces by offset, and which bytes they cover."""
+class Part(NamedTuple):
+    """Where bytes `start` to `stop` of a whole packet have come from: offset `at` of frame `number`."""
 
-    __slots__ = ("bytes", "covered", "head", "pieces", "since", "total")
+    start: int
+    stop: int
+    number: int
+    at: int
 
-    def __init__(self, since: int | None) -> None:
+
+class Whole(Frame):
+    """A packet that came in pieces, in the place of the frame that completes it."""
+
+    parts: tuple[Part, ...]  # without the IP header, which was in no frame like this
+
+
+class _Waiting:
+    """A packet of which pieces are missing: those that are there by offset, and which bytes they cover."""
+
+    __slots__ = ("covered", "held", "pieces", "since", "total")
+
+    def __init__(self, since: int) -> None:
         self.since = since
-        self.head = b""
-        self.total: int | None = None
-        self.pieces: list[_Piece] = []
-        self.covered: list[tuple[int, int]] = []  # sorted, apart from each other
-        self.bytes = 0
+        self.total: int | None = None  # bytes of the payload, once a last piece has come
+        self.pieces: list[tuple[int, bytes, list[Part]]] = []
+        self.covered: list[tuple[int, int]] = []  # sorted, and apart from each other
+        self.held = 0  # bytes
 
-    def add(self, found: Fragment, data: bytes, parts: tuple[Part, ...]) -> None:
-        start, stop = found.offset, found.offset + len(data)
-        if not start or not self.head:
-            self.head = found.head
-        if not found.more and self.total is None:
+    def add(self, piece: Fragment, parts: list[Part]) -> None:
+        start, stop = piece.offset, piece.offset + len(piece.data)
+        if not piece.more and self.total is None:
             self.total = stop
-        insort(self.pieces, (start, data, parts), key=_OFFSET)
-        self.bytes += len(data) + _OVERHEAD
-        low = bisect_right(self.covered, (start, -1))
+        insort(self.pieces, (start, piece.data, parts), key=_OFFSET)
+        self.held += len(piece.data) + _OVERHEAD
+        low = high = bisect_right(self.covered, (start, -1))
         if low and self.covered[low - 1][1] >= start:
             low -= 1
-        high = low
+            start = self.covered[low][0]
+            stop = max(stop, self.covered[low][1])
         while high < len(self.covered) and self.covered[high][0] <= stop:
-            start, stop = min(start, self.covered[high][0]), max(stop, self.covered[high][1])
+            stop = max(stop, self.covered[high][1])
             high += 1
         self.covered[low:high] = [(start, stop)]
 
@@ -61,78 +72,79 @@ class _Packet:
     def complete(self) -> bool:
         return self.total is not None and self.covered[0][0] == 0 and self.covered[0][1] >= self.total
 
-    def whole(self) -> tuple[bytes, tuple[Part, ...]]:
-        """Returns the packet with an IP header of its own, and where its bytes have come from."""
-        total, reached = self.total or 0, 0
-        carried, parts = bytearray(), []
+    def joined(self) -> tuple[bytes, list[Part]]:
+        """Returns the payload, and where it has come from."""
+        total, payload = self.total or 0, bytearray()
+        parts: list[Part] = []
         for offset, data, places in self.pieces:
-            low, high = max(reached - offset, 0), min(total - offset, len(data))
+            low, high = len(payload) - offset, min(total - offset, len(data))
             if low < high:
-                parts += cut(places, low, high, len(self.head) + reached)
-                carried += data[low:high]
-                reached = offset + high
-        head = bytearray(self.head)
-        at = 2 if head[0] >> 4 == 4 else 4
-        said = total + (len(head) if at == 2 else 0)
-        head[at : at + 2] = (said if said <= _MOST_SAID else 0).to_bytes(2, "big")
-        return bytes(head + carried), tuple(parts)
-
-
-def cut(parts: tuple[Part, ...], start: int, stop: int, at: int = 0) -> list[Part]:
-    """Returns the parts of `start` to `stop`, moved so that they begin at `at`."""
-    found = []
-    for part in parts:
-        low, high = max(start, part.start), min(stop, part.stop)
-        if low < high:
-            found.append(Part(low - start + at, high - start + at, part.number, part.at + low - part.start))
-    return found
+                parts += cut(places, low, high, len(payload))
+                payload += data[low:high]
+        return bytes(payload), parts
 
 
 class Fragments:
-    """The packets of a capture of which fragments have come, and not all yet."""
+    """Feed it the frames that `segment` calls fragments."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[bytes, int, int], _Packet] = {}
-        self._bytes = 0
+        self._waiting: dict[bytes, _Waiting] = {}
+        self._held = 0  # bytes
 
-    def take(self, frame: Frame) -> Reassembled | None:
-        """Takes a fragment in and returns the packet that it completes, if it does."""
-        whole: Frame = frame
+    def add(self, frame: Frame) -> Whole | None:
+        """Returns the packet that the frame completes, as a frame of link type RAW_IP; None where it completes none."""
+        whole: Whole | None = None
         for _ in range(_MOST_NESTED):
-            found = opened(whole)
-            if not isinstance(found, Fragment):
+            within = whole or frame
+            piece = fragment(within)
+            if piece is None or piece.protocol not in _WANTED or not piece.data:
                 break
-            data, parts = self._take(whole, found)
-            if not data:
-                return None
-            whole = Reassembled.of(frame, data, parts)
-        return whole if isinstance(whole, Reassembled) else None
+            places = whole.parts if whole else (Part(0, len(frame.data), frame.number, 0),)
+            whole = self._add(frame, piece, cut(places, piece.at, piece.at + len(piece.data)))
+            if whole is None:
+                break
+        return whole
 
-    def _take(self, frame: Frame, found: Fragment) -> tuple[bytes, tuple[Part, ...]]:
-        if found.key[1] not in _WANTED:
-            return b"", ()
-        packet = self._waiting.get(found.key)
-        if packet is not None and not _in_time(packet, frame):
-            self._drop(found.key)
-            packet = None
-        if packet is None:
-            packet = self._waiting[found.key] = _Packet(frame.time)
-        parts = frame.parts if isinstance(frame, Reassembled) else (Part(0, len(frame.data), frame.number, 0),)
-        before = packet.bytes
-        packet.add(found, frame.data[found.start : found.stop], tuple(cut(parts, found.start, found.stop)))
-        self._bytes += packet.bytes - before
-        if packet.complete:
-            self._drop(found.key)
-            return packet.whole()
-        if len(packet.pieces) >= MOST_PIECES:
-            self._drop(found.key)
-        while self._waiting and (self._bytes > MOST_BYTES or len(self._waiting) > MOST_PACKETS):
-            self._drop(next(iter(self._waiting)))
-        return b"", ()
+    def _add(self, frame: Frame, piece: Fragment, parts: list[Part]) -> Whole | None:
+        while self._waiting and next(iter(self._waiting.values())).since < frame.number - _PATIENCE:
+            self._forget(next(iter(self._waiting)))
+        waiting = self._waiting.setdefault(piece.key, _Waiting(frame.number))
+        before = waiting.held
+        waiting.add(piece, parts)
+        self._held += waiting.held - before
+        if waiting.complete:
+            self._forget(piece.key)
+            return _whole(frame, piece, *waiting.joined())
+        if len(waiting.pieces) >= _MOST_PIECES:
+            self._forget(piece.key)
+        while len(self._waiting) > _MOST_PACKETS or self._held > _MOST_BYTES:
+            self._forget(next(iter(self._waiting)))
+        return None
 
-    def _drop(self, key: tuple[bytes, int, int]) -> None:
-        self._bytes -= self._waiting.pop(key).bytes
+    def _forget(self, key: bytes) -> None:
+        self._held -= self._waiting.pop(key).held
 
 
-def _in_time(packet: _Packet, frame: Frame) -> bool:
-    return packet.since is None or frame.time is None or abs(frame.time - packet.since) <= PATIENCE
+def cut(parts: tuple[Part, ...] | list[Part], start: int, stop: int, at: int = 0) -> list[Part]:
+    """Returns the parts of `start` to `stop`, moved so that `start` is at `at`."""
+    move = at - start
+    return [
+        Part(max(start, part.start) + move, min(stop, part.stop) + move, part.number,
+             part.at + max(start - part.start, 0))
+        for part in parts
+        if part.start < stop and start < part.stop
+    ]  # fmt: skip
+
+
+def _whole(frame: Frame, last: Fragment, payload: bytes, parts: list[Part]) -> Whole:
+    """Returns the packet with the plainest header that says as much."""
+    four = len(last.addresses) == 8
+    size = len(payload) + 20 * four
+    length = (size if size <= _LARGEST else 0).to_bytes(2, "big")
+    if four:
+        head = b"\x45\0" + length + bytes(5) + bytes([last.protocol, 0, 0]) + last.addresses
+    else:
+        head = b"\x60\0\0\0" + length + bytes([last.protocol, 64]) + last.addresses
+    whole = Whole(frame.number, frame.time, head + payload, 0, RAW_IP)
+    whole.parts = tuple(cut(parts, 0, len(payload), len(head)))
+    return whole

@@ -15,10 +15,10 @@ ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6 = 1, 101, 228, 229
 TCP = 6
 MOST_TUNNELS = 1  # one packet in another is opened, and no more
 _IPV4 = 0x0800
-IPV6_EXTENSIONS = {0: 8, 43: 8, 60: 8, 44: 0}  # hop-by-hop, routing, destination, fragment: bytes a length unit counts
+_EXTENSIONS = {0: 8, 43: 8, 60: 8, 44: 0}  # hop-by-hop, routing, destination, fragment: bytes a length unit counts
 _FRAGMENT = 44
 
-_ipv4 = Struct("!BxHHHxBxx4s4s").unpack_from  # version+IHL, total length, identification, fragment, protocol, addresses
+_ipv4 = Struct("!BxHxxHxBxx4s4s").unpack_from  # version+IHL, total length, fragment, protocol, source, destination
 _ipv6 = Struct("!xxxxHBx16s16s").unpack_from  # payload length, next header, source, destination
 # The usual frame at once: Ethernet, IPv4 without options, TCP; the fields are those of the three below.
 _usual = Struct("!12xHBxHxxHxBxx12sIIHHH").unpack_from  # what is a pair for `Segment` stands side by side
@@ -34,17 +34,18 @@ FRAGMENT = ("not-tcp", "fragment")
 
 def segment(frame: Frame) -> Segment | tuple[str, ...]:
     """Returns the frame's TCP segment, or the labels that say why there is none. Never raises."""
-    _, _, data, _length_on_wire, linktype, _ = frame
+    _, _, data, length_on_wire, linktype, _ = frame
     size = len(data)
     if linktype == ETHERNET and size >= _USUAL_SIZE:
-        kind, version, length, fragment, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
-        if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not fragment & 0x3FFF:
+        kind, version, length, pieces, protocol, pair, seq, ack, bits, window, checksum = _usual(data)
+        if kind == _IPV4 and version == _USUAL_VERSION and protocol == TCP and length and not pieces & 0x3FFF:
             end = _USUAL_IP + length
             start = _USUAL_TCP + (bits >> 12) * 4
             if _USUAL_TCP + 20 <= start <= end:
                 problems = _NONE
                 if size < end:
                     problems = ("truncated",)
+                    end = max(min(end, max(length_on_wire, size)), start)  # none reaches beyond the frame
                 else:
                     # Addresses and segment stand side by side: their sum, but for two numbers, is the checksum's.
                     total = int.from_bytes(data[26:end], "big")
@@ -54,50 +55,41 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
                         problems = _wrong_checksum(pair[:8], length - 20, checksum)
                 return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP, start, end - start,
                                       problems))  # fmt: skip
-    found = opened(frame)
-    return FRAGMENT if isinstance(found, Fragment) else found
+    return _opened(frame)
 
 
 class Fragment(NamedTuple):
-    """A part of an IP packet, from `start` to `stop` of the frame's data; `head` is an IP header for the whole packet.
+    """A piece of an IP packet: `key` names the packet, `offset` says where in its payload the piece lies.
 
-    Fragments of one packet have the same `key`; this one belongs at `offset` of what the packet carries.
+    Its `data` begin at `at` of the frame's.
     """
 
-    key: tuple[bytes, int, int]  # addresses, protocol, identification
-    head: bytes
+    key: bytes
+    addresses: bytes
+    protocol: int
     offset: int
-    more: bool  # it is not the last
-    start: int
-    stop: int
+    more: bool  # pieces follow
+    at: int
+    data: bytes
 
 
-def opened(frame: Frame) -> Segment | Fragment | tuple[str, ...]:
-    """Opens what stands before the TCP segment, header by header, up to a fragment that is all there."""
-    _, _, data, length_on_wire, linktype, _ = frame
-    size, at, tunnels = len(data), 0, 0
-    kind = LINKS.get(linktype, NOTHING)
-    while True:
-        if kind == IPV4:
-            found = _in_ipv4(data, at, length_on_wire)
-        elif kind == IPV6:
-            found = _in_ipv6(data, at, length_on_wire)
-        elif kind in ENCAPSULATIONS:
-            step = ENCAPSULATIONS[kind].step(data, at)
-            if step is None:
-                return TRUNCATED
-            at, kind = step
-            continue
-        else:
-            return NOT_TCP
-        if not isinstance(found, _Inside):
-            return found
-        if found.protocol == TCP:
-            return _segment(data, size, found)
-        if found.protocol not in TUNNELS or tunnels == MOST_TUNNELS or found.fragment:
-            return NOT_TCP
-        tunnels += 1
-        at, kind = found.at, TUNNELS[found.protocol]
+def fragment(frame: Frame) -> Fragment | None:
+    """Returns the piece of an IP packet that a frame is, None where it is none or not all of it was captured."""
+    found = _reached(frame)
+    if not isinstance(found, _Inside) or not found.fragment or found.end > len(frame.data):
+        return None
+    offset, more = found.fragment & ~7, bool(found.fragment & 1)
+    data = frame.data[found.at : found.end]
+    return Fragment(found.key + found.addresses, found.addresses, found.protocol, offset, more, found.at, data)
+
+
+def _opened(frame: Frame) -> Segment | tuple[str, ...]:
+    found = _reached(frame)
+    if not isinstance(found, _Inside):
+        return found
+    if found.fragment:
+        return FRAGMENT
+    return _segment(frame, found) if found.protocol == TCP else NOT_TCP
 
 
 class _Inside(NamedTuple):
@@ -107,57 +99,75 @@ class _Inside(NamedTuple):
     addresses: bytes
     at: int
     end: int
-    fragment: int  # not the whole packet, and cut short besides
+    fragment: int = 0  # its offset in bytes and, as the last bit, whether more follow; 0 where it is whole
+    key: bytes = b""  # of a fragment: protocol and identification
 
 
-def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> _Inside | Fragment | tuple[str, ...]:
+def _reached(frame: Frame) -> _Inside | tuple[str, ...]:
+    """Opens header after header, to the packet that carries TCP, or that nothing is opened behind."""
+    data, at, tunnels = frame.data, 0, 0
+    kind = LINKS.get(frame.linktype, NOTHING)
+    while True:
+        if kind == IPV4:
+            found = _in_ipv4(data, at, frame.length)
+        elif kind == IPV6:
+            found = _in_ipv6(data, at, frame.length)
+        elif kind in ENCAPSULATIONS:
+            step = ENCAPSULATIONS[kind].step(data, at)
+            if step is None:
+                return TRUNCATED
+            at, kind = step
+            continue
+        else:
+            return NOT_TCP
+        if not isinstance(found, _Inside) or found.protocol == TCP or found.fragment:
+            return found
+        if found.protocol not in TUNNELS or tunnels == MOST_TUNNELS:
+            return NOT_TCP
+        tunnels += 1
+        at, kind = found.at, TUNNELS[found.protocol]
+
+
+def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
     if len(data) < at + 20:
         return TRUNCATED
-    version, length, identification, fragment, protocol, source, destination = _ipv4(data, at)
+    version, length, bits, protocol, source, destination = _ipv4(data, at)
     if version >> 4 != 4 or version & 15 < 5:
         return NOT_TCP
-    # A length of 0 is what offloads leave in a segment larger than the field can say.
-    end = at + length if length else at + max(length_on_wire - at, 0)
-    fragment &= 0x3FFF
-    start = at + (version & 15) * 4
-    if fragment and start < end <= len(data):
-        head = data[at : at + 6] + bytes(2) + data[at + 8 : start]
-        key = source + destination, protocol, identification
-        return Fragment(key, head, (fragment & 0x1FFF) * 8, bool(fragment & 0x2000), start, end)
-    if fragment & 0x1FFF:
-        return FRAGMENT
-    return _Inside(protocol, source + destination, start, end, fragment)
+    # A length of 0 is what offloads leave in a segment larger than the field can say; none reaches beyond the frame.
+    end = at + length if length else max(length_on_wire, len(data))
+    inside = protocol, source + destination, at + (version & 15) * 4, min(end, max(length_on_wire, len(data)))
+    if not bits & 0x3FFF:
+        return _Inside(*inside)
+    return _Inside(*inside, (bits & 0x1FFF) << 3 | bits >> 13 & 1, bytes([protocol]) + data[at + 4 : at + 6])
 
 
-def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | Fragment | tuple[str, ...]:
-    size, fragment = len(data), 0
+def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> _Inside | tuple[str, ...]:
+    size, piece, key = len(data), 0, b""
     if size < at + 40:
         return TRUNCATED
     length, protocol, source, destination = _ipv6(data, at)
     if data[at] >> 4 != 6:
         return NOT_TCP
     header = at + 40
-    end = header + length if length else at + max(length_on_wire - at, 0)
-    while protocol in IPV6_EXTENSIONS:
+    wire = max(length_on_wire, size)
+    end = min(header + length, wire) if length else wire
+    while protocol in _EXTENSIONS and not piece:
         if size < header + 8:
             return TRUNCATED
+        step = 8 + data[header + 1] * _EXTENSIONS[protocol]
         if protocol == _FRAGMENT:
-            fragment = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9
-            if fragment and header + 8 < end <= size:
-                following, identification = data[header], int.from_bytes(data[header + 4 : header + 8], "big")
-                head = data[at : at + 6] + bytes([following]) + data[at + 7 : at + 40]
-                key = source + destination, following, identification
-                return Fragment(key, head, fragment & 0xFFF8, bool(fragment & 1), header + 8, end)
-            if fragment & 0xFFF8:
-                return FRAGMENT
-        step = 8 + data[header + 1] * IPV6_EXTENSIONS[protocol]
+            piece = (data[header + 2] << 8 | data[header + 3]) & 0xFFF9  # 0 for an atomic fragment (RFC 6946)
+            key = data[header + 4 : header + 8]
         protocol = data[header]
         header += step
-    return _Inside(protocol, source + destination, header, end, fragment)
+    return _Inside(protocol, source + destination, header, end, piece, key)
 
 
-def _segment(data: bytes, size: int, inside: _Inside) -> Segment | tuple[str, ...]:
-    _, addresses, header, end, _ = inside
+def _segment(frame: Frame, inside: _Inside) -> Segment | tuple[str, ...]:
+    protocol, addresses, header, end, _, _ = inside
+    data, size = frame.data, len(frame.data)
+    assert protocol == TCP
     if size < header + 20:
         return TRUNCATED
     ports, seq, ack, bits, window, checksum = _tcp(data, header)

@@ -26,13 +26,15 @@ _HINT = Text(
 )
 
 
-def chosen(expression: str) -> Callable[[Frame], bool]:
+def chosen(expression: str) -> Callable[[Frame], bool | None]:
     """Returns a test: whether a frame is of a conversation that is asked for. Raises UsageError for no expression."""
     test = lru_cache(65_536)(_Parser(expression).parsed())
 
-    def of(frame: Frame) -> bool:
+    def of(frame: Frame) -> bool | None:
         found = segment(frame)
-        return test(found.pair) if isinstance(found, Segment) else found is FRAGMENT  # whose it is shows later
+        if found is FRAGMENT:  # its whole packet tells
+            return None
+        return isinstance(found, Segment) and test(found.pair)
 
     return of
 

@@ -61,7 +61,7 @@ def find(rungs: Iterator[Rung], number: int) -> Explained | None:
 def as_json(found: Explained, out: TextIO) -> None:
     """Writes the packet's entry of the trace, with `fields`: layer, name, span and value of each."""
     entry = trace.packet(found.rung)
-    frame = found.rung.frame and found.rung.frame.as_captured
+    frame = found.rung.frame
     entry["fields"] = [
         {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
         for field in (fields(frame) if frame else [])
@@ -111,7 +111,7 @@ class _Page:
             seconds = f"{(rung.time - found.began) / 1e9:.6f}"
             said.append(Text(f"{seconds} s after the first packet", f"首包之后 {seconds} 秒").pick(lang))
         if rung.frame is not None:
-            size, captured = rung.frame.as_captured.length, len(rung.frame.as_captured.data)
+            size, captured = rung.frame.length, len(rung.frame.data)
             said.append(Text(f"{size} bytes", f"{size} 字节").pick(lang))
             if captured < size:
                 said.append(Text(f"{captured} of them captured", f"其中抓到 {captured} 字节").pick(lang))
@@ -209,7 +209,7 @@ class _Page:
 
     def fields(self, rung: Rung) -> None:
         """Draws the frame's fields and its bytes, layer by layer."""
-        frame = rung.frame and rung.frame.as_captured
+        frame = rung.frame
         if frame is None:
             return
         found = fields(frame)

@@ -362,9 +362,10 @@ def _above(above: Above, rung: Rung) -> Text:
 
 def _preview(rung: Rung, segment: Segment) -> str:
     """Returns the beginning of the payload where it is text, and nothing else says what it is."""
-    if rung.frame is None or not segment.payload or rung.messages:
+    frame = rung.whole or rung.frame
+    if frame is None or not segment.payload or rung.messages:
         return ""
-    data = rung.frame.data[segment.start : segment.start + min(segment.payload, _PREVIEW)]
+    data = frame.data[segment.start : segment.start + min(segment.payload, _PREVIEW)]
     text = data.decode("utf-8", "replace")
     if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
         return ""

@@ -1,9 +1,9 @@
-"""A packet in fragments is there when Wireshark has it: with the frame that completes it, whatever came before."""
+"""A packet in pieces is the packet, at the frame that completes it, as Wireshark has it; memory is bounded."""
 
 from __future__ import annotations
 
-import itertools
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,241 +13,241 @@ from hypothesis import strategies as st
 from scapy.layers import inet, inet6
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
-from scapy.layers.l2 import GRE, Ether
+from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
-from lab import halves
 from lab.capture import second_opinion
-from lab.capture.pcapng import Writer
+from lab.capture.reader import open_capture
 from lab.dissect import fragments
 from lab.dissect.fragments import Fragments
-from lab.dissect.segment import segment
-from lab.dissect.selection import chosen
-from lab.model import Frame, Reassembled, Rung, Segment
+from lab.dissect.segment import FRAGMENT, segment
+from lab.model import Frame, Rung, Segment
 from lab.path import Path as Way
+from lab.show import Format
+from scripts import generate
+from tests.test_halves import written
 
+FRAGMENT4: Any = inet.fragment
+FRAGMENT6: Any = inet6.fragment6
 LINK: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-SIZE = 200
-fragment: Any = inet.fragment
-fragment6: Any = inet6.fragment6
+HELLO = (Path(__file__).parent.parent.parent / "captures" / "tls-1.3.pcapng").read_bytes()
+
+
+def framed(packets: list[Any]) -> list[Frame]:
+    data = [bytes(packet) for packet in packets]
+    return [Frame(at, at * 1000, each, len(each)) for at, each in enumerate(data, 1)]
+
+
+def pieces(
+    payload: bytes, six: bool = False, size: int = 200, ident: int = 7, before: Any = LINK, **tcp: Any
+) -> list[Any]:
+    """Returns the fragments of one segment."""
+    header = TCP(**{"sport": 40000, "dport": 80, "seq": 1, "ack": 1, "flags": "PA", **tcp}) / Raw(payload)
+    if six:
+        whole = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=ident) / header
+        return [before / each for each in FRAGMENT6(whole, size)]
+    return [before / each for each in FRAGMENT4(IP(src="192.0.2.1", dst="192.0.2.2", id=ident) / header, size)]
+
+
+TEXT = bytes(range(32, 127)) * 8
+NEXT = pieces(TEXT, ident=8, seq=761)
+ANSWER = LINK / IP(src="192.0.2.2", dst="192.0.2.1") / TCP(sport=80, dport=40000, flags="A", ack=761)
+STORIES: dict[str, list[Any]] = {
+    "IPv4": pieces(TEXT),
+    "IPv6": pieces(TEXT, six=True),
+    "VLAN": pieces(TEXT, before=LINK / Dot1Q(vlan=5)),
+    "out of order": pieces(TEXT)[::-1],
+    "IPv6 out of order": pieces(TEXT, six=True)[::-1],
+    "one twice": [*pieces(TEXT)[:2], *pieces(TEXT)[1:]],
+    "one once more, too late": [*pieces(TEXT), pieces(TEXT)[0]],
+    "two packets at once": [each for both in zip(pieces(TEXT), NEXT, strict=True) for each in both],
+    "the last is missing": pieces(TEXT)[:-1],
+    "the first is missing": pieces(TEXT)[1:],
+    "and a whole one": [*pieces(TEXT), ANSWER],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_wireshark_has_it_at_the_same_frame(name: str, tshark: str, tmp_path: Path) -> None:
+    file = tmp_path / "in.pcap"
+    frames = framed(STORIES[name])
+    generate._write([frame.data for frame in frames], file)
+    rungs = list(Way().settled(frames))
+    opinions = second_opinion.ask(file)
+    assert [opinion.stream is not None for opinion in opinions] == [rung.segment is not None for rung in rungs]
+    assert second_opinion.compare(rungs, opinions) == []
+    assert any(rung.segment for rung in rungs) != ("missing" in name)
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_the_segment_has_its_payload_and_its_checksum(six: bool) -> None:
+    *before, last = Way().settled(framed(pieces(TEXT, six)))
+    assert [rung.labels for rung in before] == [FRAGMENT] * len(before)
+    assert last.segment
+    assert (last.segment.payload, last.segment.problems) == (len(TEXT), ())
+    assert last.whole
+    assert last.whole.data[last.segment.start :] == TEXT
+
+
+def test_what_it_carries_is_read() -> None:
+    """A TLS hello in fragments is a hello."""
+    (frame,) = (each for each in _read(HELLO) if "ClientHello" in each.labels)
+    assert frame.frame
+    assert frame.segment
+    hello = frame.frame.data[frame.segment.start :]
+    *_, last = Way().settled(framed(pieces(hello, dport=443)))
+    assert [message.name for message in last.messages] == ["ClientHello"]
+
+
+def _read(data: bytes) -> Iterator[Rung]:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with open_capture(file.name) as capture:
+            yield from Way().settled(capture)
+
+
+def test_two_processes_put_the_same_together(tmp_path: Path) -> None:
+    dice, packets = random.Random(791), []
+    for at in range(400):
+        packets += pieces(TEXT, sport=20000 + at, ident=at)
+    dice.shuffle(packets)
+    file = tmp_path / "in.pcap"
+    frames = [bytes(packet) for packet in packets]
+    generate._write([*frames, *generate.frames(2000)], file)
+    for form in (Format.CSV, Format.JSON):
+        assert written(file, form) == written(file, form, halved=False)
+    assert written(file, Format.CSV).count(f",{len(TEXT)},") == 400
+
+
+@given(st.binary(min_size=1, max_size=400), st.permutations(range(6)), st.booleans())
+def test_in_any_order_it_is_whole_at_the_last(payload: bytes, order: list[int], six: bool) -> None:
+    parts = pieces(payload, six, size=120 if six else 80)
+    frames = framed([parts[at] for at in order if at < len(parts)])
+    way = Fragments()
+    wholes = [way.add(frame) if segment(frame) is FRAGMENT else frame for frame in frames]
+    if len(frames) < len(parts):
+        return
+    assert [whole is not None for whole in wholes] == [False] * (len(parts) - 1) + [True]
+    assert wholes[-1]
+    found = segment(wholes[-1])
+    assert isinstance(found, Segment)
+    assert wholes[-1].data[found.start : found.start + found.payload] == payload
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 64), st.booleans()), max_size=12))
+def test_pieces_that_overlap_or_contradict_each_other_never_fall_over(said: list[tuple[int, int, bool]]) -> None:
+    way = Fragments()
+    for number, (offset, size, more) in enumerate(said, 1):
+        packet = (
+            LINK
+            / IP(src="192.0.2.1", dst="192.0.2.2", proto=6, frag=offset, flags="MF" if more else 0)
+            / Raw(bytes(size))
+        )
+        (frame,) = framed([packet])
+        whole = way.add(frame._replace(number=number))
+        assert whole is None or isinstance(segment(whole), Segment | tuple)
+
+
+def test_what_never_completes_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragments, "_MOST_PACKETS", 10)
+    way = Fragments()
+    for ident in range(200):
+        for number, frame in enumerate(framed(pieces(TEXT, ident=ident)[:-1])):
+            assert way.add(frame._replace(number=ident * 10 + number + 1)) is None
+    assert len(way._waiting) == 10
+    held = sum(len(each[IP].payload) + fragments._OVERHEAD for each in pieces(TEXT)[:-1])
+    assert way._held == 10 * held
+    monkeypatch.setattr(fragments, "_MOST_BYTES", 3 * held)
+    assert way.add(framed(pieces(TEXT, ident=999))[0]._replace(number=2001)) is None
+    assert way._held <= 3 * held
+    late = framed(pieces(TEXT, ident=1))[-1]._replace(number=1_000_000)
+    assert way.add(late) is None
+    assert len(way._waiting) == 1, "what has been waited for too long is gone"
+
+
 TOLD = bytes(range(256)) * 3
 ASKED = (
     b"GET /chat HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Filler: "
     + b"x" * 300
-    + b"\r\nSec-WebSocket-Key: "
-    + b"dGhlIHNhbXBsZSBub25jZQ=="
-    + b"\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    + b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
 
-def v4(payload: Any, number: int = 1) -> list[bytes]:
-    """Returns an IPv4 packet in fragments, in Ethernet frames."""
-    whole = IP(src="192.0.2.1", dst="192.0.2.2", id=number) / payload
-    return [bytes(LINK / each) for each in fragment(IP(bytes(whole)), SIZE)]
+def said(data: bytes, seq: int = 1) -> Any:
+    return TCP(sport=40000, dport=8080, flags="PA", seq=seq, ack=1) / Raw(data)
 
 
-def v6(payload: Any, number: int = 1) -> list[bytes]:
-    head: Any = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=number)
-    return [bytes(LINK / each) for each in fragment6(head / payload, SIZE)]
-
-
-def tcp(data: bytes, seq: int = 1, port: int = 40000) -> Any:
-    return TCP(sport=port, dport=8080, flags="PA", seq=seq, ack=1) / Raw(data)
-
-
-def frames(*data: bytes) -> list[Frame]:
-    return [Frame(at, at * 1000, each, len(each)) for at, each in enumerate(data, 1)]
-
-
-def agree(given: list[Frame], file: Path) -> list[Rung]:
-    """Returns the rungs of a capture of which Wireshark says the same, packet for packet."""
-    with file.open("wb") as stream:
-        writer = Writer(stream)
-        for each in given:
-            writer.packet(each, ())
-    opinions = second_opinion.ask(file)
-    rungs = list(Way().annotate(given))
-    assert second_opinion.compare(rungs, opinions) == []
-    assert [rung.segment is not None for rung in rungs] == [opinion.stream is not None for opinion in opinions]
+def agreed(packets: list[Any], file: Path) -> list[Rung]:
+    """Returns the rungs of a capture in which Wireshark finds the same segments at the same frames."""
+    frames = framed(packets)
+    generate._write([frame.data for frame in frames], file)
+    rungs, opinions = list(Way().settled(frames)), second_opinion.ask(file)
+    assert [
+        (rung.number, rung.segment.flags, rung.seq, rung.segment.payload) for rung in rungs if rung.segment is not None
+    ] == [(each.number, each.flags, each.seq, each.payload) for each in opinions if each.stream is not None]
     return rungs
 
 
-def test_it_appears_with_the_frame_that_completes_it_in_any_order(tshark: str, tmp_path: Path) -> None:
-    seq, data = 1, []
-    for number, order in enumerate(itertools.permutations(range(3)), 1):
-        for make, port in ((v4, 40000), (v6, 40001)):
-            pieces = make(tcp(TOLD[:400], seq, port), number)
-            assert len(pieces) >= 3
-            data += [pieces[at] for at in order] + pieces[3:]
-        seq += 400
-    rungs = agree(frames(*data), tmp_path / "orders.pcapng")
-    assert sum(rung.segment is not None for rung in rungs) == 12
-    assert all(rung.labels == ("not-tcp", "fragment") for rung in rungs if rung.segment is None)
-    assert not any("bad-checksum" in rung.labels for rung in rungs)
-
-
-def test_what_is_missing_twice_or_mixed_up_is_as_wireshark_has_it(tshark: str, tmp_path: Path) -> None:
-    one, other, third = (v4(tcp(TOLD[:500], seq), number) for number, seq in ((1, 1), (2, 501), (3, 1001)))
-    mixed = [each for pair in zip(one, other, strict=True) for each in pair]
-    rungs = agree(frames(*mixed, *third[:-1], one[0], one[0], *third[1:]), tmp_path / "mixed.pcapng")
-    assert [rung.number for rung in rungs if rung.segment] == [5, 6, 12]
-
-
-def overlapping(pieces: list[tuple[int, bytes, bool]], number: int) -> list[bytes]:
-    head: dict[str, Any] = {"src": "192.0.2.1", "dst": "192.0.2.2", "id": number, "proto": 6}
-    return [bytes(LINK / IP(**head, frag=at // 8, flags=int(more)) / Raw(data)) for at, data, more in pieces]
-
-
-def test_overlapping_fragments_are_put_together_as_wireshark_does(tshark: str, tmp_path: Path) -> None:
+def test_overlapping_pieces_are_put_together_as_wireshark_does(tshark: str, tmp_path: Path) -> None:
     chance = random.Random(815)
-    data: list[bytes] = []
-    for number in range(1, 200):
-        whole = bytes(IP(bytes(IP(src="192.0.2.1", dst="192.0.2.2") / tcp(TOLD[: chance.randrange(80)]))).payload)
-        pieces = []
+    packets: list[Any] = []
+    for ident in range(1, 200):
+        whole = bytes(IP(bytes(IP(src="192.0.2.1", dst="192.0.2.2") / said(TOLD[: chance.randrange(80)]))).payload)
+        head: dict[str, Any] = {"src": "192.0.2.1", "dst": "192.0.2.2", "id": ident, "proto": 6}
         for _ in range(chance.randrange(2, 9)):
             at = chance.randrange(0, len(whole), 8)
             stop = at + chance.choice((8, 16, 24, 40, 100))
             spoilt = bytes(each ^ (chance.random() < 0.1) for each in whole[at:stop]) if at >= 16 else whole[at:stop]
-            pieces.append((at, spoilt, stop < len(whole) or chance.random() < 0.1))
-        data += overlapping(pieces, number)
-    given, file = frames(*data), tmp_path / "overlapping.pcapng"
-    with file.open("wb") as stream:
-        writer = Writer(stream)
-        for each in given:
-            writer.packet(each, ())
-    opinions, rungs = second_opinion.ask(file), list(Way().annotate(given))
-    found = [
-        (rung.number, rung.segment.flags, rung.seq, rung.segment.payload)
-        for rung in rungs
-        if rung.segment is not None and "truncated" not in rung.labels
-    ]
-    assert len(found) > 40
-    assert found == [(each.number, each.flags, each.seq, each.payload) for each in opinions if each.stream is not None]
+            more = stop < len(whole) or chance.random() < 0.1
+            packets.append(LINK / IP(**head, frag=at // 8, flags=int(more)) / Raw(spoilt))
+    rungs = agreed(packets, tmp_path / "in.pcap")
+    assert sum(rung.segment is not None for rung in rungs) > 40
 
 
-def test_tunnels_may_be_in_fragments_and_fragments_in_tunnels(tshark: str, tmp_path: Path) -> None:
-    inner = [IP(each[14:]) for each in v4(tcp(TOLD[:400]), 7)]
+def test_tunnels_may_be_in_pieces_and_pieces_in_tunnels(tshark: str, tmp_path: Path) -> None:
+    inner = [each[IP] for each in pieces(TOLD[:400])]
     outer: dict[str, Any] = {"src": "198.51.100.1", "dst": "198.51.100.2"}
     bridged = UDP(sport=50000, dport=4789) / VXLAN(vni=9, flags=8) / LINK
-    within = [bytes(LINK / IP(**outer) / GRE() / each) for each in inner]
-    twice = [
-        bytes(LINK / piece)
-        for at, each in enumerate(inner, 1)
-        for piece in fragment(IP(bytes(IP(**outer, id=at) / each)), 120)
-    ]
-    long = IP(bytes(IP(**outer, id=90) / bridged / IP(src="192.0.2.1", dst="192.0.2.2") / tcp(TOLD[:400], 401)))
-    last = IP(bytes(IP(**outer, id=91) / GRE() / IPv6(src="2001:db8::1", dst="2001:db8::2") / tcp(TOLD[:300])))
-    data = [*within, *(bytes(LINK / each) for each in fragment(long, SIZE))]
-    data += [bytes(LINK / each) for each in fragment(last, SIZE)]
-    rungs = agree(frames(*data), tmp_path / "tunnels.pcapng")
+    long = IP(**outer, id=90) / bridged / IP(src="192.0.2.1", dst="192.0.2.2") / said(TOLD[:400], 401)
+    last = IP(**outer, id=91) / GRE() / IPv6(src="2001:db8::1", dst="2001:db8::2") / said(TOLD[:300])
+    packets = [LINK / IP(**outer) / GRE() / each for each in inner]
+    packets += [LINK / each for packet in (long, last) for each in FRAGMENT4(IP(bytes(packet)), 200)]
+    rungs = agreed(packets, tmp_path / "tunnels.pcap")
     assert [rung.segment.payload for rung in rungs if rung.segment] == [400, 400, 300]
-    rungs = agree(frames(*twice), tmp_path / "twice.pcapng")
+    wrapped = [IP(bytes(IP(**outer, id=at) / each)) for at, each in enumerate(inner, 1)]
+    twice = [LINK / each for packet in wrapped for each in FRAGMENT4(packet, 120)]
+    rungs = agreed(twice, tmp_path / "twice.pcap")
     assert [rung.number for rung in rungs if rung.segment] == [len(twice)]
 
 
 def test_extension_headers_stand_before_and_behind(tshark: str, tmp_path: Path) -> None:
-    pieces = v6(IPv6ExtHdrDestOpt() / tcp(TOLD[:400]))
-    lone = bytes(LINK / IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=9) / tcp(b"alone", 401))
-    rungs = agree(frames(*pieces, lone), tmp_path / "extended.pcapng")
+    head: Any = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=9)
+    packets = [LINK / each for each in FRAGMENT6(head / IPv6ExtHdrDestOpt() / said(TOLD[:400]), 200)]
+    rungs = agreed([*packets, LINK / head / said(b"alone", 401)], tmp_path / "in.pcap")
     assert [rung.segment.payload for rung in rungs if rung.segment] == [400, 5]
 
 
-def test_what_a_snap_length_cut_is_not_put_together(tshark: str, tmp_path: Path) -> None:
-    pieces = v4(tcp(TOLD[:400]))
-    short = [each._replace(data=each.data[:150], length=len(each.data)) for each in frames(*pieces)]
-    taker = Fragments()
-    assert [taker.take(each) for each in short] == [None] * len(short)
-    rungs = list(Way().annotate(short))
-    assert [rung.labels for rung in rungs[1:]] == [("not-tcp", "fragment")] * (len(short) - 1)
-
-
-@pytest.mark.parametrize("make", [v4, v6])
-def test_a_message_says_in_which_fragments_its_bytes_lie(make: Any) -> None:
-    given = frames(*make(tcp(ASKED)))
-    *_, last = Way().annotate([*given[1:], given[0]._replace(number=len(given) + 1)])
+@pytest.mark.parametrize("six", [False, True])
+def test_a_message_says_in_which_frames_its_bytes_lie(six: bool) -> None:
+    first, *others = pieces(ASKED, six)
+    frames = framed([*others, first])
+    *_, last = Way().settled(frames)
     (message,) = last.messages
-    data = {each.number: each.data for each in (*given[1:], given[0]._replace(number=len(given) + 1))}
+    data = {frame.number: frame.data for frame in frames}
     assert b"".join(data[span.number][span.start : span.end] for span in message.spans) == ASKED
-    assert len({span.number for span in message.spans}) == len(given)
-    assert last.frame is not None
-    assert last.frame.as_captured.data == given[0].data
+    assert {span.number for span in message.spans} == set(data)
+    assert last.frame == frames[-1], "written again, it is the frame that was captured"
 
 
-def test_both_halves_and_a_filter_see_it_whole() -> None:
-    data = [each for port in range(40000, 40040) for each in v4(tcp(TOLD[:400], 1, port), port)]
-    data += [bytes(LINK / IP(src="192.0.2.1", dst="192.0.2.2") / tcp(b"x", 401, port)) for port in range(40000, 40040)]
-    data.append(v4(UDP(sport=53, dport=53) / Raw(TOLD[:400]))[0])
-    given = frames(*data)
-    alone = [(rung.number, rung.labels) for rung in Way().annotate(given)]
-    parts = [
-        [(rung.number, rung.labels) for rung in Way().annotate(given, mine=mine)]
-        for mine in (halves.is_ours, halves._others(None))
-    ]
-    assert all(any("data" in labels for _, labels in part) for part in parts)
-    assert sorted(parts[0] + parts[1]) == alone
-    only = list(Way().annotate(given, mine=chosen("port 40007")))
-    assert [len(rung.labels) for rung in only] == [1, 1]
-    assert {rung.segment.source_port for rung in only if rung.segment} == {40007}
-
-
-@given(st.data())
-def test_however_it_is_cut_up_the_same_comes_out(data: st.DataObject) -> None:
-    whole = IP(bytes(IP(src="192.0.2.1", dst="192.0.2.2", id=3) / tcp(TOLD[:300])))
-    size = data.draw(st.integers(8, 320))
-    pieces = data.draw(st.permutations(fragment(whole, size)))
-    taker = Fragments()
-    taken = [taker.take(each) for each in frames(*(bytes(LINK / piece) for piece in pieces))]
-    if len(pieces) == 1:
-        return
-    assert taken[:-1] == [None] * (len(pieces) - 1)
-    assert isinstance(taken[-1], Reassembled)
-    assert taken[-1].data[20:] == bytes(whole)[20:]
-    found = segment(taken[-1])
-    assert isinstance(found, Segment)
-    assert not found.problems
-
-
-def test_what_waits_is_bounded_in_number_in_bytes_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, *rest = v4(tcp(TOLD[:400]))
-    late = fragments.PATIENCE + 1001
-    taker = Fragments()
-    assert taker.take(Frame(1, 1000, first, len(first))) is None
-    assert not any(taker.take(Frame(2, late, each, len(each))) for each in rest), "the first is too old"
-    assert taker.take(Frame(3, late, first, len(first))), "but these are not"
-    monkeypatch.setattr(fragments, "MOST_PACKETS", 3)
-    taker = Fragments()
-    for number in range(1, 6):
-        assert taker.take(Frame(1, 0, v4(tcp(TOLD[:400]), number)[0], 0)) is None
-    assert [any(taker.take(Frame(2, 0, each, 0)) for each in v4(tcp(TOLD[:400]), at)[1:]) for at in (1, 5)] == [
-        False,
-        True,
-    ]
-    monkeypatch.setattr(fragments, "MOST_BYTES", 10_000)
-    taker = Fragments()
-    for number in range(1000):
-        for each in v4(tcp(TOLD[:400]), number)[:-1]:
-            taker.take(Frame(1, 0, each, 0))
-        assert taker._bytes <= 10_000
-
-
-def test_thousands_of_pieces_of_one_packet_cost_no_more_than_their_number() -> None:
-    taker = Fragments()
-    order = random.Random(1).sample(range(1, 8000), 7999)
-    head: dict[str, Any] = {"src": "192.0.2.1", "dst": "192.0.2.2", "id": 5, "proto": 6, "flags": 1}
-    packed = bytes(LINK / IP(**head) / Raw(bytes(8)))
-    for at in order:
+def test_thousands_of_pieces_are_kept_account_of() -> None:
+    way = Fragments()
+    packed = bytes(LINK / IP(src="192.0.2.1", dst="192.0.2.2", id=5, proto=6) / Raw(bytes(8)))
+    for at in random.Random(1).sample(range(1, 8000), 7999):
         data = packed[:20] + (0x2000 | at).to_bytes(2, "big") + packed[22:]
-        assert taker.take(Frame(1, 0, data, len(data))) is None
-    (waiting,) = taker._waiting.values()
+        assert way.add(Frame(1, 0, data, len(data))) is None
+    (waiting,) = way._waiting.values()
     assert waiting.covered == [(8, 64_000)]
-
-
-@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 40)), max_size=30))
-def test_nothing_it_is_fed_makes_it_fall_over(pieces: list[tuple[int, int]]) -> None:
-    taker = Fragments()
-    for bits, size in pieces:
-        data = bytes(LINK / IP(src="192.0.2.1", dst="192.0.2.2", id=5, proto=6) / Raw(bytes(size)))
-        data = data[:20] + bits.to_bytes(2, "big") + data[22:]
-        whole = taker.take(Frame(1, 0, data, len(data)))
-        assert whole is None or isinstance(segment(whole), Segment | tuple)
