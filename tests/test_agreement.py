@@ -888,6 +888,7 @@ def test_every_number_is_written_up_in_both_languages() -> None:
         second_opinion.ANSWERING_SYN,
         second_opinion.WINDOWS_AND_PROBES,
         second_opinion.NOT_OPENED,
+        second_opinion.BEGINS_ANEW,
     }
     assert used <= set(sections)
-    assert len(used) == 8
+    assert len(used) == 9

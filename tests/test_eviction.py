@@ -11,6 +11,7 @@ from pathlib import Path as File
 import pytest
 
 from lab import halves, path
+from lab.annotate import layers
 from lab.capture.reader import open_capture
 from lab.dissect import conversations
 from lab.dissect.conversations import Conversation
@@ -116,4 +117,24 @@ def test_every_conversation_has_its_entry_and_the_file_says_how_many_were_let_go
 
 def test_halves_are_whole_lanes() -> None:
     for frame in renumbered(*opened(40)):
-        assert halves.is_ours(frame) == (conversations.lane(frame.data[26:38]) < 7)
+        assert halves.is_ours(frame) == ((frame.data[35] ^ frame.data[37]) % conversations.LANES < 7)
+
+
+def test_what_is_carried_keeps_no_more_memory_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that each begin a TLS record and never end it: those that keep most are read no further."""
+    monkeypatch.setattr(layers, "_MOST_HELD", 100_000)
+    monkeypatch.setattr(layers, "_LOOK_AFTER", 20_000)
+    begun = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + bytes(1200)
+    frames = []
+    for at in range(200):
+        pair = Pair(client_port=20_000 + at * conversations.LANES)
+        syn, answer, ack, data = ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 1211", pair=pair)
+        frames += [syn, answer, ack, data._replace(data=data.data[:-1211] + begun)]
+    mine = Path()
+    kept = []
+    for rung in mine.annotate(renumbered(*frames)):
+        if rung.number % 40 == 0:
+            carried = [which.above for which in mine.conversations if which.above]
+            kept.append(sum(layer.session.held for layer in carried))
+    assert max(kept) < 150_000 < 200 * 1211
+    assert len([which for which in mine.conversations if which.above and which.above.session.damaged]) > 50

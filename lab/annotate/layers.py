@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
-from lab.dissect.conversations import Conversation, End
+from lab.dissect.conversations import LANES, Conversation, End
 from lab.dissect.fragments import Whole, cut
 from lab.model import Above, Detail, Frame, Message, Role, Rung, Seen, Segment, States
 from lab.text import Text
@@ -21,6 +21,7 @@ from lab.text import Text
 _LOOK = 64  # bytes of a segment that are looked at
 _MOST_AHEAD = 64  # segments of a connection that are kept until what is missing before them has come
 _MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all connections; and what one costs beside its data
+_MOST_HELD, _LOOK_AFTER = 16 << 20, 4 << 20  # bytes that what is carried in a lane keeps; passed between two looks
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
 
 
@@ -36,6 +37,13 @@ class Session(Protocol):
     @property
     def refuted(self) -> bool:
         """Whether what looked like this protocol at first is none."""
+
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it keeps to read on, roughly."""
+
+    def let_go(self) -> None:
+        """Keeps nothing more, and reads nothing more."""
 
 
 class Inner(Session, Protocol):
@@ -131,6 +139,26 @@ def layers_of(which: Conversation) -> Iterator[Layer]:
         layer = layer.inner
 
 
+class _Lane:
+    """The conversations of a lane that carry something, and the bytes that have been handed on since the last look."""
+
+    def __init__(self) -> None:
+        self.walked: dict[Conversation, None] = {}
+        self.passed = 0
+
+    def make_room(self) -> None:
+        """Lets those read no more that keep most, where all together keep too much."""
+        self.passed = 0
+        sizes = {which: sum(layer.session.held for layer in layers_of(which)) for which in self.walked}
+        held = sum(sizes.values())
+        for which, size in sorted(sizes.items(), key=lambda each: (-each[1], each[0].id)):
+            if held <= _MOST_HELD:
+                return
+            held -= size
+            for layer in layers_of(which):
+                layer.session.let_go()
+
+
 class Layers:
     """Recognises and walks what conversations carry. Feed it every packet once when sent, and again when got."""
 
@@ -142,6 +170,7 @@ class Layers:
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
         self._ahead: dict[Conversation, list[_Ahead]] = {}
         self._kept = 0  # bytes of them
+        self._lanes = [_Lane() for _ in range(LANES)]
 
     def learn(self, keylog: bytes, server_key: bytes) -> None:
         """Takes in secrets, for all connections there are and will be."""
@@ -166,6 +195,11 @@ class Layers:
                 return
             ahead = self._ahead.pop(which, ())
             self._kept -= sum(len(each.data) + _OVERHEAD for each in ahead)
+        lane = self._lane(which)
+        lane.walked[which] = None
+        lane.passed += segment.payload
+        if lane.passed > _LOOK_AFTER:
+            lane.make_room()
         for each in (*_brought(rung, end, segment, frame), *ahead):
             said = layer.session.sent(each.end.role, *each[1:])
             if said:
@@ -198,11 +232,15 @@ class Layers:
     def forget(self, which: Conversation) -> None:
         """Lets go of a conversation."""
         self._maybe.pop(which, None)
+        self._lane(which).walked.pop(which, None)
         self._kept -= sum(len(each.data) + _OVERHEAD for each in self._ahead.pop(which, ()))
         for layer in layers_of(which):
             for end in (layer.client, layer.server):
                 end.waiting.clear()
                 del end.peer  # nobody looks for cycles
+
+    def _lane(self, which: Conversation) -> _Lane:
+        return self._lanes[which.lane]
 
     def _keep(self, which: Conversation, segment: _Ahead) -> None:
         """Keeps a segment until it is known what its connection carries, or too many are kept."""

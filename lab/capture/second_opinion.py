@@ -23,6 +23,7 @@ from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
+BEGINS_ANEW = 15
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
@@ -35,7 +36,9 @@ _ANALYSIS = {
     "window-update": ("window_update",),
 }
 _FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in _ANALYSIS.items() for name in names)
-_FIELDS = ("frame.number", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len")
+_FIELDS = (
+    "frame.number", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
+)  # fmt: skip
 _ASKED = (*_FIELDS, *(field for _, field in _FLAGGED), "frame.comment")  # comments last: they may contain anything
 _BETWEEN = "\x1f"  # the ASCII unit separator, between the values of one field
 _PREFERENCES = (
@@ -53,6 +56,7 @@ _OPENED = re.compile(
     r"|ip|ipv6(\.\w+)?)$"
 )
 _PACKETS = ("ip", "ipv6")
+_LEAST_HEADER = 20  # bytes
 _FLAGS = 0x1FF  # Wireshark counts the three reserved bits among them
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
@@ -72,6 +76,7 @@ class Opinion(NamedTuple):
     seq: int
     ack: int
     payload: int
+    header: int  # bytes, by its data offset
     labels: tuple[str, ...]
     comments: tuple[str, ...]
 
@@ -161,16 +166,30 @@ class _Comparison:
     def __init__(self) -> None:
         self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
         self._senders: dict[tuple[int, str], _Sender] = {}
+        self._anew: dict[int, int] = {}  # ours -> theirs, where a dissector has begun another in its middle
 
     def of(self, rung: Rung, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
         segment, which, end = rung.segment, rung.conversation, rung.end
         if segment is None or which is None or end is None:
             if opinion.stream is not None and rung.labels == ("not-tcp",):
-                yield Disagreement(rung.number, "tcp", False, True, None if _opened(opinion.protocols) else NOT_OPENED)
+                opened = _opened(opinion.protocols) and opinion.header >= _LEAST_HEADER
+                yield Disagreement(rung.number, "tcp", False, True, None if opened else NOT_OPENED)
             return
         if opinion.stream is None:
             yield Disagreement(rung.number, "tcp", True, False, None)
+            return
+        anew = self._anew.get(which.id)
+        if (
+            anew is None
+            and ":vnc" in opinion.protocols
+            and self._streams.get(which.id, opinion.stream) != opinion.stream
+        ):
+            anew = self._anew[which.id] = opinion.stream
+        if anew is not None:
+            if opinion.stream != anew:
+                yield Disagreement(rung.number, "conversation", anew, opinion.stream, None)
+            yield Disagreement(rung.number, "conversation", self._streams[which.id], opinion.stream, BEGINS_ANEW)
             return
         for name, ours, theirs in (
             ("conversation", self._streams.setdefault(which.id, opinion.stream), opinion.stream),
@@ -228,16 +247,17 @@ def _read(said: str) -> Iterator[Opinion]:
         values = row.split("\t", len(_ASKED) - 1)
         if len(values) < len(_ASKED):
             continue  # the rest of a comment in several lines, which old versions write as it is; or the end
-        number, protocols, stream, flags, seq, ack, payload, *flagged, comments = values
+        number, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
         labels = dict.fromkeys(label for (label, _), value in zip(_FLAGGED, flagged, strict=True) if value)
         told = tuple(comments.split(_BETWEEN)) if comments else ()
         if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
-            yield Opinion(int(number), protocols, None, 0, 0, 0, 0, (), told)
+            yield Opinion(int(number), protocols, None, 0, 0, 0, 0, 0, (), told)
         else:
-            of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload))
+            of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload, header))
             yield Opinion(
-                int(number), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), tuple(labels), told
-            )
+                int(number), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of),
+                tuple(labels), told,
+            )  # fmt: skip
 
 
 def _first(values: str) -> str:

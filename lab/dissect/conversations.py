@@ -115,14 +115,13 @@ class Conversation:
         return self.client, self.server
 
     @property
+    def lane(self) -> int:
+        return (self.client.port ^ self.server.port) % LANES
+
+    @property
     def over(self) -> bool:
         """Whether it has ended: both FINs were acknowledged, or there was a reset."""
         return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
-
-
-def lane(pair: bytes) -> int:
-    """Returns the lane of a socket pair, the same for both directions."""
-    return (pair[-1] ^ pair[-3]) % LANES
 
 
 class Conversations:
@@ -139,7 +138,7 @@ class Conversations:
             return []
         lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
         for which in self.followed.values():
-            lanes[(which.client.port ^ which.server.port) % LANES].append(which)
+            lanes[which.lane].append(which)
         found = []
         for each in lanes:
             if len(each) > MOST_IN_A_LANE:

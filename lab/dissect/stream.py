@@ -21,6 +21,7 @@ from lab.model import Span
 HELD_LIMIT = 1 << 20  # bytes
 # A piece of one byte costs a hundred bytes of memory and a place in a sorted list: their number is bounded as well.
 HELD_PIECES = 1 << 16
+PIECE = 150  # bytes of memory that a piece takes beside its data
 
 
 class Piece(NamedTuple):
@@ -103,6 +104,11 @@ class Stream:
                 low = found.pop().start
             found.append(Span("frame", piece.frame, low, high))
         return tuple(found) if start < end else ()
+
+    @property
+    def kept(self) -> int:
+        """The bytes of memory that what is remembered takes, roughly."""
+        return sum(len(piece.data) + PIECE for piece in self._pieces)
 
     @property
     def gaps(self) -> tuple[tuple[int, int], ...]:

@@ -200,6 +200,20 @@ class Session:
             way.stream.forget(way.records.offset)
         return said
 
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it keeps to read on, roughly."""
+        ways = self.directions.values()
+        pending = sum(way.stream.kept + len(way.records.pending) + len(way.handshakes.pending) for way in ways)
+        return pending + len(self._transcript) + len(self._until_exchange)
+
+    def let_go(self) -> None:
+        """Keeps nothing more: there is no room. What both ends say from here on is not read."""
+        for way in self.directions.values():
+            way.problem = way.problem or "no-room"
+            way.stream, way.records, way.handshakes = Stream(0), Records(way.role), Handshakes()
+        self._transcript, self._until_exchange, self._unheard = bytearray(), b"", True
+
     def _astray(self, said: Said) -> bool:
         """Whether a message of TLS 1.3 moves nobody: where the ends stand before it could not be read."""
         return self.version == TLS13 and bool(said.event) and said.name not in ("alert", "close_notify")

@@ -129,6 +129,10 @@ class Frames:
         self._missing = 0  # bytes of the payload still to come
         self._problems: tuple[str, ...] = ()
 
+    @property
+    def held(self) -> int:
+        return len(self._head) + len(self._body)
+
     def feed(self, data: bytes) -> list[Frame]:
         """Takes in more of the stream and returns the frames that it completes."""
         found = []

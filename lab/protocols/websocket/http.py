@@ -104,6 +104,10 @@ class HeadReader:
         self._lines: list[tuple[int, int]] = []
         self._bare = False
 
+    @property
+    def held(self) -> int:
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> Head | None:
         """Takes in more of the stream and returns the head once it is complete."""
         if self.problem:

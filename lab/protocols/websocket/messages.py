@@ -14,6 +14,7 @@ from lab.protocols.websocket.frames import BINARY, CLOSE, CONTINUATION, MOST_KEP
 _TAIL = b"\0\0\xff\xff"  # RFC 7692 section 7.2.2: what the sender has cut off behind each message
 _REGISTERED = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # codes that may be sent (section 7.4)
 NO_CODE = 1005
+_INFLATER = 40_000  # bytes of memory, roughly
 
 
 class Message(NamedTuple):
@@ -56,6 +57,10 @@ class Messages:
         self._wire = 0
         self._fragments = 0
         self._kept = True
+
+    @property
+    def held(self) -> int:
+        return len(self._body) + (_INFLATER if self._inflater is not None else 0)
 
     def feed(self, frame: Frame) -> Told:
         problems = list(frame.problems)

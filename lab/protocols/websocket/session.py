@@ -86,6 +86,12 @@ class _Way:
         self.header_spans: tuple[Span, ...] = ()  # of a frame whose payload is let go of as it comes
         self.over = False  # nothing more is read
 
+    @property
+    def held(self) -> int:
+        parts = (self.reader, self.frames, self.messages)
+        kept = self.source.kept if isinstance(self.source, Stream) else 0
+        return kept + sum(part.held for part in parts if part is not None)
+
     def read_head(self) -> None:
         self.reader, self.frames, self.head_at = HeadReader(), None, self.at
 
@@ -159,6 +165,17 @@ class Session:
         if way.over:
             way.source.forget(way.at)
         return said
+
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it keeps to read on, roughly."""
+        return sum(way.held for way in self.ways.values())
+
+    def let_go(self) -> None:
+        """Keeps nothing more: there is no room. What both ends say from here on is not read."""
+        for way in self.ways.values():
+            way.over, way.reader, way.frames, way.messages = True, None, None, Messages()
+            way.source = Stream(0) if isinstance(way.source, Stream) else _Plain()
 
     def _read(self, way: _Way, fresh: bytes, stop: int | None) -> list[Said]:
         said: list[Said] = []
