@@ -59,6 +59,7 @@ def frames(source: Source, found: Findings) -> Iterator[Frame]:
     """
     variant = order, tick, header = VARIANTS[source.buffer[:4]]
     linktype = Struct(order + "I").unpack_from(source.buffer, 20)[0] & 0xFFFF  # above it: the length of the FCS
+    (found.snaplen,) = Struct(order + "I").unpack_from(source.buffer, 16)
     source.at = FILE_HEADER
     unpack, new = Struct(order + "IIII").unpack_from, tuple.__new__  # Frame() would cost 0.1 microseconds more
     number, need = 0, header
