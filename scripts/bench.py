@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script
 from scripts import generate
 
 RUNS = 5
-PACKETS = 300_000
+PACKETS, MORE = 1_000_000, 5_000_000
 TLS = 10_000  # connections
 LAB = (sys.executable, "-m", "lab")
 USUAL = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -53,6 +53,42 @@ def measure(name: str, ours: Sequence[str], base: Sequence[str], goal: str, fold
     print(f"{name:<44} {extra:7.3f} s  ({goal})", flush=True)
 
 
+def peak(command: Sequence[str], cwd: Path) -> int:
+    """Runs a command to its end and returns the most memory that it, or the largest of its children, had in kB."""
+    measured = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    measured += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    said = subprocess.run(
+        [sys.executable, "-c", measured, *command], cwd=cwd, env=USUAL, capture_output=True, check=True, text=True
+    )
+    return int(said.stdout)
+
+
+def large(folder: Path) -> None:
+    """A large capture of many small connections, as rows, as conversations, and what memory that takes."""
+    capture, larger = folder / "large.pcap", folder / "larger.pcap"
+    generate.write(PACKETS, capture)
+    fields = [word for field in TSHARK_FIELDS for word in ("-e", field)]
+    compare(
+        f"lab annotate --format csv, {PACKETS:,} packets",
+        (*LAB, "annotate", str(capture), "--format", "csv"),
+        ("tshark", "-r", str(capture), "-T", "fields", *fields),
+        "tshark -T fields; goal 0.3",
+        folder,
+    )
+    if shutil.which("tcptrace"):
+        compare(
+            f"lab annotate --format conversations, {PACKETS:,}",
+            (*LAB, "annotate", str(capture), "--format", "conversations"),
+            ("tcptrace", "-n", str(capture)),
+            "tcptrace; goal 2.0",
+            folder,
+        )
+    generate.write(MORE, larger)
+    for form in ("csv", "conversations"):
+        few, many = (peak((*LAB, "annotate", str(file), "--format", form), folder) for file in (capture, larger))
+        print(f"peak memory, {form}, {PACKETS:,} and {MORE:,} packets {few / 1024:8.1f} MB {many / 1024:8.1f} MB")
+
+
 def main() -> None:
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, {RUNS} runs each, medians")
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as name:
@@ -65,16 +101,7 @@ def main() -> None:
         if shutil.which("tshark") is None:
             print("tshark is not installed: nothing to compare lab annotate with")
             return
-        capture = folder / "large.pcap"
-        generate.write(PACKETS, capture)
-        fields = [word for field in TSHARK_FIELDS for word in ("-e", field)]
-        compare(
-            f"lab annotate --format csv, {PACKETS:,} packets",
-            (*LAB, "annotate", str(capture), "--format", "csv"),
-            ("tshark", "-r", str(capture), "-T", "fields", *fields),
-            "tshark -T fields; goal 0.5",
-            folder,
-        )
+        large(folder)
         handshakes = folder / "tls.pcap"
         keys = generate.write_tls(TLS, handshakes)
         for name, ours, theirs in (

@@ -29,6 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
+from lab.text import LANGUAGES
+
 HOME = Path(__file__).parent.parent
 SEEDS = (HOME / "captures", HOME / "tests" / "corpus")
 OUT = HOME / "captures" / "out"
@@ -73,6 +75,7 @@ def answer(path: Path, every: bool) -> None:
             if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in shown):
                 raise FailedError(f"the {form} has a character that steers what shows it")
         again(path, len(numbers))
+        explained(path, numbers)
 
 
 def written(path: Path, form: str, lang: Any = "en") -> str:
@@ -86,6 +89,34 @@ def written(path: Path, form: str, lang: Any = "en") -> str:
         recording = Recording(capture, keep_frames=form == "ladder")
         show(recording, recording.rungs(), Format(form), lambda: recording.about(lang), out, lang)
     return out.getvalue()
+
+
+def explained(path: Path, numbers: list[int]) -> None:
+    """Tells the last packet in words and its conversation beside itself."""
+    from lab.capture.reader import open_capture
+    from lab.comparison import compare, side
+    from lab.recorded import Recording
+    from lab.render import diff
+    from lab.render.explain import as_json, explain, find
+
+    for lang in LANGUAGES:
+        out = io.StringIO()
+        with open_capture(str(path)) as capture:
+            found = find(Recording(capture, keep_frames=True).rungs(), len(numbers))
+        if found:
+            explain(found, out, lang)
+            as_json(found, out)
+        with open_capture(str(path)) as capture:
+            rungs = [rung for rung in Recording(capture, keep_frames=False).rungs() if rung.conversation]
+        mine = side(str(path), [rung for rung in rungs if rung.conversation is rungs[-1].conversation])
+        if mine:
+            same = compare(mine, mine)
+            diff.draw(same, out, lang)
+            diff.as_json(same, out)
+            if not same.same:
+                raise FailedError("a conversation is not the same as itself")
+        if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in out.getvalue()):
+            raise FailedError("an explanation has a character that steers what shows it")
 
 
 def again(path: Path, packets: int) -> None:
