@@ -12,6 +12,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -790,6 +791,19 @@ def test_number_18_a_segment_that_is_not_all_there(tshark: str, tmp_path: File) 
     _, found = compared(frames, tmp_path / "in.pcapng")
     assert (4, "conversation", 0, 1, second_opinion.NOT_ALL_THERE) in found
     assert {each.deviation for each in found} == {second_opinion.NOT_ALL_THERE}
+
+
+def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp_path: File) -> None:
+    frames = ladder(*CAPTURES["connection"])
+    file = saved(frames, tmp_path / "more.pcapng")
+    data = file.read_bytes()
+    line = b"__REALTIME_TIMESTAMP=1767225600000000\nMESSAGE=a line of a log\n\n\n"
+    record = struct.pack("<II", 9, len(line) + 12) + line + struct.pack("<I", len(line) + 12)
+    at = data.index(frames[3].data) - 28
+    file.write_bytes(data[:at] + record + data[at:])
+    opinions = second_opinion.ask(file)
+    assert [opinion.number for opinion in opinions] == [frame.number for frame in frames]
+    assert second_opinion.compare(list(Path().annotate(frames)), opinions) == []
 
 
 def test_comments_come_back_whole_and_in_order(tshark: str, tmp_path: File) -> None:

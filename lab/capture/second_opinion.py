@@ -37,7 +37,7 @@ _ANALYSIS = {
 }
 _FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in _ANALYSIS.items() for name in names)
 _FIELDS = (
-    "frame.number", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
+    "frame.encap_type", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
 )  # fmt: skip
 _ASKED = (*_FIELDS, *(field for _, field in _FLAGGED), "frame.comment")  # comments last: they may contain anything
 _BETWEEN = "\x1f"  # the ASCII unit separator, between the values of one field
@@ -263,21 +263,24 @@ def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sen
 
 
 def _read(said: str) -> Iterator[Opinion]:
-    """Reads a row for each packet."""
+    """Reads a row for each packet. What else Wireshark numbers, such as a line of a log, has no encapsulation."""
+    numbers = itertools.count(1)
     for row in said.split("\n"):
         values = row.split("\t", len(_ASKED) - 1)
         if len(values) < len(_ASKED):
             continue  # the rest of a comment in several lines, which old versions write as it is; or the end
-        number, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
+        encapsulation, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
+        if not encapsulation:
+            continue
         labels = dict.fromkeys(label for (label, _), value in zip(_FLAGGED, flagged, strict=True) if value)
         told = tuple(comments.split(_BETWEEN)) if comments else ()
         if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
             damaged = int(_first(stream)) if stream and "icmp" not in protocols else None
-            yield Opinion(int(number), protocols, None, 0, 0, 0, 0, 0, (), told, damaged)
+            yield Opinion(next(numbers), protocols, None, 0, 0, 0, 0, 0, (), told, damaged)
         else:
             of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload, header))
             yield Opinion(
-                int(number), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of),
+                next(numbers), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of),
                 tuple(labels), told,
             )  # fmt: skip
 
