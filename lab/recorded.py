@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from lab.annotate import journal
 from lab.annotate.agreement import Agreement
+from lab.capture.again import Again, Passed
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture
 from lab.dissect.conversations import LANES, MOST_IN_A_LANE, Conversation
@@ -141,20 +142,21 @@ class Recording:
         }
 
     def write(self, stream: BinaryIO, rungs: Iterator[Rung]) -> None:
-        """Writes the same packets again, with the notes in it."""
-        first = next(rungs, None)  # with it, all that stands before the packets has been read
-        hosts, known = dict(self.capture.hosts), len(self.capture.secrets)
-        writer = Writer(stream, hosts=hosts)
-        for secrets in self.capture.secrets:
-            writer.secrets(secrets)
+        """Writes the same packets again, with the notes in it; of a pcapng, all else that is in it too."""
+        if self.capture.format == "pcapng":
+            self.capture.passed = Passed()
+            again = Again(stream, self.capture.passed)
+            for rung in rungs:
+                if rung.frame is not None:
+                    again.packet(rung.frame, comments(rung))
+            again.finish()
+            return
+        first = next(rungs, None)  # with it, the header has been read
+        writer = Writer(stream, snaplen=self.capture.snaplen)
         for rung in itertools.chain([first] if first else [], rungs):
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
-        fresh = {address: name for address, name in self.capture.hosts.items() if hosts.get(address) != name}
-        writer.late(fresh, self.capture.secrets[known:])
-        final = self.conversations[-1].kernel_final if self.conversations else None
-        others = [text for text in self.capture.closing_comments if not journal.is_ours(text)]
-        writer.finish([*others, journal.closing_comment(final)] if final else others)
+        writer.finish()
 
 
 class _Closing:

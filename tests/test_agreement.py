@@ -12,6 +12,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -766,6 +767,45 @@ def test_what_the_lab_does_not_open_has_a_number_and_a_quoted_header_is_no_packe
     assert found == [(1, "tcp", False, True, second_opinion.NOT_OPENED)]
 
 
+def test_number_17_a_second_syn_ack_begins_another_stream(tshark: str, tmp_path: File) -> None:
+    other = ladder("c> SYN 0", "s> SYN-ACK 0 1", pair=Pair(server_isn=Pair().server_isn + 5000))[1]
+    first, second, *rest = ladder(*OPEN, "s> data 1 1 5", "c> ACK 1 6", "s> SYN-ACK 0 1")
+    _, found = compared(renumbered(first, second, other, *rest), tmp_path / "two.pcapng")
+    assert (3, "seq", 5000, 0, second_opinion.SYN_ACK_AGAIN) in found
+    assert (4, "ack", 1, (1 << 32) - 4999, second_opinion.SYN_ACK_AGAIN) in found
+    assert None not in {each.deviation for each in found}
+    _, found = compared(renumbered(first, *rest[:2], second, rest[2]), tmp_path / "late.pcapng")
+    assert None not in {each.deviation for each in found}
+
+
+def test_number_18_a_segment_that_is_not_all_there(tshark: str, tmp_path: File) -> None:
+    head: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="192.0.2.1", dst="192.0.2.2")
+    tcp: dict[str, Any] = {"sport": 40000, "dport": 8080}
+    packets = [
+        head / TCP(**tcp, flags="S", seq=1),
+        head / TCP(**tcp, flags="A", seq=2, ack=1) / b"hello",
+        head / TCP(**tcp, flags="S", seq=99, dataofs=15),
+        head / TCP(**tcp, flags="A", seq=7, ack=1) / b"again",
+    ]
+    frames = [Frame(at, at * 1000, bytes(each), len(each)) for at, each in enumerate(packets, 1)]
+    _, found = compared(frames, tmp_path / "in.pcapng")
+    assert (4, "conversation", 0, 1, second_opinion.NOT_ALL_THERE) in found
+    assert {each.deviation for each in found} == {second_opinion.NOT_ALL_THERE}
+
+
+def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp_path: File) -> None:
+    frames = ladder(*CAPTURES["connection"])
+    file = saved(frames, tmp_path / "more.pcapng")
+    data = file.read_bytes()
+    line = b"__REALTIME_TIMESTAMP=1767225600000000\nMESSAGE=a line of a log\n\n\n"
+    record = struct.pack("<II", 9, len(line) + 12) + line + struct.pack("<I", len(line) + 12)
+    at = data.index(frames[3].data) - 28
+    file.write_bytes(data[:at] + record + data[at:])
+    opinions = second_opinion.ask(file)
+    assert [opinion.number for opinion in opinions] == [frame.number for frame in frames]
+    assert second_opinion.compare(list(Path().annotate(frames)), opinions) == []
+
+
 def test_comments_come_back_whole_and_in_order(tshark: str, tmp_path: File) -> None:
     told = ('"quoted", comma; | and more', "第二条：中文", "tab\tbreak\nend", "")
     (frame,) = ladder("c> SYN 0")
@@ -889,6 +929,8 @@ def test_every_number_is_written_up_in_both_languages() -> None:
         second_opinion.WINDOWS_AND_PROBES,
         second_opinion.NOT_OPENED,
         second_opinion.BEGINS_ANEW,
+        second_opinion.SYN_ACK_AGAIN,
+        second_opinion.NOT_ALL_THERE,
     }
     assert used <= set(sections)
-    assert len(used) == 9
+    assert len(used) == 11

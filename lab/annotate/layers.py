@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from lab.annotate.table import Table
 from lab.annotate.walk import Mover
 from lab.dissect.conversations import LANES, Conversation, End
-from lab.model import Above, Detail, Message, Role, Rung, Seen, States
+from lab.dissect.fragments import Whole, cut
+from lab.model import Above, Detail, Frame, Message, Role, Rung, Seen, Segment, States
 from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
@@ -83,6 +84,17 @@ class _Ahead(NamedTuple):
     data: bytes
     number: int
     at: int
+
+
+def _brought(rung: Rung, end: End, segment: Segment, frame: Frame) -> list[_Ahead]:
+    """Returns what a packet carries: in one piece, or in as many as its bytes came in."""
+    data, at, stop = frame.data, segment.start, segment.start + segment.payload
+    if not isinstance(frame, Whole):
+        return [_Ahead(end, segment.seq, rung.seq, data[at:stop], rung.number, at)]
+    return [
+        _Ahead(end, segment.seq + start, rung.seq + start, data[at + start : at + last], number, place)
+        for start, last, number, place in cut(frame.parts, at, stop)
+    ]
 
 
 class LayerEnd:
@@ -178,7 +190,8 @@ class Layers:
                 layer = self._recognised(which, end, rung, frame.data[at : min(stop, at + _LOOK)], segment.seq)
             if layer is None:
                 if end.holes and rung.seq > end.holes[0][0]:
-                    self._keep(which, _Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at))
+                    for each in _brought(rung, end, segment, frame):
+                        self._keep(which, each)
                 return
             ahead = self._ahead.pop(which, ())
             self._kept -= sum(len(each.data) + _OVERHEAD for each in ahead)
@@ -187,7 +200,7 @@ class Layers:
         lane.passed += segment.payload
         if lane.passed > _LOOK_AFTER:
             lane.make_room()
-        for each in (_Ahead(end, segment.seq, rung.seq, frame.data[at:stop], rung.number, at), *ahead):
+        for each in (*_brought(rung, end, segment, frame), *ahead):
             said = layer.session.sent(each.end.role, *each[1:])
             if said:
                 which.above = layer

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lab.capture import pcapng
-from lab.capture.section import TOO_SMALL, Section
+from lab.capture.again import Block, Kept
+from lab.capture.section import OVERRUN, TOO_SMALL, Section
 from lab.capture.source import Findings, Source
 from lab.model import Frame
 from lab.text import Text
@@ -86,7 +87,8 @@ class _Reader:
     def frames(self) -> Iterator[Frame]:
         source, need = self._source, SMALLEST
         while source.fill(need) >= need:
-            yield from self._plain_packets()
+            if self._found.passed is None:
+                yield from self._plain_packets()
             have, need = len(source.buffer) - source.at, SMALLEST
             if have < SMALLEST:
                 continue
@@ -130,20 +132,31 @@ class _Reader:
                 return kind, 0
             self._section = Section(order)
         (total,) = self._section.word.unpack_from(buffer, at + 4)
-        if total % 4 or not SMALLEST <= total <= LARGEST:
+        if not SMALLEST <= total <= LARGEST or (total % 4 and not self._agreed(total)):
             self._problem(BAD_LENGTH, total)
             return kind, 0
-        return kind, total
+        return kind, total + -total % 4
+
+    def _agreed(self, total: int) -> bool:
+        """Whether a block's end has the same length, which leaves its padding out: so the first writers wrote it."""
+        size = total + -total % 4
+        if self._source.fill(size) < size:
+            return False
+        (trailing,) = self._section.word.unpack_from(self._source.buffer, self._source.at + size - 4)
+        return bool(trailing == total)
 
     def _block(self, kind: int, total: int) -> Iterator[Frame]:
         """Consumes the block at hand, which is all there."""
         source, frame = self._source, None
         body = source.buffer[source.at + 8 : source.at + total - 4]
+        (leading,) = self._section.word.unpack_from(source.buffer, source.at + 4)
         (trailing,) = self._section.word.unpack_from(source.buffer, source.at + total - 4)
-        if trailing != total:
-            self._problem(LENGTHS_DIFFER, total, trailing)
+        if trailing != leading:
+            self._problem(LENGTHS_DIFFER, leading, trailing)
         if kind not in HEADERS:
-            self._section.take(kind, body, self._found, source.position)
+            block = self._section.take(kind, body, self._found, source.position)
+            if block is not None and self._found.passed is not None:
+                self._found.passed.add(self._found.packets, block)
         elif len(body) < HEADERS[kind]:
             self._problem(TOO_SMALL)
         else:
@@ -189,11 +202,18 @@ class _Reader:
         if time is None and record.ticks is not None:
             self._problem(BAD_TIME, packet=number)
         comments: tuple[str, ...] = ()
-        if len(body) == room and kind != pcapng.SIMPLE_PACKET:
-            options = start + captured + -captured % 4
+        options = start + captured + -captured % 4
+        told = len(body) == room and kind != pcapng.SIMPLE_PACKET
+        if told:
             comments = self._section.comments(body, options, number, self._found, self._source.position)
         data = body[start : start + captured]
-        return Frame(number, time, data, max(captured, record.length), interface.linktype, comments)
+        fields = number, time, data, max(captured, record.length), interface.linktype, comments
+        if self._found.passed is None:
+            return Frame(*fields)
+        kept = Kept(*fields)
+        others = (each for each in self._section.options(body, options) if told and each[0] != OVERRUN)
+        kept.block = Block(self._section.order, kind, body[:start], tuple(others))
+        return kept
 
     def _record(self, kind: int, body: bytes) -> Record:
         section = self._section

@@ -5,7 +5,7 @@ Source: draft-ietf-opsawg-pcap; the variant with longer record headers is that o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -15,6 +15,10 @@ from lab.text import Text
 
 FILE_HEADER = 24  # bytes
 MAX_CAPTURED = 262_144  # bytes of one packet: the largest snap length of libpcap and Wireshark
+
+
+_EITHER_WAY, _DG_UX = (2, 3), (543, 0)  # versions
+Unpack = Callable[[bytes, int], tuple[int, int, int, int]]
 
 
 class Variant(NamedTuple):
@@ -59,8 +63,9 @@ def frames(source: Source, found: Findings) -> Iterator[Frame]:
     """
     variant = order, tick, header = VARIANTS[source.buffer[:4]]
     linktype = Struct(order + "I").unpack_from(source.buffer, 20)[0] & 0xFFFF  # above it: the length of the FCS
+    (found.snaplen,) = Struct(order + "I").unpack_from(source.buffer, 16)
     source.at = FILE_HEADER
-    unpack, new = Struct(order + "IIII").unpack_from, tuple.__new__  # Frame() would cost 0.1 microseconds more
+    unpack, new = _header_reader(source, order), tuple.__new__  # Frame() would cost 0.1 microseconds more
     number, need = 0, header
     while (have := source.fill(need)) >= need:
         buffer, at, end, need = source.buffer, source.at, len(source.buffer), header
@@ -83,10 +88,27 @@ def frames(source: Source, found: Findings) -> Iterator[Frame]:
             time = seconds * 1_000_000_000 + fraction * tick
             yield new(Frame, (number, time, buffer[start:stop], length, linktype, ()))
     if have:
-        yield from _cut(source, found, variant, linktype)
+        yield from _cut(source, found, variant, linktype, unpack)
 
 
-def _cut(source: Source, found: Findings, variant: Variant, linktype: int) -> Iterator[Frame]:
+def _header_reader(source: Source, order: str) -> Unpack:
+    """Returns what reads seconds, fraction, captured bytes and bytes on the wire of a record header.
+
+    Before version 2.3 the two lengths stood the other way round, in 2.3 either way, and so they do in DG/UX's 543.0.
+    """
+    unpack = Struct(order + "IIII").unpack_from
+    version = Struct(order + "HH").unpack_from(source.buffer, 4)
+
+    def swapped(buffer: bytes, at: int = 0) -> tuple[int, int, int, int]:
+        seconds, fraction, length, captured = unpack(buffer, at)
+        if version == _EITHER_WAY and captured > length:
+            captured, length = length, captured
+        return seconds, fraction, captured, length
+
+    return swapped if version <= _EITHER_WAY or version == _DG_UX else unpack
+
+
+def _cut(source: Source, found: Findings, variant: Variant, linktype: int, unpack: Unpack) -> Iterator[Frame]:
     """Yields what is there of the packet that the file's end cuts short; all of it is in the window."""
     record, offset = source.buffer[source.at :], source.position
     source.at = len(source.buffer)
@@ -94,7 +116,7 @@ def _cut(source: Source, found: Findings, variant: Variant, linktype: int) -> It
     if not data:
         found.problem(offset, None, CUT_RECORD.format(found.packets, len(record)))
         return
-    seconds, fraction, captured, length = Struct(variant.order + "IIII").unpack_from(record)
+    seconds, fraction, captured, length = unpack(record, 0)
     found.packets += 1
     found.problem(offset, found.packets, CUT_PACKET.format(found.packets, len(data), captured))
     time = seconds * 1_000_000_000 + fraction * variant.tick

@@ -53,6 +53,7 @@ class Writer:
     """Writes frames with their comments to `stream` as one little-endian pcapng section, times in nanoseconds.
 
     `hosts` maps an address as text to the name Wireshark shows for it; one that is no address raises OSError.
+    `snaplen` is the limit that packets were cut to, in bytes, 0 without one.
     The caller opens and closes the stream.
     """
 
@@ -63,9 +64,11 @@ class Writer:
         interface: str = "wire",
         hosts: Mapping[str, str] = {},
         application: str = f"handshake-lab {__version__}",
+        snaplen: int = 0,
     ) -> None:
         self._stream = stream
         self._interface = interface
+        self._snaplen = snaplen
         self._interfaces: dict[int, int] = {}  # linktype -> interface id
         self._received: list[int] = []  # packets written, by interface id
         self._end: int | None = None  # the latest packet time
@@ -81,7 +84,7 @@ class Writer:
         """
         if sum(self._received):
             raise ValueError("secrets come before the first packet")
-        self._waiting.append((DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + _padded(data)))
+        self._waiting.append((DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + padded(data)))
 
     def packet(self, frame: Frame, comments: Sequence[str]) -> None:
         """Writes `frame` with `comments`, and not the comments it came with, and flushes it.
@@ -91,7 +94,7 @@ class Writer:
         """
         interface = self._interface_for(frame.linktype)
         self._received[interface] += 1
-        data, comment = _padded(frame.data), _options(_comments(comments))
+        data, comment = padded(frame.data), options(commented(comments))
         if frame.time is None and not comments and interface == 0 and len(frame.data) == frame.length:
             self._write(SIMPLE_PACKET, _WORD.pack(frame.length) + data)
             return
@@ -100,37 +103,24 @@ class Writer:
         header = _WORD.pack(interface) + _time(time) + _WORDS.pack(len(frame.data), frame.length)
         self._write(ENHANCED_PACKET, header + data + comment)
 
-    def late(self, hosts: Mapping[str, str], secrets: Iterable[bytes]) -> None:
-        """Writes host names and TLS key logs that became known only behind packets: Wireshark knows them from there."""
-        if hosts:
-            self._later(NAME_RESOLUTION, _names(hosts))
-        for data in secrets:
-            self._later(DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + _padded(data))
-
-    def _later(self, kind: int, body: bytes) -> None:
-        if self._interfaces:
-            self._write(kind, body)
-        else:
-            self._waiting.append((kind, body))
-
     def finish(self, comments: Sequence[str] = ()) -> None:
         """Writes the statistics of each interface, the first one's with `comments`; no packet may follow."""
         if not self._interfaces:
             self._interface_for(LINKTYPE_ETHERNET)  # statistics are of an interface
         end = _time(self._end or 0)
         for interface, received in enumerate(self._received):
-            options = _comments(comments) if interface == 0 else []
+            told = commented(comments) if interface == 0 else []
             if self._end is not None:
-                options.append((STATISTICS_END, end))
-            options.append((STATISTICS_RECEIVED, _COUNT.pack(received)))
-            self._write(INTERFACE_STATISTICS, _WORD.pack(interface) + end + _options(options))
+                told.append((STATISTICS_END, end))
+            told.append((STATISTICS_RECEIVED, _COUNT.pack(received)))
+            self._write(INTERFACE_STATISTICS, _WORD.pack(interface) + end + options(told))
 
     def _interface_for(self, linktype: int) -> int:
         if linktype not in self._interfaces:
             self._interfaces[linktype] = len(self._received)
             self._received.append(0)
-            options = [(INTERFACE_NAME, self._interface.encode()[:MAX_OPTION]), (INTERFACE_RESOLUTION, b"\x09")]
-            self._write(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, 0) + _options(options))
+            told = [(INTERFACE_NAME, self._interface.encode()[:MAX_OPTION]), (INTERFACE_RESOLUTION, b"\x09")]
+            self._write(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, self._snaplen) + options(told))
             for kind, body in self._waiting:
                 self._write(kind, body)
             self._waiting.clear()
@@ -144,12 +134,12 @@ class Writer:
 
 def _section(application: str) -> bytes:
     unknown_length = -1
-    options = [
+    told = [
         (SECTION_HARDWARE, platform.machine().encode()),
         (SECTION_OS, f"{platform.system()} {platform.release()}".encode()),
         (SECTION_APPLICATION, application.encode()[:MAX_OPTION]),
     ]
-    return _SECTION.pack(BYTE_ORDER, *VERSIONS[0], unknown_length) + _options(options)
+    return _SECTION.pack(BYTE_ORDER, *VERSIONS[0], unknown_length) + options(told)
 
 
 def _time(nanoseconds: int) -> bytes:
@@ -161,11 +151,12 @@ def _names(hosts: Mapping[str, str]) -> bytes:
     for address, name in hosts.items():
         kind = NAME_IPV6 if ":" in address else NAME_IPV4
         value = socket.inet_pton(ADDRESSES[kind][0], address) + name.encode() + b"\0"
-        records += _PAIR.pack(kind, len(value)) + _padded(value)
+        records += _PAIR.pack(kind, len(value)) + padded(value)
     return records + _PAIR.pack(NAME_END, 0)
 
 
-def _comments(comments: Iterable[str]) -> list[Option]:
+def commented(comments: Iterable[str]) -> list[Option]:
+    """Returns comments as options, cut to what one can hold."""
     return [(COMMENT, _cut(comment.encode(errors="replace"))) for comment in comments]
 
 
@@ -174,12 +165,15 @@ def _cut(text: bytes) -> bytes:
     return text if len(text) <= MAX_OPTION else text[:MAX_OPTION].decode(errors="ignore").encode()
 
 
-def _options(options: Sequence[Option]) -> bytes:
-    if not options:
+def options(given: Sequence[Option], order: str = "<") -> bytes:
+    """Returns options as they are written, with their end; nothing where there are none."""
+    if not given:
         return b""
-    written = [_PAIR.pack(code, len(value)) + _padded(value) for code, value in options]
-    return b"".join(written) + _PAIR.pack(END_OF_OPTIONS, 0)
+    pair = Struct(order + "HH")
+    written = [pair.pack(code, len(value)) + padded(value) for code, value in given]
+    return b"".join(written) + pair.pack(END_OF_OPTIONS, 0)
 
 
-def _padded(data: bytes) -> bytes:
+def padded(data: bytes) -> bytes:
+    """Returns data with as many zeros as make it end at a multiple of four."""
     return data + bytes(-len(data) % 4)

@@ -23,7 +23,7 @@ from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
-BEGINS_ANEW = 15
+BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE = 15, 17, 18
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
@@ -37,7 +37,7 @@ _ANALYSIS = {
 }
 _FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in _ANALYSIS.items() for name in names)
 _FIELDS = (
-    "frame.number", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
+    "frame.encap_type", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
 )  # fmt: skip
 _ASKED = (*_FIELDS, *(field for _, field in _FLAGGED), "frame.comment")  # comments last: they may contain anything
 _BETWEEN = "\x1f"  # the ASCII unit separator, between the values of one field
@@ -58,6 +58,7 @@ _OPENED = re.compile(
 _PACKETS = ("ip", "ipv6")
 _LEAST_HEADER = 20  # bytes
 _FLAGS = 0x1FF  # Wireshark counts the three reserved bits among them
+_SYN_ACK = SYN | ACK
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
 _NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
@@ -67,6 +68,7 @@ class Opinion(NamedTuple):
     """What tshark says of one packet. A packet that is no TCP to it has no `stream` and zeros for numbers.
 
     `seq` and `ack` are relative and wrap at 2^32, `ack` is 0 without the flag; `labels` are its analysis in our words.
+    `damaged` is the stream of one whose segment is not all there.
     """
 
     number: int
@@ -79,6 +81,7 @@ class Opinion(NamedTuple):
     header: int  # bytes, by its data offset
     labels: tuple[str, ...]
     comments: tuple[str, ...]
+    damaged: int | None = None
 
 
 class Opinions(list[Opinion]):
@@ -155,9 +158,10 @@ class _Sender:
         self.acked = 0  # by the other end; where the capture began midway that may be more than was sent in it
         self.sent_syn = False  # without ACK: it opened actively
         self.window = 1  # in its last segment; 1 before any
-        self.reset = False  # its last segment was a RST without ACK
+        self.unmeant = False  # its last segment had a number for an acknowledgement, and no flag for it
         self.kept_alive = False  # to Wireshark its last segment was a keep-alive
         self.probed = False  # it has sent one byte into a window of 0: Wireshark counts that byte as not sent
+        self.shift = 0  # where to Wireshark its stream begins, once a second SYN-ACK began another
 
 
 class _Comparison:
@@ -167,17 +171,20 @@ class _Comparison:
         self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
         self._senders: dict[tuple[int, str], _Sender] = {}
         self._anew: dict[int, int] = {}  # ours -> theirs, where a dissector has begun another in its middle
+        self._spoilt: set[int] = set()  # their streams in which a segment was not all there
 
     def of(self, rung: Rung, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
         segment, which, end = rung.segment, rung.conversation, rung.end
+        if opinion.damaged is not None:
+            self._spoilt.add(opinion.damaged)
         if segment is None or which is None or end is None:
             if opinion.stream is not None and rung.labels == ("not-tcp",):
                 opened = _opened(opinion.protocols) and opinion.header >= _LEAST_HEADER
                 yield Disagreement(rung.number, "tcp", False, True, None if opened else NOT_OPENED)
             return
         if opinion.stream is None:
-            yield Disagreement(rung.number, "tcp", True, False, None)
+            yield Disagreement(rung.number, "tcp", True, False, None if opinion.damaged is None else NOT_ALL_THERE)
             return
         anew = self._anew.get(which.id)
         if (
@@ -191,6 +198,10 @@ class _Comparison:
                 yield Disagreement(rung.number, "conversation", anew, opinion.stream, None)
             yield Disagreement(rung.number, "conversation", self._streams[which.id], opinion.stream, BEGINS_ANEW)
             return
+        me = self._senders.setdefault((which.id, end.role), _Sender())
+        peer = self._senders.setdefault((which.id, end.peer.role), _Sender())
+        if segment.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
+            me.shift = rung.seq
         for name, ours, theirs in (
             ("conversation", self._streams.setdefault(which.id, opinion.stream), opinion.stream),
             ("flags", segment.flags, opinion.flags),
@@ -199,21 +210,28 @@ class _Comparison:
             ("payload", segment.payload, opinion.payload),
         ):
             if ours != theirs:
-                yield Disagreement(rung.number, name, ours, theirs, None)
-        me = self._senders.setdefault((which.id, end.role), _Sender())
-        peer = self._senders.setdefault((which.id, end.peer.role), _Sender())
+                shift = me.shift if name == "seq" else peer.shift if name == "ack" else 0
+                moved = bool(shift) and isinstance(ours, int) and (ours - shift) % _NUMBERS == theirs
+                yield Disagreement(rung.number, name, ours, theirs, self._excuse(opinion, moved))
         me.probed |= segment.payload == 1 and rung.seq == me.next and not peer.window
         for label in _ANALYSIS:
             if (label in rung.labels) != (label in opinion.labels):
                 number = _reason(label, rung, segment, opinion, me, peer)
+                number = number or self._excuse(opinion, bool(me.shift or peer.shift))
                 yield Disagreement(rung.number, label, label in rung.labels, label in opinion.labels, number)
         if rung.stop >= me.next:
             me.next, me.next_raw = rung.stop, (segment.seq + rung.stop - rung.seq) % _NUMBERS
         peer.acked = max(peer.acked, rung.ack or 0)
-        me.sent_syn |= segment.flags & (SYN | ACK) == SYN
+        me.sent_syn |= segment.flags & _SYN_ACK == SYN
         me.window = segment.window
-        me.reset = segment.flags & (RST | ACK) == RST
+        me.unmeant = not segment.flags & ACK and bool(segment.flags & RST or segment.ack)
         me.kept_alive = "keep-alive" in opinion.labels
+
+    def _excuse(self, opinion: Opinion, moved: bool) -> int | None:
+        """Returns the numbered reason for whatever differs in a whole stream."""
+        if opinion.stream in self._spoilt:
+            return NOT_ALL_THERE
+        return SYN_ACK_AGAIN if moved else None
 
 
 def _opened(protocols: str) -> bool:
@@ -224,13 +242,16 @@ def _opened(protocols: str) -> bool:
 
 def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
     """Returns the numbered reason for a difference in analysis, where one applies."""
-    if label in _AGAIN and me.sent_syn and segment.flags & (SYN | ACK) == SYN | ACK:
+    if label in _AGAIN and me.sent_syn and segment.flags & _SYN_ACK == _SYN_ACK:
         return ANSWERING_SYN
     if label in _AGAIN and not _AGAIN.isdisjoint(rung.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
+    if segment.flags & _SYN_ACK == _SYN_ACK and me.next:
+        return SYN_ACK_AGAIN
     probes = (
         me.probed or not me.next_raw or me.next < me.acked,
-        label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.reset),
+        label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.unmeant),
+        label in _AGAIN and peer.unmeant,
         label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and segment.payload <= 1,
         label in _AGAIN and segment.payload > 1 and rung.seq == me.next - 1,
     )
@@ -242,20 +263,24 @@ def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sen
 
 
 def _read(said: str) -> Iterator[Opinion]:
-    """Reads a row for each packet."""
+    """Reads a row for each packet. What else Wireshark numbers, such as a line of a log, has no encapsulation."""
+    numbers = itertools.count(1)
     for row in said.split("\n"):
         values = row.split("\t", len(_ASKED) - 1)
         if len(values) < len(_ASKED):
             continue  # the rest of a comment in several lines, which old versions write as it is; or the end
-        number, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
+        encapsulation, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
+        if not encapsulation:
+            continue
         labels = dict.fromkeys(label for (label, _), value in zip(_FLAGGED, flagged, strict=True) if value)
         told = tuple(comments.split(_BETWEEN)) if comments else ()
         if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
-            yield Opinion(int(number), protocols, None, 0, 0, 0, 0, 0, (), told)
+            damaged = int(_first(stream)) if stream and "icmp" not in protocols else None
+            yield Opinion(next(numbers), protocols, None, 0, 0, 0, 0, 0, (), told, damaged)
         else:
             of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload, header))
             yield Opinion(
-                int(number), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of),
+                next(numbers), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of),
                 tuple(labels), told,
             )  # fmt: skip
 

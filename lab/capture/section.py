@@ -12,6 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from lab.capture import pcapng
+from lab.capture.again import Block
 from lab.capture.source import MAX_KEPT, Findings
 from lab.text import Text
 
@@ -26,6 +27,8 @@ BODIES = {
     pcapng.INTERFACE_STATISTICS: 12,
     pcapng.DECRYPTION_SECRETS: 8,
 }
+
+WITH_OPTIONS = (pcapng.SECTION_HEADER, pcapng.INTERFACE_DESCRIPTION, pcapng.INTERFACE_STATISTICS)
 
 TOO_SMALL = Text("the block is too small for what it should hold: it is skipped", "块太小，放不下应有的内容：已跳过")
 OPTION_OVERRUN = Text("an option runs over the end of its block", "有一个选项超出了所在块的末尾")
@@ -73,22 +76,40 @@ class Section:
         self.plain: dict[int, Plain] = {}  # the same, for those that are plain
         self._described = 0  # interface descriptions, damaged ones too: the next id
 
-    def take(self, kind: int, body: bytes, found: Findings, offset: int) -> None:
-        """Reads the block of type `kind`, found at byte `offset` of the file; an unknown one says nothing."""
+    def take(self, kind: int, body: bytes, found: Findings, offset: int) -> Block | None:
+        """Reads the block of type `kind`, found at byte `offset` of the file; an unknown one says nothing.
+
+        Returns what of it can be written again, None where it would mislead who reads it.
+        """
         if kind == pcapng.INTERFACE_DESCRIPTION:
             self._described += 1
-        if len(body) < BODIES.get(kind, 0):
+        size = BODIES.get(kind, 0)
+        if len(body) < size:
             found.problem(offset, None, TOO_SMALL)
-        elif kind == pcapng.SECTION_HEADER:
+            if kind == pcapng.INTERFACE_DESCRIPTION:  # those behind it keep their numbers
+                return Block(self.order, kind, bytes(size))
+            return self._begin() if kind == pcapng.SECTION_HEADER else None
+        if kind == pcapng.SECTION_HEADER:
             self._version(body, found, offset)
         elif kind == pcapng.INTERFACE_DESCRIPTION:
             self._interface(body, found, offset)
-        elif kind == pcapng.NAME_RESOLUTION:
-            self._names(body, found, offset)
+        elif kind == pcapng.NAME_RESOLUTION and not self._names(body, found, offset):
+            return None
         elif kind == pcapng.INTERFACE_STATISTICS:
             found.keep_closing(self.comments(body, 12, None, found, offset))
-        elif kind == pcapng.DECRYPTION_SECRETS:
-            self._secrets(body, found, offset)
+        elif kind == pcapng.DECRYPTION_SECRETS and not self._secrets(body, found, offset):
+            return None
+        if kind not in WITH_OPTIONS:
+            return Block(self.order, kind, body)
+        told = tuple(each for each in self.options(body, size) if each[0] != OVERRUN)
+        if kind == pcapng.SECTION_HEADER:
+            return self._begin(told)
+        return Block(self.order, kind, body[:size], told)
+
+    def _begin(self, options: tuple[pcapng.Option, ...] = ()) -> Block:
+        """Returns a section header that leaves open how long the section is: comments are going to be added."""
+        body = Struct(self.order + "IHHq").pack(pcapng.BYTE_ORDER, *pcapng.VERSIONS[0], -1)
+        return Block(self.order, pcapng.SECTION_HEADER, body, options)
 
     def options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         """Yields code and value of each option from `at` on (section 3.5); one that runs over `body` as `OVERRUN`."""
@@ -135,29 +156,32 @@ class Section:
             if divide == 1 and shift == 0:
                 self.plain[number] = Plain(linktype, multiply, (MAX_TIME // multiply >> 32) - 1)
 
-    def _names(self, body: bytes, found: Findings, offset: int) -> None:
+    def _names(self, body: bytes, found: Findings, offset: int) -> bool:
+        """Returns whether the block is sound; so does `_secrets`."""
         at = 0
         while at + 4 <= len(body):
             kind, length = self.pair.unpack_from(body, at)
             at += 4
             if kind == pcapng.NAME_END:
-                return
+                return True
             if at + length > len(body):
                 found.problem(offset, None, NAME_OVERRUN)
-                return
+                return False
             if kind in pcapng.ADDRESSES:
                 family, size = pcapng.ADDRESSES[kind]
                 name, _, _ = body[at + size : at + length].partition(b"\0")
                 if name:
                     found.keep_host(socket.inet_ntop(family, body[at : at + size]), name.decode(errors="replace"))
             at += length + -length % 4
+        return True
 
-    def _secrets(self, body: bytes, found: Findings, offset: int) -> None:
+    def _secrets(self, body: bytes, found: Findings, offset: int) -> bool:
         kind, length = Struct(self.order + "II").unpack_from(body)
         if length > len(body) - 8:
             found.problem(offset, None, SECRETS_OVERRUN)
         if kind == pcapng.TLS_KEY_LOG:
             found.keep_secrets(body[8 : 8 + length])
+        return bool(length <= len(body) - 8)
 
 
 def _nanoseconds(resolution: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import select
 
+from lab.capture.again import Passed
 from lab.capture.compressed import DamagedError, Unfolded
 from lab.model import Problem
 from lab.text import Text
@@ -114,6 +115,8 @@ class Findings:
         self.hosts: dict[str, str] = {}  # address -> name, from name resolution blocks
         self.secrets: list[bytes] = []  # TLS key logs, from decryption secrets blocks
         self.closing_comments: tuple[str, ...] = ()  # of the interface statistics blocks
+        self.passed: Passed | None = None  # the blocks of a pcapng, where it is to be written again
+        self.snaplen = 0  # bytes, 0: no limit; of a pcap
         self._secret_bytes = 0
 
     def problem(self, offset: int, packet: int | None, text: Text) -> None:

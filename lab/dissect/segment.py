@@ -59,13 +59,17 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
 
 
 class Fragment(NamedTuple):
-    """A piece of an IP packet: `key` names the packet, `offset` says where in its payload the piece lies."""
+    """A piece of an IP packet: `key` names the packet, `offset` says where in its payload the piece lies.
+
+    Its `data` begin at `at` of the frame's.
+    """
 
     key: bytes
     addresses: bytes
     protocol: int
     offset: int
     more: bool  # pieces follow
+    at: int
     data: bytes
 
 
@@ -76,7 +80,7 @@ def fragment(frame: Frame) -> Fragment | None:
         return None
     offset, more = found.fragment & ~7, bool(found.fragment & 1)
     data = frame.data[found.at : found.end]
-    return Fragment(found.key + found.addresses, found.addresses, found.protocol, offset, more, data)
+    return Fragment(found.key + found.addresses, found.addresses, found.protocol, offset, more, found.at, data)
 
 
 def _opened(frame: Frame) -> Segment | tuple[str, ...]:

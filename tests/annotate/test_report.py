@@ -5,15 +5,19 @@ States and letters are those of Zeek's documentation of conn.log, with our roles
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.annotate import journal
+from lab.capture.pcapng import Writer
 from lab.protocols.notes import notes
 from lab.render import trace
 from lab.render.comments import comments
-from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, Walked, ladder, prompt, replay, walk
+from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, Walked, ladder, prompt, renumbered, replay, walk
 
 
 def told(*lines: str) -> dict[str, Any]:
@@ -208,6 +212,24 @@ def test_the_community_id_is_the_specifications_whoever_is_the_client(
 ) -> None:
     for pair in (Pair(client, server, client_port, server_port), Pair(server, client, server_port, client_port)):
         assert trace.conversation(walk(ladder("c> SYN 0", pair=pair)).only)["community_id"] == known
+
+
+def test_the_community_id_is_wiresharks_whatever_the_order_of_the_ends(tshark: str, tmp_path: Path) -> None:
+    """Ordered are addresses first, then, where these are equal, ports; as bytes, so 9.x is before 10.x."""
+    v4 = ("9.0.0.1", "10.0.0.1", "192.0.2.1", "192.0.2.200")
+    v6 = ("2001:db8::1", "2001:db8::a", "::ffff:192.0.2.1", "fe80::1")
+    ports = ((80, 40000), (40000, 80), (256, 255), (7, 7))
+    pairs = [Pair(*ends, *each) for hosts in (v4, v6) for ends in itertools.product(hosts, hosts) for each in ports]
+    frames = renumbered(*(ladder("c> SYN 0", pair=pair)[0] for pair in pairs))
+    file = tmp_path / "pairs.pcapng"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        for frame in frames:
+            writer.packet(frame, ())
+    command = [tshark, "-n", "-r", str(file), "--enable-protocol", "communityid", "-T", "fields", "-e", "communityid"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    assert [trace.community_id(rung.conversation) for rung in walk(frames).rungs if rung.conversation] == said
+    assert len(said) == 128
 
 
 def test_a_report_is_the_same_after_the_capture_was_saved_with_its_journal() -> None:

@@ -114,6 +114,32 @@ def test_a_pcap_is_read_in_every_byte_order_and_resolution(order: str, magic: in
     assert (capture.format, capture.packets, capture.problems) == ("pcap", len(PACKETS), [])
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("version", "swapped"), [((2, 4), False), ((2, 3), True), ((2, 3), False), ((2, 0), True), ((543, 0), True)]
+)
+def test_old_versions_have_the_two_lengths_the_other_way_round(
+    order: str, version: tuple[int, int], swapped: bool, tshark: str, tmp_path: Path
+) -> None:
+    head = struct.pack(order + "IHHiIII", 0xA1B2C3D4, *version, 0, 0, 65535, 1)
+    lengths = ((60, 100), (60, 60))
+    records = [
+        struct.pack(order + "IIII", NEW_YEAR, 7, *(pair[::-1] if swapped else pair)) + bytes(60) for pair in lengths
+    ]
+    file = tmp_path / "old.pcap"
+    file.write_bytes(head + b"".join(records))
+    frames, capture = read(file.read_bytes())
+    assert [(len(frame.data), frame.length) for frame in frames] == list(lengths)
+    assert not capture.problems
+    said = subprocess.run(
+        [tshark, "-n", "-r", str(file), "-T", "fields", "-e", "frame.cap_len", "-e", "frame.len"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert said.stdout.splitlines() == ["60\t100", "60\t60"]
+    (cut,), _ = read(file.read_bytes()[: len(head) + 40])
+    assert (len(cut.data), cut.length) == (24, 100)
+
+
 def test_the_bits_that_tell_of_a_frame_check_sequence_are_no_part_of_the_linktype() -> None:
     assert read(pcap(b"x", linktype=0x24000001))[0][0].linktype == 1
 
@@ -364,6 +390,7 @@ def test_damage_in_a_pcap_is_noted_where_it_is(damaged: bytes, frames: int, pack
         (with_lengths(0, 36), 1, None, "claims to be 0 bytes long"),
         (with_lengths(8, 36), 1, None, "claims to be 8 bytes long"),
         (with_lengths(37, 37), 1, None, "claims to be 37 bytes long"),
+        (with_lengths(37, 40), 1, None, "claims to be 37 bytes long"),
         (with_lengths(36, 40), 3, None, "36 bytes long by its beginning and 40 by its end"),
         (block(6, struct.pack("<IIIII", 0, 0, 0, 5, 5) + b"four"), 2, None, "claims 5 captured bytes where"),
         (block(6, struct.pack("<IIIII", 0, 0, 0, 0xFFFFFFFF, 0) + b"four"), 2, None, "its block has room for 4"),
@@ -394,6 +421,15 @@ def test_damage_in_a_pcapng_costs_its_block_alone_where_the_next_can_be_found(
     assert [(p.offset, p.packet) for p in capture.problems] == [(len(sound), packet)]
     assert says in capture.problems[0].text.en
     assert "{" not in capture.problems[0].text.zh
+
+
+def test_padding_that_a_length_leaves_out_is_passed_over() -> None:
+    """As the first writers of pcapng wrote it, and Wireshark reads it."""
+    assert len(with_lengths(33, 33)) == 36
+    for end in (b"", GOOD):
+        frames, capture = read(HEAD + with_lengths(33, 33) + end)
+        assert [frame.data for frame in frames] == [b"good", b"good"][: 1 + bool(end)]
+        assert not capture.problems
 
 
 def test_a_damaged_interface_keeps_its_number() -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers import inet, inet6
-from scapy.layers.inet import IP, TCP
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
-from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
+from scapy.layers.l2 import GRE, Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 from lab.capture import second_opinion
@@ -59,6 +60,7 @@ STORIES: dict[str, list[Any]] = {
     "out of order": pieces(TEXT)[::-1],
     "IPv6 out of order": pieces(TEXT, six=True)[::-1],
     "one twice": [*pieces(TEXT)[:2], *pieces(TEXT)[1:]],
+    "one once more, too late": [*pieces(TEXT), pieces(TEXT)[0]],
     "two packets at once": [each for both in zip(pieces(TEXT), NEXT, strict=True) for each in both],
     "the last is missing": pieces(TEXT)[:-1],
     "the first is missing": pieces(TEXT)[1:],
@@ -157,7 +159,95 @@ def test_what_never_completes_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
         for number, frame in enumerate(framed(pieces(TEXT, ident=ident)[:-1])):
             assert way.add(frame._replace(number=ident * 10 + number + 1)) is None
     assert len(way._waiting) == 10
-    assert way._held == 10 * sum(len(each[IP].payload) for each in pieces(TEXT)[:-1])
+    held = sum(len(each[IP].payload) + fragments._OVERHEAD for each in pieces(TEXT)[:-1])
+    assert way._held == 10 * held
+    monkeypatch.setattr(fragments, "_MOST_BYTES", 3 * held)
+    assert way.add(framed(pieces(TEXT, ident=999))[0]._replace(number=2001)) is None
+    assert way._held <= 3 * held
     late = framed(pieces(TEXT, ident=1))[-1]._replace(number=1_000_000)
     assert way.add(late) is None
     assert len(way._waiting) == 1, "what has been waited for too long is gone"
+
+
+TOLD = bytes(range(256)) * 3
+ASKED = (
+    b"GET /chat HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Filler: "
+    + b"x" * 300
+    + b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def said(data: bytes, seq: int = 1) -> Any:
+    return TCP(sport=40000, dport=8080, flags="PA", seq=seq, ack=1) / Raw(data)
+
+
+def agreed(packets: list[Any], file: Path) -> list[Rung]:
+    """Returns the rungs of a capture in which Wireshark finds the same segments at the same frames."""
+    frames = framed(packets)
+    generate._write([frame.data for frame in frames], file)
+    rungs, opinions = list(Way().settled(frames)), second_opinion.ask(file)
+    assert [
+        (rung.number, rung.segment.flags, rung.seq, rung.segment.payload) for rung in rungs if rung.segment is not None
+    ] == [(each.number, each.flags, each.seq, each.payload) for each in opinions if each.stream is not None]
+    return rungs
+
+
+def test_overlapping_pieces_are_put_together_as_wireshark_does(tshark: str, tmp_path: Path) -> None:
+    chance = random.Random(815)
+    packets: list[Any] = []
+    for ident in range(1, 200):
+        whole = bytes(IP(bytes(IP(src="192.0.2.1", dst="192.0.2.2") / said(TOLD[: chance.randrange(80)]))).payload)
+        head: dict[str, Any] = {"src": "192.0.2.1", "dst": "192.0.2.2", "id": ident, "proto": 6}
+        for _ in range(chance.randrange(2, 9)):
+            at = chance.randrange(0, len(whole), 8)
+            stop = at + chance.choice((8, 16, 24, 40, 100))
+            spoilt = bytes(each ^ (chance.random() < 0.1) for each in whole[at:stop]) if at >= 16 else whole[at:stop]
+            more = stop < len(whole) or chance.random() < 0.1
+            packets.append(LINK / IP(**head, frag=at // 8, flags=int(more)) / Raw(spoilt))
+    rungs = agreed(packets, tmp_path / "in.pcap")
+    assert sum(rung.segment is not None for rung in rungs) > 40
+
+
+def test_tunnels_may_be_in_pieces_and_pieces_in_tunnels(tshark: str, tmp_path: Path) -> None:
+    inner = [each[IP] for each in pieces(TOLD[:400])]
+    outer: dict[str, Any] = {"src": "198.51.100.1", "dst": "198.51.100.2"}
+    bridged = UDP(sport=50000, dport=4789) / VXLAN(vni=9, flags=8) / LINK
+    long = IP(**outer, id=90) / bridged / IP(src="192.0.2.1", dst="192.0.2.2") / said(TOLD[:400], 401)
+    last = IP(**outer, id=91) / GRE() / IPv6(src="2001:db8::1", dst="2001:db8::2") / said(TOLD[:300])
+    packets = [LINK / IP(**outer) / GRE() / each for each in inner]
+    packets += [LINK / each for packet in (long, last) for each in FRAGMENT4(IP(bytes(packet)), 200)]
+    rungs = agreed(packets, tmp_path / "tunnels.pcap")
+    assert [rung.segment.payload for rung in rungs if rung.segment] == [400, 400, 300]
+    wrapped = [IP(bytes(IP(**outer, id=at) / each)) for at, each in enumerate(inner, 1)]
+    twice = [LINK / each for packet in wrapped for each in FRAGMENT4(packet, 120)]
+    rungs = agreed(twice, tmp_path / "twice.pcap")
+    assert [rung.number for rung in rungs if rung.segment] == [len(twice)]
+
+
+def test_extension_headers_stand_before_and_behind(tshark: str, tmp_path: Path) -> None:
+    head: Any = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=9)
+    packets = [LINK / each for each in FRAGMENT6(head / IPv6ExtHdrDestOpt() / said(TOLD[:400]), 200)]
+    rungs = agreed([*packets, LINK / head / said(b"alone", 401)], tmp_path / "in.pcap")
+    assert [rung.segment.payload for rung in rungs if rung.segment] == [400, 5]
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_a_message_says_in_which_frames_its_bytes_lie(six: bool) -> None:
+    first, *others = pieces(ASKED, six)
+    frames = framed([*others, first])
+    *_, last = Way().settled(frames)
+    (message,) = last.messages
+    data = {frame.number: frame.data for frame in frames}
+    assert b"".join(data[span.number][span.start : span.end] for span in message.spans) == ASKED
+    assert {span.number for span in message.spans} == set(data)
+    assert last.frame == frames[-1], "written again, it is the frame that was captured"
+
+
+def test_thousands_of_pieces_are_kept_account_of() -> None:
+    way = Fragments()
+    packed = bytes(LINK / IP(src="192.0.2.1", dst="192.0.2.2", id=5, proto=6) / Raw(bytes(8)))
+    for at in random.Random(1).sample(range(1, 8000), 7999):
+        data = packed[:20] + (0x2000 | at).to_bytes(2, "big") + packed[22:]
+        assert way.add(Frame(1, 0, data, len(data))) is None
+    (waiting,) = way._waiting.values()
+    assert waiting.covered == [(8, 64_000)]
