@@ -39,6 +39,7 @@ from lab.render.table import CSV_PLACES, as_one, conversation_line, csv_rows, du
 Array = npt.NDArray[Any]
 Entries = Iterator[tuple[int, str]]
 
+_VERSION = (2, 4)  # of pcap; older ones have rules of their own
 _SHOWN = 65_536  # rows made at a time
 _WINDOW = 4 << 20  # bytes read at a time
 _AT_ONCE = 100 << 20  # bytes of a file whose columns are kept at a time: more, and lanes are taken in turn
@@ -115,8 +116,9 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
         variant = pcap.VARIANTS.get(head[:4])
         if len(head) < pcap.FILE_HEADER or variant is None or variant.header != 16:
             return None
+        version = struct.unpack_from(variant.order + "HH", head, 4)
         linktype = struct.unpack_from(variant.order + "I", head, 20)[0] & 0xFFFF
-        if linktype != LINKTYPE_ETHERNET:
+        if version != _VERSION or linktype != LINKTYPE_ETHERNET:
             return None
         whole = _Whole(opened.fileno(), variant, rows, keylog, server_key)
         turns = -(-os.fstat(opened.fileno()).st_size // _AT_ONCE)

@@ -168,13 +168,15 @@ def test_a_connection_to_itself_and_reused_ports_are_told_apart(tmp_path: Path, 
     assert in_columns(file, rows) == one_by_one(file, rows)
 
 
-@pytest.mark.parametrize("what", ["pcapng", "cut", "longer", "cooked", "mostly IPv6"])
+@pytest.mark.parametrize("what", ["pcapng", "old", "cut", "longer", "cooked", "mostly IPv6"])
 def test_what_columns_do_not_help_with_is_not_touched(tmp_path: Path, what: str) -> None:
     frames = list(generate.frames(1000))
     file = saved(frames, tmp_path)
     data = bytearray(file.read_bytes())
     if what == "pcapng":
         data[:4] = b"\x0a\x0d\x0d\x0a"
+    elif what == "old":
+        data[6:8] = b"\3\0"
     elif what == "cut":
         del data[-1]
     elif what == "longer":
