@@ -42,7 +42,7 @@ Entries = Iterator[tuple[int, str]]
 _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 _SHOWN = 65_536  # rows made at a time
 _WINDOW = 4 << 20  # bytes read at a time
-_AT_ONCE = 100 << 20  # bytes of a file whose columns are kept at a time: more, and lanes are taken in turn
+_AT_ONCE = 55 << 20  # bytes of a file whose columns are kept at a time: of more, lanes are taken in turn
 _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
 _LOOK = 64  # bytes of a payload by which a protocol is recognised
 _LEAST_LARGE = 1220  # bytes: larger payloads are held against the MSS
@@ -109,7 +109,8 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
     """Returns the conversations in these lanes of a pcap file, not numbered, or the rows of its packets (CSV).
 
     Of what is no TCP, lane 0 has the rows. None where the file is none that columns help with: damaged, mostly
-    something else, or with too many conversations at a time to be sure which ones are let go of.
+    something else, so large that the columns of a single lane were too many, or with too many conversations at a time
+    to be sure which ones are let go of.
     """
     with File(file).open("rb") as opened:
         head = opened.read(pcap.FILE_HEADER)
@@ -121,9 +122,11 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
         if version != _VERSION or linktype != LINKTYPE_ETHERNET:
             return None
         whole = _Whole(opened.fileno(), variant, rows, keylog, server_key)
-        turns = -(-os.fstat(opened.fileno()).st_size // _AT_ONCE)
+        together = _AT_ONCE * LANES // max(os.fstat(opened.fileno()).st_size, 1)
+        if not together:
+            return None
         each = sorted(lanes)
-        parts = [frozenset(each[at::turns]) for at in range(min(turns, len(each)))]
+        parts = [frozenset(each[at : at + together]) for at in range(0, len(each), together)]
         found = [whole.part(part, spool=len(parts) > 1) for part in parts]
         if any(part is None for part in found):
             return None

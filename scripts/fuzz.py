@@ -121,7 +121,7 @@ def explained(path: Path, numbers: list[int]) -> None:
 
 
 def again(path: Path, packets: int) -> None:
-    """Writes the capture with its notes, reads that, and expects as many packets and no damage."""
+    """Writes the capture with its notes, reads that, and expects as many packets and no new damage."""
     from lab.capture.reader import open_capture
     from lab.recorded import Recording
 
@@ -129,10 +129,11 @@ def again(path: Path, packets: int) -> None:
     with open_capture(str(path)) as capture:
         recording = Recording(capture, keep_frames=True)
         recording.write(out, recording.rungs())
+        damages = len(capture.problems)
     copy = path.with_suffix(".again")
     copy.write_bytes(out.getvalue())
     with open_capture(str(copy)) as capture:
-        if sum(1 for _ in capture) != packets or capture.problems:
+        if sum(1 for _ in capture) != packets or len(capture.problems) > damages:
             raise FailedError("what was written with notes is damaged")
 
 

@@ -134,9 +134,15 @@ def test_where_there_is_no_room_the_same_are_let_go_of(
 @both
 def test_in_turns_the_same_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: bool) -> None:
     file = saved(list(spoilt(list(generate.frames(COUNT)), random.Random(1))), tmp_path)
-    monkeypatch.setattr(columns, "_AT_ONCE", file.stat().st_size // 5)
+    monkeypatch.setattr(columns, "_AT_ONCE", file.stat().st_size // 5)  # three of sixteen lanes
     monkeypatch.setattr(columns, "_WINDOW", 5000)
     assert in_columns(file, rows) == one_by_one(file, rows)
+
+
+def test_what_is_too_large_for_columns_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = saved(list(generate.frames(COUNT)), tmp_path)
+    monkeypatch.setattr(columns, "_AT_ONCE", file.stat().st_size // 17)
+    assert in_columns(file) is None
 
 
 def test_each_half_says_its_own(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def as_one(ours: Iterable[str], theirs: Iterable[str], places: Places) -> Iterat
 
     In each half conversations are numbered from 0 in the order of their first rows.
     """
-    names: tuple[array[int], array[int]] = array("L"), array("L")
+    names: tuple[array[int], array[int]] = array("I"), array("I")
     halves = iter(ours), iter(theirs)
     begin, before, without = places
     size = len(before)
