@@ -150,6 +150,9 @@ class Recording:
                 if rung.frame is not None:
                     again.packet(rung.frame, comments(rung))
             again.finish()
+            if lost := self.capture.passed.lost:
+                text = Text("{} blocks between packets were left out: too many", "略去了报文之间的 {} 个块：太多")
+                self.capture.problem(self.capture.position, None, text.format(lost))
             return
         first = next(rungs, None)  # with it, the header has been read
         writer = Writer(stream, snaplen=self.capture.snaplen)

@@ -78,6 +78,68 @@ def test_the_history_has_a_letter_for_each_new_kind_of_packet(lines: tuple[str, 
     assert told(*lines)["history"] == history
 
 
+# What the script of Zeek that decides conn_state makes of what these ends were seen to do.
+
+PARTLY: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "one direction: the client's": (("c> SYN 0", "c> ACK 1 1", "c> data 1 1 5", "c> FIN 6 9"), "SH", "SADF"),
+    "the client's, still open": (("c> SYN 0", "c> ACK 1 1", "c> data 1 1 5"), "S0", "SAD"),
+    "the client's, reset after data": (("c> SYN 0", "c> ACK 1 1", "c> data 1 1 5", "c> RST 6"), "OTH", "SADR"),
+    "the server's": (("s> SYN-ACK 0 1", "s> data 1 1 5", "s> FIN 6 9"), "SHR", "hdf"),
+    "the server's, still open": (("s> SYN-ACK 0 1", "s> data 1 1 5"), "OTH", "hd"),
+    "the server's, reset": (("s> SYN-ACK 0 1", "s> data 1 1 5", "s> RST 6"), "RSTRH", "hdr"),
+    "no SYN": (("s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 5"), "S1", "hAD"),
+    "no SYN, closed": (("s> SYN-ACK 0 1", "c> ACK 1 1", "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2"), "SF", "hAFf"),
+    "no SYN, the client resets": (("s> SYN-ACK 0 1", "c> RST 1"), "RSTO", "hR"),
+    "no SYN-ACK": (("c> SYN 0", "c> ACK 1 1", "s> data 1 1 5", "c> ACK 1 6"), "OTH", "SAd"),
+    "no SYN-ACK, closed": (("c> SYN 0", "s> data 1 1 5", "c> FIN 1 6", "s> FIN 6 2"), "SF", "SdFf"),
+    "no SYN-ACK, the server resets": (("c> SYN 0", "s> data 1 1 5", "s> RST 6"), "REJ", "Sdr"),
+    "begun midway, closed": (("c> data 1 1 5", "c> FIN 6 1", "s> FIN 1 7"), "SF", "DFf"),
+    "begun midway, the client closes": (("s> data 1 1 5", "c> FIN 1 6"), "SH", "dF"),
+    "begun midway, the server closes": (("c> data 1 1 5", "s> FIN 1 6"), "SHR", "Df"),
+    "begun midway, the client resets": (("s> data 1 1 5", "c> RST 1"), "OTH", "dR"),
+    "begun midway, the server resets": (("c> data 1 1 5", "s> RST 1"), "RSTRH", "Dr"),
+    "not yet acknowledged": (OPEN[:2], "S1", "Sh"),
+    "reset before it is open": ((*OPEN[:2], "c> RST 1"), "RSTO", "ShR"),
+    "reset by who agreed": ((*OPEN[:2], "s> RST 1"), "RSTR", "Shr"),
+    "both reset": ((*OPEN, "c> data 1 1 5", "s> ACK 1 6", "c> RST 6", "s> RST 1"), "RSTR", "ShADaRr"),
+    "both reset, and nothing said": ((*OPEN, "c> RST 1", "s> RST 1"), "REJ", "ShARr"),
+    "challenged, then reset": (("c> SYN 0", "s> ACK 77 99", "c> RST 99"), "RSTOS0", "SaR"),
+    "reset in answer to a FIN": ((*OPEN, "c> FIN 1 1", "s> RST 1"), "RSTR", "ShAFr"),
+    "rejected after a FIN": (("c> SYN 0", "c> FIN 1 1", "s> RST 0"), "RSTR", "SFr"),
+    "Fast Open": (("c> SYN 0 3", "s> SYN-ACK 0 4", "c> ACK 4 1"), "S1", "SDhA"),
+    "Fast Open, refused": (("c> SYN 0 3", "s> RST-ACK 0 4"), "REJ", "SDr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_what_was_seen_only_in_part_has_the_state_that_zeek_gives_it(name: str) -> None:
+    lines, state, history = PARTLY[name]
+    entry = told(*lines)
+    assert (entry["conn_state"], entry["history"]) == (state, history)
+
+
+@pytest.mark.parametrize(
+    ("lines", "history"),
+    [
+        (("c> SYN 0", "s> SYN-ACK 0 1", "s> SYN-ACK 500 1"), "Shg"),  # Zeek: Shh
+        ((*OPEN, *(f"c> data {at} 1 5" for at in (1, 1) * 12)), "ShADT"),  # Zeek: ShADTT
+        ((*OPEN, "c> data 6 1 5", "c> data 1 1 5", "s> ACK 1 11"), "ShADGa"),  # Zeek: ShADTa
+        ((*OPEN, "c> data 1 1 5", "s> ACK 1 6", "c> data 5 1 1", "s> ACK 1 6"), "ShADa"),  # Zeek: ShADaT
+        ((*OPEN, "c> FIN 1 1 5", "s> ACK 1 7"), "ShADFa"),  # Zeek: ShAFa
+        ((*OPEN, "c> [FR] 1"), "ShAFR"),  # Zeek: ShAI
+    ],
+)
+def test_number_16_where_the_history_is_not_quite_zeeks(lines: tuple[str, ...], history: str) -> None:
+    assert told(*lines)["history"] == history
+
+
+def test_a_port_used_again_is_another_connection_with_a_state_of_its_own() -> None:
+    again = ("c> SYN 1000000", "s> RST-ACK 0 1000001")
+    walked = walk(ladder(*OPEN, *TALK, *CLOSE, *again))
+    entries = [trace.conversation(which) for which in walked.conversations]
+    assert [(each["conn_state"], each["history"]) for each in entries] == [("SF", "ShADadFf"), ("REJ", "Sr")]
+
+
 def test_a_wrong_checksum_has_its_letter() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5")
     spoilt = frames[3]._replace(data=frames[3].data[:-1] + b"?")

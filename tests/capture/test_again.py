@@ -253,6 +253,18 @@ def test_spoilt_anywhere_it_can_still_be_written_and_read(name: str, data: st.Da
         assert annotated(once, Path(folder)) == once
 
 
+def test_what_was_left_out_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(again, "MOST_PASSED", 10_000)
+    file = tmp_path / "in.pcapng"
+    custom = block(0x0BAD, struct.pack("<I", 32473) + bytes(100))
+    file.write_bytes(header("<") + interface() + custom * 200 + packet("<", 0, 1, bytes(LINK / V4 / SYN)))
+    with open_capture(str(file)) as capture:
+        recording = Recording(capture, True)
+        recording.write(io.BytesIO(), recording.rungs())
+        (told,) = recording.problems()
+    assert "blocks between packets were left out" in told.text.en
+
+
 def test_blocks_without_end_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(again, "MOST_PASSED", 10_000)
     passed = Passed()

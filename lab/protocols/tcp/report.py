@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from lab.dissect.conversations import Conversation
@@ -12,6 +13,7 @@ STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number 
 OTHER = {"client": "server", "server": "client"}
 GOT = {row.step for row in TABLE.rows if row.step and row.on.startswith("got ")}  # steps that nobody sends
 _NEVER: tuple[Seen, ...] = ()
+_ASKED_AND_RESET = re.compile("S[^HAFGIQ]*R")
 _OF_WHO_BEGAN = ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4")
 
 
@@ -89,18 +91,29 @@ def _both(found: Sequence[Seen]) -> bool:
 
 
 def conn_state(conversation: Conversation) -> str:
-    """Returns Zeek's conn_state (Zeek's documentation of conn.log), with our roles."""
+    """Returns Zeek's conn_state, decided from the history as Zeek's own script decides it, with our roles.
+
+    To it an end that was seen, and not its SYN, is partial, as if it were not there: but for the originator where the
+    responder's SYN-ACK stands before all that it says.
+    """
     letters = conversation.history
-    if "S" not in letters:
-        if "h" in letters:
-            return "RSTRH" if "r" in letters else "SHR" if "f" in letters else "OTH"
-        return "OTH"
-    answered = "h" in letters or "H" in letters or "s" in letters
-    if not answered:
-        for letter, state in (("r", "REJ"), ("R", "RSTOS0"), ("F", "SH")):
-            if letter in letters:
-                return state
-        return "OTH" if letters.upper() != letters else "S0"
+    before, _, after = letters.partition("h")
+    asked = "S" in letters or "H" in letters
+    client = asked or ((before.islower() or not before) and after != after.lower())
+    server = "h" in letters or "s" in letters
+    fins = "F" in letters, "f" in letters
+    if conversation.reset_by and "r" in letters:
+        if "R" in letters:
+            return "RSTR" if "d" in letters.lower() else "REJ"
+        if asked and not server and not fins[0]:
+            return "REJ"
+        return "RSTR" if client or fins[0] else "RSTRH"
     if conversation.reset_by:
-        return "RSTO" if conversation.reset_by == "client" else "RSTR"
-    return {(True, True): "SF", (True, False): "S2", (False, True): "S3"}.get(("F" in letters, "f" in letters), "S1")
+        if server or fins[1]:
+            return "RSTO"
+        return "RSTOS0" if _ASKED_AND_RESET.match(letters) else "OTH"
+    if any(fins):
+        return {(True, True): "SF", (True, False): "S2" if server else "SH"}.get(fins, "S3" if client else "SHR")
+    if client and server:
+        return "S1"
+    return "S0" if asked and not server and not {"d", "t"} & set(letters) else "OTH"
