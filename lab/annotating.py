@@ -18,7 +18,7 @@ from lab.show import Format, Gone, show
 from lab.text import Lang, Text
 
 if TYPE_CHECKING:
-    from lab.columns import Made
+    from lab.columns.whole import Made
 
 
 class Asked(NamedTuple):
@@ -106,7 +106,7 @@ def _large(asked: Asked, capture: Capture) -> bool:
 
 
 def _in_columns(asked: Asked, lanes: frozenset[int]) -> Made | None:
-    from lab.columns import made
+    from lab.columns.whole import made
 
     return made(asked.file, lanes, asked.form is Format.CSV, asked.keylog, asked.server_key)
 

@@ -51,7 +51,7 @@ def worthwhile(capture: Capture) -> bool:
 
 
 def fits_columns(form: Format) -> bool:
-    """Whether a format is made faster in columns (lab/columns.py)."""
+    """Whether a format is made faster in columns (lab/columns/)."""
     return form in (Format.CONVERSATIONS, Format.CSV) and hasattr(os, "pread")
 
 
@@ -147,7 +147,7 @@ def _work(
     path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
 ) -> None:
     """Annotates the second half and never returns."""
-    from lab import columns
+    from lab.columns import whole
     from lab.recorded import Recording
     from lab.render import table
     from lab.show import Gone, packets
@@ -157,7 +157,7 @@ def _work(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
         with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
             rows = form is Format.CSV
-            made = columns.made(path, THEIRS, rows, keylog, server_key) if in_columns else None
+            made = whole.made(path, THEIRS, rows, keylog, server_key) if in_columns else None
             gone = Gone(form)
             mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
             table.as_lines(made.rows if made else packets(mine.rungs(), form), out.write, _AT_ONCE)

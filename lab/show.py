@@ -14,7 +14,7 @@ from lab.output import Spool
 from lab.text import Lang
 
 if TYPE_CHECKING:
-    from lab.columns import Made
+    from lab.columns.whole import Made
     from lab.halves import Other
 
 

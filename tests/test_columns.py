@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import columns, path
+from lab import path
 from lab.capture.reader import open_capture
+from lab.columns import whole as columns
+from lab.columns.kinds import Kind
+from lab.columns.usual import Columns
 from lab.dissect import conversations
 from lab.halves import ALL, OURS, THEIRS
 from lab.recorded import Recording
@@ -98,13 +101,13 @@ def test_what_goes_by_the_book_is_said_as_the_engine_says_it(tmp_path: Path, mon
     file = saved(list(generate.frames(COUNT)), tmp_path)
     known = one_by_one(file)
     asked: list[int] = []
-    engine = columns._Whole._kind
+    engine = columns.Whole._kind
 
-    def kind(whole: columns._Whole, columns_: columns._Columns, begin: int, end: int) -> columns._Kind | None:
+    def kind(whole: columns.Whole, columns_: Columns, begin: int, end: int) -> Kind | None:
         asked.append(begin)
         return engine(whole, columns_, begin, end)
 
-    monkeypatch.setattr(columns._Whole, "_kind", kind)
+    monkeypatch.setattr(columns.Whole, "_kind", kind)
     assert in_columns(file) == known
     assert len(asked) < len(known) / 5, "of each kind one is asked about"
 

@@ -57,7 +57,7 @@ DOORS = {
     "pyshark": ("capture/second_opinion.py",),
     "cryptography": ("protocols/tls/",),
     "orjson": ("render/table.py",),
-    "numpy": ("columns.py",),
+    "numpy": ("columns/",),
     "zstandard": ("capture/compressed.py",),
     "lz4": ("capture/compressed.py",),
     "websockets": ("protocols/websocket/endpoints.py",),

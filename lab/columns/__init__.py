@@ -1,0 +1,1 @@
+"""Large files, conversation by conversation: see `whole.py`."""
