@@ -188,6 +188,13 @@ def test_tcp_is_closed_by_both_ends_and_reset_by_none(played: Run) -> None:
     assert {each.states.server for each in played.session.conversations} <= {"CLOSED", "TIME-WAIT"}
 
 
+def test_the_client_speaks_from_a_port_that_wireshark_gives_to_no_other_protocol(played: Run, tshark: str) -> None:
+    known = subprocess.run([tshark, "-G", "decodes"], check=True, capture_output=True, text=True, timeout=60).stdout
+    taken = {int(port) for table, port, _ in (line.split("\t") for line in known.splitlines()) if table == "tcp.port"}
+    assert taken.isdisjoint(range(49152, 57000))
+    assert {each.client.port for each in played.session.conversations} <= set(range(49152, 57000))
+
+
 def test_wireshark_reads_the_messages_in_their_order(played: Run, tshark: str) -> None:
     assert messages(played.file) == list(EXPECTED[played.scenario.name].said)
 

@@ -271,6 +271,7 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         "net/ipv4/tcp_rto_min_us": "1000000",  # RFC 6298 (2.4); at Linux' 0.2 s a busy machine sends again for nothing
         "net/ipv4/tcp_early_retrans": "0",  # nor is the tail of the data sent again to probe for losses
         "net/ipv4/tcp_syn_linear_timeouts": "0",  # a lost SYN is sent again after 1, 3, 7 s, as the RFCs tell it
+        "net/ipv4/ip_local_port_range": "49152 56999",  # at other ports Wireshark may take TLS for something else
     }.items():
         sysctl(name, value)
     offloads_off("eth0")

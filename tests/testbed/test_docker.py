@@ -109,6 +109,7 @@ def test_the_ladder_has_all_eight_steps(played: tuple[Path, Any, tuple[str, ...]
     assert seen(found) == STEPS
     (which,) = found["conversations"]
     assert which["final"]["states"] == {"client": "TIME-WAIT", "server": "CLOSED"}
+    assert which["client"]["port"] in range(49152, 57000), "as in namespaces: none that Wireshark gives to a protocol"
     assert ":" in which["client"]["address"] if options else "." in which["client"]["address"]
     flags = [packet["flags"] for packet in found["packets"] if packet["conversation"] == 0]
     assert flags[:3] == [["SYN"], ["SYN", "ACK"], ["ACK"]]
