@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.annotate import journal
 from lab.annotate.agreement import Agreement
+from lab.annotate.layers import layers_of
 from lab.capture.pcapng import Writer
 from lab.model import Captured, Rung, WireEvent
 from lab.output import to_file, uninterrupted
@@ -44,7 +45,10 @@ def ending(session: Session) -> list[Text]:
     if session.saved:
         told.append(Text(f"Saved with its notes: {session.file}", f"已连同讲解保存：{session.file}"))
     if session.key_file:
-        shown = f"lab annotate {session.file} --server-key {session.key_file} --show keys"
+        layers = (layer for which in session.conversations for layer in layers_of(which))
+        opened = any(getattr(layer.session, "encrypted_premaster", None) for layer in layers)
+        key = f" --server-key {session.key_file}" if opened else ""  # else the secrets in the file open it
+        shown = f"lab annotate {session.file}{key} --show keys"
         told.append(Text(f"How the keys come about: {shown}", f"密钥如何得来：{shown}"))
     return told
 

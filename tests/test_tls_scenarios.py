@@ -400,6 +400,18 @@ def test_the_command_picks_the_scenario(namespaces: None, tmp_path: File, words:
     assert done.stdout.startswith(f"{name}: ")
 
 
+@pytest.mark.parametrize(("version", "key"), [("1.2", True), ("1.3", False)])
+def test_the_command_for_the_keys_names_the_servers_where_that_is_of_use(
+    namespaces: None, tmp_path: File, version: str, key: bool
+) -> None:
+    done = lab("tls", "--version", version, "--lang", "en", "--testbed", "netns", "-o", str(tmp_path / "out.pcapng"))
+    _, found, command = done.stdout.partition("How the keys come about: lab ")
+    assert found, done.stdout
+    shown = lab(*command.split(), "--lang", "en")
+    assert ("--server-key" in command) is key
+    assert ("c^d mod n" in shown.stdout, "HKDF-Expand-Label" in shown.stdout) == (key, not key)
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_tls_13_has_no_rsa_key_exchange(lang: str) -> None:
     done = lab("tls", "--version", "1.3", "--key-exchange", "rsa", "--lang", lang)

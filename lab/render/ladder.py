@@ -216,7 +216,10 @@ class Ladder:
 
     def _print(self, text: Styled) -> None:
         text.rstrip()
-        self._console.print(text, soft_wrap=True)
+        if self._console.color_system is None:  # just text, over which rich would take ten times as long
+            self._console.file.write(text.plain + "\n")
+        else:
+            self._console.print(text, soft_wrap=True)
 
     def summary(
         self, conversations: list[Conversation], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE

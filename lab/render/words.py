@@ -56,9 +56,12 @@ def console(out: TextIO) -> Console:
 
 def wrap(text: str, width: int) -> list[str]:
     """Breaks a text into lines of at most `width` columns: between words, and between any two Chinese characters."""
+    text = text.strip()
+    if cell_len(text) <= width:
+        return [text] if text else []
     lines: list[str] = []
     line = ""
-    for piece in _pieces(text.strip()):
+    for piece in _pieces(text):
         if cell_len((line + piece).rstrip()) <= width:
             line += piece
             continue
