@@ -203,8 +203,9 @@ def _set_parameter() -> str:
 
 
 def _tools() -> list[Check]:
-    verifying = Text("optional: lab verify, make test, make bench", "可选：lab verify、make test、make bench")
-    return [_tool("tshark", verifying), _tool("wireshark", Text("optional: lab wireshark", "可选：lab wireshark"))]
+    verifying = Text("optional: make test, make bench", "可选：make test、make bench")
+    opening = Text("optional: shows captures with their notes", "可选：查看抓包及其讲解")
+    return [_tool("tshark", verifying), _tool("wireshark", opening)]
 
 
 def _tool(tool: str, why: Text) -> Check:

@@ -45,8 +45,10 @@ def ending(session: Session) -> list[Text]:
     if session.saved:
         told.append(Text(f"Saved with its notes: {session.file}", f"已连同讲解保存：{session.file}"))
     if session.key_file:
-        layers = (layer for which in session.conversations for layer in layers_of(which))
-        opened = any(getattr(layer.session, "encrypted_premaster", None) for layer in layers)
+        sessions = [layer.session for which in session.conversations for layer in layers_of(which)]
+        if not any(each.lines for each in sessions):
+            return told  # it ended before there were any
+        opened = any(getattr(each, "encrypted_premaster", None) for each in sessions)
         key = f" --server-key {session.key_file}" if opened else ""  # else the secrets in the file open it
         shown = f"lab annotate {session.file}{key} --show keys"
         told.append(Text(f"How the keys come about: {shown}", f"密钥如何得来：{shown}"))

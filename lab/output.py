@@ -149,8 +149,8 @@ def _umask() -> int:
 
 def complain(error: LabError, lang: Lang) -> None:
     """Says what is wrong and what to do, in two lines on standard error."""
-    for word, text in ((Text("error", "错误"), error.message), (Text("hint", "提示"), error.hint)):
-        say(f"{word.pick(lang)}: {text.pick(lang)}")
+    for word, text in ((Text("error: ", "错误："), error.message), (Text("hint: ", "提示："), error.hint)):
+        say(word.pick(lang) + text.pick(lang))
 
 
 def say(line: str) -> None:

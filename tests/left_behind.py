@@ -33,7 +33,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _NAMELESS = {"LAB_DEBUG", "NO_COLOR", "LANG", "LC_ALL", "LC_MESSAGES", "COLUMNS", "PYTHONUNBUFFERED"}
 _ROW = re.compile(r"^ *(\d+)  +\d+\.\d{3}  ", re.MULTILINE)
 _DOCKERS = ("docker", "br-", "veth")  # comes and goes by itself
-TWO_LINES = {"en": re.compile(r"error: .+\nhint: .+\n"), "zh": re.compile(r"错误: .+\n提示: .+\n")}
+TWO_LINES = {"en": re.compile(r"error: .+\nhint: .+\n"), "zh": re.compile(r"错误：.+\n提示：.+\n")}
 
 
 class Ended(NamedTuple):

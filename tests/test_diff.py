@@ -300,7 +300,7 @@ def test_an_empty_file_is_told_in_two_lines(tmp_path: Path, lang: str) -> None:
     empty.touch()
     done = lab(str(empty), file("tls-1.3"), "--lang", lang)
     assert done.returncode == 3
-    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ERROR[lang]
+    assert [line.replace("：", ": ").split(": ")[0] for line in done.stderr.splitlines()] == ERROR[lang]
 
 
 def test_one_standard_input_is_not_two_captures() -> None:

@@ -54,6 +54,25 @@ def test_a_packet_is_told_as_it_was_found_good(name: str, number: int, lang: str
     assert max(cell_len(line) for line in found.splitlines()) <= 80
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "said", "not_said"),
+    [
+        ("tls-1.2-rsa", 8, "only the owner of the private key can read it", "diffie-hellman"),
+        ("tls-1.2-ecdhe", 8, "diffie-hellman instead of rsa", "the rsa public key out of the certificate"),
+        ("tls-1.3", 6, "the handshake keys", "serverhellodone"),
+        ("tls-1.3-resumption", 23, "no certificate is sent", "its certificate with its public key"),
+        ("tls-1.2-resumption", 23, "no certificate is sent", "its certificate with its public key"),
+        ("tcp-simultaneous-close", 9, "it does not count the other fin yet", "waits in last-ack"),
+        ("tcp-simultaneous-close", 10, "nothing is half-closed", "the other can still carry data"),
+        ("tcp-three-segment-close", 9, "from fin-wait-1 to time-wait", "takes the client to fin-wait-2"),
+    ],
+)
+def test_a_step_is_told_as_this_connection_has_it(name: str, number: int, said: str, not_said: str) -> None:
+    found = " ".join(told(name, number, "en").split()).lower()
+    assert said in found
+    assert not_said not in found
+
+
 def test_what_is_no_tcp_is_told_too(tmp_path: Path) -> None:
     file = tmp_path / "arp.pcap"
     generate._write([bytes(12) + b"\x08\x06" + bytes(28)], file)

@@ -46,6 +46,7 @@ class Notes(NamedTuple):
     protocol: str
     title: Text
     steps: dict[str, NoteStep]
+    instead: dict[tuple[str, str], NoteStep]  # of a step, and the code of how a connection departs from it
     differs: dict[str, Text]
     states: dict[str, NoteState]
     scenarios: dict[str, NoteScenario]
@@ -55,10 +56,17 @@ class Notes(NamedTuple):
 def notes(protocol: str) -> Notes:
     """Returns a protocol's notes, by its name."""
     data = tomllib.loads((files("lab.protocols") / protocol / "notes.toml").read_text(encoding="utf-8"))
+    steps = {each["id"]: _step(each) for each in data["step"]}
     return Notes(
         data["protocol"],
         _text(data["title"]),
-        {each["id"]: _step(each) for each in data["step"]},
+        steps,
+        {
+            (each["step"], each["differs"]): steps[each["step"]]._replace(
+                title=_text(each["title"]), text=_text(each["text"])
+            )
+            for each in data.get("instead", ())
+        },
         {each["code"]: _text(each) for each in data["differs"]},
         {each["name"]: NoteState(each["name"], each.get("notes"), _text(each["text"])) for each in data["state"]},
         {

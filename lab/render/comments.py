@@ -6,7 +6,6 @@ from lab import protocols
 from lab.annotate import journal
 from lab.annotate.layers import layers_of
 from lab.model import Rung, States
-from lab.protocols.notes import cast, note
 from lab.render import trace
 from lab.text import PROTOCOL_NAMES, ROLES, Text, safe
 
@@ -31,9 +30,8 @@ def sentence(rung: Rung) -> Text | None:
         return None
     said = []
     for step in rung.steps:
-        told = note(step)
-        title = cast(told.title, trace.acting(rung, step))
-        said.append(Text(f"{told.name.en}: {title.en}.", f"{told.name.zh}：{title.zh}。"))
+        told = trace.told(rung, step)
+        said.append(Text(f"{told.name.en}: {told.title.en}.", f"{told.name.zh}：{told.title.zh}。"))
     layers = {layer.name: layer for layer in layers_of(which)}
     for message in rung.messages:
         layer = layers.get(message.protocol)

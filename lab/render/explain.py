@@ -13,7 +13,6 @@ from lab import protocols
 from lab.annotate.layers import layers_of
 from lab.dissect.fields import fields
 from lab.model import Field, Message, Rung, States
-from lab.protocols.notes import cast, note
 from lab.render import trace
 from lab.render.table import dump
 from lab.render.words import EXPLAINED, LABELS, address, clip, console, pad, wrap
@@ -138,9 +137,9 @@ class _Page:
         for each in said:
             self._paragraph(Text(f"Note: {each.rstrip('.')}.", f"注意：{each.rstrip('。')}。").pick(lang), "yellow")
         for step in rung.steps:
-            told, actor = note(step), trace.acting(rung, step)
-            self._paragraph(f"{told.name.pick(lang)}  {cast(told.title, actor).pick(lang)}  [{told.rfc}]", "yellow")
-            self._paragraph(cast(told.text, actor).pick(lang), indent=4)
+            told = trace.told(rung, step)
+            self._paragraph(f"{told.name.pick(lang)}  {told.title.pick(lang)}  [{told.rfc}]", "yellow")
+            self._paragraph(told.text.pick(lang), indent=4)
         for surprise in rung.surprises:
             who = ROLES[surprise.role]
             self._paragraph(

@@ -21,7 +21,7 @@ from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
 from lab.model import Above, Rung, Segment, StepReport
-from lab.protocols.notes import cast, note, notes
+from lab.protocols.notes import note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
 from lab.render.words import EXPLAINED, LABELS, address, clip, numbers, pad, wrap
@@ -130,7 +130,7 @@ class Ladder:
         lang = self._lang
         said = []
         for step in rung.steps:
-            title = cast(note(step).title, trace.acting(rung, step)).pick(lang)
+            title = trace.told(rung, step).title.pick(lang)
             if step.startswith("tcp.") or (rung.conversation and (rung.conversation.id, title) not in self._titles):
                 said.append(title)
             if rung.conversation is not None:

@@ -13,7 +13,7 @@ from lab import protocols
 from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation, End, options
 from lab.model import FLAGS, Differs, Message, Rung, States, StepReport
-from lab.protocols.notes import cast, notes
+from lab.protocols.notes import NoteStep, cast, note, notes
 from lab.protocols.tcp import report
 from lab.text import Text
 
@@ -117,6 +117,23 @@ def actor(which: Conversation, step: str) -> str:
 def acting(rung: Rung, step: str) -> str:
     """Returns who acts in a step that this packet is: its sender, or its receiver where the step is to have got it."""
     return _acting(rung.end.role if rung.end else "client", step)
+
+
+def told(rung: Rung, step: str) -> NoteStep:
+    """Returns what is said of a step that this packet is: as the notes have it, or as its connection departs from them.
+
+    Texts name the ends that act in it.
+    """
+    protocol, which, found = step.partition(".")[0], rung.conversation, note(step)
+    instead = notes(protocol).instead
+    if which is not None and any(each == step for each, _ in instead):
+        code = report.differs(which, step) if protocol == "tcp" else None
+        for layer in layers_of(which):
+            if layer.name == protocol:
+                code = next((code for each, _, code in protocols.upper(protocol).steps(layer) if each == step), None)
+        found = instead.get((step, code or ""), found)
+    actor = acting(rung, step)
+    return found._replace(title=cast(found.title, actor), text=cast(found.text, actor))
 
 
 def _acting(sender: str, step: str) -> str:

@@ -114,6 +114,7 @@ def test_every_note_is_written_in_both_languages(protocol: Protocol | Upper) -> 
     texts: dict[str, Text] = dict(lesson.differs)
     texts |= {state.name: state.text for state in lesson.states.values()}
     texts |= {f"{step.id} {part}": getattr(step, part) for step in lesson.steps.values() for part in step._fields[2:6]}
+    texts |= {f"{key} {part}": getattr(each, part) for key, each in lesson.instead.items() for part in each._fields[3:5]}
     texts |= {
         f"{each.name} {part}": getattr(each, part) for each in lesson.scenarios.values() for part in each._fields[1:]
     }
@@ -126,9 +127,15 @@ def test_every_note_is_written_in_both_languages(protocol: Protocol | Upper) -> 
 
 
 @every_protocol
+def test_what_is_said_instead_is_said_of_a_step_that_departs_in_a_way_there_is(protocol: Protocol | Upper) -> None:
+    lesson = notes(protocol.name)
+    assert all(step in lesson.steps and code in lesson.differs for step, code in lesson.instead)
+
+
+@every_protocol
 def test_both_languages_name_the_same_roles_and_packets(protocol: Protocol | Upper) -> None:
     lesson = notes(protocol.name)
-    texts = [part for step in lesson.steps.values() for part in step[2:6]]
+    texts = [part for step in (*lesson.steps.values(), *lesson.instead.values()) for part in step[2:6]]
     for text in [*texts, *lesson.differs.values()]:
         assert isinstance(text, Text)
         fields = [set(re.findall(r"\{\w*\}", text.pick(lang))) for lang in LANGUAGES]
