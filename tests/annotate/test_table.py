@@ -114,7 +114,7 @@ def test_every_note_is_written_in_both_languages(protocol: Protocol | Upper) -> 
     texts: dict[str, Text] = dict(lesson.differs)
     texts |= {state.name: state.text for state in lesson.states.values()}
     texts |= {f"{step.id} {part}": getattr(step, part) for step in lesson.steps.values() for part in step._fields[2:6]}
-    texts |= {f"{key} {part}": getattr(each, part) for key, each in lesson.instead.items() for part in each._fields[3:5]}
+    texts |= {f"{at} {part}": getattr(each, part) for at, each in lesson.instead.items() for part in each._fields[3:5]}
     texts |= {
         f"{each.name} {part}": getattr(each, part) for each in lesson.scenarios.values() for part in each._fields[1:]
     }
