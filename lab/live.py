@@ -44,10 +44,8 @@ def ending(session: Session) -> list[Text]:
         )
     if session.saved:
         told.append(Text(f"Saved with its notes: {session.file}", f"已连同讲解保存：{session.file}"))
-    if session.key_file:
-        sessions = [layer.session for which in session.conversations for layer in layers_of(which)]
-        if not any(each.lines for each in sessions):
-            return told  # it ended before there were any
+    sessions = [layer.session for which in session.conversations for layer in layers_of(which)]
+    if session.key_file and any(each.lines for each in sessions):
         opened = any(getattr(each, "encrypted_premaster", None) for each in sessions)
         key = f" --server-key {session.key_file}" if opened else ""  # else the secrets in the file open it
         shown = f"lab annotate {session.file}{key} --show keys"

@@ -412,6 +412,12 @@ def test_the_command_for_the_keys_names_the_servers_where_that_is_of_use(
     assert ("c^d mod n" in shown.stdout, "HKDF-Expand-Label" in shown.stdout) == (key, not key)
 
 
+def test_where_there_were_no_keys_no_command_shows_them(namespaces: None, tmp_path: File) -> None:
+    done = lab("run", "tls/expired", "--lang", "en", "--testbed", "netns", "-o", str(tmp_path / "out.pcapng"))
+    assert "Saved with its notes" in done.stdout
+    assert "--show keys" not in done.stdout
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_tls_13_has_no_rsa_key_exchange(lang: str) -> None:
     done = lab("tls", "--version", "1.3", "--key-exchange", "rsa", "--lang", lang)

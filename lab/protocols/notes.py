@@ -61,12 +61,7 @@ def notes(protocol: str) -> Notes:
         data["protocol"],
         _text(data["title"]),
         steps,
-        {
-            (each["step"], each["differs"]): steps[each["step"]]._replace(
-                title=_text(each["title"]), text=_text(each["text"])
-            )
-            for each in data.get("instead", ())
-        },
+        {(each["step"], each["differs"]): _instead(each, steps[each["step"]]) for each in data.get("instead", ())},
         {each["code"]: _text(each) for each in data["differs"]},
         {each["name"]: NoteState(each["name"], each.get("notes"), _text(each["text"])) for each in data["state"]},
         {
@@ -97,3 +92,9 @@ def _text(both: dict[str, Any]) -> Text:
 def _step(step: dict[str, Any]) -> NoteStep:
     name, title, text, beyond = (_text(step[part]) for part in ("name", "title", "text", "beyond"))
     return NoteStep(step["id"], step["rfc"], name, title, text, beyond, step["leads_to"])
+
+
+def _instead(each: dict[str, Any], step: NoteStep) -> NoteStep:
+    title = _text(each["title"]) if "title" in each else step.title
+    text = _text(each["text"]) if "text" in each else step.text
+    return step._replace(title=title, text=text)
