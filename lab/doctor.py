@@ -7,7 +7,6 @@ answer means, and which command mends it, is told by lab/mend.py.
 from __future__ import annotations
 
 import codecs
-import contextlib
 import errno
 import json
 import os
@@ -22,8 +21,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import IO, NamedTuple
 
+from lab import children
 from lab.mend import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.testbed import engine
 from lab.text import Text
@@ -122,30 +122,26 @@ def _try(steps: Sequence[Step]) -> list[Outcome]:
     """Tries the steps in a child: the namespaces end with it, and an alarm ends it where nothing else does."""
     reading, writing = os.pipe()
     with os.fdopen(reading) as outcomes, os.fdopen(writing, "w") as report:
-        child = os.fork()
-        if child == 0:
-            _child(report, steps)
+        child = 0
         try:
+            with children.signals_waiting():
+                child = children.fork(lambda: _report(report, steps), (outcomes,))
             report.close()
             return [Outcome(*json.loads(line)) for line in outcomes]
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            if child:
+                children.end(child)
 
 
-def _child(report: IO[str], steps: Sequence[Step]) -> NoReturn:
-    try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_PATIENCE)
-        for step in steps:
-            outcome = _outcome(step.attempt)
-            report.write(json.dumps(outcome) + "\n")
-            report.flush()
-            if step is steps[0] and not outcome.ok:
-                break  # the rest would happen to the machine itself
-    finally:
-        os._exit(0)
+def _report(report: IO[str], steps: Sequence[Step]) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_PATIENCE)
+    for step in steps:
+        outcome = _outcome(step.attempt)
+        report.write(json.dumps(outcome) + "\n")
+        report.flush()
+        if step is steps[0] and not outcome.ok:
+            break  # the rest would happen to the machine itself
 
 
 def _outcome(attempt: Callable[[], str]) -> Outcome:

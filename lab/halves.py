@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab import children
 from lab.annotate import journal
 from lab.capture.reader import Capture, open_capture
 from lab.dissect.conversations import LANES
 from lab.dissect.segment import FRAGMENT, TCP, segment
 from lab.errors import LabError
 from lab.model import LINKTYPE_ETHERNET, Frame, Segment
+from lab.output import uninterrupted
 from lab.path import Mine
 from lab.show import Format
 from lab.text import Text
@@ -129,41 +130,39 @@ def other_half(
 
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
     sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        os.close(reading)
+    child = 0
+
+    def work() -> None:
         _work(path, writing, form, keylog, server_key, _others(chosen), chosen is None and fits_columns(form))
-    os.close(writing)
+
     try:
         with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
+            with children.signals_waiting():
+                child = children.fork(work, (lines,))
+            os.close(writing)
             yield Other(line[:-1] for line in lines)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        if child:
+            with uninterrupted():
+                children.end(child)
 
 
 def _work(
     path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
 ) -> None:
-    """Annotates the second half and never returns."""
+    """Annotates the second half, in its own process."""
     from lab.columns import whole
     from lab.recorded import Recording
     from lab.render import table
     from lab.show import Gone, packets
 
-    status = 1
-    with contextlib.suppress(BaseException):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, which ends us
-        with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
-            rows = form is Format.CSV
-            made = whole.made(path, THEIRS, rows, keylog, server_key) if in_columns else None
-            gone = Gone(form)
-            mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
-            table.as_lines(made.rows if made else packets(mine.rungs(), form), out.write, _AT_ONCE)
-            out.write(_PACKETS_END + "\n")
-            entries = gone.entries(mine) if made is None else made.entries
-            table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)
-            out.write(f"{_END}\n{mine.evicted if made is None else made.evicted}\n")
-        status = 0
-    os._exit(status)
+    with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
+        rows = form is Format.CSV
+        made = whole.made(path, THEIRS, rows, keylog, server_key) if in_columns else None
+        gone = Gone(form)
+        mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
+        table.as_lines(made.rows if made else packets(mine.rungs(), form), out.write, _AT_ONCE)
+        out.write(_PACKETS_END + "\n")
+        entries = gone.entries(mine) if made is None else made.entries
+        table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)
+        out.write(f"{_END}\n{mine.evicted if made is None else made.evicted}\n")

@@ -73,6 +73,13 @@ def command():
 sys.exit(guarded(command))
 """
 
+# The signal comes inside of fork(2): no Python code of ours has run since, and none knows the child's number yet.
+FORKED = """
+import ctypes, functools, os, signal, lab.cli
+os.register_at_fork(after_in_parent=functools.partial(ctypes.CDLL(None).kill, os.getpid(), int(signal.SIGTERM)))
+lab.cli.main()
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def watched() -> Iterator[None]:
@@ -659,6 +666,16 @@ def test_a_large_file_is_let_go_of_at_any_moment(
     assert ended.status == (-number if number == signal.SIGKILL else 128 + number), ended
     assert ended.err == ""
     run.left(orphans=number == signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command", ["annotate {} --format csv", "tcp", "doctor"])
+def test_a_signal_that_comes_with_a_child_forgets_none(
+    namespaces: None, tmp_path: Path, large: Path, command: str
+) -> None:
+    run = Watched(tmp_path, *command.format(large).split(), script=FORKED)
+    ended = run.ended()
+    assert (ended.status, ended.err) == (128 + signal.SIGTERM, "")
+    run.left()
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one processor there is no second process")

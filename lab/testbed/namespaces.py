@@ -1,6 +1,6 @@
-"""Processes in namespaces of their own, and what is set up inside: the part of the testbed that knows only the kernel.
+"""Namespaces of a process's own, and what is set up inside: the part of the testbed that knows only the kernel.
 
-A process made here dies with the one that made it, and its namespace with it.
+A namespace ends with the last process in it, and the lab's (lab/children.py) end with the lab.
 """
 
 from __future__ import annotations
@@ -9,23 +9,20 @@ import contextlib
 import ctypes
 import errno
 import os
-import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
 from lab.text import Text
 
-CLONE_NEWUSER, CLONE_NEWNET, _PR_SET_PDEATHSIG = 0x10000000, 0x40000000, 1
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 # include/uapi/linux/ethtool.h, sockios.h
 _SIOCETHTOOL = 0x8946
 _OFFLOADS = {"tx checksum": 0x17, "TSO": 0x1F, "GSO": 0x24, "GRO": 0x2C}
-STOPPING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 def require_linux() -> None:
@@ -60,53 +57,6 @@ def enter_namespaces() -> None:
             ),
             Text("lab doctor says why, and the command that mends it", "运行 lab doctor 查看原因和修复命令"),
         ) from error
-
-
-def fork(work: Callable[[], None], foreign: Sequence[Connection]) -> int:
-    """Runs `work` in a child that dies with this process and never returns into our caller's code."""
-    parent = os.getpid()
-    status = 1
-    try:
-        child = os.fork()
-        if child:
-            return child
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; our parent answers it and ends us
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does the end of a terminal
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-        if not os.environ.get("LAB_DEBUG"):
-            sys.unraisablehook = lambda _what: None  # the parent says what is wrong, in two lines
-        for connection in foreign:
-            connection.close()
-        die_with(parent)
-        work()
-        status = 0
-    except Exception:
-        if os.getpid() == parent:
-            raise
-        if os.environ.get("LAB_DEBUG"):
-            sys.excepthook(*sys.exc_info())
-    finally:
-        if os.getpid() != parent:
-            os._exit(status)
-    raise AssertionError("a child ends above")
-
-
-@contextlib.contextmanager
-def signals_waiting() -> Iterator[None]:
-    """Lets no signal come between a fork and the note of it: the child would be forgotten."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def die_with(parent: int) -> None:
-    """Asks the kernel to kill this process when `parent` dies; a change of credentials undoes it, so ask again then."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def unshare(flags: int) -> None:

@@ -22,21 +22,19 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab import children
 from lab.errors import LabError, MachineError
 from lab.model import Role
 from lab.output import uninterrupted
 from lab.protocols.scenario import Credentials, Scenario
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
-    die_with,
     enter_namespaces,
-    fork,
     inside,
     netlink,
     offloads_off,
     reason,
     require_linux,
-    signals_waiting,
     sysctl,
     unshare,
 )  # fmt: skip
@@ -81,9 +79,9 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     credentials = scenario.make_credentials((addresses.ipv4, addresses.ipv6))  # before the fork: the stage has them too
     try:
         try:
-            with signals_waiting():
+            with children.signals_waiting():
                 ours, theirs = Pipe()
-                child = fork(lambda: _stage(theirs, scenario, rules, ipv6, credentials), (ours,))
+                child = children.fork(lambda: _stage(theirs, scenario, rules, ipv6, credentials), (ours,))
                 theirs.close()
         except OSError as error:
             raise _refused(error) from error
@@ -121,16 +119,12 @@ def _end_stage(child: int, connection: Connection) -> None:
             if not os.read(connection.fileno(), 1 << 16):  # the other side is gone
                 break
     connection.close()
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    children.end(child)
 
 
 def _end_hosts(hosts: list[int]) -> None:
-    """Ends the hosts' processes and waits for them: orphans stay behind where nobody takes them, as in a container."""
     for host in hosts:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # done before, and then asked to end
-            os.kill(host, signal.SIGKILL)
-            os.waitpid(host, 0)
+        children.end(host)
     hosts.clear()
 
 
@@ -148,7 +142,7 @@ def _stage(
     signal.signal(signal.SIGTERM, leave)
     try:
         enter_namespaces()
-        die_with(parent)
+        children.die_with(parent)
         connection.send(_played(connection, hosts, scenario, rules, ipv6, credentials))
     except LabError as error:
         connection.send(error)
@@ -188,8 +182,8 @@ def _played(
     for role in ROLES:
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
-        with signals_waiting():
-            pid = fork(lambda role=role, theirs=theirs: _host(role, theirs, family, scenario), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+        with children.signals_waiting():
+            pid = children.fork(lambda role=role, theirs=theirs: _host(role, theirs, family, scenario), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
             pids.append(pid)
         theirs.close()
         _expect(ours)

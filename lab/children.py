@@ -1,0 +1,81 @@
+"""Processes of the lab's own: none outlives it, and no signal makes it forget one."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+_STOPPING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+_PR_SET_PDEATHSIG = 1
+
+
+class Closable(Protocol):
+    """What of the parent's a child must not keep open."""
+
+    def close(self) -> object: ...
+
+
+def fork(work: Callable[[], object], foreign: Sequence[Closable] = ()) -> int:
+    """Runs `work` in a child that dies with this process and never returns into our caller's code.
+
+    Returns the child's number: to be called, and that noted, within `signals_waiting`.
+    """
+    parent = os.getpid()
+    status = 1
+    try:
+        child = os.fork()
+        if child:
+            return child
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; our parent answers it and ends us
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does the end of a terminal
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        if not os.environ.get("LAB_DEBUG"):
+            sys.unraisablehook = lambda _what: None  # the parent says what is wrong, in two lines
+        for each in foreign:
+            each.close()
+        die_with(parent)
+        work()
+        status = 0
+    except Exception:
+        if os.getpid() == parent:
+            raise
+        if os.environ.get("LAB_DEBUG"):
+            sys.excepthook(*sys.exc_info())
+    finally:
+        if os.getpid() != parent:
+            os._exit(status)
+    raise AssertionError("a child ends above")
+
+
+@contextlib.contextmanager
+def signals_waiting() -> Iterator[None]:
+    """Lets no signal come between a fork and the note of it: the child would be forgotten."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def die_with(parent: int) -> None:
+    """Asks the kernel, where it is Linux, to kill this process when `parent` dies.
+
+    A change of credentials undoes it, so ask again then.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def end(child: int) -> None:
+    """Ends a child and waits for it: it would stay behind where nobody takes orphans, as in a container."""
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):  # done before, and then asked to end
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
