@@ -230,7 +230,7 @@ class Rung:
         self.journal: Journal | None = None
         self.steps: tuple[str, ...] = ()
         self.messages: tuple[Message, ...] = ()
-        self.above: tuple[Above, ...] = ()  # of the protocols of which it completes a message
+        self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear TCP close
         self.surprises: tuple[Surprise, ...] = ()
 
 

@@ -56,7 +56,7 @@ class Path:
         self._old: deque[Rung] = deque()  # and is still
         self.undecided: dict[int, Rung] = {}  # as they were when they had been waited for too long
         self._walk = Walk(TCP)
-        self._layers = Layers(UPPER)
+        self._layers = Layers(UPPER, TCP.ended)
         self._fragments = Fragments()
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
 
@@ -109,7 +109,7 @@ class Path:
                         layers.got(arrived)
                     walk.settled(arrived)
                 walk.sent(rung)
-                if rung.segment.payload:
+                if rung.segment.payload or conversation.above:
                     layers.sent(rung)
                 if conversation.reset_by:
                     for arrived in delivery.reset_by(rung, proved):

@@ -35,11 +35,11 @@ from tests.left_behind import ROOT
 
 class Expected(NamedTuple):
     """What is said, behind the letter of who says it; the steps, `-` for one that is not seen, with how it differs;
-    and the states both ends end in, the client's first."""
+    and the states both ends are in, the client's first, when TCP begins to close."""
 
     said: str
     steps: str
-    states: str = "CLOSED CLOSED"
+    states: str = "CLOSING CLOSING"
 
 
 OPENED = "c upgrade-request s 101"
@@ -56,9 +56,10 @@ EXPECTED = {
     "websocket/subprotocol":   Expected(f"{OPENED} {TALK} {CLOSED}", "1 2 3 4"),
     "websocket/server-closes": Expected(f"{OPENED} {TALK} close c close", "1 2 3 4:server-closes"),
     "websocket/bad-version":   Expected("c upgrade-request s refused",
-                                        "1:bad-version -:refused -:refused -:refused"),
-    "websocket/bad-key":       Expected("c upgrade-request s refused", "1:bad-key -:refused -:refused -:refused"),
-    "websocket/wrong-accept":  Expected(OPENED, "1 2:wrong-accept -:failed -:failed", "CLOSED OPEN"),
+                                        "1:bad-version -:refused -:refused -:refused", "CONNECTING CONNECTING"),
+    "websocket/bad-key":       Expected("c upgrade-request s refused", "1:bad-key -:refused -:refused -:refused",
+                                        "CONNECTING CONNECTING"),
+    "websocket/wrong-accept":  Expected(OPENED, "1 2:wrong-accept -:failed -:failed", "CONNECTING OPEN"),
     "websocket/unmasked":      Expected(f"{OPENED} c unmasked-frame s close c close",
                                         "1 2 3:unmasked-frame 4:closed-protocol-error"),
     "websocket/too-big":       Expected(f"{OPENED} c text s close c close", "1 2 3 4:closed-too-big"),
@@ -158,7 +159,9 @@ def test_the_steps_and_the_states_are_the_scenarios(played: Run, expected: Expec
         if each.id.startswith("websocket.")
     ]
     assert " ".join(steps) == expected.steps
-    assert list(played.layer.states) == expected.states.split()
+    closing = next(rung for rung in played.rungs if "FIN" in rung.labels)
+    assert list(next(each.held for each in closing.above if each.protocol == "websocket")) == expected.states.split()
+    assert list(played.layer.states) == ["CLOSED", "CLOSED"]
 
 
 def test_tcp_is_closed_by_both_ends_in_four_segments(played: Run) -> None:

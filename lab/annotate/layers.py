@@ -23,6 +23,7 @@ _MOST_AHEAD = 64  # segments of a connection that are kept until what is missing
 _MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all connections; and what one costs beside its data
 _MOST_HELD, _LOOK_AFTER = 16 << 20, 4 << 20  # bytes that what is carried in a lane keeps; passed between two looks
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
+CLOSED_BELOW = "TCP closed"  # the one event that is no message: its TCP connection is over for an end
 
 
 class Session(Protocol):
@@ -139,6 +140,17 @@ def layers_of(which: Conversation) -> Iterator[Layer]:
         layer = layer.inner
 
 
+def _closing(which: Conversation) -> bool:
+    """Whether TCP has begun to end."""
+    return which.reset_by is not None or which.client.fin is not None or which.server.fin is not None
+
+
+def _hold(layer: Layer, rung: Rung) -> None:
+    """Writes down the states of both ends at the packet's first instant."""
+    others = (above for above in rung.above if above.protocol != layer.name)
+    rung.above = (*others, Above(layer.name, layer.states, None))
+
+
 class _Lane:
     """The conversations of a lane that carry something, and the bytes that have been handed on since the last look."""
 
@@ -160,9 +172,15 @@ class _Lane:
 
 
 class Layers:
-    """Recognises and walks what conversations carry. Feed it every packet once when sent, and again when got."""
+    """Recognises and walks what conversations carry. Feed it every packet once when sent, and again when got.
 
-    def __init__(self, uppers: Sequence[Upper]) -> None:
+    `ended` are TCP's states in which an end's connection is over.
+    """
+
+    def __init__(self, uppers: Sequence[Upper], ended: frozenset[str]) -> None:
+        self._ended = ended
+        hearing = (upper for upper in uppers for table in upper.tables.values() if CLOSED_BELOW in table.events)
+        self._hearing = frozenset(upper.name for upper in hearing)
         self._uppers = uppers
         self._first = frozenset().union(*(upper.first for upper in uppers))
         self._movers = {upper.name: Mover(upper.tables) for upper in uppers}
@@ -178,7 +196,17 @@ class Layers:
             secrets.learn(keylog, server_key)
 
     def sent(self, rung: Rung) -> None:
-        """The packet, which carries data, has left its sender."""
+        """The packet has left its sender, and TCP knows."""
+        if rung.segment is not None and rung.segment.payload:
+            self._read(rung)
+        which = rung.conversation
+        if which is not None and which.above is not None and _closing(which):
+            self._close(which, rung)
+            for layer in layers_of(which):
+                if layer.name in self._hearing:
+                    _hold(layer, rung)
+
+    def _read(self, rung: Rung) -> None:
         which, end, segment, frame = rung.conversation, rung.end, rung.segment, rung.whole or rung.frame
         if which is None or end is None or segment is None or frame is None:
             return
@@ -225,6 +253,8 @@ class Layers:
                 _, event, carrier = waiting.popleft()
                 self._movers[layer.name].move(layer, sender.peer, "got " + event, carrier)
             layer = layer.inner
+        if _closing(which):
+            self._close(which, rung)
         if rung.above:
             states = {layer.name: layer.states for layer in layers_of(which)}
             rung.above = tuple([Above(name, held, states.get(name)) for name, held, _ in rung.above])
@@ -238,6 +268,14 @@ class Layers:
             for end in (layer.client, layer.server):
                 end.waiting.clear()
                 del end.peer  # nobody looks for cycles
+
+    def _close(self, which: Conversation, rung: Rung) -> None:
+        """Tells those that stand on TCP where it is over, each end once."""
+        for layer in layers_of(which):
+            mover = self._movers[layer.name]
+            for end, below in ((layer.client, which.client), (layer.server, which.server)):
+                if below.state in self._ended and mover.moves(end, CLOSED_BELOW):
+                    mover.move(layer, end, CLOSED_BELOW, rung)
 
     def _lane(self, which: Conversation) -> _Lane:
         return self._lanes[which.lane]
@@ -265,8 +303,7 @@ class Layers:
                     sender.waiting.append((each.stop, each.event, rung))
                 if each.event == layer.carries and each.raw:
                     inner += self._carried(layer, role, each.raw, rung.number, each.stop)
-        others = (above for above in rung.above if above.protocol != layer.name)
-        rung.above = (*others, Above(layer.name, layer.states, None))
+        _hold(layer, rung)
         if inner and layer.inner:
             self._say(layer.inner, role, inner, rung)
 

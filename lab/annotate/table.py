@@ -1,6 +1,7 @@
 """A protocol is a table: an arrow of the state diagram is a row. What is drawn, printed and taught comes from it.
 
-Events are what happened to one end: it *sent* something, or it *got* something. Nothing else moves a state.
+Events are what happened to one end: it *sent* something, or it *got* something, or what it stands on has *closed*.
+Nothing else moves a state.
 """
 
 from __future__ import annotations

@@ -42,13 +42,17 @@ class Walked(Typing):
 
 
 class Protocol(NamedTuple):
-    """What the engine needs of a protocol: its tables, and which of its events a segment is, when sent and when got."""
+    """What the engine needs of a protocol: its tables, and which of its events a segment is, when sent and when got.
+
+    `ended` are the states in which an end is through with its connection.
+    """
 
     name: str
     tables: Mapping[Role, Table]
     begin: Callable[[Conversation], None]
     sent: Callable[[Rung], Iterable[str]]
     got: Callable[[Rung], Iterable[str]]
+    ended: frozenset[str]
 
 
 class Mover:
@@ -74,6 +78,10 @@ class Mover:
         if phase is not None:
             began = which.began.setdefault(phase, end.role) == end.role
             self._note(which, self._tables[end.role], first if began else other, rung)
+
+    def moves(self, end: WalkingEnd, event: str) -> bool:
+        """Whether the table has a row for this event in the end's state."""
+        return end.state is not None and event in self._moves[end.role].get(end.state, _NONE)
 
     def _assume(self, which: Walked, end: WalkingEnd, event: str) -> str | None:
         """Returns the state that an end is taken to be in when something happens to it that nobody saw it come to."""

@@ -20,7 +20,7 @@ from lab.annotate.agreement import Agreement, agreement
 from lab.annotate.layers import layers_of
 from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
-from lab.model import Above, Rung, Segment, StepReport
+from lab.model import Above, Rung, Segment, States, StepReport
 from lab.protocols.notes import note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
@@ -50,6 +50,7 @@ class Ladder:
         self._titles: set[tuple[int, str]] = set()  # of the steps above TCP: said once a conversation
         self._spelled: list[str] = []  # how the notes spell what has just changed
         self._shown: dict[int, tuple[str | None, str | None]] = {}
+        self._told_above: dict[tuple[int, str], States] = {}
 
     def rung(self, rung: Rung) -> None:
         """Draws one packet; it should be settled, or its receiver's state is left open."""
@@ -125,6 +126,14 @@ class Ladder:
             names = [name for name, step in zip(names, rung.steps, strict=True) if step.rpartition(".")[0] == top]
         return clip(" ".join(names), _STEP)
 
+    def _worth_telling(self, above: Above, rung: Rung) -> bool:
+        """Whether a protocol above TCP says something in this packet, or its states are others than were last told."""
+        key = (rung.conversation.id if rung.conversation else 0, above.protocol)
+        before = self._told_above.get(key)
+        self._told_above[key] = above.delivered or above.held
+        spoke = any(message.protocol == above.protocol for message in rung.messages)
+        return spoke or before != above.held or above.delivered not in (None, above.held)
+
     def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
         """Returns what is to be said of a packet beside the arrow, each with its style: steps, words, payload."""
         lang = self._lang
@@ -143,7 +152,7 @@ class Ladder:
             else:
                 said.append(spelling.strip())
         said += self._messages(rung)
-        said += [_above(above, rung).pick(lang) for above in rung.above]
+        said += [_above(above, rung).pick(lang) for above in rung.above if self._worth_telling(above, rung)]
         words = [self._once(label).pick(lang) for label in rung.labels if label in LABELS]
         if rung.journal and len(rung.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))

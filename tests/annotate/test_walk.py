@@ -10,7 +10,7 @@ from lab.annotate.table import Row, Table
 from lab.annotate.walk import Protocol, Walk
 from lab.dissect.conversations import Conversation, Conversations
 from lab.dissect.segment import segment
-from lab.model import Rung, States, Surprise
+from lab.model import Role, Rung, States, Surprise
 from tests.packets import CAPTURES, CLOSE, OPEN, PROMPT, TALK, drawn, ladder, prompt, replay, said, walk
 
 # The walk itself, with a protocol that nobody knows: asking and answering.
@@ -42,11 +42,9 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Rung], Conversation]
     def events(direction: str) -> Iterable[str]:
         return [f"{direction} {event}" for event in sent]
 
-    return (
-        Walk(Protocol("toy", {"client": TOY, "server": TOY}, begin, lambda _: events("sent"), lambda _: events("got"))),
-        rungs,
-        conversation,
-    )
+    tables: dict[Role, Table] = {"client": TOY, "server": TOY}
+    toy = Protocol("toy", tables, begin, lambda _: events("sent"), lambda _: events("got"), frozenset())
+    return Walk(toy), rungs, conversation
 
 
 def test_sending_moves_the_sender_and_nobody_else() -> None:

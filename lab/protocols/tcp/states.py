@@ -77,5 +77,9 @@ ROWS = (
     Row("LISTEN",       "sent RST",        "LISTEN",       None,               "3.10.7.2"),
 )  # fmt: skip
 
+# Where an end is through with a connection: whoever stands on TCP hears that it is closed. In TIME-WAIT only TCP itself
+# still waits (RFC 9293 section 3.6.1).
+ENDED = frozenset({"TIME-WAIT", "CLOSED"})
+
 # Where the two ends begin. That somebody listens is an assumption until the first answer shows it.
 TABLE = Table("tcp", ROWS, {"client": "CLOSED", "server": "LISTEN"})

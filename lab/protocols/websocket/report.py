@@ -26,11 +26,11 @@ def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
-        found.append((step, packets, _differs(session, layer, step) if packets else _why_unseen(session, step)))
+        found.append((step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
     return found
 
 
-def _differs(session: Session, layer: Layer, step: str) -> str | None:
+def _differs(session: Session, step: str) -> str | None:
     if step == "websocket.1" and session.request is not None:
         return next(iter(session.request.objections), None)
     if step == "websocket.2" and session.response is not None:
@@ -38,7 +38,7 @@ def _differs(session: Session, layer: Layer, step: str) -> str | None:
     if step == "websocket.3":
         return _broken(session)
     if step == "websocket.4":
-        return _closing(session, layer)
+        return _closing(session)
     return None
 
 
@@ -49,11 +49,11 @@ def _broken(session: Session) -> str | None:
     return None
 
 
-def _closing(session: Session, layer: Layer) -> str | None:
+def _closing(session: Session) -> str | None:
     first = session.closes[0] if session.closes else None
     if first is not None and first.message.code not in _GOOD:
         return _CODES.get(first.message.code or 0, "closed-with-code")
-    if "CLOSED" not in layer.states:
+    if len({close.sender for close in session.closes}) < 2:
         return "half-closed"
     return "server-closes" if first is not None and first.sender == "server" else None
 

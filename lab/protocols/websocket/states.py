@@ -2,10 +2,10 @@
 
 1. The client walks the first table, the server the second. Both begin in CONNECTING (section 4.1). A server is OPEN as
    soon as it has sent its 101, a client when it has got it and found it right; they are not OPEN at the same moment.
-2. Closing begins with the first Close that an end sends or gets (section 7.1.3). An end that has both sent and got one
-   has nothing more to do but to close the TCP connection (section 5.5.1): here it is CLOSED from then on, and how TCP
-   closes, TCP's own table tells. An end whose TCP connection goes away without a Close stays where it was: what
-   programs then report, 1006, is never sent (section 7.1.5).
+2. CLOSING begins with the first Close that an end sends or gets (section 7.1.3). An end that has both sent and got one
+   has nothing more to do but to close the TCP connection (section 5.5.1). It is CLOSED when that is (section 7.1.4):
+   when its TCP is in TIME-WAIT or CLOSED. So it is too where TCP goes away without a Close: what programs then report,
+   1006, is never sent (section 7.1.5).
 3. A message is sent when its last byte leaves, got when its last byte has arrived, as in TCP's table (tcp/states.py).
    A frame that breaks a rule moves nobody by itself: whoever gets it fails the connection, mostly with a Close of its
    own (section 7.1.7).
@@ -23,9 +23,8 @@ _CLIENT = (
     #   state          on                      goes to       step           RFC and section
     Row("CONNECTING", "sent upgrade-request",  "CONNECTING", "websocket.1", "6455 4.1"),
     Row("CONNECTING", "got 101",               "OPEN",       None,          "6455 4.1"),
-    Row("CONNECTING", "got wrong 101",         "CLOSED",     None,          "6455 4.1"),  # it fails the connection
-    Row("CONNECTING", "got refusal",           "CLOSED",     None,          "6455 4.1"),
-    Row("CLOSED",     "sent upgrade-request",  "CONNECTING", "websocket.1", "6455 4.1"),  # again, as after a 401
+    Row("CONNECTING", "got wrong 101",         "CONNECTING", None,          "6455 4.1"),  # it will close TCP
+    Row("CONNECTING", "got refusal",           "CONNECTING", None,          "6455 4.1"),  # and may ask again: 401
 )  # fmt: skip
 
 _SERVER = (
@@ -33,8 +32,7 @@ _SERVER = (
     Row("CONNECTING", "got upgrade-request",   "CONNECTING", None,          "6455 4.2.1"),
     Row("CONNECTING", "sent 101",              "OPEN",       "websocket.2", "6455 4.2.2"),
     Row("CONNECTING", "sent wrong 101",        "OPEN",       "websocket.2", "6455 4.2.2"),  # so it believes
-    Row("CONNECTING", "sent refusal",          "CLOSED",     None,          "6455 4.2.2"),
-    Row("CLOSED",     "got upgrade-request",   "CONNECTING", None,          "6455 4.2.1"),
+    Row("CONNECTING", "sent refusal",          "CONNECTING", None,          "6455 4.2.2"),
 )  # fmt: skip
 
 # The same at both ends.
@@ -54,10 +52,15 @@ _BOTH = (
     # closing: whoever begins, the other end
     Row("OPEN",       "sent close",            "CLOSING",    "websocket.4", "6455 7.1.3"),
     Row("OPEN",       "got close",             "CLOSING",    None,          "6455 7.1.3"),
-    Row("CLOSING",    "sent close",            "CLOSED",     "websocket.4", "6455 5.5.1"),
-    Row("CLOSING",    "got close",             "CLOSED",     None,          "6455 5.5.1"),
+    Row("CLOSING",    "sent close",            "CLOSING",    "websocket.4", "6455 5.5.1"),
+    Row("CLOSING",    "got close",             "CLOSING",    None,          "6455 5.5.1"),
+    # the end, whatever went before
+    Row("CLOSING",    "TCP closed",            "CLOSED",     None,          "6455 7.1.4"),
+    Row("OPEN",       "TCP closed",            "CLOSED",     None,          "6455 7.1.5"),  # abnormal: 1006
+    Row("CONNECTING", "TCP closed",            "CLOSED",     None,          "6455 4.1"),
 )  # fmt: skip
-# What may pass while only one of the two Closes has: the other end has not heard it yet, or finishes a message first.
+# What may pass when a Close has: the other end has not heard it yet, or finishes a message first. What an end sends
+# behind its own Close is a bad frame.
 _LATE = (
     "sent text", "got text", "sent binary", "got binary", "sent continuation", "got continuation", "sent ping",
     "got ping", "sent pong", "got pong", "sent bad frame", "got bad frame",
@@ -68,9 +71,7 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Returns one end's rows, with those both ends have, and what is late."""
     both = {row.on: row for row in _BOTH if row.state == "OPEN"}
     late = (both[on]._replace(state="CLOSING", to="CLOSING", source="6455 5.5.1") for on in _LATE)
-    # Who has done its part may still send what is forbidden, and hear what the other end wrote before it knew.
-    after = (Row("CLOSED", f"{way} bad frame", "CLOSED", None, "6455 5.5.1") for way in ("sent", "got"))
-    return (*rows, *_BOTH, *late, *after)
+    return (*rows, *_BOTH, *late)
 
 
 CLIENT = Table("websocket", _whole(_CLIENT), {"client": "CONNECTING"})
