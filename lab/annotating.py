@@ -97,6 +97,18 @@ def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -
             _rendered(asked.out, write)
         if said := recording.complaint(elsewhere()):
             output.say(said.pick(lang))
+        elif form is Format.LADDER and not recording.shown:
+            output.say(_nothing(capture).pick(lang))
+
+
+def _nothing(capture: Capture) -> Text:
+    """Returns why an empty page is no mistake of ours."""
+    if not capture.packets:
+        return Text(f"{capture.name} has no packets", f"{capture.name} 中没有任何包")
+    return Text(
+        f"none of the {capture.packets} packets in {capture.name} fits the filter",
+        f"{capture.name} 共有 {capture.packets} 个包，没有一个符合过滤条件",
+    )
 
 
 def _large(asked: Asked, capture: Capture) -> bool:

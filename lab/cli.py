@@ -373,12 +373,14 @@ def guarded(command: Callable[[], Any]) -> int:
 
 def _usage(error: typer.TyperException) -> UsageError:
     """Returns the parser's complaint as one of ours."""
+    from lab.usage import told
+
     said = getattr(error, "format_message", lambda: str(error))()
     first = said.strip().splitlines()[0] if said.strip() else "usage"
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "lab"
     return UsageError(
-        Text(first, "命令行有误：" + first),
+        told(first),
         Text(f"{command} --help shows what there is", f"{command} --help 会显示可用的命令和选项"),
     )
 

@@ -37,6 +37,7 @@ class Recording:
     ) -> None:
         self.capture = capture
         self.evicted = 0  # conversations that were let go of before they had ended
+        self.shown = False  # whether there was a packet to show
         self._told = let_go
         self._only = only  # the conversation that is asked for
         self.agreement = Agreement()
@@ -91,9 +92,15 @@ class Recording:
             mine = (frame for frame in frames if self._mine(frame) is not False) if self._mine else frames
             for rung in self._path.replay(journal.events(mine, _Closing(self.capture))):
                 self.agreement.add(rung)
+                self.shown = True
                 yield rung
         else:
-            yield from self._path.settled(frames, self._keep, self._mine)
+            rungs = self._path.settled(frames, self._keep, self._mine)
+            for rung in rungs:
+                self.shown = True
+                yield rung
+                break
+            yield from rungs
         for which in self.conversations[-1:]:
             self.agreement.add_final(which, self.capture.packets)
 

@@ -165,6 +165,15 @@ def test_whole_conversations_are_chosen_in_tcpdumps_words(several: Path, express
     assert numbers(lab(str(several), "--filter", expression, "--json")) == packets
 
 
+def test_an_empty_page_is_explained(several: Path, tmp_path: Path) -> None:
+    done = lab(str(several), "--filter", "port 9")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"none of the 10 packets in {several} fits the filter\n"
+    (empty := tmp_path / "empty.pcap").write_bytes(several.read_bytes()[:24])
+    assert lab(str(empty)).stderr == f"{empty} has no packets\n"
+    assert lab(str(empty), "--json").stderr == ""
+
+
 @pytest.mark.parametrize(
     "expression",
     ["", "src host 192.0.2.2", "port", "port x", "port 70000", "host nowhere", "net 1/99", "udp", "(port 1", "port 1 )",

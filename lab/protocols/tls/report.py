@@ -39,7 +39,8 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
     if step in ("tls.3", "tls.4") and _ephemeral(session):
         return "key-agreement"
     if step == "tls.4" and session.keys12 is None:
-        return "not-decrypted"
+        given = session.locked is not None and session.locked.code != "no-secrets"
+        return "does-not-open" if given else "not-decrypted"
     if step == "tls.5":
         if session.finished_verified is False:
             return "finished-wrong"

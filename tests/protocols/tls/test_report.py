@@ -7,6 +7,8 @@ import inspect
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lab.protocols.notes import notes
 from lab.protocols.tls import report
@@ -75,6 +77,11 @@ def test_without_keys_what_was_not_seen_is_said_to_be_encrypted_or_not_decrypted
         "encrypted",
     ]
     assert walk(captured("TLS 1.2 RSA").frames).steps[4][1] == "not-decrypted"
+    another = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    for keylog, server_key in ((captured("TLS 1.2 ECDHE").keylog, b""), (b"", another), (b"", b"no key")):
+        assert walk(captured("TLS 1.2 RSA").frames, keylog, server_key).steps[4][1] == "does-not-open"
 
 
 def test_bytes_that_are_missing_in_the_capture_are_said_to_be() -> None:
