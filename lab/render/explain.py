@@ -144,8 +144,8 @@ class _Page:
             who = ROLES[surprise.role]
             self._paragraph(
                 Text(
-                    f"Surprise: the {who.en} {surprise.on} in {surprise.state}, for which RFC 9293 has no rule.",
-                    f"意外：{who.zh}在 {surprise.state} 状态 {surprise.on}，RFC 9293 没有对应的规则。",
+                    f"Surprise: the {who.en} {surprise.on} in {surprise.state}, for which the table of states has no row.",
+                    f"意外：{who.zh}在 {surprise.state} 状态 {surprise.on}，状态表中没有对应的行。",
                 ).pick(lang),
                 "red",
             )
@@ -156,7 +156,8 @@ class _Page:
         if rung.held is None:
             return
         self._title("Both ends", "两端状态")
-        self._line(" " * 14 + "".join(pad(ROLES[role].pick(lang), _STATE) for role in ("client", "server")), "dim")
+        heads = (ROLES["client"], ROLES["server"], Text("* has just changed", "* 刚刚改变"))
+        self._line(" " * 14 + "".join(pad(head.pick(lang), _STATE) for head in heads).rstrip(), "dim")
         rows: list[tuple[Text, States | None]] = [
             (Text("before", "之前"), found.before),
             (Text("when sent", "发出时"), rung.held),
