@@ -173,6 +173,7 @@ class Path:
     def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
         """Yields the rung of each captured frame in order, when the wire has told its fate."""
         walk, waiting = self._walk, self.waiting
+        untold: set[int] = set()  # packets whose fate the journal does not tell: they stay undecided
         for event in events:
             if isinstance(event, Captured):
                 found = segment(event.frame)
@@ -197,8 +198,11 @@ class Path:
                 rung.kernel_delivered = event.kernel
                 if rung.journal:
                     rung.journal = rung.journal._replace(settled=event.order)
-                walk.settled(rung)
-                while waiting and (first := next(iter(waiting.values()))).settled:
+                    walk.settled(rung)
+                else:
+                    untold.add(rung.number)
+                while waiting and ((first := next(iter(waiting.values()))).settled or first.number in untold):
+                    untold.discard(first.number)
                     yield waiting.pop(first.number)
             elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
                 self.conversations[-1].kernel_final = event.kernel

@@ -144,7 +144,7 @@ class _Page:
             who = ROLES[surprise.role]
             self._paragraph(
                 Text(
-                    f"Surprise: the {who.en} {surprise.on} in {surprise.state}, for which the table of states has no row.",
+                    f"Surprise: the {who.en} {surprise.on} in {surprise.state}, which no row of the table has.",
                     f"意外：{who.zh}在 {surprise.state} 状态 {surprise.on}，状态表中没有对应的行。",
                 ).pick(lang),
                 "red",
