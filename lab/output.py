@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from lab.errors import LabError, MachineError
-from lab.text import Lang, Text
+from lab.text import Lang, Text, safe
 
 
 @contextlib.contextmanager
@@ -154,10 +154,10 @@ def complain(error: LabError, lang: Lang) -> None:
 
 
 def say(line: str) -> None:
-    """Writes a line to standard error, also where that can't show all of it or is gone."""
+    """Writes a line to standard error, also where that can't show all of it or is gone; names in it steer nothing."""
     with contextlib.suppress(OSError, ValueError):
         encoding = sys.stderr.encoding or "utf-8"
-        sys.stderr.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        sys.stderr.write(safe(line).encode(encoding, "replace").decode(encoding) + "\n")
         sys.stderr.flush()
 
 

@@ -44,6 +44,16 @@ def test_a_wrong_command_line_is_said_to_be_so_in_the_readers_language(arguments
     assert len(said["zh_CN.UTF-8"]) == len(said["C.UTF-8"]) == 2
 
 
+@pytest.mark.parametrize("arguments", ["annotate {}", "annotate README.md --keylog {}", "run {}", "diff {0} {0}", "{}"])
+def test_a_name_on_the_command_line_steers_no_terminal(arguments: str) -> None:
+    name = "x\x1b[31m\n\u202ey\x9b"
+    command = [sys.executable, "-m", "lab", *(each.format(name) for each in arguments.split())]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env={"LANG": "C.UTF-8"}, check=False)
+    assert (done.returncode in (2, 3), done.stdout) == (True, "")
+    assert re.fullmatch(r"error: .*\nhint: .*\n", done.stderr)
+    assert not set(done.stderr) & set("\x1b\x9b\u202e")
+
+
 def test_what_nobody_has_foreseen_is_passed_on() -> None:
     assert told("Something {odd}.").en == "Something {odd}."
     assert told("Something {odd}.").zh == "命令行有误：Something {odd}."

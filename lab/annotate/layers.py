@@ -54,13 +54,21 @@ class Inner(Session, Protocol):
         """Takes in what the other has carried and opened, in order; `stop` is as that one's message has it."""
 
 
+class Carrier(NamedTuple):
+    """What a message came in, a record: relative sequence numbers, the fields of its header, offsets in the record."""
+
+    start: int
+    end: int
+    fields: list[Detail]
+
+
 class Upper(NamedTuple):
     """What the engine needs of a protocol above TCP.
 
     `first` are the bytes it can begin with; `recognise` says whether a beginning is its own, None where that needs more
     bytes; `begin` makes a session of what is known of secrets. Of a `Layer`, `steps` returns the notes' steps with
     their packets and how they differ, `summary` the trace's object; `words` says a message in a line, `details` all its
-    fields.
+    fields, `carriers` what it came in.
     """
 
     name: str
@@ -74,6 +82,7 @@ class Upper(NamedTuple):
     summary: Callable[[Any], dict[str, Any]]
     words: Callable[[Any, Any], Text]
     details: Callable[[Any, Any], list[Detail]]
+    carriers: Callable[[Any, Any], list[Carrier]] = lambda _layer, _said: []
 
 
 class _Ahead(NamedTuple):

@@ -44,7 +44,7 @@ class Passed:
         self._bytes = 0
 
     def add(self, packets: int, block: Block) -> None:
-        size = len(block.body) + _OVERHEAD
+        size = _size(block)
         if self._bytes + size > MOST_PASSED:
             self.lost += 1
             return
@@ -56,9 +56,14 @@ class Passed:
         found = []
         while self.waiting and (packet is None or self.waiting[0][0] < packet):
             _, block = self.waiting.popleft()
-            self._bytes -= len(block.body) + _OVERHEAD
+            self._bytes -= _size(block)
             found.append(block)
         return found
+
+
+def _size(block: Block) -> int:
+    """Returns the bytes that a block takes in memory, roughly."""
+    return len(block.body) + _OVERHEAD + sum(len(value) + _OVERHEAD for _, value in block.options)
 
 
 class Again:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lab.capture import pcapng
 from lab.capture.again import Block, Kept
-from lab.capture.section import OVERRUN, TOO_SMALL, Section
+from lab.capture.section import TOO_SMALL, Section
 from lab.capture.source import Findings, Source
 from lab.model import Frame
 from lab.text import Text
@@ -211,7 +211,7 @@ class _Reader:
         if self._found.passed is None:
             return Frame(*fields)
         kept = Kept(*fields)
-        others = (each for each in self._section.options(body, options) if told and each[0] != OVERRUN)
+        others = (each for each in self._section.options(body, options) if told and each[0] >= 0)
         kept.block = Block(self._section.order, kind, body[:start], tuple(others))
         return kept
 

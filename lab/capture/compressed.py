@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from lab.text import Text
 
-CHUNK = 1 << 16  # compressed bytes asked for at a time
+CHUNK, FIRST = 1 << 16, 1 << 10  # compressed bytes that an unfolder is fed at once, at most and at first
 WINDOW = 1 << 27  # bytes a stream may refer back; more would be memory that it asks for
 _BITE = 512  # bytes for zstd: they are at most 170 blocks of 128 KiB (RFC 8878 section 3.1.1.2.4)
 FREE, MOST_TIMES = 1 << 28, 2000  # so many bytes come unasked; beyond, no capture is so many times its compressed size
@@ -29,6 +30,11 @@ BOMB = Text(
     "the compressed data ({}) unfold to more than {} times their size", "压缩数据（{}）展开后超过其大小的 {} 倍"
 )
 BEHIND = Text("behind the compressed data ({}) stands something else", "压缩数据（{}）之后还有其他内容")
+
+
+MOST_EMPTY = 4096  # members without a byte in them, one behind another
+EMPTY = Text("the compressed data ({}) are empty members only, thousands of them", "压缩数据（{}）中是成千上万个空成员")
+_NO_ZERO = re.compile(rb"[^\0]")
 
 
 class DamagedError(OSError):
@@ -123,7 +129,9 @@ class Unfolded:
     def __init__(self, kind: str, begin: bytes, more: Callable[[], bytes]) -> None:
         self._kind = kind
         self._more = more
-        self._pending = begin
+        self._window, self._at = begin, 0  # compressed bytes that have been read; those before _at have been fed
+        self._feed = FIRST
+        self._empty = 0
         self._unfolder: _Unfolder = _UNFOLDERS[kind]()
         self._took = len(begin)
         self._gave = 0
@@ -135,8 +143,7 @@ class Unfolded:
             if self._unfolder.eof and not self._next_member():
                 return b""
             if self._unfolder.needs_input:
-                data = self._pending or self._taken()
-                self._pending = b""
+                data = self._next_bytes()
                 if not data:
                     raise DamagedError(CUT.format(self._kind))
             out = self._unfold(data, size)
@@ -144,12 +151,23 @@ class Unfolded:
             if self._gave > FREE and self._gave > MOST_TIMES * self._took:
                 raise DamagedError(BOMB.format(self._kind, MOST_TIMES))
             if out:
+                self._empty = 0
                 return out
 
-    def _taken(self) -> bytes:
+    def _next_bytes(self) -> bytes:
+        """Returns what is to be fed next, none at the end: of a new member little, for it may be small."""
+        if self._at == len(self._window):
+            self._read_more()
+        data = self._window[self._at : self._at + self._feed]
+        self._at += len(data)
+        self._feed = min(2 * self._feed, CHUNK)
+        return data
+
+    def _read_more(self) -> bool:
         data = self._more()
         self._took += len(data)
-        return data
+        self._window, self._at = self._window[self._at :] + data, 0
+        return bool(data)
 
     def _unfold(self, data: bytes, size: int) -> bytes:
         try:
@@ -163,12 +181,18 @@ class Unfolded:
 
     def _next_member(self) -> bool:
         """Goes on with the next of several streams in one file; zeros may fill it up."""
-        rest = (self._unfolder.unused_data or b"").lstrip(b"\0")
-        while len(rest) < max(map(len, MAGIC)) and (data := self._taken()):
-            rest = (rest + data).lstrip(b"\0")
-        if not rest:
+        self._at -= len(self._unfolder.unused_data or b"")  # the end of what was fed
+        while True:
+            begin = _NO_ZERO.search(self._window, self._at)
+            self._at = begin.start() if begin else len(self._window)
+            if len(self._window) - self._at >= max(map(len, MAGIC)) or not self._read_more():
+                break
+        if self._at == len(self._window):
             return False
-        if kind_of(rest) != self._kind:
+        if kind_of(self._window[self._at : self._at + max(map(len, MAGIC))]) != self._kind:
             raise DamagedError(BEHIND.format(self._kind))
-        self._pending, self._unfolder = rest, _UNFOLDERS[self._kind]()
+        self._empty += 1
+        if self._empty > MOST_EMPTY:
+            raise DamagedError(EMPTY.format(self._kind))
+        self._feed, self._unfolder = FIRST, _UNFOLDERS[self._kind]()
         return True

@@ -18,7 +18,8 @@ from lab.text import Text
 
 MAX_TIME = (1 << 64) - 1  # nanoseconds, in the year 2554: what a pcapng of nanoseconds can hold
 SECOND = 1_000_000_000  # nanoseconds
-OVERRUN = -1  # stands for an option that runs over the end of its block
+OVERRUN, SURPLUS = -1, -2  # stand for an option that runs over the end of its block, and for those that are too many
+MOST_OPTIONS = 4096  # of a block
 
 # The bytes a block has at least, without its type and its lengths
 BODIES = {
@@ -31,7 +32,11 @@ BODIES = {
 WITH_OPTIONS = (pcapng.SECTION_HEADER, pcapng.INTERFACE_DESCRIPTION, pcapng.INTERFACE_STATISTICS)
 
 TOO_SMALL = Text("the block is too small for what it should hold: it is skipped", "块太小，放不下应有的内容：已跳过")
+TOO_MANY_OPTIONS = Text(
+    "a block has more than {} options: the rest is left out", "有一个块的选项超过 {} 个：其余已略去"
+).format(MOST_OPTIONS)
 OPTION_OVERRUN = Text("an option runs over the end of its block", "有一个选项超出了所在块的末尾")
+_WRONG = {OVERRUN: OPTION_OVERRUN, SURPLUS: TOO_MANY_OPTIONS}
 NAME_OVERRUN = Text("a host name runs over the end of its block", "有一条主机名记录超出了所在块的末尾")
 SECRETS_OVERRUN = Text("the secrets run over the end of their block", "密钥数据超出了所在块的末尾")
 UNKNOWN_VERSION = Text(
@@ -101,7 +106,7 @@ class Section:
             return None
         if kind not in WITH_OPTIONS:
             return Block(self.order, kind, body)
-        told = tuple(each for each in self.options(body, size) if each[0] != OVERRUN)
+        told = tuple(each for each in self.options(body, size) if each[0] >= 0) if found.passed is not None else ()
         if kind == pcapng.SECTION_HEADER:
             return self._begin(told)
         return Block(self.order, kind, body[:size], told)
@@ -112,8 +117,16 @@ class Section:
         return Block(self.order, pcapng.SECTION_HEADER, body, options)
 
     def options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-        """Yields code and value of each option from `at` on (section 3.5); one that runs over `body` as `OVERRUN`."""
+        """Yields code and value of each option from `at` on (section 3.5), at most `MOST_OPTIONS`.
+
+        One that runs over `body` comes as `OVERRUN`, those that are left out as one `SURPLUS`.
+        """
+        count = 0
         while at + 4 <= len(body):
+            if count == MOST_OPTIONS:
+                yield SURPLUS, b""
+                return
+            count += 1
             code, length = self.pair.unpack_from(body, at)
             at += 4
             if code == pcapng.END_OF_OPTIONS:
@@ -130,8 +143,8 @@ class Section:
         for code, value in self.options(body, at):
             if code == pcapng.COMMENT:
                 comments.append(value.decode(errors="replace"))
-            elif code == OVERRUN:
-                found.problem(offset, packet, OPTION_OVERRUN)
+            elif code in _WRONG:
+                found.problem(offset, packet, _WRONG[code])
         return tuple(comments)
 
     def _version(self, body: bytes, found: Findings, offset: int) -> None:
@@ -147,8 +160,8 @@ class Section:
                 resolution = value[0]
             elif code == pcapng.INTERFACE_OFFSET and len(value) == 8:
                 (shift,) = Struct(self.order + "q").unpack(value)
-            elif code == OVERRUN:
-                found.problem(offset, None, OPTION_OVERRUN)
+            elif code in _WRONG:
+                found.problem(offset, None, _WRONG[code])
         number = self._described - 1
         if number < MAX_KEPT:
             multiply, divide = _nanoseconds(resolution)

@@ -7,7 +7,8 @@ from lab.annotate import journal
 from lab.annotate.layers import layers_of
 from lab.model import Rung, States
 from lab.render import trace
-from lab.text import PROTOCOL_NAMES, ROLES, Text, safe
+from lab.render.words import brief
+from lab.text import PROTOCOL_NAMES, ROLES, Text
 
 MARKS = Text("[lab] ", "[实验] ")
 
@@ -40,7 +41,7 @@ def sentence(rung: Rung) -> Text | None:
         words = protocols.upper(layer.name).words(layer, message.said) if layer else Text("", "")
         name = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
         en, zh = (f"{name}: {words.en}", f"{name}：{words.zh}") if words.en else (name, name)
-        said.append(Text(safe(en) + ".", safe(zh) + "。"))
+        said.append(Text(brief(en) + ".", brief(zh) + "。"))
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
     states = _states(rung)
     return Text(f"{words.en} {states.en}".strip(), f"{words.zh}{states.zh}")

@@ -19,7 +19,7 @@ from lab.comparison import Comparison, Fact, Match, Row, Side
 from lab.model import StepReport
 from lab.protocols.notes import note
 from lab.render.summary import in_short
-from lab.render.words import LABELS, address, clip, console, pad, wrap
+from lab.render.words import LABELS, address, brief, clip, console, pad, wrap
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 USUAL, NARROWEST, WIDEST = 80, 40, 120
@@ -208,7 +208,7 @@ class Page:
             said = [_REMARKS.get(label, Text(label, label)).pick(self._lang) for label in row.remarks]
             yield from wrap(Text("; ", "；").pick(self._lang).join(said), room)
         if "words" in fields:
-            yield from wrap(safe(row.words.pick(self._lang)), room)
+            yield from wrap(brief(row.words.pick(self._lang)), room)
 
     def _legend(self, found: Comparison) -> None:
         """Draws what the marks mean, and how often each stands there; then what does not stand there."""
@@ -256,7 +256,7 @@ class Page:
             self._print((title, "bold"))
         for fact in facts:
             name = f"  {_FACTS[fact.name].pick(self._lang)}"
-            values = [_at_underscores(safe(self._valued(value)), self._value) for value in (fact.ours, fact.theirs)]
+            values = [_at_underscores(brief(self._valued(value)), self._value) for value in (fact.ours, fact.theirs)]
             if not self._side:
                 self._print((name, ""))
                 for letter, lines in zip("AB", values, strict=True):

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab import protocols
-from lab.annotate.layers import layers_of
+from lab.annotate.layers import Carrier, layers_of
 from lab.dissect.fields import fields
 from lab.model import Field, Message, Rung, States
 from lab.render import trace
 from lab.render.table import dump
-from lab.render.words import EXPLAINED, LABELS, address, clip, console, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, address, brief, clip, console, pad, wrap
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 WIDTH = 80
@@ -193,19 +193,33 @@ class _Page:
         left = _MOST_FIELDS
         for message in rung.messages:
             layer = layers.get(message.protocol)
+            upper = protocols.upper(message.protocol)
+            for carrier in upper.carriers(layer, message.said) if layer is not None else ():
+                self._carrier(rung, message, carrier)
             self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {safe(message.name)}{_places(message)}", "cyan")
             if layer is None:
                 continue
-            upper = protocols.upper(layer.name)
             words = upper.words(layer, message.said).pick(self._lang)
             if words:
-                self._paragraph(safe(words), indent=4)
+                self._paragraph(brief(words), indent=4)
             details = upper.details(layer, message.said)
             for field in details[:left]:
                 self._field(field.start, field.end, " " * field.depth + field.name, field.value)
             left = max(left - len(details), 0)
         if not left:
             self._paragraph(Text("… and more fields, not shown", "……还有更多字段，未列出").pick(self._lang), "dim")
+
+    def _carrier(self, rung: Rung, message: Message, carrier: Carrier) -> None:
+        """Draws the header of the record that a message came in."""
+        place, frame = "", rung.frame
+        if rung.segment is not None and rung.whole is None and frame is not None and carrier.start >= rung.seq:
+            start, end = (rung.segment.start + at - rung.seq for at in carrier[:2])
+            place = f"  [{rung.number}:{start}–{min(end, len(frame.data)) - 1}]"
+        earlier = Text("  begun in an earlier packet", "  始于之前的包").pick(self._lang)
+        name = f"{PROTOCOL_NAMES[message.protocol]} {Text('record', '记录').pick(self._lang)}"
+        self._paragraph(f"{name}{place or earlier}", "cyan")
+        for field in carrier.fields:
+            self._field(field.start, field.end, " " * field.depth + field.name, field.value)
 
     def fields(self, rung: Rung) -> None:
         """Draws the frame's fields and its bytes, layer by layer."""
@@ -227,7 +241,7 @@ class _Page:
     def _field(self, start: int, end: int, name: str, value: str) -> None:
         place = f"{start:>6}–{end - 1:<5}" if end - start != 1 else f"{start:>6}{'':6}"
         room = WIDTH - 15 - _NAME
-        self._line(f"  {place} {pad(clip(safe(name), _NAME - 1), _NAME)}{clip(safe(value), room)}")
+        self._line(f"  {place} {pad(clip(safe(name), _NAME - 1), _NAME)}{clip(brief(value), room)}")
 
     def _dump(self, data: bytes, found: list[Field], colours: dict[str, str]) -> None:
         self._title("The bytes", "字节")

@@ -24,7 +24,7 @@ from lab.model import Above, Rung, Segment, States, StepReport
 from lab.protocols.notes import note, notes
 from lab.protocols.tcp import report
 from lab.render import trace
-from lab.render.words import EXPLAINED, LABELS, address, clip, numbers, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, address, brief, clip, numbers, pad, wrap
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 WIDTH = 80
@@ -182,7 +182,7 @@ class Ladder:
                 continue  # what it carries is told below
             words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang) if layer else ""
             line = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
-            lines.append(line + Text(": ", "：").pick(self._lang) + safe(words) if words else line)
+            lines.append(line + Text(": ", "：").pick(self._lang) + brief(words) if words else line)
         return lines
 
     def _once(self, label: str) -> Text:

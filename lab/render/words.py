@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterator
 from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
 
-from lab.text import Lang, Text
+from lab.text import Lang, Text, safe
 
 # What the ladder says of a label that needs a word; the label itself stays English everywhere (design: a closed set).
 LABELS = {
@@ -45,6 +46,7 @@ EXPLAINED = {
     ),
 }
 
+_MOST_SAID = 400  # characters of a message's words
 _NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"
 _NEVER_LAST = "（【《“‘([{"
 
@@ -67,27 +69,36 @@ def wrap(text: str, width: int) -> list[str]:
             continue
         if line.strip():
             lines.append(line.rstrip())
-        line = piece.lstrip()
-        while len(line) > 1 and cell_len(line.rstrip()) > width:  # a word longer than a line
-            fits = [at for at in range(1, len(line)) if at == 1 or cell_len(line[:at]) <= width]
-            cut = next((at for at in reversed(fits) if line[at] not in _NEVER_FIRST), fits[-1])
-            lines.append(line[:cut])
-            line = line[cut:]
+        line, at = piece.lstrip(), 0
+        while (end := _fitting(line, at, width)) < len(line.rstrip()):  # a word longer than a line
+            cut = next((place for place in range(end, at, -1) if line[place] not in _NEVER_FIRST), end)
+            lines.append(line[at:cut])
+            at = cut
+        line = line[at:]
     return [*lines, line.rstrip()] if line.strip() else lines
 
 
-def _pieces(text: str) -> list[str]:
-    """Returns the pieces that a line may be broken between; punctuation stays with what it belongs to."""
-    pieces: list[str] = []
-    for char in text:
-        last = pieces[-1][-1] if pieces else " "
+def _fitting(text: str, at: int, width: int, least: int = 1) -> int:
+    """Returns the end of what fits into `width` columns from `at` on, `least` characters at least."""
+    columns = 0
+    for end in range(at, len(text)):
+        columns += cell_len(text[end])
+        if columns > width and end >= at + least:
+            return end
+    return len(text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yields the pieces that a line may be broken between; punctuation stays with what it belongs to."""
+    begin = 0
+    for at in range(1, len(text)):
+        last, char = text[at - 1], text[at]
         together = char == " " or (last != " " and (char in _NEVER_FIRST or last in _NEVER_LAST))
         apart = last == " " or _is_wide(char) or _is_wide(last)
-        if pieces and (together or not apart):
-            pieces[-1] += char
-        else:
-            pieces.append(char)
-    return pieces
+        if apart and not together:
+            yield text[begin:at]
+            begin = at
+    yield text[begin:]
 
 
 def _is_wide(char: str) -> bool:
@@ -103,9 +114,12 @@ def clip(text: str, width: int) -> str:
     """Cuts a text to at most `width` columns, with an ellipsis where something is missing."""
     if cell_len(text) <= width:
         return text
-    while cell_len(text) > width - 1:
-        text = text[:-1]
-    return text + "…"
+    return text[: _fitting(text, 0, width - 1, 0)] + "…"
+
+
+def brief(text: str) -> str:
+    """Returns what somebody wrote into a capture, fit to be shown: nothing in it steers a terminal, nor fills pages."""
+    return safe(text[:_MOST_SAID]) + ("…" if len(text) > _MOST_SAID else "")
 
 
 def address(host: str, port: int) -> str:

@@ -274,3 +274,13 @@ def test_blocks_without_end_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(passed.before(None)) == 33
     passed.add(0, Block("<", 0x0BAD, bytes(100)))
     assert len(passed.waiting) == 1
+
+
+def test_options_of_blocks_that_wait_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(again, "MOST_PASSED", 10_000)
+    passed = Passed()
+    for _ in range(10):
+        passed.add(0, Block("<", 0x0BAD, b"", tuple((2988, bytes(50)) for _ in range(8))))
+    assert len(passed.waiting) == 4
+    passed.before(None)
+    assert passed._bytes == 0

@@ -56,6 +56,50 @@ def test_the_same_packets_are_read(kind: str, tmp_path: Path) -> None:
 
 
 @every_kind
+def test_it_may_be_in_many_small_members_with_zeros_between_and_empty_ones(kind: str) -> None:
+    text = bytes(range(256)) * 12
+    members = [FOLD[kind](text[at : at + 3]) for at in range(0, len(text), 3)]
+    file = (FOLD[kind](b"") + bytes(5)).join(members) + bytes(5000)
+    for bite in (1, 700, 1 << 20):
+        assert unfolded(kind, file, bite=bite) == text
+
+
+@every_kind
+def test_members_with_nothing_in_them_come_to_an_end(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compressed, "MOST_EMPTY", 50)
+    empty = FOLD[kind](b"")
+    assert unfolded(kind, empty * 50 + FOLD[kind](PLAIN)) == PLAIN
+    with pytest.raises(DamagedError, match="empty members only"):
+        unfolded(kind, empty * 60 + FOLD[kind](PLAIN))
+
+
+@pytest.mark.parametrize("bite", [1 << 12, 1 << 20])
+@every_kind
+def test_of_a_file_of_small_members_little_is_fed_at_a_time(
+    kind: str, bite: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is fed and not used is copied for each member: with all of a piece at once this takes minutes."""
+    fed: list[int] = []
+    make = compressed._UNFOLDERS[kind]
+
+    class Counting:
+        def __init__(self) -> None:
+            self.inner = make()
+
+        def decompress(self, data: bytes, size: int) -> bytes:
+            fed.append(len(data))
+            return bytes(self.inner.decompress(data, size))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.inner, name)
+
+    monkeypatch.setitem(compressed._UNFOLDERS, kind, Counting)
+    file = FOLD[kind](b"a") * 5000
+    assert unfolded(kind, file, bite=bite) == b"a" * 5000
+    assert sum(fed) < 5000 * 2048
+
+
+@every_kind
 def test_it_is_read_from_a_pipe(kind: str) -> None:
     command = [sys.executable, "-m", "lab", "annotate", "-", "--format", "csv"]
     said = subprocess.run(command, input=FOLD[kind](PLAIN), capture_output=True, check=True, timeout=60)

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.capture import pcapng
+from lab.capture.again import Kept, Passed
 from lab.capture.reader import Capture, open_capture
 from lab.capture.source import MAX_CLOSING, MAX_KEPT, MAX_PROBLEMS, Source
 from lab.errors import InputError
@@ -221,6 +222,31 @@ def test_unknown_and_custom_blocks_are_skipped() -> None:
     others = block(0xBAD, b"custom") + block(0x40000BAD, b"") + block(0x7777, b"unknown")
     frames, capture = read(section() + others + interface() + others + enhanced(b"x") + others)
     assert ([frame.data for frame in frames], capture.problems) == ([b"x"], [])
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("where", ["section", "interface", "packet", "statistics"])
+def test_options_without_number_are_read_up_to_a_limit(tmp_path: Path, where: str, again: bool) -> None:
+    many = option(1, b"a") * 5000
+    made = {
+        "section": block(pcapng.SECTION_HEADER, section()[8:24] + many) + interface() + enhanced(b"x"),
+        "interface": section() + interface(options=many) + enhanced(b"x"),
+        "packet": section() + interface() + enhanced(b"x", options=many),
+        "statistics": section() + interface() + enhanced(b"x") + block(pcapng.INTERFACE_STATISTICS, bytes(12) + many),
+    }
+    (path := tmp_path / "many.pcapng").write_bytes(made[where])
+    with open_capture(str(path)) as capture:
+        capture.passed = passed = Passed() if again else None
+        frames = list(capture)
+        problems = [problem.text.en for problem in capture.problems]
+        assert [frame.data for frame in frames] == [b"x"]
+        assert problems == ["a block has more than 4096 options: the rest is left out"] * (where != "section")
+        assert len(frames[0].comments) == (4096 if where == "packet" else 0)
+        if passed is not None:
+            (first,) = frames
+            assert isinstance(first, Kept)
+            blocks = [first.block, *(each for _, each in passed.waiting)]
+            assert max(len(each.options) for each in blocks) == 4096
 
 
 def test_comments_are_read_among_other_options_and_what_is_no_utf8_is_replaced() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from lab.protocols.notes import notes
-from lab.render.words import LABELS, clip, numbers, pad, wrap
+from lab.render import words as fitted
+from lab.render.words import LABELS, brief, clip, numbers, pad, wrap
 from lab.text import LANGUAGES, safe
 
 NEVER_FIRST = "，。；：、！？）】》”’,.;:!?)]}%"
@@ -37,6 +38,25 @@ def test_no_line_is_wider_than_asked(text: str, width: int) -> None:
 @given(WORDS | ANYTHING, WIDTHS)
 def test_no_character_is_lost_and_none_moves(text: str, width: int) -> None:
     assert letters("".join(wrap(text, width))) == letters(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 60_000, "." * 60_000, "中" * 20_000, "a " * 20_000, "a." * 20_000, "，" * 20_000]
+)
+def test_a_text_of_any_length_is_measured_a_few_times_over(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes a name of 60 kB into a handshake must not stop the reader for minutes."""
+    measured: list[int] = []
+
+    def counted(piece: str) -> int:
+        measured.append(len(piece))
+        return cell_len(piece)
+
+    monkeypatch.setattr(fitted, "cell_len", counted)
+    lines = wrap(text, 64)
+    assert letters("".join(lines)) == letters(text)
+    assert clip(text, 64) == text[: 63 if cell_len(text[0]) == 1 else 31] + "…"
+    assert sum(measured) < 70 * len(text)
+    assert len(brief(text)) <= 401
 
 
 @given(WORDS, WIDTHS)

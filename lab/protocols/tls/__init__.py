@@ -65,4 +65,5 @@ TLS = Upper(
     report.summary,
     report.words,
     report.details,
+    report.records,
 )

@@ -1,11 +1,12 @@
 """A key log: what an end wrote down of its secrets while it spoke, in the format that NSS began.
 
 One secret a line: label, client random, secret, in hexadecimal (RFC 9850). The file comes from
-outside: whatever can't be understood is counted and passed over.
+outside: whatever can't be understood is passed over.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 
@@ -24,16 +25,17 @@ LABELS: dict[str, tuple[int, tuple[int, ...]]] = {
     "EXPORTER_SECRET": _TRAFFIC,
 }
 MOST = 200_000  # secrets in one log: about 35 MB of text
-_LINE = re.compile(r"[ \t]*([A-Z0-9_]{1,40})[ \t]+([0-9A-Fa-f]{16,64})[ \t]+([0-9A-Fa-f]{64,96})[ \t]*")
+_LINE = re.compile(  # a whole line; a log of 60 MB has no room for a list of its lines
+    rb"(?<![^\r\n])[ \t]*+([A-Z0-9_]{1,40}+)[ \t]++([0-9A-Fa-f]{16,64}+)[ \t]++([0-9A-Fa-f]{64,96}+)[ \t]*+(?![^\r\n])"
+)
 
 
 class KeyLog:
-    """The secrets of any number of connections. `ignored` counts lines that were not understood or were too many."""
+    """The secrets of any number of connections."""
 
     def __init__(self) -> None:
         self._secrets: dict[tuple[str, bytes], bytes] = {}
         self._clients: set[bytes] = set()
-        self.ignored = 0
 
     def __len__(self) -> int:
         return len(self._secrets)
@@ -57,7 +59,6 @@ class KeyLog:
         key = label, client_random
         fits = len(client_random) == identifying and len(secret) in lengths
         if not fits or (len(self._secrets) >= MOST and key not in self._secrets):
-            self.ignored += 1
             return False
         self._secrets[key] = secret
         if label != "RSA":
@@ -68,16 +69,12 @@ class KeyLog:
 def parse_keylog(text: str | bytes) -> KeyLog:
     """Reads a key log. Comments and empty lines are passed over, so is anything else that makes no sense."""
     log = KeyLog()
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    for line in text.removeprefix("\ufeff").splitlines():
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _LINE.fullmatch(line)
-        if match and not len(match[2]) % 2 and not len(match[3]) % 2:
-            log.add(match[1], bytes.fromhex(match[2]), bytes.fromhex(match[3]))
-        else:
-            log.ignored += 1
+    if isinstance(text, str):
+        text = text.encode("utf-8", "replace")
+    for match in _LINE.finditer(text.removeprefix(codecs.BOM_UTF8)):
+        label, *values = (each.decode("ascii") for each in match.groups())
+        if not any(len(each) % 2 for each in values):
+            log.add(label, *map(bytes.fromhex, values))
     return log
 
 
@@ -85,7 +82,6 @@ def merge(logs: Iterable[KeyLog]) -> KeyLog:
     """Returns one log with the secrets of all; where two differ, the later log wins."""
     merged = KeyLog()
     for log in logs:
-        merged.ignored += log.ignored
         for (label, client_random), secret in log._secrets.items():
             merged.add(label, client_random, secret)
     return merged

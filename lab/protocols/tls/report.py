@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lab.annotate.layers import Layer
+from lab.annotate.layers import Carrier, Layer
 from lab.model import Detail
 from lab.text import Text
 
@@ -140,6 +140,21 @@ def details(layer: Layer, said: Said) -> list[Detail]:
     else:
         found = message_fields(said.raw, session.version, session.suite_code)
     return [Detail(*field) for field in found]
+
+
+def records(layer: Layer, said: Said) -> list[Carrier]:
+    """Returns the headers of the records that a message came in, but for one of which an earlier message has told."""
+    from lab.protocols.tls.fields import record_fields
+    from lab.protocols.tls.records import HEADER
+
+    session: Session = layer.session
+    found = []
+    for record in said.records:
+        fields = record_fields(record, session.version, said.encrypted)
+        head = [Detail(*field) for field in fields if field.depth == 0 or field.end <= HEADER]
+        start, end = (said.stop - said.records[-1].end + at for at in (record.start, record.end))
+        found.append(Carrier(start, end, head))
+    return found
 
 
 def _locked(session: Session) -> Text:

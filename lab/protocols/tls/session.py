@@ -35,14 +35,15 @@ _NAMES = {
 _CLOSE_NOTIFY, _FATAL = 0, 2
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
-_MOST_ALERTS, _MOST_CERTIFICATES = 64, 16
+_MOST_ALERTS, _MOST_CERTIFICATES, _MOST_UNTOLD = 64, 16, 16
 
 
 class Said(NamedTuple):
     """One message, told when its last byte is there. `stop` is the relative sequence number behind it.
 
     `event` is what the table calls it, empty where it moves nobody. `raw` is the message as it was before encryption,
-    empty where that is not known; `parsed` what it means, None where nothing more is to be said.
+    empty where that is not known; `parsed` what it means, None where nothing more is to be said. `records` are those
+    that nothing was told of before: the last is the one that completes the message, `stop` is its end.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Said(NamedTuple):
     parsed: object
     encrypted: bool
     closed: bool = False  # and could not be opened
+    records: tuple[Record, ...] = ()
 
 
 class AlertSaid(NamedTuple):
@@ -105,6 +107,7 @@ class Direction:
         self.encrypted = False  # what comes now is
         self.protection: Protection | None = None
         self.keys: Keys13 | None = None
+        self.untold: tuple[Record, ...] = ()  # records of which no message has been told
         self.passed = 0  # encrypted records that came before their keys were known
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
@@ -190,6 +193,10 @@ class Session:
         said: list[Said] = []
         for record in way.records.feed(fresh):
             told = self._record(way, record, number)
+            records = (*way.untold[1 - _MOST_UNTOLD :], record) if way.untold else (record,)
+            way.untold = () if told else records
+            if told:
+                told[0] = told[0]._replace(records=records)
             said += (
                 [each._replace(event="") if self._astray(each) else each for each in told] if self._unheard else told
             )

@@ -127,6 +127,31 @@ def test_every_code_that_can_be_given_has_a_note_and_every_note_is_a_code_that_c
     assert all(text.pick(lang) for text in notes("tls").differs.values() for lang in LANGUAGES)
 
 
+# Records.
+
+
+@pytest.mark.parametrize("mss", [3, 100, 1460])
+@every_capture
+def test_every_byte_is_in_a_record_that_is_told_of_once_with_its_header(name: str, mss: int) -> None:
+    """The keys make no difference: what can't be opened is told of by its record."""
+    capture = captured(name)
+    for keylog in (capture.keylog, b""):
+        walked = walk(frames(capture.flights, mss), keylog)
+        for role in ("client", "server"):
+            stream = capture.stream(role)
+            said = [
+                message.said for rung in walked.rungs for message in rung.messages if rung.end and rung.end.role == role
+            ]
+            told = [each for one in said for each in report.records(walked.above, one)]
+            assert [0, *(each.end - 1 for each in told)] == [*(each.start - 1 for each in told), len(stream)]
+            for start, end, fields in told:
+                by_name = {field.name.rpartition("_")[2]: field for field in fields}
+                head = stream[start - 1 : start + 4]
+                assert by_name["length"].value == str(int.from_bytes(head[3:5], "big")) == str(end - start - 5)
+                assert by_name["type"].value.split()[0] == str(head[0])
+                assert [(each.start, each.end) for each in fields] == [(0, end - start), (0, 1), (1, 3), (3, 5)]
+
+
 # The trace's object.
 
 
