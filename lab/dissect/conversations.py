@@ -346,7 +346,7 @@ def _of_order(
         if start <= rung.seq < stop:
             rest = ((start, rung.seq), (rung.stop, stop))
             left = [hole for hole in rest if hole[0] < hole[1]]
-            end.holes = [*(end.holes or ())[:at], *left, *(end.holes or ())[at + 1 :]]
+            end.holes = [*(end.holes or ())[:at], *left, *(end.holes or ())[at + 1 :]][:_MOST_HOLES]
             return (*labels, "out-of-order")
     if flags & (SYN | ACK) == SYN | ACK and end.acked < 0:
         return labels  # a simultaneous open: this end's SYN once more, but as an answer

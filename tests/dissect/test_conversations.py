@@ -171,6 +171,13 @@ def test_what_fills_a_hole_is_out_of_order_and_what_comes_ahead_misses_a_segment
     assert labels("c> FIN 11 1") == ["previous-segment-not-captured"]
 
 
+def test_holes_that_are_filled_from_behind_are_remembered_up_to_a_limit() -> None:
+    falling = (f"c> data {at * 7} 1 3" for at in range(1000, 0, -1))
+    walked = walk(ladder(*OPEN, *falling))
+    assert len(walked.only.client.holes or ()) <= 64
+    assert ["out-of-order" in rung.labels for rung in walked.rungs[4:]] == [True] * 999
+
+
 def test_an_ack_ahead_of_the_stream_misses_a_segment_too() -> None:
     """As Wireshark says of it."""
     assert labels("c> ACK 101 1") == ["previous-segment-not-captured"]
