@@ -110,7 +110,11 @@ def test_json_is_the_packet_with_its_fields() -> None:
         if packet["number"] == 4
     )
     fields = found.pop("fields")
+    ((told, records),) = ((message.pop("fields"), message.pop("records")) for message in found["messages"])
     assert found == same
+    assert [field["value"] for field in told if field["name"] == "msg_type"] == ["1 (client_hello)"]
+    assert (told[0]["start"], told[0]["end"]) == (0, 221)
+    assert [(each["seq"], each["fields"][3]["value"]) for each in records] == [(1, "221")]
     spans = [field["span"] for field in fields]
     assert spans[0] == {"buffer": "frame", "number": 4, "start": 0, "end": 6}
     assert [field["value"] for field in fields if field["name"] == "Destination Port"] == ["4433"]

@@ -58,9 +58,21 @@ def find(rungs: Iterator[Rung], number: int) -> Explained | None:
 
 
 def as_json(found: Explained, out: TextIO) -> None:
-    """Writes the packet's entry of the trace, with `fields`: layer, name, span and value of each."""
-    entry = trace.packet(found.rung)
-    frame = found.rung.frame
+    """Writes the packet's entry of the trace, with `fields`: layer, name, span and value of each.
+
+    Each message has `fields` too, and the `records` it came in: offsets in the message, or the record.
+    """
+    rung = found.rung
+    entry, frame = trace.packet(rung), rung.frame
+    layers = {layer.name: layer for layer in layers_of(rung.conversation)} if rung.conversation is not None else {}
+    for told, message in zip(entry["messages"], rung.messages, strict=True):
+        if layer := layers.get(message.protocol):
+            upper = protocols.upper(layer.name)
+            carriers = upper.carriers(layer, message.said)
+            told["fields"] = [field._asdict() for field in upper.details(layer, message.said)]
+            told["records"] = [
+                {"seq": each.start, "fields": [field._asdict() for field in each.fields]} for each in carriers
+            ]
     entry["fields"] = [
         {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
         for field in (fields(frame) if frame else [])
