@@ -18,6 +18,7 @@ CHUNK, FIRST = 1 << 16, 1 << 10  # compressed bytes that an unfolder is fed at o
 WINDOW = 1 << 27  # bytes a stream may refer back; more would be memory that it asks for
 _BITE = 512  # bytes for zstd: they are at most 170 blocks of 128 KiB (RFC 8878 section 3.1.1.2.4)
 FREE, MOST_TIMES = 1 << 28, 2000  # so many bytes come unasked; beyond, no capture is so many times its compressed size
+MOST_EMPTY = 4096  # members without a byte in them, one behind another
 
 # How they begin.
 MAGIC = {
@@ -30,9 +31,6 @@ BOMB = Text(
     "the compressed data ({}) unfold to more than {} times their size", "压缩数据（{}）展开后超过其大小的 {} 倍"
 )
 BEHIND = Text("behind the compressed data ({}) stands something else", "压缩数据（{}）之后还有其他内容")
-
-
-MOST_EMPTY = 4096  # members without a byte in them, one behind another
 EMPTY = Text("the compressed data ({}) are empty members only, thousands of them", "压缩数据（{}）中是成千上万个空成员")
 _NO_ZERO = re.compile(rb"[^\0]")
 
