@@ -15,7 +15,7 @@ from lab.annotate.table import Table
 from lab.annotate.walk import Mover
 from lab.dissect.conversations import LANES, Conversation, End
 from lab.dissect.fragments import Whole, cut
-from lab.model import Above, Detail, Frame, Message, Role, Rung, Seen, Segment, States
+from lab.model import SYN, Above, Detail, Frame, Message, Role, Rung, Seen, Segment, Span, States
 from lab.text import Text
 
 _LOOK = 64  # bytes of a segment that are looked at
@@ -55,10 +55,11 @@ class Inner(Session, Protocol):
 
 
 class Carrier(NamedTuple):
-    """What a message came in, a record: relative sequence numbers, the fields of its header, offsets in the record."""
+    """A record that a message came in: relative sequence numbers, places, its header's fields, offsets in the record."""
 
     start: int
     end: int
+    spans: tuple[Span, ...]
     fields: list[Detail]
 
 
@@ -99,10 +100,12 @@ class _Ahead(NamedTuple):
 def _brought(rung: Rung, end: End, segment: Segment, frame: Frame) -> list[_Ahead]:
     """Returns what a packet carries: in one piece, or in as many as its bytes came in."""
     data, at, stop = frame.data, segment.start, segment.start + segment.payload
+    first = 1 if segment.flags & SYN else 0  # a SYN takes a number of its own, before its data
+    seq, relative = segment.seq + first, rung.seq + first
     if not isinstance(frame, Whole):
-        return [_Ahead(end, segment.seq, rung.seq, data[at:stop], rung.number, at)]
+        return [_Ahead(end, seq, relative, data[at:stop], rung.number, at)]
     return [
-        _Ahead(end, segment.seq + start, rung.seq + start, data[at + start : at + last], number, place)
+        _Ahead(end, seq + start, relative + start, data[at + start : at + last], number, place)
         for start, last, number, place in cut(frame.parts, at, stop)
     ]
 
@@ -340,7 +343,8 @@ class Layers:
                 if end.role == "server":  # which answers: what it answers was not captured
                     layer.client.state = layer.server.state = None
                     layer.states = States(None, None)
-                layer.session.begins(end.role, seq, rung.seq)
+                first = 1 if rung.segment is not None and rung.segment.flags & SYN else 0
+                layer.session.begins(end.role, seq + first, rung.seq + first)
                 if end.peer.next_raw is not None:
                     layer.session.begins(end.peer.role, end.peer.next_raw, end.peer.next)
                 if sure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TextIO
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.text import Text as Styled
 from lab import protocols
 from lab.annotate.layers import Carrier, layers_of
 from lab.dissect.fields import fields
-from lab.model import Field, Message, Rung, States
+from lab.model import Field, Message, Rung, Span, States
 from lab.render import trace
 from lab.render.table import dump
 from lab.render.words import EXPLAINED, LABELS, address, brief, clip, console, pad, wrap
@@ -22,7 +22,7 @@ WIDTH = 80
 _NAME = 28  # columns of a field's name
 _STATE = 24
 _ROW = 16  # bytes of the dump in a line
-_MOST_FIELDS, _MOST_BYTES = 400, 2048  # that are shown
+_MOST_FIELDS, _MOST_BYTES, _MOST_CARRIERS = 400, 2048, 8  # that are shown
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _WHAT = {
     "SYN": Text("asks to open a connection", "请求建立连接"),
@@ -71,7 +71,12 @@ def as_json(found: Explained, out: TextIO) -> None:
             carriers = upper.carriers(layer, message.said)
             told["fields"] = [field._asdict() for field in upper.details(layer, message.said)]
             told["records"] = [
-                {"seq": each.start, "fields": [field._asdict() for field in each.fields]} for each in carriers
+                {
+                    "seq": each.start,
+                    "spans": [span._asdict() for span in each.spans],
+                    "fields": [field._asdict() for field in each.fields],
+                }
+                for each in carriers
             ]
     entry["fields"] = [
         {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
@@ -206,9 +211,13 @@ class _Page:
         for message in rung.messages:
             layer = layers.get(message.protocol)
             upper = protocols.upper(message.protocol)
-            for carrier in upper.carriers(layer, message.said) if layer is not None else ():
-                self._carrier(rung, message, carrier)
-            self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {safe(message.name)}{_places(message)}", "cyan")
+            carriers = upper.carriers(layer, message.said) if layer is not None else []
+            if len(carriers) > _MOST_CARRIERS:
+                count = len(carriers) - _MOST_CARRIERS
+                self._paragraph(Text(f"… {count} records more", f"……另有 {count} 条记录").pick(self._lang), "dim")
+            for carrier in carriers[-_MOST_CARRIERS:]:
+                self._carrier(message, carrier)
+            self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {safe(message.name)}{_places(message.spans)}", "cyan")
             if layer is None:
                 continue
             words = upper.words(layer, message.said).pick(self._lang)
@@ -221,15 +230,10 @@ class _Page:
         if not left:
             self._paragraph(Text("… and more fields, not shown", "……还有更多字段，未列出").pick(self._lang), "dim")
 
-    def _carrier(self, rung: Rung, message: Message, carrier: Carrier) -> None:
+    def _carrier(self, message: Message, carrier: Carrier) -> None:
         """Draws the header of the record that a message came in."""
-        place, frame = "", rung.frame
-        if rung.segment is not None and rung.whole is None and frame is not None and carrier.start >= rung.seq:
-            start, end = (rung.segment.start + at - rung.seq for at in carrier[:2])
-            place = f"  [{rung.number}:{start}–{min(end, len(frame.data)) - 1}]"
-        earlier = Text("  begun in an earlier packet", "  始于之前的包").pick(self._lang)
-        name = f"{PROTOCOL_NAMES[message.protocol]} {Text('record', '记录').pick(self._lang)}"
-        self._paragraph(f"{name}{place or earlier}", "cyan")
+        record = Text("record", "记录").pick(self._lang)
+        self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {record}{_places(carrier.spans)}", "cyan")
         for field in carrier.fields:
             self._field(field.start, field.end, " " * field.depth + field.name, field.value)
 
@@ -279,10 +283,9 @@ class _Page:
             self._paragraph(Text(f"… and {more} bytes more", f"……还有 {more} 字节").pick(self._lang), "dim")
 
 
-def _places(message: Message) -> str:
-    """Returns where a message lies, if that is more than this packet or was decrypted."""
-    spans = [
-        f"{span.number}:{span.start}–{span.end - 1}{' (plain)' if span.buffer == 'plain' else ''}"
-        for span in message.spans
+def _places(spans: Sequence[Span]) -> str:
+    """Returns where something lies: packet and bytes, the first few of many places."""
+    places = [
+        f"{span.number}:{span.start}–{span.end - 1}{' (plain)' if span.buffer == 'plain' else ''}" for span in spans[:4]
     ]
-    return f"  [{', '.join(spans[:4])}{' …' if len(spans) > 4 else ''}]" if spans else ""
+    return f"  [{', '.join(places)}{' …' if len(spans) > 4 else ''}]" if places else ""

@@ -149,11 +149,11 @@ def records(layer: Layer, said: Said) -> list[Carrier]:
 
     session: Session = layer.session
     found = []
-    for record in said.records:
+    for record, spans in said.records:
         fields = record_fields(record, session.version, said.encrypted)
         head = [Detail(*field) for field in fields if field.depth == 0 or field.end <= HEADER]
-        start, end = (said.stop - said.records[-1].end + at for at in (record.start, record.end))
-        found.append(Carrier(start, end, head))
+        start, end = (said.stop - said.records[-1][0].end + at for at in (record.start, record.end))
+        found.append(Carrier(start, end, spans, head))
     return found
 
 

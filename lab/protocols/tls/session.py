@@ -22,7 +22,7 @@ from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13, retried
 from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import Reason
-from lab.protocols.tls.records import Handshakes, Piece, Record, Records
+from lab.protocols.tls.records import MAX_PIECES, Handshakes, Piece, Record, Records
 from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Epochs, Flight, unlock12, unlock13
 
@@ -35,7 +35,8 @@ _NAMES = {
 _CLOSE_NOTIFY, _FATAL = 0, 2
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
-_MOST_ALERTS, _MOST_CERTIFICATES, _MOST_UNTOLD = 64, 16, 16
+_OVERHEAD = 400  # bytes that a record costs beside its own
+_MOST_ALERTS, _MOST_CERTIFICATES = 64, 16
 
 
 class Said(NamedTuple):
@@ -43,7 +44,7 @@ class Said(NamedTuple):
 
     `event` is what the table calls it, empty where it moves nobody. `raw` is the message as it was before encryption,
     empty where that is not known; `parsed` what it means, None where nothing more is to be said. `records` are those
-    that nothing was told of before: the last is the one that completes the message, `stop` is its end.
+    that nothing was told of before, with their places: the last completes the message, `stop` is its end.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Said(NamedTuple):
     parsed: object
     encrypted: bool
     closed: bool = False  # and could not be opened
-    records: tuple[Record, ...] = ()
+    records: tuple[tuple[Record, tuple[Span, ...]], ...] = ()
 
 
 class AlertSaid(NamedTuple):
@@ -107,7 +108,9 @@ class Direction:
         self.encrypted = False  # what comes now is
         self.protection: Protection | None = None
         self.keys: Keys13 | None = None
-        self.untold: tuple[Record, ...] = ()  # records of which no message has been told
+        self.untold: list[
+            tuple[Record, tuple[Span, ...]]
+        ] = []  # records of which no message has been told, their places
         self.passed = 0  # encrypted records that came before their keys were known
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
@@ -193,10 +196,11 @@ class Session:
         said: list[Said] = []
         for record in way.records.feed(fresh):
             told = self._record(way, record, number)
-            records = (*way.untold[1 - _MOST_UNTOLD :], record) if way.untold else (record,)
-            way.untold = () if told else records
+            way.untold.append((record, way.stream.spans(record.start, record.end)))
             if told:
-                told[0] = told[0]._replace(records=records)
+                told[0], way.untold = told[0]._replace(records=tuple(way.untold)), []
+            elif len(way.untold) > MAX_PIECES:
+                del way.untold[: MAX_PIECES // 2]
             said += (
                 [each._replace(event="") if self._astray(each) else each for each in told] if self._unheard else told
             )
@@ -212,13 +216,15 @@ class Session:
         """The bytes of memory that it keeps to read on, roughly."""
         ways = self.directions.values()
         pending = sum(way.stream.kept + len(way.records.pending) + len(way.handshakes.pending) for way in ways)
-        return pending + len(self._transcript) + len(self._until_exchange)
+        untold = sum(len(record.fragment) + _OVERHEAD for way in ways for record, _ in way.untold)
+        return pending + untold + len(self._transcript) + len(self._until_exchange)
 
     def let_go(self) -> None:
         """Keeps nothing more: there is no room. What both ends say from here on is not read."""
         for way in self.directions.values():
             way.problem = way.problem or "no-room"
             way.stream, way.records, way.handshakes = Stream(0), Records(way.role), Handshakes()
+            way.untold = []
         self._transcript, self._until_exchange, self._unheard = bytearray(), b"", True
 
     def _astray(self, said: Said) -> bool:
@@ -438,6 +444,8 @@ class Session:
         return "ServerHello"
 
     def _finished(self, way: Direction, finished: messages.Finished, before: int) -> None:
+        if way.finished and self.version == TLS13:
+            return  # an authentication after the handshake (RFC 8446 section 4.6.2): the keys stay; it is not checked
         way.finished, way.last_finished = True, finished
         wrong: Reason | None = None
         heard = bytes(self._transcript[:before])

@@ -61,6 +61,11 @@ _CLIENT = (
     Row("SEND_FINISHED_12", "sent Finished",            "CONNECTED",        "tls.5",  "5246 7.3"),
     # connected
     Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "8446 4.6.1"),
+    # authentication after the handshake
+    Row("CONNECTED",        "got CertificateRequest",   "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "sent Certificate",         "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "sent CertificateVerify",   "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "sent Finished",            "CONNECTED",        None,     "8446 4.6.2"),
 )  # fmt: skip
 
 _SERVER = (
@@ -106,6 +111,11 @@ _SERVER = (
     # connected
     Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "8446 4.6.1"),
     Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "8446 4.6.1"),
+    # authentication after the handshake
+    Row("CONNECTED",        "sent CertificateRequest",  "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "got Certificate",          "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "got CertificateVerify",    "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "got Finished",             "CONNECTED",        None,     "8446 4.6.2"),
 )  # fmt: skip
 
 # The same at both ends: data under the session keys, and the end. A close_notify closes one direction (RFC 8446 6.1).

@@ -136,7 +136,9 @@ def test_every_byte_is_in_a_record_that_is_told_of_once_with_its_header(name: st
     """The keys make no difference: what can't be opened is told of by its record."""
     capture = captured(name)
     for keylog in (capture.keylog, b""):
-        walked = walk(frames(capture.flights, mss), keylog)
+        made = frames(capture.flights, mss)
+        data = {frame.number: frame.data for frame in made}
+        walked = walk(made, keylog)
         for role in ("client", "server"):
             stream = capture.stream(role)
             said = [
@@ -144,7 +146,9 @@ def test_every_byte_is_in_a_record_that_is_told_of_once_with_its_header(name: st
             ]
             told = [each for one in said for each in report.records(walked.above, one)]
             assert [0, *(each.end - 1 for each in told)] == [*(each.start - 1 for each in told), len(stream)]
-            for start, end, fields in told:
+            for start, end, spans, fields in told:
+                places = [(span.number, at) for span in spans for at in range(span.start, span.end)]
+                assert bytes(data[number][at] for number, at in places) == stream[start - 1 : end - 1]
                 by_name = {field.name.rpartition("_")[2]: field for field in fields}
                 head = stream[start - 1 : start + 4]
                 assert by_name["length"].value == str(int.from_bytes(head[3:5], "big")) == str(end - start - 5)
