@@ -6,7 +6,9 @@ got, in order, before the next packet of the conversation; but not ahead of new 
 not by a packet that newly acknowledges something captured before it. Where something unacknowledged is sent again, the
 last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. A RST that
 acknowledges nothing shows that what it answers was got: it has the number which that acknowledged. At the end
-of the capture, or when nothing has followed for long, only such rest is got: an unanswered SYN was not.
+of the capture, or when nothing has followed for long, only such rest is got: an unanswered SYN was not. Where an end
+acknowledges what was not captured, and nothing of its peer is, all it has sent is taken as got: by the next it sends
+where its SYN was captured, else at the end.
 
 Where the wire kept a journal nothing is inferred: it says what was delivered, and in which order.
 """
@@ -17,8 +19,9 @@ import itertools
 from collections.abc import Sequence
 
 from lab.dissect.conversations import Conversation, End
-from lab.model import RST, Rung
+from lab.model import RST, SYN, Rung
 
+_SYN_RST = SYN | RST
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
 _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 _MOST_SEARCHED = 512  # of them, for older copies
@@ -34,6 +37,8 @@ def proved_by(rung: Rung) -> Sequence[Rung]:
         if ack is not None and ack > peer.heard:
             peer.heard = ack
         return ()
+    if peer.window < 0 and end.isn is not None and peer.unheard and rung.segment and not rung.segment.flags & _SYN_RST:
+        return _all(end)
     if not rung.new and rung.seq < rung.stop and "retransmission" in rung.labels:
         _give_up_acks(peer, rung.seq)
     if ack is not None and ack > peer.heard:
@@ -76,18 +81,28 @@ def under_way(rung: Rung) -> None:
 
 def after_long(end: End) -> list[Rung]:
     """Returns what an end's peer has got when nothing has followed for long."""
-    return _rest(end)
+    return _all(end) if end.peer.unheard else _rest(end)
 
 
 def at_the_end(conversation: Conversation) -> list[Rung]:
     """Returns what both ends have still got when the capture is over, and gives up what they have not."""
     got = []
     for end in conversation.ends:
-        got += _rest(end)
+        got += _all(end) if end.peer.unheard else _rest(end)
         for lost in end.pending:
             _lose(lost)
         end.pending.clear()
     return sorted(got, key=_number)
+
+
+def _all(end: End) -> list[Rung]:
+    """Takes all that `end` has pending."""
+    got = [item for item in end.pending if not item.settled]
+    end.pending.clear()
+    for item in got:
+        if item.new:
+            _catch_up(end.peer, item)
+    return got
 
 
 def _rest(end: End, before: int | None = None) -> list[Rung]:

@@ -55,7 +55,10 @@ class Inner(Session, Protocol):
 
 
 class Carrier(NamedTuple):
-    """A record that a message came in: relative sequence numbers, places, its header's fields, offsets in the record."""
+    """A record that carries a message: relative sequence numbers, places, its header's fields (offsets in the record).
+
+    `end` is exclusive.
+    """
 
     start: int
     end: int

@@ -69,6 +69,11 @@ class End:
     def host(self) -> str:
         return str(ip_address(self.address))
 
+    @property
+    def unheard(self) -> bool:
+        """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
+        return self.window < 0 and self.peer.acked > 0
+
     def relative(self, raw: int) -> int:
         """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
         if self.next_raw is None:

@@ -48,7 +48,7 @@ ZEEK = {
     "RSTR": ((*OPEN, *TALK, "s> RST-ACK 15 15"), "rst", True),
     "RSTOS0": (("c> SYN 0", "c> RST 1"), "rst", False),
     "RSTRH": (("s> SYN-ACK 0 1", "s> RST 1"), "rst", False),
-    "SH": (("c> SYN 0", "c> FIN 1 1"), None, False),
+    "SH": (("c> SYN 0", "c> FIN 1 1"), None, True),
     "SHR": (("s> SYN-ACK 0 1", "s> FIN 1 1"), None, False),
     "OTH": ((*TALK, "c> data 15 15 3"), None, False),
 }

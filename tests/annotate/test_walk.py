@@ -240,6 +240,6 @@ def test_that_somebody_listens_is_assumed_until_the_first_answer() -> None:
 
 
 def test_what_is_surprising_is_recorded_with_who_was_surprised_and_where() -> None:
-    (fin,) = walk(ladder("c> SYN 0", "c> FIN 1 1")).rungs[1:]
+    (fin,) = walk(ladder("c> SYN 0", "c> [F] 1")).rungs[1:]
     assert fin.surprises == (Surprise("client", "SYN-SENT", "sent FIN"),)
     assert fin.held == States("SYN-SENT", "LISTEN")

@@ -193,7 +193,13 @@ def test_what_json_says_of_a_packet_is_what_the_rung_is() -> None:
 
 @pytest.mark.parametrize(
     ("lines", "assumed"),
-    [(("c> SYN 0",), ["server"]), (OPEN, []), (CLOSE, ["client", "server"]), (CLOSE[:1], ["client"]), (TALK, [])],
+    [
+        (("c> SYN 0",), ["server"]),
+        (OPEN, []),
+        (CLOSE, ["client", "server"]),
+        (CLOSE[:1], ["client", "server"]),
+        (TALK, []),
+    ],
 )
 def test_json_names_the_ends_whose_state_rests_on_an_assumption(lines: tuple[str, ...], assumed: list[str]) -> None:
     assert document(walk(ladder(*lines)))["conversations"][0]["assumed"] == assumed

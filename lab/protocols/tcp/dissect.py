@@ -13,7 +13,7 @@ from lab.model import ACK, FIN, RST, SYN, Rung
 from lab.protocols.tcp.states import TABLE
 
 _NOTHING: tuple[str, ...] = ()
-_SPECIAL = SYN | FIN | RST
+_SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
 
@@ -32,7 +32,11 @@ def begin(conversation: Conversation) -> None:
 def sent(rung: Rung) -> Iterable[str]:
     """Returns the events that the segment is for its sender."""
     segment, end = rung.segment, rung.end
-    if segment is None or end is None or not (segment.flags & _SPECIAL or end.owes):
+    if segment is None or end is None:
+        return _NOTHING
+    if end.state == "SYN-SENT" and not segment.flags & _SYN_RST and end.peer.unheard:
+        return _answered(rung, end)
+    if not (segment.flags & _SPECIAL or end.owes):
         return _NOTHING
     flags = segment.flags
     conversation = rung.conversation
@@ -56,6 +60,13 @@ def sent(rung: Rung) -> Iterable[str]:
     if flags & FIN:
         said.append("sent FIN")
     return said
+
+
+def _answered(rung: Rung, end: End) -> Iterable[str]:
+    """What it acknowledges was not captured, but without a SYN-ACK it could not: so that has come."""
+    end.syn_acked, end.got_next = True, rung.ack
+    said = ("got SYN-ACK", "sent ACK of SYN")
+    return (*said, "sent FIN") if rung.segment is not None and rung.segment.flags & FIN else said
 
 
 def got(rung: Rung) -> Iterable[str]:

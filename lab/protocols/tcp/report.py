@@ -75,6 +75,9 @@ def _of_its_segments(
 
 def _why_unseen(conversation: Conversation, step: str) -> str:
     first_syn_missing = step == "tcp.open.1" and conversation.client.isn is None
+    unheard = conversation.client.unheard or conversation.server.unheard
+    if unheard or (step == "tcp.open.2" and seen(conversation, "tcp.open.3")):
+        return "not-captured"
     if first_syn_missing or (step.startswith("tcp.open") and not conversation.from_syn):
         return "not-captured"
     if conversation.reset_by == "server" and conversation.server.isn is None and conversation.from_syn:

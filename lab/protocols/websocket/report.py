@@ -54,7 +54,7 @@ def _closing(session: Session) -> str | None:
     if first is not None and first.message.code not in _GOOD:
         return _CODES.get(first.message.code or 0, "closed-with-code")
     if len({close.sender for close in session.closes}) < 2:
-        return "half-closed"
+        return "bytes-missing" if session.incomplete else "half-closed"
     return "server-closes" if first is not None and first.sender == "server" else None
 
 
@@ -62,6 +62,8 @@ def _why_unseen(session: Session, step: str) -> str:
     if step == "websocket.1":
         return "not-captured"
     answer = session.response
+    if session.incomplete:
+        return "bytes-missing"
     if answer is not None and not session.accepted:
         return "refused"
     if answer is not None and answer.objections:

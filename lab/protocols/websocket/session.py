@@ -117,6 +117,13 @@ class Session:
         return self.response is not None and self.response.status == SWITCHING
 
     @property
+    def incomplete(self) -> bool:
+        """Whether bytes were not captured: there is a gap, behind which nothing is read, or no answer before the frames."""
+        streams = (way.source for way in self.ways.values() if isinstance(way.source, Stream))
+        unanswered = self.response is None and self.counted > 0
+        return unanswered or any(stream.held or stream.dropped for stream in streams)
+
+    @property
     def extensions(self) -> tuple[str, ...]:
         return self.response.extensions if self.response is not None and self.accepted else ()
 

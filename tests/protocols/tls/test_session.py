@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path as File
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +15,10 @@ from hypothesis import strategies as st
 
 from lab.model import Frame, Role
 from lab.path import Path
+from lab.protocols.tls import report
 from tests.packets import IPV4, IPV6, OPEN, ladder, renumbered
 from tests.packets import walk as walk_all
+from tests.protocols.tls import handshakes
 from tests.protocols.tls.captures import MADE, captured, frames, lines, play, shown, walk
 from tests.protocols.tls.handshakes import identity, static_rsa
 from tests.protocols.tls.talks import cut_records
@@ -498,3 +504,58 @@ def test_a_handshake_that_nobody_answered_is_tls_all_the_same() -> None:
     walked = walk(ladder(*OPEN, *lines(capture.flights[:1])[3:4]))
     assert walked.messages == ["c> ClientHello"]
     assert walked.tls["sni"] == "server.example"
+
+
+# Where data stands in the SYN (TCP Fast Open), and authentication after the handshake.
+
+
+def test_a_hello_in_the_syn_is_followed_by_all_the_rest() -> None:
+    capture = captured("TLS 1.3")
+    hello, *rest = capture.flights
+    size = len(hello[1])
+    said = [f'c> SYN 0 x"{hello[1].hex()}"', f"s> SYN-ACK 0 {1 + size}", f"c> ACK {1 + size} 1"]
+    said += lines([hello, *rest], 9000)[len(OPEN) + 2 :]
+    walked = walk(ladder(*said), capture.keylog)
+    assert walked.messages == walk(frames(capture.flights, 9000), capture.keylog).messages
+    assert walked.session.finished_verified is True
+    (first,) = (message for message in walked.rungs[0].messages)
+    assert [each.start for each in report.records(walked.above, first.said)] == [1]
+
+
+def test_a_client_that_is_asked_who_it_is_after_the_handshake_confirms_no_keys_anew(tmp_path: File) -> None:
+    made = handshakes.client_certificate()
+    made.server.verify_mode = ssl.CERT_OPTIONAL
+    made.client.post_handshake_auth = made.server.post_handshake_auth = True
+    made.client.keylog_filename = str(tmp_path / "keys")
+    into: dict[Role, ssl.MemoryBIO] = {"client": ssl.MemoryBIO(), "server": ssl.MemoryBIO()}
+    out: dict[Role, ssl.MemoryBIO] = {"client": ssl.MemoryBIO(), "server": ssl.MemoryBIO()}
+    client = made.client.wrap_bio(into["client"], out["client"], False, handshakes.NAME)
+    server = made.server.wrap_bio(into["server"], out["server"], True)
+    flights: list[tuple[Role, bytes]] = []
+
+    def act(role: Role, what: Callable[[], object]) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            what()
+        if data := out[role].read():
+            flights.append((role, data))
+            into["server" if role == "client" else "client"].write(data)
+
+    for _ in range(2):
+        act("client", client.do_handshake)
+        act("server", server.do_handshake)
+    server.verify_client_post_handshake()
+    acts: list[tuple[Role, Callable[[], object]]] = [
+        ("server", partial(server.write, b"who are you?")), ("client", client.read), ("server", server.read),
+        ("client", partial(client.write, b"me")), ("server", server.read),
+    ]  # fmt: skip
+    for role, what in acts:
+        act(role, what)
+    walked = walk(frames(flights, 9000), (tmp_path / "keys").read_bytes())
+    assert walked.surprises == []
+    assert walked.session.finished_verified is True
+    assert walked.session.locked is None
+    names = [message.split()[1] for message in walked.messages]
+    assert names.index("CertificateRequest") < names.index("CertificateVerify", names.index("CertificateRequest"))
+    assert names.count("Finished") == 3
+    assert names[-1] == "application-data"
+    assert server.getpeercert(True)

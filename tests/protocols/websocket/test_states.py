@@ -8,6 +8,7 @@ import pytest
 
 from lab.model import Role, Rung
 from lab.path import Path
+from lab.protocols.websocket import report
 from tests.packets import ladder, prompt
 from tests.protocols.tls.captures import lines, walk
 from tests.protocols.websocket.talks import frame
@@ -71,3 +72,11 @@ def test_while_the_last_ack_is_missing_one_end_is_still_closing() -> None:
 def test_before_tcp_begins_to_close_only_what_is_said_has_states() -> None:
     rungs = walk(ladder(*lines([*OPENING, *CLOSES]))).rungs
     assert [bool(rung.above) for rung in rungs] == [bool(rung.messages) or rung.number > 11 for rung in rungs]
+
+
+def test_what_could_not_be_read_is_not_said_to_be_missing() -> None:
+    said = lines([*OPENING, ("client", frame(1, b"hello", b"mask")), ("server", frame(1, b"hello")), *CLOSES])
+    for gone, steps in ((6, ["bytes-missing"] * 3), (8, [None, None, "bytes-missing"])):
+        rungs = ladder(*said[: gone - 1], *said[gone:])
+        found = report.steps(walk(rungs).above)
+        assert [code for _, _, code in found[1:]] == steps, said[gone - 1]
