@@ -228,12 +228,20 @@ def _secret(path: Path | None) -> bytes:
         return b""
     try:
         with path.open("rb") as file:
-            return file.read(_MOST_SECRET)
+            secret = file.read(_MOST_SECRET + 1)
     except OSError as error:
         raise InputError(
             Text(f"{path} can't be read: {error.strerror}", f"无法读取 {path}：{error.strerror}"),
             Text("give a file of secrets that you may read", "请给出一个可读取的密钥文件"),
         ) from error
+    if not 0 < len(secret) <= _MOST_SECRET:
+        most = _MOST_SECRET >> 20
+        why = Text("is larger than {0} MB", "超过 {0} MB").format(most) if secret else Text("is empty", "是空的")
+        raise InputError(
+            Text(f"{path} {why.en}", f"{path} {why.zh}"),
+            Text("give a key log or a private key, or leave the option out", "请给出密钥日志或私钥，或去掉该选项"),
+        )
+    return secret
 
 
 class DiffFormat(StrEnum):

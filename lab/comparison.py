@@ -6,6 +6,7 @@ acknowledgement with a step is one. Bare acknowledgements that are no step are l
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -83,10 +84,21 @@ class Comparison(NamedTuple):
     steps: tuple[tuple[StepReport | None, StepReport | None], ...]  # those that go another way
 
     @property
-    def same(self) -> bool:
-        """Whether both say the same, in every row and as a whole."""
+    def alike(self) -> bool:
+        """Whether nothing that was compared differs."""
         alone = any(each.ours is None or each.theirs is None or each.fields for each in self.matches)
         return not (alone or self.facts or self.steps)
+
+    @property
+    def same(self) -> bool:
+        """Whether both say the same, in every row and as a whole, and all rows were compared."""
+        return self.alike and not (self.ours.cut or self.theirs.cut)
+
+    @property
+    def with_data(self) -> bool:
+        """Whether there is data that no protocol above TCP has told: its bytes are not compared."""
+        rows = itertools.chain(self.ours.rows, self.theirs.rows)
+        return any(row.protocol == "tcp" and "data" in row.name.split() for row in rows)
 
 
 def side(name: str, rungs: Iterable[Rung]) -> Side | None:

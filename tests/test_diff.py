@@ -29,7 +29,8 @@ from lab.path import Path as Way
 from lab.render.diff import NARROWEST, USUAL, WIDEST, draw
 from lab.render.summary import SENTENCES, in_short
 from lab.text import LANGUAGES, Lang, Text
-from tests.packets import CAPTURES, IPV6, ladder, renumbered
+from scripts import generate
+from tests.packets import CAPTURES, IPV6, OPEN, ladder, renumbered
 from tests.references import FOLDER
 
 ROOT = FOLDER.parent
@@ -218,6 +219,21 @@ def test_every_sentence_is_said_of_some_two_captures_and_turned_round() -> None:
 
 def test_that_it_is_the_same_is_said() -> None:
     assert drawn("tls-1.3", "tls-1.3", "en").endswith("\nA and B say the same.\n")
+
+
+def test_what_was_not_compared_is_not_said_to_be_the_same(tmp_path: Path) -> None:
+    def made(name: str, *lines: str) -> str:
+        path = tmp_path / name
+        generate._write([frame.data for frame in ladder(*OPEN, *lines)], path)
+        return str(path)
+
+    one, other = made("one.pcap", 'c> data 1 1 "one"'), made("other.pcap", 'c> data 1 1 "two"')
+    told = lab(one, other, "--lang", "en").stdout
+    assert told.endswith("\nA and B say the same. The bytes of their data were not compared.\n")
+    long = [f"c> data {at} 1 1" for at in range(1, 1101)]
+    told = lab(made("a.pcap", *long), made("b.pcap", *long), "--lang", "en").stdout
+    assert told.endswith("\nA and B say the same as far as they were compared: see above.\n")
+    assert json.loads(lab(str(tmp_path / "a.pcap"), str(tmp_path / "b.pcap"), "--json").stdout)["same"] is False
 
 
 @pytest.mark.parametrize(("a", "b"), [*LECTURES, ("tcp-syn-lost", "tls-1.3"), ("tls-mutual", "tls-1.2-resumption")])

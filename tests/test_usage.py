@@ -57,3 +57,12 @@ def test_a_name_on_the_command_line_steers_no_terminal(arguments: str) -> None:
 def test_what_nobody_has_foreseen_is_passed_on() -> None:
     assert told("Something {odd}.").en == "Something {odd}."
     assert told("Something {odd}.").zh == "命令行有误：Something {odd}."
+
+
+@pytest.mark.parametrize(("secret", "why"), [("/dev/null", "is empty"), ("/dev/zero", "is larger than 64 MB")])
+@pytest.mark.parametrize("option", ["--keylog", "--server-key"])
+def test_a_file_of_secrets_that_can_be_none_is_refused(option: str, secret: str, why: str) -> None:
+    command = [sys.executable, "-m", "lab", "annotate", "captures/tls-1.3.pcapng", option, secret]
+    done = subprocess.run(command, capture_output=True, text=True, env={"LANG": "C.UTF-8"}, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(rf"error: {secret} {why}\nhint: .*\n", done.stderr)

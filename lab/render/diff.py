@@ -298,12 +298,26 @@ class Page:
     def summary(self, found: Comparison) -> None:
         """Draws what it comes to."""
         self._print()
-        if found.same:
-            self._wrapped(Text("A and B say the same.", "A 与 B 所说相同。"), "bold")
+        if found.alike:
+            self._wrapped(_alike(found), "bold")
             return
         self._wrapped(Text("In short", "小结"), "bold")
         for said in in_short(found):
             self._wrapped(said, "", "    ", "  · ")
+
+
+def _alike(found: Comparison) -> Text:
+    if not found.same:
+        return Text(
+            "A and B say the same as far as they were compared: see above.",
+            "在已比较的范围内，A 与 B 所说相同：见上文。",
+        )
+    if found.with_data:
+        return Text(
+            "A and B say the same. The bytes of their data were not compared.",
+            "A 与 B 所说相同。数据的具体字节没有比较。",
+        )
+    return Text("A and B say the same.", "A 与 B 所说相同。")
 
 
 def _arrow(what: str, forward: bool, width: int) -> str:

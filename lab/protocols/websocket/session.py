@@ -118,7 +118,7 @@ class Session:
 
     @property
     def incomplete(self) -> bool:
-        """Whether bytes were not captured: there is a gap, behind which nothing is read, or no answer before the frames."""
+        """Whether bytes were not captured: a gap, behind which nothing is read, or frames without an answer."""
         streams = (way.source for way in self.ways.values() if isinstance(way.source, Stream))
         unanswered = self.response is None and self.counted > 0
         return unanswered or any(stream.held or stream.dropped for stream in streams)
