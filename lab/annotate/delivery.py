@@ -123,7 +123,7 @@ def _rest(end: End, before: int | None = None) -> list[Rung]:
 def _acknowledged(end: End, ack: int) -> list[Rung]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
     first = end.pending[0] if end.pending else None
-    if first is not None and len(end.pending) == 1 and first.new and first.stop <= ack:
+    if first is not None and len(end.pending) == 1 and first.new and _covers(ack, first):
         end.pending.pop()
         end.disordered = 0
         _catch_up(end.peer, first)
@@ -131,7 +131,7 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
     last = 0
     for at, item in enumerate(end.pending):
         if item.new:
-            if item.stop <= ack:
+            if _covers(ack, item):
                 last = at + 1
             elif not end.disordered:
                 break
@@ -140,7 +140,7 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
     got: list[Rung] = []
     kept: list[Rung] = []
     for item in taken:
-        if item.new and item.stop > ack:
+        if item.new and not _covers(ack, item):
             kept.append(item)
         elif not item.settled:
             got.append(item)
@@ -151,6 +151,13 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
     if ack >= end.disordered:
         end.disordered = 0
     return got
+
+
+def _covers(ack: int, item: Rung) -> bool:
+    """Whether `ack` acknowledges a packet; of a SYN with data (RFC 7413 section 4.2.2) the SYN alone may be."""
+    if item.stop <= ack:
+        return True
+    return item.seq < ack and item.segment is not None and bool(item.segment.flags & SYN)
 
 
 def _catch_up(end: End, item: Rung) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.model import RST, Frame, Rung, States
+from lab.model import RST, SYN, Frame, Rung, States
 from lab.path import Path
 from lab.protocols.tcp import report
 from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
@@ -292,7 +292,8 @@ def test_whatever_is_said_every_fate_is_decided_and_new_data_is_got_only_where_i
         if rung.got and first and rung.seq < rung.stop and not rung.segment.flags & RST:
             heard = [other.ack for other in rungs if other.end is rung.end.peer and other.ack is not None]
             resets = [other.seq for other in rungs if other.end is rung.end.peer and "RST" in other.labels]
-            assert any(ack >= rung.stop for ack in heard) or rung.ack in resets, lines
+            least = rung.seq + 1 if rung.segment.flags & SYN else rung.stop  # a SYN's data may not have been taken
+            assert any(ack >= least for ack in heard) or rung.ack in resets, lines
 
 
 # What was not captured.
@@ -331,3 +332,25 @@ def test_a_syn_ack_that_was_not_captured_has_come_all_the_same() -> None:
 
 def test_a_syn_that_nobody_answers_is_still_lost() -> None:
     assert not [rung for rung in walk(ladder("c> SYN 0", "c> SYN 0")).rungs if rung.got]
+
+
+def test_of_a_syn_with_data_the_syn_alone_may_be_acknowledged() -> None:
+    """As by a server that knows no Fast Open cookie (RFC 7413 section 4.2.2): the data is sent again."""
+    again = (
+        "c> SYN 0 14",
+        "s> SYN-ACK 0 1",
+        "c> data 1 1 14",
+        "s> ACK 1 15",
+        "c> FIN 15 1",
+        "s> FIN 1 16",
+        "c> ACK 16 2",
+    )
+    walked = walk(ladder(*again))
+    assert list(said(walked.rungs))[:4] == [
+        "SYN-SENT > SYN-RECEIVED open.1",
+        "ESTABLISHED < SYN-RECEIVED open.2",
+        "ESTABLISHED > ESTABLISHED open.3 open.4",
+        "ESTABLISHED < ESTABLISHED",
+    ]
+    assert not [rung for rung in walked.rungs if rung.surprises or not rung.got]
+    assert walked.only.states == States("TIME-WAIT", "CLOSED")

@@ -118,7 +118,7 @@ def _got_syn(rung: Rung, end: End) -> Iterable[str]:
     if end.got_next is None:
         if rung.ack is not None and not answers:
             return _NOTHING  # acknowledges a SYN that was never sent: answered with RST, not believed
-        end.got_next = rung.stop
+        end.got_next = rung.seq + 1 if end.acked == rung.seq + 1 else rung.stop  # its data may not have been taken
         end.owes |= SYN
         if answers:
             end.syn_acked = True
