@@ -37,6 +37,7 @@ _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its F
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
 _OVERHEAD = 400  # bytes that a record costs beside its own
 _MOST_ALERTS, _MOST_CERTIFICATES = 64, 16
+Placed = tuple[Record, tuple[Span, ...]]  # a record, and where it lies
 
 
 class Said(NamedTuple):
@@ -55,7 +56,7 @@ class Said(NamedTuple):
     parsed: object
     encrypted: bool
     closed: bool = False  # and could not be opened
-    records: tuple[tuple[Record, tuple[Span, ...]], ...] = ()
+    records: tuple[Placed, ...] = ()
 
 
 class AlertSaid(NamedTuple):
@@ -108,9 +109,7 @@ class Direction:
         self.encrypted = False  # what comes now is
         self.protection: Protection | None = None
         self.keys: Keys13 | None = None
-        self.untold: list[
-            tuple[Record, tuple[Span, ...]]
-        ] = []  # records of which no message has been told, their places
+        self.untold: list[Placed] = []  # of which no message has been told
         self.passed = 0  # encrypted records that came before their keys were known
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
