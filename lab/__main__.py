@@ -1,5 +1,5 @@
 """`python -m lab` is `lab`."""
 
-from lab.cli import main
+from lab.app.cli import main
 
 main()

@@ -9,17 +9,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path as File
 from typing import Any
 
-from lab.annotate import journal
-from lab.annotate.agreement import Agreement
-from lab.annotate.layers import layers_of
 from lab.capture.pcapng import Writer
+from lab.engine import journal
+from lab.engine.layers import layers_of
+from lab.engine.path import Path, in_order
 from lab.model import Captured, Rung, WireEvent
-from lab.output import to_file, uninterrupted
-from lab.path import Path, in_order
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
+from lab.report.agreement import Agreement
+from lab.system.files import to_file
+from lab.system.signals import uninterrupted
+from lab.testbed.messages import Begun, Ended, Event, Secrets
 from lab.testbed.rules import Rule
-from lab.testbed.told import Begun, Ended, Event, Secrets
 from lab.text import Text
 
 Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterator[Event]]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from lab.text import Text
 
 if TYPE_CHECKING:
-    from lab.dissect.conversations import Conversation, End
+    from lab.protocols.tcp.conversations import Conversation, End
 
 Role = Literal["client", "server"]
 

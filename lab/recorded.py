@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from lab.annotate import journal
-from lab.annotate.agreement import Agreement
-from lab.capture.again import Again, Passed
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture
-from lab.dissect.conversations import LANES, MOST_IN_A_LANE, Conversation
+from lab.capture.rewrite import Passed, Rewriter
+from lab.engine import journal
+from lab.engine.path import Mine, Path
 from lab.errors import InputError
 from lab.model import Problem, Rung
-from lab.path import Mine, Path
+from lab.protocols.tcp.conversations import LANES, MOST_IN_A_LANE, Conversation
 from lab.render.comments import comments
+from lab.report.agreement import Agreement
 from lab.text import Lang, Text
 
 
@@ -152,11 +152,11 @@ class Recording:
         """Writes the same packets again, with the notes in it; of a pcapng, all else that is in it too."""
         if self.capture.format == "pcapng":
             self.capture.passed = Passed()
-            again = Again(stream, self.capture.passed)
+            rewriter = Rewriter(stream, self.capture.passed)
             for rung in rungs:
                 if rung.frame is not None:
-                    again.packet(rung.frame, comments(rung))
-            again.finish()
+                    rewriter.packet(rung.frame, comments(rung))
+            rewriter.finish()
             if lost := self.capture.passed.lost:
                 text = Text("{} blocks between packets were left out: too many", "略去了报文之间的 {} 个块：太多")
                 self.capture.problem(self.capture.position, None, text.format(lost))

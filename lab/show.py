@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from lab.annotate.agreement import Agreement
-from lab.dissect.conversations import Conversation
 from lab.model import Rung
-from lab.output import Spool
+from lab.protocols.tcp.conversations import Conversation
+from lab.report.agreement import Agreement
+from lab.system.files import Spool
 from lab.text import Lang
 
 if TYPE_CHECKING:
-    from lab.columns.whole import Made
-    from lab.halves import Other
+    from lab.bulk.conversations import Made
+    from lab.bulk.halves import Other
 
 
 class Format(StrEnum):

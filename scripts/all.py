@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
+from lab.app.cli import LANG, guarded
 from lab.capture.reader import open_capture
-from lab.cli import LANG, guarded
 from lab.protocols.notes import note
 from lab.recorded import Recording
 from lab.render import trace

@@ -94,10 +94,10 @@ def written(path: Path, form: str, lang: Any = "en") -> str:
 def explained(path: Path, numbers: list[int]) -> None:
     """Tells the last packet in words and its conversation beside itself."""
     from lab.capture.reader import open_capture
-    from lab.comparison import compare, side
     from lab.recorded import Recording
     from lab.render import diff, diff_json
     from lab.render.explain import as_json, explain, find
+    from lab.report.comparison import compare, side
 
     for lang in LANGUAGES:
         out = io.StringIO()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
-from lab.capture import second_opinion
 from lab.capture.reader import open_capture
-from lab.capture.second_opinion import Disagreement
 from lab.errors import LabError
 from lab.model import Rung
 from lab.recorded import Recording
+from lab.witnesses import wireshark
+from lab.witnesses.wireshark import Disagreement
 
 ENDINGS = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".ntar")
 LARGEST = 50 << 20  # bytes
@@ -41,14 +41,14 @@ def read(path: Path) -> list[Rung]:
 def differences(path: Path) -> tuple[int, int, list[Disagreement]] | str:
     """Returns packets, TCP packets and what differs, or why there is nothing to compare."""
     try:
-        opinions = second_opinion.ask(path)
+        opinions = wireshark.ask(path)
     except LabError as error:
         return f"tshark: {error.message.en}"
     try:
         rungs = read(path)
     except LabError as error:
         return f"lab: {error.message.en}" if opinions else "neither reads a packet"
-    return len(rungs), sum(rung.segment is not None for rung in rungs), second_opinion.compare(rungs, opinions)
+    return len(rungs), sum(rung.segment is not None for rung in rungs), wireshark.compare(rungs, opinions)
 
 
 def main() -> int:

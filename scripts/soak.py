@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path as File
 
 from lab import protocols
-from lab.annotate.histories import faults
-from lab.cli import guarded
+from lab.app.cli import guarded
+from lab.engine.path import Path
 from lab.errors import UsageError
 from lab.live import Session
-from lab.path import Path
 from lab.protocols.scenario import Scenario
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES, Text, choose
+from lab.witnesses.histories import faults
 
 RUNS = 100
 MOST_SHOWN = 10  # faults of a scenario

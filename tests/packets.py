@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from lab.dissect.conversations import Conversation
+from lab.engine.path import Path
 from lab.model import ACK, FIN, PSH, RST, SYN, Captured, Delivered, Frame, Rung, Settled, States, WireEvent
-from lab.path import Path
+from lab.protocols.tcp.conversations import Conversation
 
 NAMES = {
     "SYN": SYN, "SYN-ACK": SYN | ACK, "ACK": ACK, "data": PSH | ACK, "FIN": FIN | ACK, "RST": RST, "RST-ACK": RST | ACK,

@@ -23,24 +23,24 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
 from scapy.layers.l2 import Ether
 
-from lab.annotate import agreement, histories
-from lab.capture import second_opinion
 from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
-from lab.capture.second_opinion import Opinions
+from lab.engine.path import Path
 from lab.errors import InputError, MachineError
 from lab.live import Session
 from lab.model import FIN, RST, Frame, Role, Rung
-from lab.path import Path
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
 from lab.protocols.tcp.scenarios import ANSWER, CLIENT_PORT, HELLO, PORT, SCENARIOS, connection
 from lab.recorded import Recording
 from lab.render import trace
 from lab.render.comments import comments
+from lab.report import agreement
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.testbed.stage import Host, Stage
+from lab.witnesses import histories, wireshark
+from lab.witnesses.wireshark import Opinions
 from tests.packets import CAPTURES, OPEN, Pair, ladder, renumbered, replay, wire
 
 REPEAT = int(os.environ.get("LAB_REPEAT", "3"))
@@ -50,7 +50,7 @@ ROOT = File(__file__).parent.parent
 class Expected(NamedTuple):
     """What a scenario shows. A step is the packets it is seen in, `-` for none, and how it departs from the notes.
 
-    `kernels` and `wireshark` are the numbers of DEVIATIONS.md that are needed; `untold` see lab.annotate.histories.
+    `kernels` and `wireshark` are the numbers of DEVIATIONS.md that are needed; `untold` see lab.witnesses.histories.
     """
 
     opening: str
@@ -223,9 +223,9 @@ def test_the_saved_capture_reads_back_as_what_was_seen_live(played: Run) -> None
 
 
 def test_wireshark_sees_the_same(played: Run, expected: Expected, tshark: str) -> None:
-    opinions = second_opinion.ask(played.file)
+    opinions = wireshark.ask(played.file)
     assert opinions.complaints == []
-    found = second_opinion.compare(played.rungs, opinions)
+    found = wireshark.compare(played.rungs, opinions)
     numbers = {each.deviation for each in found}
     assert numbers == set(expected.wireshark), played.shows(expected.wireshark, "; ".join(map(str, found)))
     for rung, opinion in zip(played.rungs, opinions, strict=True):
@@ -255,8 +255,8 @@ def cable(namespaces: None, tshark: str, tmp_path: File) -> Callable[..., Run]:
     def run(script: Callable[[Stage], None], *rules: str) -> Run:
         played = play(Scenario("test", script, rules), tmp_path / "run.pcapng")
         assert not played.faults, played.shows("no fault", "; ".join(played.faults))
-        opinions = second_opinion.ask(played.file)
-        unexplained = [each for each in second_opinion.compare(played.rungs, opinions) if each.deviation is None]
+        opinions = wireshark.ask(played.file)
+        unexplained = [each for each in wireshark.compare(played.rungs, opinions) if each.deviation is None]
         assert not unexplained, played.shows("Wireshark says the same", str(unexplained))
         assert not opinions.complaints
         return played
@@ -670,9 +670,9 @@ def saved(frames: Sequence[Frame], file: File) -> File:
     return file
 
 
-def compared(frames: Sequence[Frame], file: File) -> tuple[Opinions, list[second_opinion.Disagreement]]:
-    opinions = second_opinion.ask(saved(frames, file))
-    return opinions, second_opinion.compare(list(Path().annotate(frames)), opinions)
+def compared(frames: Sequence[Frame], file: File) -> tuple[Opinions, list[wireshark.Disagreement]]:
+    opinions = wireshark.ask(saved(frames, file))
+    return opinions, wireshark.compare(list(Path().annotate(frames)), opinions)
 
 
 def test_wireshark_agrees_on_conversations_written_by_hand(tshark: str, tmp_path: File) -> None:
@@ -729,7 +729,7 @@ def test_wireshark_agrees_on_conversations_made_at_random(tshark: str, tmp_path:
     opinions, found = compared(frames, tmp_path / "random.pcapng")
     assert not opinions.complaints
     assert [each for each in found if each.deviation is None] == []
-    told = {second_opinion.OTHER_NAME, second_opinion.NOTHING_OUTSTANDING, second_opinion.WINDOWS_AND_PROBES}
+    told = {wireshark.OTHER_NAME, wireshark.NOTHING_OUTSTANDING, wireshark.WINDOWS_AND_PROBES}
     assert {each.deviation for each in found} == told
 
 
@@ -741,12 +741,12 @@ def test_a_difference_is_found_in_every_field(tshark: str, tmp_path: File) -> No
     changes: dict[str, Any] = {"flags": 0x02, "seq": 7, "ack": 8, "payload": 9, "stream": 1}
     for field, value in changes.items():
         opinions[3] = fourth._replace(**{field: value})
-        (only,) = second_opinion.compare(list(Path().annotate(frames)), opinions)
+        (only,) = wireshark.compare(list(Path().annotate(frames)), opinions)
         assert (only.number, only.field.replace("conversation", "stream"), only.theirs) == (4, field, value)
         assert only.deviation is None
     opinions[3] = fourth._replace(labels=("keep-alive", "retransmission"))
-    assert len(second_opinion.compare(list(Path().annotate(frames)), opinions)) == 2
-    (missing,) = second_opinion.compare(list(Path().annotate(frames)), opinions[:3])
+    assert len(wireshark.compare(list(Path().annotate(frames)), opinions)) == 2
+    (missing,) = wireshark.compare(list(Path().annotate(frames)), opinions[:3])
     assert missing == (4, "packets", len(frames), 3, None)
 
 
@@ -764,15 +764,15 @@ def test_what_the_lab_does_not_open_has_a_number_and_a_quoted_header_is_no_packe
         [Frame(at, at, each, len(each)) for at, each in enumerate(data, 1)], tmp_path / "in.pcapng"
     )
     assert [opinion.stream is None for opinion in opinions] == [False, True, True, False]
-    assert found == [(1, "tcp", False, True, second_opinion.NOT_OPENED)]
+    assert found == [(1, "tcp", False, True, wireshark.NOT_OPENED)]
 
 
 def test_number_17_a_second_syn_ack_begins_another_stream(tshark: str, tmp_path: File) -> None:
     other = ladder("c> SYN 0", "s> SYN-ACK 0 1", pair=Pair(server_isn=Pair().server_isn + 5000))[1]
     first, second, *rest = ladder(*OPEN, "s> data 1 1 5", "c> ACK 1 6", "s> SYN-ACK 0 1")
     _, found = compared(renumbered(first, second, other, *rest), tmp_path / "two.pcapng")
-    assert (3, "seq", 5000, 0, second_opinion.SYN_ACK_AGAIN) in found
-    assert (4, "ack", 1, (1 << 32) - 4999, second_opinion.SYN_ACK_AGAIN) in found
+    assert (3, "seq", 5000, 0, wireshark.SYN_ACK_AGAIN) in found
+    assert (4, "ack", 1, (1 << 32) - 4999, wireshark.SYN_ACK_AGAIN) in found
     assert None not in {each.deviation for each in found}
     _, found = compared(renumbered(first, *rest[:2], second, rest[2]), tmp_path / "late.pcapng")
     assert None not in {each.deviation for each in found}
@@ -789,8 +789,8 @@ def test_number_18_a_segment_that_is_not_all_there(tshark: str, tmp_path: File) 
     ]
     frames = [Frame(at, at * 1000, bytes(each), len(each)) for at, each in enumerate(packets, 1)]
     _, found = compared(frames, tmp_path / "in.pcapng")
-    assert (4, "conversation", 0, 1, second_opinion.NOT_ALL_THERE) in found
-    assert {each.deviation for each in found} == {second_opinion.NOT_ALL_THERE}
+    assert (4, "conversation", 0, 1, wireshark.NOT_ALL_THERE) in found
+    assert {each.deviation for each in found} == {wireshark.NOT_ALL_THERE}
 
 
 def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp_path: File) -> None:
@@ -801,22 +801,22 @@ def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp
     record = struct.pack("<II", 9, len(line) + 12) + line + struct.pack("<I", len(line) + 12)
     at = data.index(frames[3].data) - 28
     file.write_bytes(data[:at] + record + data[at:])
-    opinions = second_opinion.ask(file)
+    opinions = wireshark.ask(file)
     assert [opinion.number for opinion in opinions] == [frame.number for frame in frames]
-    assert second_opinion.compare(list(Path().annotate(frames)), opinions) == []
+    assert wireshark.compare(list(Path().annotate(frames)), opinions) == []
 
 
 def test_comments_come_back_whole_and_in_order(tshark: str, tmp_path: File) -> None:
     told = ('"quoted", comma; | and more', "第二条：中文", "tab\tbreak\nend", "")
     (frame,) = ladder("c> SYN 0")
-    opinions = second_opinion.ask(saved([frame._replace(comments=told)], tmp_path / "comments.pcapng"))
+    opinions = wireshark.ask(saved([frame._replace(comments=told)], tmp_path / "comments.pcapng"))
     assert opinions[0].comments == (*told[:2], r"tab\tbreak\nend", "")
 
 
 def test_a_file_cut_short_is_read_and_complained_of(tshark: str, tmp_path: File) -> None:
     file = saved(ladder(*CAPTURES["connection"]), tmp_path / "cut.pcapng")
     file.write_bytes(file.read_bytes()[:-300])
-    opinions = second_opinion.ask(file)
+    opinions = wireshark.ask(file)
     assert len(opinions) > 5
     assert any("cut short" in each for each in opinions.complaints)
 
@@ -825,14 +825,14 @@ def test_what_is_no_capture_is_refused_in_both_languages(tshark: str, tmp_path: 
     file = tmp_path / "words"
     file.write_text("no capture")
     with pytest.raises(InputError) as refused:
-        second_opinion.ask(file)
+        wireshark.ask(file)
     assert re.search("[\u4e00-\u9fff]", refused.value.message.zh)
 
 
 def test_without_tshark_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: File) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="not installed") as missing:
-        second_opinion.ask(tmp_path / "any.pcapng")
+        wireshark.ask(tmp_path / "any.pcapng")
     for text in (missing.value.message, missing.value.hint):
         assert re.search("[\u4e00-\u9fff]", text.zh)
         assert "tshark" in text.en or "Wireshark" in text.en
@@ -923,14 +923,14 @@ def test_every_number_is_written_up_in_both_languages() -> None:
         agreement.LISTENER_ASSUMED,
         agreement.CLOSED_BEHIND_DATA,
         agreement.SILENT_EVENT,
-        second_opinion.OTHER_NAME,
-        second_opinion.NOTHING_OUTSTANDING,
-        second_opinion.ANSWERING_SYN,
-        second_opinion.WINDOWS_AND_PROBES,
-        second_opinion.NOT_OPENED,
-        second_opinion.BEGINS_ANEW,
-        second_opinion.SYN_ACK_AGAIN,
-        second_opinion.NOT_ALL_THERE,
+        wireshark.OTHER_NAME,
+        wireshark.NOTHING_OUTSTANDING,
+        wireshark.ANSWERING_SYN,
+        wireshark.WINDOWS_AND_PROBES,
+        wireshark.NOT_OPENED,
+        wireshark.BEGINS_ANEW,
+        wireshark.SYN_ACK_AGAIN,
+        wireshark.NOT_ALL_THERE,
     }
     assert used <= set(sections)
     assert len(used) == 11

@@ -52,18 +52,18 @@ except ChildProcessError:
     print("no children")
 """
 NO_LINUX = """
-import os, shutil, sys, sysconfig, types, multiprocessing.connection, rich.console, lab.cli
+import os, shutil, sys, sysconfig, types, multiprocessing.connection, rich.console, lab.app.cli
 sysconfig.get_config_vars()  # what asks for the system once, here before
 sys.platform = os.environ["SYSTEM"]
 if sys.platform == "win32":
     sys.modules["fcntl"] = None  # Windows has none
     shutil._winapi = types.SimpleNamespace(NeedCurrentDirectoryForExePath=lambda _: False)  # asked since Python 3.12
-lab.cli.main()
+lab.app.cli.main()
 """
 
 FINALIZED = """
 import os, select, signal, sys
-from lab.cli import guarded
+from lab.app.cli import guarded
 class Interrupted:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
@@ -75,9 +75,9 @@ sys.exit(guarded(command))
 
 # The signal comes inside of fork(2): no Python code of ours has run since, and none knows the child's number yet.
 FORKED = """
-import ctypes, functools, os, signal, lab.cli
+import ctypes, functools, os, signal, lab.app.cli
 os.register_at_fork(after_in_parent=functools.partial(ctypes.CDLL(None).kill, os.getpid(), int(signal.SIGTERM)))
-lab.cli.main()
+lab.app.cli.main()
 """
 
 

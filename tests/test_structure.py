@@ -43,8 +43,8 @@ OURS_TO_TOUCH = {
     "lab.live",
     "lab.recorded",
     "lab.output",
-    "lab.cli",
-    "lab.doctor",
+    "lab.app.cli",
+    "lab.app.doctor",
     "lab.show",
 }
 
@@ -146,7 +146,9 @@ def test_what_thinks_opens_nothing(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in SOURCES if within(path, SHOWING)], ids=name)
 def test_what_shows_reaches_no_host_and_no_capture(path: Path) -> None:
     found = imported(path)
-    assert not {module for module in found if module.startswith(("lab.testbed", "lab.capture", "lab.live", "lab.cli"))}
+    assert not {
+        module for module in found if module.startswith(("lab.testbed", "lab.capture", "lab.live", "lab.app.cli"))
+    }
     assert not {top(module) for module in found} & {
         "socket",
         "subprocess",
@@ -168,7 +170,7 @@ def test_the_engine_knows_no_protocol_by_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if within(path, ("dissect/", "model.py"))], ids=name)
 def test_what_reads_bytes_knows_nothing_of_what_they_will_mean(path: Path) -> None:
-    above = ("lab.annotate", "lab.protocols", "lab.render", "lab.path")
+    above = ("lab.annotate", "lab.protocols", "lab.render", "lab.engine.path")
     assert not {module for module in imported(path) if module.startswith(above)}
 
 
@@ -190,7 +192,7 @@ def test_scapy_is_never_imported_whole(path: Path) -> None:
 
 def test_asking_for_help_imports_nothing_heavy() -> None:
     """Design section 2: `lab --help` answers at once."""
-    reached, waiting = set[str](), ["lab.__main__", "lab.cli"]
+    reached, waiting = set[str](), ["lab.__main__", "lab.app.cli"]
     while waiting:
         module = waiting.pop()
         if module in reached:

@@ -25,21 +25,21 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from lab import protocols
-from lab.annotate import histories
-from lab.capture import second_opinion
 from lab.capture.reader import open_capture
+from lab.engine.path import Path
 from lab.live import Session
 from lab.model import Captured, Rung
-from lab.path import Path
 from lab.protocols.scenario import Scenario
 from lab.protocols.tls import credentials
 from lab.protocols.tls.scenarios import ANSWER, HELLO, PORT, REQUEST, RESPONSE, SCENARIOS
 from lab.protocols.tls.terms import SERVER, Terms
 from lab.testbed import netns
+from lab.testbed.messages import Begun, Event, Secrets
 from lab.testbed.rules import Rule, parse
 from lab.testbed.stage import Stage
-from lab.testbed.told import Begun, Event, Secrets
 from lab.text import LANGUAGES
+from lab.witnesses import histories
+from lab.witnesses import wireshark as second
 from tests.left_behind import ROOT, TWO_LINES
 
 # Handshake messages by Wireshark's numbers (IANA's); an alert is `!` and its number, a ChangeCipherSpec `ccs`.
@@ -212,9 +212,9 @@ def test_wireshark_sees_version_and_suite(played: Run, tshark: str) -> None:
 
 
 def test_wireshark_sees_the_same_segments(played: Run, tshark: str) -> None:
-    opinions = second_opinion.ask(played.file)
+    opinions = second.ask(played.file)
     assert opinions.complaints == []
-    assert [each for each in second_opinion.compare(played.rungs, opinions) if each.deviation is None] == []
+    assert [each for each in second.compare(played.rungs, opinions) if each.deviation is None] == []
 
 
 def test_wireshark_decrypts_what_was_said(played: Run, tshark: str) -> None:

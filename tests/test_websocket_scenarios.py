@@ -14,13 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from lab import protocols
-from lab.annotate import histories
-from lab.annotate.layers import Layer, layers_of
-from lab.capture import second_opinion
 from lab.capture.reader import open_capture
+from lab.engine.layers import Layer, layers_of
+from lab.engine.path import Path
 from lab.live import Play, Session
 from lab.model import Role, Rung
-from lab.path import Path
 from lab.protocols.scenario import Scenario
 from lab.protocols.websocket.messages import Told
 from lab.protocols.websocket.scenarios import ANSWER, HELLO, POEM, SCENARIOS
@@ -30,6 +28,7 @@ from lab.testbed import docker as containers
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES
+from lab.witnesses import histories, wireshark
 from tests.left_behind import ROOT
 
 
@@ -194,9 +193,9 @@ def test_the_saved_capture_reads_back_as_what_was_seen_live(played: Run) -> None
 
 
 def test_wireshark_sees_the_same_segments(played: Run, tshark: str) -> None:
-    opinions = second_opinion.ask(played.file)
+    opinions = wireshark.ask(played.file)
     assert opinions.complaints == []
-    assert [each for each in second_opinion.compare(played.rungs, opinions) if each.deviation is None] == []
+    assert [each for each in wireshark.compare(played.rungs, opinions) if each.deviation is None] == []
 
 
 def test_wireshark_sees_the_same_frames(played: Run, tshark: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lab.capture import pcapng
-from lab.capture.again import Block, Kept
+from lab.capture.rewrite import Block, Kept
 from lab.capture.section import TOO_SMALL, Section
 from lab.capture.source import Findings, Source
 from lab.model import Frame

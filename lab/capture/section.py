@@ -12,7 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from lab.capture import pcapng
-from lab.capture.again import Block
+from lab.capture.rewrite import Block
 from lab.capture.source import MAX_KEPT, Findings
 from lab.text import Text
 

@@ -10,8 +10,8 @@ import hashlib
 import io
 import select
 
-from lab.capture.again import Passed
 from lab.capture.compressed import DamagedError, Unfolded
+from lab.capture.rewrite import Passed
 from lab.model import Problem
 from lab.text import Text
 

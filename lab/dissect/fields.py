@@ -31,8 +31,8 @@ from lab.dissect.formats import (
     route,
     times,
 )
-from lab.dissect.segment import MOST_TUNNELS, TCP
 from lab.model import FLAGS, Field, Frame, Span
+from lab.protocols.tcp.segment import MOST_TUNNELS, TCP
 
 Known = Mapping[int, tuple[str, Table]]  # kind of option: its name and its fields
 

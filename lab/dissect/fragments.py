@@ -12,8 +12,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from lab.dissect.encapsulation import TUNNELS
-from lab.dissect.segment import RAW_IP, TCP, Fragment, fragment
 from lab.model import Frame
+from lab.protocols.tcp.segment import RAW_IP, TCP, Fragment, fragment
 
 _MOST_PACKETS, _MOST_BYTES = 1024, 16 << 20  # that are waited for
 _MOST_PIECES = 8192  # of one packet: as many as there are offsets

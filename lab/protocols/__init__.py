@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 
-from lab.annotate.layers import Upper
-from lab.annotate.walk import Protocol
+from lab.engine.layers import Upper
+from lab.engine.walk import Protocol
 from lab.errors import UsageError
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import TCP

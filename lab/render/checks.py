@@ -6,7 +6,7 @@ from typing import TextIO
 
 from rich.text import Text as Styled
 
-from lab.doctor import Check
+from lab.app.doctor import Check
 from lab.render.words import console, pad, wrap
 from lab.text import Lang, Text
 

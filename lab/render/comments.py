@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab import protocols
-from lab.annotate import journal
-from lab.annotate.layers import layers_of
+from lab.engine import journal
+from lab.engine.layers import layers_of
 from lab.model import Rung, States
 from lab.render import trace
 from lab.render.words import brief

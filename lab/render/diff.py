@@ -15,11 +15,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
-from lab.comparison import Comparison, Fact, Match, Row, Side
 from lab.model import StepReport
 from lab.protocols.notes import note
-from lab.render.summary import in_short
 from lab.render.words import LABELS, address, brief, clip, console, pad, wrap
+from lab.report.comparison import Comparison, Fact, Match, Row, Side
+from lab.report.summary import in_short
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 USUAL, NARROWEST, WIDEST = 80, 40, 120

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
-from lab.comparison import Comparison, Match, Side
 from lab.model import StepReport
-from lab.render.summary import in_short
 from lab.render.table import dump
+from lab.report.comparison import Comparison, Match, Side
+from lab.report.summary import in_short
 
 SCHEMA = "handshake-lab/diff/v1"
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab import protocols
-from lab.annotate.layers import Carrier, layers_of
 from lab.dissect.fields import fields
+from lab.engine.layers import Carrier, layers_of
 from lab.model import Field, Message, Rung, Span, States
 from lab.render import trace
 from lab.render.table import dump

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 from rich.text import Text as Styled
 
-from lab.annotate.layers import layers_of
-from lab.dissect.conversations import Conversation
+from lab.engine.layers import layers_of
+from lab.protocols.tcp.conversations import Conversation
 from lab.render.words import console, wrap
 from lab.text import Lang, Text
 

@@ -16,15 +16,15 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab import protocols
-from lab.annotate.agreement import Agreement, agreement
-from lab.annotate.layers import layers_of
-from lab.dissect.conversations import Conversation
 from lab.dissect.fields import innermost
+from lab.engine.layers import layers_of
 from lab.model import Above, Rung, Segment, States, StepReport
 from lab.protocols.notes import note, notes
 from lab.protocols.tcp import report
+from lab.protocols.tcp.conversations import Conversation
 from lab.render import trace
 from lab.render.words import EXPLAINED, LABELS, address, brief, clip, numbers, pad, wrap
+from lab.report.agreement import Agreement, agreement
 from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
 
 WIDTH = 80

@@ -7,7 +7,7 @@ from typing import TextIO
 from rich.text import Text as Styled
 
 from lab import protocols
-from lab.annotate.table import Table
+from lab.engine.table import Table
 from lab.protocols.notes import NoteStep, cast, notes
 from lab.protocols.tcp import report
 from lab.render.words import console, pad, wrap

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from lab.dissect.conversations import Conversation
 from lab.model import Rung, States
+from lab.protocols.tcp.conversations import Conversation
 from lab.render import trace
 
 Write = Callable[[str], object]

@@ -10,11 +10,11 @@ from time import gmtime, strftime
 from typing import Any
 
 from lab import protocols
-from lab.annotate.layers import layers_of
-from lab.dissect.conversations import Conversation, End, options
+from lab.engine.layers import layers_of
 from lab.model import FLAGS, Differs, Message, Rung, States, StepReport
 from lab.protocols.notes import NoteStep, cast, note, notes
 from lab.protocols.tcp import report
+from lab.protocols.tcp.conversations import Conversation, End, options
 from lab.text import Text
 
 SCHEMA = "handshake-lab/trace/v1"

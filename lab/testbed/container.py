@@ -23,8 +23,8 @@ from lab.errors import MachineError
 from lab.model import Role
 from lab.protocols import scenario
 from lab.protocols.scenario import Scenario
+from lab.testbed.messages import Begun, Ended, Event, write
 from lab.testbed.rules import Rule, parse
-from lab.testbed.told import Begun, Ended, Event, write
 from lab.text import Text
 
 CONTROL = Path("/control")
@@ -170,7 +170,7 @@ def _print(line: str) -> None:
 
 def _ladder(played: Scenario) -> int:
     from lab import text
-    from lab.cli import guarded
+    from lab.app.cli import guarded
     from lab.live import Session, ending
     from lab.render.notes import introduction
     from lab.show import Format, show

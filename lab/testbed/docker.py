@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.errors import MachineError
-from lab.output import uninterrupted
 from lab.protocols.scenario import Scenario
+from lab.system.signals import uninterrupted
 from lab.testbed import engine
+from lab.testbed.messages import Ended, Event, read
 from lab.testbed.rules import Rule
-from lab.testbed.told import Ended, Event, read
 from lab.text import Text
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

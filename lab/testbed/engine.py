@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from lab.app.remedies import install, read_machine, sudo
 from lab.errors import MachineError
-from lab.mend import install, read_machine, sudo
-from lab.output import say
+from lab.system.streams import say
 from lab.text import Text, choose, safe
 
 ROOT = Path(__file__).parents[2]  # of the project, where the compose file is

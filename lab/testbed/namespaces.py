@@ -1,6 +1,6 @@
 """Namespaces of a process's own, and what is set up inside: the part of the testbed that knows only the kernel.
 
-A namespace ends with the last process in it, and the lab's (lab/children.py) end with the lab.
+A namespace ends with the last process in it, and the lab's (lab/system/processes.py) end with the lab.
 """
 
 from __future__ import annotations

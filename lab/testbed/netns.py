@@ -22,11 +22,12 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, NamedTuple
 
-from lab import children
 from lab.errors import LabError, MachineError
 from lab.model import Role
-from lab.output import uninterrupted
 from lab.protocols.scenario import Credentials, Scenario
+from lab.system import processes
+from lab.system.signals import uninterrupted
+from lab.testbed.messages import Begun, Ended, Event
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
     enter_namespaces,
@@ -39,7 +40,6 @@ from lab.testbed.namespaces import (
     unshare,
 )  # fmt: skip
 from lab.testbed.rules import Rule
-from lab.testbed.told import Begun, Ended, Event
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     credentials = scenario.make_credentials((addresses.ipv4, addresses.ipv6))  # before the fork: the stage has them too
     try:
         try:
-            with children.signals_waiting():
+            with processes.signals_waiting():
                 ours, theirs = Pipe()
-                child = children.fork(lambda: _stage(theirs, scenario, rules, ipv6, credentials), (ours,))
+                child = processes.fork(lambda: _stage(theirs, scenario, rules, ipv6, credentials), (ours,))
                 theirs.close()
         except OSError as error:
             raise _refused(error) from error
@@ -119,12 +119,12 @@ def _end_stage(child: int, connection: Connection) -> None:
             if not os.read(connection.fileno(), 1 << 16):  # the other side is gone
                 break
     connection.close()
-    children.end(child)
+    processes.end(child)
 
 
 def _end_hosts(hosts: list[int]) -> None:
     for host in hosts:
-        children.end(host)
+        processes.end(host)
     hosts.clear()
 
 
@@ -142,7 +142,7 @@ def _stage(
     signal.signal(signal.SIGTERM, leave)
     try:
         enter_namespaces()
-        children.die_with(parent)
+        processes.die_with(parent)
         connection.send(_played(connection, hosts, scenario, rules, ipv6, credentials))
     except LabError as error:
         connection.send(error)
@@ -182,8 +182,8 @@ def _played(
     for role in ROLES:
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
-        with children.signals_waiting():
-            pid = children.fork(lambda role=role, theirs=theirs: _host(role, theirs, family, scenario), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+        with processes.signals_waiting():
+            pid = processes.fork(lambda role=role, theirs=theirs: _host(role, theirs, family, scenario), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
             pids.append(pid)
         theirs.close()
         _expect(ours)

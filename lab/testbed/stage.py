@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from lab.errors import MachineError
 from lab.model import Role
-from lab.testbed.told import Secrets
+from lab.testbed.messages import Secrets
 from lab.text import ROLES, Text
 
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer

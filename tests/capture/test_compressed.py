@@ -19,10 +19,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.capture import compressed, second_opinion
+from lab.capture import compressed
 from lab.capture.compressed import DamagedError, Unfolded, kind_of
 from lab.capture.reader import open_capture
-from lab.path import Path as Way
+from lab.engine.path import Path as Way
+from lab.witnesses import wireshark
 from scripts import generate
 from tests.references import FOLDER
 
@@ -114,7 +115,7 @@ def test_wireshark_reads_the_same(kind: str, tshark: str, tmp_path: Path) -> Non
     path.write_bytes(FOLD[kind](PLAIN))
     with open_capture(str(path)) as capture:
         rungs = list(Way().settled(capture))
-    assert second_opinion.compare(rungs, second_opinion.ask(path)) == []
+    assert wireshark.compare(rungs, wireshark.ask(path)) == []
 
 
 @every_kind

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.capture import pcapng
-from lab.capture.again import Kept, Passed
 from lab.capture.reader import Capture, open_capture
+from lab.capture.rewrite import Kept, Passed
 from lab.capture.source import MAX_CLOSING, MAX_KEPT, MAX_PROBLEMS, Source
 from lab.errors import InputError
 from lab.model import Frame

@@ -22,12 +22,12 @@ from scapy.layers.ppp import PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
-from lab.capture import second_opinion
 from lab.dissect.encapsulation import ENCAPSULATIONS, LINKS
 from lab.dissect.fields import fields
-from lab.dissect.segment import segment
+from lab.engine.path import Path as Way
 from lab.model import Frame, Segment
-from lab.path import Path as Way
+from lab.protocols.tcp.segment import segment
+from lab.witnesses import wireshark
 
 V4: Any = IP(src="192.0.2.1", dst="192.0.2.2")
 V6: Any = IPv6(src="2001:db8::1", dst="2001:db8::2")
@@ -143,10 +143,10 @@ def saved(frames: list[Frame], path: Path) -> Path:
 @pytest.mark.parametrize("name", BEFORE)
 def test_wireshark_finds_the_same_segments(name: str, tshark: str, tmp_path: Path) -> None:
     file = saved(frames(name), tmp_path / "in.pcap")
-    opinions = second_opinion.ask(file)
+    opinions = wireshark.ask(file)
     assert [opinion.stream for opinion in opinions] == [0] * 5, "it is TCP to Wireshark"
     rungs = list(Way().settled(frames(name)))
-    assert second_opinion.compare(rungs, opinions) == []
+    assert wireshark.compare(rungs, opinions) == []
     asked = ("tcp.srcport", "tcp.checksum.status")
     words = [word for field in asked for word in ("-e", field)]
     check = ["-o", "tcp.check_checksum:TRUE", "-T", "fields", *words]

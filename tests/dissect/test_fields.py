@@ -23,8 +23,8 @@ from scapy.packet import Padding, Raw
 from scapy.utils import wrpcap
 
 from lab.dissect.fields import fields
-from lab.dissect.segment import RAW_IP, RAW_IPV4, RAW_IPV6, segment
 from lab.model import FLAGS, LINKTYPE_ETHERNET, RST, Field, Frame, Segment
+from lab.protocols.tcp.segment import RAW_IP, RAW_IPV4, RAW_IPV6, segment
 
 HOST, PEER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 LINK: Any = Ether(dst=PEER, src=HOST)

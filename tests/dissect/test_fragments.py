@@ -17,16 +17,16 @@ from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
-from lab.capture import second_opinion
 from lab.capture.reader import open_capture
 from lab.dissect import fragments
 from lab.dissect.fragments import Fragments
-from lab.dissect.segment import FRAGMENT, segment
+from lab.engine.path import Path as Way
 from lab.model import Frame, Rung, Segment
-from lab.path import Path as Way
+from lab.protocols.tcp.segment import FRAGMENT, segment
 from lab.show import Format
+from lab.witnesses import wireshark
 from scripts import generate
-from tests.test_halves import written
+from tests.bulk.test_halves import written
 
 FRAGMENT4: Any = inet.fragment
 FRAGMENT6: Any = inet6.fragment6
@@ -74,9 +74,9 @@ def test_wireshark_has_it_at_the_same_frame(name: str, tshark: str, tmp_path: Pa
     frames = framed(STORIES[name])
     generate._write([frame.data for frame in frames], file)
     rungs = list(Way().settled(frames))
-    opinions = second_opinion.ask(file)
+    opinions = wireshark.ask(file)
     assert [opinion.stream is not None for opinion in opinions] == [rung.segment is not None for rung in rungs]
-    assert second_opinion.compare(rungs, opinions) == []
+    assert wireshark.compare(rungs, opinions) == []
     assert any(rung.segment for rung in rungs) != ("missing" in name)
 
 
@@ -185,7 +185,7 @@ def agreed(packets: list[Any], file: Path) -> list[Rung]:
     """Returns the rungs of a capture in which Wireshark finds the same segments at the same frames."""
     frames = framed(packets)
     generate._write([frame.data for frame in frames], file)
-    rungs, opinions = list(Way().settled(frames)), second_opinion.ask(file)
+    rungs, opinions = list(Way().settled(frames)), wireshark.ask(file)
     assert [
         (rung.number, rung.segment.flags, rung.seq, rung.segment.payload) for rung in rungs if rung.segment is not None
     ] == [(each.number, each.flags, each.seq, each.payload) for each in opinions if each.stream is not None]

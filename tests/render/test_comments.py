@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.annotate import journal
 from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
+from lab.engine import journal
 from lab.model import Frame, States
 from lab.recorded import Recording
 from lab.render.comments import MARKS, comments, sentence

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.cells import cell_len
 
+from lab.engine.path import Path
 from lab.model import Frame
-from lab.path import Path
 from lab.protocols.tls.derivation import Line
 from lab.render.keys import worked_examples
 from lab.text import LANGUAGES, Lang

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from lab.annotate.agreement import Agreement, agreement
 from lab.model import Captured, Frame, Rung, Settled, States
 from lab.render.ladder import Ladder
+from lab.report.agreement import Agreement, agreement
 from lab.show import Format, show
 from lab.text import LANGUAGES, Lang
 from tests.packets import (

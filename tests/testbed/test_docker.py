@@ -19,8 +19,8 @@ import pytest
 from lab.model import Captured
 from lab.protocols.tcp.scenarios import SCENARIOS
 from lab.testbed import docker as testbed
-from lab.testbed import engine, told
-from lab.testbed.told import Ended
+from lab.testbed import engine, messages
+from lab.testbed.messages import Ended
 from tests.left_behind import AS_NOBODY, ROOT, TWO_LINES
 
 LABEL = "handshake-lab.run"
@@ -213,10 +213,10 @@ def test_a_transfer_of_500_kb_is_captured_whole(project: Path) -> None:
     compose(project, "-f", "docker-compose.yml", "-f", "override.yml", "up", "-d")
     name = compose(project, "-f", "docker-compose.yml", "-f", "override.yml", "ps", "-q", "sniffer").split()[0]
     log = subprocess.run(["docker", "logs", "-f", name], capture_output=True, text=True, check=True, timeout=60)
-    events = [told.read(line) for line in log.stdout.splitlines()]
+    events = [messages.read(line) for line in log.stdout.splitlines()]
     assert isinstance(events[-1], Ended)
     frames = [event.frame for event in events if isinstance(event, Captured)]
-    from lab.path import Path as Way
+    from lab.engine.path import Path as Way
 
     way = Way()
     rungs = list(way.annotate(frames))

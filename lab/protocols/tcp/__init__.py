@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.annotate.walk import Protocol
-from lab.protocols.tcp.dissect import begin, got, sent
+from lab.engine.walk import Protocol
+from lab.protocols.tcp.events import begin, got, sent
 from lab.protocols.tcp.states import ENDED, TABLE
 
 TCP = Protocol("tcp", {"client": TABLE, "server": TABLE}, begin, sent, got, ENDED)

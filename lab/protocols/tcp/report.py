@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lab.dissect.conversations import Conversation
 from lab.model import Seen
+from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tcp.states import TABLE
 
 STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))

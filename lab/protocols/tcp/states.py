@@ -15,7 +15,7 @@ other end does, so a server's SYN-ACK is step 2; `close.1/3` is step 1 for the e
 
 from __future__ import annotations
 
-from lab.annotate.table import Row, Table
+from lab.engine.table import Row, Table
 
 ROWS = (
     #   state           on                 goes to         step                RFC 9293 section

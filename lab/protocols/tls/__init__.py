@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.annotate.layers import Session, Upper
+from lab.engine.layers import Session, Upper
 from lab.model import Role
 from lab.protocols.tls import report
 from lab.protocols.tls.states import CLIENT, SERVER

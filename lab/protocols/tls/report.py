@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lab.annotate.layers import Carrier, Layer
+from lab.engine.layers import Carrier, Layer
 from lab.model import Detail
 from lab.text import Text
 

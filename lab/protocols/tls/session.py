@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from lab.dissect.stream import Stream
 from lab.model import Role, Span
+from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls import codes, messages
 from lab.protocols.tls.ciphers import TLS13, Suite, suite
 from lab.protocols.tls.derivation import Line

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.annotate.table import Row, Table
+from lab.engine.table import Row, Table
 
 _CLIENT = (
     #   state               on                          goes to             step      RFC and section

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.annotate.layers import Layer
+from lab.engine.layers import Layer
 from lab.model import Detail
 from lab.protocols.websocket.frames import BINARY, fields
 from lab.text import Text

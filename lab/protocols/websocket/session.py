@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from lab.dissect.stream import Stream
 from lab.model import Role, Span
+from lab.protocols.tcp.stream import Stream
 from lab.protocols.websocket.frames import OPCODES, Frames
 from lab.protocols.websocket.http import SWITCHING, Head, HeadReader, Request, Response, parameters, request, response
 from lab.protocols.websocket.messages import Message, Messages, Told

@@ -19,17 +19,17 @@ from typing import Any, NamedTuple
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from lab.annotate.agreement import agreement
-from lab.annotate.layers import Layer
-from lab.dissect.conversations import Conversation
+from lab.engine.layers import Layer
+from lab.engine.path import Path as Way
 from lab.model import Frame, Role, Rung
-from lab.path import Path as Way
+from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tls.session import Session
 from lab.render import trace
 from lab.render.comments import comments
 from lab.render.keys import worked_examples
 from lab.render.ladder import Ladder
 from lab.render.table import as_json, conversation_line, packet_lines
+from lab.report.agreement import agreement
 from lab.text import LANGUAGES
 from tests.packets import IPV4, OPEN, Pair, ladder
 from tests.protocols.tls import handshakes

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.engine.path import Path
 from lab.model import Frame, Role
-from lab.path import Path
 from lab.protocols.tls import report
 from tests.packets import IPV4, IPV6, OPEN, ladder, renumbered
 from tests.packets import walk as walk_all

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lab.annotate.layers import Layer
+from lab.engine.layers import Layer
 from lab.model import Role, Span
 from lab.protocols.websocket import WEBSOCKET, report
 from lab.protocols.websocket.frames import FORBIDDEN, MOST_KEPT

@@ -1,0 +1,63 @@
+"""`lab diff`: two captures are read, and a conversation of each is compared."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+from lab.capture.reader import open_capture
+from lab.errors import UsageError
+from lab.recorded import Recording
+from lab.render import diff_json
+from lab.render.diff import draw
+from lab.report.comparison import Comparison, Side, compare, side
+from lab.system import files, streams
+from lab.text import Lang, Text
+
+
+def diff(found: Comparison, json: bool, out: Path | None, lang: Lang) -> None:
+    """Shows a comparison; what is wrong with the files is said on standard error, once what could be read is out."""
+    with files.rendered(out) as stream:
+        if json:
+            diff_json.write(found, stream)
+        else:
+            draw(found, stream, lang)
+    for problems in dict.fromkeys((found.ours.problems, found.theirs.problems)):
+        if problems is not None:
+            streams.say(problems.pick(lang))
+
+
+def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"") -> Comparison:
+    """Returns the comparison of a conversation of capture `a` with one of `b`; `conversation` is `N` or `N,M`.
+
+    Raises UsageError where that is no such thing, InputError where a file can't be read or has no such conversation.
+    """
+    numbers = conversation.split(",")
+    if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 10 for each in numbers):
+        raise UsageError(
+            Text(
+                f"--conversation {conversation} is no id and no two",
+                f"--conversation {conversation} 不是一个编号，也不是两个",
+            ),
+            Text(
+                "give the ids that lab annotate shows: --conversation 0, or --conversation 0,3",
+                "请给出 lab annotate 显示的编号：--conversation 0，或 --conversation 0,3",
+            ),
+        )
+    if a == b == "-":
+        raise UsageError(
+            Text("standard input can't be both captures", "标准输入不能同时作为两个抓包"),
+            Text("name a file for one of them", "请为其中一个指定文件"),
+        )
+    gc.disable()  # nothing made for a packet is part of a cycle
+    return compare(
+        *(_side(path, int(number), keylog, server_key) for path, number in zip((a, b), (numbers * 2)[:2], strict=True))
+    )
+
+
+def _side(path: str, number: int, keylog: bytes, server_key: bytes) -> Side:
+    with open_capture(path) as capture:
+        recording = Recording(capture, False, keylog=keylog, server_key=server_key, only=number)
+        found = side(capture.name, recording.rungs())
+        assert found, "else there would have been an error"
+        return found._replace(problems=recording.complaint())

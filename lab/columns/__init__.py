@@ -1,1 +1,0 @@
-"""Large files, conversation by conversation: see `whole.py`."""

@@ -1,0 +1,1 @@
+"""Inputs in, records and events out: walks tables, and knows no protocol."""

@@ -1,0 +1,399 @@
+"""Which conversation a segment belongs to, who is the client, and where in the stream it stands.
+
+Sequence numbers become relative here: a SYN is 0, and where the SYN was not captured the first byte seen is 1. They
+never wrap: a stream longer than 4 GiB goes on counting.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
+
+if TYPE_CHECKING:
+    from lab.engine.layers import Layer
+
+_SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
+_WRAP, _HALF = 1 << 32, 1 << 31
+_END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
+_LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
+LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
+MOST_IN_A_LANE = 2048  # conversations that are kept open
+_OLD = 257  # packets later nothing about a packet is open any more
+_MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
+
+
+class End:
+    """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw."""
+
+    __slots__ = (
+        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history",
+        "holes", "isn", "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port",
+        "role", "state", "syn_acked", "window",
+    )  # fmt: skip
+
+    def __init__(self, role: Role, address: bytes, port: int) -> None:
+        self.role: Role = role
+        self.address = address
+        self.port = port
+        self.peer: End = self
+        self.state: str | None = None  # by the table; None while nobody knows
+        # What it has sent.
+        self.isn: int | None = None  # raw; None where the SYN was not captured
+        self.next = 0  # the number behind the last it has sent
+        self.next_raw: int | None = None  # the same as on the wire; None before anything is known
+        self.holes: list[tuple[int, int]] | None = None  # jumped over, not captured
+        self.fin: int | None = None  # the number of its FIN
+        self.window = -1  # of the segment before
+        self.acked = -1  # by the segment before
+        self.options: bytes | None = None  # of its SYN, as on the wire
+        self.history = 0  # which letters of the history it has, as bits
+        # What is known to have arrived of it.
+        self.heard = 0  # all before this has been acknowledged
+        self.pending: list[Rung] = []
+        self.disordered = 0  # up to here the new ones among them may not stand in order
+        # What it has got.
+        self.got_next: int | None = None  # it has got all before this
+        self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
+        self.got_fin = False
+        self.owes = 0  # acknowledgements, bits of SYN and FIN
+        self.syn_acked = False
+        self.fin_acked = False
+        self.opened_passively = False
+
+    @property
+    def host(self) -> str:
+        return str(ip_address(self.address))
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
+        return self.window < 0 and self.peer.acked > 0
+
+    def relative(self, raw: int) -> int:
+        """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
+        if self.next_raw is None:
+            self.next_raw, self.next = raw, 1
+            return 1
+        ahead = (raw - self.next_raw) % _WRAP
+        return self.next + (ahead - _WRAP if ahead >= _HALF else ahead)
+
+
+class Conversation:
+    """Two ends and what has been counted between them."""
+
+    __slots__ = (
+        "above", "assumed", "began", "client", "evicted", "first", "from_syn", "history", "id", "kernel_final", "last",
+        "lost", "packets", "reset_by", "retransmissions", "server", "states", "steps",
+    )  # fmt: skip
+
+    def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
+        client.peer, server.peer = server, client
+        self.id = number
+        self.first = first  # the number of its first packet
+        self.last = first  # and of its last
+        self.client = client
+        self.server = server
+        self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
+        self.packets = 0
+        self.retransmissions = 0
+        self.history = ""  # Zeek's letters
+        self.states = States(None, None)  # both ends', now
+        self.reset_by: Role | None = None
+        self.assumed: tuple[Role, ...] = ()  # ends whose state rests on an assumption
+        self.began: dict[str, Role] = {}  # who began opening, who began closing
+        self.steps: dict[str, list[Seen]] = {}  # each in the order in which it was seen
+        self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
+        self.kernel_final: States | None = None
+        self.above: Layer | None = None  # what it carries, once that has been recognised
+        self.evicted = False  # was let go of before it had ended
+
+    def lose(self, rung: Rung) -> None:
+        """Takes down that a packet was not got; only of packets that are a step is it remembered."""
+        rung.settled = True
+        if rung.steps:
+            self.lost += (rung.number,)
+
+    @property
+    def ends(self) -> tuple[End, End]:
+        return self.client, self.server
+
+    @property
+    def lane(self) -> int:
+        return (self.client.port ^ self.server.port) % LANES
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended: both FINs were acknowledged, or there was a reset."""
+        return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
+
+
+class UnsureError(Exception):
+    """Nobody can say which conversations there is no room for."""
+
+
+class Elsewhere:
+    """Conversations that somebody else has counted: in each lane first packet, last packet, and whether it ends.
+
+    They take room like those that are followed. One that ends is over for certain when its last packet has become old.
+    """
+
+    def __init__(self, counted: list[list[tuple[int, int, bool]]]) -> None:
+        self._begun = [sorted(first for first, _, _ in lane) for lane in counted]
+        self._ended = [sorted(last for _, last, over in lane if over) for lane in counted]
+        self._dropped = [0] * LANES
+
+    def excess(self, followed: Iterable[Conversation], before: int) -> list[Conversation]:
+        """Returns those of the followed that there is no room for, as `Conversations.excess` does."""
+        lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
+        for which in followed:
+            lanes[which.lane].append(which)
+        found: list[Conversation] = []
+        for lane, here in enumerate(lanes):
+            begun, dropped = bisect_left(self._begun[lane], before), self._dropped[lane]
+            need = len(here) + begun - dropped - MOST_IN_A_LANE
+            if need <= 0:
+                continue
+            over = sorted((which for which in here if which.over), key=lambda which: which.last)
+            old = bisect_left(self._ended[lane], before - _OLD)
+            if len(over) + old - dropped < need:
+                raise UnsureError
+            for _ in range(need):
+                if over and (dropped == old or over[0].last < self._ended[lane][dropped]):
+                    found.append(over.pop(0))
+                else:
+                    dropped += 1
+            self._dropped[lane] = dropped
+        return sorted(found, key=lambda which: which.id)
+
+
+class Conversations:
+    """The conversations of a capture that are still followed, by id: their order is that of their first packets."""
+
+    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
+        self._elsewhere = elsewhere
+        self._senders: dict[bytes, tuple[Conversation, End]] = {}
+        self._count = 0
+        self.followed: dict[int, Conversation] = {}
+
+    def excess(self, before: int = 0) -> list[Conversation]:
+        """Returns those that there is no room for: first what is over, and what has been quiet for longest.
+
+        `before` is the number of the packet that comes next. Raises UnsureError (see Elsewhere).
+        """
+        if self._elsewhere is not None:
+            return self._elsewhere.excess(self.followed.values(), before)
+        if len(self.followed) <= MOST_IN_A_LANE:
+            return []
+        lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
+        for which in self.followed.values():
+            lanes[which.lane].append(which)
+        found = []
+        for each in lanes:
+            if len(each) > MOST_IN_A_LANE:
+                found += sorted(each, key=lambda which: (not which.over, which.last))[: len(each) - MOST_IN_A_LANE]
+        return sorted(found, key=lambda which: which.id)
+
+    def forget(self, which: Conversation) -> None:
+        """Lets go of a conversation: a later packet of its pair begins another."""
+        del self.followed[which.id]
+        for end in which.ends:
+            ports = end.port.to_bytes(2, "big") + end.peer.port.to_bytes(2, "big")
+            pair = end.address + end.peer.address + ports
+            if pair in self._senders and self._senders[pair][0] is which:
+                del self._senders[pair]
+        for end in which.ends:
+            del end.peer  # the two hold each other, and nobody looks for such cycles
+
+    def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Rung:
+        """Returns the packet's rung: with conversation, sender, relative numbers and labels where it is TCP."""
+        if not isinstance(segment, Segment):
+            return Rung(frame, segment)
+        pair, raw_seq, raw_ack, flags, window, _, _, payload, problems = segment
+        found = self._senders.get(pair)
+        if found is None or (flags & _SYN_ACK == SYN and _is_new(found[1], segment)):
+            found = self._open(frame.number, segment)
+        conversation, end = found
+        conversation.packets += 1
+        conversation.last = frame.number
+        taken = payload
+        if flags & _SPECIAL:
+            if flags & RST:
+                taken = 0  # what a RST carries is no part of the stream
+            if flags & _SYN_FIN:
+                taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
+            if flags & SYN:
+                _first(end, frame, segment)
+        seq = end.next if raw_seq == end.next_raw else end.relative(raw_seq)
+        stop = seq + taken
+        usual, letters = _KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
+        labels = usual
+        rung = Rung(frame, labels, segment, conversation, end, seq, stop)
+        if flags & ACK:
+            peer = end.peer
+            ack = rung.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
+            if taken:
+                if seq != end.next:
+                    labels = _of_order(labels, rung, conversation, end, payload, flags)
+            elif (ack == end.acked or seq != end.next) and not flags & RST:
+                labels = _of_bare_ack(labels, rung, conversation, end, window, ack)
+            end.acked = ack
+        elif taken and seq != end.next:
+            labels = _of_order(labels, rung, conversation, end, payload, flags)
+        if not window and not flags & _SPECIAL:
+            labels += ("zero-window",)
+        if problems:
+            labels += problems
+        if payload > _LEAST_LARGE and payload > _limit(end.peer):
+            labels += ("larger-than-mss",)
+        if labels is not usual:
+            rung.labels = labels
+            letters = _letters(labels)
+        if stop > end.next:
+            rung.new = taken > 0
+            end.next_raw = (raw_seq + taken) % _WRAP
+            end.next = stop
+        if flags & FIN:
+            end.fin = stop - 1
+        end.window = window
+        fresh = letters & ~end.history
+        if fresh:
+            end.history |= fresh
+            conversation.history += _spelled(fresh, end.role)
+        return rung
+
+    def _open(self, number: int, segment: Segment) -> tuple[Conversation, End]:
+        """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else the higher port."""
+        syn, ack = segment.flags & SYN, segment.flags & ACK
+        forward = not ack if syn else segment.source_port >= segment.destination_port
+        source = End("client" if forward else "server", segment.source, segment.source_port)
+        target = End("server" if forward else "client", segment.destination, segment.destination_port)
+        client, server = (source, target) if forward else (target, source)
+        conversation = Conversation(self._count, number, client, server, bool(syn))
+        self._count += 1
+        self.followed[conversation.id] = conversation
+        self._senders[segment.pair] = conversation, source
+        self._senders[segment.reversed_pair] = conversation, target
+        return conversation, source
+
+
+def _limit(end: End) -> int:
+    """Returns the largest payload that an end accepts: its MSS, where it told one (RFC 9293 section 3.7.1)."""
+    mss = options(end.options).mss if end.options is not None else None
+    return mss if mss is not None else _HALF
+
+
+def _is_new(end: End, segment: Segment) -> bool:
+    """Whether a SYN on a used pair begins another conversation: not where it is a repetition or a simultaneous open."""
+    if end.isn is not None:
+        return end.isn != segment.seq
+    return end.next_raw is not None or end.peer.acked >= 0
+
+
+def _first(end: End, frame: Frame, segment: Segment) -> None:
+    """Takes in what only a SYN tells: where the stream begins, and the options."""
+    if end.options is None:
+        end.options = frame.data[segment.header + 20 : segment.start]
+    if end.isn is None:
+        end.isn = segment.seq
+        end.next_raw, end.next = segment.seq, 0  # a SYN is 0, whatever was counted before it
+
+
+def options(data: bytes) -> Options:
+    """Returns what a SYN's options offer; what is malformed counts as not offered (RFC 9293 section 3.2)."""
+    mss = scale = None
+    sack = stamps = False
+    at, end = 0, len(data)
+    while at + 1 < end and data[at] != _END_OF_OPTIONS:
+        kind = data[at]
+        size = 1 if kind == _NO_OPERATION else data[at + 1]
+        if size < 1 or at + size > end:
+            break
+        if kind == _MSS and size == 4:
+            mss = data[at + 2] << 8 | data[at + 3]
+        elif kind == _WINDOW_SCALE and size == 3:
+            scale = data[at + 2]
+        sack = sack or (kind, size) == (_SACK_PERMITTED, 2)
+        stamps = stamps or (kind, size) == (_TIMESTAMPS, 10)
+        at += size
+    return Options(mss, scale, sack, stamps)
+
+
+def _of_bare_ack(
+    labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, window: int, ack: int
+) -> tuple[str, ...]:
+    if rung.seq > end.next:
+        return _of_order(labels, rung, conversation, end, 0, 0)
+    if rung.seq == end.next - 1 and ack == end.acked:
+        return (*labels, "keep-alive")
+    if ack == end.acked and rung.seq == end.next:
+        if window != end.window:
+            return (*labels, "window-update") if window else labels
+        if end.peer.next > ack:  # RFC 5681 section 2: only where something is outstanding
+            return (*labels, "duplicate-ack")
+    return labels
+
+
+def _of_order(
+    labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, payload: int, flags: int
+) -> tuple[str, ...]:
+    if rung.seq > end.next:
+        if not flags & RST:
+            end.holes = [*(end.holes or ())[1 - _MOST_HOLES :], (end.next, rung.seq)]
+        return (*labels, "previous-segment-not-captured")
+    if payload <= 1 and rung.seq == end.next - 1 and not flags & (SYN | FIN):
+        return (*labels, "keep-alive")
+    for at, (start, stop) in enumerate(end.holes or ()):
+        if start <= rung.seq < stop:
+            rest = ((start, rung.seq), (rung.stop, stop))
+            left = [hole for hole in rest if hole[0] < hole[1]]
+            end.holes = [*(end.holes or ())[:at], *left, *(end.holes or ())[at + 1 :]][:_MOST_HOLES]
+            return (*labels, "out-of-order")
+    if flags & (SYN | ACK) == SYN | ACK and end.acked < 0:
+        return labels  # a simultaneous open: this end's SYN once more, but as an answer
+    conversation.retransmissions += 1
+    return (*labels, "retransmission")
+
+
+def _kind(flags: int, payload: bool) -> tuple[str, ...]:
+    """Returns what a segment is called, by its flags and whether it carries data."""
+    names = []
+    if flags & SYN:
+        names.append("SYN-ACK" if flags & ACK else "SYN")
+    if payload:
+        names.append("data")
+    names += [name for name, bit in (("FIN", FIN), ("RST", RST)) if flags & bit]
+    return tuple(names) or (("ACK",) if flags & ACK else ("no-flags",))
+
+
+_LETTERS = {
+    "SYN": "s", "SYN-ACK": "h", "ACK": "a", "data": "d", "FIN": "f", "RST": "r", "bad-checksum": "c",
+    "previous-segment-not-captured": "g", "retransmission": "t", "zero-window": "w",
+}  # fmt: skip
+_ORDER = "shadfrcgtw"
+
+
+@cache
+def _letters(labels: tuple[str, ...]) -> int:
+    """Returns the letters of Zeek's history (documentation of conn.log) that a segment writes, as bits of _ORDER."""
+    names = {_LETTERS[label] for label in labels if label in _LETTERS}
+    if "data" not in labels:
+        names.discard("t")  # retransmitted *payload*
+    return sum(1 << _ORDER.index(letter) for letter in names)
+
+
+@cache
+def _spelled(fresh: int, role: Role) -> str:
+    letters = "".join(letter for bit, letter in enumerate(_ORDER) if fresh >> bit & 1)
+    return letters.upper() if role == "client" else letters
+
+
+_KINDS = {
+    flags | (0x100 if payload else 0): (kind := _kind(flags, payload), _letters(kind))
+    for flags in range(0x20)
+    for payload in (False, True)
+}

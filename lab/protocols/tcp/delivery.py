@@ -1,0 +1,205 @@
+"""Who got what when. A segment that was sent has not been got: between the two lies the network.
+
+From packets alone this must be inferred, and these are the rules. *New* sequence space (a SYN, data, a FIN) is got when
+its receiver acknowledges it, and not before. All the rest (bare ACKs, RSTs, repetitions of what was acknowledged) is
+got, in order, before the next packet of the conversation; but not ahead of new sequence space of the same sender, and
+not by a packet that newly acknowledges something captured before it. Where something unacknowledged is sent again, the
+last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. A RST that
+acknowledges nothing shows that what it answers was got: it has the number which that acknowledged. At the end
+of the capture, or when nothing has followed for long, only such rest is got: an unanswered SYN was not. Where an end
+acknowledges what was not captured, and nothing of its peer is, all it has sent is taken as got: by the next it sends
+where its SYN was captured, else at the end.
+
+Where the wire kept a journal nothing is inferred: it says what was delivered, and in which order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from lab.model import RST, SYN, Rung
+from lab.protocols.tcp.conversations import Conversation, End
+
+_SYN_RST = SYN | RST
+_AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
+_MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
+_MOST_SEARCHED = 512  # of them, for older copies
+
+
+def proved_by(rung: Rung) -> Sequence[Rung]:
+    """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
+    end = rung.end
+    if end is None:
+        return ()
+    peer, ack = end.peer, rung.ack
+    if not (peer.pending or end.pending):
+        if ack is not None and ack > peer.heard:
+            peer.heard = ack
+        return ()
+    if peer.window < 0 and end.isn is not None and peer.unheard and rung.segment and not rung.segment.flags & _SYN_RST:
+        return _all(end)
+    if not rung.new and rung.seq < rung.stop and "retransmission" in rung.labels:
+        _give_up_acks(peer, rung.seq)
+    if ack is not None and ack > peer.heard:
+        peer.heard = ack
+        got = _acknowledged(peer, ack)
+        if got:
+            if end.pending and not end.pending[0].new:
+                first = next(item.number for item in got if item.new)
+                got += _rest(end, first)
+            return got if len(got) == 1 else sorted(got, key=_number)
+    if ack is None and peer.pending and rung.segment and rung.segment.flags & RST and (got := _reset(peer, rung.seq)):
+        return got
+    got = _rest(peer) if peer.pending and not peer.pending[0].new else []
+    if end.pending and not end.pending[0].new:
+        got += _rest(end)
+    return got if len(got) < 2 else sorted(got, key=_number)
+
+
+def reset_by(rung: Rung, proved: Sequence[Rung]) -> Sequence[Rung]:
+    """Returns those of the packets a RST has proved that it is the receiving kernel's own, immediate answer to."""
+    if not rung.segment or not rung.segment.flags & RST:
+        return ()
+    return [arrived for arrived in proved if arrived.new]
+
+
+def under_way(rung: Rung) -> None:
+    """Puts a packet among those that have been sent and not yet got; older copies of the same are given up."""
+    end = rung.end
+    if end is None:
+        return
+    again = len(rung.labels) > 1 and not _AGAIN.isdisjoint(rung.labels)
+    if again and rung.stop > rung.seq and rung.stop > end.heard:
+        rung.new = True
+        end.disordered = end.next
+        _give_up_copies(end, rung.seq, rung.stop)
+    end.pending.append(rung)
+    if len(end.pending) > _MOST_PENDING:
+        _lose(end.pending.pop(0))
+
+
+def after_long(end: End) -> list[Rung]:
+    """Returns what an end's peer has got when nothing has followed for long."""
+    return _all(end) if end.peer.unheard else _rest(end)
+
+
+def at_the_end(conversation: Conversation) -> list[Rung]:
+    """Returns what both ends have still got when the capture is over, and gives up what they have not."""
+    got = []
+    for end in conversation.ends:
+        got += _all(end) if end.peer.unheard else _rest(end)
+        for lost in end.pending:
+            _lose(lost)
+        end.pending.clear()
+    return sorted(got, key=_number)
+
+
+def _all(end: End) -> list[Rung]:
+    """Takes all that `end` has pending."""
+    got = [item for item in end.pending if not item.settled]
+    end.pending.clear()
+    for item in got:
+        if item.new:
+            _catch_up(end.peer, item)
+    return got
+
+
+def _rest(end: End, before: int | None = None) -> list[Rung]:
+    """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
+    if len(end.pending) == 1 and before is None and not end.pending[0].new:
+        item = end.pending.pop()
+        return [] if item.settled else [item]
+    at = 0
+    for item in end.pending:
+        if item.new or (before is not None and item.number >= before):
+            break
+        at += 1
+    got = end.pending[:at]
+    del end.pending[:at]
+    return [item for item in got if not item.settled]
+
+
+def _acknowledged(end: End, ack: int) -> list[Rung]:
+    """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
+    first = end.pending[0] if end.pending else None
+    if first is not None and len(end.pending) == 1 and first.new and _covers(ack, first):
+        end.pending.pop()
+        end.disordered = 0
+        _catch_up(end.peer, first)
+        return [first]
+    last = 0
+    for at, item in enumerate(end.pending):
+        if item.new:
+            if _covers(ack, item):
+                last = at + 1
+            elif not end.disordered:
+                break
+    taken = end.pending[:last]
+    del end.pending[:last]
+    got: list[Rung] = []
+    kept: list[Rung] = []
+    for item in taken:
+        if item.new and not _covers(ack, item):
+            kept.append(item)
+        elif not item.settled:
+            got.append(item)
+            if item.new:
+                _catch_up(end.peer, item)
+    if kept:
+        end.pending[:0] = kept
+    if ack >= end.disordered:
+        end.disordered = 0
+    return got
+
+
+def _covers(ack: int, item: Rung) -> bool:
+    """Whether `ack` acknowledges a packet; of a SYN with data (RFC 7413 section 4.2.2) the SYN alone may be."""
+    if item.stop <= ack:
+        return True
+    return item.seq < ack and item.segment is not None and bool(item.segment.flags & SYN)
+
+
+def _catch_up(end: End, item: Rung) -> None:
+    """What is acknowledged has arrived in order, also where the capture has missed some of it."""
+    if end.got_next is not None and end.got_next < item.seq:
+        end.got_next = item.seq
+
+
+def _reset(end: End, number: int) -> list[Rung]:
+    """Takes what a RST without ACK answers: it has the number which that acknowledged (RFC 9293 section 3.5.2)."""
+    for at, item in enumerate(end.pending):
+        if item.new and item.ack == number:
+            got = end.pending[: at + 1]
+            del end.pending[: at + 1]
+            _catch_up(end.peer, item)
+            return [item for item in got if not item.settled]
+        if item.new:
+            break
+    return []
+
+
+def _give_up_acks(end: End, start: int) -> None:
+    """Gives up the waiting acknowledgements of something at `start` that its sender sends again."""
+    for item in end.pending:
+        if item.new:
+            return
+        if item.ack is not None and item.ack > start:
+            _lose(item)
+
+
+def _give_up_copies(end: End, start: int, stop: int) -> None:
+    """Gives up what is waiting of the sequence space that is sent again. What is sent again is among the oldest."""
+    for item in itertools.islice(end.pending, _MOST_SEARCHED):
+        if item.new and start <= item.seq and item.stop <= stop:
+            item.new = False
+            _lose(item)
+
+
+def _lose(item: Rung) -> None:
+    if item.conversation is not None and not item.settled:
+        item.conversation.lose(item)
+
+
+def _number(rung: Rung) -> int:
+    return rung.number

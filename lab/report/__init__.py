@@ -1,0 +1,1 @@
+"""What is to be said, before anybody says how it looks: steps, facts, comparisons."""

@@ -1,0 +1,96 @@
+"""The annotator against the kernels: at both instants of every packet, and for every difference a number or a fault.
+
+The numbers are those of DEVIATIONS.md. A difference that none of them explains is a bug, here or
+in what the kernel was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lab.model import Frame, Role, Rung, States
+from lab.protocols.tcp.conversations import Conversation
+
+# The numbers of DEVIATIONS.md.
+LISTENER_ASSUMED, CLOSED_BEHIND_DATA, SILENT_EVENT = 1, 2, 3
+_CLOSED_BEHIND_DATA = (
+    ("ESTABLISHED", "FIN-WAIT-1"),
+    ("CLOSE-WAIT", "LAST-ACK"),
+    # and where the peer's FIN came between close() and ours
+    ("CLOSE-WAIT", "CLOSING"),
+    ("LAST-ACK", "CLOSING"),
+    ("CLOSED", "TIME-WAIT"),
+)
+
+
+class Disagreement(NamedTuple):
+    """One state told differently. `deviation` is the number in DEVIATIONS.md, None where nothing explains it."""
+
+    number: int
+    instant: str
+    role: Role
+    ours: str | None
+    kernel: str | None
+    deviation: int | None
+
+
+class Agreement:
+    """Counts instants as rungs settle: a state of an end, at an instant, of a packet, is compared once."""
+
+    def __init__(self) -> None:
+        self.compared = 0
+        self.disagreements: list[Disagreement] = []
+
+    def add(self, rung: Rung) -> None:
+        """Compares what the table says of a settled rung with what the kernels said, where they were asked."""
+        for instant, ours, kernel in (
+            ("held", rung.held, rung.kernel_held),
+            ("delivered", rung.delivered, rung.kernel_delivered),
+        ):
+            if ours is not None and kernel is not None:
+                self._compare(rung, instant, ours, kernel)
+
+    def add_final(self, which: Conversation, last: int) -> None:
+        """Compares the states at the end of a conversation, after packet `last`, where the kernels were asked."""
+        if which.kernel_final is not None:
+            rung = Rung(Frame(last, None, b"", 0), ())
+            rung.assumed = which.assumed
+            self._compare(rung, "final", which.states, which.kernel_final)
+
+    def _compare(self, rung: Rung, instant: str, ours: States, kernel: States) -> None:
+        for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
+            if mine is None or theirs is None:
+                continue  # a capture that begins midway: there is nothing to compare
+            self.compared += 1
+            if mine != theirs:
+                number = _deviation(rung, instant, role, mine, theirs)
+                self.disagreements.append(Disagreement(rung.number, instant, role, mine, theirs, number))  # type: ignore[arg-type]  # mypy widens the literals of the loop
+
+    @property
+    def unexplained(self) -> list[Disagreement]:
+        return [each for each in self.disagreements if each.deviation is None]
+
+    @property
+    def deviations(self) -> list[int]:
+        """The numbers in DEVIATIONS.md that were needed, each once."""
+        return sorted({each.deviation for each in self.disagreements if each.deviation is not None})
+
+
+def agreement(rungs: Iterable[Rung]) -> Agreement:
+    """Returns the comparison of all settled rungs."""
+    result = Agreement()
+    for rung in rungs:
+        result.add(rung)
+    return result
+
+
+def _deviation(rung: Rung, instant: str, role: str, ours: str | None, kernel: str | None) -> int | None:
+    """Returns the numbered reason for a difference, where one applies."""
+    if ours == "LISTEN" and kernel == "CLOSED" and instant != "delivered" and role in rung.assumed:
+        return LISTENER_ASSUMED
+    if (ours, kernel) in _CLOSED_BEHIND_DATA:
+        return CLOSED_BEHIND_DATA
+    if kernel == "CLOSED" and ours in ("SYN-SENT", "FIN-WAIT-2", "TIME-WAIT"):
+        return SILENT_EVENT
+    return None

@@ -1,0 +1,1 @@
+"""What the machine offers a process: children, signals, files, streams."""

@@ -1,0 +1,1 @@
+"""Who is asked whether the annotator is right: the kernels, the packets alone, Wireshark."""

@@ -1,0 +1,225 @@
+"""One packet in words, its fields and its bytes; and a part of a capture: by conversation, by address and port."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from lab.errors import UsageError
+from lab.protocols.selection import chosen
+from lab.text import LANGUAGES
+from scripts import generate
+from tests.app.test_diff import ERROR
+from tests.packets import IPV6, OPEN, Pair, ladder, renumbered
+from tests.references import FOLDER
+
+ROOT = FOLDER.parent
+GOLDEN = Path(__file__).parent / "golden"
+PACKETS = [
+    ("tcp-connection", 1), ("tcp-connection", 9), ("tls-1.2-rsa", 6), ("tls-1.3", 6), ("websocket-connection", 8),
+    ("websocket-connection", 6), ("tcp-syn-lost", 1),
+]  # fmt: skip
+
+
+def lab(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab", "annotate", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60)
+
+
+def told(name: str, number: int, lang: str) -> str:
+    done = lab(f"captures/{name}.pcapng", "--explain", str(number), "--lang", lang)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def golden(name: str, number: int, lang: str) -> Path:
+    return GOLDEN / f"explain-{name}-{number}.{lang}.txt"
+
+
+# One packet.
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("name", "number"), PACKETS)
+def test_a_packet_is_told_as_it_was_found_good(name: str, number: int, lang: str) -> None:
+    found = told(name, number, lang)
+    assert found == golden(name, number, lang).read_text("utf-8")
+    assert max(cell_len(line) for line in found.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "said", "not_said"),
+    [
+        ("tls-1.2-rsa", 8, "only the owner of the private key can read it", "diffie-hellman"),
+        ("tls-1.2-ecdhe", 8, "diffie-hellman instead of rsa", "the rsa public key out of the certificate"),
+        ("tls-1.3", 6, "the handshake keys", "serverhellodone"),
+        ("tls-1.3-resumption", 23, "no certificate is sent", "its certificate with its public key"),
+        ("tls-1.2-resumption", 23, "no certificate is sent", "its certificate with its public key"),
+        ("tcp-simultaneous-close", 9, "it does not count the other fin yet", "waits in last-ack"),
+        ("tcp-simultaneous-close", 10, "nothing is half-closed", "the other can still carry data"),
+        ("tcp-three-segment-close", 9, "from fin-wait-1 to time-wait", "takes the client to fin-wait-2"),
+    ],
+)
+def test_a_step_is_told_as_this_connection_has_it(name: str, number: int, said: str, not_said: str) -> None:
+    found = " ".join(told(name, number, "en").split()).lower()
+    assert said in found
+    assert not_said not in found
+
+
+def test_what_is_no_tcp_is_told_too(tmp_path: Path) -> None:
+    file = tmp_path / "arp.pcap"
+    generate._write([bytes(12) + b"\x08\x06" + bytes(28)], file)
+    found = lab(str(file), "--explain", "1", "--lang", "en").stdout
+    assert "Packet 1: not-tcp" in found
+    assert "  ARP\n" in found
+
+
+def test_a_huge_packet_is_told_in_part(tmp_path: Path) -> None:
+    file = tmp_path / "huge.pcap"
+    generate._write([bytes(12) + b"\x88\xb5" + bytes(range(256)) * 256], file)
+    found = lab(str(file), "--explain", "1", "--lang", "en").stdout
+    assert "… and 63502 bytes more" in found
+    assert len(found.splitlines()) < 200
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_packet_that_is_not_there_is_refused(number: str, lang: str) -> None:
+    done = lab("captures/tls-1.3.pcapng", "--explain", number, "--lang", lang)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert [line.replace("：", ": ").split(": ")[0] for line in done.stderr.splitlines()] == ERROR[lang]
+
+
+def test_what_is_no_number_is_refused() -> None:
+    assert lab("captures/tls-1.3.pcapng", "--explain", "first").returncode == 2
+    assert lab("captures/tls-1.3.pcapng", "--explain", "1", "--format", "csv").returncode == 2
+
+
+def test_json_is_the_packet_with_its_fields() -> None:
+    found = json.loads(lab("captures/tls-1.3.pcapng", "--explain", "4", "--json").stdout)
+    (same,) = (
+        packet
+        for packet in json.loads(lab("captures/tls-1.3.pcapng", "--json").stdout)["packets"]
+        if packet["number"] == 4
+    )
+    fields = found.pop("fields")
+    ((told, records),) = ((message.pop("fields"), message.pop("records")) for message in found["messages"])
+    assert found == same
+    assert [field["value"] for field in told if field["name"] == "msg_type"] == ["1 (client_hello)"]
+    assert (told[0]["start"], told[0]["end"]) == (0, 221)
+    assert [(each["seq"], each["fields"][3]["value"]) for each in records] == [(1, "221")]
+    spans = [field["span"] for field in fields]
+    assert spans[0] == {"buffer": "frame", "number": 4, "start": 0, "end": 6}
+    assert [field["value"] for field in fields if field["name"] == "Destination Port"] == ["4433"]
+
+
+# A part of a capture.
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three conversations, one of them over IPv6, and an ARP packet."""
+    file = tmp_path_factory.mktemp("several") / "several.pcap"
+    frames = renumbered(*ladder(*OPEN), *ladder(*OPEN, pair=Pair(client_port=50_000)), *ladder(*OPEN, pair=IPV6))
+    generate._write([bytes(12) + b"\x08\x06" + bytes(28), *(frame.data for frame in frames)], file)
+    return file
+
+
+def numbers(done: subprocess.CompletedProcess[str]) -> list[int]:
+    assert done.returncode == 0, done.stderr
+    return [packet["number"] for packet in json.loads(done.stdout)["packets"]]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_one_conversation_is_shown_alone(several: Path, which: int) -> None:
+    done = lab(str(several), "--conversation", str(which), "--json")
+    assert numbers(done) == [2 + 3 * which + at for at in range(3)]
+    assert [each["id"] for each in json.loads(done.stdout)["conversations"]] == [which]
+    csv = lab(str(several), "--conversation", str(which), "--format", "csv").stdout.splitlines()
+    assert [line.split(",")[2] for line in csv[1:]] == [str(which)] * 3
+
+
+def test_a_conversation_that_is_not_there_is_refused(several: Path) -> None:
+    done = lab(str(several), "--conversation", "3", "--lang", "en")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "has no conversation 3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("expression", "packets"),
+    [
+        ("port 50000", [5, 6, 7]),
+        ("not port 50000", [2, 3, 4, 8, 9, 10]),
+        ("host 192.0.2.1 and not port 50000", [2, 3, 4]),
+        ("host 192.0.2.2 or net 2001:db8::/32", [2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ("net 192.0.2.0/24 and (port 1 or portrange 49999-50001)", [5, 6, 7]),
+        ("tcp port 50000 || ! net 0.0.0.0/0", [5, 6, 7, 8, 9, 10]),
+        ("tcp", [2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ("host 198.51.100.1", []),
+    ],
+)
+def test_whole_conversations_are_chosen_in_tcpdumps_words(several: Path, expression: str, packets: list[int]) -> None:
+    assert numbers(lab(str(several), "--filter", expression, "--json")) == packets
+
+
+def test_an_empty_page_is_explained(several: Path, tmp_path: Path) -> None:
+    done = lab(str(several), "--filter", "port 9")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"none of the 10 packets in {several} fits the filter\n"
+    (empty := tmp_path / "empty.pcap").write_bytes(several.read_bytes()[:24])
+    assert lab(str(empty)).stderr == f"{empty} has no packets\n"
+    assert lab(str(empty), "--json").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "src host 192.0.2.2", "port", "port x", "port 70000", "host nowhere", "net 1/99", "udp", "(port 1", "port 1 )",
+     "port 1 port 2", "not", "portrange 1-", "host ٣", "&", "port 1 and " * 300 + "port 1"],
+)  # fmt: skip
+def test_what_is_no_filter_is_refused_in_two_lines(several: Path, expression: str) -> None:
+    with pytest.raises(UsageError):
+        chosen(expression)
+    if len(expression) < 20:
+        done = lab(str(several), "--filter", expression)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 2
+
+
+WORDS = st.sampled_from(["host", "port", "net", "not", "and", "or", "(", ")", "1", "192.0.2.1", "tcp", "!", "&&"])
+
+
+@given(st.lists(WORDS | st.text(max_size=5), max_size=20).map(" ".join))
+def test_any_words_are_understood_or_refused(expression: str) -> None:
+    try:
+        test = chosen(expression)
+    except UsageError:
+        return
+    assert all(test(frame) in (True, False) for frame in ladder(*OPEN))
+
+
+def test_two_processes_choose_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "large.pcap"
+    generate.write(50_000, file)
+    whole = lab(str(file), "--format", "csv").stdout.splitlines()
+    some = lab(str(file), "--format", "csv", "--filter", "host 203.0.113.3 and net 198.51.100.0/24").stdout.splitlines()
+    assert 0.1 < len(some) / len(whole) < 0.2
+    known = {line.split(",")[0]: line.split(",", 3)[3] for line in whole[1:]}
+    assert all(known[line.split(",")[0]] == line.split(",", 3)[3] for line in some[1:])
+
+
+def write() -> None:
+    """Tells the packets anew: python -m tests.test_explain, then look at what has changed."""
+    for name, number in PACKETS:
+        for lang in LANGUAGES:
+            golden(name, number, lang).write_text(told(name, number, lang), "utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,114 @@
+"""Two processes write, to the byte, what one would have written; and where one of them dies, that is said."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lab.bulk import halves
+from lab.capture.reader import open_capture
+from lab.errors import LabError
+from lab.recorded import Recording
+from lab.show import Format, Gone, show
+from scripts import generate
+
+ENOUGH = 50_000  # packets: more than the 4 MiB that are worth a second process
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("halves") / "large.pcap"
+    generate.write(ENOUGH, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """TLS connections and their key log."""
+    path = tmp_path_factory.mktemp("halves") / "tls.pcap"
+    return path, generate.write_tls(300, path).read_bytes()
+
+
+def written(path: Path, form: Format, keylog: bytes = b"", halved: bool = True) -> str:
+    """Returns what one process writes of a capture, or two."""
+    out = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        capture = stack.enter_context(open_capture(str(path)))
+        theirs = stack.enter_context(halves.other_half(str(path), form, keylog)) if halved else None
+        gone = Gone(form)
+        recording = Recording(capture, False, halves.is_ours if halved else None, keylog, let_go=gone.take)
+        show(recording, recording.rungs(), form, dict, out, "en", theirs, gone=gone)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", [Format.CSV, Format.JSON, Format.NDJSON, Format.CONVERSATIONS])
+def test_two_halves_are_what_one_process_would_have_written(large: Path, form: Format) -> None:
+    assert written(large, form) == written(large, form, halved=False)
+
+
+def test_every_packet_is_there_once_and_in_its_place(large: Path) -> None:
+    rows = written(large, Format.CSV).splitlines()[1:]
+    assert [int(row.partition(",")[0]) for row in rows] == list(range(1, ENOUGH + 1))
+
+
+@pytest.mark.parametrize("form", [Format.JSON, Format.CONVERSATIONS])
+def test_secrets_open_both_halves(secret: tuple[Path, bytes], form: Format) -> None:
+    path, keylog = secret
+    text = written(path, form, keylog)
+    assert text == written(path, form, keylog, halved=False)
+    assert text.count('"finished_verified":true') == 300
+
+
+@pytest.mark.parametrize("form", [Format.CSV, Format.JSON])
+def test_what_is_no_tcp_or_is_damaged_keeps_its_place(large: Path, tmp_path: Path, form: Format) -> None:
+    mixed = bytearray(large.read_bytes())
+    for at in range(24 + 16 + 12, len(mixed), 50_021):  # here and there a byte of whatever stands there
+        mixed[at] ^= 0x55
+    path = tmp_path / "mixed.pcap"
+    path.write_bytes(mixed)
+    assert written(path, form) == written(path, form, halved=False)
+
+
+def test_both_halves_have_work(large: Path) -> None:
+    with open_capture(str(large)) as capture:
+        ours = sum(bool(halves.is_ours(frame)) for frame in capture)
+    assert 0.3 < ours / ENOUGH < 0.6
+
+
+def test_a_half_that_dies_is_told_and_not_taken_for_the_end(large: Path) -> None:
+    with halves.other_half(str(large), Format.CSV) as theirs:
+        rows = theirs.packets()
+        next(rows)
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        with pytest.raises(LabError, match="half of the file"):
+            list(rows)
+
+
+def test_nothing_stays_behind_where_the_reader_leaves_early(large: Path) -> None:
+    with halves.other_half(str(large), Format.CSV) as theirs:
+        next(theirs.packets())
+    assert Path(f"/proc/self/task/{os.getpid()}/children").read_text().split() == []
+
+
+def test_a_small_file_and_a_pipe_are_left_to_one_process(tmp_path: Path, large: Path) -> None:
+    small = tmp_path / "small.pcap"
+    generate.write(100, small)
+    with open_capture(str(small)) as capture:
+        assert not halves.worthwhile(capture)
+    with open_capture(str(large)) as capture:
+        assert halves.worthwhile(capture) == (len(os.sched_getaffinity(0)) > 1)
+
+
+def test_a_wires_journal_is_left_to_one_process(tmp_path: Path) -> None:
+    journal = Path(__file__).parent.parent / "captures" / "tcp-connection.pcapng"
+    path = tmp_path / "large.pcapng"
+    path.write_bytes(journal.read_bytes() * (1 + (5 << 20) // journal.stat().st_size))
+    with open_capture(str(path)) as capture:
+        assert not halves.worthwhile(capture)

@@ -1,0 +1,229 @@
+"""The path: whatever comes in, a rung comes out for each frame, in order, and what was said of it before stays true."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.engine.path import Path, in_order
+from lab.model import Frame, Rung, States
+from lab.protocols import PROTOCOLS
+from tests.packets import CAPTURES, IPV6, OPEN, PROMPT, Pair, ladder, prompt, renumbered, replay, walk
+
+STATES = {*PROTOCOLS[0].tables["client"].states, None}
+ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
+
+every_capture = pytest.mark.parametrize("name", CAPTURES)
+captures = st.sampled_from(list(CAPTURES.values()))
+
+
+def plausible(rungs: list[Rung]) -> bool:
+    """Whether each rung tells states of the table: of both ends when held, and when delivered if it was got."""
+    for rung in rungs:
+        if rung.conversation is None:
+            if (rung.held, rung.delivered) != (None, None) or not rung.settled:
+                return False
+            continue
+        if rung.held is None or not set(rung.held) <= STATES or not set(rung.delivered or ()) <= STATES:
+            return False
+        if rung.got != (rung.delivered is not None) or not rung.settled:
+            return False
+    return True
+
+
+def known_at_capture(rung: Rung) -> tuple[object, ...]:
+    """Returns what is known of a rung when its packet is captured, whatever comes behind."""
+    return (
+        rung.number,
+        rung.labels,
+        rung.seq,
+        rung.ack,
+        rung.held,
+        set(rung.assumed),
+        rung.conversation and rung.conversation.id,
+    )
+
+
+def proved(frames: list[Frame]) -> list[int]:
+    """Returns the packets that other packets prove to have been got: not those of which the capture's end decides."""
+    rungs, found = [], list[int]()
+    for rung in Path().annotate(frames):
+        rungs.append(rung)
+        found = [each.number for each in rungs if each.got]  # for the last time before the end decides the rest
+    return found
+
+
+# One rung a frame, in order.
+
+
+@every_capture
+def test_each_frame_yields_exactly_one_rung_in_order_as_soon_as_it_is_captured(name: str) -> None:
+    frames = [ARP, *ladder(*CAPTURES[name], first=2)]
+    taken: list[int] = []
+
+    def capturing() -> Iterator[Frame]:
+        for frame in frames:
+            yield frame
+            assert taken == list(range(1, frame.number + 1)), "the rung came before the next frame was asked for"
+
+    for rung in Path().annotate(capturing()):
+        taken.append(rung.number)
+    assert taken == [frame.number for frame in frames]
+
+
+@every_capture
+def test_in_order_a_rung_waits_for_its_fate_and_none_is_lost(name: str) -> None:
+    frames = ladder(*CAPTURES[name])
+    rungs = []
+    for rung in Path().settled(frames):
+        assert rung.settled
+        rungs.append(rung)
+    assert [rung.number for rung in rungs] == [frame.number for frame in frames]
+
+
+def test_a_packet_that_is_no_tcp_is_settled_at_once_and_belongs_nowhere() -> None:
+    (rung,) = Path().annotate([ARP])
+    assert (rung.labels, rung.settled, rung.conversation, rung.held) == (("not-tcp",), True, None, None)
+
+
+# A capture may be cut anywhere.
+
+
+@every_capture
+@pytest.mark.parametrize("pair", [Pair(), IPV6], ids=["IPv4", "IPv6"])
+def test_a_capture_cut_anywhere_has_known_states_and_what_stands_before_the_cut_stays(name: str, pair: Pair) -> None:
+    frames = ladder(*CAPTURES[name], pair=pair)
+    whole = walk(frames).rungs
+    assert plausible(whole)
+    for at in range(len(frames)):
+        before, behind = walk(frames[:at]).rungs, walk(frames[at:]).rungs
+        assert plausible(before)
+        assert plausible(behind)
+        assert [known_at_capture(rung) for rung in before] == [known_at_capture(rung) for rung in whole[:at]]
+        for number in proved(frames[:at]):
+            assert whole[number - 1].got, "what was proved can't be unproved by what follows"
+
+
+@every_capture
+def test_frames_cut_short_anywhere_are_annotated_too(name: str) -> None:
+    frames = ladder(*CAPTURES[name])
+    for size in range(0, 60, 3):
+        assert plausible(walk([frame._replace(data=frame.data[:size]) for frame in frames]).rungs)
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_after_the_cut_nobody_knows_the_states_until_an_event_shows_them(at: int) -> None:
+    """The states that are told are the same as with the whole capture: less is known, nothing is wrong."""
+    lines = CAPTURES["connection"]
+    whole, behind = walk(ladder(*lines)).rungs[at:], walk(ladder(*lines, first=1)[at:]).rungs
+    for told, entire in zip(behind, whole, strict=True):
+        assert told.held
+        assert entire.held
+        for role in ("client", "server"):
+            state = getattr(told.held, role)
+            assert state in (None, getattr(entire.held, role)), told.number
+            if state is not None and at > 1:  # cut after the SYN alone, the SYN-ACK still shows the opening
+                assert role in told.assumed
+    assert behind[-1].delivered == States("TIME-WAIT", "CLOSED")
+
+
+# Frames may be lost, doubled and shuffled.
+
+
+@st.composite
+def disturbed(draw: st.DrawFn) -> list[Frame]:
+    """A capture or two, with frames dropped, doubled, cut short and shuffled."""
+    frames = ladder(*draw(captures))
+    if draw(st.booleans()):
+        frames += ladder(*draw(captures), pair=Pair(client_port=draw(st.sampled_from([40000, 50000]))))
+    frames = [frame for frame in frames if draw(st.integers(0, 9))]
+    frames = list(itertools.chain.from_iterable([frame] * (1 + (draw(st.integers(0, 9)) == 0)) for frame in frames))
+    if draw(st.booleans()):
+        frames = draw(st.permutations(frames))
+    if draw(st.booleans()) and frames:
+        at = draw(st.integers(0, len(frames) - 1))
+        frames[at] = frames[at]._replace(data=frames[at].data[: draw(st.integers(0, 80))])
+    return renumbered(*frames)
+
+
+@given(disturbed())
+def test_whatever_happened_to_the_frames_the_states_are_known(frames: list[Frame]) -> None:
+    rungs = list(Path().settled(frames))
+    assert [rung.number for rung in rungs] == [frame.number for frame in frames]
+    assert plausible(rungs)
+
+
+@given(disturbed(), st.data())
+def test_whatever_a_wire_did_with_them_each_fate_is_what_it_told(frames: list[Frame], data: st.DataObject) -> None:
+    dropped = [frame.number for frame in frames if data.draw(st.integers(0, 4)) == 0]
+    rungs = list(in_order(Path().replay(prompt(frames, dropped))))
+    assert [rung.number for rung in rungs] == [frame.number for frame in frames]
+    assert all(rung.settled and rung.got == (rung.number not in dropped) for rung in rungs)
+
+
+# Inferred and told by the wire, the same.
+
+
+@pytest.mark.parametrize("name", PROMPT)
+def test_where_nothing_was_lost_what_is_inferred_is_what_the_wire_tells(name: str) -> None:
+    """Design section 5 (b). Only the last packet's fate is the wire's alone to know."""
+    frames = ladder(*PROMPT[name])
+    inferred, told = walk(frames).rungs, replay(prompt(frames)).rungs
+    for ours, theirs in zip(inferred[:-1], told[:-1], strict=True):
+        assert (ours.held, ours.delivered, ours.steps) == (theirs.held, theirs.delivered, theirs.steps), ours.number
+    assert inferred[-1].held == told[-1].held
+
+
+def test_a_reset_is_the_answer_of_a_host_that_is_quiet_only_after_it() -> None:
+    """As with the kernels: when they are asked after the SYN's delivery, the RST has left already."""
+    syn, reset = walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).rungs
+    assert syn.delivered == States("SYN-SENT", "CLOSED")
+    assert reset.held == States("SYN-SENT", "CLOSED")
+
+
+# Waiting is bounded.
+
+BOUND = 1 << 17  # packets; lab/engine/path.py waits for fewer
+
+
+class Endless:
+    """The packets of these lines, and behind them another conversation that never ends."""
+
+    def __init__(self, *lines: str) -> None:
+        self.captured = 0
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[Frame]:
+        (ack,) = ladder("c> ACK 1 1", pair=Pair(client_port=50000))
+        for frame in itertools.chain(ladder(*self._lines), itertools.repeat(ack)):
+            self.captured += 1
+            assert self.captured < 2 * BOUND, "it waits for ever"
+            yield frame._replace(number=self.captured)
+
+
+def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order() -> None:
+    frames, path = Endless("c> SYN 0"), Path()
+    rungs = path.settled(frames)
+    first = next(rungs)
+    assert (first.number, first.settled, first.got) == (1, False, False), "nothing shows that the SYN arrived"
+    assert frames.captured <= BOUND
+    assert [rung.number for rung in itertools.islice(rungs, 1000)] == list(range(2, 1002))
+
+
+def test_a_bare_ack_that_nothing_has_followed_for_long_is_decided_when_it_is_overdue() -> None:
+    frames, path = Endless(*OPEN), Path()
+    *_, third = itertools.islice(path.settled(frames), 3)
+    assert (third.settled, third.delivered) == (True, States("ESTABLISHED", "ESTABLISHED"))
+    assert frames.captured <= BOUND
+
+
+def test_where_every_fate_is_soon_known_no_rung_waits() -> None:
+    frames = Endless()
+    rungs = Path().settled(frames)
+    for number in range(1, 100):
+        assert next(rungs).number == number
+        assert frames.captured == number + 1

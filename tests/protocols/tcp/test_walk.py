@@ -1,0 +1,245 @@
+"""Both ends walk the table: sent moves the sender, got moves the receiver when it has arrived, a hole moves nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from lab.engine.table import Row, Table
+from lab.engine.walk import Protocol, Walk
+from lab.model import Role, Rung, States, Surprise
+from lab.protocols.tcp.conversations import Conversation, Conversations
+from lab.protocols.tcp.segment import segment
+from tests.packets import CAPTURES, CLOSE, OPEN, PROMPT, TALK, drawn, ladder, prompt, replay, said, walk
+
+# The walk itself, with a protocol that nobody knows: asking and answering.
+
+TOY = Table(
+    "toy",
+    [
+        Row("IDLE", "sent question", "ASKING", "toy.talk.1/2", "1"),
+        Row("IDLE", "got question", "ASKED", None, "1"),
+        Row("ASKED", "sent question", "ASKING", "toy.talk.1/2", "1"),
+        Row("ASKING", "got question", "ASKED", "toy.talk.3", "1"),
+    ],
+    {"client": "IDLE", "server": "IDLE"},
+)
+
+
+def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Rung], Conversation]:
+    """Returns a walk over the toy's table, and three packets of which each is the events `sent`, and got the same."""
+    conversations = Conversations()
+    frames = ladder("c> data 1 1 1", "s> data 1 2 1", "c> data 2 2 1")
+    rungs = [conversations.place(frame, segment(frame)) for frame in frames]
+    (conversation,) = conversations.followed.values()
+    conversation.packets = 1
+
+    def begin(which: Conversation) -> None:
+        if known and which.client.state is None:
+            which.client.state = which.server.state = "IDLE"
+
+    def events(direction: str) -> Iterable[str]:
+        return [f"{direction} {event}" for event in sent]
+
+    tables: dict[Role, Table] = {"client": TOY, "server": TOY}
+    toy = Protocol("toy", tables, begin, lambda _: events("sent"), lambda _: events("got"), frozenset())
+    return Walk(toy), rungs, conversation
+
+
+def test_sending_moves_the_sender_and_nobody_else() -> None:
+    walked, (rung, *_), conversation = toy("question")
+    walked.sent(rung)
+    assert conversation.states == rung.held == States("ASKING", "IDLE")
+    assert rung.delivered is None
+
+
+def test_arriving_moves_the_receiver_and_nobody_else() -> None:
+    walked, (rung, *_), conversation = toy("question")
+    walked.sent(rung)
+    walked.got(rung)
+    walked.settled(rung)
+    assert conversation.states == rung.delivered == States("ASKING", "ASKED")
+    assert rung.held == States("ASKING", "IDLE")
+
+
+def test_what_never_arrives_moves_no_receiver() -> None:
+    walked, (rung, *_), conversation = toy("question")
+    walked.sent(rung)
+    walked.settled(rung)
+    assert conversation.states == States("ASKING", "IDLE")
+    assert rung.delivered is None
+
+
+def test_an_event_without_a_row_is_recorded_and_moves_nothing() -> None:
+    walked, (rung, *_), conversation = toy("nonsense")
+    walked.sent(rung)
+    walked.got(rung)
+    assert conversation.states == States("IDLE", "IDLE")
+    assert rung.surprises == (Surprise("client", "IDLE", "sent nonsense"), Surprise("server", "IDLE", "got nonsense"))
+    assert rung.steps == ()
+
+
+def test_a_step_is_1_for_the_end_that_began_the_phase_and_2_for_the_other() -> None:
+    walked, (first, second, _), _ = toy("question")
+    walked.sent(first)
+    walked.got(first)
+    walked.sent(second)
+    assert (first.steps, second.steps) == (("toy.talk.1",), ("toy.talk.2",))
+    walked.got(second)
+    assert second.steps == ("toy.talk.2", "toy.talk.3")
+
+
+def test_of_an_end_whose_state_nobody_knows_the_likeliest_row_is_assumed_and_that_is_said() -> None:
+    walked, (rung, *_), conversation = toy("question", known=False)
+    walked.sent(rung)
+    assert rung.held == States("ASKING", None)
+    assert set(rung.assumed) == set(conversation.assumed) == {"client"}
+    walked.got(rung)
+    assert conversation.states == States("ASKING", "ASKED")
+    assert set(conversation.assumed) == {"client", "server"}
+
+
+def test_a_packet_of_no_conversation_walks_nowhere() -> None:
+    walked, _, conversation = toy("question")
+    stray = Rung(ladder("c> SYN 0")[0], ("not-tcp",))
+    walked.sent(stray)
+    walked.got(stray)
+    walked.settled(stray)
+    assert (stray.held, stray.delivered, stray.steps) == (None, None, ())
+    assert conversation.states == States(None, None)
+
+
+# TCP, as the notes tell it.
+
+
+def test_the_whole_connection_of_the_notes() -> None:
+    assert list(said(walk(ladder(*OPEN, *TALK, *CLOSE)).rungs)) == [
+        "SYN-SENT > SYN-RECEIVED open.1",
+        "ESTABLISHED < SYN-RECEIVED open.2",
+        "ESTABLISHED > ESTABLISHED open.3 open.4",
+        "ESTABLISHED > ESTABLISHED",
+        "ESTABLISHED < ESTABLISHED",
+        "ESTABLISHED < ESTABLISHED",
+        "ESTABLISHED > ESTABLISHED",
+        "FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "FIN-WAIT-2 < CLOSE-WAIT close.2",
+        "TIME-WAIT < LAST-ACK close.3",
+        "TIME-WAIT > CLOSED close.4",
+    ]
+
+
+def test_the_three_segment_close_merges_two_steps_and_skips_fin_wait_2() -> None:
+    assert list(said(walk(ladder(*PROMPT["three-segment close"])).rungs))[-3:] == [
+        "FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "TIME-WAIT < LAST-ACK close.2 close.3",
+        "TIME-WAIT > CLOSED close.4",
+    ]
+
+
+def test_whoever_closes_first_takes_the_steps_1_and_4() -> None:
+    assert list(said(walk(ladder(*PROMPT["server closes first"])).rungs))[-4:] == [
+        "CLOSE-WAIT < FIN-WAIT-1 close.1",
+        "CLOSE-WAIT > FIN-WAIT-2 close.2",
+        "LAST-ACK > TIME-WAIT close.3",
+        "CLOSED < TIME-WAIT close.4",
+    ]
+
+
+def test_two_fins_that_cross_lead_both_ends_through_closing() -> None:
+    assert list(said(walk(ladder(*CAPTURES["simultaneous close"])).rungs))[-4:] == [
+        "FIN-WAIT-1 > CLOSING close.1",
+        "CLOSING < FIN-WAIT-1 close.3",
+        "TIME-WAIT < CLOSING close.2",
+        "CLOSING > TIME-WAIT close.4",
+    ]
+
+
+def test_who_did_not_close_first_takes_step_2_also_where_it_is_in_time_wait() -> None:
+    again = walk(ladder(*CAPTURES["simultaneous close"], "c> FIN 15 15", "s> ACK 16 16")).rungs[-1]
+    assert (drawn(again), again.steps) == ("TIME-WAIT < TIME-WAIT", ("tcp.close.2",))
+
+
+def test_a_fin_may_be_the_openings_acknowledgement() -> None:
+    third = walk(ladder(*PROMPT["FIN with the opening's ACK"])).rungs[2]
+    assert drawn(third) == "FIN-WAIT-1 > CLOSE-WAIT"
+    assert third.steps == ("tcp.open.3", "tcp.open.4", "tcp.close.1"), "steps stand in the order of the notes"
+
+
+def test_a_fin_that_is_got_ahead_of_missing_data_counts_when_the_data_has_come() -> None:
+    frames = ladder(*OPEN, "c> data 1 1 10", "c> FIN 11 1", "c> data 1 1 10", "s> ACK 1 12")
+    walked = replay(prompt(frames, dropped=(4,)))
+    assert [drawn(rung) for rung in walked.rungs[3:]] == [
+        "ESTABLISHED > lost",
+        "FIN-WAIT-1 > ESTABLISHED",
+        "FIN-WAIT-1 > CLOSE-WAIT",
+        "FIN-WAIT-2 < CLOSE-WAIT",
+    ]
+
+
+# RFC 9293 section 3.10.7 and RFC 5961: which resets count.
+
+
+def test_a_reset_in_answer_to_the_syn_refuses_the_connection() -> None:
+    assert [drawn(rung) for rung in walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).rungs] == [
+        "SYN-SENT > CLOSED",
+        "CLOSED < CLOSED",
+    ]
+
+
+@pytest.mark.parametrize("stray", ["s> RST 0", "s> RST-ACK 0 0", "s> RST-ACK 0 5000"])
+def test_in_syn_sent_a_reset_that_does_not_acknowledge_the_syn_is_dropped(stray: str) -> None:
+    """RFC 9293 section 3.10.7.3: the ACK is acceptable where ISS < SEG.ACK =< SND.NXT; else drop the segment."""
+    walked = replay(prompt(ladder("c> SYN 0", stray), dropped=(1,)))
+    assert walked.only.states.client == "SYN-SENT"
+
+
+@pytest.mark.parametrize("stray", ["s> RST 5000", "s> RST 0", "s> RST-ACK 2 1"])
+def test_a_reset_that_is_not_exactly_the_next_in_order_is_not_believed(stray: str) -> None:
+    assert walk(ladder(*OPEN, stray, "c> ACK 1 1")).only.states.client == "ESTABLISHED"
+    assert walk(ladder(*OPEN, "s> RST 1", "c> ACK 1 1")).only.states.client == "CLOSED"
+
+
+def test_a_reset_before_the_opening_is_through_leads_a_listener_back_to_listen() -> None:
+    walked = walk(ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> RST-ACK 1 1"))
+    assert walked.only.states == States("CLOSED", "LISTEN")
+
+
+def test_a_reset_closes_an_end_in_syn_received_that_opened_actively() -> None:
+    crossed = ladder("c> SYN 0", "s> SYN 0", "s> SYN-ACK 0 1", "c> RST-ACK 1 1")
+    assert walk(crossed).only.states == States("CLOSED", "CLOSED")
+
+
+def test_a_syn_ack_that_acknowledges_what_was_never_sent_opens_nothing() -> None:
+    walked = replay(prompt(ladder("c> SYN 0", "s> SYN-ACK 0 77")))
+    assert walked.only.states.client == "SYN-SENT"
+
+
+# Where the capture began midway.
+
+
+def test_without_the_syn_nobody_knows_the_states_until_something_shows_them() -> None:
+    rungs = walk(ladder(*PROMPT["began midway"])).rungs
+    assert [rung.held for rung in rungs[:4]] == [States(None, None)] * 4
+    assert [rung.delivered for rung in rungs[:4]] == [States(None, None)] * 4
+    assert rungs[4].held == States("FIN-WAIT-1", None)
+    assert [drawn(rung) for rung in rungs[4:]] == [
+        "FIN-WAIT-1 > CLOSE-WAIT",
+        "FIN-WAIT-2 < CLOSE-WAIT",
+        "TIME-WAIT < LAST-ACK",
+        "TIME-WAIT > CLOSED",
+    ]
+    assert set(rungs[4].assumed) == {"client"}
+
+
+def test_that_somebody_listens_is_assumed_until_the_first_answer() -> None:
+    rungs = walk(ladder(*OPEN)).rungs
+    assert [set(rung.assumed) for rung in rungs] == [{"server"}, set(), set()]
+    assert rungs[0].held == States("SYN-SENT", "LISTEN")
+    assert set(walk(ladder("c> SYN 0")).only.assumed) == {"server"}
+
+
+def test_what_is_surprising_is_recorded_with_who_was_surprised_and_where() -> None:
+    (fin,) = walk(ladder("c> SYN 0", "c> [F] 1")).rungs[1:]
+    assert fin.surprises == (Surprise("client", "SYN-SENT", "sent FIN"),)
+    assert fin.held == States("SYN-SENT", "LISTEN")
