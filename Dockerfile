@@ -20,7 +20,7 @@ ENV PATH=/opt/lab/bin:$PATH PYTHONPATH=/lab PYTHONUNBUFFERED=1 LANG=C.UTF-8
 WORKDIR /lab
 COPY lab lab
 RUN python3 -m compileall -q lab
-ENTRYPOINT ["python3", "-m", "lab.testbed.container"]
+ENTRYPOINT ["python3", "-m", "lab.app.container"]
 
 FROM packages AS tools
 COPY requirements-dev.lock .

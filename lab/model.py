@@ -1,22 +1,19 @@
-"""What travels along the path: a Frame is captured, a Segment is read from it, a Rung says what it meant.
+"""What travels: a Frame is captured, a Packet says what it was and meant, a ConversationReport what became of it all.
 
-Standard library only, and nothing here touches the machine. Times are nanoseconds since 1970 (UTC), spans are
-half-open byte offsets, sequence numbers say whether they are raw or relative.
+All of it is immutable. Standard library only, and nothing here touches the machine. Times are nanoseconds since 1970
+(UTC), spans are half-open byte offsets, sequence numbers say whether they are raw or relative.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from lab.text import Text
 
-if TYPE_CHECKING:
-    from lab.protocols.tcp.conversations import Conversation, End
-
 Role = Literal["client", "server"]
-
-FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
-FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
+Fate = Literal["arrived", "lost", "unknown"]
 
 LINKTYPE_ETHERNET = 1
 
@@ -60,62 +57,38 @@ class Detail(NamedTuple):
     value: str  # empty for a structure
 
 
+class Carrier(NamedTuple):
+    """A record that a message came in: relative sequence numbers, places, its header's fields (offsets in the record).
+
+    `end` is exclusive.
+    """
+
+    start: int
+    end: int
+    spans: tuple[Span, ...]
+    fields: tuple[Detail, ...]
+
+
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+
+
 class Message(NamedTuple):
-    """A message of a protocol above TCP, listed at the packet that completes it. `said` is that protocol's account."""
+    """A message of a protocol above the transport, listed at the packet that completes it.
+
+    `event` is what the protocol's table calls it, empty where it moves nobody; `wraps` says that another protocol's
+    message is all it carries; `facts` are the protocol's own keys of the trace. `words`, `fields` and `carriers` are
+    there where they were asked for.
+    """
 
     protocol: str
     name: str
     spans: tuple[Span, ...]
-    said: Any = None
-
-
-class Segment(NamedTuple):
-    """The numbers of a TCP segment. All raw, as on the wire; offsets are into the frame's data.
-
-    `payload` is the payload's length in bytes by the IP header; the captured part of it is
-    `frame.data[start:start + payload]`, which a snap length may have cut short.
-    """
-
-    pair: bytes  # the socket pair: source and destination address (4 or 16 bytes each), source and destination port
-    seq: int
-    ack: int
-    flags: int  # bits in the order of FLAGS
-    window: int
-    header: int  # where the TCP header begins
-    start: int  # where the payload begins
-    payload: int
-    problems: tuple[str, ...]  # labels: truncated, bad-checksum, unfinished-checksum
-
-    @property
-    def reversed_pair(self) -> bytes:
-        """The pair of an answer."""
-        pair = self.pair
-        return self.destination + self.source + pair[-2:] + pair[-4:-2]
-
-    @property
-    def source(self) -> bytes:
-        return self.pair[: len(self.pair) // 2 - 2]
-
-    @property
-    def destination(self) -> bytes:
-        return self.pair[len(self.pair) // 2 - 2 : -4]
-
-    @property
-    def source_port(self) -> int:
-        return int.from_bytes(self.pair[-4:-2], "big")
-
-    @property
-    def destination_port(self) -> int:
-        return int.from_bytes(self.pair[-2:], "big")
-
-
-class Options(NamedTuple):
-    """What an end offered in its SYN (RFC 9293 section 3.2, RFC 7323, RFC 2018); None where it did not."""
-
-    mss: int | None
-    window_scale: int | None
-    sack_permitted: bool
-    timestamps: bool
+    event: str = ""
+    wraps: bool = False
+    facts: Mapping[str, Any] = NO_FACTS
+    words: Text = Text("", "")
+    fields: tuple[Detail, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
 
 
 class States(NamedTuple):
@@ -123,6 +96,21 @@ class States(NamedTuple):
 
     client: str | None
     server: str | None
+
+
+class Address(NamedTuple):
+    """Where one end of a conversation is: the address as text, and the port."""
+
+    host: str
+    port: int
+
+
+class Ends(NamedTuple):
+    """The two ends of a conversation; `from_start` says that the client's first packet was captured."""
+
+    client: Address
+    server: Address
+    from_start: bool
 
 
 class Above(NamedTuple):
@@ -184,65 +172,49 @@ class Journal(NamedTuple):
     settled: int
 
 
-class Rung:
-    """One packet on the ladder: what it is, who sent it, and the states at its two instants.
+class Packet(NamedTuple):
+    """One packet, when its fate is known, or nobody can know it any more: what it is, who sent it, what it meant.
 
-    It is made when the packet is captured and filled in as its fate becomes known; `settled` says that nothing will
-    change any more. Sequence numbers are relative; a packet takes those from `seq` to before `stop` (SYN and FIN take
-    one each). A packet that is no TCP has no `end`.
+    Sequence numbers are relative but for the raw ones; it takes those from `seq` to before `stop`. `flags` are names.
+    `held` and `delivered` are both ends' states at the packet's two instants; `steps` the notes' steps that it is, and
+    `departures` the code of how its conversation departs from each, where words were asked for. `whole` is the packet
+    that it completes where that came in IP fragments. What belongs to no conversation has neither sender nor numbers.
     """
 
-    __slots__ = (
-        "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
-        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
-        "stop", "surprises", "time", "whole",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        frame: Frame,
-        labels: tuple[str, ...],
-        segment: Segment | None = None,
-        conversation: Conversation | None = None,
-        end: End | None = None,
-        seq: int = 0,
-        stop: int = 0,
-    ) -> None:
-        self.number = frame.number
-        self.time = frame.time
-        self.frame: Frame | None = frame  # let go of where only the numbers are asked for
-        self.whole: Frame | None = None  # the packet that it completes, where that came in IP fragments
-        self.labels = labels
-        self.segment = segment
-        self.conversation = conversation
-        self.end = end  # the sender
-        self.seq = seq
-        self.ack: int | None = None
-        self.stop = stop  # the number behind the last it takes
-        self.new = False  # takes sequence space that nobody has acknowledged yet
-        self.got = False
-        self.settled = False
-        self.held: States | None = None
-        self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
-        self.delivered: States | None = None
-        self.kernel_held: States | None = None
-        self.kernel_delivered: States | None = None
-        self.journal: Journal | None = None
-        self.steps: tuple[str, ...] = ()
-        self.messages: tuple[Message, ...] = ()
-        self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear TCP close
-        self.surprises: tuple[Surprise, ...] = ()
-
-
-class Seen(NamedTuple):
-    """A packet in which a step was seen: its number, its sender and its place in the sender's stream."""
-
-    step: str
     number: int
-    sender: Role
-    start: int
+    time: int | None
+    frame: Frame | None  # None where only the numbers were asked for
+    whole: Frame | None
+    labels: tuple[str, ...]
+    conversation: int | None
+    ends: Ends | None
+    sender: Role | None
+    flags: tuple[str, ...]
+    seq: int | None
+    ack: int | None
     stop: int
-    payload: int
+    seq_raw: int | None
+    ack_raw: int | None
+    window: int | None
+    payload: int | None  # bytes, by the IP header
+    payload_at: int  # the offset in the frame's (or the whole packet's) data where it begins
+    held: States | None
+    delivered: States | None
+    fate: Fate
+    assumed: tuple[Role, ...]  # ends whose state when held rests on an assumption
+    kernel_held: States | None
+    kernel_delivered: States | None
+    journal: Journal | None
+    steps: tuple[str, ...]
+    departures: tuple[str | None, ...]
+    messages: tuple[Message, ...]
+    above: tuple[Above, ...]
+    surprises: tuple[Surprise, ...]
+
+    @property
+    def receiver(self) -> Role | None:
+        """The end that it is for."""
+        return None if self.sender is None else "server" if self.sender == "client" else "client"
 
 
 class Differs(NamedTuple):
@@ -267,3 +239,40 @@ class Problem(NamedTuple):
     offset: int
     packet: int | None
     text: Text
+
+
+class DerivationLine(NamedTuple):
+    """One line of a worked example: `output` is all of what `operation` gives, `source` is where it is written."""
+
+    what: Text
+    inputs: tuple[tuple[str, bytes], ...]
+    operation: str
+    output_name: str
+    output: bytes
+    source: str
+
+
+class Example(NamedTuple):
+    """How a connection's keys, or another value, come about, line by line; `locked` says why they could not be told.
+
+    `by_private_key` says that it takes the server's private key to get there.
+    """
+
+    title: Text
+    locked: Text | None
+    lines: tuple[DerivationLine, ...]
+    by_private_key: bool = False
+
+
+class ConversationReport(NamedTuple):
+    """What became of a conversation. `facts` are the trace's entry, plain values of JSON; `details` others that a
+    comparison asks for; `examples` are there where they were asked for."""
+
+    id: int
+    first: int  # the number of its first packet
+    ends: Ends
+    facts: Mapping[str, Any]
+    details: Mapping[str, Any]
+    steps: tuple[StepReport, ...]
+    kernel_final: States | None
+    examples: tuple[Example, ...] = ()

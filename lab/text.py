@@ -30,7 +30,6 @@ class Text(NamedTuple):
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode: control, format, unassigned and the like
 
-PROTOCOL_NAMES = {"tcp": "TCP", "tls": "TLS", "websocket": "WebSocket"}  # as their RFCs write them
 ROLES = {"client": Text("client", "客户端"), "server": Text("server", "服务器")}
 
 

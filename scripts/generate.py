@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
-from lab.model import ACK, FIN, PSH, SYN
+from lab.protocols.tcp.segment import ACK, FIN, PSH, SYN
 
 _AT_ONCE = 200  # connections open at a time
 _SEED = 9293

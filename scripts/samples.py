@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script
 
 from lab.capture.reader import open_capture
 from lab.errors import LabError
-from lab.model import Rung
+from lab.engine.record import Record
 from lab.recorded import Recording
 from lab.witnesses import wireshark
 from lab.witnesses.wireshark import Disagreement
@@ -33,7 +33,7 @@ def captures(folders: list[str]) -> Iterator[Path]:
                 yield path
 
 
-def read(path: Path) -> list[Rung]:
+def read(path: Path) -> list[Record]:
     with open_capture(str(path)) as capture:
         return list(Recording(capture, keep_frames=False).rungs())
 

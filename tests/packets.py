@@ -18,7 +18,9 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from lab.engine.path import Path
-from lab.model import ACK, FIN, PSH, RST, SYN, Captured, Delivered, Frame, Rung, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Frame, Settled, States, WireEvent
+from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN
+from lab.engine.record import Record
 from lab.protocols.tcp.conversations import Conversation
 
 NAMES = {
@@ -51,7 +53,7 @@ IPV4, IPV6 = Pair(), Pair("2001:db8::1", "2001:db8::2")
 class Walked(NamedTuple):
     """What the path made of a capture, when that was over."""
 
-    rungs: list[Rung]
+    rungs: list[Record]
     conversations: list[Conversation]
 
     @property
@@ -104,7 +106,7 @@ def prompt(frames: Sequence[Frame], dropped: Sequence[int] = ()) -> list[WireEve
     return wire(frames, " ".join(f"{n} .{n}" if n in dropped else f"{n} >{n} .{n}" for n in numbers))
 
 
-def drawn(rung: Rung) -> str:
+def drawn(rung: Record) -> str:
     """Returns a rung as the ladder shows it: the sender's state when held, the receiver's when delivered."""
     assert rung.end is not None
     assert rung.held is not None
@@ -114,7 +116,7 @@ def drawn(rung: Rung) -> str:
     return f"{arrived.client} < {rung.held.server}"
 
 
-def said(rungs: Iterable[Rung]) -> Iterator[str]:
+def said(rungs: Iterable[Record]) -> Iterator[str]:
     """Returns each rung with its steps: `SYN-SENT > SYN-RECEIVED open.1`."""
     return (" ".join((drawn(rung), *(step.removeprefix("tcp.") for step in rung.steps))) for rung in rungs)
 

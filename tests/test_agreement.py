@@ -28,7 +28,9 @@ from lab.capture.reader import open_capture
 from lab.engine.path import Path
 from lab.errors import InputError, MachineError
 from lab.live import Session
-from lab.model import FIN, RST, Frame, Role, Rung
+from lab.model import Frame, Role
+from lab.protocols.tcp.segment import FIN, RST
+from lab.engine.record import Record
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
 from lab.protocols.tcp.scenarios import ANSWER, CLIENT_PORT, HELLO, PORT, SCENARIOS, connection
@@ -86,7 +88,7 @@ class Run(NamedTuple):
     """A scenario that has been played: its rungs as they came from the wire, and the file it was saved in."""
 
     session: Session
-    rungs: list[Rung]
+    rungs: list[Record]
     file: File
 
     @property
@@ -110,7 +112,7 @@ class Run(NamedTuple):
                     return True
         return False
 
-    def of(self, role: Role, *labels: str) -> list[Rung]:
+    def of(self, role: Role, *labels: str) -> list[Record]:
         """Returns the packets that this end has sent, those with all these labels."""
         return [rung for rung in self.rungs if rung.end and rung.end.role == role and set(labels) <= set(rung.labels)]
 
@@ -119,7 +121,7 @@ class Run(NamedTuple):
         return "\n".join(["", *map(row, self.rungs), f"expected: {expected}", f"found: {sentence}"])
 
 
-def row(rung: Rung) -> str:
+def row(rung: Record) -> str:
     """Returns a packet in a line, states as client/server, and what the kernels said where that differs."""
     if rung.segment is None or rung.end is None:
         return f"{rung.number:>3} {' '.join(rung.labels)}"
@@ -317,7 +319,7 @@ def deliveries(run: Run) -> dict[int, tuple[int, ...]]:
     return {rung.number: rung.journal.delivered for rung in run.rungs if rung.journal}
 
 
-def waited(run: Run, rung: Rung) -> float:
+def waited(run: Run, rung: Record) -> float:
     """Returns the seconds from a packet to the first that acknowledges it."""
     assert rung.end is not None
     first = next(each for each in run.of(rung.end.peer.role) if each.ack is not None and each.ack >= rung.stop)

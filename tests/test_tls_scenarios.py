@@ -28,7 +28,8 @@ from lab import protocols
 from lab.capture.reader import open_capture
 from lab.engine.path import Path
 from lab.live import Session
-from lab.model import Captured, Rung
+from lab.model import Captured
+from lab.engine.record import Record
 from lab.protocols.scenario import Scenario
 from lab.protocols.tls import credentials
 from lab.protocols.tls.scenarios import ANSWER, HELLO, PORT, REQUEST, RESPONSE, SCENARIOS
@@ -102,7 +103,7 @@ class Run(NamedTuple):
 
     scenario: Scenario
     session: Session
-    rungs: list[Rung]
+    rungs: list[Record]
     file: File
 
     @property

@@ -18,7 +18,8 @@ from lab.capture.reader import open_capture
 from lab.engine.layers import Layer, layers_of
 from lab.engine.path import Path
 from lab.live import Play, Session
-from lab.model import Role, Rung
+from lab.model import Role
+from lab.engine.record import Record
 from lab.protocols.scenario import Scenario
 from lab.protocols.websocket.messages import Told
 from lab.protocols.websocket.scenarios import ANSWER, HELLO, POEM, SCENARIOS
@@ -73,7 +74,7 @@ class Run(NamedTuple):
 
     scenario: Scenario
     session: Session
-    rungs: list[Rung]
+    rungs: list[Record]
     file: File
 
     @property

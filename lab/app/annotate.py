@@ -1,4 +1,4 @@
-"""`lab annotate`: a capture is opened, annotated, in halves where that pays, and shown as it was asked for."""
+"""`lab annotate`: a capture is opened, annotated, and written as it was asked for."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple
 
-from lab.bulk import halves
+from lab import bulk
+from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
+from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
 from lab.errors import InputError, UsageError
-from lab.recorded import Recording, shown_progress
-from lab.show import Format, Gone, show
+from lab.runs.recorded import Recorded, write_again
+from lab.runs.run import Run
 from lab.system import files, streams
 from lab.text import Lang, Text
-
-if TYPE_CHECKING:
-    from lab.bulk.conversations import Made
 
 
 class Asked(NamedTuple):
@@ -50,13 +49,10 @@ def annotate(asked: Asked, lang: Lang) -> None:
             Text("leave --format out, or give --json", "请去掉 --format，或使用 --json"),
         )
     chosen = _chosen(asked.filter)
-    with open_capture(asked.file, digest=asked.form is Format.JSON and asked.explain is None) as capture:
-        if capture.size is None:
-            streams.show_each_line()  # a pipe: somebody waits for the rows
-        if asked.explain is not None:
-            _explain(asked, capture, chosen, lang)
-        else:
-            _annotate(asked, capture, chosen, lang)
+    if asked.explain is not None:
+        _explain(asked, asked.explain, chosen, lang)
+    elif not (_in_rows(asked.form) and asked.conversation is None and _quickly(asked, chosen, lang)):
+        _one_by_one(asked, chosen, lang)
 
 
 def _chosen(expression: str | None) -> Mine | None:
@@ -67,38 +63,54 @@ def _chosen(expression: str | None) -> Mine | None:
     return chosen(expression)
 
 
-def _annotate(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -> None:
-    form, secrets = asked.form, (asked.keylog, asked.server_key)
-    keep = form in (Format.LADDER, Format.PCAPNG)
-    halved = not keep and asked.conversation is None and halves.worthwhile(capture)
-    with contextlib.ExitStack() as stack:
-        theirs = stack.enter_context(halves.other_half(asked.file, form, *secrets, chosen)) if halved else None
-        made = _in_columns(asked, halves.OURS if halved else halves.ALL) if _large(asked, capture) else None
-        gone = Gone(form)
-        mine = halves.ours(chosen) if halved else chosen
-        recording = Recording(capture, keep, mine, *secrets, gone.take, asked.conversation)
-        rungs = shown_progress(capture, recording.rungs(), lang)
-        live = capture.size is None
+def _in_rows(form: Format) -> bool:
+    return form.value in tuple(RowFormat)
 
-        def elsewhere() -> int:
-            return (theirs.evicted if theirs else 0) + (made.evicted if made else 0)
 
-        def write(out: TextIO) -> None:
-            show(recording, rungs, form, lambda: recording.about(lang, elsewhere()), out, lang, theirs, live, gone,
-                 made)  # fmt: skip
-            if asked.show_keys and form is Format.LADDER:
-                from lab.render.keys import worked_examples
+def _quickly(asked: Asked, chosen: Mine | None, lang: Lang) -> bool:
+    """Writes rows the faster way; returns whether there is one."""
+    form = RowFormat(asked.form.value)
+    with bulk.rows(asked.file, form, asked.keylog, asked.server_key, chosen) as rows:
+        if rows is None:
+            return False
+        with files.rendered(asked.out) as out, _progress(rows.size, lambda: rows.position, lang) as passing:
+            write_rows(_Watched(rows, passing), asked.form, out, lang, live=False)
+        if said := rows.complaint():
+            streams.say(said.pick(lang))
+        return True
 
-                worked_examples(recording.conversations, out, lang)
 
+def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
+    form = asked.form
+    capture = open_capture(asked.file, digest=form in (Format.JSON, Format.EVENTS))
+    live = capture.size is None
+    if live:
+        streams.show_each_line()  # a pipe: somebody waits for the rows
+    gone = Gone(_in_rows(form) and keeps_lines(RowFormat(form.value)))
+    run = Run(
+        Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
+        words=in_words(form), frames=in_words(form) or form is Format.EVENTS, let_go=gone.take,
+    )  # fmt: skip
+    with run:
         if form is Format.PCAPNG:
             with _bytes(asked.out) as stream:
-                recording.write(stream, rungs)
+                write_again(run, stream)
         else:
-            _rendered(asked.out, write)
-        if said := recording.complaint(elsewhere()):
+            with files.rendered(asked.out) as out:
+                if form is Format.LADDER:
+                    with _progress(capture.size, lambda: capture.position, lang) as passing:
+                        write_ladder(run, passing(run.packets()), gone, out, lang)
+                    if asked.show_keys:
+                        from lab.render.keys import worked_examples
+
+                        worked_examples(run.reports(examples=True), out, lang)
+                elif form is Format.EVENTS:
+                    write_events(run, out)
+                else:
+                    write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, out, lang, live)
+        if said := run.complaint():
             streams.say(said.pick(lang))
-        elif form is Format.LADDER and not recording.shown:
+        elif form is Format.LADDER and not run.shown:
             streams.say(_nothing(capture).pick(lang))
 
 
@@ -112,35 +124,60 @@ def _nothing(capture: Capture) -> Text:
     )
 
 
-def _large(asked: Asked, capture: Capture) -> bool:
-    """Whether conversations are counted in columns."""
-    whole = asked.conversation is None and asked.filter is None
-    return whole and halves.fits_columns(asked.form) and halves.large(capture)
-
-
-def _in_columns(asked: Asked, lanes: frozenset[int]) -> Made | None:
-    from lab.bulk.conversations import made
-
-    return made(asked.file, lanes, asked.form is Format.CSV, asked.keylog, asked.server_key)
-
-
-def _explain(asked: Asked, capture: Capture, chosen: Mine | None, lang: Lang) -> None:
+def _explain(asked: Asked, number: int, chosen: Mine | None, lang: Lang) -> None:
     from lab.render.explain import as_json, explain, find
 
-    number = asked.explain or 0
-    recording = Recording(capture, True, chosen, asked.keylog, asked.server_key)
-    found = find(recording.rungs(), number)
-    if found is None:
-        raise InputError(
-            Text(f"{capture.name} has no packet {number}", f"{capture.name} 中没有第 {number} 号包"),
-            Text(f"it has {capture.packets}, numbered from 1", f"共有 {capture.packets} 个包，从 1 开始编号"),
-        )
-    _rendered(asked.out, lambda out: as_json(found, out) if asked.form is Format.JSON else explain(found, out, lang))
+    with open_capture(asked.file) as capture:
+        run = Run(
+            Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, words=True,
+            fields=number,
+        )  # fmt: skip
+        with run:
+            found = find(run.packets(), number)
+        if found is None:
+            raise InputError(
+                Text(f"{capture.name} has no packet {number}", f"{capture.name} 中没有第 {number} 号包"),
+                Text(f"it has {capture.packets}, numbered from 1", f"共有 {capture.packets} 个包，从 1 开始编号"),
+            )
+    with files.rendered(asked.out) as out:
+        if asked.form is Format.JSON:
+            as_json(found, out)
+        else:
+            explain(found, out, lang)
 
 
-def _rendered(out: Path | None, write: Callable[[TextIO], None]) -> None:
-    with files.rendered(out) as stream:
-        write(stream)
+@contextlib.contextmanager
+def _progress(
+    size: int | None, position: Callable[[], int], lang: Lang, enough: int = 8 << 20
+) -> Iterator[Callable[[Iterator[Any]], Iterator[Any]]]:
+    """Yields what passes packets or rows on, with a progress bar on standard error for at least `enough` bytes."""
+    if not size or size < enough or not sys.stderr.isatty():
+        yield lambda items: items
+        return
+    from lab.render.progress import bar
+
+    with bar(Text("annotating", "解读中").pick(lang), size) as update:
+
+        def passing(items: Iterator[Any]) -> Iterator[Any]:
+            for count, item in enumerate(items):
+                if not count & 0x3FFF:
+                    update(position())
+                yield item
+
+        yield passing
+
+
+class _Watched:
+    """Rows whose packets are watched as they pass."""
+
+    def __init__(self, rows: Rows, passing: Callable[[Iterator[Any]], Iterator[Any]]) -> None:
+        self._rows = rows
+        self._passing = passing
+        self.conversations, self.about, self.complaint = rows.conversations, rows.about, rows.complaint
+        self.size, self.position = rows.size, rows.position
+
+    def packets(self) -> Iterator[str]:
+        return self._passing(self._rows.packets())
 
 
 @contextlib.contextmanager

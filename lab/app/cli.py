@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lab import text
 from lab.errors import InputError, LabError, MachineError, UsageError
@@ -21,10 +21,11 @@ with signals.quiet_until_ready():
     import typer  # its own words are chosen when it is imported
     from typer.core import TyperCommand, TyperGroup
 
-    from lab.show import Format
+    from lab.app.formats import Format
+    from lab.protocols.registry import PROTOCOLS, TRANSPORT
 
 if TYPE_CHECKING:
-    from lab.live import Play, Session
+    from lab.engine.protocol import Choice, Command
 
 
 def _(en: str, zh: str) -> str:
@@ -82,16 +83,6 @@ class Testbed(StrEnum):
     DOCKER = "docker"
 
 
-class Version(StrEnum):
-    TLS_1_2 = "1.2"
-    TLS_1_3 = "1.3"
-
-
-class KeyExchange(StrEnum):
-    RSA = "rsa"
-    ECDHE = "ecdhe"
-
-
 _MOST_SECRET = 64 << 20  # bytes of a file of secrets
 LANGUAGE = Language(LANG)
 LangOption = Annotated[
@@ -110,15 +101,6 @@ WireOption = Annotated[
 TestbedOption = Annotated[Testbed, typer.Option("--testbed", help=_("Where to run it.", "在哪种测试床上运行。"))]
 OutOption = Annotated[Path | None, typer.Option("-o", help=_("Save the capture here.", "抓包文件保存到此处。"))]
 RenderedOption = Annotated[Path | None, typer.Option("-o", help=_("Write the output here.", "输出写到此处。"))]
-VersionOption = Annotated[Version, typer.Option("--version", help=_("Of TLS.", "TLS 版本。"))]
-KeyExchangeOption = Annotated[
-    KeyExchange | None,
-    typer.Option(
-        "--key-exchange",
-        help=_("rsa, the notes' and history, or ecdhe; default: rsa in TLS 1.2.", "rsa（讲义所述，已成历史）或 ecdhe；TLS 1.2 默认为 rsa。"),
-    ),
-]  # fmt: skip
-SecureOption = Annotated[bool, typer.Option("--tls", help=_("Over TLS 1.3: wss.", "在 TLS 1.3 之上：wss。"))]
 _PROTOCOL = _("The protocol.", "协议。")
 
 
@@ -145,48 +127,42 @@ def lab(lang: LangOption = LANGUAGE) -> None:
     """The language is chosen before anything is parsed (lab.text.choose): the option is here to be allowed and shown."""
 
 
-@app.command(
-    cls=_Command, help=_("Run the notes' TCP connection on real hosts.", "在真实主机上运行讲义中的 TCP 连接。")
-)
-def tcp(
-    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
-    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
-) -> None:  # fmt: skip
-    file = out or Path("captures/out/tcp.pcapng")
-    _run("tcp/connection", Format.JSON if json else format, ipv6, wire, file, testbed)
+def _alias(command: Command) -> None:
+    """Adds a protocol's own command: its choices become options, in front of those that every run has."""
+    parameters = [*map(_parameter, command.choices), *(_keyword(*each) for each in _EVERY_RUN)]
+    chosen = [each.name for each in parameters[: len(command.choices)]]
+
+    def called(**given: Any) -> None:
+        scenario = command.pick(*(given[name] for name in chosen))
+        file = given["out"] or Path(f"captures/out/{command.name}.pcapng")
+        _run(scenario, given["format"], given["json"], given["ipv6"], given["wire"], given["testbed"], file)
+
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    app.command(command.name, cls=_Command, help=_(*command.help))(called)
 
 
-@app.command(cls=_Command, help=_("Run the notes' TLS handshake on real hosts.", "在真实主机上运行讲义中的 TLS 握手。"))
-def tls(
-    version: VersionOption = Version.TLS_1_2, key_exchange: KeyExchangeOption = None,
-    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
-    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
-) -> None:  # fmt: skip
-    if version is Version.TLS_1_2:
-        scenario = f"tls/1.2-{key_exchange or KeyExchange.RSA}"
-    elif key_exchange is KeyExchange.RSA:
-        raise UsageError(
-            Text("TLS 1.3 has no RSA key exchange: only ephemeral ones", "TLS 1.3 没有 RSA 密钥交换，只有临时密钥交换"),
-            Text(
-                "lab tls --version 1.2 --key-exchange rsa shows it",
-                "用 lab tls --version 1.2 --key-exchange rsa 可以看到它",
-            ),
-        )
-    else:
-        scenario = "tls/1.3"
-    file = out or Path("captures/out/tls.pcapng")
-    _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
+def _parameter(choice: Choice) -> Parameter:
+    option = typer.Option(choice.option, help=_(*choice.help))
+    name = choice.option.strip("-").replace("-", "_")
+    if not choice.values:
+        return _keyword(name, Annotated[bool, option], False)
+    values: Any = StrEnum("Choice", {value: value for value in choice.values})  # type: ignore[misc]  # made of data
+    return _keyword(name, Annotated[values if choice.default else values | None, option], choice.default)
 
 
-@app.command(cls=_Command, help=_("Run a WebSocket connection on real hosts.", "在真实主机上运行 WebSocket 连接。"))
-def ws(
-    tls: SecureOption = False,
-    format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
-    testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
-) -> None:  # fmt: skip
-    file = out or Path("captures/out/ws.pcapng")
-    scenario = "websocket/tls" if tls else "websocket/connection"
-    _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
+def _keyword(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_EVERY_RUN: tuple[tuple[str, Any, Any], ...] = (
+    ("format", FormatOption, Format.LADDER), ("json", JsonOption, False), ("ipv6", Ipv6Option, False),
+    ("wire", WireOption, []), ("testbed", TestbedOption, Testbed.AUTO), ("out", OutOption, None),
+    ("lang", LangOption, LANGUAGE),
+)  # fmt: skip
+for _protocol in PROTOCOLS:
+    for _command_ in _protocol.commands:
+        _alias(_command_)
 
 
 @app.command(cls=_Command, help=_("Run any scenario by its name.", "按名称运行任意场景。"))
@@ -197,7 +173,7 @@ def run(
 ) -> None:  # fmt: skip
     name = scenario.replace("/", "-")
     file = out or Path(f"captures/out/{name}.pcapng")
-    _run(scenario, Format.JSON if json else format, ipv6, wire, file, testbed)
+    _run(scenario, format, json, ipv6, wire, testbed, file)
 
 
 @app.command(cls=_Command, help=_("List the scenarios, and what each teaches.", "列出所有场景及其教学要点。"))
@@ -267,7 +243,7 @@ def diff_(
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
-    protocol: Annotated[str, typer.Argument(help=_PROTOCOL)] = "tcp",
+    protocol: Annotated[str, typer.Argument(help=_PROTOCOL)] = TRANSPORT.name,
     out: RenderedOption = None,
     lang: LangOption = LANGUAGE,
 ) -> None:
@@ -285,51 +261,10 @@ def doctor(lang: LangOption = LANGUAGE) -> None:
     raise typer.Exit(report(examine(), sys.stdout, LANG))
 
 
-def _run(name: str, form: Format, ipv6: bool, wire: list[str], file: Path, testbed: Testbed) -> None:
-    from lab import protocols
-    from lab.live import Session
-    from lab.render.notes import introduction
-    from lab.show import show
-    from lab.testbed.rules import parse
+def _run(name: str, format: Format, json: bool, ipv6: bool, wire: list[str], testbed: Testbed, file: Path) -> None:
+    from lab.app.run import play
 
-    scenario = protocols.scenario(name)
-    session = Session(scenario, (*parse(wire), *parse(scenario.rules)), ipv6, file, _play(testbed))
-    if form is Format.LADDER:
-        introduction(name, [*wire, *scenario.rules], sys.stdout, LANG)
-    try:
-        with contextlib.closing(session.rungs()) as rungs:  # whatever ends it here, the capture is saved here too
-            if form is Format.PCAPNG:
-                for _rung in rungs:
-                    pass
-                sys.stdout.buffer.write(file.read_bytes())
-            else:
-                show(session, rungs, form, session.about, sys.stdout, LANG)
-    finally:
-        _tell_the_end(session, sys.stdout if form is Format.LADDER else sys.stderr)
-    if session.early is not None and not wire:
-        raise LabError(
-            session.early,
-            Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
-        )
-
-
-def _play(testbed: Testbed) -> Play:
-    """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker."""
-    if testbed is Testbed.AUTO:
-        from lab.testbed.auto import play
-    elif testbed is Testbed.NETNS:
-        from lab.testbed.netns import play
-    else:
-        from lab.testbed.docker import play
-    return play
-
-
-def _tell_the_end(session: Session, out: TextIO) -> None:
-    from lab.live import ending
-
-    with contextlib.suppress(OSError):  # a closed pipe, a terminal that has hung up
-        for line in ending(session):
-            print(line.pick(LANG), file=out)
+    play(name, Format.JSON if json else format, ipv6, wire, file, testbed, LANG)
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-from lab.capture.reader import open_capture
 from lab.errors import UsageError
-from lab.recorded import Recording
 from lab.render import diff_json
 from lab.render.diff import draw
-from lab.report.comparison import Comparison, Side, compare, side
+from lab.report.comparison import Comparison, Side, compare
+from lab.runs.compare import side_of
+from lab.runs.recorded import open_run
 from lab.system import files, streams
 from lab.text import Lang, Text
 
@@ -56,8 +56,5 @@ def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key:
 
 
 def _side(path: str, number: int, keylog: bytes, server_key: bytes) -> Side:
-    with open_capture(path) as capture:
-        recording = Recording(capture, False, keylog=keylog, server_key=server_key, only=number)
-        found = side(capture.name, recording.rungs())
-        assert found, "else there would have been an error"
-        return found._replace(problems=recording.complaint())
+    run = open_run(path, keylog=keylog, server_key=server_key, only=number, words=True, frames=False)
+    return side_of(run)

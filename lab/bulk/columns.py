@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.capture import pcap
-from lab.protocols import UPPER
-from lab.protocols.tcp.conversations import LANES
-from lab.protocols.tcp.segment import TCP
+from lab.protocols.registry import UPPERS
+from lab.protocols.transport import LANES, NUMBER
 
 Array = npt.NDArray[Any]
 
@@ -21,7 +20,7 @@ _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
 _LOOK = 64  # bytes of a payload by which a protocol is recognised
 _SYN = 0x02
 _FIRST = np.zeros(256, bool)
-_FIRST[[byte for upper in UPPER for byte in upper.first]] = True
+_FIRST[[byte for upper in UPPERS for byte in upper.first]] = True
 
 
 class Columns(NamedTuple):
@@ -63,7 +62,7 @@ def usual(
     words, at = _words(padded, ">"), begins + 16
     size, options_at = words[at + 16] >> 16, words[at + 46]
     total, header = size.astype(np.int64), (options_at >> 28).astype(np.int64) * 4
-    usual = ((words[at + 12] >> 8) == 0x080045) & ((words[at + 20] & 0x3FFF00FF) == TCP) & (captured >= _HEADERS)
+    usual = ((words[at + 12] >> 8) == 0x080045) & ((words[at + 20] & 0x3FFF00FF) == NUMBER) & (captured >= _HEADERS)
     usual &= (header >= 20) & (header + 20 <= total) & (total + 14 <= captured)
     strange = np.flatnonzero(~usual).tolist()
     ports = words[at + 34]
@@ -78,7 +77,7 @@ def usual(
         data = buffer[start : start + min(_LOOK, int(payload[index]))]
         plain[index] |= any(
             upper.recognise(data, role) is not False
-            for upper in UPPER for role in ("client", "server") if data[0] in upper.first
+            for upper in UPPERS for role in ("client", "server") if data[0] in upper.first
         )  # fmt: skip
     numbers = (np.flatnonzero(usual) + number + 1).astype(np.uint32)
     for index in np.flatnonzero(flags & _SYN).tolist():
@@ -106,5 +105,5 @@ def _right_checksums(buffer: bytes, starts: Array, sizes: Array) -> Array:
     number = int.from_bytes
     places = zip(starts.tolist(), (starts + sizes).tolist(), strict=True)
     sums = np.array([number(buffer[start:stop], "big") % 0xFFFF for start, stop in places], np.int64)
-    right: Array = ((sums << 8 * (sizes & 1)) + TCP + sizes - 8) % 0xFFFF == 0
+    right: Array = ((sums << 8 * (sizes & 1)) + NUMBER + sizes - 8) % 0xFFFF == 0
     return right

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path as File
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,10 +28,14 @@ from lab.bulk.templates import Entries, Group, Kind, elsewhere, filled, kind, ro
 from lab.capture import pcap
 from lab.dissect.fragments import Fragments
 from lab.engine.path import Path, in_order
-from lab.model import LINKTYPE_ETHERNET, Frame, Segment
-from lab.protocols.tcp.conversations import LANES, Conversation, UnsureError
-from lab.protocols.tcp.segment import FRAGMENT, segment
-from lab.render.table import CSV_PLACES, as_one, conversation_line, csv_rows, words
+from lab.model import LINKTYPE_ETHERNET, Frame
+from lab.protocols.registry import TRANSPORT, UPPERS
+from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Segment, UnsureError, segment
+from lab.render.rows import CSV_PLACES, as_one
+from lab.render.table import csv_rows, words
+from lab.render.trace import dump
+from lab.report.conversations import entry
+from lab.report.packets import packet
 
 _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 _WINDOW = 4 << 20  # bytes read at a time
@@ -47,7 +51,17 @@ class Made(NamedTuple):
 
     entries: Entries
     rows: Iterator[str]
-    evicted: int
+    whole: Whole
+
+    def packets(self) -> Iterator[str]:
+        return self.rows
+
+    def conversations(self) -> Entries:
+        return self.entries
+
+    @property
+    def evicted(self) -> int:
+        return self.whole.evicted
 
 
 def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", server_key: bytes = b"") -> Made | None:
@@ -78,8 +92,8 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
         sound = [part for part in found if part is not None]
         if rows:
             lines = [(row for _, row in part) for part in sound]
-            return Made(iter(()), reduce(lambda a, b: as_one(a, b, CSV_PLACES), lines), whole.evicted)
-        return Made(heapq.merge(*sound, key=_first), iter(()), whole.evicted)
+            return Made(iter(()), reduce(lambda a, b: as_one(a, b, CSV_PLACES), lines), whole)
+        return Made(heapq.merge(*sound, key=_first), iter(()), whole)
 
 
 def _first(entry: tuple[int, str]) -> int:
@@ -133,7 +147,7 @@ class Whole:
         parts: list[tuple[Array, ...]] = []
         options: dict[int, bytes] = {}
         odd: list[Odd] = []
-        fragments = Fragments()
+        fragments = Fragments((NUMBER,))
         offset, number, rest, others = pcap.FILE_HEADER, 0, b"", 0
         captured_of = struct.Struct(self._variant.order + "I").unpack_from
         while True:
@@ -222,11 +236,11 @@ class Whole:
         return near if near and far and near[2:] == far[2:] else None
 
     def _told(self, frames: list[Frame], apart: int) -> Kind | None:
-        path = Path()
-        rungs = list(path.settled(frame._replace(number=at * apart + 1) for at, frame in enumerate(frames)))
+        path = Path(TRANSPORT, UPPERS)
+        records = list(path.settled(frame._replace(number=at * apart + 1) for at, frame in enumerate(frames)))
         if len(path.conversations) != 1 or path.conversations[0].above is not None:
             return None
-        return kind(path.conversations[0], apart, tuple(words(rung) for rung in rungs))
+        return kind(path.conversations[0], apart, tuple(words(packet(record)) for record in records))
 
     # Packet by packet.
 
@@ -245,8 +259,8 @@ class Whole:
         records |= {(each.number, each.record) for each in odd}
         gone: list[tuple[int, str]] = []
 
-        def let_go(which: Conversation) -> None:
-            gone.append((which.first, conversation_line(which)))
+        def let_go(which: Any) -> None:
+            gone.append((which.first, dump(entry(which))))
             self.evicted += which.evicted
 
         def mine(frame: Frame) -> bool | None:
@@ -257,15 +271,15 @@ class Whole:
                 return 0 in lanes
             return (found.source_port ^ found.destination_port) % LANES in lanes
 
-        path = Path(let_go, elsewhere(columns, groups))
+        path = Path(TRANSPORT, UPPERS, let_go, elsewhere(columns, groups))
         path.learn(*self._secrets)
         frames = (self._frame(number, record) for number, record in sorted(records))
-        rungs = in_order(path.annotate(frames, keep_frames=False, mine=mine, last=self._last), path.undecided)
+        found = in_order(path.annotate(frames, keep_frames=False, mine=mine, last=self._last), path.undecided)
         try:
-            rows = [(0, row) for row in csv_rows(rungs)] if self._rows else [(0, "") for _ in rungs]
+            rows = [(0, row) for row in csv_rows(map(packet, found))] if self._rows else [(0, "") for _ in found]
         except UnsureError:
             return None
         if self._rows:
             return iter(rows)
-        here = ((which.first, conversation_line(which)) for which in path.conversations)
+        here = ((which.first, dump(entry(which))) for which in path.conversations)
         return heapq.merge(sorted(gone), here, key=_first)

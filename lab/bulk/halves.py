@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from lab.capture.reader import Capture, open_capture
+from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
+from lab.capture.reader import open_capture
 from lab.engine import journal
 from lab.engine.path import Mine
-from lab.errors import LabError
-from lab.model import LINKTYPE_ETHERNET, Frame, Segment
-from lab.protocols.tcp.conversations import LANES
-from lab.protocols.tcp.segment import FRAGMENT, TCP, segment
-from lab.show import Format
+from lab.errors import InputError, LabError
+from lab.model import LINKTYPE_ETHERNET, Frame
+from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Segment, segment
+from lab.render import rows as lines_
+from lab.runs.recorded import Recorded
+from lab.runs.run import Run
 from lab.system import processes
 from lab.system.signals import uninterrupted
-from lab.text import Text
+from lab.text import Lang, Text
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
@@ -30,39 +34,117 @@ _AT_ONCE = 64  # lines written together to the pipe
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
 # Ours is the smaller half, as we also put both in order.
 ALL, OURS, THEIRS = (frozenset(range(*each)) for each in ((LANES,), (7,), (7, LANES)))
-_USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, TCP
+_USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, a transport's header
 
 
-def large(capture: Capture) -> bool:
+def large(path: str) -> bool:
     """Whether there is enough to do in a file, which can be read twice, and that has no wire's journal.
 
     A journal tells of one network: it is read in one piece.
     """
-    if sys.platform == "win32" or not capture.size or capture.size < _ENOUGH or not Path(capture.name).is_file():
+    if sys.platform == "win32" or path == "-":
         return False
-    with open_capture(capture.name) as same:
-        first = next(iter(same), None)
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return False  # whoever opens it says so
+    if not stat.S_ISREG(status.st_mode) or status.st_size < _ENOUGH:
+        return False
+    try:
+        with open_capture(path) as capture:
+            first = next(iter(capture), None)
+    except InputError:
+        return False
     return first is not None and not journal.told(first)
 
 
-def worthwhile(capture: Capture) -> bool:
-    """Whether there is a second processor, and enough for it to do."""
+@contextlib.contextmanager
+def rows(
+    path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
+) -> Iterator[Rows | None]:
+    """Yields the rows of a large file: in columns where that helps, by two processes where there are processors."""
+    halved, columns = _two_processors(), chosen is None and fits_columns(form)
+    if not halved and not columns:
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen)) if halved else None
+        ours = None
+        if columns:
+            from lab.bulk.conversations import made
+
+            ours = made(path, OURS if halved else ALL, form is RowFormat.CSV, keylog, server_key)
+        if ours is None and theirs is None:
+            yield None
+            return
+        gone = Gone(keeps_lines(form))
+        capture = stack.enter_context(open_capture(path, digest=form is RowFormat.JSON))
+        run = stack.enter_context(
+            Run(
+                Recorded(capture), keylog=keylog, server_key=server_key, mine=_ours(chosen) if theirs else chosen,
+                frames=False, let_go=gone.take,
+            )
+        )  # fmt: skip
+        yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, capture.size)
+
+
+def _two_processors() -> bool:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return allowed > 1 and large(capture)
+    return allowed > 1
 
 
-def fits_columns(form: Format) -> bool:
-    """Whether a format is made faster in columns (lab/columns/)."""
-    return form in (Format.CONVERSATIONS, Format.CSV) and hasattr(os, "pread")
+def fits_columns(form: RowFormat) -> bool:
+    """Whether a format is made faster in columns."""
+    return form in (RowFormat.CONVERSATIONS, RowFormat.CSV) and hasattr(os, "pread")
+
+
+class _Together:
+    """Our rows and those of the other half, in order."""
+
+    def __init__(self, run: Run, ours: Any, theirs: Other | None, form: RowFormat, size: int | None) -> None:
+        self._run = run
+        self._ours = ours
+        self._theirs = theirs
+        self._form = form
+        self._size = size
+
+    def packets(self) -> Iterator[str]:
+        if self._theirs is None:
+            return iter(self._ours.packets())
+        places = lines_.CSV_PLACES if self._form is RowFormat.CSV else lines_.JSON_PLACES
+        return lines_.as_one(self._ours.packets(), self._theirs.packets(), places)
+
+    def conversations(self) -> Iterator[tuple[int, str]]:
+        theirs = self._theirs.conversations() if self._theirs else ()
+        return lines_.conversations_as_one(self._ours.conversations(), theirs)
+
+    @property
+    def size(self) -> int | None:
+        return self._size
+
+    @property
+    def position(self) -> int:
+        return self._run.source.position
+
+    @property
+    def _elsewhere(self) -> int:
+        ours = 0 if isinstance(self._ours, RowsOfRun) else self._ours.evicted
+        return ours + (self._theirs.evicted if self._theirs else 0)
+
+    def about(self, lang: Lang) -> dict[str, Any]:
+        return self._run.about(lang, self._elsewhere)
+
+    def complaint(self) -> Text | None:
+        return self._run.complaint(self._elsewhere)
 
 
 def is_ours(frame: Frame) -> bool | None:
-    """Whether a frame is of the first half: half of all pairs of ports, and whatever is no TCP.
+    """Whether a frame is of the first half: half of all pairs of ports, and whatever no transport reads.
 
     None for a fragment: that its whole packet tells.
     """
     _, _, data, _, linktype, _ = frame
-    usual = len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == TCP and not data[20] & 0x3F
+    usual = len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == NUMBER and not data[20] & 0x3F
     if usual and not data[21] and linktype == LINKTYPE_ETHERNET:
         mixed = data[35] ^ data[37]
     else:
@@ -104,7 +186,7 @@ class Other:
         )  # fmt: skip
 
 
-def ours(chosen: Mine | None) -> Mine:
+def _ours(chosen: Mine | None) -> Mine:
     """Returns whether a frame is of the first half and, if only some are asked for, of these."""
     return is_ours if chosen is None else lambda frame: False if is_ours(frame) is False else chosen(frame)
 
@@ -121,7 +203,7 @@ def _others(chosen: Mine | None) -> Mine:
 
 @contextlib.contextmanager
 def other_half(
-    path: str, form: Format, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
+    path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
 ) -> Iterator[Other]:
     """Yields the other half in a format, made by a second process, which ends when the context is left."""
     reading, writing = os.pipe()
@@ -148,21 +230,22 @@ def other_half(
 
 
 def _work(
-    path: str, writing: int, form: Format, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
+    path: str, writing: int, form: RowFormat, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
 ) -> None:
     """Annotates the second half, in its own process."""
-    from lab.bulk import conversations as whole
-    from lab.recorded import Recording
-    from lab.render import table
-    from lab.show import Gone, packets
+    found: Any = None
+    if in_columns:
+        from lab.bulk.conversations import made
 
-    with open_capture(path) as capture, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
-        rows = form is Format.CSV
-        made = whole.made(path, THEIRS, rows, keylog, server_key) if in_columns else None
-        gone = Gone(form)
-        mine = Recording(capture, False, theirs, keylog, server_key, gone.take)
-        table.as_lines(made.rows if made else packets(mine.rungs(), form), out.write, _AT_ONCE)
+        found = made(path, THEIRS, form is RowFormat.CSV, keylog, server_key)
+    gone = Gone(keeps_lines(form))
+    run = Run(
+        Recorded(open_capture(path)), keylog=keylog, server_key=server_key, mine=theirs, frames=False, let_go=gone.take
+    )
+    with run, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
+        if found is None:
+            found = RowsOfRun(run, form, gone)
+        lines_.as_lines(found.packets(), out.write, _AT_ONCE)
         out.write(_PACKETS_END + "\n")
-        entries = gone.entries(mine) if made is None else made.entries
-        table.as_lines((f"{first} {line}" for first, line in entries), out.write, _AT_ONCE)
-        out.write(f"{_END}\n{mine.evicted if made is None else made.evicted}\n")
+        lines_.as_lines((f"{first} {line}" for first, line in found.conversations()), out.write, _AT_ONCE)
+        out.write(f"{_END}\n{found.evicted}\n")

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lab.bulk.columns import Array, Columns
-from lab.protocols.tcp.conversations import LANES, Conversation, Elsewhere
-from lab.render import trace
-from lab.render.table import dump
+from lab.protocols.registry import TRANSPORT
+from lab.protocols.transport import LANES, Elsewhere, community_id
+from lab.render.trace import dump, time
+from lab.report.conversations import entry as told_of
 
 Entries = Iterator[tuple[int, str]]  # of a conversation: its first packet and its line; of a packet: itself and its row
 
+_OWN = TRANSPORT.name
 _SHOWN = 65_536  # rows made at a time
 _ACK = 0x10
 
@@ -45,18 +47,18 @@ _HOLE = re.compile('"@([0-9]+)@"')
 _VALUES = ("community", "client", "server", "client port", "server port", "client isn", "server isn")  # then packets
 
 
-def kind(which: Conversation, apart: int, rows: tuple[tuple[str, str], ...]) -> Kind:
+def kind(which: Any, apart: int, rows: tuple[tuple[str, str], ...]) -> Kind:
     """Returns a conversation's entry with holes for what is another in each of its kind."""
 
     def hole(name: str) -> str:
         return f"@{_VALUES.index(name)}@"
 
-    entry = trace.conversation(which)
+    entry = told_of(which)
     entry["community_id"] = hole("community")
     for end in ("client", "server"):
         entry[end] = {"address": hole(end), "port": hole(f"{end} port")}
-        if entry["tcp"][f"{end}_isn"] is not None:
-            entry["tcp"][f"{end}_isn"] = hole(f"{end} isn")
+        if entry[_OWN][f"{end}_isn"] is not None:
+            entry[_OWN][f"{end}_isn"] = hole(f"{end} isn")
     for step in entry["steps"]:
         step["packets"] = [f"@{len(_VALUES) + (number - 1) // apart}@" for number in step["packets"]]
     told = dump(entry)
@@ -134,7 +136,7 @@ def rows(columns: Columns, groups: list[Group], others: list[str]) -> Entries:
                 yield waiting.pop()
                 nearest = waiting[-1][0] if waiting else _NEVER
             if moment != second:
-                second, when = moment, str(trace.time(moment * 1_000_000_000))[:-10]
+                second, when = moment, str(time(moment * 1_000_000_000))[:-10]
             head, tail = said[each]
             yield number, f"{number},{when}{fraction:09}Z,{name}{head}{place},{until if has else ''},{payload}{tail}"
     while waiting:
@@ -165,7 +167,7 @@ def _renumbered(rows: list[str], firsts: Array) -> tuple[list[tuple[int, str]], 
 
 
 def _community(addresses: int, ports: int) -> str:
-    return trace.community(
+    return community_id(
         (addresses >> 32).to_bytes(4, "big"), ports >> 16, (addresses & 0xFFFFFFFF).to_bytes(4, "big"), ports & 0xFFFF
     )
 

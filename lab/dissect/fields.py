@@ -11,7 +11,7 @@ neighbours; no other spans overlap. Names are the RFCs'; four are ours, for what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lab.dissect.encapsulation import ENCAPSULATIONS, IPV4, IPV6, LINKS, NOTHING, TUNNELS
@@ -31,20 +31,23 @@ from lab.dissect.formats import (
     route,
     times,
 )
-from lab.model import FLAGS, Field, Frame, Span
-from lab.protocols.tcp.segment import MOST_TUNNELS, TCP
+from lab.dissect.packet import MOST_TUNNELS
+from lab.model import Field, Frame, Span
 
 Known = Mapping[int, tuple[str, Table]]  # kind of option: its name and its fields
+# What reads a protocol above IP, by IANA's number: the sheet, where the packet ends, and source and destination address
+# where a checksum over these can be verified.
+Readers = Mapping[int, Callable[["Sheet", int, bytes | None], None]]
 
 
-def fields(frame: Frame) -> list[Field]:
-    """Returns the fields of a frame in wire order. Never raises.
+def fields(frame: Frame, readers: Readers) -> list[Field]:
+    """Returns the fields of a frame in wire order; `readers` take apart what IP carries. Never raises.
 
     Spans are offsets into `frame.data` and cover it exactly; fields with equal spans share their bytes. Sequence
     numbers are raw. A checksum says `correct`, `incorrect, should be …` or `unfinished` (it holds the sum of the
     pseudo-header, as checksum offload leaves it) where the whole packet is there, and neither where it is not.
     """
-    sheet = _Sheet(frame)
+    sheet = Sheet(frame, readers)
     link = LINKS.get(frame.linktype, "Frame")
     _read(sheet, link)
     sheet.stop = len(sheet.data)
@@ -52,20 +55,23 @@ def fields(frame: Frame) -> list[Field]:
     return sheet.fields
 
 
-def innermost(frame: Frame) -> str:
-    """Returns the name of the innermost protocol that a frame's headers tell of; empty where they tell none."""
+def innermost(frame: Frame, readers: Readers) -> str:
+    """Returns the name of the innermost protocol that a frame's headers tell of; empty where they tell none.
+
+    Of those that `readers` take apart none is told: such a frame is damaged, or a piece.
+    """
     named = ""
-    for field in fields(frame):
+    for field in fields(frame, readers):
         if field.name in ("Type", "Protocol", "Next Header") and field.value.endswith(")"):
             named = field.value.partition("(")[2].rstrip(")")
-    return "" if named in ("length", "IPv4", "IPv6", "TCP") else named
+    return "" if named in ("length", "IPv4", "IPv6", *(_PROTOCOLS[each] for each in readers)) else named
 
 
 # Numbers that have names.
 
 _ARP = 0x0806
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _NO_NEXT_HEADER, _DESTINATION = 0, 43, 44, 59, 60
-_PROTOCOLS_V4 = {1: "ICMP", 2: "IGMP", TCP: "TCP", 17: "UDP", 41: "IPv6", 50: "ESP", 51: "AH", 132: "SCTP"}
+_PROTOCOLS_V4 = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 41: "IPv6", 50: "ESP", 51: "AH", 132: "SCTP"}
 _PROTOCOLS = _PROTOCOLS_V4 | {
     _HOP_BY_HOP: "Hop-by-Hop Options", _ROUTING: "Routing", _FRAGMENT: "Fragment", 58: "ICMPv6",
     _NO_NEXT_HEADER: "No Next Header", _DESTINATION: "Destination Options",
@@ -136,18 +142,6 @@ FRAGMENT: Table = (  # RFC 8200 section 4.5
     ("M flag",                                  2,    2, bits(15, 1)),
     ("Identification",                          4,    4, hexadecimal),
 )  # fmt: skip
-TCP_HEADER: Table = (  # RFC 9293 section 3.1; the last bit before the eight control bits is AE (RFC 9768)
-    ("Source Port",                             0,    2, decimal),
-    ("Destination Port",                        2,    2, decimal),
-    ("Sequence Number",                         4,    4, decimal),
-    ("Acknowledgment Number",                   8,    4, decimal),
-    ("Data Offset",                            12,    2, bits(0, 4, times(4))),
-    ("Reserved",                               12,    2, bits(4, 3)),
-    ("Control bits",                           12,    2, bits(7, 9, flags(*FLAGS))),
-    ("Window",                                 14,    2, decimal),
-    ("Checksum",                               16,    2, hexadecimal),
-    ("Urgent Pointer",                         18,    2, decimal),
-)  # fmt: skip
 
 # Options: kind, name, and the fields that follow the kind and the length.
 
@@ -176,47 +170,6 @@ IPV6_OPTIONS: Known = {  # RFC 8200 section 4.2, RFC 2675, RFC 2711, RFC 6275
     194: ("Jumbo Payload", (("Jumbo Payload Length", 2, 4, decimal),)),
     _HOME_ADDRESS: ("Home Address", (("Home Address",     2,   16, address),)),
 }  # fmt: skip
-TCP_OPTIONS: Known = {  # RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 2385, RFC 5482, RFC 5925, RFC 7413
-    0: ("End of Option List", ()),
-    1: ("No-Operation", ()),
-    2: ("Maximum Segment Size", (
-        ("Maximum Segment Size (MSS)",          2,    2, decimal),
-    )),
-    3: ("Window Scale", (
-        ("shift.cnt",                           2,    1, number(lambda shift: f"{shift} (× {1 << min(shift, 14)})")),
-    )),
-    4: ("SACK-Permitted", ()),
-    5: ("SACK", (
-        ("Left Edge of 1st Block",              2,    4, decimal),
-        ("Right Edge of 1st Block",             6,    4, decimal),
-        ("Left Edge of 2nd Block",             10,    4, decimal),
-        ("Right Edge of 2nd Block",            14,    4, decimal),
-        ("Left Edge of 3rd Block",             18,    4, decimal),
-        ("Right Edge of 3rd Block",            22,    4, decimal),
-        ("Left Edge of 4th Block",             26,    4, decimal),
-        ("Right Edge of 4th Block",            30,    4, decimal),
-    )),
-    8: ("Timestamps", (
-        ("TS Value (TSval)",                    2,    4, decimal),
-        ("TS Echo Reply (TSecr)",               6,    4, decimal),
-    )),
-    19: ("MD5 Signature", (
-        ("MD5 digest",                          2,   16, dump),
-    )),
-    28: ("User Timeout", (
-        ("Granularity",                         2,    2, bits(0, 1, named({0: "seconds", 1: "minutes"}))),
-        ("User Timeout",                        2,    2, bits(1, 15)),
-    )),
-    29: ("TCP-AO", (
-        ("KeyID",                               2,    1, decimal),
-        ("RNextKeyID",                          3,    1, decimal),
-        ("MAC",                                 4, None, dump),
-    )),
-    30: ("Multipath TCP", ()),
-    34: ("TCP Fast Open", (
-        ("Cookie",                              2, None, dump),
-    )),
-}  # fmt: skip
 
 
 class Dialect(NamedTuple):
@@ -232,14 +185,14 @@ class Dialect(NamedTuple):
 
 _IPV4_DIALECT = Dialect(IPV4_OPTIONS, "option-type", "option-length", 0, (0, 1), 0)
 _IPV6_DIALECT = Dialect(IPV6_OPTIONS, "Option Type", "Opt Data Len", 2, (0,), None)
-_TCP_DIALECT = Dialect(TCP_OPTIONS, "Kind", "Length", 0, (0, 1), 0)
 
 
-class _Sheet:
+class Sheet:
     """A frame being written down: all before `at` is covered; nothing is read from `stop` on, where its packet ends."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, readers: Readers) -> None:
         self.data = frame.data
+        self.readers = readers
         self.wire = max(frame.length, len(frame.data))  # bytes the frame had before a snap length cut it
         self.at = 0
         self.stop = len(frame.data)
@@ -306,7 +259,7 @@ def _filling(rows: Table, length: int) -> Table:
 # Readers, from the link up. Each begins at `sheet.at` and sees no further than `sheet.stop`.
 
 
-def _read(sheet: _Sheet, kind: str) -> None:
+def _read(sheet: Sheet, kind: str) -> None:
     """Reads headers until one is not opened."""
     while True:
         if kind in (IPV4, IPV6):
@@ -337,7 +290,7 @@ def _read(sheet: _Sheet, kind: str) -> None:
         kind = following
 
 
-def _arp(sheet: _Sheet) -> None:
+def _arp(sheet: Sheet) -> None:
     kind = sheet.peek(0, 6)
     if sheet.table("ARP", ARP, sheet.stop):
         if kind == 0x0001_0800_06_04:  # IPv4 over Ethernet
@@ -346,14 +299,14 @@ def _arp(sheet: _Sheet) -> None:
             sheet.rest("ARP", "data", sheet.stop)
 
 
-def _ipv4(sheet: _Sheet) -> None:
+def _ipv4(sheet: Sheet) -> None:
     start, data = sheet.at, sheet.data
     version, words = divmod(sheet.peek(0, 1), 16)
     total, fragment, protocol = sheet.peek(2, 2), sheet.peek(6, 2) & 0x3FFF, sheet.peek(9, 1)
     header = start + 4 * words
     end = start + total if total else sheet.wire  # 0 is what offloads leave in a segment larger than the field can say
     sound = version == 4 and start + 20 <= header <= end
-    notes = {"Header Checksum": _verdict(b"", data[start:header], 10)} if sound and header <= sheet.stop else {}
+    notes = {"Header Checksum": verdict(b"", data[start:header], 10)} if sound and header <= sheet.stop else {}
     if not sheet.table("IPv4", IPV4_HEADER, sheet.stop, notes):
         return
     if not sound:
@@ -365,7 +318,7 @@ def _ipv4(sheet: _Sheet) -> None:
     _transport(sheet, "IPv4", protocol, fragment & 0x1FFF, end, data[start + 12 : start + 20] if known else None)
 
 
-def _ipv6(sheet: _Sheet) -> None:
+def _ipv6(sheet: Sheet) -> None:
     start, data = sheet.at, sheet.data
     version, length, kind = sheet.peek(0, 1) >> 4, sheet.peek(4, 2), sheet.peek(6, 1)
     if not sheet.table("IPv6", IPV6_HEADER, sheet.stop):
@@ -393,9 +346,9 @@ def _ipv6(sheet: _Sheet) -> None:
     _transport(sheet, "IPv6", kind, offset, end, data[start + 8 : start + 40] if known else None)
 
 
-def _transport(sheet: _Sheet, layer: str, protocol: int, offset: int, end: int, addresses: bytes | None) -> None:
-    if protocol == TCP and not offset:
-        _tcp(sheet, end, addresses)
+def _transport(sheet: Sheet, layer: str, protocol: int, offset: int, end: int, addresses: bytes | None) -> None:
+    if protocol in sheet.readers and not offset:
+        sheet.readers[protocol](sheet, end, addresses)
     elif protocol in TUNNELS and not offset and sheet.tunnels < MOST_TUNNELS:
         sheet.tunnels += 1
         _read(sheet, TUNNELS[protocol])
@@ -403,19 +356,7 @@ def _transport(sheet: _Sheet, layer: str, protocol: int, offset: int, end: int, 
         sheet.rest(layer, "data", end)
 
 
-def _tcp(sheet: _Sheet, end: int, addresses: bytes | None) -> None:
-    """Reads the segment that ends at `end`; `addresses` (source, destination) where its checksum can be verified."""
-    start, words = sheet.at, sheet.peek(12, 1) >> 4
-    notes = {}
-    if addresses:
-        pseudo = addresses + (end - start).to_bytes(4, "big") + TCP.to_bytes(4, "big")  # RFC 8200 section 8.1
-        notes = {"Checksum": _verdict(pseudo, sheet.data[start:end], 16)}
-    if sheet.table("TCP", TCP_HEADER, sheet.stop, notes):
-        sheet.options("TCP", _TCP_DIALECT, start + 4 * words)
-        sheet.rest("TCP", "data" if words < 5 else "payload", end)
-
-
-def _verdict(pseudo: bytes, covered: bytes, at: int) -> str:
+def verdict(pseudo: bytes, covered: bytes, at: int) -> str:
     """Says whether the checksum at offset `at` of the bytes it covers is right (RFC 1071)."""
     stored = int.from_bytes(covered[at : at + 2], "big")
     if _sum(pseudo + covered) == 0xFFFF:

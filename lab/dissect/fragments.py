@@ -8,12 +8,13 @@ end that the first last piece named. Which frame a byte came in is kept.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
 from lab.dissect.encapsulation import TUNNELS
+from lab.dissect.packet import RAW_IP, Fragment, fragment
 from lab.model import Frame
-from lab.protocols.tcp.segment import RAW_IP, TCP, Fragment, fragment
 
 _MOST_PACKETS, _MOST_BYTES = 1024, 16 << 20  # that are waited for
 _MOST_PIECES = 8192  # of one packet: as many as there are offsets
@@ -21,7 +22,7 @@ _PATIENCE = 65_536  # frames later a packet is no longer waited for
 _OVERHEAD = 200  # bytes that a piece costs beside its data
 _MOST_NESTED = 2  # a whole packet may be a piece of another
 _LARGEST = 0xFFFF  # bytes, by the length field of an IP header
-_WANTED = {TCP, *TUNNELS, 0, 43, 60}  # and what may stand before them in IPv6
+_BEFORE = {*TUNNELS, 0, 43, 60}  # what is wanted may stand in these
 _OFFSET = itemgetter(0)
 
 
@@ -85,9 +86,10 @@ class _Waiting:
 
 
 class Fragments:
-    """Feed it the frames that `segment` calls fragments."""
+    """Feed it the frames that carry fragments. Packets of the `wanted` protocols (IANA's numbers) are put together."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Iterable[int]) -> None:
+        self._wanted = {*wanted, *_BEFORE}
         self._waiting: dict[bytes, _Waiting] = {}
         self._held = 0  # bytes
 
@@ -97,7 +99,7 @@ class Fragments:
         for _ in range(_MOST_NESTED):
             within = whole or frame
             piece = fragment(within)
-            if piece is None or piece.protocol not in _WANTED or not piece.data:
+            if piece is None or piece.protocol not in self._wanted or not piece.data:
                 break
             places = whole.parts if whole else (Part(0, len(frame.data), frame.number, 0),)
             whole = self._add(frame, piece, cut(places, piece.at, piece.at + len(piece.data)))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, TypeGuard
 
-from lab.model import Captured, Delivered, Final, Frame, Journal, Rung, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Journal, Packet, Settled, States, WireEvent
 
 PREFIX = "lab1 "
 UNTOLD = -1  # the order of what no journal tells
@@ -21,14 +21,14 @@ _MOST_COMING = 1 << 16  # deliveries that lie in the future; beyond, the next ha
 _STATE = re.compile(r"[A-Z][A-Z0-9-]{2,11}")
 
 
-def comment(rung: Rung) -> str | None:
+def comment(packet: Packet) -> str | None:
     """Returns the line that tells the journal and the kernels' states of a packet, None where there is no journal."""
-    if rung.journal is None:
+    if packet.journal is None:
         return None
-    told: dict[str, Any] = {"arrived": rung.journal.arrived, "settled": rung.journal.settled}
-    told["delivered"] = list(rung.journal.delivered)
-    if rung.kernel_held or rung.kernel_delivered:
-        told["kernel"] = {"held": _told(rung.kernel_held), "delivered": _told(rung.kernel_delivered)}
+    told: dict[str, Any] = {"arrived": packet.journal.arrived, "settled": packet.journal.settled}
+    told["delivered"] = list(packet.journal.delivered)
+    if packet.kernel_held or packet.kernel_delivered:
+        told["kernel"] = {"held": _told(packet.kernel_held), "delivered": _told(packet.kernel_delivered)}
     return PREFIX + json.dumps(told, separators=(",", ":"))
 
 

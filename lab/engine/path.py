@@ -1,37 +1,41 @@
-"""The path a packet takes, top to bottom. Each packet becomes a rung: one line of the ladder that is drawn in the end.
+"""The path a packet takes, top to bottom. Each becomes a record: one rung of the ladder that is drawn in the end.
 
-    frame ─ segment ─ placed in its conversation: rung ─┬─ sent: its sender walks the table
-                                                        │  rung.held = the states of both ends
-                                                        └─ got, later, if it arrives: its receiver walks the table
-                                                           rung.delivered = the states of both ends, once quiet
+    frame ─ segment ─ placed in its conversation: record ─┬─ sent: its sender walks the table
+                                                          │  record.held = the states of both ends
+                                                          └─ got, later, if it arrives: its receiver walks the table
+                                                             record.delivered = the states of both ends, once quiet
 
-Sent is not got: a packet that was captured has left its sender and may still be lost. So a rung has two instants.
-*Held* is when the packet has been sent and not yet got, *delivered* when it has arrived and both hosts are quiet; at
-each the rung keeps the states of both ends, None where nobody knows. A rung is *settled* when its packet's fate,
-arrived or lost, is known.
+Sent is not got: a packet that was captured has left its sender and may still be lost. So a packet has two instants.
+*Held* is when it has been sent and not yet got, *delivered* when it has arrived and both hosts are quiet; at each the
+record keeps the states of both ends, None where nobody knows. A record is *settled* when its packet's fate, arrived or
+lost, is known.
 
-Who got what, and when, is inferred from later packets (`Path.annotate`; the rules are in `annotate/delivery.py`) or
-told by the wire that forwarded them (`Path.replay`), which also asked both kernels for their states: these are kept
-beside ours, to be compared, and decide nothing. Which event a
-segment is to its sender and its receiver, such as "got FIN", its protocol says (`protocols/tcp/dissect.py`); where that
-event leads, the protocol's table (`protocols/tcp/states.py`). What TCP carries, such as TLS, walks tables of its own in
-the same way (`annotate/layers.py`).
+Who got what, and when, is inferred from later packets (`Path.annotate`; the transport has the rules, those of TCP are
+in `protocols/tcp/delivery.py`) or told by the wire that forwarded them (`Path.replay`), which also asked both kernels
+for their states: these are kept beside ours, to be compared, and decide nothing. Which event a segment is to its sender
+and its receiver, such as "got FIN", its protocol says (`protocols/tcp/events.py`); where that event leads, the
+protocol's table (`protocols/tcp/states.py`). What TCP carries, such as TLS, walks tables of its own in the same way
+(`engine/layers.py`). All of this is in the protocols' descriptors (`engine/protocol.py`): the engine knows none.
+
+Records are the engine's own. What leaves it is told as events while it happens, where somebody listens
+(`lab/events.py`), and as a packet when its record is settled (`lab/report/packets.py`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
+from typing import Any
 
 from lab.dissect.fragments import Fragments
+from lab.engine.conversation import Conversation
 from lab.engine.layers import Layers
-from lab.engine.walk import Walk
-from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
-from lab.protocols import UPPER
-from lab.protocols.tcp import TCP, delivery
-from lab.protocols.tcp.conversations import Conversation, Conversations, Elsewhere
-from lab.protocols.tcp.segment import FRAGMENT, segment
+from lab.engine.protocol import Transport, Upper
+from lab.engine.record import Record
+from lab.engine.telling import Teller
+from lab.engine.walk import Listener, Walk
+from lab.model import Captured, Delivered, Frame, Journal, Settled, WireEvent
 
 _PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
 _MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
@@ -40,46 +44,60 @@ Mine = Callable[[Frame], bool | None]  # whether a frame is to be annotated; Non
 
 
 class Path:
-    """Turns one capture into rungs, once. `conversations` grows while they come out.
+    """Turns one capture into records, once. `conversations` grows while they come out.
 
     Of those for which there is no more room `let_go` is told: they have come to their end, or are `evicted`. What is
-    decided when depends on the packets' numbers, so that a part of the conversations alone gives the same.
+    decided when depends on the packets' numbers, so that a part of the conversations alone gives the same. `told` is
+    the list that events are put in as they happen; whoever made it takes them out.
     """
 
     def __init__(
-        self, let_go: Callable[[Conversation], None] | None = None, elsewhere: Elsewhere | None = None
+        self,
+        transport: Transport,
+        uppers: Sequence[Upper],
+        let_go: Callable[[Any], None] | None = None,
+        elsewhere: Any = None,
+        told: Listener = None,
     ) -> None:
-        self._conversations = Conversations(elsewhere)
+        self._transport = transport
+        self._conversations = transport.conversations(elsewhere)
+        self._delivery = transport.delivery
         self._let_go = let_go
-        self._young: deque[Rung] = deque()  # whose fate was unknown when they came
-        self._old: deque[Rung] = deque()  # and is still
-        self.undecided: dict[int, Rung] = {}  # as they were when they had been waited for too long
-        self._walk = Walk(TCP)
-        self._layers = Layers(UPPER, TCP.ended)
-        self._fragments = Fragments()
-        self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
+        self._young: deque[Record] = deque()  # whose fate was unknown when they came
+        self._old: deque[Record] = deque()  # and is still
+        self.undecided: dict[int, Record] = {}  # as they were when they had been waited for too long
+        self._walk = Walk(transport, told)
+        self._layers = Layers(transport, uppers, told)
+        self._fragments = Fragments((transport.ip_protocol,))
+        self._teller = Teller(told, transport) if told is not None else None
+        self._waiting: dict[int, Record] = {}  # in a replay: whose fate the wire has yet to tell
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
         """Takes in secrets: lines of an NSS key log, and the server's private key (PEM), as soon as they are known."""
         self._layers.learn(keylog, server_key)
+        if self._teller and keylog:
+            self._teller.learnt(keylog)
 
     @property
-    def conversations(self) -> list[Conversation]:
+    def conversations(self) -> list[Any]:
         """Those that are followed: all of a capture, unless it has very many."""
         return list(self._conversations.followed.values())
 
-    def settled(self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None) -> Iterator[Rung]:
-        """Yields the rungs of `annotate` in the order of capture, each when its fate is known."""
+    def settled(self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None) -> Iterator[Record]:
+        """Yields the records of `annotate` in the order of capture, each when its fate is known."""
         return in_order(self.annotate(frames, keep_frames, mine), self.undecided)
 
     def annotate(
         self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None, last: int = 0
-    ) -> Iterator[Rung]:
-        """Yields the rung of each frame that is `mine` at once; it is filled in when later frames show its fate.
+    ) -> Iterator[Record]:
+        """Yields the record of each frame that is `mine` at once; it is filled in when later frames show its fate.
 
         Where the frames are only some of a capture's, `last` is the number of its last packet.
         """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
+        read, delivery, fragment = self._transport.read, self._delivery, self._transport.fragment
+        proved_by, reset_by, under_way = delivery.proved_by, delivery.reset_by, delivery.under_way
+        teller = self._teller
         number, end_of_round = 0, _ROUND
         for frame in frames:
             number = frame.number
@@ -89,134 +107,169 @@ class Path:
                 self._grow_old(number)
             if mine and mine(frame) is False:
                 continue
-            found = segment(frame)
-            if found is FRAGMENT:
+            found = read(frame)
+            if found is fragment:
                 whole = self._fragments.add(frame)
                 if mine and not mine(whole or frame._replace(data=b"")):  # a packet is whose it is when it is whole
                     continue
-                rung = self._placed(frame, whole)
+                record = self._placed(frame, whole)
             else:
-                rung = place(frame, found)
-            conversation = rung.conversation
-            if rung.segment is None or conversation is None:
-                rung.settled = True
+                record = place(frame, found)
+            conversation = record.conversation
+            if conversation is None:
+                record.settled = True
+                if teller:
+                    teller.sent(record)
             else:
-                proved = delivery.proved_by(rung)
+                proved = proved_by(record)
                 for arrived in proved:
                     walk.got(arrived)
                     if conversation.above:
                         layers.got(arrived)
                     walk.settled(arrived)
-                walk.sent(rung)
-                if rung.segment.payload or conversation.above:
-                    layers.sent(rung)
-                if conversation.reset_by:
-                    for arrived in delivery.reset_by(rung, proved):
-                        walk.settled(
-                            arrived
-                        )  # once more: this reset is the answer, its receiver is quiet only after it
-                delivery.under_way(rung)
-                young.append(rung)
+                if teller:
+                    teller.opens(record)
+                walk.sent(record)
+                if record.segment.payload or conversation.above:
+                    layers.sent(record)
+                late = reset_by(record, proved) if proved else proved
+                for arrived in late:
+                    walk.settled(arrived)  # once more: this packet is the answer, its receiver is quiet only after it
+                if teller:
+                    teller.sent(record, proved, late)
+                under_way(record)
+                young.append(record)
+                if teller:
+                    teller.closes(conversation, number)
             if not keep_frames:
-                rung.frame = rung.whole = None
-            yield rung
+                record.frame = record.whole = None
+            yield record
         while last >= end_of_round:
             end_of_round = self._end_round(end_of_round)
         self._grow_old(max(number, last) + 1)
         for conversation in self.conversations:
             self._got(delivery.at_the_end(conversation))
+            if teller:
+                teller.closes(conversation, number)
 
-    def _placed(self, frame: Frame, whole: Frame | None) -> Rung:
-        """Returns the rung of a fragment, and where it completes one, of the packet."""
-        rung = self._conversations.place(frame, segment(whole) if whole else FRAGMENT)
-        rung.whole = whole
-        return rung
+    def _placed(self, frame: Frame, whole: Frame | None) -> Record:
+        """Returns the record of a fragment, and where it completes one, of the packet."""
+        transport = self._transport
+        record = self._conversations.place(frame, transport.read(whole) if whole else transport.fragment)
+        record.whole = whole
+        return record
 
     def _grow_old(self, number: int) -> None:
         """Decides, before packet `number`, the fates of packets that were sent long ago, where that can be."""
         young, old = self._young, self._old
         while young and young[0].number < number - _PATIENCE:
-            rung = young.popleft()
-            if not rung.settled and rung.end is not None:
-                self._got(delivery.after_long(rung.end))
-                if not rung.settled:
-                    old.append(rung)
+            record = young.popleft()
+            if not record.settled:
+                self._got(self._delivery.after_long(record))
+                if not record.settled:
+                    old.append(record)
         while old and old[0].number < number - _MOST_WAITING:
-            rung = old.popleft()
-            if not rung.settled:
-                self.undecided[rung.number] = copy(rung)
+            record = old.popleft()
+            if not record.settled:
+                self.undecided[record.number] = copy(record)
 
     def _end_round(self, before: int) -> int:
         """Lets go, before packet `before`, of the conversations that there is no room for; returns the next round's."""
         self._grow_old(before)
         for which in self._conversations.excess(before):
-            under_way = [rung for end in which.ends for rung in end.pending]
+            under_way = self._delivery.waiting(which)
             which.evicted = not which.over
-            self._got(delivery.at_the_end(which))
-            for rung in under_way:
-                if not rung.got:
-                    rung.labels += ("evicted",)
+            self._got(self._delivery.at_the_end(which))
+            left = [record for record in under_way if not record.got]
+            for record in left:
+                record.labels += ("evicted",)
+            if self._teller:
+                self._teller.lets_go(which, before - 1, left)
             if self._let_go:
                 self._let_go(which)
             self._layers.forget(which)
             self._conversations.forget(which)
-        self._old = deque(rung for rung in self._old if not rung.settled)
+        self._old = deque(record for record in self._old if not record.settled)
         return before + _ROUND
 
-    def _got(self, arrived: Iterable[Rung]) -> None:
-        for rung in arrived:
-            self._walk.got(rung)
-            self._layers.got(rung)
-            self._walk.settled(rung)
+    def _got(self, arrived: Iterable[Record]) -> None:
+        for record in arrived:
+            self._walk.got(record)
+            self._layers.got(record)
+            self._walk.settled(record)
+            if self._teller:
+                self._teller.arrived(record)
 
-    def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
-        """Yields the rung of each captured frame in order, when the wire has told its fate."""
-        walk, waiting = self._walk, self.waiting
-        untold: set[int] = set()  # packets whose fate the journal does not tell: they stay undecided
+    def replay(self, events: Iterable[WireEvent]) -> Iterator[Record | None]:
+        """Yields the record of each captured frame at once, and None when the wire has told more: it is filled in then.
+
+        What the wire does not tell the fate of stays `undecided`.
+        """
+        walk, teller, waiting = self._walk, self._teller, self._waiting
         for event in events:
             if isinstance(event, Captured):
-                found = segment(event.frame)
-                if found is FRAGMENT:
-                    rung = self._placed(event.frame, self._fragments.add(event.frame))
-                else:
-                    rung = self._conversations.place(event.frame, found)
-                walk.sent(rung)
-                self._layers.sent(rung)
-                rung.kernel_held = event.kernel
-                if event.order >= 0:  # else the journal does not tell of this frame
-                    rung.journal = Journal(arrived=event.order, delivered=(), settled=0)
-                waiting[rung.number] = rung
-            elif isinstance(event, Delivered):  # it has arrived; rung.delivered is taken when both hosts are quiet
-                rung = waiting[event.number]
-                walk.got(rung)
-                self._layers.got(rung)
-                if rung.journal:
-                    rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
+                yield self._captured(event)
+                continue
+            if isinstance(event, Delivered):  # it has arrived; record.delivered is taken when both hosts are quiet
+                record = waiting[event.number]
+                walk.got(record)
+                self._layers.got(record)
+                if record.journal:
+                    record.journal = record.journal._replace(delivered=(*record.journal.delivered, event.order))
             elif isinstance(event, Settled):  # comes for a lost packet too
-                rung = waiting[event.number]
-                rung.kernel_delivered = event.kernel
-                if rung.journal:
-                    rung.journal = rung.journal._replace(settled=event.order)
-                    walk.settled(rung)
+                record = waiting.pop(event.number)
+                record.kernel_delivered = event.kernel
+                if record.journal:
+                    record.journal = record.journal._replace(settled=event.order)
+                    walk.settled(record)
+                    if teller:
+                        if record.got:
+                            teller.arrived(record)
+                        teller.asked(record.number, "delivered", event.kernel)
                 else:
-                    untold.add(rung.number)
-                while waiting and ((first := next(iter(waiting.values()))).settled or first.number in untold):
-                    untold.discard(first.number)
-                    yield waiting.pop(first.number)
+                    self.undecided[record.number] = record
             elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
                 self.conversations[-1].kernel_final = event.kernel
-        while waiting:  # the journal ended early: these stay undecided
-            yield waiting.pop(next(iter(waiting)))
+                if teller:
+                    teller.asked(None, "final", event.kernel)
+            if teller:
+                for conversation in self.conversations:
+                    teller.closes(conversation, conversation.last)
+            yield None
+
+    def _captured(self, event: Captured) -> Record:
+        """Takes in a frame that the wire has, and that nobody has got."""
+        found = self._transport.read(event.frame)
+        if found is self._transport.fragment:
+            record = self._placed(event.frame, self._fragments.add(event.frame))
+        else:
+            record = self._conversations.place(event.frame, found)
+        if self._teller:
+            self._teller.opens(record)
+        self._walk.sent(record)
+        self._layers.sent(record)
+        record.kernel_held = event.kernel
+        if event.order >= 0:  # else the journal does not tell of this frame
+            record.journal = Journal(arrived=event.order, delivered=(), settled=0)
+        self._waiting[record.number] = record
+        if self._teller:
+            self._teller.sent(record)
+            self._teller.asked(record.number, "held", event.kernel)
+        return record
 
 
-def in_order(rungs: Iterable[Rung], undecided: dict[int, Rung] | None = None) -> Iterator[Rung]:
-    """Yields rungs in the order of capture, each when it is settled, or as it is among the `undecided`."""
-    waiting: deque[Rung] = deque()
+def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | None = None) -> Iterator[Record]:
+    """Yields records in the order of capture, each when it is settled, or as it is among the `undecided`."""
+    waiting: deque[Record] = deque()
     undecided = {} if undecided is None else undecided
-    for rung in rungs:
-        waiting.append(rung)
+    for record in records:
+        if record is not None:
+            waiting.append(record)
         while waiting and ((first := waiting[0]).settled or first.number in undecided):
             waiting.popleft()
             yield undecided.pop(first.number, first)
-    for rung in waiting:
-        yield undecided.pop(rung.number, rung)
+    for record in waiting:
+        yield undecided.pop(record.number, record)
+
+
+__all__ = ["Conversation", "Mine", "Path", "in_order"]

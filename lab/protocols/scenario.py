@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from lab.protocols.tcp.endpoints import Endpoint
-    from lab.testbed.stage import Stage
+
+class Host(Protocol):
+    """One host of the stage. Any method of the scenario's endpoint can be called on it, as if it were here."""
+
+    @property
+    def address(self) -> str: ...
+    def __getattr__(self, method: str) -> Callable[..., Any]: ...
+
+
+class Stage(Protocol):
+    """Where a script is played: two hosts that do what they are told, one thing at a time."""
+
+    @property
+    def client(self) -> Any: ...
+    @property
+    def server(self) -> Any: ...
+    @property
+    def credentials(self) -> Any:
+        """What the scenario's own credentials have made."""
+
+    def both(self, method: str) -> None:
+        """Has both hosts do what neither can finish without the other: in turn, until both are done."""
+
+    def acknowledged(self, host: Any) -> None:
+        """Waits until all that `host` has sent has been acknowledged on the wire."""
+
+    def release(self) -> None:
+        """Lets the wire go on with the frames that it holds by rule."""
+
+
+class Endpoint(Protocol):
+    """The programs of a host: each call of theirs is a command of a script."""
+
+    def secrets(self) -> str:
+        """Returns what has been added to the key log (NSS) since it was last asked."""
 
 
 class Credentials(Protocol):
@@ -18,24 +50,18 @@ class Credentials(Protocol):
         """The server's private key (PEM)."""
 
 
-def plain() -> type[Endpoint]:
-    """Returns the programs of a host that speaks TCP and nothing on top of it."""
-    from lab.protocols.tcp.endpoints import Endpoint
-
-    return Endpoint
-
-
 class Scenario(NamedTuple):
     """`rules` are the wire's, in the notation of lab.testbed.rules.
 
-    `endpoint` imports and returns the class that a host runs. `credentials`, where a protocol needs any, makes them for
-    a server with these addresses; the script finds them at its stage.
+    `endpoint` imports and returns the class that a host runs: it is made with an address family and the host's address.
+    `credentials`, where a protocol needs any, makes them for a server with these addresses; the script finds them at
+    its stage.
     """
 
     name: str
-    script: Callable[[Stage], None]
+    script: Callable[[Any], None]
+    endpoint: Callable[[], type[Any]]
     rules: tuple[str, ...] = ()
-    endpoint: Callable[[], type[Endpoint]] = plain
     credentials: Callable[[Sequence[str]], Credentials] | None = None
 
     def make_credentials(self, addresses: Sequence[str]) -> Credentials | None:

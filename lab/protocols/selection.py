@@ -11,8 +11,8 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from lab.errors import UsageError
-from lab.model import Frame, Segment
-from lab.protocols.tcp.segment import FRAGMENT, segment
+from lab.model import Frame
+from lab.protocols.tcp.segment import FRAGMENT, Segment, segment
 from lab.text import Text
 
 Test = Callable[[bytes], bool]  # of a socket pair, either way round

@@ -2,61 +2,55 @@
 
 from __future__ import annotations
 
-from lab import protocols
 from lab.engine import journal
-from lab.engine.layers import layers_of
-from lab.model import Rung, States
-from lab.render import trace
-from lab.render.words import brief
-from lab.text import PROTOCOL_NAMES, ROLES, Text
+from lab.model import Packet, States
+from lab.render.words import TITLES, brief
+from lab.report import steps
+from lab.text import ROLES, Text
 
 MARKS = Text("[lab] ", "[实验] ")
 
 
-def comments(rung: Rung) -> list[str]:
+def comments(packet: Packet) -> list[str]:
     """Returns a packet's comments: everyone else's kept, ours made anew. In words only for a packet that is TCP."""
-    written = rung.frame.comments if rung.frame else ()
+    written = packet.frame.comments if packet.frame else ()
     others = [text for text in written if not journal.is_ours(text)]
     # What was measured once is not measured again: it stays as it was written.
-    line = next((text for text in written if text.startswith(journal.PREFIX)), None) or journal.comment(rung)
-    words = sentence(rung)
+    line = next((text for text in written if text.startswith(journal.PREFIX)), None) or journal.comment(packet)
+    words = sentence(packet)
     ours = [MARKS.en + words.en, MARKS.zh + words.zh] if words else []
     return others + ours + ([line] if line else [])
 
 
-def sentence(rung: Rung) -> Text | None:
+def sentence(packet: Packet) -> Text | None:
     """Returns a packet's steps and the states it leads from and to, in words; None for a packet that is no TCP."""
-    which, end = rung.conversation, rung.end
-    if which is None or end is None:
+    if packet.sender is None:
         return None
     said = []
-    for step in rung.steps:
-        told = trace.told(rung, step)
+    for step in packet.steps:
+        told = steps.told(packet, step)
         said.append(Text(f"{told.name.en}: {told.title.en}.", f"{told.name.zh}：{told.title.zh}。"))
-    layers = {layer.name: layer for layer in layers_of(which)}
-    for message in rung.messages:
-        layer = layers.get(message.protocol)
-        if layer and message.said.event == layer.carries and rung.messages[-1].protocol != layer.name:
+    for message in packet.messages:
+        if message.wraps and packet.messages[-1].protocol != message.protocol:
             continue
-        words = protocols.upper(layer.name).words(layer, message.said) if layer else Text("", "")
-        name = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
+        words, name = message.words, f"{TITLES[message.protocol]} {message.name}"
         en, zh = (f"{name}: {words.en}", f"{name}：{words.zh}") if words.en else (name, name)
         said.append(Text(brief(en) + ".", brief(zh) + "。"))
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
-    states = _states(rung)
+    states = _states(packet)
     return Text(f"{words.en} {states.en}".strip(), f"{words.zh}{states.zh}")
 
 
-def _states(rung: Rung) -> Text:
+def _states(packet: Packet) -> Text:
     """Returns the sender's state when the packet left and the receiver's when it had arrived."""
-    if rung.end is None or rung.held is None:
+    sender, receiver = packet.sender, packet.receiver
+    if sender is None or receiver is None or packet.held is None:
         return Text("", "")
-    sender, receiver = rung.end.role, rung.end.peer.role
-    left = _of(rung.held, sender)
+    left = _of(packet.held, sender)
     mine, theirs = ROLES[sender], ROLES[receiver]
-    if rung.delivered is None:
+    if packet.delivered is None:
         return Text(f"{mine.en} {left.en}; never seen to arrive.", f"{mine.zh} {left.zh}；未见送达。")
-    arrived = _of(rung.delivered, receiver)
+    arrived = _of(packet.delivered, receiver)
     return Text(
         f"{mine.en} {left.en} -> {theirs.en} {arrived.en}.",
         f"{mine.zh} {left.zh} → {theirs.zh} {arrived.zh}。",

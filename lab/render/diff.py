@@ -17,10 +17,11 @@ from rich.text import Text as Styled
 
 from lab.model import StepReport
 from lab.protocols.notes import note
-from lab.render.words import LABELS, address, brief, clip, console, pad, wrap
-from lab.report.comparison import Comparison, Fact, Match, Row, Side
+from lab.protocols.registry import TRANSPORT, protocol
+from lab.render.words import LABELS, TITLES, address, brief, clip, console, pad, wrap
+from lab.report.comparison import Comparison, Fact, Match, Row, Side, compared
 from lab.report.summary import in_short
-from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text, safe
 
 USUAL, NARROWEST, WIDEST = 80, 40, 120
 _STATE, _STEP, _ARROW = 12, 9, 16  # columns, of an arrow at least
@@ -29,40 +30,11 @@ _KEPT = 3
 _PHASE = 12  # columns of the names of steps
 _FACT = 24  # columns of what a fact is called
 
-_FACTS = {
-    "packets": Text("packets", "包数"),
-    "opened": Text("opened", "已建立"),
-    "closed": Text("closed by", "关闭方式"),
-    "conn_state": Text("Zeek's conn_state", "Zeek 的 conn_state"),
-    "retransmissions": Text("retransmissions", "重传次数"),
-    "protocols": Text("protocols", "协议"),
-    "tls_version": Text("TLS version", "TLS 版本"),
-    "cipher_suite": Text("cipher suite", "加密套件"),
-    "key_exchange": Text("key exchange", "密钥交换"),
-    "group": Text("group", "密钥交换组"),
-    "sni": Text("server name (SNI)", "服务器名（SNI）"),
-    "alpn": Text("ALPN", "ALPN"),
-    "resumed": Text("resumed", "会话恢复"),
-    "hello_retry": Text("hello retry", "重发 ClientHello"),
-    "client_certificate": Text("client certificate", "客户端证书"),
-    "finished_verified": Text("Finished verified", "Finished 已验证"),
-    "accepted": Text("upgrade accepted", "升级成功"),
-    "status": Text("HTTP status", "HTTP 状态码"),
-    "subprotocol": Text("subprotocol", "子协议"),
-    "extensions": Text("extensions", "扩展"),
-    "close_code": Text("close code", "关闭码"),
-    "final_states": Text("states at the end", "最终状态"),
-    "close_segments": Text("segments to close", "关闭所用报文段"),
-    "closes_first": Text("closes first", "先关闭的一端"),
-    "round_trips": Text("round trips before data", "数据之前的往返次数"),
-    "client_alerts": Text("client's fatal alert", "客户端的致命警报"),
-    "server_alerts": Text("server's fatal alert", "服务器的致命警报"),
-    "decrypted": Text("all of TLS decrypted", "TLS 全部解密"),
-}
+_FACTS = {each.name: each.title for each in compared()}
 _VALUES = {
     "True": Text("yes", "是"), "False": Text("no", "否"), "fin": Text("FIN", "FIN"), "rst": Text("RST", "RST"),
     "client": ROLES["client"], "server": ROLES["server"],
-    **{name: Text(said, said) for name, said in PROTOCOL_NAMES.items()},
+    **{name: Text(said, said) for name, said in TITLES.items()},
 }  # fmt: skip
 _REMARKS = {**LABELS, "lost": Text("never arrived", "没有送达")}
 _MARKS = {"=": "dim", "≠": "yellow", "<": "cyan", ">": "magenta"}
@@ -171,13 +143,14 @@ class Page:
         if row is None:
             return []
         forward = row.sender == "client"
-        what = f"WS {row.name}" if row.protocol == "websocket" else row.name
+        short = protocol(row.protocol).short
+        what = f"{short} {row.name}" if short else row.name
         step = (clip(self._named(row.steps), _STEP), f"bold {tone}" if "steps" in fields else tone)
         room = (self._side or self._width - self._number - 2) - self._number - _STEP
         if not self._ladders:
             arrow = "─▶" if forward else "◀─"
             return [(f" {arrow} {pad(clip(what, room - 5), room - 4)}", tone), step]
-        if row.protocol != "tcp":
+        if row.protocol != TRANSPORT.name:
             return [(f" {_arrow(what, forward, room - 2)} ", tone), step]
         states = [pad(clip(state or "?", _STATE), _STATE) for state in row.states]
         styles = [f"bold {tone}" if "states" in fields else tone] * 2
@@ -201,7 +174,7 @@ class Page:
             yield from wrap(there.pick(self._lang), room)
             return
         fields = match.fields or ("remarks", "words")
-        if "states" in fields and (not self._ladders or row.protocol != "tcp"):
+        if "states" in fields and (not self._ladders or row.protocol != TRANSPORT.name):
             states = Text("states {0} · {1}", "状态 {0} · {1}").format(*(state or "?" for state in row.states))
             yield from wrap(states.pick(self._lang), room)
         if "remarks" in fields:
@@ -352,5 +325,5 @@ def _of_one_only(fact: Fact) -> bool:
 
 
 def _ends(which: Side) -> str:
-    client, server = which.which.ends
-    return f"{address(client.host, client.port)} → {address(server.host, server.port)}"
+    client, server, _ = which.which.ends
+    return f"{address(*client)} → {address(*server)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from lab.model import StepReport
-from lab.render.table import dump
+from lab.render.trace import dump
 from lab.report.comparison import Comparison, Match, Side
 from lab.report.summary import in_short
 

@@ -9,14 +9,14 @@ from typing import NamedTuple, TextIO
 from rich.console import Console
 from rich.text import Text as Styled
 
-from lab import protocols
 from lab.dissect.fields import fields
-from lab.engine.layers import Carrier, layers_of
-from lab.model import Field, Message, Rung, Span, States
+from lab.model import Carrier, Field, Message, Packet, Span, States
+from lab.protocols.registry import FIELDS, TRANSPORT
 from lab.render import trace
-from lab.render.table import dump
-from lab.render.words import EXPLAINED, LABELS, address, brief, clip, console, pad, wrap
-from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
+from lab.render.trace import dump
+from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, console, pad, wrap
+from lab.report import steps
+from lab.text import ROLES, Lang, Text, safe
 
 WIDTH = 80
 _NAME = 28  # columns of a field's name
@@ -35,25 +35,26 @@ _WHAT = {
 
 
 class Explained(NamedTuple):
-    """A packet, when its fate is known, and both ends' states before it (None where it is no TCP, or nobody knows)."""
+    """A packet with its messages' fields, and both ends' states before it (None where nobody knows them)."""
 
-    rung: Rung
+    packet: Packet
     before: States | None
     began: int | None  # the first packet's time
 
 
-def find(rungs: Iterator[Rung], number: int) -> Explained | None:
-    """Takes rungs up to packet `number` and returns it, None where the capture has fewer."""
+def find(packets: Iterator[Packet], number: int) -> Explained | None:
+    """Takes packets up to packet `number` and returns it, None where the capture has fewer."""
     before: dict[int, States] = {}
     began: int | None = None
-    for rung in rungs:
-        began = rung.time if began is None else began
-        which = rung.conversation
-        if rung.number == number:
-            start = States("CLOSED", rung.held and rung.held.server) if which and which.client.isn is not None else None
-            return Explained(rung, before.get(which.id, start) if which else None, began)
-        if which is not None and rung.held is not None:
-            before[which.id] = rung.delivered or rung.held
+    for packet in packets:
+        began = packet.time if began is None else began
+        which, ends = packet.conversation, packet.ends
+        if packet.number == number:
+            first = TRANSPORT.tables["client"].starts["client"]
+            start = States(first, packet.held and packet.held.server) if ends and ends.from_start else None
+            return Explained(packet, None if which is None else before.get(which, start), began)
+        if which is not None and packet.held is not None:
+            before[which] = packet.delivered or packet.held
     return None
 
 
@@ -62,25 +63,21 @@ def as_json(found: Explained, out: TextIO) -> None:
 
     Each message has `fields` too, and the `records` it came in: offsets in the message, or the record.
     """
-    rung = found.rung
-    entry, frame = trace.packet(rung), rung.frame
-    layers = {layer.name: layer for layer in layers_of(rung.conversation)} if rung.conversation is not None else {}
-    for told, message in zip(entry["messages"], rung.messages, strict=True):
-        if layer := layers.get(message.protocol):
-            upper = protocols.upper(layer.name)
-            carriers = upper.carriers(layer, message.said)
-            told["fields"] = [field._asdict() for field in upper.details(layer, message.said)]
-            told["records"] = [
-                {
-                    "seq": each.start,
-                    "spans": [span._asdict() for span in each.spans],
-                    "fields": [field._asdict() for field in each.fields],
-                }
-                for each in carriers
-            ]
+    packet = found.packet
+    entry, frame = trace.packet(packet), packet.frame
+    for told, message in zip(entry["messages"], packet.messages, strict=True):
+        told["fields"] = [field._asdict() for field in message.fields]
+        told["records"] = [
+            {
+                "seq": each.start,
+                "spans": [span._asdict() for span in each.spans],
+                "fields": [field._asdict() for field in each.fields],
+            }
+            for each in message.carriers
+        ]
     entry["fields"] = [
         {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
-        for field in (fields(frame) if frame else [])
+        for field in (fields(frame, FIELDS) if frame else [])
     ]
     out.write(dump(entry) + "\n")
 
@@ -89,10 +86,10 @@ def explain(found: Explained, out: TextIO, lang: Lang) -> None:
     """Tells one packet for people."""
     page = _Page(console(out), lang)
     page.head(found)
-    page.words(found.rung)
+    page.words(found.packet)
     page.states(found)
-    page.messages(found.rung)
-    page.fields(found.rung)
+    page.messages(found.packet)
+    page.fields(found.packet)
 
 
 class _Page:
@@ -113,51 +110,51 @@ class _Page:
 
     def head(self, found: Explained) -> None:
         """Draws which packet it is, whose, when, and how large."""
-        rung, lang = found.rung, self._lang
-        names = [message.name for message in rung.messages] or list(rung.labels)
-        title = Text(f"Packet {rung.number}: ", f"第 {rung.number} 号包：").pick(lang) + ", ".join(map(safe, names))
+        packet, lang = found.packet, self._lang
+        names = [message.name for message in packet.messages] or list(packet.labels)
+        title = Text(f"Packet {packet.number}: ", f"第 {packet.number} 号包：").pick(lang) + ", ".join(map(safe, names))
         for line in wrap(title, WIDTH):
             self._line(line, "bold")
-        if rung.end is not None:
-            source, target = rung.end, rung.end.peer
-            ends = [f"{ROLES[end.role].pick(lang)} {address(end.host, end.port)}" for end in (source, target)]
+        if packet.ends is not None:
+            both = [f"{ROLES[role].pick(lang)} {address(*getattr(packet.ends, role))}" for role in ("client", "server")]
+            ends = both if packet.sender == "client" else both[::-1]
             self._paragraph(f"{ends[0]} → {ends[1]}", "dim")
         said = []
-        if rung.time is not None and found.began is not None:
-            seconds = f"{(rung.time - found.began) / 1e9:.6f}"
+        if packet.time is not None and found.began is not None:
+            seconds = f"{(packet.time - found.began) / 1e9:.6f}"
             said.append(Text(f"{seconds} s after the first packet", f"首包之后 {seconds} 秒").pick(lang))
-        if rung.frame is not None:
-            size, captured = rung.frame.length, len(rung.frame.data)
+        if packet.frame is not None:
+            size, captured = packet.frame.length, len(packet.frame.data)
             said.append(Text(f"{size} bytes", f"{size} 字节").pick(lang))
             if captured < size:
                 said.append(Text(f"{captured} of them captured", f"其中抓到 {captured} 字节").pick(lang))
-        if rung.conversation is not None:
-            number = rung.conversation.id
+        if packet.conversation is not None:
+            number = packet.conversation
             said.append(Text(f"conversation {number}", f"连接 {number}").pick(lang))
         if said:
             self._paragraph(Text(", ", "，").pick(lang).join(said), "dim")
 
-    def words(self, rung: Rung) -> None:
+    def words(self, packet: Packet) -> None:
         """Draws what it does, which of the notes' steps it is, and what its labels mean."""
         lang = self._lang
-        does = [_WHAT[label].pick(lang) for label in rung.labels if label in _WHAT]
-        said = [EXPLAINED.get(label, LABELS[label]).pick(lang) for label in rung.labels if label in LABELS]
-        if rung.settled and not rung.got and rung.end is not None:
+        does = [_WHAT[label].pick(lang) for label in packet.labels if label in _WHAT]
+        said = [EXPLAINED.get(label, LABELS[label]).pick(lang) for label in packet.labels if label in LABELS]
+        if packet.fate == "lost":
             said.append(Text("never arrived", "没有送达").pick(lang))
-        if not (does or said or rung.steps or rung.surprises):
+        if not (does or said or packet.steps or packet.surprises):
             return
         self._title("In words", "文字说明")
-        if does and rung.end is not None:
-            who = ROLES[rung.end.role]
+        if does and packet.sender is not None:
+            who = ROLES[packet.sender]
             listed = Text("; it ", "；并且").pick(lang).join(does)
             self._paragraph(Text(f"The {who.en} {listed}.", f"{who.zh}的这个包{listed}。").pick(lang))
         for each in said:
             self._paragraph(Text(f"Note: {each.rstrip('.')}.", f"注意：{each.rstrip('。')}。").pick(lang), "yellow")
-        for step in rung.steps:
-            told = trace.told(rung, step)
+        for step in packet.steps:
+            told = steps.told(packet, step)
             self._paragraph(f"{told.name.pick(lang)}  {told.title.pick(lang)}  [{told.rfc}]", "yellow")
             self._paragraph(told.text.pick(lang), indent=4)
-        for surprise in rung.surprises:
+        for surprise in packet.surprises:
             who = ROLES[surprise.role]
             self._paragraph(
                 Text(
@@ -169,16 +166,16 @@ class _Page:
 
     def states(self, found: Explained) -> None:
         """Draws both ends' states before it, when it has left, and when it has arrived."""
-        rung, lang = found.rung, self._lang
-        if rung.held is None:
+        packet, lang = found.packet, self._lang
+        if packet.held is None:
             return
         self._title("Both ends", "两端状态")
         heads = (ROLES["client"], ROLES["server"], Text("* has just changed", "* 刚刚改变"))
         self._line(" " * 14 + "".join(pad(head.pick(lang), _STATE) for head in heads).rstrip(), "dim")
         rows: list[tuple[Text, States | None]] = [
             (Text("before", "之前"), found.before),
-            (Text("when sent", "发出时"), rung.held),
-            (Text("on arrival", "送达后"), rung.delivered),
+            (Text("when sent", "发出时"), packet.held),
+            (Text("on arrival", "送达后"), packet.delivered),
         ]
         last: States | None = None
         for name, states in rows:
@@ -189,41 +186,36 @@ class _Page:
                 cells.append(pad(value + mark, _STATE))
             self._line(f"  {pad(name.pick(lang), 12)}{''.join(cells)}")
             last = states or last
-        if rung.kernel_held or rung.kernel_delivered:
-            said = [states for states in (rung.kernel_held, rung.kernel_delivered) if states]
+        if packet.kernel_held or packet.kernel_delivered:
+            said = [states for states in (packet.kernel_held, packet.kernel_delivered) if states]
             told = [f"{states.client or '?'}/{states.server or '?'}" for states in said]
             self._paragraph(Text("The kernels said: ", "内核所说：").pick(lang) + " → ".join(told), "dim")
-        for protocol, held, delivered in rung.above:
+        for protocol, held, delivered in packet.above:
             after = delivered or held
             self._paragraph(
-                f"{PROTOCOL_NAMES[protocol]}: {held.client or '?'}/{held.server or '?'} → "
+                f"{TITLES[protocol]}: {held.client or '?'}/{held.server or '?'} → "
                 f"{after.client or '?'}/{after.server or '?'}",
                 "dim",
             )
 
-    def messages(self, rung: Rung) -> None:
+    def messages(self, packet: Packet) -> None:
         """Draws what a protocol above TCP says in it, field by field."""
-        if not rung.messages or rung.conversation is None:
+        if not packet.messages:
             return
-        layers = {layer.name: layer for layer in layers_of(rung.conversation)}
         self._title("What it carries", "携带的内容")
         left = _MOST_FIELDS
-        for message in rung.messages:
-            layer = layers.get(message.protocol)
-            upper = protocols.upper(message.protocol)
-            carriers = upper.carriers(layer, message.said) if layer is not None else []
+        for message in packet.messages:
+            carriers = message.carriers
             if len(carriers) > _MOST_CARRIERS:
                 count = len(carriers) - _MOST_CARRIERS
                 self._paragraph(Text(f"… {count} records more", f"……另有 {count} 条记录").pick(self._lang), "dim")
             for carrier in carriers[-_MOST_CARRIERS:]:
                 self._carrier(message, carrier)
-            self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {safe(message.name)}{_places(message.spans)}", "cyan")
-            if layer is None:
-                continue
-            words = upper.words(layer, message.said).pick(self._lang)
+            self._paragraph(f"{TITLES[message.protocol]} {safe(message.name)}{_places(message.spans)}", "cyan")
+            words = message.words.pick(self._lang)
             if words:
                 self._paragraph(brief(words), indent=4)
-            details = upper.details(layer, message.said)
+            details = message.fields
             for field in details[:left]:
                 self._field(field.start, field.end, " " * field.depth + field.name, field.value)
             left = max(left - len(details), 0)
@@ -233,16 +225,16 @@ class _Page:
     def _carrier(self, message: Message, carrier: Carrier) -> None:
         """Draws the header of the record that a message came in."""
         record = Text("record", "记录").pick(self._lang)
-        self._paragraph(f"{PROTOCOL_NAMES[message.protocol]} {record}{_places(carrier.spans)}", "cyan")
+        self._paragraph(f"{TITLES[message.protocol]} {record}{_places(carrier.spans)}", "cyan")
         for field in carrier.fields:
             self._field(field.start, field.end, " " * field.depth + field.name, field.value)
 
-    def fields(self, rung: Rung) -> None:
+    def fields(self, packet: Packet) -> None:
         """Draws the frame's fields and its bytes, layer by layer."""
-        frame = rung.frame
+        frame = packet.frame
         if frame is None:
             return
-        found = fields(frame)
+        found = fields(frame, FIELDS)
         layers = list(dict.fromkeys(field.layer for field in found))
         colours = {layer: _COLOURS[at % len(_COLOURS)] for at, layer in enumerate(layers)}
         self._title("Fields of the frame, with the bytes they lie in", "帧的各个字段及其所在字节")

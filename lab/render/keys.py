@@ -1,6 +1,6 @@
 """How the keys of a connection are derived, as a worked example: input, operation, output and source, line by line.
 
-A WebSocket's accept value comes about in the same way, and is shown with them.
+Other values that a protocol has an example of, such as WebSocket's accept value, are shown with them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Any, TextIO
 
 from rich.text import Text as Styled
 
-from lab.engine.layers import layers_of
-from lab.protocols.tcp.conversations import Conversation
+from lab.engine.protocol import NoSecrets
+from lab.model import ConversationReport
+from lab.protocols.registry import UPPERS
 from lab.render.words import console, wrap
 from lab.text import Lang, Text
 
@@ -22,13 +23,7 @@ _TEXT = 16  # bytes, all printable: these are no key by chance
 _MOST_SHOWN = 20  # connections
 
 
-_TITLES = {
-    "tls": Text("The keys of conversation {0}", "连接 {0} 的密钥"),
-    "websocket": Text("The accept value of conversation {0}", "连接 {0} 的 accept 值"),
-}
-
-
-def worked_examples(conversations: Iterable[Conversation], out: TextIO, lang: Lang) -> None:
+def worked_examples(conversations: Iterable[ConversationReport], out: TextIO, lang: Lang) -> None:
     """Prints for each conversation how its keys came about, and its accept value, or why that can't be told."""
     page = console(out)
 
@@ -37,18 +32,16 @@ def worked_examples(conversations: Iterable[Conversation], out: TextIO, lang: La
             page.print(Styled(" " * indent + each, style), soft_wrap=True)
 
     shown = 0
-    for number, layer in ((which.id, layer) for which in conversations for layer in layers_of(which)):
+    for number, example in ((which.id, example) for which in conversations for example in which.examples):
         shown += 1
         if shown > _MOST_SHOWN:
             line(Text("There are more connections, not shown.", "还有更多连接，不再显示。").pick(lang), "dim")
             return
-        session: Any = layer.session
         line()
-        line(_TITLES[layer.name].format(number).pick(lang), "bold")
-        locked = getattr(session, "locked", None)
-        if locked is not None:
-            line(locked.text.pick(lang), "yellow")
-        for at, step in enumerate(session.lines, 1):
+        line(example.title.format(number).pick(lang), "bold")
+        if example.locked is not None:
+            line(example.locked.pick(lang), "yellow")
+        for at, step in enumerate(example.lines, 1):
             line()
             line(f"{at}. {step.what.pick(lang)}")
             for name, value in step.inputs:
@@ -56,7 +49,8 @@ def worked_examples(conversations: Iterable[Conversation], out: TextIO, lang: La
             line(f"{step.operation}   [{step.source}]", "cyan", 3)
             _value(line, "= " + step.output_name, step.output, "bold")
     if not shown:
-        line(Text("There is no TLS in this capture.", "此抓包中没有 TLS。").pick(lang), "yellow")
+        title = next(upper.title for upper in UPPERS if upper.secrets is not NoSecrets)
+        line(Text(f"There is no {title} in this capture.", f"此抓包中没有 {title}。").pick(lang), "yellow")
 
 
 def _value(line: Any, name: str, value: bytes, style: str = "dim") -> None:

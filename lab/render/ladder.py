@@ -1,4 +1,4 @@
-"""The ladder: a rung for each packet, the sender's state when it left, the receiver's when it had arrived.
+"""The ladder: a packet for each packet, the sender's state when it left, the receiver's when it had arrived.
 
     number seconds  client       ── what it is ──────────▶  server        step  proof
 
@@ -9,23 +9,20 @@ nothing where none was asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
-from lab import protocols
 from lab.dissect.fields import innermost
-from lab.engine.layers import layers_of
-from lab.model import Above, Rung, Segment, States, StepReport
+from lab.model import Above, ConversationReport, Ends, Packet, States, StepReport
 from lab.protocols.notes import note, notes
-from lab.protocols.tcp import report
-from lab.protocols.tcp.conversations import Conversation
-from lab.render import trace
-from lab.render.words import EXPLAINED, LABELS, address, brief, clip, numbers, pad, wrap
+from lab.protocols.registry import FIELDS, TRANSPORT, UNREAD
+from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, numbers, pad, wrap
+from lab.report import steps as steps_
 from lab.report.agreement import Agreement, agreement
-from lab.text import PROTOCOL_NAMES, ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text, safe
 
 WIDTH = 80
 _STATE, _STEP, _INDENT = 12, 9, 12  # columns
@@ -39,7 +36,7 @@ _MOST_SUMMARIES = 3  # conversations summed up one by one
 
 
 class Ladder:
-    """Draws on a console, a rung at a time, in the order of the packets."""
+    """Draws on a console, a packet at a time, in the order of the packets."""
 
     def __init__(self, console: Console, lang: Lang) -> None:
         self._console = console
@@ -52,98 +49,97 @@ class Ladder:
         self._shown: dict[int, tuple[str | None, str | None]] = {}
         self._told_above: dict[tuple[int, str], States] = {}
 
-    def rung(self, rung: Rung) -> None:
+    def rung(self, packet: Packet) -> None:
         """Draws one packet; it should be settled, or its receiver's state is left open."""
-        if rung.time is not None and self._began is None:
-            self._began = rung.time
-        which = rung.conversation
-        if which is None or rung.segment is None or rung.held is None:
-            self._other(rung)
+        if packet.time is not None and self._began is None:
+            self._began = packet.time
+        which, ends = packet.conversation, packet.ends
+        if which is None or ends is None or packet.held is None:
+            self._other(packet)
             return
-        if which.id != self._last:
-            self._head(which, rung)
-        self._print(self._line(rung, which, rung.segment))
-        for text, style in self._below(rung, rung.segment):
+        if which != self._last:
+            self._head(which, ends, packet)
+        self._print(self._line(packet, which))
+        for text, style in self._below(packet):
             for line in wrap(text, WIDTH - _INDENT):
                 self._print(Styled(" " * _INDENT + line, style))
 
-    def _head(self, which: Conversation, rung: Rung) -> None:
-        self._last = which.id
-        client, server = which.client, which.server
-        names = [ROLES[end.role].pick(self._lang) for end in which.ends]
-        left, right = address(client.host, client.port), address(server.host, server.port)
+    def _head(self, which: int, ends: Ends, packet: Packet) -> None:
+        self._last = which
+        names = [ROLES[role].pick(self._lang) for role in ("client", "server")]
+        left, right = address(*ends.client), address(*ends.server)
         self._print(Styled(""))
-        if which.id or (which.id not in self._shown and rung.number > 1):
-            self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which.id}", ""), "dim"))
+        if which or (which not in self._shown and packet.number > 1):
+            self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which}", ""), "dim"))
         self._print(Styled(_spread(*names), "bold"))
         if _INDENT + cell_len(left) >= min(_RIGHT, WIDTH - cell_len(right)):  # too long to stand side by side
             self._print(Styled(_spread(left, ""), "dim"))
             left = ""
         self._print(Styled(_spread(left, right), "dim"))
-        if which.id not in self._shown and which.client.isn is not None and rung.held:
-            self._shown[which.id] = ("CLOSED", rung.held.server)
-            self._print(Styled(_spread("CLOSED", rung.held.server or ""), "dim"))
-        self._shown.setdefault(which.id, (None, None))
+        if which not in self._shown and ends.from_start and packet.held:
+            start = TRANSPORT.tables["client"].starts["client"]
+            self._shown[which] = (start, packet.held.server)
+            self._print(Styled(_spread(start, packet.held.server or ""), "dim"))
+        self._shown.setdefault(which, (None, None))
 
-    def _line(self, rung: Rung, which: Conversation, segment: Segment) -> Styled:
-        assert rung.end
-        assert rung.held
-        forward = rung.end.role == "client"
-        arrived = rung.delivered
+    def _line(self, packet: Packet, which: int) -> Styled:
+        assert packet.held
+        forward = packet.sender == "client"
+        arrived = packet.delivered
         client, server = (
-            (rung.held.client, arrived and arrived.server)
+            (packet.held.client, arrived and arrived.server)
             if forward
-            else (arrived and arrived.client, rung.held.server)
+            else (arrived and arrived.client, packet.held.server)
         )
-        shown = self._shown.get(which.id, (None, None))
+        shown = self._shown.get(which, (None, None))
         line = Styled()
-        line.append(self._lead(rung), "dim")
+        line.append(self._lead(packet), "dim")
         line.append(pad(client or ("?" if arrived or forward else ""), _STATE), "bold" if client != shown[0] else "dim")
         line.append(" ")
-        line.append(_arrow(rung, segment, forward), next((_STYLES[x] for x in rung.labels if x in _STYLES), "dim"))
+        line.append(_arrow(packet, forward), next((_STYLES[x] for x in packet.labels if x in _STYLES), "dim"))
         line.append(" ")
         line.append(
             pad(server or ("?" if arrived or not forward else ""), _STATE), "bold" if server != shown[1] else "dim"
         )
-        self._shown[which.id] = (client or shown[0], server or shown[1])
-        self._spell(rung, client if client != shown[0] else None, server if server != shown[1] else None)
+        self._shown[which] = (client or shown[0], server or shown[1])
+        self._spell(packet, client if client != shown[0] else None, server if server != shown[1] else None)
         line.append(" ")
-        line.append(pad(self._steps(rung), _STEP), "yellow")
+        line.append(pad(self._steps(packet), _STEP), "yellow")
         line.append(" ")
-        proof = _proof(rung)
+        proof = _proof(packet)
         line.append(proof, {"✓": "green", "≈": "yellow"}.get(proof, "bold red"))
         line.rstrip()
         return line
 
-    def _steps(self, rung: Rung) -> str:
-        names = [note(step).name.pick(self._lang) for step in rung.steps]
+    def _steps(self, packet: Packet) -> str:
+        names = [note(step).name.pick(self._lang) for step in packet.steps]
         if len(names) > 1 and len({name.rsplit(" ", 1)[0] for name in names}) == 1:
             numbers_ = [name.rsplit(" ", 1)[1] for name in names]
             joined = "+".join(numbers_) if len(names) == 2 else f"{numbers_[0]}–{numbers_[-1]}"
             return f"{names[0].rsplit(' ', 1)[0]} {joined}"
         if cell_len(" ".join(names)) > _STEP:  # what is carried says more
-            top = rung.steps[-1].rpartition(".")[0]
-            names = [name for name, step in zip(names, rung.steps, strict=True) if step.rpartition(".")[0] == top]
+            top = packet.steps[-1].rpartition(".")[0]
+            names = [name for name, step in zip(names, packet.steps, strict=True) if step.rpartition(".")[0] == top]
         return clip(" ".join(names), _STEP)
 
-    def _worth_telling(self, above: Above, rung: Rung) -> bool:
+    def _worth_telling(self, above: Above, packet: Packet) -> bool:
         """Whether a protocol above TCP says something in this packet, or its states are others than were last told."""
-        key = (rung.conversation.id if rung.conversation else 0, above.protocol)
+        key = (packet.conversation or 0, above.protocol)
         before = self._told_above.get(key)
         self._told_above[key] = above.delivered or above.held
-        spoke = any(message.protocol == above.protocol for message in rung.messages)
+        spoke = any(message.protocol == above.protocol for message in packet.messages)
         return spoke or before != above.held or above.delivered not in (None, above.held)
 
-    def _below(self, rung: Rung, segment: Segment) -> list[tuple[str, str]]:
+    def _below(self, packet: Packet) -> list[tuple[str, str]]:
         """Returns what is to be said of a packet beside the arrow, each with its style: steps, words, payload."""
         lang = self._lang
         said = []
-        for step in rung.steps:
-            title = trace.told(rung, step).title.pick(lang)
-            if step.startswith("tcp.") or (rung.conversation and (rung.conversation.id, title) not in self._titles):
+        for step in packet.steps:
+            title = steps_.told(packet, step).title.pick(lang)
+            own = step.startswith(TRANSPORT.name + ".")
+            if packet.conversation is not None and (own or (packet.conversation, title) not in self._titles):
                 said.append(title)
-            if rung.conversation is not None:
-                self._titles.add((rung.conversation.id, title))
+                self._titles.add((packet.conversation, title))
         if said and self._spelled:
             written = " → ".join(self._spelled)
             spelling = Text(f"  [notes: {written}]", f"　[讲义：{written}]").pick(lang)
@@ -151,14 +147,14 @@ class Ladder:
                 said[-1] += spelling
             else:
                 said.append(spelling.strip())
-        said += self._messages(rung)
-        said += [_above(above, rung).pick(lang) for above in rung.above if self._worth_telling(above, rung)]
-        words = [self._once(label).pick(lang) for label in rung.labels if label in LABELS]
-        if rung.journal and len(rung.journal.delivered) > 1:
+        said += self._messages(packet)
+        said += [_above(above, packet).pick(lang) for above in packet.above if self._worth_telling(above, packet)]
+        words = [self._once(label).pick(lang) for label in packet.labels if label in LABELS]
+        if packet.journal and len(packet.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
-        if rung.settled and not rung.got:
+        if packet.fate == "lost":
             words.append(Text("never arrived", "没有送达").pick(lang))
-        for surprise in rung.surprises:
+        for surprise in packet.surprises:
             words.append(
                 Text(
                     f"surprise: the {surprise.role} {surprise.on} in {surprise.state}",
@@ -169,19 +165,17 @@ class Ladder:
         words = [word for word in words if word]
         if words:
             below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
-        preview = _preview(rung, segment)
+        preview = _preview(packet)
         return [*below, (preview, "dim cyan")] if preview else below
 
-    def _messages(self, rung: Rung) -> list[str]:
+    def _messages(self, packet: Packet) -> list[str]:
         """Returns what a protocol above TCP says in a packet, a line a message."""
-        layers = {layer.name: layer for layer in layers_of(rung.conversation)} if rung.conversation else {}
         lines = []
-        for message in rung.messages:
-            layer = layers.get(message.protocol)
-            if layer and message.said.event == layer.carries and rung.messages[-1].protocol != layer.name:
+        for message in packet.messages:
+            if message.wraps and packet.messages[-1].protocol != message.protocol:
                 continue  # what it carries is told below
-            words = protocols.upper(layer.name).words(layer, message.said).pick(self._lang) if layer else ""
-            line = f"{PROTOCOL_NAMES[message.protocol]} {message.name}"
+            words = message.words.pick(self._lang)
+            line = f"{TITLES[message.protocol]} {message.name}"
             lines.append(line + Text(": ", "：").pick(self._lang) + brief(words) if words else line)
         return lines
 
@@ -192,33 +186,36 @@ class Ladder:
         told, self._told = label in self._told, self._told | {label}
         return Text("", "") if told else EXPLAINED[label]
 
-    def _spell(self, rung: Rung, *changed: str | None) -> None:
+    def _spell(self, packet: Packet, *changed: str | None) -> None:
         """Keeps how the notes spell the states that have just changed, in the order in which they did."""
-        if rung.end and rung.end.role == "server":
+        if packet.sender == "server":
             changed = changed[::-1]
-        spellings = [notes("tcp").states[state].notes for state in changed if state in notes("tcp").states]
+        known = notes(TRANSPORT.name).states
+        spellings = [known[state].notes for state in changed if state in known]
         self._spelled = [spelling for spelling in spellings if spelling]
 
-    def _other(self, rung: Rung) -> None:
-        labels = [label for label in rung.labels if label != "not-tcp"]
-        named = innermost(rung.frame) if rung.frame and not labels else ""
+    def _other(self, packet: Packet) -> None:
+        labels = [label for label in packet.labels if label != UNREAD]
+        named = innermost(packet.frame, FIELDS) if packet.frame and not labels else ""
         if not named:
-            labels.insert(0, "not-tcp")
+            labels.insert(0, UNREAD)
         words = ", ".join([named] * bool(named) + [LABELS[label].pick(self._lang) for label in labels])
-        size = Text(f"{rung.frame.length} bytes", f"{rung.frame.length} 字节").pick(self._lang) if rung.frame else ""
-        self._print(Styled(clip(f"{self._lead(rung)}({words}; {size})", WIDTH), "dim"))
+        size = (
+            Text(f"{packet.frame.length} bytes", f"{packet.frame.length} 字节").pick(self._lang) if packet.frame else ""
+        )
+        self._print(Styled(clip(f"{self._lead(packet)}({words}; {size})", WIDTH), "dim"))
 
-    def _lead(self, rung: Rung) -> str:
+    def _lead(self, packet: Packet) -> str:
         """Returns the packet's number and seconds in the columns before the states, as exactly as there is room for."""
         room = _INDENT - 1
         forms = [""]
-        if rung.time is not None and self._began is not None:
-            seconds = (rung.time - self._began) / 1e9
+        if packet.time is not None and self._began is not None:
+            seconds = (packet.time - self._began) / 1e9
             forms = [*(f"{seconds:.{digits}f}" for digits in (3, 1, 0)), f"{seconds:.0e}", ""]
         for form in forms:
-            lead = f"{rung.number:>3} {form:>6}"
+            lead = f"{packet.number:>3} {form:>6}"
             if len(lead) > room:
-                lead = f"{rung.number} {form}"
+                lead = f"{packet.number} {form}"
             if len(lead) <= room:
                 break
         return pad(clip(lead.rstrip() if len(lead) > room else lead, room), _INDENT)
@@ -231,7 +228,7 @@ class Ladder:
             self._console.print(text, soft_wrap=True)
 
     def summary(
-        self, conversations: list[Conversation], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
+        self, conversations: Sequence[ConversationReport], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
     ) -> None:
         """Draws what became of the notes' steps, and whether the kernels agreed.
 
@@ -245,7 +242,7 @@ class Ladder:
                 title += Text(f" in conversation {which.id}", f"（连接 {which.id}）").pick(lang)
             self._print(Styled(title, "bold"))
             told: set[Text] = set()
-            for same in _grouped(trace.steps(which)):
+            for same in _grouped(which.steps):
                 self._step(same, told)
         if len(conversations) > _MOST_SUMMARIES:
             self._count(conversations, gone)
@@ -273,10 +270,10 @@ class Ladder:
             line.append(("\n" + " " * used if at else "") + text)
         self._print(line)
 
-    def _count(self, conversations: list[Conversation], gone: Mapping[str, int]) -> None:
+    def _count(self, conversations: Sequence[ConversationReport], gone: Mapping[str, int]) -> None:
         counted = dict(gone)
         for which in conversations:
-            state = report.conn_state(which)
+            state = which.facts["conn_state"]
             counted[state] = counted.get(state, 0) + 1
         listed = ", ".join(f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: -each[1]))
         self._print(Styled(""))
@@ -312,7 +309,7 @@ class Ladder:
             self._print(Styled("≠ " + told.pick(lang), "bold red"))
 
 
-def _grouped(steps: list[StepReport]) -> list[list[StepReport]]:
+def _grouped(steps: Sequence[StepReport]) -> list[list[StepReport]]:
     """Puts neighbouring steps of a phase together that say the same."""
     groups: list[list[StepReport]] = []
     for step in steps:
@@ -325,21 +322,21 @@ def _grouped(steps: list[StepReport]) -> list[list[StepReport]]:
     return groups
 
 
-def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
+def _arrow(packet: Packet, forward: bool) -> str:
     """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
-    kind = "+".join(label for label in rung.labels if label in _KINDS) or rung.labels[0]
-    if rung.messages:
-        top = rung.messages[-1].protocol  # what is carried says more than what carries it
-        names = [message.name for message in rung.messages if message.protocol == top]
-        several = f"{PROTOCOL_NAMES[top]} ×{len(names)}"
+    kind = "+".join(label for label in packet.labels if label in TRANSPORT.kinds) or packet.labels[0]
+    if packet.messages:
+        top = packet.messages[-1].protocol  # what is carried says more than what carries it
+        names = [message.name for message in packet.messages if message.protocol == top]
+        several = f"{TITLES[top]} ×{len(names)}"
         kind = "+".join(names) if cell_len("+".join(names)) <= _ARROW - 10 else names[0] if len(names) == 1 else several
-    size = f" {segment.payload}B" if segment.payload else ""
-    ack = f" ack={rung.ack}" if rung.ack is not None else ""
-    lost = rung.settled and not rung.got
+    size = f" {packet.payload}B" if packet.payload else ""
+    ack = f" ack={packet.ack}" if packet.ack is not None else ""
+    lost = packet.fate == "lost"
     room = _ARROW - (9 if lost else 5)
     for text in (
-        f"{kind}{size} seq={rung.seq}{ack}",
-        f"{kind}{size} seq={rung.seq}",
+        f"{kind}{size} seq={packet.seq}{ack}",
+        f"{kind}{size} seq={packet.seq}",
         f"{kind}{size}",
         clip(kind, room),
     ):
@@ -351,37 +348,34 @@ def _arrow(rung: Rung, segment: Segment, forward: bool) -> str:
     return ("    ✗" if lost else "◀") + f"{line} {text} ─"
 
 
-_KINDS = ("SYN", "SYN-ACK", "ACK", "data", "FIN", "RST", "no-flags")
-
-
-def _proof(rung: Rung) -> str:
-    asked = agreement([rung])
+def _proof(packet: Packet) -> str:
+    asked = agreement([packet])
     if not asked.compared:
         return ""
     return "≠" if asked.unexplained else "≈" if asked.disagreements else "✓"
 
 
-def _above(above: Above, rung: Rung) -> Text:
-    """Returns the states above TCP, as the rung shows TCP's: the sender's when held, the receiver's when delivered."""
-    forward = rung.end is not None and rung.end.role == "client"
+def _above(above: Above, packet: Packet) -> Text:
+    """Returns the states above the transport, as its own: the sender's when held, the receiver's when delivered."""
+    forward = packet.sender == "client"
     sender, receiver = (0, 1) if forward else (1, 0)
     left = above.held[sender] or "?"
     arrived = (above.delivered[receiver] or "?") if above.delivered else "…"
     shown = f"{left} ▶ {arrived}" if forward else f"{arrived} ◀ {left}"
-    name = PROTOCOL_NAMES[above.protocol]
+    name = TITLES[above.protocol]
     return Text(f"{name} states: {shown}", f"{name} 状态：{shown}")
 
 
-def _preview(rung: Rung, segment: Segment) -> str:
+def _preview(packet: Packet) -> str:
     """Returns the beginning of the payload where it is text, and nothing else says what it is."""
-    frame = rung.whole or rung.frame
-    if frame is None or not segment.payload or rung.messages:
+    frame = packet.whole or packet.frame
+    if frame is None or not packet.payload or packet.messages:
         return ""
-    data = frame.data[segment.start : segment.start + min(segment.payload, _PREVIEW)]
+    data = frame.data[packet.payload_at : packet.payload_at + min(packet.payload, _PREVIEW)]
     text = data.decode("utf-8", "replace")
     if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
         return ""
-    return f'"{safe(text)}{"…" if segment.payload > _PREVIEW else ""}"'
+    return f'"{safe(text)}{"…" if packet.payload > _PREVIEW else ""}"'
 
 
 def _spread(left: str, right: str) -> str:

@@ -6,10 +6,11 @@ from typing import TextIO
 
 from rich.text import Text as Styled
 
-from lab import protocols
+from lab.engine.protocol import Descriptor
 from lab.engine.table import Table
+from lab.protocols.catalogue import scenarios
 from lab.protocols.notes import NoteStep, cast, notes
-from lab.protocols.tcp import report
+from lab.protocols.registry import protocol
 from lab.render.words import console, pad, wrap
 from lab.text import ROLES, Lang, Text
 
@@ -34,7 +35,7 @@ class _Page:
 def catalogue(out: TextIO, lang: Lang) -> None:
     """Prints all scenarios, with what each teaches."""
     page = _Page(out)
-    for scenario in protocols.SCENARIOS:
+    for scenario in scenarios():
         note = notes(scenario.name.partition("/")[0]).scenarios[scenario.name]
         page.line(pad(scenario.name, 32) + note.title.pick(lang), "bold")
         page.paragraph(note.teaches.pick(lang), indent=4)
@@ -57,12 +58,13 @@ def introduction(name: str, rules: list[str], out: TextIO, lang: Lang) -> None:
 
 def lecture(name: str, out: TextIO, lang: Lang) -> None:
     """Prints a protocol's steps, states and table, and the table's holes. Raises UsageError for an unknown name."""
-    tables = protocols.protocol(name).tables
+    about = protocol(name)
+    tables = about.tables
     page = _Page(out)
     lesson = notes(name)
     page.line(lesson.title.pick(lang), "bold")
     for step in lesson.steps.values():
-        _step(page, step, lang)
+        _step(page, about, step, lang)
     page.line()
     page.line(Text("States", "状态").pick(lang), "bold")
     for state in lesson.states.values():
@@ -77,8 +79,8 @@ def lecture(name: str, out: TextIO, lang: Lang) -> None:
         _table(page, table, title, lang)
 
 
-def _step(page: _Page, step: NoteStep, lang: Lang) -> None:
-    actor = report.usual_actor(step.id, "client") if step.id.startswith("tcp.") else "client"
+def _step(page: _Page, about: Descriptor, step: NoteStep, lang: Lang) -> None:
+    actor = about.usual_actor(step.id)
     page.line()
     page.paragraph(f"{step.name.pick(lang)}  {cast(step.title, actor).pick(lang)}", "bold yellow")
     page.paragraph(f"{step.id} · {step.rfc} · " + " / ".join(step.leads_to.values()), "dim", 2)

@@ -1,194 +1,89 @@
-"""The trace as plain data: what `--format json` writes, packet by packet (schema handshake-lab/trace/v1)."""
+"""The trace for other programs, packet by packet: what `--format json` writes (schema handshake-lab/trace/v1)."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from binascii import b2a_base64
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 
-from lab import protocols
-from lab.engine.layers import layers_of
-from lab.model import FLAGS, Differs, Message, Rung, States, StepReport
-from lab.protocols.notes import NoteStep, cast, note, notes
-from lab.protocols.tcp import report
-from lab.protocols.tcp.conversations import Conversation, End, options
-from lab.text import Text
+import orjson
+
+from lab.model import Message, Packet, States
+from lab.render.rows import AT_ONCE, Write, write_rows
 
 SCHEMA = "handshake-lab/trace/v1"
-_TCP = 6
-_COMMUNITY = struct.Struct("!BxHH").pack
 
 
-def packet(rung: Rung) -> dict[str, Any]:
+def packet(found: Packet) -> dict[str, Any]:
     """Returns one packet's entry."""
-    segment, end, conversation = rung.segment, rung.end, rung.conversation
     entry: dict[str, Any] = {
-        "number": rung.number,
-        "time": time(rung.time),
-        "conversation": conversation.id if conversation else None,
-        "from": end.role if end else None,
-        "flags": list(flag_names(segment.flags)) if segment else [],
-        "seq": rung.seq if segment else None,
-        "ack": rung.ack,
-        "seq_raw": segment.seq if segment else None,
-        "ack_raw": segment.ack if segment and rung.ack is not None else None,
-        "window": segment.window if segment else None,
-        "payload": segment.payload if segment else None,
-        "labels": list(rung.labels),
-        "messages": [_message(each) for each in rung.messages],
-        "states": {"held": _states(rung.held), "delivered": _states(rung.delivered)} if segment else None,
+        "number": found.number,
+        "time": time(found.time),
+        "conversation": found.conversation,
+        "from": found.sender,
+        "flags": list(found.flags),
+        "seq": found.seq,
+        "ack": found.ack,
+        "seq_raw": found.seq_raw,
+        "ack_raw": found.ack_raw,
+        "window": found.window,
+        "payload": found.payload,
+        "labels": list(found.labels),
+        "messages": [_message(each) for each in found.messages],
+        "states": None
+        if found.sender is None
+        else {"held": _states(found.held), "delivered": _states(found.delivered)},
         "kernel": None,
-        "steps": list(rung.steps),
+        "steps": list(found.steps),
     }
-    if rung.kernel_held or rung.kernel_delivered:
-        entry["kernel"] = {"held": _states(rung.kernel_held), "delivered": _states(rung.kernel_delivered)}
-    if rung.above:
+    if found.kernel_held or found.kernel_delivered:
+        entry["kernel"] = {"held": _states(found.kernel_held), "delivered": _states(found.kernel_delivered)}
+    if found.above:
         entry["above"] = [
             {"protocol": name, "states": {"held": _states(held), "delivered": _states(delivered)}}
-            for name, held, delivered in rung.above
+            for name, held, delivered in found.above
         ]
-    if rung.surprises:
-        entry["surprises"] = [surprise._asdict() for surprise in rung.surprises]
+    if found.surprises:
+        entry["surprises"] = [surprise._asdict() for surprise in found.surprises]
     return entry
 
 
-def conversation(which: Conversation) -> dict[str, Any]:
-    """Returns one conversation's entry."""
-    entry = {
-        "id": which.id,
-        "community_id": community_id(which),
-        "client": _end(which.client),
-        "server": _end(which.server),
-        "protocols": ["tcp", *(layer.name for layer in layers_of(which))],
-        "packets": which.packets,
-        "opened": report.opened(which),
-        "closed": report.closed(which),
-        "conn_state": report.conn_state(which),
-        "history": which.history,
-        "tcp": {
-            "client_isn": which.client.isn,
-            "server_isn": which.server.isn,
-            "retransmissions": which.retransmissions,
-            "options": {end.role: _options(end) for end in which.ends},
-        },
-        "final": {
-            "states": {"client": which.client.state, "server": which.server.state},
-            "kernel": _states(which.kernel_final),
-        },
-        "assumed": sorted(which.assumed),
-        "tls": None,
-        "websocket": None,
-        **{layer.name: protocols.upper(layer.name).summary(layer) for layer in layers_of(which)},
-        "steps": [_step(step) for step in steps(which)],
-    }
-    if which.evicted:
-        entry["evicted"] = True
-    return entry
+def packet_lines(packets: Iterable[Packet]) -> Iterator[str]:
+    """Yields a packet's JSON object in a line, without its end."""
+    for each in packets:
+        yield dump(packet(each))
 
 
-def steps(which: Conversation) -> list[StepReport]:
-    """Returns what became of each of the notes' steps in a conversation."""
-    reports = []
-    for step in report.STEPS:
-        seen = report.seen(which, step)
-        packets = tuple(dict.fromkeys(each.number for each in seen))
-        code = report.differs(which, step)
-        reports.append(StepReport(step, bool(seen), packets, _differs(code, actor(which, step), packets)))
-    opening = len([step for step in report.STEPS if step.startswith("tcp.open")])
-    reports[opening:opening] = [
-        StepReport(step, bool(packets), packets, _differs(code, "client", packets, layer.name))
-        for layer in layers_of(which)
-        for step, packets, code in protocols.upper(layer.name).steps(layer)
-    ]
-    return reports
+def as_json(
+    packets: Iterable[str], conversations: Iterable[tuple[int, str]], about: Callable[[], dict[str, Any]], write: Write,
+    at_once: int = AT_ONCE,
+) -> None:  # fmt: skip
+    """Writes the whole trace as one document, packets first. `about` is asked for the file's entry at the end."""
+    write(f'{{"schema": {dump(SCHEMA)},\n"packets": [\n')
+    write_rows(_parted(packets), write, at_once)
+    write('\n],\n"conversations": [\n')
+    write_rows(_parted(line for _, line in conversations), write)
+    write('\n],\n"file": ' + dump(about()) + "}\n")
 
 
-def actor(which: Conversation, step: str) -> str:
-    """Returns who acts in a step of a conversation: who did first, or where it was not seen, who would have."""
-    seen = report.seen(which, step)
-    if seen:
-        return _acting(seen[0].sender, step)
-    return report.usual_actor(step, which.began.get(step.rpartition(".")[0], "client"))
-
-
-def acting(rung: Rung, step: str) -> str:
-    """Returns who acts in a step that this packet is: its sender, or its receiver where the step is to have got it."""
-    return _acting(rung.end.role if rung.end else "client", step)
-
-
-def told(rung: Rung, step: str) -> NoteStep:
-    """Returns what is said of a step that this packet is: as the notes have it, or as its connection departs from them.
-
-    Texts name the ends that act in it.
-    """
-    protocol, which, found = step.partition(".")[0], rung.conversation, note(step)
-    instead = notes(protocol).instead
-    if which is not None and any(each == step for each, _ in instead):
-        code = report.differs(which, step) if protocol == "tcp" else None
-        for layer in layers_of(which):
-            if layer.name == protocol:
-                code = next((code for each, _, code in protocols.upper(protocol).steps(layer) if each == step), None)
-        found = instead.get((step, code or ""), found)
-    actor = acting(rung, step)
-    return found._replace(title=cast(found.title, actor), text=cast(found.text, actor))
-
-
-def _acting(sender: str, step: str) -> str:
-    return report.OTHER[sender] if step in report.GOT else sender
-
-
-def _differs(code: str | None, role: str, packets: tuple[int, ...], protocol: str = "tcp") -> Differs | None:
-    if code is None:
-        return None
-    text = _departure(protocol, code, role)
-    if "{packets}" in text.en:
-        listed = Text(", ".join(map(str, packets)), "、".join(map(str, packets)))
-        text = Text(text.en.replace("{packets}", listed.en), text.zh.replace("{packets}", listed.zh))
-    return Differs(code, text)
-
-
-@lru_cache(512)
-def _departure(protocol: str, code: str, role: str) -> Text:
-    return cast(notes(protocol).differs[code], role)
-
-
-def _step(step: StepReport) -> dict[str, Any]:
-    differs = {"code": step.differs.code, **step.differs.text._asdict()} if step.differs else None
-    return {"id": step.id, "seen": step.seen, "packets": list(step.packets), "differs": differs}
+def _parted(lines: Iterable[str]) -> Iterator[str]:
+    before = ""
+    for line in lines:
+        yield before + line
+        before = ",\n"
 
 
 def _message(message: Message) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "protocol": message.protocol,
-        "name": message.name,
-        "spans": [span._asdict() for span in message.spans],
-    }
-    opcode = getattr(message.said, "opcode", None)  # what has frames has opcodes
-    if opcode is not None:
-        entry["opcode"] = opcode
-    return entry
+    spans = [span._asdict() for span in message.spans]
+    return {"protocol": message.protocol, "name": message.name, "spans": spans, **message.facts}
 
 
 @lru_cache(1024)
 def _states(states: States | None) -> dict[str, str | None] | None:
     return states._asdict() if states else None
-
-
-def _end(end: End) -> dict[str, Any]:
-    return {"address": end.host, "port": end.port}
-
-
-def _options(end: End) -> dict[str, Any] | None:
-    return options(end.options)._asdict() if end.options is not None else None
-
-
-@lru_cache(512)
-def flag_names(flags: int) -> tuple[str, ...]:
-    """Returns a segment's flags by name, in the order of the header's bits from the right."""
-    return tuple(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
 
 
 def time(nanoseconds: int | None) -> str | None:
@@ -208,14 +103,18 @@ def _second(seconds: int) -> str:
         return "9999-12-31T23:59:59"
 
 
-def community_id(which: Conversation) -> str:
-    """Returns the Community ID, version 1, seed 0 (the specification's hash over the ordered tuple)."""
-    return community(which.client.address, which.client.port, which.server.address, which.server.port)
+# Controls, bidirectional ones too, that JSON may hold as they are: whoever looks at it on a terminal should not obey.
+_STEERING = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
-def community(address: bytes, port: int, other: bytes, other_port: int) -> str:
-    """Returns the Community ID of two ends, whichever comes first."""
-    if (other, other_port) < (address, port):
-        address, port, other, other_port = other, other_port, address, port
-    hashed = b"\0\0" + address + other + _COMMUNITY(_TCP, port, other_port)
-    return "1:" + b2a_base64(hashlib.sha1(hashed, usedforsecurity=False).digest(), newline=False).decode()
+def dump(value: object) -> str:
+    """Returns a value as JSON in a line, with nothing in it that steers a terminal."""
+    try:
+        text = orjson.dumps(value).decode()
+    except TypeError:  # what JSON can say and orjson can't: half a surrogate pair
+        return json.dumps(value, separators=(",", ":"))
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _STEERING.sub(lambda found: json.dumps(found.group())[1:-1] if found.group() > "\x7f" else "\\u007f", text)

@@ -10,41 +10,21 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.console import Console
 
+from lab.protocols.registry import PROTOCOLS
 from lab.text import Lang, Text, safe
 
-# What the ladder says of a label that needs a word; the label itself stays English everywhere (design: a closed set).
+# What is said of a label that needs a word; the label itself stays English everywhere (design: a closed set).
 LABELS = {
-    "retransmission": Text("sent again", "重传"),
-    "out-of-order": Text("out of order", "乱序"),
-    "previous-segment-not-captured": Text("a segment before it was not captured", "之前有报文段未被捕获"),
-    "duplicate-ack": Text("duplicate ACK", "重复确认"),
-    "keep-alive": Text("keep-alive", "保活探测"),
-    "window-update": Text("window update", "窗口更新"),
-    "zero-window": Text("zero window", "零窗口"),
     "truncated": Text("cut short in the capture", "抓包时被截断"),
-    "bad-checksum": Text("bad checksum", "校验和错误"),
-    "unfinished-checksum": Text("checksum left to the network card", "校验和留待网卡计算"),
-    "larger-than-mss": Text("larger than the MSS", "大于 MSS"),
-    "not-tcp": Text("not TCP", "不是 TCP"),
     "fragment": Text("IP fragment", "IP 分片"),
-    "no-flags": Text("no flags", "没有任何标志"),
     "evicted": Text("its connection was let go of: too many at a time", "同时进行的连接过多，不再跟踪此连接"),
+    **{label: text for protocol in PROTOCOLS for label, text in protocol.label_words.items()},
 }
 
-# What these words mean is told once, at the first packet that needs it; every packet keeps the label.
-EXPLAINED = {
-    "unfinished-checksum": Text(
-        "checksum left to the network card: the kernel leaves the last sum to hardware, and between containers on a "
-        "bridge, or on lo, no hardware comes. Not an error; the same holds below.",
-        "校验和留待网卡计算：内核把最后的求和留给硬件，而网桥上的容器之间或 lo 上并没有硬件。"
-        "这不是错误；以下各包同此。",
-    ),
-    "larger-than-mss": Text(
-        "larger than the MSS: the kernel hands one large segment to the network card to be cut up (TSO); a bridge "
-        "passes it on whole. On a real cable these would be several segments; the same holds below.",
-        "大于 MSS：内核把一个大报文段交给网卡切分（TSO），网桥则原样转发。在真实线路上这会是多个报文段；以下同此。",
-    ),
-}
+# What needs more words: they are told once, at the first packet that needs them.
+EXPLAINED = {label: text for protocol in PROTOCOLS for label, text in protocol.explained.items()}
+
+TITLES = {protocol.name: protocol.title for protocol in PROTOCOLS}
 
 _MOST_SAID = 400  # characters of a message's words
 _NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"

@@ -6,11 +6,10 @@ in what the kernel was asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from lab.model import Frame, Role, Rung, States
-from lab.protocols.tcp.conversations import Conversation
+from lab.model import ConversationReport, Packet, Role, States
 
 # The numbers of DEVIATIONS.md.
 LISTENER_ASSUMED, CLOSED_BEHIND_DATA, SILENT_EVENT = 1, 2, 3
@@ -36,36 +35,36 @@ class Disagreement(NamedTuple):
 
 
 class Agreement:
-    """Counts instants as rungs settle: a state of an end, at an instant, of a packet, is compared once."""
+    """Counts instants as packets settle: a state of an end, at an instant, of a packet, is compared once."""
 
     def __init__(self) -> None:
         self.compared = 0
         self.disagreements: list[Disagreement] = []
 
-    def add(self, rung: Rung) -> None:
-        """Compares what the table says of a settled rung with what the kernels said, where they were asked."""
+    def add(self, packet: Packet) -> None:
+        """Compares what the table says of a settled packet with what the kernels said, where they were asked."""
         for instant, ours, kernel in (
-            ("held", rung.held, rung.kernel_held),
-            ("delivered", rung.delivered, rung.kernel_delivered),
+            ("held", packet.held, packet.kernel_held),
+            ("delivered", packet.delivered, packet.kernel_delivered),
         ):
             if ours is not None and kernel is not None:
-                self._compare(rung, instant, ours, kernel)
+                self._compare(packet.number, packet.assumed, instant, ours, kernel)
 
-    def add_final(self, which: Conversation, last: int) -> None:
+    def add_final(self, which: ConversationReport, last: int) -> None:
         """Compares the states at the end of a conversation, after packet `last`, where the kernels were asked."""
         if which.kernel_final is not None:
-            rung = Rung(Frame(last, None, b"", 0), ())
-            rung.assumed = which.assumed
-            self._compare(rung, "final", which.states, which.kernel_final)
+            final = which.facts["final"]["states"]
+            ours = States(final["client"], final["server"])
+            self._compare(last, which.facts["assumed"], "final", ours, which.kernel_final)
 
-    def _compare(self, rung: Rung, instant: str, ours: States, kernel: States) -> None:
+    def _compare(self, number: int, assumed: Sequence[Role], instant: str, ours: States, kernel: States) -> None:
         for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
             if mine is None or theirs is None:
                 continue  # a capture that begins midway: there is nothing to compare
             self.compared += 1
             if mine != theirs:
-                number = _deviation(rung, instant, role, mine, theirs)
-                self.disagreements.append(Disagreement(rung.number, instant, role, mine, theirs, number))  # type: ignore[arg-type]  # mypy widens the literals of the loop
+                deviation = _deviation(assumed, instant, role, mine, theirs)
+                self.disagreements.append(Disagreement(number, instant, role, mine, theirs, deviation))  # type: ignore[arg-type]  # mypy widens the literals of the loop
 
     @property
     def unexplained(self) -> list[Disagreement]:
@@ -77,17 +76,17 @@ class Agreement:
         return sorted({each.deviation for each in self.disagreements if each.deviation is not None})
 
 
-def agreement(rungs: Iterable[Rung]) -> Agreement:
-    """Returns the comparison of all settled rungs."""
+def agreement(packets: Iterable[Packet]) -> Agreement:
+    """Returns the comparison of all settled packets."""
     result = Agreement()
-    for rung in rungs:
-        result.add(rung)
+    for packet in packets:
+        result.add(packet)
     return result
 
 
-def _deviation(rung: Rung, instant: str, role: str, ours: str | None, kernel: str | None) -> int | None:
+def _deviation(assumed: Sequence[Role], instant: str, role: str, ours: str | None, kernel: str | None) -> int | None:
     """Returns the numbered reason for a difference, where one applies."""
-    if ours == "LISTEN" and kernel == "CLOSED" and instant != "delivered" and role in rung.assumed:
+    if ours == "LISTEN" and kernel == "CLOSED" and instant != "delivered" and role in assumed:
         return LISTENER_ASSUMED
     if (ours, kernel) in _CLOSED_BEHIND_DATA:
         return CLOSED_BEHIND_DATA

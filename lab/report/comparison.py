@@ -9,22 +9,20 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from lab import protocols
-from lab.engine.layers import Layer, layers_of
-from lab.model import Message, Role, Rung, States, StepReport
-from lab.protocols.tcp.conversations import Conversation
-from lab.render import trace
+from lab.engine.protocol import Compared, fact
+from lab.model import ConversationReport, Message, Packet, Role, States, StepReport
+from lab.protocols.registry import PROTOCOLS, TRANSPORT, UPPERS, protocol
 from lab.report.align import MOST, Pair, align
 from lab.text import Text
 
-_PLAIN = ("SYN", "SYN-ACK", "data", "FIN", "RST", "ACK", "no-flags")  # what a packet is; other labels say how it fares
 _RANDOM = re.compile(
     r"(?:\b[0-9a-f]{2} ){3,}[0-9a-f]{2}\b|[A-Za-z0-9+/]{20,}={0,2}|[A-Za-z0-9+/]{4}(?=…)"
 )  # another in every run
-_NOT_WAITED_FOR = ("NewSessionTicket",)  # of the server's messages; in TLS 1.2 its Finished comes with it
+_DATA = frozenset(label for each in PROTOCOLS for label in each.data)
+_UNAWAITED = frozenset(label for each in PROTOCOLS for label in each.unawaited)
 _UNKNOWN = States(None, None)
 
 
@@ -38,19 +36,19 @@ class Row(NamedTuple):
     states: States
     remarks: tuple[str, ...]  # labels that say how it fares, and `lost`
     words: Text
+    data: bool  # what a program says, and no handshake
+    awaited: bool  # whether the other end waits for it
 
 
 class Side(NamedTuple):
     """One of the two: its conversation, its rows and the packets they are of."""
 
     name: str
-    which: Conversation
+    which: ConversationReport
     rows: tuple[Row, ...]
     packets: tuple[int, ...]
     left_out: int  # bare acknowledgements
     cut: int  # rows that there was no room for
-    entry: dict[str, Any]  # the trace's
-    steps: tuple[StepReport, ...]
     problems: Text | None = None  # what is wrong with its file
 
 
@@ -98,69 +96,70 @@ class Comparison(NamedTuple):
     def with_data(self) -> bool:
         """Whether there is data that no protocol above TCP has told: its bytes are not compared."""
         rows = itertools.chain(self.ours.rows, self.theirs.rows)
-        return any(row.protocol == "tcp" and "data" in row.name.split() for row in rows)
+        return any(row.protocol == TRANSPORT.name and set(row.name.split()) & _DATA for row in rows)
 
 
-def side(name: str, rungs: Iterable[Rung]) -> Side | None:
-    """Returns the conversation that the rungs are of, None where they are of none. Keeps no rung."""
-    which: Conversation | None = None
+def side(packets: Iterable[Packet]) -> tuple[tuple[Row, ...], tuple[int, ...], int, int]:
+    """Returns the rows of one conversation's packets, told in words, and the number of the packet of each.
+
+    Then how many bare acknowledgements were left out, and how many rows there was no room for. Keeps no packet.
+    """
     rows: list[Row] = []
-    packets: list[int] = []
+    numbers: list[int] = []
     left_out = cut = 0
-    for rung in rungs:
-        if rung.conversation is None:
-            continue
-        which = rung.conversation
-        found = list(_rows(rung))
+    for packet in packets:
+        found = list(_rows(packet))
         left_out += not found
         cut += max(len(rows) + len(found) - MOST, 0)
         found = found[: MOST - len(rows)]
         rows += found
-        packets += [rung.number] * len(found)
-    if which is None:
-        return None
-    entry, steps = trace.conversation(which), tuple(trace.steps(which))
-    return Side(name, which, tuple(rows), tuple(packets), left_out, cut, entry, steps)
+        numbers += [packet.number] * len(found)
+    return tuple(rows), tuple(numbers), left_out, cut
 
 
-def _rows(rung: Rung) -> Iterator[Row]:
-    if rung.end is None or rung.segment is None or rung.conversation is None:
+def _rows(packet: Packet) -> Iterator[Row]:
+    sender = packet.sender
+    if sender is None:
         return
-    sender, remarks = rung.end.role, _remarks(rung)
-    layers = {layer.name: layer for layer in layers_of(rung.conversation)}
-    above = {name: held for name, held, _ in rung.above}
-    last = rung.messages[-1].protocol if rung.messages else ""
-    left = list(rung.steps)  # each is told once: at the message that it is
-    for at, message in enumerate(rung.messages, 1):
-        layer = layers.get(message.protocol)
-        if layer is None or (message.said.event == layer.carries and last != layer.name):
+    below, remarks = TRANSPORT.name, _remarks(packet)
+    above = {name: held for name, held, _ in packet.above}
+    last = packet.messages[-1].protocol if packet.messages else ""
+    left = list(packet.steps)  # each is told once: at the message that it is
+    for at, message in enumerate(packet.messages, 1):
+        name = message.protocol
+        if message.wraps and last != name:
             continue  # what it carries is told
-        final = all(each.protocol != layer.name for each in rung.messages[at:])
-        mine = [step for step in left if step.startswith(layer.name + ".") and (final or step in _of(layer, message))]
+        final = all(each.protocol != name for each in packet.messages[at:])
+        mine = [step for step in left if step.startswith(name + ".") and (final or step in _steps_of(message))]
         left = [step for step in left if step not in mine]
-        words = protocols.upper(layer.name).words(layer, message.said)
-        states = above.get(layer.name, _UNKNOWN) if final else _UNKNOWN  # they are those behind the last
-        yield Row(sender, layer.name, message.name, tuple(mine), states, remarks, words)
-    steps = tuple(step for step in rung.steps if step.startswith("tcp."))
-    names = [label for label in rung.labels if label in _PLAIN and not (rung.messages and label == "data")]
-    if rung.messages and not steps and not set(names) - {"ACK"}:
+        states = above.get(name, _UNKNOWN) if final else _UNKNOWN  # they are those behind the last
+        yield Row(sender, name, message.name, tuple(mine), states, remarks, message.words, *_kind(message.name))
+    steps = tuple(step for step in packet.steps if step.startswith(below + "."))
+    names = [label for label in packet.labels if label in TRANSPORT.kinds and not (packet.messages and label in _DATA)]
+    if packet.messages and not steps and not set(names) - {TRANSPORT.bare}:
         return
-    if names == ["ACK"] and not steps and not remarks:
+    if names == [TRANSPORT.bare] and not steps and not remarks:
         return
-    yield Row(sender, "tcp", " ".join(names), steps, rung.held or _UNKNOWN, remarks, Text("", ""))
+    said = " ".join(names)
+    yield Row(sender, below, said, steps, packet.held or _UNKNOWN, remarks, Text("", ""), *_kind(said))
 
 
-def _of(layer: Layer, message: Message) -> set[str | None]:
+def _kind(name: str) -> tuple[bool, bool]:
+    """Returns whether a row is what a program says, and whether the other end waits for it."""
+    return name in _DATA, name not in _UNAWAITED
+
+
+def _steps_of(message: Message) -> set[str | None]:
     """Returns the steps that a message can be, by its protocol's tables."""
-    events = {"sent " + message.said.event, "got " + message.said.event}
-    return {row.step for table in protocols.upper(layer.name).tables.values() for row in table.rows if row.on in events}
+    events = {"sent " + message.event, "got " + message.event}
+    return {row.step for table in protocol(message.protocol).tables.values() for row in table.rows if row.on in events}
 
 
-def _remarks(rung: Rung) -> tuple[str, ...]:
-    said = {message.name for message in rung.messages}
-    chance = {*_PLAIN, "unfinished-checksum", "larger-than-mss", "duplicate-ack", "window-update", *said}
-    found = tuple(label for label in rung.labels if label not in chance)
-    return (*found, "lost") if rung.settled and not rung.got and rung.delivered is None else found
+def _remarks(packet: Packet) -> tuple[str, ...]:
+    said = {message.name for message in packet.messages}
+    chance = {*TRANSPORT.kinds, *TRANSPORT.by_chance, *said}
+    found = tuple(label for label in packet.labels if label not in chance)
+    return (*found, "lost") if packet.fate == "lost" else found
 
 
 def compare(ours: Side, theirs: Side) -> Comparison:
@@ -224,89 +223,27 @@ def _differing(ours: Row, theirs: Row) -> tuple[str, ...]:
     return tuple(name for name in names if getattr(ours, name) != getattr(theirs, name))
 
 
-_FACTS = {
-    "packets": ("packets",), "opened": ("opened",), "closed": ("closed",), "conn_state": ("conn_state",),
-    "retransmissions": ("tcp", "retransmissions"), "protocols": ("protocols",),
-    "tls_version": ("tls", "version"), "cipher_suite": ("tls", "cipher_suite"), "key_exchange": ("tls", "key_exchange"),
-    "group": ("tls", "group"), "sni": ("tls", "sni"), "alpn": ("tls", "alpn"), "resumed": ("tls", "resumed"),
-    "hello_retry": ("tls", "hello_retry"), "client_certificate": ("tls", "client_certificate"),
-    "finished_verified": ("tls", "finished_verified"), "accepted": ("websocket", "accepted"),
-    "status": ("websocket", "status"), "subprotocol": ("websocket", "subprotocol"),
-    "extensions": ("websocket", "extensions"), "close_code": ("websocket", "close_code"),
-}  # fmt: skip
+_PACKETS = Compared("packets", Text("packets", "包数"), fact("packets"))
+_SPOKEN = Compared("protocols", Text("protocols", "协议"), fact("protocols"))
+
+
+def compared() -> list[Compared]:
+    """Returns all that whole conversations are compared by, in the order in which it is told."""
+    below, above = TRANSPORT.compared, [each for upper in UPPERS for each in upper.compared]
+    listed = [_PACKETS, *(each for each in below if not each.last), _SPOKEN, *(each for each in above if not each.last)]
+    return [*listed, *(each for each in (*below, *above) if each.last)]
 
 
 def _facts(ours: Side, theirs: Side) -> Iterator[Fact]:
-    for name, path in _FACTS.items():
-        yield from _fact(name, _at(ours.entry, path), _at(theirs.entry, path))
-    for name, told in _TOLD.items():
-        yield from _fact(name, told(ours), told(theirs))
-
-
-def _fact(name: str, ours: Any, theirs: Any) -> Iterator[Fact]:
-    if ours != theirs:
-        yield Fact(name, ours, theirs)
-
-
-def _at(entry: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        entry = entry.get(name) if isinstance(entry, dict) else None
-    return entry
-
-
-def _final(which: Side) -> str:
-    states = which.entry["final"]["states"]
-    return f"{states['client'] or '?'} · {states['server'] or '?'}"
-
-
-def _alerts(which: Side, role: Role) -> list[str]:
-    """Returns the fatal alerts of one end."""
-    tls = which.entry["tls"] or {"alerts": []}
-    return [each["description"] for each in tls["alerts"] if each["level"] == "fatal" and each["from"] == role]
-
-
-def _read(which: Side) -> bool | None:
-    """Returns whether everything in TLS could be decrypted; None where there is none."""
-    return all(row.name != "encrypted" for row in which.rows) if which.entry["tls"] else None
-
-
-def _closes_first(which: Side) -> Role | None:
-    return which.which.began.get("tcp.close")
-
-
-def _close_segments(which: Side) -> int | None:
-    """Returns how many segments the notes' four steps of closing are; None where they are not all there."""
-    steps = [step for step in which.steps if step.id.startswith("tcp.close.")]
-    return len({packet for step in steps for packet in step.packets}) if all(step.seen for step in steps) else None
-
-
-def round_trips(which: Side) -> int | None:
-    """Returns how often the client waits, from its SYN on, before the first data of its own that are no handshake.
-
-    None where it never sends any, or its SYN was not captured.
-    """
-    if which.which.client.isn is None:
-        return None
-    trips, waited = 0, False
-    for row in which.rows:
-        if row.sender == "server":
-            waited = waited or row.name not in _NOT_WAITED_FOR
-            continue
-        trips, waited = trips + waited, False
-        if row.name in ("data", "application-data", "text", "binary"):
-            return trips
-    return None
-
-
-_TOLD: dict[str, Callable[[Side], Any]] = {
-    "final_states": _final, "close_segments": _close_segments, "closes_first": _closes_first,
-    "round_trips": round_trips, "decrypted": _read,
-    "client_alerts": lambda which: _alerts(which, "client"), "server_alerts": lambda which: _alerts(which, "server"),
-}  # fmt: skip
+    facts = [{**side.which.facts, "details": side.which.details} for side in (ours, theirs)]
+    for each in compared():
+        mine, other = each.value(facts[0], ours.rows), each.value(facts[1], theirs.rows)
+        if mine != other:
+            yield Fact(each.name, mine, other)
 
 
 def _steps(ours: Side, theirs: Side) -> Iterator[tuple[StepReport | None, StepReport | None]]:
-    mine, other = ({step.id: step for step in each.steps} for each in (ours, theirs))
+    mine, other = ({step.id: step for step in each.which.steps} for each in (ours, theirs))
     for name in dict.fromkeys((*mine, *other)):
         a, b = mine.get(name), other.get(name)
         if _way(a) != _way(b):

@@ -1,18 +1,14 @@
-"""The programs inside the containers: `client` and `server` do what the `sniffer` tells them, and it listens.
+"""What the programs inside the containers do: hosts that obey, and a sniffer that tells them what to do, and listens.
 
-Commands go through sockets in a folder that the three share, never over the network that is being watched. A fourth
-program, `wire`, is the whole network-namespace testbed in one container, for scenarios that a tap can't play.
-
-    python -m lab.testbed.container client|server|sniffer|wire
+Commands go through sockets in a folder that the three share, never over the network that is being watched. Which
+program a container runs is lab/app/container.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Client, Connection, Listener
@@ -21,32 +17,20 @@ from queue import SimpleQueue
 
 from lab.errors import MachineError
 from lab.model import Role
-from lab.protocols import scenario
+from lab.protocols.catalogue import scenario, scenarios
 from lab.protocols.scenario import Scenario
-from lab.testbed.messages import Begun, Ended, Event, write
-from lab.testbed.rules import Rule, parse
+from lab.testbed.messages import Begun, Ended, Event
+from lab.testbed.rules import Rule
 from lab.text import Text
 
 CONTROL = Path("/control")
 CAPTURES = Path("captures/out")
 INTERFACE = "eth0"
+DEFAULT = scenarios()[0].name  # what is played where nothing is asked for
 ROLES: tuple[Role, Role] = ("client", "server")
 
 
-def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
-    program = sys.argv[1] if len(sys.argv) == 2 else ""
-    if program in ROLES:
-        _host(program)
-    elif program == "sniffer":
-        sys.exit(_sniffer())
-    elif program == "wire":
-        sys.exit(_wire())
-    else:
-        sys.exit(f"usage: {(__doc__ or '').strip().splitlines()[-1].strip()}")
-
-
-def _host(role: Role) -> None:
+def host(role: Role) -> None:
     """Waits for the sniffer, obeys it, and ends with it."""
     from lab.testbed.host import serve
 
@@ -56,7 +40,7 @@ def _host(role: Role) -> None:
     with Listener(str(CONTROL / role), "AF_UNIX") as listener:
         connection = listener.accept()
 
-    class Host(_scenario().endpoint()):  # type: ignore[misc]  # which class it is, the scenario says
+    class Host(wanted().endpoint()):  # type: ignore[misc]  # which class it is, the scenario says
         def save(self, name: str, data: bytes) -> None:
             """Writes a capture where the sniffer, which is root without any of root's rights, may not."""
             (CAPTURES / name).write_bytes(data)
@@ -64,8 +48,9 @@ def _host(role: Role) -> None:
     serve(connection, Host(family, address))
 
 
-def _scenario() -> Scenario:
-    return scenario(os.environ.get("LAB_SCENARIO") or "tcp/connection")
+def wanted() -> Scenario:
+    """Returns the scenario that the environment names."""
+    return scenario(os.environ.get("LAB_SCENARIO") or DEFAULT)
 
 
 @contextlib.contextmanager
@@ -109,7 +94,7 @@ def _perform(played: Scenario, addresses: dict[Role, str], told: SimpleQueue[Eve
         names = {address: role for role, address in addresses.items()}
         told.put(Begun(INTERFACE, names, False, credentials.server_key if credentials else ""))
         tap = Tap(sniffer, names, told.put)
-        hosts = {role: Host(role, addresses[role], _channel(role), tap, told.put) for role in ROLES}
+        hosts = {role: Host(role, addresses[role], channel(role), tap, told.put) for role in ROLES}
         early = None
         try:
             played.script(Stage(hosts["client"], hosts["server"], tap, credentials))
@@ -125,86 +110,8 @@ def _perform(played: Scenario, addresses: dict[Role, str], told: SimpleQueue[Eve
 _channels: dict[Role, Connection] = {}
 
 
-def _channel(role: Role) -> Connection:
+def channel(role: Role) -> Connection:
+    """Returns the connection to a host, made when it is first asked for."""
     if role not in _channels:
         _channels[role] = Client(str(CONTROL / role), "AF_UNIX")
     return _channels[role]
-
-
-def _sniffer() -> int:
-    """Plays the scenario; its events go to `lab` on the host, or as a ladder to whoever reads the log."""
-    played = _scenario()
-    try:
-        if os.environ.get("LAB_TELL") == "events":
-            return _tell(play(played, parse(played.rules), False))
-        return _ladder(played)
-    finally:
-        for role in ROLES:  # who was never called waits still, and `up` with it
-            with contextlib.suppress(OSError):
-                _channel(role)
-
-
-def _wire() -> int:
-    """Plays a scenario with network namespaces, all in this container."""
-    from lab.testbed import netns
-
-    played, rules = scenario(os.environ["LAB_SCENARIO"]), parse([os.environ.get("LAB_RULES", "")])
-    return _tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
-
-
-def _tell(playing: contextlib.AbstractContextManager[Iterator[Event]]) -> int:
-    try:
-        with playing as events:
-            for event in events:
-                _print(write(event))
-    except MachineError as error:
-        _print(write(error))
-        return error.status
-    return 0
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _ladder(played: Scenario) -> int:
-    from lab import text
-    from lab.app.cli import guarded
-    from lab.live import Session, ending
-    from lab.render.notes import introduction
-    from lab.show import Format, show
-
-    lang = text.choose([], {"LC_ALL": os.environ.get("LAB_LANG", ""), "LANG": os.environ.get("LAB_LOCALE", "")})
-    name = played.name.replace("/", "-") if played.name != "tcp/connection" else "tcp"
-    session = Session(played, parse(played.rules), False, CAPTURES / f"{name}.pcapng", play, save=_save)
-
-    def draw() -> None:
-        introduction(played.name, [], sys.stdout, lang)
-        show(session, session.rungs(), Format.LADDER, session.about, sys.stdout, lang)
-        for line in ending(session):
-            _print(line.pick(lang))
-
-    return guarded(draw)
-
-
-def _save(file: Path, data: bytes) -> None:
-    """Writes the capture, or has the client write it: one of the two may, unless the folder is somebody else's."""
-    try:
-        file.write_bytes(data)
-    except OSError:
-        client = _channel("client")
-        client.send(("save", (file.name, data)))
-        kind, value, _ = client.recv()
-        if kind != "done":
-            raise MachineError(
-                Text(f"{file} can't be written: {value}", f"无法写入 {file}：{value}"),
-                Text(
-                    "LAB_USER=$(id -u):$(id -g) docker compose up writes it as you",
-                    "LAB_USER=$(id -u):$(id -g) docker compose up 会以你的身份写入",
-                ),
-            ) from None
-
-
-if __name__ == "__main__":
-    main()

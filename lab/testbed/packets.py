@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
-from lab.model import ACK, FIN, SYN, Role, Segment
+from lab.model import Role
+from lab.protocols.tcp.segment import ACK, FIN, SYN, Segment
 
 SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
 _LARGEST = 1 << 18  # bytes; offloads make segments of 64 KiB and more

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from lab.capture.sniff import Sniffer
-from lab.model import Captured, Frame, Role, Segment, WireEvent
-from lab.protocols.tcp.segment import segment
+from lab.model import Captured, Frame, Role, WireEvent
+from lab.protocols.tcp.segment import Segment, segment
 from lab.testbed.packets import Progress
 from lab.testbed.stage import SceneEnded
 from lab.text import Text

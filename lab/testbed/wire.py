@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lab.errors import MachineError
-from lab.model import Captured, Delivered, Final, Frame, Role, Segment, Settled, States, WireEvent
-from lab.protocols.tcp.segment import segment
+from lab.model import Captured, Delivered, Final, Frame, Role, Settled, States, WireEvent
+from lab.protocols.tcp.segment import Segment, segment
 from lab.testbed.kernel import Pair, Witness
 from lab.testbed.packets import SO_TIMESTAMPNS, Progress, read_waiting
 from lab.testbed.rules import Policy, Rule

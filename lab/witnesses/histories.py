@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from lab.model import RST, Role, Rung, States
+from lab.engine.record import Record
+from lab.model import Role, States
+from lab.protocols.tcp.segment import RST
 from lab.report.agreement import Agreement
 from lab.text import ROLES, Text
 
@@ -39,7 +41,7 @@ class Mismatch(NamedTuple):
         )
 
 
-def faults(rungs: Sequence[Rung], inferred: Iterable[Rung], agreement: Agreement) -> list[Text]:
+def faults(rungs: Sequence[Record], inferred: Iterable[Record], agreement: Agreement) -> list[Text]:
     """Returns, in words, all that is wrong with a run: a state told differently without a numbered reason, an event
     without a row, and whatever packets alone could tell and tell otherwise than the journal.
 
@@ -63,7 +65,7 @@ def faults(rungs: Sequence[Rung], inferred: Iterable[Rung], agreement: Agreement
     return states + surprises + [each.text() for each in mismatches(rungs, inferred)]
 
 
-def mismatches(rungs: Sequence[Rung], inferred: Iterable[Rung]) -> list[Mismatch]:
+def mismatches(rungs: Sequence[Record], inferred: Iterable[Record]) -> list[Mismatch]:
     """Returns where the inference from packets alone departs from the journal of the same packets: in what was got, in
     the steps, in the two states that a ladder shows, in a host's history.
 
@@ -89,7 +91,7 @@ def mismatches(rungs: Sequence[Rung], inferred: Iterable[Rung]) -> list[Mismatch
     return found
 
 
-def told(rungs: Iterable[Rung]) -> Histories:
+def told(rungs: Iterable[Record]) -> Histories:
     """Returns the histories that the journal tells. What was delivered twice counts when it first came."""
     return _by_host(
         (_hosts(rung)[0], f"sent {rung.number}") if sent else (_hosts(rung)[1], f"got {rung.number}")
@@ -97,14 +99,14 @@ def told(rungs: Iterable[Rung]) -> Histories:
     )
 
 
-def watched(rungs: Iterable[Rung]) -> tuple[list[Rung], Histories]:
+def watched(rungs: Iterable[Record]) -> tuple[list[Record], Histories]:
     """Returns the rungs of an annotation and the histories it concludes, taken down while it goes on.
 
     `rungs` must come straight from `Path.annotate`: a packet that is marked as got between two rungs was got there.
     Several at once were got in the order of their numbers.
     """
-    all_of_them: list[Rung] = []
-    under_way: list[Rung] = []
+    all_of_them: list[Record] = []
+    under_way: list[Record] = []
     events: list[tuple[Host, str]] = []
 
     def take_down() -> None:
@@ -121,7 +123,7 @@ def watched(rungs: Iterable[Rung]) -> tuple[list[Rung], Histories]:
     return all_of_them, _by_host(events)
 
 
-def untold(rungs: Sequence[Rung]) -> dict[int, Untold]:
+def untold(rungs: Sequence[Record]) -> dict[int, Untold]:
     """Returns the packets of a journal of which the other packets do not show whether they arrived, or not when.
 
     Whether: a bare ACK, a RST or a needless copy that was lost, for nobody sends it again; what arrived twice, or once
@@ -142,13 +144,13 @@ class _Replay:
 
     def __init__(self) -> None:
         self.untold: dict[int, Untold] = {}
-        self._under_way: dict[Host, list[Rung]] = {}  # by receiver, in the order of capture
-        self._sent: dict[Host, list[Rung]] = {}  # by sender: what takes sequence space not yet acknowledged
+        self._under_way: dict[Host, list[Record]] = {}  # by receiver, in the order of capture
+        self._sent: dict[Host, list[Record]] = {}  # by sender: what takes sequence space not yet acknowledged
         self._acked: dict[Host, int] = {}  # by sender: up to where, as far as has been captured
         self._got_next: dict[Host, int] = {}
-        self._aside: dict[Host, list[Rung]] = {}  # got ahead of order
+        self._aside: dict[Host, list[Record]] = {}  # got ahead of order
 
-    def sent(self, rung: Rung) -> None:
+    def sent(self, rung: Record) -> None:
         sender, receiver = _hosts(rung)
         self._cross(rung, sender, receiver)
         arrives = bool(rung.journal and rung.journal.delivered)
@@ -166,7 +168,7 @@ class _Replay:
         if rung.ack is not None:
             self._acked[receiver] = max(self._acked.get(receiver, 0), rung.ack)
 
-    def _cross(self, rung: Rung, sender: Host, receiver: Host) -> None:
+    def _cross(self, rung: Record, sender: Host, receiver: Host) -> None:
         """Looks at what comes towards the sender of `rung` and has not arrived."""
         newly = [
             each.number
@@ -181,7 +183,7 @@ class _Replay:
             elif not newly or crossed.number < max(newly):
                 self.untold.setdefault(crossed.number, "when")
 
-    def got(self, rung: Rung) -> None:
+    def got(self, rung: Record) -> None:
         receiver = _hosts(rung)[1]
         next_ = self._got_next.setdefault(receiver, rung.seq)
         under_way = self._under_way[receiver]
@@ -196,15 +198,15 @@ class _Replay:
             aside = [each for each in aside if each not in ready]
         self._aside[receiver] = aside
 
-    def _is_silent(self, rung: Rung, sender: Host) -> bool:
+    def _is_silent(self, rung: Record, sender: Host) -> bool:
         """Whether nobody has to answer it: it takes no sequence space, or none that is still open."""
         reset = rung.segment is not None and rung.segment.flags & RST
         return bool(rung.seq == rung.stop or reset or rung.stop <= self._acked.get(sender, 0))
 
 
-def _journal(rungs: Iterable[Rung]) -> list[tuple[int, bool, Rung]]:
+def _journal(rungs: Iterable[Record]) -> list[tuple[int, bool, Record]]:
     """Returns what the wire did, in order: the place, whether it was a capture (else a delivery), the packet."""
-    done: list[tuple[int, bool, Rung]] = []
+    done: list[tuple[int, bool, Record]] = []
     for rung in rungs:
         if rung.conversation is not None and rung.journal is not None:
             done.append((rung.journal.arrived, True, rung))
@@ -219,18 +221,18 @@ def _by_host(events: Iterable[tuple[Host, str]]) -> Histories:
     return histories
 
 
-def _hosts(rung: Rung) -> tuple[Host, Host]:
+def _hosts(rung: Record) -> tuple[Host, Host]:
     """Returns sender and receiver of a packet that belongs to a conversation."""
     assert rung.conversation is not None
     assert rung.end is not None
     return (rung.conversation.id, rung.end.role), (rung.conversation.id, rung.end.peer.role)
 
 
-def _sender(rung: Rung, states: States | None) -> str | None:
+def _sender(rung: Record, states: States | None) -> str | None:
     return _of(states, rung.end.role if rung.end else None)
 
 
-def _receiver(rung: Rung, states: States | None) -> str | None:
+def _receiver(rung: Record, states: States | None) -> str | None:
     return _of(states, rung.end.peer.role if rung.end else None)
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.app.remedies import install, read_machine
+from lab.engine.record import Record
 from lab.errors import InputError, MachineError
-from lab.model import ACK, RST, SYN, Rung, Segment
+from lab.protocols.tcp.segment import ACK, RST, SYN, Segment
 from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
@@ -135,7 +136,7 @@ def ask(path: Path) -> Opinions:
     return opinions
 
 
-def compare(rungs: Sequence[Rung], opinions: Sequence[Opinion]) -> list[Disagreement]:
+def compare(rungs: Sequence[Record], opinions: Sequence[Opinion]) -> list[Disagreement]:
     """Returns every difference between the rungs of a capture and what tshark said of the same packets, in order.
 
     Relative numbers are compared modulo 2^32. A packet that we call cut short or a fragment is not compared.
@@ -173,7 +174,7 @@ class _Comparison:
         self._anew: dict[int, int] = {}  # ours -> theirs, where a dissector has begun another in its middle
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
 
-    def of(self, rung: Rung, opinion: Opinion) -> Iterator[Disagreement]:
+    def of(self, rung: Record, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
         segment, which, end = rung.segment, rung.conversation, rung.end
         if opinion.damaged is not None:
@@ -240,7 +241,7 @@ def _opened(protocols: str) -> bool:
     return all(map(_OPENED.match, before)) and sum(name in _PACKETS for name in before) <= 2
 
 
-def _reason(label: str, rung: Rung, segment: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
+def _reason(label: str, rung: Record, segment: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
     """Returns the numbered reason for a difference in analysis, where one applies."""
     if label in _AGAIN and me.sent_syn and segment.flags & _SYN_ACK == _SYN_ACK:
         return ANSWERING_SYN

@@ -25,7 +25,8 @@ from scapy.packet import Raw
 from lab.dissect.encapsulation import ENCAPSULATIONS, LINKS
 from lab.dissect.fields import fields
 from lab.engine.path import Path as Way
-from lab.model import Frame, Segment
+from lab.model import Frame
+from lab.protocols.tcp.segment import Segment
 from lab.protocols.tcp.segment import segment
 from lab.witnesses import wireshark
 

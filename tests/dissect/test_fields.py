@@ -23,7 +23,8 @@ from scapy.packet import Padding, Raw
 from scapy.utils import wrpcap
 
 from lab.dissect.fields import fields
-from lab.model import FLAGS, LINKTYPE_ETHERNET, RST, Field, Frame, Segment
+from lab.model import LINKTYPE_ETHERNET, Field, Frame
+from lab.protocols.tcp.segment import FLAGS, RST, Segment
 from lab.protocols.tcp.segment import RAW_IP, RAW_IPV4, RAW_IPV6, segment
 
 HOST, PEER = "02:00:00:00:00:01", "02:00:00:00:00:02"

@@ -21,7 +21,9 @@ from lab.capture.reader import open_capture
 from lab.dissect import fragments
 from lab.dissect.fragments import Fragments
 from lab.engine.path import Path as Way
-from lab.model import Frame, Rung, Segment
+from lab.model import Frame
+from lab.protocols.tcp.segment import Segment
+from lab.engine.record import Record
 from lab.protocols.tcp.segment import FRAGMENT, segment
 from lab.show import Format
 from lab.witnesses import wireshark
@@ -100,7 +102,7 @@ def test_what_it_carries_is_read() -> None:
     assert [message.name for message in last.messages] == ["ClientHello"]
 
 
-def _read(data: bytes) -> Iterator[Rung]:
+def _read(data: bytes) -> Iterator[Record]:
     import tempfile
 
     with tempfile.NamedTemporaryFile() as file:
@@ -181,7 +183,7 @@ def said(data: bytes, seq: int = 1) -> Any:
     return TCP(sport=40000, dport=8080, flags="PA", seq=seq, ack=1) / Raw(data)
 
 
-def agreed(packets: list[Any], file: Path) -> list[Rung]:
+def agreed(packets: list[Any], file: Path) -> list[Record]:
     """Returns the rungs of a capture in which Wireshark finds the same segments at the same frames."""
     frames = framed(packets)
     generate._write([frame.data for frame in frames], file)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lab.engine import journal
 from lab.engine.path import Path, in_order
-from lab.model import Captured, Delivered, Final, Frame, Rung, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Settled, States, WireEvent
+from lab.engine.record import Record
 from lab.render.comments import comments
 from tests.packets import OPEN, Pair, ladder, prompt, replay, wire
 
@@ -264,6 +265,6 @@ def test_a_journal_in_which_nothing_ever_settles_does_not_keep_all_packets(told:
 def test_two_journals_of_different_runs_in_one_file_still_give_every_packet_its_fate() -> None:
     first, second = prompt(ladder(*OPEN)), prompt(ladder(*OPEN, pair=Pair(client_port=50000)))
     frames = [frame._replace(number=at) for at, frame in enumerate((*written(first), *written(second)), 1)]
-    rungs: list[Rung] = list(in_order(Path().replay(journal.events(frames))))
+    rungs: list[Record] = list(in_order(Path().replay(journal.events(frames))))
     assert [rung.number for rung in rungs] == [1, 2, 3, 4, 5, 6]
     assert all(rung.settled and rung.got for rung in rungs)

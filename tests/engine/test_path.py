@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine.path import Path, in_order
-from lab.model import Frame, Rung, States
+from lab.model import Frame, States
+from lab.engine.record import Record
 from lab.protocols import PROTOCOLS
 from tests.packets import CAPTURES, IPV6, OPEN, PROMPT, Pair, ladder, prompt, renumbered, replay, walk
 
@@ -21,7 +22,7 @@ every_capture = pytest.mark.parametrize("name", CAPTURES)
 captures = st.sampled_from(list(CAPTURES.values()))
 
 
-def plausible(rungs: list[Rung]) -> bool:
+def plausible(rungs: list[Record]) -> bool:
     """Whether each rung tells states of the table: of both ends when held, and when delivered if it was got."""
     for rung in rungs:
         if rung.conversation is None:
@@ -35,7 +36,7 @@ def plausible(rungs: list[Rung]) -> bool:
     return True
 
 
-def known_at_capture(rung: Rung) -> tuple[object, ...]:
+def known_at_capture(rung: Record) -> tuple[object, ...]:
     """Returns what is known of a rung when its packet is captured, whatever comes behind."""
     return (
         rung.number,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from lab.model import Captured, Frame, Rung, Settled, States
+from lab.model import Captured, Frame, Settled, States
+from lab.engine.record import Record
 from lab.render.ladder import Ladder
 from lab.report.agreement import Agreement, agreement
 from lab.show import Format, show
@@ -330,7 +331,7 @@ class Recorded:
         self.conversations = walked.conversations
         self._rungs = walked.rungs
 
-    def rungs(self) -> Iterator[Rung]:
+    def rungs(self) -> Iterator[Record]:
         return iter(self._rungs)
 
 

@@ -13,7 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lab.engine import journal
-from lab.model import Captured, Frame, Rung, Settled, States
+from lab.model import Captured, Frame, Settled, States
+from lab.engine.record import Record
 from lab.protocols import PROTOCOLS
 from lab.render import table, trace
 from lab.render.words import LABELS
@@ -52,7 +53,7 @@ class Recorded:
         self.conversations = walked.conversations
         self._rungs = walked.rungs
 
-    def rungs(self) -> Iterator[Rung]:
+    def rungs(self) -> Iterator[Record]:
         return iter(self._rungs)
 
 
@@ -265,7 +266,7 @@ def test_csv_is_read_by_any_reader_of_csv() -> None:
 
 def test_rungs_without_their_frames_are_written_too() -> None:
     def without(walked: Walked) -> Walked:
-        rungs: list[Rung] = walked.rungs
+        rungs: list[Record] = walked.rungs
         for rung in rungs:
             rung.frame = None
         return walked

@@ -2,8 +2,66 @@
 
 from __future__ import annotations
 
-from lab.engine.walk import Protocol
-from lab.protocols.tcp.events import begin, got, sent
-from lab.protocols.tcp.states import ENDED, TABLE
+from collections.abc import Sequence
+from typing import Any
 
-TCP = Protocol("tcp", {"client": TABLE, "server": TABLE}, begin, sent, got, ENDED)
+from lab.engine.protocol import Command, Transport
+from lab.protocols.tcp import delivery, events, header, report, words
+from lab.protocols.tcp.compare import COMPARED, SENTENCES
+from lab.protocols.tcp.conversations import Conversations
+from lab.protocols.tcp.segment import FRAGMENT, flag_names, segment
+from lab.protocols.tcp.segment import TCP as NUMBER
+from lab.protocols.tcp.states import ENDED, TABLE
+from lab.text import Text
+
+
+def _scenarios() -> Sequence[Any]:
+    from lab.protocols.tcp.scenarios import SCENARIOS
+
+    return SCENARIOS
+
+
+TCP = Transport(
+    name="tcp",
+    title="TCP",
+    tables={"client": TABLE, "server": TABLE},
+    ended=ENDED,
+    # reading
+    ip_protocol=NUMBER,
+    read=segment,
+    fragment=FRAGMENT,
+    fields=header.read,
+    flags=lambda found: flag_names(found.flags),
+    conversations=Conversations,
+    # walking
+    begin=events.begin,
+    sent=events.sent,
+    got=events.got,
+    closing=events.closing,
+    carried=events.carried,
+    ahead=events.ahead,
+    delivery=delivery,
+    # telling
+    steps=report.steps,
+    facts=report.facts,
+    details=report.details,
+    usual_actor=report.usual_actor,
+    got_steps=report.GOT,
+    label_words=words.LABELS,
+    explained=words.EXPLAINED,
+    compared=COMPARED,
+    sentences=SENTENCES,
+    data=frozenset({"data"}),
+    kinds=("SYN", "SYN-ACK", "ACK", "data", "FIN", "RST", "no-flags"),
+    bare="ACK",
+    by_chance=frozenset({"unfinished-checksum", "larger-than-mss", "duplicate-ack", "window-update"}),
+    # playing
+    scenarios=_scenarios,
+    commands=(
+        Command(
+            "tcp",
+            Text("Run the notes' TCP connection on real hosts.", "在真实主机上运行讲义中的 TCP 连接。"),
+            lambda: "tcp/connection",
+        ),
+    ),
+)

@@ -10,42 +10,41 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
-from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
-
-if TYPE_CHECKING:
-    from lab.engine.layers import Layer
+from lab.engine import conversation as engine
+from lab.engine.conversation import LANES
+from lab.engine.record import Record
+from lab.model import Address, Ends, Frame, Role
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Options, Segment
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
-LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
 MOST_IN_A_LANE = 2048  # conversations that are kept open
 _OLD = 257  # packets later nothing about a packet is open any more
 _MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
-class End:
-    """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw."""
+class End(engine.TransportEnd):
+    """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw.
+
+    What it has sent, this file writes; what has arrived of it, delivery.py; what it has got, events.py.
+    """
 
     __slots__ = (
-        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "got_next", "heard", "history",
-        "holes", "isn", "next", "next_raw", "opened_passively", "options", "owes", "peer", "pending", "port",
-        "role", "state", "syn_acked", "window",
+        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "heard", "history", "holes", "isn",
+        "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
     )  # fmt: skip
 
+    peer: End
+
     def __init__(self, role: Role, address: bytes, port: int) -> None:
-        self.role: Role = role
+        super().__init__(role)
         self.address = address
         self.port = port
-        self.peer: End = self
-        self.state: str | None = None  # by the table; None while nobody knows
         # What it has sent.
         self.isn: int | None = None  # raw; None where the SYN was not captured
-        self.next = 0  # the number behind the last it has sent
-        self.next_raw: int | None = None  # the same as on the wire; None before anything is known
         self.holes: list[tuple[int, int]] | None = None  # jumped over, not captured
         self.fin: int | None = None  # the number of its FIN
         self.window = -1  # of the segment before
@@ -54,10 +53,9 @@ class End:
         self.history = 0  # which letters of the history it has, as bits
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
-        self.pending: list[Rung] = []
+        self.pending: list[SegmentRecord] = []
         self.disordered = 0  # up to here the new ones among them may not stand in order
         # What it has got.
-        self.got_next: int | None = None  # it has got all before this
         self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
         self.got_fin = False
         self.owes = 0  # acknowledgements, bits of SYN and FIN
@@ -83,44 +81,25 @@ class End:
         return self.next + (ahead - _WRAP if ahead >= _HALF else ahead)
 
 
-class Conversation:
+class Conversation(engine.Conversation):
     """Two ends and what has been counted between them."""
 
-    __slots__ = (
-        "above", "assumed", "began", "client", "evicted", "first", "from_syn", "history", "id", "kernel_final", "last",
-        "lost", "packets", "reset_by", "retransmissions", "server", "states", "steps",
-    )  # fmt: skip
+    __slots__ = ("from_syn", "history", "reset_by", "retransmissions")
+
+    client: End
+    server: End
 
     def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
-        client.peer, server.peer = server, client
-        self.id = number
-        self.first = first  # the number of its first packet
-        self.last = first  # and of its last
-        self.client = client
-        self.server = server
+        super().__init__(number, first, client, server)
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
-        self.packets = 0
         self.retransmissions = 0
         self.history = ""  # Zeek's letters
-        self.states = States(None, None)  # both ends', now
         self.reset_by: Role | None = None
-        self.assumed: tuple[Role, ...] = ()  # ends whose state rests on an assumption
-        self.began: dict[str, Role] = {}  # who began opening, who began closing
-        self.steps: dict[str, list[Seen]] = {}  # each in the order in which it was seen
-        self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
-        self.kernel_final: States | None = None
-        self.above: Layer | None = None  # what it carries, once that has been recognised
-        self.evicted = False  # was let go of before it had ended
-
-    def lose(self, rung: Rung) -> None:
-        """Takes down that a packet was not got; only of packets that are a step is it remembered."""
-        rung.settled = True
-        if rung.steps:
-            self.lost += (rung.number,)
 
     @property
-    def ends(self) -> tuple[End, End]:
-        return self.client, self.server
+    def identity(self) -> Ends:
+        client, server = self.client, self.server
+        return Ends(Address(client.host, client.port), Address(server.host, server.port), client.isn is not None)
 
     @property
     def lane(self) -> int:
@@ -130,6 +109,16 @@ class Conversation:
     def over(self) -> bool:
         """Whether it has ended: both FINs were acknowledged, or there was a reset."""
         return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
+
+
+class SegmentRecord(Record):
+    """The record of a segment."""
+
+    __slots__ = ()
+
+    segment: Segment
+    conversation: Conversation
+    end: End
 
 
 class UnsureError(Exception):
@@ -209,10 +198,10 @@ class Conversations:
         for end in which.ends:
             del end.peer  # the two hold each other, and nobody looks for such cycles
 
-    def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Rung:
-        """Returns the packet's rung: with conversation, sender, relative numbers and labels where it is TCP."""
+    def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
+        """Returns the packet's record: with conversation, sender, relative numbers and labels where it is TCP."""
         if not isinstance(segment, Segment):
-            return Rung(frame, segment)
+            return Record(frame, segment)
         pair, raw_seq, raw_ack, flags, window, _, _, payload, problems = segment
         found = self._senders.get(pair)
         if found is None or (flags & _SYN_ACK == SYN and _is_new(found[1], segment)):
@@ -232,18 +221,18 @@ class Conversations:
         stop = seq + taken
         usual, letters = _KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         labels = usual
-        rung = Rung(frame, labels, segment, conversation, end, seq, stop)
+        record = SegmentRecord(frame, labels, segment, conversation, end, seq, stop)
         if flags & ACK:
             peer = end.peer
-            ack = rung.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
+            ack = record.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
             if taken:
                 if seq != end.next:
-                    labels = _of_order(labels, rung, conversation, end, payload, flags)
+                    labels = _of_order(labels, record, conversation, end, payload, flags)
             elif (ack == end.acked or seq != end.next) and not flags & RST:
-                labels = _of_bare_ack(labels, rung, conversation, end, window, ack)
+                labels = _of_bare_ack(labels, record, conversation, end, window, ack)
             end.acked = ack
         elif taken and seq != end.next:
-            labels = _of_order(labels, rung, conversation, end, payload, flags)
+            labels = _of_order(labels, record, conversation, end, payload, flags)
         if not window and not flags & _SPECIAL:
             labels += ("zero-window",)
         if problems:
@@ -251,10 +240,10 @@ class Conversations:
         if payload > _LEAST_LARGE and payload > _limit(end.peer):
             labels += ("larger-than-mss",)
         if labels is not usual:
-            rung.labels = labels
+            record.labels = labels
             letters = _letters(labels)
         if stop > end.next:
-            rung.new = taken > 0
+            record.new = taken > 0
             end.next_raw = (raw_seq + taken) % _WRAP
             end.next = stop
         if flags & FIN:
@@ -264,7 +253,7 @@ class Conversations:
         if fresh:
             end.history |= fresh
             conversation.history += _spelled(fresh, end.role)
-        return rung
+        return record
 
     def _open(self, number: int, segment: Segment) -> tuple[Conversation, End]:
         """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else the higher port."""
@@ -324,13 +313,13 @@ def options(data: bytes) -> Options:
 
 
 def _of_bare_ack(
-    labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, window: int, ack: int
+    labels: tuple[str, ...], record: SegmentRecord, conversation: Conversation, end: End, window: int, ack: int
 ) -> tuple[str, ...]:
-    if rung.seq > end.next:
-        return _of_order(labels, rung, conversation, end, 0, 0)
-    if rung.seq == end.next - 1 and ack == end.acked:
+    if record.seq > end.next:
+        return _of_order(labels, record, conversation, end, 0, 0)
+    if record.seq == end.next - 1 and ack == end.acked:
         return (*labels, "keep-alive")
-    if ack == end.acked and rung.seq == end.next:
+    if ack == end.acked and record.seq == end.next:
         if window != end.window:
             return (*labels, "window-update") if window else labels
         if end.peer.next > ack:  # RFC 5681 section 2: only where something is outstanding
@@ -339,17 +328,17 @@ def _of_bare_ack(
 
 
 def _of_order(
-    labels: tuple[str, ...], rung: Rung, conversation: Conversation, end: End, payload: int, flags: int
+    labels: tuple[str, ...], record: SegmentRecord, conversation: Conversation, end: End, payload: int, flags: int
 ) -> tuple[str, ...]:
-    if rung.seq > end.next:
+    if record.seq > end.next:
         if not flags & RST:
-            end.holes = [*(end.holes or ())[1 - _MOST_HOLES :], (end.next, rung.seq)]
+            end.holes = [*(end.holes or ())[1 - _MOST_HOLES :], (end.next, record.seq)]
         return (*labels, "previous-segment-not-captured")
-    if payload <= 1 and rung.seq == end.next - 1 and not flags & (SYN | FIN):
+    if payload <= 1 and record.seq == end.next - 1 and not flags & (SYN | FIN):
         return (*labels, "keep-alive")
     for at, (start, stop) in enumerate(end.holes or ()):
-        if start <= rung.seq < stop:
-            rest = ((start, rung.seq), (rung.stop, stop))
+        if start <= record.seq < stop:
+            rest = ((start, record.seq), (record.stop, stop))
             left = [hole for hole in rest if hole[0] < hole[1]]
             end.holes = [*(end.holes or ())[:at], *left, *(end.holes or ())[at + 1 :]][:_MOST_HOLES]
             return (*labels, "out-of-order")

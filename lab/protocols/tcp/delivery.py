@@ -18,8 +18,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from lab.model import RST, SYN, Rung
-from lab.protocols.tcp.conversations import Conversation, End
+from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
+from lab.protocols.tcp.segment import RST, SYN
 
 _SYN_RST = SYN | RST
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
@@ -27,20 +27,26 @@ _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 _MOST_SEARCHED = 512  # of them, for older copies
 
 
-def proved_by(rung: Rung) -> Sequence[Rung]:
+def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
     """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
-    end = rung.end
+    end = record.end
     if end is None:
         return ()
-    peer, ack = end.peer, rung.ack
+    peer, ack = end.peer, record.ack
     if not (peer.pending or end.pending):
         if ack is not None and ack > peer.heard:
             peer.heard = ack
         return ()
-    if peer.window < 0 and end.isn is not None and peer.unheard and rung.segment and not rung.segment.flags & _SYN_RST:
+    if (
+        peer.window < 0
+        and end.isn is not None
+        and peer.unheard
+        and record.segment
+        and not record.segment.flags & _SYN_RST
+    ):
         return _all(end)
-    if not rung.new and rung.seq < rung.stop and "retransmission" in rung.labels:
-        _give_up_acks(peer, rung.seq)
+    if not record.new and record.seq < record.stop and "retransmission" in record.labels:
+        _give_up_acks(peer, record.seq)
     if ack is not None and ack > peer.heard:
         peer.heard = ack
         got = _acknowledged(peer, ack)
@@ -49,7 +55,13 @@ def proved_by(rung: Rung) -> Sequence[Rung]:
                 first = next(item.number for item in got if item.new)
                 got += _rest(end, first)
             return got if len(got) == 1 else sorted(got, key=_number)
-    if ack is None and peer.pending and rung.segment and rung.segment.flags & RST and (got := _reset(peer, rung.seq)):
+    if (
+        ack is None
+        and peer.pending
+        and record.segment
+        and record.segment.flags & RST
+        and (got := _reset(peer, record.seq))
+    ):
         return got
     got = _rest(peer) if peer.pending and not peer.pending[0].new else []
     if end.pending and not end.pending[0].new:
@@ -57,34 +69,40 @@ def proved_by(rung: Rung) -> Sequence[Rung]:
     return got if len(got) < 2 else sorted(got, key=_number)
 
 
-def reset_by(rung: Rung, proved: Sequence[Rung]) -> Sequence[Rung]:
+def reset_by(record: SegmentRecord, proved: Sequence[SegmentRecord]) -> Sequence[SegmentRecord]:
     """Returns those of the packets a RST has proved that it is the receiving kernel's own, immediate answer to."""
-    if not rung.segment or not rung.segment.flags & RST:
+    if not record.segment.flags & RST or not record.conversation.reset_by:
         return ()
     return [arrived for arrived in proved if arrived.new]
 
 
-def under_way(rung: Rung) -> None:
+def under_way(record: SegmentRecord) -> None:
     """Puts a packet among those that have been sent and not yet got; older copies of the same are given up."""
-    end = rung.end
+    end = record.end
     if end is None:
         return
-    again = len(rung.labels) > 1 and not _AGAIN.isdisjoint(rung.labels)
-    if again and rung.stop > rung.seq and rung.stop > end.heard:
-        rung.new = True
+    again = len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)
+    if again and record.stop > record.seq and record.stop > end.heard:
+        record.new = True
         end.disordered = end.next
-        _give_up_copies(end, rung.seq, rung.stop)
-    end.pending.append(rung)
+        _give_up_copies(end, record.seq, record.stop)
+    end.pending.append(record)
     if len(end.pending) > _MOST_PENDING:
         _lose(end.pending.pop(0))
 
 
-def after_long(end: End) -> list[Rung]:
-    """Returns what an end's peer has got when nothing has followed for long."""
+def waiting(conversation: Conversation) -> list[SegmentRecord]:
+    """Returns the packets of both ends whose fate is not known yet."""
+    return [record for end in conversation.ends for record in end.pending]
+
+
+def after_long(record: SegmentRecord) -> list[SegmentRecord]:
+    """Returns what the receiver of a packet has got when nothing has followed it for long."""
+    end = record.end
     return _all(end) if end.peer.unheard else _rest(end)
 
 
-def at_the_end(conversation: Conversation) -> list[Rung]:
+def at_the_end(conversation: Conversation) -> list[SegmentRecord]:
     """Returns what both ends have still got when the capture is over, and gives up what they have not."""
     got = []
     for end in conversation.ends:
@@ -95,7 +113,7 @@ def at_the_end(conversation: Conversation) -> list[Rung]:
     return sorted(got, key=_number)
 
 
-def _all(end: End) -> list[Rung]:
+def _all(end: End) -> list[SegmentRecord]:
     """Takes all that `end` has pending."""
     got = [item for item in end.pending if not item.settled]
     end.pending.clear()
@@ -105,7 +123,7 @@ def _all(end: End) -> list[Rung]:
     return got
 
 
-def _rest(end: End, before: int | None = None) -> list[Rung]:
+def _rest(end: End, before: int | None = None) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
     if len(end.pending) == 1 and before is None and not end.pending[0].new:
         item = end.pending.pop()
@@ -120,7 +138,7 @@ def _rest(end: End, before: int | None = None) -> list[Rung]:
     return [item for item in got if not item.settled]
 
 
-def _acknowledged(end: End, ack: int) -> list[Rung]:
+def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
     first = end.pending[0] if end.pending else None
     if first is not None and len(end.pending) == 1 and first.new and _covers(ack, first):
@@ -137,8 +155,8 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
                 break
     taken = end.pending[:last]
     del end.pending[:last]
-    got: list[Rung] = []
-    kept: list[Rung] = []
+    got: list[SegmentRecord] = []
+    kept: list[SegmentRecord] = []
     for item in taken:
         if item.new and not _covers(ack, item):
             kept.append(item)
@@ -153,20 +171,20 @@ def _acknowledged(end: End, ack: int) -> list[Rung]:
     return got
 
 
-def _covers(ack: int, item: Rung) -> bool:
+def _covers(ack: int, item: SegmentRecord) -> bool:
     """Whether `ack` acknowledges a packet; of a SYN with data (RFC 7413 section 4.2.2) the SYN alone may be."""
     if item.stop <= ack:
         return True
     return item.seq < ack and item.segment is not None and bool(item.segment.flags & SYN)
 
 
-def _catch_up(end: End, item: Rung) -> None:
+def _catch_up(end: End, item: SegmentRecord) -> None:
     """What is acknowledged has arrived in order, also where the capture has missed some of it."""
     if end.got_next is not None and end.got_next < item.seq:
         end.got_next = item.seq
 
 
-def _reset(end: End, number: int) -> list[Rung]:
+def _reset(end: End, number: int) -> list[SegmentRecord]:
     """Takes what a RST without ACK answers: it has the number which that acknowledged (RFC 9293 section 3.5.2)."""
     for at, item in enumerate(end.pending):
         if item.new and item.ack == number:
@@ -196,10 +214,10 @@ def _give_up_copies(end: End, start: int, stop: int) -> None:
             _lose(item)
 
 
-def _lose(item: Rung) -> None:
+def _lose(item: SegmentRecord) -> None:
     if item.conversation is not None and not item.settled:
         item.conversation.lose(item)
 
 
-def _number(rung: Rung) -> int:
-    return rung.number
+def _number(record: SegmentRecord) -> int:
+    return record.number

@@ -8,38 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.model import ACK, FIN, RST, SYN, Rung
-from lab.protocols.tcp.conversations import Conversation, End
-from lab.protocols.tcp.states import TABLE
+from lab.dissect.fragments import Whole, cut
+from lab.engine.protocol import Piece
+from lab.model import Frame
+from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 
 _NOTHING: tuple[str, ...] = ()
 _SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
 
-def begin(conversation: Conversation) -> None:
-    """Puts both ends where the table has them start; where the first SYN is missing, nobody knows where they are."""
+def begin(conversation: Conversation) -> bool:
+    """Returns whether both ends are where the table has them start: not where the first SYN is missing."""
     conversation.began["tcp.open"] = "client"
     if conversation.client.isn is not None:
-        for end in conversation.ends:
-            end.state = TABLE.starts[end.role]
         conversation.assumed = ("server",)  # that it listens, until its first answer
-    elif not conversation.from_syn:
+        return True
+    if not conversation.from_syn:
         for end in conversation.ends:
             end.syn_acked = True
+    return False
 
 
-def sent(rung: Rung) -> Iterable[str]:
+def sent(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that the segment is for its sender."""
-    segment, end = rung.segment, rung.end
+    segment, end = record.segment, record.end
     if segment is None or end is None:
         return _NOTHING
     if end.state == "SYN-SENT" and not segment.flags & _SYN_RST and end.peer.unheard:
-        return _answered(rung, end)
+        return _answered(record, end)
     if not (segment.flags & _SPECIAL or end.owes):
         return _NOTHING
     flags = segment.flags
-    conversation = rung.conversation
+    conversation = record.conversation
     if conversation is not None and end.role == "server" and conversation.client.isn is not None:
         conversation.assumed = ()  # its first answer
     if flags & RST:
@@ -50,11 +52,11 @@ def sent(rung: Rung) -> Iterable[str]:
         end.owes &= ~SYN
         return ("sent SYN-ACK",) if flags & ACK else ("sent SYN",)
     said = []
-    if rung.ack is not None:
-        if end.owes & SYN and rung.ack > 0:
+    if record.ack is not None:
+        if end.owes & SYN and record.ack > 0:
             end.owes &= ~SYN
             said.append("sent ACK of SYN")
-        if end.owes & FIN and end.peer.fin is not None and rung.ack > end.peer.fin:
+        if end.owes & FIN and end.peer.fin is not None and record.ack > end.peer.fin:
             end.owes &= ~FIN
             said.append("sent ACK of FIN")
     if flags & FIN:
@@ -62,39 +64,39 @@ def sent(rung: Rung) -> Iterable[str]:
     return said
 
 
-def _answered(rung: Rung, end: End) -> Iterable[str]:
+def _answered(record: SegmentRecord, end: End) -> Iterable[str]:
     """What it acknowledges was not captured, but without a SYN-ACK it could not: so that has come."""
-    end.syn_acked, end.got_next = True, rung.ack
+    end.syn_acked, end.got_next = True, record.ack
     said = ("got SYN-ACK", "sent ACK of SYN")
-    return (*said, "sent FIN") if rung.segment is not None and rung.segment.flags & FIN else said
+    return (*said, "sent FIN") if record.segment is not None and record.segment.flags & FIN else said
 
 
-def got(rung: Rung) -> Iterable[str]:
+def got(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that the segment, now that it has arrived, is for its receiver."""
-    segment = rung.segment
-    if segment is None or rung.end is None:
+    segment = record.segment
+    if segment is None or record.end is None:
         return _NOTHING
-    flags, end = segment.flags, rung.end.peer
+    flags, end = segment.flags, record.end.peer
     if flags & RST:
-        return _got_rst(rung, end)
+        return _got_rst(record, end)
     if flags & SYN:
-        return _got_syn(rung, end)
+        return _got_syn(record, end)
     fin = bool(flags & FIN)
     quiet = not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None
-    if quiet and (end.got_next is None or rung.seq <= end.got_next):
+    if quiet and (end.got_next is None or record.seq <= end.got_next):
         # The usual packet: nothing to say, only the stream goes on.
-        if end.got_next is None or rung.stop > end.got_next:
-            end.got_next = rung.stop
+        if end.got_next is None or record.stop > end.got_next:
+            end.got_next = record.stop
         return _NOTHING
     said = []
-    if rung.ack is not None:
-        if not end.syn_acked and rung.ack > 0:
+    if record.ack is not None:
+        if not end.syn_acked and record.ack > 0:
             end.syn_acked = True
             said.append("got ACK of SYN")
-        if end.fin is not None and not end.fin_acked and rung.ack > end.fin:
+        if end.fin is not None and not end.fin_acked and record.ack > end.fin:
             end.fin_acked = True
             said.append("got ACK of FIN")
-    if _advance(end, rung.seq, rung.stop, fin):
+    if _advance(end, record.seq, record.stop, fin):
         if not end.got_fin:
             said.append("got FIN")
         end.got_fin = True
@@ -102,23 +104,25 @@ def got(rung: Rung) -> Iterable[str]:
     return said
 
 
-def _got_rst(rung: Rung, end: End) -> Iterable[str]:
+def _got_rst(record: SegmentRecord, end: End) -> Iterable[str]:
     """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
     if end.state == "SYN-SENT":
-        return ("got RST",) if rung.ack is not None and 0 < rung.ack <= end.next else _NOTHING
-    if end.got_next is not None and rung.seq != end.got_next:
+        return ("got RST",) if record.ack is not None and 0 < record.ack <= end.next else _NOTHING
+    if end.got_next is not None and record.seq != end.got_next:
         return _NOTHING
     if end.state == "SYN-RECEIVED" and not end.opened_passively:
         return ("got RST (active)",)
     return ("got RST",)
 
 
-def _got_syn(rung: Rung, end: End) -> Iterable[str]:
-    answers = rung.ack is not None and 0 < rung.ack <= end.next
+def _got_syn(record: SegmentRecord, end: End) -> Iterable[str]:
+    answers = record.ack is not None and 0 < record.ack <= end.next
     if end.got_next is None:
-        if rung.ack is not None and not answers:
+        if record.ack is not None and not answers:
             return _NOTHING  # acknowledges a SYN that was never sent: answered with RST, not believed
-        end.got_next = rung.seq + 1 if end.acked == rung.seq + 1 else rung.stop  # its data may not have been taken
+        end.got_next = (
+            record.seq + 1 if end.acked == record.seq + 1 else record.stop
+        )  # its data may not have been taken
         end.owes |= SYN
         if answers:
             end.syn_acked = True
@@ -146,3 +150,30 @@ def _advance(end: End, start: int, stop: int, fin: bool) -> bool:
         end.got_next = max(end.got_next, *(piece[1] for piece in ready))
         reached = reached or any(piece[2] for piece in ready)
     return reached
+
+
+def closing(conversation: Conversation) -> bool:
+    """Whether it has begun to end."""
+    return (
+        conversation.reset_by is not None or conversation.client.fin is not None or conversation.server.fin is not None
+    )
+
+
+def ahead(record: SegmentRecord) -> bool:
+    """Whether a segment comes behind a gap in its sender's stream."""
+    holes = record.end.holes
+    return holes is not None and bool(holes) and record.seq > holes[0][0]
+
+
+def carried(record: SegmentRecord, frame: Frame) -> list[Piece]:
+    """Returns what a packet carries: in one piece, or in as many as its bytes came in."""
+    end, segment = record.end, record.segment
+    data, at, stop = frame.data, segment.start, segment.start + segment.payload
+    first = 1 if segment.flags & SYN else 0  # a SYN takes a number of its own, before its data
+    seq, relative = segment.seq + first, record.seq + first
+    if not isinstance(frame, Whole):
+        return [Piece(end, seq, relative, data[at:stop], record.number, at)]
+    return [
+        Piece(end, seq + start, relative + start, data[at + start : at + last], number, place)
+        for start, last, number, place in cut(frame.parts, at, stop)
+    ]

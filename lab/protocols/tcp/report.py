@@ -2,24 +2,88 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
+from binascii import b2a_base64
 from collections.abc import Sequence
+from typing import Any
 
-from lab.model import Seen
-from lab.protocols.tcp.conversations import Conversation
+from lab.engine.conversation import Seen
+from lab.engine.protocol import StepSeen
+from lab.model import Role
+from lab.protocols.tcp.conversations import Conversation, End, options
+from lab.protocols.tcp.segment import TCP
 from lab.protocols.tcp.states import TABLE
 
 STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))
-OTHER = {"client": "server", "server": "client"}
-GOT = {row.step for row in TABLE.rows if row.step and row.on.startswith("got ")}  # steps that nobody sends
+OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
+GOT = frozenset(row.step for row in TABLE.rows if row.step and row.on.startswith("got "))  # steps that nobody sends
 _NEVER: tuple[Seen, ...] = ()
 _ASKED_AND_RESET = re.compile("S[^HAFGIQ]*R")
+_COMMUNITY = struct.Struct("!BxHH").pack
 _OF_WHO_BEGAN = ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4")
 
 
-def usual_actor(step: str, began: str) -> str:
+def usual_actor(step: str, began: Role = "client") -> Role:
     """Returns who acts in a step, where `began` is who opened, or closed first."""
     return began if step in _OF_WHO_BEGAN else OTHER[began]
+
+
+def actor(conversation: Conversation, step: str) -> Role:
+    """Returns who acts in a step of a conversation: who did first, or where it was not seen, who would have."""
+    found = seen(conversation, step)
+    if found:
+        return OTHER[found[0].sender] if step in GOT else found[0].sender
+    return usual_actor(step, conversation.began.get(step.rpartition(".")[0], "client"))
+
+
+def steps(conversation: Conversation) -> list[StepSeen]:
+    """Returns what became of each of the notes' steps."""
+    return [
+        StepSeen(
+            step,
+            tuple(dict.fromkeys(each.number for each in seen(conversation, step))),
+            differs(conversation, step),
+            actor(conversation, step),
+        )
+        for step in STEPS
+    ]
+
+
+def facts(which: Conversation) -> dict[str, Any]:
+    """Returns what the trace has of a conversation that is TCP's own."""
+    client, server = which.client, which.server
+    return {
+        "community_id": community_id(client.address, client.port, server.address, server.port),
+        "opened": opened(which),
+        "closed": closed(which),
+        "conn_state": conn_state(which),
+        "history": which.history,
+        "tcp": {
+            "client_isn": client.isn,
+            "server_isn": server.isn,
+            "retransmissions": which.retransmissions,
+            "options": {end.role: _options(end) for end in which.ends},
+        },
+    }
+
+
+def details(which: Conversation) -> dict[str, Any]:
+    """Returns what a comparison asks for, and the trace does not have."""
+    return {"closes_first": which.began.get("tcp.close")}
+
+
+def _options(end: End) -> dict[str, Any] | None:
+    return options(end.options)._asdict() if end.options is not None else None
+
+
+def community_id(address: bytes, port: int, other: bytes, other_port: int) -> str:
+    """Returns the Community ID, version 1, seed 0, of two ends, whichever comes first."""
+    if (other, other_port) < (address, port):
+        address, port, other, other_port = other, other_port, address, port
+    hashed = b"\0\0" + address + other + _COMMUNITY(TCP, port, other_port)
+    return "1:" + b2a_base64(hashlib.sha1(hashed, usedforsecurity=False).digest(), newline=False).decode()
 
 
 def seen(conversation: Conversation, step: str) -> Sequence[Seen]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from lab.protocols.scenario import Scenario
+from lab.protocols.scenario import Scenario, Stage
 
 if TYPE_CHECKING:
-    from lab.testbed.stage import Stage
+    from lab.protocols.tcp.endpoints import Endpoint
 
 PORT = 8080
 CLIENT_PORT = 40000  # only where both ends must know it beforehand
@@ -127,16 +127,23 @@ def last_ack_lost(stage: Stage) -> None:
     stage.acknowledged(stage.server)
 
 
+def endpoint() -> type[Endpoint]:
+    """Returns the programs of a host that speaks TCP and nothing on top of it."""
+    from lab.protocols.tcp.endpoints import Endpoint
+
+    return Endpoint
+
+
 SCENARIOS = (
-    Scenario("tcp/connection", connection),
-    Scenario("tcp/three-segment-close", three_segment_close),
-    Scenario("tcp/server-closes-first", server_closes_first),
-    Scenario("tcp/half-close", half_close),
-    Scenario("tcp/simultaneous-close", simultaneous_close, ("hold client FIN #1", "hold server FIN #1")),
-    Scenario("tcp/simultaneous-open", simultaneous_open, ("hold client SYN #1", "hold server SYN #1")),
-    Scenario("tcp/refused", refused),
-    Scenario("tcp/reset", reset),
-    Scenario("tcp/syn-lost", connection, ("drop client SYN #1",)),
-    Scenario("tcp/final-ack-lost", final_ack_lost, ("drop client ACK #1",)),
-    Scenario("tcp/last-ack-lost", last_ack_lost, ("drop client ACK #3",)),
+    Scenario("tcp/connection", connection, endpoint),
+    Scenario("tcp/three-segment-close", three_segment_close, endpoint),
+    Scenario("tcp/server-closes-first", server_closes_first, endpoint),
+    Scenario("tcp/half-close", half_close, endpoint),
+    Scenario("tcp/simultaneous-close", simultaneous_close, endpoint, ("hold client FIN #1", "hold server FIN #1")),
+    Scenario("tcp/simultaneous-open", simultaneous_open, endpoint, ("hold client SYN #1", "hold server SYN #1")),
+    Scenario("tcp/refused", refused, endpoint),
+    Scenario("tcp/reset", reset, endpoint),
+    Scenario("tcp/syn-lost", connection, endpoint, ("drop client SYN #1",)),
+    Scenario("tcp/final-ack-lost", final_ack_lost, endpoint, ("drop client ACK #1",)),
+    Scenario("tcp/last-ack-lost", last_ack_lost, endpoint, ("drop client ACK #3",)),
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from lab.engine.layers import Session, Upper
+from lab.engine.protocol import Choice, Command, Session, Upper
+from lab.errors import UsageError
 from lab.model import Role
 from lab.protocols.tls import report
+from lab.protocols.tls.compare import COMPARED, SENTENCES
 from lab.protocols.tls.states import CLIENT, SERVER
+from lab.text import Text
 
 _MAJOR, _SSL2_TYPE, _SSL2_HELLO = 3, 2, 1  # the first byte of all versions; where SSL 2.0 has its message type
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
@@ -53,17 +57,66 @@ class _Secrets:
         return self._known
 
 
+def _scenarios() -> Sequence[Any]:
+    from lab.protocols.tls.scenarios import SCENARIOS
+
+    return SCENARIOS
+
+
+def _scenario(version: str, key_exchange: str | None) -> str:
+    """Returns the scenario of these choices. Raises UsageError where there is no such handshake."""
+    if version == "1.2":
+        return f"tls/1.2-{key_exchange or 'rsa'}"
+    if key_exchange == "rsa":
+        raise UsageError(
+            Text("TLS 1.3 has no RSA key exchange: only ephemeral ones", "TLS 1.3 没有 RSA 密钥交换，只有临时密钥交换"),
+            Text(
+                "lab tls --version 1.2 --key-exchange rsa shows it",
+                "用 lab tls --version 1.2 --key-exchange rsa 可以看到它",
+            ),
+        )
+    return "tls/1.3"
+
+
 TLS = Upper(
-    "tls",
-    {"client": CLIENT, "server": SERVER},
-    frozenset({_HANDSHAKE, *_SSL2}),
-    _recognise,
-    _begin,
-    _Secrets,
-    "data",
-    report.steps,
-    report.summary,
-    report.words,
-    report.details,
-    report.records,
+    name="tls",
+    title="TLS",
+    tables={"client": CLIENT, "server": SERVER},
+    # reading
+    first=frozenset({_HANDSHAKE, *_SSL2}),
+    recognise=_recognise,
+    begin=_begin,
+    secrets=_Secrets,
+    carries="data",
+    # telling
+    steps=report.steps,
+    facts=report.summary,
+    words=report.words,
+    fields=report.details,
+    carriers=report.records,
+    example=report.example,
+    compared=COMPARED,
+    sentences=SENTENCES,
+    data=frozenset({"application-data"}),
+    unawaited=frozenset({"NewSessionTicket"}),  # in TLS 1.2 the server's Finished comes with it
+    # playing
+    scenarios=_scenarios,
+    commands=(
+        Command(
+            "tls",
+            Text("Run the notes' TLS handshake on real hosts.", "在真实主机上运行讲义中的 TLS 握手。"),
+            _scenario,
+            (
+                Choice("--version", Text("Of TLS.", "TLS 版本。"), ("1.2", "1.3"), "1.2"),
+                Choice(
+                    "--key-exchange",
+                    Text(
+                        "rsa, the notes' and history, or ecdhe; default: rsa in TLS 1.2.",
+                        "rsa（讲义所述，已成历史）或 ecdhe；TLS 1.2 默认为 rsa。",
+                    ),
+                    ("rsa", "ecdhe"),
+                ),
+            ),
+        ),
+    ),
 )

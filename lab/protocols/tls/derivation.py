@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from lab.model import DerivationLine
 from lab.protocols.tls import prf
 from lab.text import Text
 
@@ -20,17 +21,6 @@ class Named(NamedTuple):
     value: bytes
 
 
-class Line(NamedTuple):
-    """One line of the example. `output` is all of what `operation` gives, `source` is where it is written."""
-
-    what: Text
-    inputs: tuple[tuple[str, bytes], ...]
-    operation: str
-    output_name: str
-    output: bytes
-    source: str
-
-
 class Derivation:
     """An ordered list of lines. Calculating the same thing twice writes it down once."""
 
@@ -38,7 +28,7 @@ class Derivation:
         self._entries: list[tuple[Text, tuple[Named, ...], str | Callable[[], str], Named, str]] = []
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[DerivationLine, ...]:
         """The lines so far. They are written here, when somebody asks: of most connections nobody does."""
         return tuple(dict.fromkeys(map(_line, self._entries)))
 
@@ -113,10 +103,10 @@ class Derivation:
         return self.add(what, inputs, written, Named(name, value), source)
 
 
-def _line(entry: tuple[Text, tuple[Named, ...], str | Callable[[], str], Named, str]) -> Line:
+def _line(entry: tuple[Text, tuple[Named, ...], str | Callable[[], str], Named, str]) -> DerivationLine:
     what, inputs, operation, output, source = entry
     named = tuple((each.name, each.value) for each in dict.fromkeys(inputs))
-    return Line(
+    return DerivationLine(
         what, named, operation if isinstance(operation, str) else operation(), output.name, output.value, source
     )
 

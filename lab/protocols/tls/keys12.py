@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hmac
 
-from lab.model import Role
+from lab.model import DerivationLine, Role
 from lab.protocols.tls import reasons
 from lab.protocols.tls.ciphers import TLS10, TLS11, TLS12, Suite
-from lab.protocols.tls.derivation import Derivation, Line, Named
+from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.tls.prf import SPOKEN, prf_hash
 from lab.protocols.tls.protection import Keys, Protection, Unsupported, protection
 from lab.protocols.tls.reasons import Reason
@@ -90,7 +90,7 @@ class Keys12:
         self.keys = self._key_block(client_random, server_random)
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[DerivationLine, ...]:
         """The worked example so far: asking for `verify_data` adds to it."""
         return self.derivation.lines
 

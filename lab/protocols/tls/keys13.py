@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hmac
 
-from lab.model import Role
+from lab.model import DerivationLine, Role
 from lab.protocols.tls import prf, reasons
 from lab.protocols.tls.ciphers import TLS13, Suite
-from lab.protocols.tls.derivation import Derivation, Line, Named
+from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.tls.prf import LENGTHS, SPOKEN
 from lab.protocols.tls.protection import Keys, Protection, protection
 from lab.protocols.tls.reasons import Reason
@@ -53,7 +53,7 @@ class Keys13:
         )  # fmt: skip
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[DerivationLine, ...]:
         """The worked example so far: asking for `verify_data` or `update` adds to it."""
         return self.derivation.lines
 

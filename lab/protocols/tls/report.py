@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lab.engine.layers import Carrier, Layer
-from lab.model import Detail
+from lab.engine.layers import Layer
+from lab.engine.protocol import StepSeen
+from lab.model import Carrier, Detail, Example
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ _PREVIEW = 40  # bytes of opened data that are shown
 _TLS13 = 0x0304
 
 
-def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
+def steps(layer: Layer) -> list[StepSeen]:
     """Returns each of the notes' steps with its packets and the code of how it departs from the notes."""
     session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
-        found.append((step, packets, _differs(session, layer, step, packets)))
+        found.append(StepSeen(step, packets, _differs(session, layer, step, packets)))
     return found
 
 
@@ -105,6 +106,14 @@ def summary(layer: Layer) -> dict[str, Any]:
     }
 
 
+def example(layer: Layer) -> Example:
+    """Returns how the keys come about, as far as they are known."""
+    session: Session = layer.session
+    locked = session.locked.text if session.locked is not None else None
+    title = Text("The keys of conversation {0}", "连接 {0} 的密钥")
+    return Example(title, locked, session.lines, bool(session.encrypted_premaster))
+
+
 def _key_exchange(session: Session) -> str:
     assert session.suite
     if session.suite.key_exchange == "TLS13":
@@ -153,7 +162,7 @@ def records(layer: Layer, said: Said) -> list[Carrier]:
         fields = record_fields(record, session.version, said.encrypted)
         head = [Detail(*field) for field in fields if field.depth == 0 or field.end <= HEADER]
         start, end = (said.stop - said.records[-1][0].end + at for at in (record.start, record.end))
-        found.append(Carrier(start, end, spans, head))
+        found.append(Carrier(start, end, spans, tuple(head)))
     return found
 
 

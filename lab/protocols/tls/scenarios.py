@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lab.protocols.scenario import Scenario
+from lab.protocols.scenario import Scenario, Stage
 from lab.protocols.tls.terms import SERVER, Terms
 
 if TYPE_CHECKING:
     from lab.protocols.tls.credentials import Credentials
     from lab.protocols.tls.endpoints import Endpoint
-    from lab.testbed.stage import Host, Stage
 
 PORT = 4433  # not 443: what is said there Wireshark takes for HTTP, and waits for its end
 HELLO, ANSWER = "Hello, server!", "Hello, client!"
@@ -68,7 +67,7 @@ def _finish(stage: Stage) -> None:
     _close(stage, stage.client, stage.server)
 
 
-def _close(stage: Stage, first: Host, second: Host) -> None:
+def _close(stage: Stage, first: Any, second: Any) -> None:
     for host in (first, second):
         host.discard()
         host.close()

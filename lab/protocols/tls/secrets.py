@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from lab.model import Role
+from lab.model import DerivationLine, Role
 from lab.protocols.tls import reasons
 from lab.protocols.tls.ciphers import TLS10, TLS12, TLS13, Suite
-from lab.protocols.tls.derivation import Derivation, Line, Named
+from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.tls.keylog import KeyLog
 from lab.protocols.tls.keys12 import MASTER, Keys12, master_secret
 from lab.protocols.tls.keys13 import TRAFFIC, Keys13
@@ -129,7 +129,7 @@ class Epochs(NamedTuple):
         return self.server_application if finished else self.server_handshake
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[DerivationLine, ...]:
         """The worked example. All keys share one derivation, but for those of a key log that grew."""
         return tuple(dict.fromkeys(line for keys in self[:5] if keys is not None for line in keys.lines))
 

@@ -11,11 +11,10 @@ from typing import NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from lab.model import Role, Span
+from lab.model import DerivationLine, Role, Span
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls import codes, messages
 from lab.protocols.tls.ciphers import TLS13, Suite, suite
-from lab.protocols.tls.derivation import Line
 from lab.protocols.tls.hello import ClientHello, ServerHello, Ssl2Hello, ssl2_hello
 from lab.protocols.tls.keylog import KeyLog, merge, parse_keylog
 from lab.protocols.tls.keys12 import Keys12
@@ -153,7 +152,7 @@ class Session:
         self._until_exchange = b""  # the messages up to ClientKeyExchange, empty where there was none
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[DerivationLine, ...]:
         """The worked example of the keys, as far as they are known."""
         if self.keys12 is not None:
             return self.keys12.lines

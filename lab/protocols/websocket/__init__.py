@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.engine.layers import Session, Upper
-from lab.model import Role
+from lab.engine.protocol import Choice, Command, Session, Upper
+from lab.model import NO_FACTS, Role
 from lab.protocols.websocket import report
+from lab.protocols.websocket.compare import COMPARED, SENTENCES
 from lab.protocols.websocket.states import CLIENT, SERVER
+from lab.text import Text
 
 _GET = b"GET "
 
@@ -23,22 +26,44 @@ def _begin(_secrets: Any) -> Session:
     return Reading()
 
 
-class _Secrets:
-    """It has none."""
+def _opcode(said: Any) -> Mapping[str, Any]:
+    return NO_FACTS if said.opcode is None else {"opcode": said.opcode}
 
-    def learn(self, keylog: bytes, server_key: bytes) -> None: ...
+
+def _scenarios() -> Sequence[Any]:
+    from lab.protocols.websocket.scenarios import SCENARIOS
+
+    return SCENARIOS
 
 
 WEBSOCKET = Upper(
-    "websocket",
-    {"client": CLIENT, "server": SERVER},
-    frozenset(_GET[:1]),
-    _recognise,
-    _begin,
-    _Secrets,
-    "",
-    report.steps,
-    report.summary,
-    report.words,
-    report.details,
+    name="websocket",
+    title="WebSocket",
+    short="WS",
+    tables={"client": CLIENT, "server": SERVER},
+    # reading
+    first=frozenset(_GET[:1]),
+    recognise=_recognise,
+    begin=_begin,
+    closed_below="TCP closed",
+    # telling
+    steps=report.steps,
+    facts=report.summary,
+    words=report.words,
+    fields=report.details,
+    message_facts=_opcode,
+    example=report.example,
+    compared=COMPARED,
+    sentences=SENTENCES,
+    data=frozenset({"text", "binary"}),
+    # playing
+    scenarios=_scenarios,
+    commands=(
+        Command(
+            "ws",
+            Text("Run a WebSocket connection on real hosts.", "在真实主机上运行 WebSocket 连接。"),
+            lambda tls: "websocket/tls" if tls else "websocket/connection",
+            (Choice("--tls", Text("Over TLS 1.3: wss.", "在 TLS 1.3 之上：wss。")),),
+        ),
+    ),
 )

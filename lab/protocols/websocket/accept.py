@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 
-from lab.protocols.tls.derivation import Derivation, Line, Named
+from lab.model import DerivationLine
+from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.websocket.http import GUID
 from lab.text import Text
 
 
-def accept_lines(key: str, sent: str | None) -> tuple[Line, ...]:
+def accept_lines(key: str, sent: str | None) -> tuple[DerivationLine, ...]:
     """Returns how the accept value of a key comes about, and how it compares with what the server sent (None: with
     nothing). All strings are bytes as they stand in the header."""
     paper = Derivation()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.engine.layers import Layer
-from lab.model import Detail
+from lab.engine.protocol import StepSeen
+from lab.model import Detail, Example
 from lab.protocols.websocket.frames import BINARY, fields
 from lab.text import Text
 
@@ -20,13 +21,13 @@ _GOOD = (1000, 1001, 1005)  # codes of an ending that nobody need explain (RFC 6
 _CODES = {1002: "closed-protocol-error", 1007: "closed-bad-data", 1009: "closed-too-big"}
 
 
-def steps(layer: Layer) -> list[tuple[str, tuple[int, ...], str | None]]:
+def steps(layer: Layer) -> list[StepSeen]:
     """Returns each step with its packets and the code of how it went otherwise."""
     session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
-        found.append((step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
+        found.append(StepSeen(step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
     return found
 
 
@@ -102,6 +103,12 @@ def summary(layer: Layer) -> dict[str, Any]:
         ],
         "message_count": session.counted,
     }
+
+
+def example(layer: Layer) -> Example:
+    """Returns how the accept value comes about."""
+    session: Session = layer.session
+    return Example(Text("The accept value of conversation {0}", "连接 {0} 的 accept 值"), None, session.lines)
 
 
 def words(_layer: Layer, said: Said) -> Text:

@@ -10,14 +10,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.protocols.scenario import Scenario
+from lab.protocols.scenario import Scenario, Stage
 from lab.protocols.tls.terms import SERVER, Terms
 from lab.protocols.websocket.http import accept_of
 
 if TYPE_CHECKING:
     from lab.protocols.tls.credentials import Credentials
     from lab.protocols.websocket.endpoints import Endpoint
-    from lab.testbed.stage import Host, Stage
 
 PORT, TLS_PORT = 8080, 8443
 HELLO, ANSWER = "Hello, server!", "Hello, client!"
@@ -64,7 +63,7 @@ def _talk(stage: Stage, hello: str = HELLO, answer: str = ANSWER) -> None:
     stage.client.pump()
 
 
-def _finish(first: Host, second: Host, code: int = NORMAL, reason: str = "done") -> None:
+def _finish(first: Any, second: Any, code: int = NORMAL, reason: str = "done") -> None:
     """The closing handshake: a Close each way."""
     first.close_websocket(code, reason)
     second.pump()

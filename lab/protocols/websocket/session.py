@@ -17,7 +17,7 @@ from lab.protocols.websocket.http import SWITCHING, Head, HeadReader, Request, R
 from lab.protocols.websocket.messages import Message, Messages, Told
 
 if TYPE_CHECKING:
-    from lab.protocols.tls.derivation import Line
+    from lab.model import DerivationLine
 
 _SHOWN = 4096  # bytes of a payload that stay with what was said
 _MOST_MESSAGES = 4096  # that are listed; all are counted
@@ -128,7 +128,7 @@ class Session:
         return self.response.extensions if self.response is not None and self.accepted else ()
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[DerivationLine, ...]:
         """The accept value as a worked example."""
         from lab.protocols.websocket.accept import accept_lines
 

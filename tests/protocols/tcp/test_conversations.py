@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from lab.model import Frame, Rung
+from lab.model import Frame
+from lab.engine.record import Record
 from lab.protocols.tcp.conversations import Conversation
 from lab.render import trace
 from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, ladder, renumbered, walk
@@ -28,7 +29,7 @@ def labels(*lines: str) -> list[str]:
     return [label for label in last.labels if label not in ("ACK", "data", "SYN", "SYN-ACK", "FIN", "RST")]
 
 
-def relative(rungs: list[Rung]) -> list[tuple[int, int | None]]:
+def relative(rungs: list[Record]) -> list[tuple[int, int | None]]:
     return [(rung.seq, rung.ack) for rung in rungs]
 
 

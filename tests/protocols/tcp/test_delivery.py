@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine.path import Path
-from lab.model import RST, SYN, Frame, Rung, States
+from lab.model import Frame, States
+from lab.protocols.tcp.segment import RST, SYN
+from lab.engine.record import Record
 from lab.protocols.tcp import report
 from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
 
@@ -16,7 +18,7 @@ TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and t
 
 def arrivals(frames: list[Frame]) -> list[list[int]]:
     """Returns which packets became known to have been got when each packet was captured, and at the end."""
-    path, rungs, known = Path(), list[Rung](), set[int]()
+    path, rungs, known = Path(), list[Record](), set[int]()
     found: list[list[int]] = []
 
     def fresh() -> list[int]:

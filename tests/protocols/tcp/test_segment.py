@@ -15,7 +15,8 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Padding, Raw
 
 from lab.dissect.fields import fields
-from lab.model import Frame, Segment
+from lab.model import Frame
+from lab.protocols.tcp.segment import Segment
 from lab.protocols.tcp.segment import ETHERNET, FRAGMENT, NOT_TCP, RAW_IP, RAW_IPV4, RAW_IPV6, TRUNCATED, segment
 from tests.packets import CAPTURES, IPV4, IPV6, LETTERS, ladder
 

@@ -8,7 +8,8 @@ import pytest
 
 from lab.engine.table import Row, Table
 from lab.engine.walk import Protocol, Walk
-from lab.model import Role, Rung, States, Surprise
+from lab.model import Role, States, Surprise
+from lab.engine.record import Record
 from lab.protocols.tcp.conversations import Conversation, Conversations
 from lab.protocols.tcp.segment import segment
 from tests.packets import CAPTURES, CLOSE, OPEN, PROMPT, TALK, drawn, ladder, prompt, replay, said, walk
@@ -27,7 +28,7 @@ TOY = Table(
 )
 
 
-def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Rung], Conversation]:
+def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Record], Conversation]:
     """Returns a walk over the toy's table, and three packets of which each is the events `sent`, and got the same."""
     conversations = Conversations()
     frames = ladder("c> data 1 1 1", "s> data 1 2 1", "c> data 2 2 1")
@@ -102,7 +103,7 @@ def test_of_an_end_whose_state_nobody_knows_the_likeliest_row_is_assumed_and_tha
 
 def test_a_packet_of_no_conversation_walks_nowhere() -> None:
     walked, _, conversation = toy("question")
-    stray = Rung(ladder("c> SYN 0")[0], ("not-tcp",))
+    stray = Record(ladder("c> SYN 0")[0], ("not-tcp",))
     walked.sent(stray)
     walked.got(stray)
     walked.settled(stray)

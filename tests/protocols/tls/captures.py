@@ -21,7 +21,8 @@ from rich.console import Console
 
 from lab.engine.layers import Layer
 from lab.engine.path import Path as Way
-from lab.model import Frame, Role, Rung
+from lab.model import Frame, Role
+from lab.engine.record import Record
 from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tls.session import Session
 from lab.render import trace
@@ -58,7 +59,7 @@ class Capture(NamedTuple):
 class Walked(NamedTuple):
     """What the path made of a capture with one conversation in it."""
 
-    rungs: list[Rung]
+    rungs: list[Record]
     only: Conversation
 
     @property
@@ -101,7 +102,7 @@ class Walked(NamedTuple):
         return [surprise for rung in self.rungs for surprise in rung.surprises]
 
 
-def _led(rung: Rung) -> str:
+def _led(rung: Record) -> str:
     assert rung.end
     ((_, held, delivered),) = rung.above
     if rung.end.role == "client":
@@ -109,7 +110,7 @@ def _led(rung: Rung) -> str:
     return f"{delivered.client if delivered else 'lost'} < {held.server}"
 
 
-def _who(rung: Rung) -> str:
+def _who(rung: Record) -> str:
     assert rung.end
     return rung.end.role[0]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from lab.engine.path import Path
-from lab.model import Role, Rung
+from lab.model import Role
+from lab.engine.record import Record
 from lab.protocols.websocket import report
 from tests.packets import ladder, prompt
 from tests.protocols.tls.captures import lines, walk
@@ -25,7 +26,7 @@ UNTIL = {
 C, S = (1 + sum(len(data) for sender, data in [*OPENING, *CLOSES] if sender == role) for role in ("client", "server"))
 
 
-def seen(rungs: Iterable[Rung]) -> list[str]:
+def seen(rungs: Iterable[Record]) -> list[str]:
     """Returns the states of client and server at both instants, of each packet that has some."""
     found = []
     for rung in rungs:

@@ -1,0 +1,118 @@
+"""The programs inside the containers: `client` and `server` do what the `sniffer` tells them, and it listens.
+
+A fourth program, `wire`, is the whole network-namespace testbed in one container, for scenarios that a tap can't play.
+
+    python -m lab.app.container client|server|sniffer|wire
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.errors import MachineError
+from lab.protocols.catalogue import scenario
+from lab.protocols.scenario import Scenario
+from lab.testbed.container import CAPTURES, DEFAULT, ROLES, channel, host, play, wanted
+from lab.testbed.messages import Event, write
+from lab.testbed.rules import parse
+from lab.text import Text
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    program = sys.argv[1] if len(sys.argv) == 2 else ""
+    if program in ROLES:
+        host(program)
+    elif program == "sniffer":
+        sys.exit(_sniffer())
+    elif program == "wire":
+        sys.exit(_wire())
+    else:
+        sys.exit(f"usage: {(__doc__ or '').strip().splitlines()[-1].strip()}")
+
+
+def _sniffer() -> int:
+    """Plays the scenario; its events go to `lab` on the host, or as a ladder to whoever reads the log."""
+    played = wanted()
+    try:
+        if os.environ.get("LAB_TELL") == "events":
+            return _tell(play(played, parse(played.rules), False))
+        return _ladder(played)
+    finally:
+        for role in ROLES:  # who was never called waits still, and `up` with it
+            with contextlib.suppress(OSError):
+                channel(role)
+
+
+def _wire() -> int:
+    """Plays a scenario with network namespaces, all in this container."""
+    from lab.testbed import netns
+
+    played, rules = scenario(os.environ["LAB_SCENARIO"]), parse([os.environ.get("LAB_RULES", "")])
+    return _tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
+
+
+def _tell(playing: contextlib.AbstractContextManager[Iterator[Event]]) -> int:
+    try:
+        with playing as events:
+            for event in events:
+                _print(write(event))
+    except MachineError as error:
+        _print(write(error))
+        return error.status
+    return 0
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _ladder(played: Scenario) -> int:
+    from lab import text
+    from lab.app.cli import guarded
+    from lab.app.formats import write_ladder
+    from lab.bulk.rows import Gone
+    from lab.render.notes import introduction
+    from lab.runs.live import Live, ending
+    from lab.runs.run import Run
+
+    lang = text.choose([], {"LC_ALL": os.environ.get("LAB_LANG", ""), "LANG": os.environ.get("LAB_LOCALE", "")})
+    name = played.name.replace("/", "-") if played.name != DEFAULT else played.name.partition("/")[0]
+    source = Live(played, parse(played.rules), False, CAPTURES / f"{name}.pcapng", play, save=_save)
+
+    def draw() -> None:
+        introduction(played.name, [], sys.stdout, lang)
+        with Run(source, words=True) as run:
+            write_ladder(run, run.packets(), Gone(lines=False), sys.stdout, lang)
+        for line in ending(run):
+            _print(line.pick(lang))
+
+    return guarded(draw)
+
+
+def _save(file: Path, data: bytes) -> None:
+    """Writes the capture, or has the client write it: one of the two may, unless the folder is somebody else's."""
+    try:
+        file.write_bytes(data)
+    except OSError:
+        client = channel("client")
+        client.send(("save", (file.name, data)))
+        kind, value, _ = client.recv()
+        if kind != "done":
+            raise MachineError(
+                Text(f"{file} can't be written: {value}", f"无法写入 {file}：{value}"),
+                Text(
+                    "LAB_USER=$(id -u):$(id -g) docker compose up writes it as you",
+                    "LAB_USER=$(id -u):$(id -g) docker compose up 会以你的身份写入",
+                ),
+            ) from None
+
+
+if __name__ == "__main__":
+    main()

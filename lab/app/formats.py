@@ -1,0 +1,82 @@
+"""The formats that a run can be written in, and the one place that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, TextIO
+
+from lab.text import Lang
+
+if TYPE_CHECKING:
+    from lab.bulk.rows import Gone, Rows
+    from lab.model import Packet
+    from lab.runs.run import Run
+
+
+class Format(StrEnum):
+    """What a run can be written as."""
+
+    LADDER = "ladder"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    CONVERSATIONS = "conversations"
+    EVENTS = "events"
+    PCAPNG = "pcapng"
+
+
+def in_words(form: Format) -> bool:
+    """Whether a format tells packets in words, and needs their bytes."""
+    return form in (Format.LADDER, Format.PCAPNG)
+
+
+def write_ladder(run: Run, packets: Iterator[Packet], gone: Gone, out: TextIO, lang: Lang) -> None:
+    """Draws rung by rung, and sums up."""
+    from lab.render.ladder import Ladder
+    from lab.render.words import console
+
+    ladder = Ladder(console(out), lang)
+    for packet in packets:
+        ladder.rung(packet)
+        out.flush()
+    ladder.summary(run.conversations, run.agreement, gone.states)
+    out.flush()
+
+
+def write_events(run: Run, out: TextIO) -> None:
+    """Writes an event a line, each at once: whoever reads them is told while it happens."""
+    from lab.events import as_json
+    from lab.render.trace import dump
+
+    for event in run.events():
+        out.write(dump(as_json(event)) + "\n")
+        out.flush()
+
+
+def write_rows(rows: Rows, form: Format, out: TextIO, lang: Lang, live: bool) -> None:
+    """Writes what has a line a packet, or a conversation; where packets come `live`, each is written out at once."""
+    from lab.render import table, trace
+    from lab.render.rows import AT_ONCE, as_lines
+
+    write: Callable[[str], object] = _flushed(out) if live else out.write
+    at_once = 1 if live or out.isatty() else AT_ONCE
+    if form is Format.CSV:
+        table.as_csv(rows.packets(), write, at_once)
+    elif form is Format.NDJSON:
+        as_lines(rows.packets(), write, at_once)
+    elif form is Format.CONVERSATIONS:
+        for _ in rows.packets():
+            pass
+        as_lines((line for _, line in rows.conversations()), write, at_once)
+    else:
+        trace.as_json(rows.packets(), rows.conversations(), lambda: rows.about(lang), write, at_once)
+    out.flush()
+
+
+def _flushed(out: TextIO) -> Callable[[str], object]:
+    def write(text: str) -> None:
+        out.write(text)
+        out.flush()
+
+    return write

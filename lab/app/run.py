@@ -1,0 +1,84 @@
+"""`lab run` and its aliases: a scenario is played on real hosts, written while packets pass, and saved."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
+from lab.errors import LabError
+from lab.text import Lang, Text
+
+if TYPE_CHECKING:
+    from lab.runs.live import Play
+    from lab.runs.run import Run
+
+
+def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, testbed: str, lang: Lang) -> None:
+    """Plays a scenario by its name. Raises UsageError, MachineError, and LabError where it stopped before its end.
+
+    Whoever reads the output may go away: the scenario is played to its end all the same, and saved whole.
+    """
+    from lab.protocols.catalogue import scenario
+    from lab.render.notes import introduction
+    from lab.runs.live import Live
+    from lab.runs.run import Run
+    from lab.testbed.rules import parse
+
+    played = scenario(name)
+    source = Live(played, (*parse(wire), *parse(played.rules)), ipv6, file, testbed_named(testbed))
+    run = Run(source, words=in_words(form))
+    if form is Format.LADDER:
+        introduction(name, [*wire, *played.rules], sys.stdout, lang)
+    try:
+        with run:  # whatever ends it here, the capture is saved here too
+            try:
+                _write(run, form, file, lang)
+            except BrokenPipeError:
+                run.play_on()
+                raise
+    finally:
+        _tell_the_end(run, sys.stdout if form is Format.LADDER else sys.stderr, lang)
+    if source.early is not None and not wire:
+        raise LabError(
+            source.early,
+            Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
+        )
+
+
+def _write(run: Run, form: Format, file: Path, lang: Lang) -> None:
+    from lab.bulk.rows import Gone, RowFormat, RowsOfRun
+
+    gone = Gone(lines=False)
+    if form is Format.PCAPNG:
+        for _ in run.packets():
+            pass
+        sys.stdout.buffer.write(file.read_bytes())
+    elif form is Format.LADDER:
+        write_ladder(run, run.packets(), gone, sys.stdout, lang)
+    elif form is Format.EVENTS:
+        write_events(run, sys.stdout)
+    else:
+        write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, sys.stdout, lang, live=False)
+
+
+def testbed_named(testbed: str) -> Play:
+    """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker."""
+    if testbed == "netns":
+        from lab.testbed.netns import play
+    elif testbed == "docker":
+        from lab.testbed.docker import play
+    else:
+        from lab.testbed.auto import play
+    return play
+
+
+def _tell_the_end(run: Run, out: TextIO, lang: Lang) -> None:
+    from lab.runs.live import ending
+
+    with contextlib.suppress(OSError):  # a closed pipe, a terminal that has hung up
+        for line in ending(run):
+            print(line.pick(lang), file=out)

@@ -1,0 +1,116 @@
+"""Rows: a line a packet, then a line a conversation. Of a run, they are made packet by packet."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, Protocol
+
+from lab.model import ConversationReport
+from lab.render import table, trace
+from lab.runs.run import Run
+from lab.system.files import Spool
+from lab.text import Lang, Text
+
+
+class RowFormat(StrEnum):
+    """Formats that have a line a packet, or a line a conversation."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    CONVERSATIONS = "conversations"
+
+
+class Rows(Protocol):
+    """What a format with rows is written from: all packets, then all conversations, then what is true at the end."""
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of the file; None where nobody knows."""
+
+    @property
+    def position(self) -> int:
+        """How many of them have been read."""
+
+    def packets(self) -> Iterator[str]:
+        """Yields the packets' lines; of a format that has none, none, but they are gone through."""
+
+    def conversations(self) -> Iterator[tuple[int, str]]:
+        """Yields each conversation's first packet and its line."""
+
+    def about(self, lang: Lang) -> dict[str, Any]:
+        """Returns the trace's entry on the file."""
+
+    def complaint(self) -> Text | None:
+        """Returns one line on what is wrong with the file."""
+
+
+class Gone:
+    """Conversations that are let go of before a file is over, as far as they will be shown."""
+
+    def __init__(self, lines: bool) -> None:
+        self.states: dict[str, int] = {}  # how many there were of each conn_state
+        self._spool = Spool() if lines else None
+
+    def take(self, which: ConversationReport) -> None:
+        """Takes down what is to be said of a conversation that will not be there any more."""
+        state = which.facts["conn_state"]
+        self.states[state] = self.states.get(state, 0) + 1
+        if self._spool:
+            self._spool.put(which.id, f"{which.first} {trace.dump(which.facts)}")
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yields their ids, and first packet and line."""
+        return self._spool.lines() if self._spool else iter(())
+
+
+def keeps_lines(form: RowFormat) -> bool:
+    """Whether a format has a line a conversation."""
+    return form in (RowFormat.JSON, RowFormat.CONVERSATIONS)
+
+
+class RowsOfRun:
+    """The rows of a run. `gone` has been given to it as what is told of conversations that are let go of."""
+
+    def __init__(self, run: Run, form: RowFormat, gone: Gone) -> None:
+        self._run = run
+        self._form = form
+        self._gone = gone
+
+    def packets(self) -> Iterator[str]:
+        packets = self._run.packets()
+        if self._form is RowFormat.CSV:
+            yield from table.csv_rows(packets)
+        elif self._form is RowFormat.CONVERSATIONS:
+            for _ in packets:
+                pass
+        else:
+            yield from trace.packet_lines(packets)
+
+    def conversations(self) -> Iterator[tuple[int, str]]:
+        if not keeps_lines(self._form):
+            return
+        here = ((each.id, f"{each.first} {trace.dump(each.facts)}") for each in self._run.conversations)
+        for _, line in heapq.merge(self._gone.lines(), here):
+            first, _, entry = line.partition(" ")
+            yield int(first), entry
+
+    @property
+    def evicted(self) -> int:
+        return self._run.evicted
+
+    @property
+    def size(self) -> int | None:
+        return None
+
+    @property
+    def position(self) -> int:
+        return self._run.source.position
+
+    def about(self, lang: Lang) -> dict[str, Any]:
+        return self._run.about(lang)
+
+    def complaint(self) -> Text | None:
+        return self._run.complaint()

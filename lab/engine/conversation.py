@@ -1,0 +1,113 @@
+"""Two ends and what the engine writes down between them. A transport adds what it counts by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lab.events import Event, PacketLost
+from lab.model import Ends, Role, States
+
+if TYPE_CHECKING:
+    from lab.engine.layers import Layer
+    from lab.engine.record import Record
+
+LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
+
+
+class Seen(NamedTuple):
+    """A packet in which a step was seen: its number, its sender and its place in the sender's stream."""
+
+    step: str
+    number: int
+    sender: Role
+    start: int
+    stop: int
+    payload: int
+
+
+class End:
+    """One end of a conversation, in one protocol's table. The walk alone moves its state."""
+
+    __slots__ = ("peer", "role", "state")
+
+    peer: Any  # another of the same class
+
+    def __init__(self, role: Role, state: str | None) -> None:
+        self.role: Role = role
+        self.state: str | None = state  # by the table; None while nobody knows
+
+
+class TransportEnd(End):
+    """One end in a transport's table, with its stream: numbers are relative unless named raw."""
+
+    __slots__ = ("got_next", "next", "next_raw")
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(role, None)
+        self.next = 0  # the number behind the last it has sent
+        self.next_raw: int | None = None  # the same as on the wire; None before anything is known
+        self.got_next: int | None = None  # it has got all before this
+
+
+class Walked:
+    """Two ends that walk a table, and what is written down on the way."""
+
+    __slots__ = ("assumed", "began", "client", "server", "states", "steps")
+
+    client: Any
+    server: Any
+
+    def __init__(self, client: End, server: End) -> None:
+        client.peer, server.peer = server, client
+        self.client = client
+        self.server = server
+        self.states = States(client.state, server.state)  # both ends', now
+        self.assumed: tuple[Role, ...] = ()  # ends whose state rests on an assumption
+        self.began: dict[str, Role] = {}  # who began opening, who began closing
+        self.steps: dict[str, list[Seen]] = {}  # each in the order in which it was seen
+
+    @property
+    def ends(self) -> tuple[Any, Any]:
+        return self.client, self.server
+
+
+class Conversation(Walked, ABC):
+    """What a transport carries between two addresses, from its first packet to its last."""
+
+    __slots__ = ("above", "evicted", "first", "id", "kernel_final", "last", "lost", "packets", "told")
+
+    def __init__(self, number: int, first: int, client: End, server: End) -> None:
+        super().__init__(client, server)
+        self.id = number
+        self.first = first  # the number of its first packet
+        self.last = first  # and of its last
+        self.packets = 0
+        self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
+        self.kernel_final: States | None = None
+        self.above: Layer | None = None  # what it carries, once that has been recognised
+        self.evicted = False  # was let go of before it had ended
+        self.told: list[Event] | None = None  # where what happens is put, where somebody listens
+
+    def lose(self, record: Record) -> None:
+        """Takes down that a packet was not got; only of packets that are a step is it remembered."""
+        record.settled = True
+        if record.steps:
+            self.lost += (record.number,)
+        if self.told is not None:
+            self.told.append(PacketLost(record.number, "inferred" if record.journal is None else "journal"))
+
+    @property
+    @abstractmethod
+    def identity(self) -> Ends:
+        """Who talks with whom."""
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """Whether it has ended."""
+
+    @property
+    @abstractmethod
+    def lane(self) -> int:
+        """One of LANES."""

@@ -1,0 +1,316 @@
+"""What everybody needs to know of a protocol, in one value: its descriptor. The registry lists them; nobody else does.
+
+A `Transport` divides a capture into conversations and knows what of a packet has arrived; an `Upper` reads the bytes
+that it carries. The engine walks the tables of both. What is said of them (steps, facts of the trace, words, worked
+examples, what a comparison compares) is the protocol's own, and comes from here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from lab.engine.record import Record
+from lab.engine.table import Table
+from lab.model import NO_FACTS, Carrier, Detail, Example, Frame, Message, Role
+from lab.text import Text
+
+Labels = tuple[str, ...]
+_SILENT = Text("", "")
+
+
+class StepSeen(NamedTuple):
+    """What became of a step: its packets, the code of how it departs from the notes, and who acts in it."""
+
+    id: str
+    packets: tuple[int, ...]
+    code: str | None
+    actor: Role = "client"
+
+
+class Compared(NamedTuple):
+    """Something about a whole conversation that `lab diff` compares: its name, what it is called, where it is found.
+
+    `value` takes the facts of the trace and the side's rows (lab/report/comparison.py).
+    """
+
+    name: str
+    title: Text
+    value: Callable[[Mapping[str, Any], Sequence[Any]], Any]
+    last: bool = False  # told behind the facts of all protocols
+
+
+class Sentence(NamedTuple):
+    """What is said where a fact is as `one` has it in X and as `other` has it in Y, whichever of the two X is.
+
+    A fact is one that is compared, or whether some step of a protocol goes another way: `tcp half-close`. `at` is the
+    place in a connection's life: OPENING, AGREED, TALKING, BROKEN or CLOSING.
+    """
+
+    fact: str
+    one: Callable[[Any], bool]
+    other: Callable[[Any], bool]
+    text: Text  # {x} and {y}: the letters; {one} and {other}: the values
+    at: int
+
+
+OPENING, AGREED, TALKING, BROKEN, CLOSING = range(5)
+
+
+class Command(NamedTuple):
+    """A command of its own for a scenario: `lab NAME`. `choices` are its options, each with what may be chosen.
+
+    `pick` takes what was chosen, option by option (None where it was not), and returns the scenario's name.
+    """
+
+    name: str
+    help: Text
+    pick: Callable[..., str]
+    choices: tuple[Choice, ...] = ()
+
+
+class Choice(NamedTuple):
+    """An option of a command: one of `values`, or where there are none, a switch."""
+
+    option: str
+    help: Text
+    values: tuple[str, ...] = ()
+    default: str | None = None
+
+
+def _no_facts(_subject: Any) -> Mapping[str, Any]:
+    return NO_FACTS
+
+
+def _client(_step: str) -> Role:
+    return "client"
+
+
+def _no_examples(_subject: Any) -> Example | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Descriptor:
+    """What a protocol says of itself. A `subject` is a Conversation for a transport, a Layer for what it carries.
+
+    `name` is its id in traces, steps and scenarios' names, and its folder's, where notes.toml and schema.json are (what
+    it adds to the trace's schema: `labels`, `facts`, keys of its `message`, `defs`). `title` is as its RFC writes it,
+    `short` where there is little room. `label_words` says labels in words that need some, `explained` in more, once.
+    `details` are facts that a comparison asks for and the trace does not have. `data` are the labels of messages that
+    are a program's own, `unawaited` of a server's messages that nobody waits for.
+    """
+
+    name: str
+    title: str
+    tables: Mapping[Role, Table]
+    steps: Callable[[Any], Sequence[StepSeen]]
+    facts: Callable[[Any], Mapping[str, Any]]
+    short: str = ""
+    label_words: Mapping[str, Text] = field(default_factory=dict)
+    explained: Mapping[str, Text] = field(default_factory=dict)
+    details: Callable[[Any], Mapping[str, Any]] = _no_facts
+    compared: tuple[Compared, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
+    data: frozenset[str] = frozenset()
+    unawaited: frozenset[str] = frozenset()
+    commands: tuple[Command, ...] = ()
+    scenarios: Callable[[], Sequence[Any]] = tuple  # of lab/protocols/scenario.py; imported when somebody asks
+    usual_actor: Callable[[str], Role] = _client  # who acts in a step that nobody saw
+    got_steps: frozenset[str] = frozenset()  # steps that are no sending: their packet's receiver acts
+    example: Callable[[Any], Example | None] = _no_examples
+
+
+class Delivery(Protocol):
+    """Who got what when, where only packets tell. Packets are those of one conversation, in the order of capture."""
+
+    def proved_by(self, record: Any) -> Sequence[Any]:
+        """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
+
+    def reset_by(self, record: Any, proved: Sequence[Any]) -> Sequence[Any]:
+        """Returns those of the proved whose receiver is quiet only after this packet."""
+
+    def under_way(self, record: Any) -> None:
+        """Puts a packet among those that have been sent and not yet got."""
+
+    def after_long(self, record: Any) -> list[Any]:
+        """Returns what the receiver of a packet has got when nothing has followed it for long."""
+
+    def at_the_end(self, conversation: Any) -> list[Any]:
+        """Returns what both ends have still got when the capture is over, and gives up what they have not."""
+
+    def waiting(self, conversation: Any) -> list[Any]:
+        """Returns the packets whose fate is not known yet."""
+
+
+class Conversations(Protocol):
+    """All conversations of a capture that are followed, by id."""
+
+    @property
+    def followed(self) -> Mapping[int, Any]: ...
+
+    def place(self, frame: Frame, segment: Any) -> Record:
+        """Returns the packet's record: whose it is, its place in the stream, its labels."""
+
+    def excess(self, before: int) -> Sequence[Any]:
+        """Returns the conversations that there is no room for, before this packet."""
+
+    def forget(self, which: Any) -> None:
+        """Lets go of a conversation."""
+
+
+class Piece(NamedTuple):
+    """Bytes that a transport carries: their sender, raw and relative sequence number, their frame and place in it."""
+
+    end: Any
+    seq: int
+    relative: int
+    data: bytes
+    number: int
+    at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transport(Descriptor):
+    """What divides a capture into conversations.
+
+    `ip_protocol` is IANA's number. `read` returns a frame's segment, or the labels that say why there is none; `begin`
+    says of a new conversation whether both ends stand where the table has them start; `sent` and `got` say which events
+    of the table a packet is. `ended` are the states in which an end is through with its conversation, `closing` says
+    whether one has begun to close. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
+    whether it comes ahead of a gap.
+    """
+
+    ip_protocol: int
+    read: Callable[[Frame], Any]
+    fields: Callable[[Any, int, bytes | None], None]
+    conversations: Callable[[Any], Conversations]
+    begin: Callable[[Any], bool]
+    sent: Callable[[Any], Iterable[str]]
+    got: Callable[[Any], Iterable[str]]
+    delivery: Delivery
+    ended: frozenset[str]
+    closing: Callable[[Any], bool]
+    carried: Callable[[Any, Frame], list[Piece]]
+    ahead: Callable[[Any], bool]
+    fragment: Labels  # the very labels that `read` returns for a piece of an IP packet
+    flags: Callable[[Any], Labels]  # of a segment, by name
+    kinds: Labels  # labels that say what a packet is; the others, how it fares
+    bare: str  # the one among them that is an acknowledgement and nothing else
+    by_chance: frozenset[str]  # labels that are there in one run and not in the next
+
+
+class Session(Protocol):
+    """A protocol's own reading of a conversation: bytes go in, what was said comes out."""
+
+    def begins(self, role: Role, seq: int, relative: int) -> None:
+        """Says where in a direction's stream the protocol begins."""
+
+    def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> Sequence[Said]:
+        """Takes in a segment's payload (`seq` raw, at `at` of frame `number`) and returns what is now wholly said."""
+
+    @property
+    def refuted(self) -> bool:
+        """Whether what looked like this protocol at first is none."""
+
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it keeps to read on, roughly."""
+
+    def let_go(self) -> None:
+        """Keeps nothing more, and reads nothing more."""
+
+
+class Said(Protocol):
+    """A message, told when its last byte is there: its label, what the table calls it (empty where it moves nobody),
+    the relative sequence number behind it, and where it lies."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def stop(self) -> int: ...
+    @property
+    def spans(self) -> tuple[Any, ...]: ...
+
+
+class Inner(Session, Protocol):
+    """A protocol that can also stand inside another, as WebSocket does in TLS."""
+
+    def told(self, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
+        """Takes in what the other has carried and opened, in order; `stop` is as that one's message has it."""
+
+
+class Secrets(Protocol):
+    """What a protocol knows of secrets, for all its connections."""
+
+    def learn(self, keylog: bytes, server_key: bytes) -> None:
+        """Takes in more lines of a key log (NSS), or a server's private key (PEM)."""
+
+
+class NoSecrets:
+    """For protocols that have none."""
+
+    def learn(self, keylog: bytes, server_key: bytes) -> None: ...
+
+
+def _nothing(_layer: Any, _said: Any) -> tuple[Any, ...]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upper(Descriptor):
+    """What a transport carries, recognised by its first bytes.
+
+    `first` are the bytes it can begin with; `recognise` says whether a beginning is its own, None where that needs more
+    bytes; `begin` makes a session of what is known of secrets. `carries` is the event of its messages whose `raw` is
+    data for another protocol; `closed_below` its event, where it has one, for an end whose transport is closed. Where
+    `server_may_begin`, a server's words are no proof that something before them was not captured. Of a layer and a
+    message, `words` says it in a line, `fields` has all its fields, `carriers` what it came in.
+    """
+
+    first: frozenset[int]
+    recognise: Callable[[bytes, Role], bool | None]
+    begin: Callable[[Any], Session]
+    words: Callable[[Any, Any], Text]
+    secrets: Callable[[], Secrets] = NoSecrets
+    carries: str = ""
+    closed_below: str = ""
+    server_may_begin: bool = False
+    fields: Callable[[Any, Any], Sequence[Detail]] = _nothing
+    carriers: Callable[[Any, Any], Sequence[Carrier]] = _nothing
+    message_facts: Callable[[Any], Mapping[str, Any]] = _no_facts
+
+    def message(self, layer: Any, said: Any, words: bool = False, fields: bool = False) -> Message:
+        """Returns a message as it leaves the engine, with what was asked for."""
+        event = said.event
+        return Message(
+            self.name,
+            said.name,
+            said.spans,
+            event,
+            bool(event) and event == self.carries,
+            self.message_facts(said),
+            self.words(layer, said) if words else _SILENT,
+            tuple(self.fields(layer, said)) if fields else (),
+            tuple(self.carriers(layer, said)) if fields else (),
+        )
+
+
+def same(value: Any) -> Callable[[Any], bool]:
+    """Returns a test for equality: one side of a Sentence."""
+    return lambda found: bool(found == value)
+
+
+def fact(*path: str) -> Callable[[Mapping[str, Any], Sequence[Any]], Any]:
+    """Returns what finds a value in the facts of the trace, None where it is not there: of a Compared."""
+
+    def found(facts: Mapping[str, Any], _rows: Sequence[Any]) -> Any:
+        value: Any = facts
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+    return found

@@ -1,0 +1,71 @@
+"""A packet while the engine has it: made when it was captured, filled in as its fate becomes known, seen by no other.
+
+What leaves the engine is made of it: events while things happen (lab/events.py), a `Packet` when its fate is known
+(lab/report/packets.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lab.model import Above, Frame, Journal, Role, States, Surprise
+
+if TYPE_CHECKING:
+    from lab.engine.conversation import Conversation, End
+    from lab.engine.layers import Layer
+
+
+class Told(NamedTuple):
+    """A message that a packet completes: whose it is, and its protocol's own account of it."""
+
+    layer: Layer
+    said: Any
+
+
+class Record:
+    """What is known of one packet so far; `settled` says that nothing will change any more.
+
+    Sequence numbers are relative; a packet takes those from `seq` to before `stop`. A packet that no transport reads
+    has neither `segment` nor conversation nor sender (`end`).
+    """
+
+    __slots__ = (
+        "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
+        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
+        "stop", "surprises", "time", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        frame: Frame,
+        labels: tuple[str, ...],
+        segment: Any = None,
+        conversation: Conversation | None = None,
+        end: End | None = None,
+        seq: int = 0,
+        stop: int = 0,
+    ) -> None:
+        self.number = frame.number
+        self.time = frame.time
+        self.frame: Frame | None = frame  # let go of where only the numbers are asked for
+        self.whole: Frame | None = None  # the packet that it completes, where that came in IP fragments
+        self.labels = labels
+        self.segment = segment  # as its transport reads it
+        self.conversation = conversation
+        self.end = end  # the sender
+        self.seq = seq
+        self.ack: int | None = None
+        self.stop = stop  # the number behind the last it takes
+        self.new = False  # takes sequence space that nobody has acknowledged yet
+        self.got = False
+        self.settled = False
+        self.held: States | None = None
+        self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
+        self.delivered: States | None = None
+        self.kernel_held: States | None = None
+        self.kernel_delivered: States | None = None
+        self.journal: Journal | None = None
+        self.steps: tuple[str, ...] = ()
+        self.messages: tuple[Told, ...] = ()
+        self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear it close
+        self.surprises: tuple[Surprise, ...] = ()

@@ -1,0 +1,214 @@
+"""What the engine tells while a run goes on (schema handshake-lab/events/v1): immutable values, or JSON objects.
+
+A packet is told twice: `PacketSent` when it has left its sender and nobody has got it, `PacketArrived` or `PacketLost`
+when its fate is known. What it changes is told between the two, or behind: `StateChanged`, `StepSeen`, `MessageRead`,
+`Surprised`. The trace is what the events add up to. Sequence numbers are relative where they are not called raw.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from lab.model import Above, Address, Fate, Frame, Message, Role, States
+from lab.text import Text
+
+SCHEMA = "handshake-lab/events/v1"
+By = Literal["journal", "inferred"]
+Instant = Literal["held", "delivered", "final"]
+
+
+class Begun(NamedTuple):
+    """A run, or the reading of a capture, begins. `journal` says whether each packet's fate is told, not inferred."""
+
+    name: str
+    live: bool
+    journal: bool
+    scenario: str | None = None
+    hosts: Mapping[str, str] = {}
+
+
+class ConversationOpened(NamedTuple):
+    """The first packet of a conversation has been sent."""
+
+    conversation: int
+    packet: int
+    client: Address
+    server: Address
+
+
+class PacketSent(NamedTuple):
+    """A packet has left its sender and has not arrived: held, where there is a wire. `states` are both ends' now.
+
+    What belongs to no conversation has neither sender nor numbers. `above` are the states of protocols that it carries.
+    """
+
+    packet: int
+    time: int | None
+    conversation: int | None
+    sender: Role | None
+    flags: tuple[str, ...]
+    seq: int | None
+    ack: int | None
+    seq_raw: int | None
+    ack_raw: int | None
+    window: int | None
+    payload: int | None
+    labels: tuple[str, ...]
+    states: States | None
+    assumed: tuple[Role, ...]
+    above: tuple[Above, ...]
+    frame: Frame | None
+
+
+class PacketArrived(NamedTuple):
+    """A packet's receiver has got it, and both hosts are quiet; `states` are both ends' then."""
+
+    packet: int
+    by: By
+    states: States | None
+    above: tuple[Above, ...]
+
+
+class PacketLost(NamedTuple):
+    """A packet has not arrived: the wire dropped it (`journal`), or its repetition shows it (`inferred`)."""
+
+    packet: int
+    by: By
+
+
+class StateChanged(NamedTuple):
+    """An end goes from one state to another, in one protocol's table, by the row of this event."""
+
+    packet: int
+    conversation: int
+    protocol: str
+    end: Role
+    before: str
+    after: str
+    on: str
+
+
+class StepSeen(NamedTuple):
+    """A packet is a step of the notes; `steps` are all that it is so far, in the order of the notes."""
+
+    packet: int
+    conversation: int
+    step: str
+    steps: tuple[str, ...]
+
+
+class MessageRead(NamedTuple):
+    """A packet completes a message of a protocol above the transport; `labels` are the packet's, with the message's."""
+
+    packet: int
+    conversation: int
+    sender: Role
+    message: Message
+    labels: tuple[str, ...]
+
+
+class Surprised(NamedTuple):
+    """Something happened to an end for which its table has no row."""
+
+    packet: int
+    conversation: int
+    protocol: str
+    end: Role
+    state: str
+    on: str
+
+
+class KernelAsked(NamedTuple):
+    """What both kernels said at an instant of a packet, or at the end. `details` are as the testbed has them."""
+
+    packet: int | None
+    instant: Instant
+    states: States
+    details: Mapping[str, Any] = {}
+
+
+class ConversationClosed(NamedTuple):
+    """A conversation is over, or was let go of before: `evicted`, with the `labels` of packets left undecided."""
+
+    conversation: int
+    packet: int
+    evicted: bool
+    labels: Mapping[int, tuple[str, ...]] = {}
+
+
+class SecretsLearnt(NamedTuple):
+    """Lines of an NSS key log have become known: before the frames that they open."""
+
+    keylog: str
+
+
+class Ended(NamedTuple):
+    """Nothing more will come. `conversations` and `file` are the trace's; `early` says why a scenario stopped early."""
+
+    conversations: tuple[Mapping[str, Any], ...]
+    file: Mapping[str, Any]
+    early: Text | None = None
+
+
+Event = (
+    Begun | ConversationOpened | PacketSent | PacketArrived | PacketLost | StateChanged | StepSeen | MessageRead
+    | Surprised | KernelAsked | ConversationClosed | SecretsLearnt | Ended
+)  # fmt: skip
+
+NAMES: dict[type, str] = {
+    Begun: "begun",
+    ConversationOpened: "conversation-opened",
+    PacketSent: "packet-sent",
+    PacketArrived: "packet-arrived",
+    PacketLost: "packet-lost",
+    StateChanged: "state-changed",
+    StepSeen: "step-seen",
+    MessageRead: "message-read",
+    Surprised: "surprise",
+    KernelAsked: "kernel",
+    ConversationClosed: "conversation-closed",
+    SecretsLearnt: "secrets",
+    Ended: "ended",
+}
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """Returns an event as plain values of JSON, as the schema has it."""
+    told: dict[str, Any] = {"event": NAMES[type(event)]}
+    if isinstance(event, Begun):
+        told["schema"] = SCHEMA
+    for name, value in event._asdict().items():
+        told[_KEYS.get(name, name)] = _plain(value)
+    return told
+
+
+_KEYS = {"sender": "from", "before": "from_state", "after": "to_state"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Frame):
+        return {
+            "length": value.length,
+            "linktype": value.linktype,
+            "data": base64.b64encode(value.data).decode(),
+        }
+    if isinstance(value, Message):
+        return {
+            "protocol": value.protocol,
+            "name": value.name,
+            "spans": [span._asdict() for span in value.spans],
+            **value.facts,
+            "words": value.words._asdict(),
+        }
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return value
+
+
+__all__ = [each.__name__ for each in NAMES] + ["Event", "Fate", "as_json"]

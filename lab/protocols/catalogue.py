@@ -1,0 +1,32 @@
+"""All scenarios, protocol by protocol: each is played by its name."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+
+from lab.errors import UsageError
+from lab.protocols.registry import PROTOCOLS
+from lab.protocols.scenario import Scenario
+from lab.text import Text
+
+
+@cache
+def scenarios() -> tuple[Scenario, ...]:
+    """Returns all scenarios, in the order of their protocols."""
+    return tuple(each for protocol in PROTOCOLS for each in protocol.scenarios())
+
+
+def scenario(name: str) -> Scenario:
+    """Returns a scenario by its name. Raises UsageError, with the nearest name there is."""
+    for each in scenarios():
+        if each.name == name:
+            return each
+    near = difflib.get_close_matches(name, [each.name for each in scenarios()], 1, 0.4)
+    raise UsageError(
+        Text(f"there is no scenario '{name}'", f"没有名为“{name}”的场景"),
+        Text(
+            (f"did you mean {near[0]}? " if near else "") + "lab scenarios lists them all",
+            (f"是不是 {near[0]}？" if near else "") + "lab scenarios 会列出全部场景",
+        ),
+    )

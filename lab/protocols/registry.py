@@ -1,0 +1,36 @@
+"""The protocols that the lab knows, in the order in which they stand on each other: a folder and a line each."""
+
+from __future__ import annotations
+
+from lab.engine.protocol import Descriptor, Upper
+from lab.errors import UsageError
+from lab.protocols.tcp import TCP
+from lab.protocols.tls import TLS
+from lab.protocols.websocket import WEBSOCKET
+from lab.text import Text
+
+TRANSPORT = TCP  # what divides a capture into conversations
+UPPERS: tuple[Upper, ...] = (
+    TLS,
+    WEBSOCKET,
+)
+PROTOCOLS: tuple[Descriptor, ...] = (TRANSPORT, *UPPERS)
+FIELDS = {TRANSPORT.ip_protocol: TRANSPORT.fields}  # what takes apart what IP carries
+UNREAD = "not-tcp"  # the label of a packet that no transport reads: a name of the trace, older than the registry
+
+
+def protocol(name: str) -> Descriptor:
+    """Returns a protocol by its name. Raises UsageError."""
+    for each in PROTOCOLS:
+        if each.name == name:
+            return each
+    known = ", ".join(each.name for each in PROTOCOLS)
+    raise UsageError(
+        Text(f"the lab has no notes on '{name}'", f"实验室没有关于“{name}”的讲义"),
+        Text(f"it has: {known}", f"现有：{known}"),
+    )
+
+
+def of_step(step: str) -> Descriptor:
+    """Returns the protocol that a step is of, by the step's id."""
+    return protocol(step.partition(".")[0])

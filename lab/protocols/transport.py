@@ -1,0 +1,18 @@
+"""What is there of the one transport that the lab has, for those that can't ask its descriptor packet by packet.
+
+When there is a second one, this is where they are told apart.
+"""
+
+from __future__ import annotations
+
+from lab.engine.conversation import LANES
+from lab.protocols.tcp.conversations import MOST_IN_A_LANE, Elsewhere, UnsureError
+from lab.protocols.tcp.report import community_id
+from lab.protocols.tcp.segment import ACK, FIN, FRAGMENT, RST, SYN, TCP, Segment, segment
+
+NUMBER = TCP  # IANA's
+
+__all__ = [
+    "ACK", "FIN", "FRAGMENT", "LANES", "MOST_IN_A_LANE", "NUMBER", "RST", "SYN", "Elsewhere", "Segment", "UnsureError",
+    "community_id", "segment",
+]  # fmt: skip

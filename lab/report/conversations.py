@@ -1,0 +1,65 @@
+"""What became of a conversation as a whole: the trace's entry, the steps, and how its secrets come about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.engine.layers import layers_of
+from lab.model import Address, ConversationReport, States, StepReport
+from lab.protocols import registry
+from lab.report.steps import steps
+
+
+def report(which: Any, examples: bool = False) -> ConversationReport:
+    """Returns the report on a live conversation, with worked examples where wanted."""
+    found = steps(which)
+    shown = []
+    for layer in layers_of(which) if examples else ():
+        example = layer.protocol.example(layer)
+        if example is not None:
+            shown.append(example)
+    details = registry.TRANSPORT.details(which)
+    return ConversationReport(
+        which.id, which.first, which.identity, entry(which, found), details, tuple(found), which.kernel_final,
+        tuple(shown),
+    )  # fmt: skip
+
+
+def entry(which: Any, found: list[StepReport] | None = None) -> dict[str, Any]:
+    """Returns a live conversation's entry in the trace."""
+    below, layers, ends = registry.TRANSPORT, list(layers_of(which)), which.identity
+    own = below.facts(which)
+    told = {
+        "id": which.id,
+        "community_id": own["community_id"],
+        "client": _end(ends.client),
+        "server": _end(ends.server),
+        "protocols": [below.name, *(layer.name for layer in layers)],
+        "packets": which.packets,
+        **own,
+        "final": {
+            "states": {"client": which.client.state, "server": which.server.state},
+            "kernel": states(which.kernel_final),
+        },
+        "assumed": sorted(which.assumed),
+        **{upper.name: None for upper in registry.UPPERS},
+        **{layer.name: layer.protocol.facts(layer) for layer in layers},
+        "steps": [_step(step) for step in (steps(which) if found is None else found)],
+    }
+    if which.evicted:
+        told["evicted"] = True
+    return told
+
+
+def states(found: States | None) -> dict[str, str | None] | None:
+    """Returns both ends' states as the trace has them."""
+    return found._asdict() if found else None
+
+
+def _step(step: StepReport) -> dict[str, Any]:
+    differs = {"code": step.differs.code, **step.differs.text._asdict()} if step.differs else None
+    return {"id": step.id, "seen": step.seen, "packets": list(step.packets), "differs": differs}
+
+
+def _end(end: Address) -> dict[str, Any]:
+    return {"address": end.host, "port": end.port}

@@ -1,0 +1,46 @@
+"""The JSON schemas of what the lab writes, with what each protocol adds: its labels, its facts, its steps."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lab.protocols import registry
+from lab.protocols.notes import notes
+
+
+@cache
+def trace() -> dict[str, Any]:
+    """Returns the schema of the trace, handshake-lab/trace/v1."""
+    schema = _read("lab.report", "trace.schema.json")
+    defs = schema["$defs"]
+    conversation, packet, message = (defs[name]["properties"] for name in ("conversation", "packet", "message"))
+    defs["state"]["enum"] = [*registry.TRANSPORT.tables["client"].states, None]
+    conversation["protocols"]["items"]["enum"] = [each.name for each in registry.PROTOCOLS]
+    for each in registry.PROTOCOLS:
+        added = _read(f"lab.protocols.{each.name}", "schema.json")
+        defs["label"]["enum"] += added["labels"]
+        defs["step"]["enum"] += notes(each.name).steps
+        defs |= added.get("defs", {})
+        conversation[each.name] = added["facts"]
+        defs["conversation"]["required"].append(each.name)
+        message |= added.get("message", {})
+    for upper in registry.UPPERS:
+        packet["above"]["items"]["properties"]["protocol"]["enum"].append(upper.name)
+        message["protocol"]["enum"].append(upper.name)
+    return schema
+
+
+@cache
+def events() -> dict[str, Any]:
+    """Returns the schema of one event, handshake-lab/events/v1; its definitions are the trace's."""
+    schema = _read("lab.report", "events.schema.json")
+    schema["$defs"] |= trace()["$defs"]
+    return schema
+
+
+def _read(package: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((files(package) / name).read_text("utf-8"))
+    return found

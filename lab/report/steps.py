@@ -1,0 +1,62 @@
+"""The notes' steps as they went in a conversation, and as they are told of one packet."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from lab.engine.layers import layers_of
+from lab.engine.protocol import StepSeen
+from lab.model import Differs, Packet, Role, StepReport
+from lab.protocols import registry
+from lab.protocols.notes import NoteStep, cast, note, notes
+from lab.text import Text
+
+_OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
+
+
+def steps(which: Any) -> list[StepReport]:
+    """Returns what became of each of the notes' steps in a live conversation: what it carries stands in the middle."""
+    below = registry.TRANSPORT
+    own = [(_report(below.name, each), each.id) for each in below.steps(which)]
+    opening = own[0][1].rpartition(".")[0]
+    above = [_report(layer.name, each) for layer in layers_of(which) for each in layer.protocol.steps(layer)]
+    first = [report for report, step in own if step.startswith(opening)]
+    return [*first, *above, *(report for report, step in own if not step.startswith(opening))]
+
+
+def acting(packet: Packet, step: str) -> Role:
+    """Returns who acts in a step that this packet is: its sender, or its receiver where the step is to have got it."""
+    sender = packet.sender or "client"
+    return _OTHER[sender] if step in registry.of_step(step).got_steps else sender
+
+
+def told(packet: Packet, step: str) -> NoteStep:
+    """Returns what is said of a step that this packet is: as the notes have it, or as its connection departs from them.
+
+    Texts name the ends that act in it.
+    """
+    instead = notes(registry.of_step(step).name).instead
+    code = dict(zip(packet.steps, packet.departures, strict=False)).get(step)
+    found = instead.get((step, code or ""), note(step))
+    actor = acting(packet, step)
+    return found._replace(title=cast(found.title, actor), text=cast(found.text, actor))
+
+
+def _report(protocol: str, step: StepSeen) -> StepReport:
+    return StepReport(step.id, bool(step.packets), step.packets, _differs(protocol, step))
+
+
+def _differs(protocol: str, step: StepSeen) -> Differs | None:
+    if step.code is None:
+        return None
+    text = _departure(protocol, step.code, step.actor)
+    if "{packets}" in text.en:
+        numbers = [str(number) for number in step.packets]
+        text = Text(text.en.replace("{packets}", ", ".join(numbers)), text.zh.replace("{packets}", "、".join(numbers)))
+    return Differs(step.code, text)
+
+
+@lru_cache(512)
+def _departure(protocol: str, code: str, role: Role) -> Text:
+    return cast(notes(protocol).differs[code], role)

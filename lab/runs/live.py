@@ -1,0 +1,177 @@
+"""A scenario, live: played on real hosts, told while packets pass, saved with its notes whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path as File
+from typing import Any
+
+from lab.capture.pcapng import Writer
+from lab.engine import journal
+from lab.engine.path import Mine
+from lab.engine.record import Record
+from lab.events import Begun as RunBegun
+from lab.model import Captured, Frame, Problem, WireEvent
+from lab.protocols.scenario import Scenario
+from lab.render.comments import comments
+from lab.report.packets import packet
+from lab.runs.run import Inputs, Learn, Run
+from lab.system.files import to_file
+from lab.system.signals import uninterrupted
+from lab.testbed.messages import Begun, Ended, Event, Secrets
+from lab.testbed.rules import Rule
+from lab.text import Lang, Text
+
+Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterator[Event]]]
+
+
+def _save(file: File, data: bytes) -> None:
+    with to_file(file) as stream:
+        stream.write(data)
+
+
+class Live:
+    """A scenario as a source: played on the testbed whose `play` is given. The capture is saved, also if it is stopped.
+
+    `missed` is how many packets the capture lacks, where a testbed can miss any. Without a `file` nothing is saved.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        rules: Sequence[Rule],
+        ipv6: bool,
+        file: File | None,
+        play: Play,
+        save: Callable[[File, bytes], None] = _save,
+    ) -> None:
+        self.name = file.name if file else scenario.name
+        self.scenario = scenario
+        self.file = file
+        self.early: Text | None = None  # why the scenario stopped before its end, where it did
+        self.keylog = b""  # what both hosts have told so far
+        self.server_key = b""
+        self.key_file: File | None = None  # the server's private key, where the scenario has one
+        self.missed = 0
+        self.saved = False
+        self._rules = rules
+        self._ipv6 = ipv6
+        self._play = play
+        self._save_to = save
+        self._begun = Begun("", {}, True)
+        self._captured: list[Record] = []
+        self._sha256 = ""
+
+    @contextlib.contextmanager
+    def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs | None]:
+        """Sets the hosts up. Raises MachineError where the machine can't play it."""
+        with self._play(self.scenario, self._rules, self._ipv6) as events:
+            first = next(events)
+            if isinstance(first, Begun):
+                self._begun = first
+                self.server_key = first.server_key.encode()
+                learn(b"", self.server_key)
+            begun = RunBegun(self.name, True, self._begun.journal, self.scenario.name, dict(self._begun.hosts))
+            wire = self._of_the_wire(events, learn)
+            if self._begun.journal:
+                yield Inputs(begun, wire, None)
+            else:
+                yield Inputs(begun, None, _frames(wire))
+
+    def captured(self, record: Record) -> None:
+        """Keeps each packet, to be saved."""
+        self._captured.append(record)
+
+    def over(self, run: Run) -> None:
+        """Saves the capture: a run that is stopped also saves what was under way."""
+        if self._captured and self.file is not None:
+            with uninterrupted():
+                self._write(self.file, run)
+
+    @property
+    def packets(self) -> int:
+        return len(self._captured)
+
+    @property
+    def position(self) -> int:
+        return 0
+
+    def problems(self) -> list[Problem]:
+        return []
+
+    def about(self, _lang: Lang, _problems: list[Problem]) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "sha256": self._sha256,
+            "format": "pcapng",
+            "packets": self.packets,
+            "problems": [],
+        }
+
+    def close(self) -> None:
+        """Its hosts are gone when what was begun is left."""
+
+    def _of_the_wire(self, events: Iterator[Event], learn: Learn) -> Iterator[WireEvent]:
+        for event in events:
+            if isinstance(event, Ended):
+                self.early, self.missed = event
+            elif isinstance(event, Secrets):
+                known = set(self.keylog.splitlines())  # both ends write down the same secrets
+                fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
+                self.keylog += b"".join(fresh)
+                learn(b"".join(fresh), b"")
+            elif not isinstance(event, Begun):
+                yield event
+
+    def _write(self, file: File, run: Run) -> None:
+        """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
+        buffer = io.BytesIO()
+        writer = Writer(buffer, interface=self._begun.interface, hosts=self._begun.hosts)
+        if self.keylog:
+            writer.secrets(self.keylog)
+        for record in self._captured:
+            if record.frame is not None:
+                writer.packet(record.frame, comments(packet(record, words=True)))
+        final = next((each.kernel_final for each in reversed(run.conversations)), None)
+        writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
+        self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
+        self._save_to(file, buffer.getvalue())
+        if self.server_key:
+            self.key_file = file.with_suffix(".key")
+            self._save_to(self.key_file, self.server_key)
+        self.saved = True
+
+
+def _frames(events: Iterator[WireEvent]) -> Iterator[Frame]:
+    for event in events:
+        if isinstance(event, Captured):
+            yield event.frame
+
+
+def ending(run: Run) -> list[Text]:
+    """Returns what is to be said when a live run is over: where its capture is, what it lacks, why it stopped early."""
+    source = run.source
+    assert isinstance(source, Live)
+    told = []
+    if source.early is not None:
+        told.append(Text("The scenario stopped there: " + source.early.en, "场景到此为止：" + source.early.zh))
+    if source.missed:
+        told.append(
+            Text(
+                f"{source.missed} packets passed uncaptured: the sniffer's buffer was full.",
+                f"有 {source.missed} 个包没有抓到：嗅探器的缓冲区已满。",
+            )
+        )
+    if source.saved:
+        told.append(Text(f"Saved with its notes: {source.file}", f"已连同讲解保存：{source.file}"))
+    examples = [example for each in run.reports(examples=True) for example in each.examples]
+    if source.key_file and any(each.lines for each in examples):
+        opened = any(each.by_private_key for each in examples)
+        key = f" --server-key {source.key_file}" if opened else ""  # else the secrets in the file open it
+        shown = f"lab annotate {source.file}{key} --show keys"
+        told.append(Text(f"How the keys come about: {shown}", f"密钥如何得来：{shown}"))
+    return told

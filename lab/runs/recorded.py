@@ -1,0 +1,133 @@
+"""A capture, recorded anywhere by anyone, from a file or standard input: as a source of a run, and written again."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from lab.capture.pcapng import Writer
+from lab.capture.reader import Capture, open_capture
+from lab.capture.rewrite import Passed, Rewriter
+from lab.engine import journal
+from lab.engine.path import Mine
+from lab.engine.record import Record
+from lab.errors import InputError
+from lab.events import Begun
+from lab.model import Problem
+from lab.render.comments import comments
+from lab.runs.run import Inputs, Learn, Run
+from lab.text import Lang, Text
+
+
+def open_run(path: str, *, digest: bool = False, **options: Any) -> Run:
+    """Returns the run of the capture at `path` ("-": standard input); `options` are those of Run.
+
+    Raises InputError where there is nothing to read, or what is there is no capture.
+    """
+    return Run(Recorded(open_capture(path, digest=digest)), **options)
+
+
+class Recorded:
+    """A capture as a source. Where its first packet has a wire's journal, all of it is replayed."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+        self.name = capture.name
+        self.early: Text | None = None
+
+    @contextlib.contextmanager
+    def begin(self, learn: Learn, mine: Mine | None) -> Iterator[Inputs | None]:
+        """Reads the first frame, which tells what the rest is. Raises InputError where there is none, but damage."""
+        capture = self.capture
+        frames = iter(capture)
+        first = next(frames, None)
+        if first is None:
+            if capture.problems:
+                raise InputError(
+                    capture.problems[0].text,
+                    Text("record it again, or try another file", "请重新抓包，或换一个文件"),
+                )
+            yield None
+            return
+        frames = itertools.chain([first], frames)
+        if capture.secrets:  # those that stand before the packets: Wireshark, too, needs them there
+            learn(b"\n".join(capture.secrets), b"")
+        told = journal.told(first)
+        begun = Begun(self.name, False, told, None, dict(capture.hosts))
+        if told:
+            chosen = (frame for frame in frames if mine(frame) is not False) if mine else frames
+            yield Inputs(begun, journal.events(chosen, _Closing(capture)), None)
+        else:
+            yield Inputs(begun, None, frames)
+
+    def captured(self, record: Record) -> None:
+        """Nothing is kept."""
+
+    def over(self, run: Run) -> None:
+        """Nothing is saved."""
+
+    @property
+    def packets(self) -> int:
+        return self.capture.packets
+
+    @property
+    def position(self) -> int:
+        return self.capture.position
+
+    def problems(self) -> list[Problem]:
+        return self.capture.problems
+
+    def about(self, lang: Lang, problems: list[Problem]) -> dict[str, Any]:
+        capture = self.capture
+        return {
+            "name": capture.name,
+            "sha256": capture.sha256,
+            "format": capture.format,
+            "packets": capture.packets,
+            "problems": [
+                {"offset": problem.offset, "packet": problem.packet, "text": problem.text.pick(lang)}
+                for problem in problems
+            ],
+        }
+
+    def close(self) -> None:
+        self.capture.close()
+
+
+class _Closing:
+    """The comments at the file's end, asked for only when that has been reached."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._capture.closing_comments)
+
+
+def write_again(run: Run, stream: BinaryIO) -> None:
+    """Writes the packets of a recorded run again, with the notes in it; of a pcapng, all else that is in it too.
+
+    The run is made with `words`.
+    """
+    source = run.source
+    assert isinstance(source, Recorded)
+    capture, packets = source.capture, run.packets()
+    if capture.format == "pcapng":
+        capture.passed = Passed()
+        rewriter = Rewriter(stream, capture.passed)
+        for packet in packets:
+            if packet.frame is not None:
+                rewriter.packet(packet.frame, comments(packet))
+        rewriter.finish()
+        if lost := capture.passed.lost:
+            text = Text("{} blocks between packets were left out: too many", "略去了报文之间的 {} 个块：太多")
+            capture.problem(capture.position, None, text.format(lost))
+        return
+    first = next(packets, None)  # with it, the header has been read
+    writer = Writer(stream, snaplen=capture.snaplen)
+    for packet in itertools.chain([first] if first else [], packets):
+        if packet.frame is not None:
+            writer.packet(packet.frame, comments(packet))
+    writer.finish()

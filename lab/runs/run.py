@@ -1,0 +1,292 @@
+"""A run: a capture on its way through the engine, or a scenario that is being played. One interface for both.
+
+A `Run` is a source of what was captured, the engine, and what became of it. It is gone through once: packet by packet
+(`packets`), or event by event (`events`); listeners hear the events in either case. Whatever ends it, it closes what it
+opened, and a live run saves its capture.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+from lab.engine.path import Mine, Path, in_order
+from lab.engine.record import Record
+from lab.errors import InputError
+from lab.events import Begun, Ended, Event
+from lab.model import ConversationReport, Frame, Packet, Problem, WireEvent
+from lab.protocols.registry import TRANSPORT, UPPERS
+from lab.protocols.transport import LANES, MOST_IN_A_LANE
+from lab.report.agreement import Agreement
+from lab.report.conversations import report
+from lab.report.packets import packet
+from lab.text import Lang, Text
+
+Listener = Callable[[Event], object]
+Learn = Callable[[bytes, bytes], None]
+
+
+class Inputs(NamedTuple):
+    """What a source has: the wire's own account, or where there is none, the frames."""
+
+    begun: Begun
+    wire: Iterable[WireEvent] | None
+    frames: Iterable[Frame] | None
+
+
+class Source(Protocol):
+    """Where packets come from."""
+
+    name: str
+
+    def begin(self, learn: Learn, mine: Mine | None, /) -> AbstractContextManager[Inputs | None]:
+        """Opens it; what it knows of secrets it tells `learn`, as soon as it does."""
+
+    def captured(self, record: Record) -> None:
+        """Hears of each packet when it has been captured."""
+
+    def over(self, run: Run) -> None:
+        """Hears that nothing more will come, or be asked for."""
+
+    @property
+    def early(self) -> Text | None:
+        """Why it ended before its end, where it did."""
+
+    @property
+    def packets(self) -> int:
+        """How many there have been."""
+
+    @property
+    def position(self) -> int:
+        """How many bytes of it have been read."""
+
+    def problems(self) -> list[Problem]:
+        """Returns what is wrong with it."""
+
+    def about(self, lang: Lang, problems: list[Problem], /) -> dict[str, Any]:
+        """Returns the trace's entry on the file; true when all has been read."""
+
+    def close(self) -> None:
+        """Lets go of what is open."""
+
+
+class Run:
+    """A capture or a scenario on its way through. Iterating yields its packets; leave it as a context manager.
+
+    `mine` says which frames are annotated, `only` which conversation's packets are yielded. With `words` packets are
+    told in words, `fields` is the number of one whose messages are told field by field. `frames` keeps their bytes.
+    `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
+    without it they are kept.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        keylog: bytes = b"",
+        server_key: bytes = b"",
+        mine: Mine | None = None,
+        only: int | None = None,
+        words: bool = False,
+        fields: int | None = None,
+        frames: bool = True,
+        let_go: Callable[[ConversationReport], None] | None = None,
+    ) -> None:
+        self.source = source
+        self.agreement = Agreement()
+        self.evicted = 0  # conversations that were let go of before they had ended
+        self.shown = False  # whether there was a packet to show
+        self.lost_listeners: list[Exception] = []  # what ended those that are heard no more
+        self._secrets = keylog, server_key
+        self._mine = mine
+        self._only = only
+        self._words = words
+        self._fields = fields
+        self._frames = frames
+        self._told_of = let_go
+        self._gone: list[ConversationReport] = []
+        self._listeners: list[Listener] = []
+        self._path: Path | None = None
+        self._advancing: Generator[Record | None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    # What comes while it goes on.
+
+    def listen(self, listener: Listener) -> None:
+        """Has `listener` called with each event, as it happens; one that raises is heard no more, and nothing else is
+        lost by it. To be called before the first packet is asked for."""
+        if self._path is not None:
+            raise ValueError("a run has to be listened to from its beginning")
+        self._listeners.append(listener)
+
+    def __iter__(self) -> Iterator[Packet]:
+        return self.packets()
+
+    def packets(self) -> Iterator[Packet]:
+        """Yields each packet in order, when its fate is known.
+
+        Raises InputError where nothing can be read, MachineError where the machine can't play it.
+        """
+        seen = False
+        for record in self._settled():
+            if record.kernel_held is not None or record.kernel_delivered is not None:
+                self.agreement.add(packet(record))
+            if self._only is not None and (record.conversation is None or record.conversation.id != self._only):
+                continue
+            seen = self.shown = True
+            yield packet(record, self._words, record.number == self._fields)
+        if self._only is not None and not seen:
+            raise _no_conversation(self.name, self._only)
+        for each in self.conversations[-1:]:
+            self.agreement.add_final(each, self.source.packets)
+
+    def events(self) -> Iterator[Event]:
+        """Yields each event as it happens: a packet is told as sent before anybody has got it."""
+        waiting: deque[Event] = deque()
+        self.listen(waiting.append)
+        for record in self._begun()[1]:
+            self.shown = self.shown or record is not None
+            while waiting:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+
+    def play_on(self) -> None:
+        """Goes on to the end, for nobody: so a live run saves all of its capture when its reader is gone."""
+        if self._advancing is not None:
+            for _ in self._advancing:
+                pass
+
+    # What became of it.
+
+    @property
+    def conversations(self) -> list[ConversationReport]:
+        """The reports on all conversations so far, in the order of their first packets."""
+        return self.reports()
+
+    def reports(self, examples: bool = False) -> list[ConversationReport]:
+        """Returns the reports on all conversations, with worked examples of their secrets where wanted."""
+        live = self._path.conversations if self._path else []
+        shown = [each for each in live if self._only in (None, each.id)]
+        return [*self._gone, *(report(each, examples) for each in shown)]
+
+    def problems(self, elsewhere: int = 0) -> list[Problem]:
+        """Returns what is wrong with the input, and how many conversations were let go of, here and elsewhere.
+
+        True when all packets have been taken.
+        """
+        count, most = self.evicted + elsewhere, LANES * MOST_IN_A_LANE
+        problems = self.source.problems()
+        if not count:
+            return problems
+        text = Text(
+            f"of more than {most} conversations at a time, {count} were let go of before they had ended",
+            f"同时进行的连接超过 {most} 个，其中 {count} 个在结束之前就不再跟踪",
+        )
+        return [*problems, Problem(self.source.position, None, text)]
+
+    def complaint(self, elsewhere: int = 0) -> Text | None:
+        """Returns one line on what is wrong with the input, None where nothing is."""
+        problems = self.problems(elsewhere)
+        if not problems:
+            return None
+        count, first = len(problems), problems[0]
+        return Text(
+            f"problems: {count} in {self.name}; at byte {first.offset}: {first.text.en}",
+            f"问题：{self.name} 中有 {count} 处；第 {first.offset} 字节：{first.text.zh}",
+        )
+
+    def about(self, lang: Lang = "en", elsewhere: int = 0) -> dict[str, Any]:
+        """Returns the trace's entry on the file; true only when all packets have been taken."""
+        return self.source.about(lang, self.problems(elsewhere))
+
+    # Ending.
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends it, wherever it is; a live run saves what has been captured."""
+        if self._advancing is not None:
+            self._advancing.close()
+        self.source.close()
+
+    # The engine.
+
+    def _settled(self) -> Iterator[Record]:
+        path, records = self._begun()
+        return in_order(records, path.undecided)
+
+    def _begun(self) -> tuple[Path, Iterator[Record | None]]:
+        if self._path is not None:
+            raise ValueError("a run is gone through once")
+        told: list[Event] | None = [] if self._listeners else None
+        path = self._path = Path(TRANSPORT, UPPERS, self._let_go, told=told)
+        self._advancing = self._advance(path, told)
+        return path, self._advancing
+
+    def _advance(self, path: Path, told: list[Event] | None) -> Generator[Record | None]:
+        """Yields each packet's record as it comes, and None when something is told of one that has come before."""
+        path.learn(*self._secrets)
+        source = self.source
+        with ExitStack() as stack:
+            stack.callback(source.over, self)
+            inputs = stack.enter_context(source.begin(path.learn, self._mine))
+            if inputs is None:
+                return
+            if told is not None:
+                told.insert(0, inputs.begun)
+            if inputs.wire is not None:
+                records: Iterator[Record | None] = path.replay(inputs.wire)
+            else:
+                records = path.annotate(inputs.frames or (), self._frames, self._mine)
+            for record in records:
+                if record is not None:
+                    source.captured(record)
+                if told:
+                    self._tell(told)
+                yield record
+        if told is not None:
+            facts = tuple(each.facts for each in self.conversations)
+            told.append(Ended(facts, self.about(), source.early))
+            self._tell(told)
+
+    def _tell(self, told: list[Event]) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                for event in told:
+                    listener(event)
+            except Exception as error:
+                self._listeners.remove(listener)
+                self.lost_listeners.append(error)
+        told.clear()
+
+    def _let_go(self, which: Any) -> None:
+        self.evicted += which.evicted
+        if self._only not in (None, which.id):
+            return
+        if self._told_of:
+            self._told_of(report(which))
+        else:
+            self._gone.append(report(which))
+
+
+def _no_conversation(name: str, number: int) -> InputError:
+    return InputError(
+        Text(f"{name} has no conversation {number}", f"{name} 中没有连接 {number}"),
+        Text(
+            f"lab annotate {name} --format conversations lists those that it has",
+            f"lab annotate {name} --format conversations 会列出其中的连接",
+        ),
+    )
