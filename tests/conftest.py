@@ -14,7 +14,8 @@ from hypothesis import settings
 
 from lab.errors import MachineError
 from lab.protocols.scenario import Scenario
-from tests.left_behind import AS_NOBODY, ROOT
+from tests.left_behind import AS_NOBODY
+from tests.places import ROOT
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("lab", deadline=None)

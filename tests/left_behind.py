@@ -24,8 +24,8 @@ from typing import IO, Any, NamedTuple
 from scapy.utils import RawPcapNgReader
 
 from lab.capture.reader import open_capture
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0  # seconds; what is waited for takes a second at most on a machine that is not overloaded
 AS_NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 _MARK = "LAB_WATCHED"

@@ -73,16 +73,28 @@ def renumbered(*frames: Frame) -> list[Frame]:
     return [frame._replace(number=number) for number, frame in enumerate(frames, 1)]
 
 
-def walk(frames: Iterable[Frame]) -> Walked:
+def path(keylog: bytes = b"", server_key: bytes = b"") -> Path:
+    """Returns the path of one capture, with all the protocols there are."""
+    made = Path()
+    made.learn(keylog, server_key)
+    return made
+
+
+def annotated(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> Iterator[Rung]:
+    """Yields each packet's rung at once, to be filled in as later packets show its fate."""
+    return path(keylog, server_key).annotate(frames)
+
+
+def walk(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> Walked:
     """Takes a capture through the path, deliveries inferred."""
-    path = Path()
-    return Walked(list(path.annotate(frames)), path.conversations)
+    way = path(keylog, server_key)
+    return Walked(list(way.annotate(frames)), way.conversations)
 
 
 def replay(events: Iterable[WireEvent]) -> Walked:
     """Takes what a wire did through the path."""
-    path = Path()
-    return Walked(list(path.replay(events)), path.conversations)
+    way = path()
+    return Walked(list(way.replay(events)), way.conversations)
 
 
 def wire(frames: Sequence[Frame], script: str) -> list[WireEvent]:

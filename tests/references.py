@@ -9,8 +9,9 @@ from lab.capture.reader import open_capture
 from lab.recorded import Recording
 from lab.show import Format, show
 from lab.text import Lang
+from tests.places import REFERENCES
 
-FOLDER = Path(__file__).parent.parent / "captures"
+FOLDER = REFERENCES
 
 
 def name_of(scenario: str) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from scripts import fuzz
+from tests.places import CORPUS
 
-CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.pcap*"))
+CAPTURES = sorted(CORPUS.glob("*.pcap*"))
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
 def test_it_is_answered(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
@@ -19,8 +20,8 @@ def test_it_is_answered(path: Path, tmp_path: Path) -> None:
 
 
 def test_the_corpus_is_small() -> None:
-    assert CORPUS
-    assert sum(path.stat().st_size for path in CORPUS) < 200_000
+    assert CAPTURES
+    assert sum(path.stat().st_size for path in CAPTURES) < 200_000
 
 
 def test_some_mutants_are_answered_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

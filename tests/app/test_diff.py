@@ -31,10 +31,9 @@ from lab.report.summary import SENTENCES, in_short
 from lab.text import LANGUAGES, Lang, Text
 from scripts import generate
 from tests.packets import CAPTURES, IPV6, OPEN, ladder, renumbered
+from tests.places import GOLDEN, ROOT
 from tests.references import FOLDER
 
-ROOT = FOLDER.parent
-GOLDEN = Path(__file__).parent / "golden"
 LECTURES = [
     ("tcp-connection", "tcp-three-segment-close"),
     ("tls-1.2-rsa", "tls-1.3"),

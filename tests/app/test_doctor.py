@@ -21,8 +21,8 @@ import pytest
 from lab.app.doctor import Check, examine
 from lab.app.remedies import read_machine
 from lab.text import Text
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NAMESPACES, CABLE, CAPTURE = "network namespaces", "virtual cable (veth)", "packet capture"
 STATES, PARAMETERS = "socket states", "namespace parameters"
 TESTBED = (NAMESPACES, CABLE, CAPTURE, STATES, PARAMETERS)

@@ -18,10 +18,8 @@ from lab.text import LANGUAGES
 from scripts import generate
 from tests.app.test_diff import ERROR
 from tests.packets import IPV6, OPEN, Pair, ladder, renumbered
-from tests.references import FOLDER
+from tests.places import GOLDEN, ROOT
 
-ROOT = FOLDER.parent
-GOLDEN = Path(__file__).parent / "golden"
 PACKETS = [
     ("tcp-connection", 1), ("tcp-connection", 9), ("tls-1.2-rsa", 6), ("tls-1.3", 6), ("websocket-connection", 8),
     ("websocket-connection", 6), ("tcp-syn-lost", 1),

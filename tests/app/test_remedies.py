@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from lab.app.remedies import Machine, diagnose, install, set_encoding
+from tests.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,6 @@ def test_root_without_rights_is_not_taken_for_root_with_them(user_namespaces: No
     )
     done = subprocess.run(
         ["unshare", "-Ur", "setpriv", "--securebits", "+noroot", "--inh-caps=-all", sys.executable, "-c", script],
-        cwd=Path(__file__).resolve().parent.parent, capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["True", "NET_ADMIN", "NET_RAW", "SYS_ADMIN"]

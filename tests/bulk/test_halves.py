@@ -16,6 +16,7 @@ from lab.errors import LabError
 from lab.recorded import Recording
 from lab.show import Format, Gone, show
 from scripts import generate
+from tests.places import REFERENCES
 
 ENOUGH = 50_000  # packets: more than the 4 MiB that are worth a second process
 
@@ -107,7 +108,7 @@ def test_a_small_file_and_a_pipe_are_left_to_one_process(tmp_path: Path, large: 
 
 
 def test_a_wires_journal_is_left_to_one_process(tmp_path: Path) -> None:
-    journal = Path(__file__).parent.parent / "captures" / "tcp-connection.pcapng"
+    journal = REFERENCES / "tcp-connection.pcapng"
     path = tmp_path / "large.pcapng"
     path.write_bytes(journal.read_bytes() * (1 + (5 << 20) // journal.stat().st_size))
     with open_capture(str(path)) as capture:

@@ -24,15 +24,17 @@ from scapy.packet import Raw
 
 from lab.dissect.encapsulation import ENCAPSULATIONS, LINKS
 from lab.dissect.fields import fields
-from lab.engine.path import Path as Way
 from lab.model import Frame
-from lab.protocols.tcp.segment import Segment
-from lab.protocols.tcp.segment import segment
+from lab.protocols.tcp.segment import Segment, segment
 from lab.witnesses import wireshark
+from lab.witnesses.wireshark import Opinion
+from tests.packets import renumbered, walk
+from tests.runs import saved
 
 V4: Any = IP(src="192.0.2.1", dst="192.0.2.2")
 V6: Any = IPv6(src="2001:db8::1", dst="2001:db8::2")
-LINK: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+ENDS: dict[str, Any] = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # without them Scapy asks the network
+LINK: Any = Ether(**ENDS)
 OUTER: Any = LINK / IP(src="198.51.100.1", dst="198.51.100.2")
 OUTER6: Any = LINK / IPv6(src="2001:db8:1::1", dst="2001:db8:1::2")
 MAC: dict[str, Any] = dict.fromkeys(("addr1", "addr2", "addr3", "addr4"), "02:00:00:00:00:01")
@@ -40,6 +42,8 @@ SNAPPED: Any = LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=0x0800)
 SNAPPED6: Any = LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=0x86DD)
 QOS: Any = Dot11(type=2, subtype=8, FCfield=1, **MAC)
 FULL: Any = RadioTap(present="TSFT+Flags+Rate", mac_timestamp=1, Flags=0, Rate=2)
+
+CLIENT_PORTS = 40000
 
 
 def loop(family: int) -> Any:
@@ -50,14 +54,14 @@ def loop(family: int) -> Any:
 BEFORE: dict[str, tuple[int, Any, Any]] = {
     "VLAN": (1, LINK / Dot1Q(vlan=7), V4),
     "QinQ": (1, LINK / Dot1AD(vlan=7) / Dot1Q(vlan=8), V6),
-    "old QinQ": (1, Ether(type=0x9100) / Dot1Q(vlan=7, type=0x8100) / Dot1Q(vlan=8), V4),
+    "old QinQ": (1, Ether(**ENDS, type=0x9100) / Dot1Q(vlan=7, type=0x8100) / Dot1Q(vlan=8), V4),
     "four tags": (1, LINK / Dot1AD(vlan=1) / Dot1AD(vlan=2) / Dot1Q(vlan=3) / Dot1Q(vlan=4), V4),
     "LLC": (1, Ether(src=MAC["addr1"], dst=MAC["addr1"], type=0x60) / SNAPPED, V4),
-    "MPLS": (1, Ether(type=0x8847) / MPLS(label=17, s=0) / MPLS(label=18, s=1), V4),
-    "MPLS, IPv6": (1, Ether(type=0x8847) / MPLS(label=18, s=1), V6),
+    "MPLS": (1, Ether(**ENDS, type=0x8847) / MPLS(label=17, s=0) / MPLS(label=18, s=1), V4),
+    "MPLS, IPv6": (1, Ether(**ENDS, type=0x8847) / MPLS(label=18, s=1), V6),
     "VLAN and MPLS": (1, LINK / Dot1Q(vlan=7, type=0x8847) / MPLS(label=18, s=1), V4),
-    "PPPoE": (1, Ether(type=0x8864) / PPPoE(sessionid=5) / PPP(proto=0x0021), V4),
-    "PPPoE, IPv6": (1, Ether(type=0x8864) / PPPoE(sessionid=5) / PPP(proto=0x0057), V6),
+    "PPPoE": (1, Ether(**ENDS, type=0x8864) / PPPoE(sessionid=5) / PPP(proto=0x0021), V4),
+    "PPPoE, IPv6": (1, Ether(**ENDS, type=0x8864) / PPPoE(sessionid=5) / PPP(proto=0x0057), V6),
     "PPP": (9, Raw(b"\xff\x03\x00\x21"), V4),
     "PPP, short": (9, Raw(b"\x21"), V4),
     "PPP in HDLC": (50, Raw(b"\xff\x03\x00\x57"), V6),
@@ -99,17 +103,19 @@ CLOSED: dict[str, tuple[int, bytes]] = {
     "802.11, protected": (105, bytes(Dot11(type=2, FCfield=0x40, **MAC) / SNAPPED / V4 / TCP())),
     "802.11, a beacon": (105, bytes(Dot11(type=0, subtype=8, **MAC)) + bytes(40)),
     "802.11, no data": (105, bytes(Dot11(type=2, subtype=4, **MAC)) + bytes(40)),
-    "PPPoE discovery": (1, bytes(Ether(type=0x8863)) + bytes(40)),
+    "PPPoE discovery": (1, bytes(Ether(**ENDS, type=0x8863)) + bytes(40)),
     "UDP": (1, bytes(OUTER / UDP(sport=53, dport=53) / Raw(bytes(40)))),
     "another link type": (147, bytes(V4 / TCP())),
     "three packets": (1, bytes(OUTER / V4 / V4 / TCP())),
-    "a stranger behind MPLS": (1, bytes(Ether(type=0x8847) / MPLS(s=1)) + bytes(60)),
+    "a stranger behind MPLS": (1, bytes(Ether(**ENDS, type=0x8847) / MPLS(s=1)) + bytes(60)),
 }
 
 
-def talk(before: Any, packet: Any) -> Iterator[bytes]:
+def talk(name: str) -> Iterator[bytes]:
     """Yields the segments of a small connection, wrapped up."""
-    ends = (40000, 8080), (8080, 40000)
+    client = CLIENT_PORTS + list(BEFORE).index(name)  # in one file they are as many conversations
+    ends = (client, 8080), (8080, client)
+    _, before, packet = BEFORE[name]
     said = (
         (0, "S", 7, 0, b""),
         (1, "SA", 9, 8, b""),
@@ -127,42 +133,51 @@ def talk(before: Any, packet: Any) -> Iterator[bytes]:
 
 
 def frames(name: str) -> list[Frame]:
-    linktype, before, packet = BEFORE[name]
-    data = list(talk(before, packet))
+    linktype, _, _ = BEFORE[name]
+    data = list(talk(name))
     if name == "LLC":  # the length of what follows, not a type
         data = [each[:12] + (len(each) - 14).to_bytes(2, "big") + each[14:] for each in data]
     return [Frame(at, at * 1000, each, len(each), linktype) for at, each in enumerate(data, 1)]
 
 
-def saved(frames: list[Frame], path: Path) -> Path:
-    head = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, frames[0].linktype)
-    records = (struct.pack("<IIII", 0, each.time or 0, len(each.data), each.length) + each.data for each in frames)
-    path.write_bytes(head + b"".join(records))
-    return path
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of them in one file: a pcapng has an interface for each link type."""
+    packets = (frame for name in BEFORE for frame in frames(name))
+    return saved(renumbered(*packets), tmp_path_factory.mktemp("all") / "in.pcapng")
+
+
+@pytest.fixture(scope="module")
+def opinions(everything: Path, tshark: str) -> dict[str, list[Opinion]]:
+    """What Wireshark says of each: it is asked once."""
+    asked = wireshark.ask(everything)
+    assert not asked.complaints
+    assert len(asked) == 5 * len(BEFORE)
+    return {name: asked[5 * at : 5 * at + 5] for at, name in enumerate(BEFORE)}
 
 
 @pytest.mark.parametrize("name", BEFORE)
-def test_wireshark_finds_the_same_segments(name: str, tshark: str, tmp_path: Path) -> None:
-    file = saved(frames(name), tmp_path / "in.pcap")
-    opinions = wireshark.ask(file)
-    assert [opinion.stream for opinion in opinions] == [0] * 5, "it is TCP to Wireshark"
-    rungs = list(Way().settled(frames(name)))
-    assert wireshark.compare(rungs, opinions) == []
+def test_wireshark_finds_the_same_segments(name: str, opinions: dict[str, list[Opinion]]) -> None:
+    theirs = opinions[name]
+    assert {opinion.stream for opinion in theirs} == {list(BEFORE).index(name)}, "it is TCP to Wireshark"
+    assert wireshark.compare(walk(frames(name)).rungs, theirs) == []
+
+
+def test_wireshark_finds_the_same_ports_and_every_checksum_right(everything: Path, tshark: str) -> None:
     asked = ("tcp.srcport", "tcp.checksum.status")
     words = [word for field in asked for word in ("-e", field)]
-    check = ["-o", "tcp.check_checksum:TRUE", "-T", "fields", *words]
-    said = subprocess.run(
-        [tshark, "-n", "-r", str(file), *check], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert [line.split("\t") for line in said.stdout.splitlines()] == [
-        [str(rung.segment.source_port), "1"] for rung in rungs if rung.segment and not rung.segment.problems
-    ]
+    command = [tshark, "-n", "-r", str(everything), "-o", "tcp.check_checksum:TRUE", "-T", "fields", *words]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    segments = [rung.segment for name in BEFORE for rung in walk(frames(name)).rungs]
+    ours = [[str(each.source_port), "1"] for each in segments if each and not each.problems]
+    assert [line.split("\t") for line in said.splitlines()] == ours
+    assert len(ours) == 5 * len(BEFORE)
 
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_its_ends_and_its_payload_are_those_inside(name: str) -> None:
     _, _, packet = BEFORE[name]
-    rungs = list(Way().settled(frames(name)))
+    rungs = walk(frames(name)).rungs
     (which,) = {id(rung.conversation): rung.conversation for rung in rungs}.values()
     assert which
     assert (which.client.host, which.server.host) == (packet.src, packet.dst)

@@ -29,11 +29,12 @@ from lab.show import Format
 from lab.witnesses import wireshark
 from scripts import generate
 from tests.bulk.test_halves import written
+from tests.places import REFERENCES
 
 FRAGMENT4: Any = inet.fragment
 FRAGMENT6: Any = inet6.fragment6
 LINK: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-HELLO = (Path(__file__).parent.parent.parent / "captures" / "tls-1.3.pcapng").read_bytes()
+HELLO = (REFERENCES / "tls-1.3.pcapng").read_bytes()
 
 
 def framed(packets: list[Any]) -> list[Frame]:

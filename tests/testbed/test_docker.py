@@ -21,13 +21,14 @@ from lab.protocols.tcp.scenarios import SCENARIOS
 from lab.testbed import docker as testbed
 from lab.testbed import engine, messages
 from lab.testbed.messages import Ended
-from tests.left_behind import AS_NOBODY, ROOT, TWO_LINES
+from tests.left_behind import AS_NOBODY, TWO_LINES
+from tests.places import ROOT
 
 LABEL = "handshake-lab.run"
 MINE = f"lab-test-{os.getpid()}"  # others may play on the same engine
 GONE_WITHIN = 5.0  # seconds
 STEPS = [f"tcp.{phase}.{number}" for phase in ("open", "close") for number in range(1, 5)]
-# TCP's; and of TLS, whose others tests/test_tls_scenarios.py plays, the one in which two versions of OpenSSL differ.
+# TCP's; and of TLS, whose others tests/scenarios plays, the one in which two versions of OpenSSL differ.
 WITHOUT_RULES = [*(each.name for each in SCENARIOS if not each.rules), "tls/mutual"]
 WITH_RULES = [each.name for each in SCENARIOS if each.rules]
 

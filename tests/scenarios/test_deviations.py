@@ -1,0 +1,227 @@
+"""The numbered deviations of DEVIATIONS.md, made real: each is seen where it is expected, and nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from pathlib import Path as File
+
+import pytest
+
+from lab.model import FIN, RST, Role
+from lab.protocols.scenario import Scenario
+from lab.protocols.tcp import endpoints
+from lab.protocols.tcp.scenarios import CLIENT_PORT, PORT, connection
+from lab.report import agreement
+from lab.testbed.stage import Stage
+from tests.runs import Run, play
+from tests.scenarios.scripts import closed, hand_over, opened
+
+
+class Endpoint(endpoints.Endpoint):
+    """Endpoints that can be asked for what no scenario needs."""
+
+    def option(self, level: int, name: int, value: int) -> None:
+        self._end.setsockopt(level, name, value)
+
+    def alone(self) -> None:
+        """Returns when the kernel has no connection any more."""
+        for table in ("tcp", "tcp6"):
+            for line in File(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
+                if line.split()[3] != "0A":  # LISTEN
+                    raise BlockingIOError
+
+    def shorten_the_queue(self) -> None:
+        """Leaves room for one connection that nobody has accepted."""
+        assert self._listener is not None
+        self._listener.listen(0)
+
+    def open_another(self, address: str, port: int) -> None:
+        self._others = [self._new()]
+        self._others[0].connect_ex((address, port))
+
+    def parameter(self, name: str, value: str) -> None:
+        """Sets a parameter of this host's kernel."""
+        File("/proc/sys/net/ipv4", name).write_text(value)
+
+    def fill(self) -> int:
+        """Hands over bytes until the kernel takes no more and returns how many it took."""
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                taken += self._end.send(bytes(65536))
+        return taken
+
+    def drain(self) -> int:
+        return len(self._end.recv(1 << 20))
+
+
+@pytest.fixture
+def willing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "Endpoint", Endpoint)
+
+
+def deviations(run: Run) -> list[tuple[str, Role, str | None, str | None]]:
+    """Returns every difference from the kernels, each once: instant, end, the table's state, the kernel's."""
+    return list(dict.fromkeys((x.instant, x.role, x.ours, x.kernel) for x in run.agreement.disagreements))
+
+
+def test_number_2_a_close_behind_unsent_data_is_seen_when_its_fin_is(cable: Callable[..., Run]) -> None:
+    def closes_with_data_unsent(stage: Stage) -> None:
+        opened(stage)
+        hand_over(stage.client, 60_000)  # more than the wire holds: the rest waits in the kernel
+        stage.client.close()
+        stage.release()
+        stage.acknowledged(stage.client)
+        while stage.server.receive():
+            pass
+        stage.server.close()
+        stage.acknowledged(stage.server)
+
+    run = cable(closes_with_data_unsent, *(f"hold client data #{number}" for number in range(1, 14)))
+    assert run.agreement.deviations == [agreement.CLOSED_BEHIND_DATA]
+    assert {each[1:] for each in deviations(run)} == {("client", "ESTABLISHED", "FIN-WAIT-1")}
+    fin = run.of("client", "FIN")[0].number
+    last = run.agreement.disagreements[-1].number
+    assert last < fin, run.shows(f"agreement from the FIN on, packet {fin}", f"a difference at packet {last}")
+
+
+def test_number_2_also_behind_the_peers_fin(cable: Callable[..., Run]) -> None:
+    def closes_second_with_data_unsent(stage: Stage) -> None:
+        opened(stage)
+        stage.server.shutdown()
+        stage.acknowledged(stage.server)
+        hand_over(stage.client, 60_000)
+        stage.client.close()
+        stage.release()
+        stage.acknowledged(stage.client)
+
+    run = cable(closes_second_with_data_unsent, *(f"hold client data #{number}" for number in range(1, 14)))
+    assert run.agreement.deviations == [agreement.CLOSED_BEHIND_DATA]
+    assert {each[1:] for each in deviations(run)} == {("client", "CLOSE-WAIT", "LAST-ACK")}
+
+
+def test_number_3_nobody_hears_a_close_in_syn_sent(namespaces: None, tmp_path: File) -> None:
+    def gives_up(stage: Stage) -> None:
+        stage.server.listen(PORT)
+        stage.client.connect(stage.server.address, PORT)
+        stage.client.close()
+        stage.release()
+
+    run = play(Scenario("test", gives_up, ("hold client SYN #1",)), tmp_path / "run.pcapng")
+    assert not run.agreement.unexplained, run.shows("number 3 only", str(run.agreement.unexplained))
+    assert deviations(run) == [
+        ("delivered", "client", "SYN-SENT", "CLOSED"),
+        ("held", "client", "SYN-SENT", "CLOSED"),
+    ]
+    assert run.agreement.deviations == [agreement.SILENT_EVENT]
+    assert [bool(rung.segment and rung.segment.flags & RST) for rung in run.rungs] == [False, False, True]
+
+
+def test_number_3_nobody_hears_fin_wait_2_expire(namespaces: None, willing: None, tmp_path: File) -> None:
+    def waits_in_vain(stage: Stage) -> None:
+        opened(stage)
+        stage.client.option(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)  # seconds, instead of 60
+        stage.client.close()
+        stage.acknowledged(stage.client)
+        stage.client.alone()
+        stage.server.close()
+
+    run = play(Scenario("test", waits_in_vain), tmp_path / "run.pcapng")
+    assert not run.agreement.unexplained, run.shows("number 3 only", str(run.agreement.unexplained))
+    assert deviations(run) == [("held", "client", "FIN-WAIT-2", "CLOSED")]
+    assert run.agreement.deviations == [agreement.SILENT_EVENT]
+    *_, fin, answer = run.rungs
+    assert fin.segment is not None
+    assert answer.segment is not None
+    assert fin.segment.flags & FIN
+    assert answer.segment.flags & RST
+
+
+def test_number_3_nobody_hears_connect_give_up(namespaces: None, willing: None, tmp_path: File) -> None:
+    def tries_for_a_moment(stage: Stage) -> None:
+        stage.server.listen(PORT)
+        stage.client.bind(CLIENT_PORT)
+        stage.client.option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 500)  # milliseconds
+        stage.client.connect(stage.server.address, PORT)
+        with contextlib.suppress(OSError):
+            stage.client.connected()
+        stage.client.alone()
+
+    run = play(Scenario("test", tries_for_a_moment, ("drop client SYN",)), tmp_path / "run.pcapng")
+    assert deviations(run) == [("final", "client", "SYN-SENT", "CLOSED")]
+    assert run.agreement.deviations == [agreement.SILENT_EVENT]
+
+
+def test_number_4_a_full_queue_ignores_what_arrives(namespaces: None, willing: None, tmp_path: File) -> None:
+    def two_for_one_place(stage: Stage) -> None:
+        stage.server.listen(PORT)
+        stage.server.shorten_the_queue()
+        stage.client.connect(stage.server.address, PORT)
+        stage.client.connected()
+        stage.client.open_another(stage.server.address, PORT)
+
+    run = play(Scenario("test", two_for_one_place), tmp_path / "run.pcapng")
+    assert ("delivered", "server", "SYN-RECEIVED", "LISTEN") in deviations(run), run.shows("a SYN ignored", "none")
+
+
+def test_number_5_with_cookies_a_listener_remembers_nothing(namespaces: None, willing: None, tmp_path: File) -> None:
+    def flooded(stage: Stage) -> None:
+        stage.server.parameter("tcp_syncookies", "2")
+        connection(stage)
+
+    run = play(Scenario("test", flooded), tmp_path / "run.pcapng")
+    assert {each[1:] for each in deviations(run)} == {("server", "SYN-RECEIVED", "LISTEN")}
+    assert [each.number for each in run.agreement.disagreements] == [1, 2, 2, 3]
+
+
+def test_number_7_a_server_in_time_wait_takes_the_same_pair_again(namespaces: None, tmp_path: File) -> None:
+    def again_from_the_same_port(stage: Stage) -> None:
+        stage.server.listen(PORT)
+        for _ in range(2):
+            stage.client.bind(CLIENT_PORT)
+            stage.client.connect(stage.server.address, PORT)
+            stage.client.connected()
+            stage.server.accept()
+            stage.server.close()
+            stage.acknowledged(stage.server)
+            stage.client.close()
+            stage.acknowledged(stage.client)
+
+    run = play(Scenario("test", again_from_the_same_port), tmp_path / "run.pcapng")
+    assert len(run.conversations) == 2
+    assert deviations(run) == [("held", "server", "LISTEN", "TIME-WAIT")]
+
+
+def test_wireshark_sees_the_same_windows_close_and_open(cable: Callable[..., Run], willing: None) -> None:
+    def overwhelms(stage: Stage) -> None:
+        stage.server.listen(PORT)
+        stage.client.bind(CLIENT_PORT)
+        stage.client.option(socket.SOL_SOCKET, socket.SO_SNDBUF, 30_000)
+        stage.client.connect(stage.server.address, PORT)
+        stage.client.connected()
+        stage.server.accept()
+        stage.server.option(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        left = sum(stage.client.fill() for _ in range(6))
+        while left:
+            left -= stage.server.drain()
+        closed(stage)
+
+    run = cable(overwhelms)
+    assert run.of("server", "zero-window"), run.shows("a window of 0", "none")
+    assert run.of("server", "window-update"), run.shows("a window opened again", "none")
+
+
+def test_wireshark_sees_the_same_keep_alives(cable: Callable[..., Run], willing: None) -> None:
+    def stays(stage: Stage) -> None:
+        opened(stage)
+        for option, value in (
+            (socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_USER_TIMEOUT, 1500),
+        ):  # fmt: skip
+            stage.client.option(socket.IPPROTO_TCP, option, value)
+        stage.client.option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        stage.client.alone()
+
+    run = cable(stays, "drop server ACK")
+    assert run.of("client", "keep-alive"), run.shows("a keep-alive", "none")
