@@ -14,10 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
-from lab.capture.reader import open_capture
-from lab.errors import LabError
-from lab.engine.record import Record
 from lab.recorded import Recording
+
+from lab.capture.reader import open_capture
+from lab.engine.record import Record
+from lab.errors import LabError
 from lab.witnesses import wireshark
 from lab.witnesses.wireshark import Disagreement
 

@@ -18,10 +18,10 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from lab.engine.path import Path
-from lab.model import Captured, Delivered, Frame, Settled, States, WireEvent
-from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN
 from lab.engine.record import Record
+from lab.model import Captured, Delivered, Frame, Settled, States, WireEvent
 from lab.protocols.tcp.conversations import Conversation
+from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN
 
 NAMES = {
     "SYN": SYN, "SYN-ACK": SYN | ACK, "ACK": ACK, "data": PSH | ACK, "FIN": FIN | ACK, "RST": RST, "RST-ACK": RST | ACK,

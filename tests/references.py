@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from lab.capture.reader import open_capture
 from lab.recorded import Recording
 from lab.show import Format, show
+
+from lab.capture.reader import open_capture
 from lab.text import Lang
 from tests.places import REFERENCES
 

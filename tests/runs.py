@@ -11,13 +11,14 @@ from functools import cached_property
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
+from lab.live import Play, Session
+from lab.recorded import Recording
+
 from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.engine.layers import Layer, layers_of
-from lab.live import Play, Session
 from lab.model import Frame, Problem, Role
 from lab.protocols.scenario import Scenario
-from lab.recorded import Recording
 from lab.report.agreement import Agreement
 from lab.testbed import netns
 from lab.testbed.rules import parse

@@ -1,7 +1,7 @@
 """What this machine can do for the lab, found out by doing it.
 
 Every check tries the thing itself, takes seconds at most, leaves nothing behind, and answers whatever happens. What an
-answer means, and which command mends it, is told by lab/app/remedies.py.
+answer means, and which command mends it, is told by lab/system/remedies.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from lab.app.remedies import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.system import processes
+from lab.system.remedies import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.testbed import engine
 from lab.text import Text
 

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.app.remedies import install, read_machine, sudo
 from lab.errors import MachineError
+from lab.system.remedies import install, read_machine, sudo
 from lab.system.streams import say
 from lab.text import Text, choose, safe
 

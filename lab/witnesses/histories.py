@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from lab.engine.record import Record
-from lab.model import Role, States
-from lab.protocols.tcp.segment import RST
+from lab.model import Packet, Role, States
 from lab.report.agreement import Agreement
+from lab.report.packets import packet as frozen
 from lab.text import ROLES, Text
 
 Host = tuple[int, Role]  # of which conversation, which end
@@ -41,11 +41,11 @@ class Mismatch(NamedTuple):
         )
 
 
-def faults(rungs: Sequence[Record], inferred: Iterable[Record], agreement: Agreement) -> list[Text]:
+def faults(packets: Sequence[Packet], inferred: Iterable[Record | None], agreement: Agreement) -> list[Text]:
     """Returns, in words, all that is wrong with a run: a state told differently without a numbered reason, an event
     without a row, and whatever packets alone could tell and tell otherwise than the journal.
 
-    `rungs` are those of the run, `inferred` comes straight from `Path.annotate` on the same frames.
+    `packets` are those of the run, `inferred` comes straight from `Path.annotate` on the same frames.
     """
     states = [
         Text(
@@ -56,28 +56,28 @@ def faults(rungs: Sequence[Record], inferred: Iterable[Record], agreement: Agree
     ]
     surprises = [
         Text(
-            f"packet {rung.number}: the {each.role} {each.on} in {each.state}, which has no row",
-            f"第 {rung.number} 号包：{ROLES[each.role].zh}在 {each.state} 状态 {each.on}，表中没有这一行",
+            f"packet {packet.number}: the {each.role} {each.on} in {each.state}, which has no row",
+            f"第 {packet.number} 号包：{ROLES[each.role].zh}在 {each.state} 状态 {each.on}，表中没有这一行",
         )
-        for rung in rungs
-        for each in rung.surprises
+        for packet in packets
+        for each in packet.surprises
     ]
-    return states + surprises + [each.text() for each in mismatches(rungs, inferred)]
+    return states + surprises + [each.text() for each in mismatches(packets, inferred)]
 
 
-def mismatches(rungs: Sequence[Record], inferred: Iterable[Record]) -> list[Mismatch]:
+def mismatches(packets: Sequence[Packet], inferred: Iterable[Record | None]) -> list[Mismatch]:
     """Returns where the inference from packets alone departs from the journal of the same packets: in what was got, in
     the steps, in the two states that a ladder shows, in a host's history.
 
     Where packets leave open when one was got, only what was got is compared; where they leave open whether, nothing.
     """
     guessed, histories = watched(inferred)
-    open_ = set(untold(rungs).values())
+    open_ = set(untold(packets).values())
     if "whether" in open_:
         return []
     found = []
-    for mine, theirs in zip(rungs, guessed, strict=True):
-        compared: list[tuple[str, object, object]] = [("got", mine.got, theirs.got)]
+    for mine, theirs in zip(packets, guessed, strict=True):
+        compared: list[tuple[str, object, object]] = [("got", mine.fate == "arrived", theirs.fate == "arrived")]
         if not open_:
             compared += [
                 ("steps", mine.steps, theirs.steps),
@@ -85,24 +85,24 @@ def mismatches(rungs: Sequence[Record], inferred: Iterable[Record]) -> list[Mism
                 ("arrived in", _receiver(mine, mine.delivered), _receiver(theirs, theirs.delivered)),
             ]
         found += [Mismatch(mine.number, what, a, b) for what, a, b in compared if a != b]
-    for host, history in told(rungs).items() if not open_ else ():
+    for host, history in told(packets).items() if not open_ else ():
         if history != histories.get(host):
             found.append(Mismatch(None, f"history of the {host[1]}", history, histories.get(host)))
     return found
 
 
-def told(rungs: Iterable[Record]) -> Histories:
+def told(packets: Iterable[Packet]) -> Histories:
     """Returns the histories that the journal tells. What was delivered twice counts when it first came."""
     return _by_host(
-        (_hosts(rung)[0], f"sent {rung.number}") if sent else (_hosts(rung)[1], f"got {rung.number}")
-        for _, sent, rung in _journal(rungs)
+        (_hosts(packet)[0], f"sent {packet.number}") if sent else (_hosts(packet)[1], f"got {packet.number}")
+        for _, sent, packet in _journal(packets)
     )
 
 
-def watched(rungs: Iterable[Record]) -> tuple[list[Record], Histories]:
-    """Returns the rungs of an annotation and the histories it concludes, taken down while it goes on.
+def watched(records: Iterable[Record | None]) -> tuple[list[Packet], Histories]:
+    """Returns the packets of an annotation and the histories it concludes, taken down while it goes on.
 
-    `rungs` must come straight from `Path.annotate`: a packet that is marked as got between two rungs was got there.
+    `records` must come straight from `Path.annotate`: one that is marked as got between two others was got there.
     Several at once were got in the order of their numbers.
     """
     all_of_them: list[Record] = []
@@ -110,20 +110,22 @@ def watched(rungs: Iterable[Record]) -> tuple[list[Record], Histories]:
     events: list[tuple[Host, str]] = []
 
     def take_down() -> None:
-        events.extend((_hosts(each)[1], f"got {each.number}") for each in under_way if each.got)
+        events.extend((_ends(each)[1], f"got {each.number}") for each in under_way if each.got)
         under_way[:] = [each for each in under_way if not each.got and not each.settled]
 
-    for rung in rungs:
+    for record in records:
         take_down()
-        if rung.conversation is not None:
-            events.append((_hosts(rung)[0], f"sent {rung.number}"))
-            under_way.append(rung)
-        all_of_them.append(rung)
+        if record is None:
+            continue
+        if record.conversation is not None:
+            events.append((_ends(record)[0], f"sent {record.number}"))
+            under_way.append(record)
+        all_of_them.append(record)
     take_down()
-    return all_of_them, _by_host(events)
+    return [frozen(record) for record in all_of_them], _by_host(events)
 
 
-def untold(rungs: Sequence[Record]) -> dict[int, Untold]:
+def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
     """Returns the packets of a journal of which the other packets do not show whether they arrived, or not when.
 
     Whether: a bare ACK, a RST or a needless copy that was lost, for nobody sends it again; what arrived twice, or once
@@ -131,11 +133,11 @@ def untold(rungs: Sequence[Record]) -> dict[int, Untold]:
     ahead of something sent before it; a bare ACK, a RST or a needless copy under way while its receiver sent something.
     """
     replay = _Replay()
-    for _, sent, rung in _journal(rungs):
+    for _, sent, packet in _journal(packets):
         if sent:
-            replay.sent(rung)
+            replay.sent(packet)
         else:
-            replay.got(rung)
+            replay.got(packet)
     return dict(sorted(replay.untold.items()))
 
 
@@ -144,73 +146,73 @@ class _Replay:
 
     def __init__(self) -> None:
         self.untold: dict[int, Untold] = {}
-        self._under_way: dict[Host, list[Record]] = {}  # by receiver, in the order of capture
-        self._sent: dict[Host, list[Record]] = {}  # by sender: what takes sequence space not yet acknowledged
+        self._under_way: dict[Host, list[Packet]] = {}  # by receiver, in the order of capture
+        self._sent: dict[Host, list[Packet]] = {}  # by sender: what takes sequence space not yet acknowledged
         self._acked: dict[Host, int] = {}  # by sender: up to where, as far as has been captured
         self._got_next: dict[Host, int] = {}
-        self._aside: dict[Host, list[Record]] = {}  # got ahead of order
+        self._aside: dict[Host, list[Packet]] = {}  # got ahead of order
 
-    def sent(self, rung: Record) -> None:
-        sender, receiver = _hosts(rung)
-        self._cross(rung, sender, receiver)
-        arrives = bool(rung.journal and rung.journal.delivered)
-        if not arrives and self._is_silent(rung, sender):
-            self.untold[rung.number] = "whether"
+    def sent(self, packet: Packet) -> None:
+        sender, receiver = _hosts(packet)
+        self._cross(packet, sender, receiver)
+        arrives = bool(packet.journal and packet.journal.delivered)
+        if not arrives and self._is_silent(packet, sender):
+            self.untold[packet.number] = "whether"
         waiting = [each for each in self._sent.get(sender, ()) if each.stop > self._acked.get(sender, 0)]
-        if not _AGAIN.isdisjoint(rung.labels):
+        if not _AGAIN.isdisjoint(packet.labels):
             for each in waiting:
-                if each.journal and each.journal.delivered and each.seq < rung.stop and rung.seq < each.stop:
-                    self.untold[rung.number] = "whether"
-        if rung.seq < rung.stop:
-            self._sent[sender] = [*waiting, rung]
+                if each.journal and each.journal.delivered and _seq(each) < packet.stop and _seq(packet) < each.stop:
+                    self.untold[packet.number] = "whether"
+        if _seq(packet) < packet.stop:
+            self._sent[sender] = [*waiting, packet]
         if arrives:
-            self._under_way.setdefault(receiver, []).append(rung)
-        if rung.ack is not None:
-            self._acked[receiver] = max(self._acked.get(receiver, 0), rung.ack)
+            self._under_way.setdefault(receiver, []).append(packet)
+        if packet.ack is not None:
+            self._acked[receiver] = max(self._acked.get(receiver, 0), packet.ack)
 
-    def _cross(self, rung: Record, sender: Host, receiver: Host) -> None:
-        """Looks at what comes towards the sender of `rung` and has not arrived."""
+    def _cross(self, packet: Packet, sender: Host, receiver: Host) -> None:
+        """Looks at what comes towards the sender of `packet` and has not arrived."""
         newly = [
             each.number
             for each in self._sent.get(receiver, ())
-            if rung.ack is not None and self._acked.get(receiver, 0) < each.stop <= rung.ack
+            if packet.ack is not None and self._acked.get(receiver, 0) < each.stop <= packet.ack
         ]
         for crossed in self._under_way.get(sender, ()):
             if not self._is_silent(crossed, receiver):
                 continue
-            if rung.seq < rung.stop and crossed.ack is not None and rung.seq < crossed.ack:
+            if _seq(packet) < packet.stop and crossed.ack is not None and _seq(packet) < crossed.ack:
                 self.untold[crossed.number] = "whether"
             elif not newly or crossed.number < max(newly):
                 self.untold.setdefault(crossed.number, "when")
 
-    def got(self, rung: Record) -> None:
-        receiver = _hosts(rung)[1]
-        next_ = self._got_next.setdefault(receiver, rung.seq)
+    def got(self, packet: Packet) -> None:
+        receiver = _hosts(packet)[1]
+        next_ = self._got_next.setdefault(receiver, _seq(packet))
         under_way = self._under_way[receiver]
-        if under_way[0] is not rung or rung.seq > next_:
-            self.untold.setdefault(rung.number, "when")
-        under_way.remove(rung)
-        if rung.journal and len(rung.journal.delivered) > 1:
-            self.untold[rung.number] = "whether"
-        aside = [*self._aside.get(receiver, ()), rung]
-        while ready := [each for each in aside if each.seq <= self._got_next[receiver]]:
+        if under_way[0] is not packet or _seq(packet) > next_:
+            self.untold.setdefault(packet.number, "when")
+        under_way.remove(packet)
+        if packet.journal and len(packet.journal.delivered) > 1:
+            self.untold[packet.number] = "whether"
+        aside = [*self._aside.get(receiver, ()), packet]
+        while ready := [each for each in aside if _seq(each) <= self._got_next[receiver]]:
             self._got_next[receiver] = max(self._got_next[receiver], *(each.stop for each in ready))
             aside = [each for each in aside if each not in ready]
         self._aside[receiver] = aside
 
-    def _is_silent(self, rung: Record, sender: Host) -> bool:
+    def _is_silent(self, packet: Packet, sender: Host) -> bool:
         """Whether nobody has to answer it: it takes no sequence space, or none that is still open."""
-        reset = rung.segment is not None and rung.segment.flags & RST
-        return bool(rung.seq == rung.stop or reset or rung.stop <= self._acked.get(sender, 0))
+        reset = "RST" in packet.flags
+        return bool(_seq(packet) == packet.stop or reset or packet.stop <= self._acked.get(sender, 0))
 
 
-def _journal(rungs: Iterable[Record]) -> list[tuple[int, bool, Record]]:
+def _journal(packets: Iterable[Packet]) -> list[tuple[int, bool, Packet]]:
     """Returns what the wire did, in order: the place, whether it was a capture (else a delivery), the packet."""
-    done: list[tuple[int, bool, Record]] = []
-    for rung in rungs:
-        if rung.conversation is not None and rung.journal is not None:
-            done.append((rung.journal.arrived, True, rung))
-            done += [(order, False, rung) for order in rung.journal.delivered[:1]]
+    done: list[tuple[int, bool, Packet]] = []
+    for packet in packets:
+        if packet.conversation is not None and packet.journal is not None:
+            done.append((packet.journal.arrived, True, packet))
+            done += [(order, False, packet) for order in packet.journal.delivered[:1]]
     return sorted(done, key=lambda each: each[0])
 
 
@@ -221,20 +223,31 @@ def _by_host(events: Iterable[tuple[Host, str]]) -> Histories:
     return histories
 
 
-def _hosts(rung: Record) -> tuple[Host, Host]:
+def _hosts(packet: Packet) -> tuple[Host, Host]:
     """Returns sender and receiver of a packet that belongs to a conversation."""
-    assert rung.conversation is not None
-    assert rung.end is not None
-    return (rung.conversation.id, rung.end.role), (rung.conversation.id, rung.end.peer.role)
+    assert packet.conversation is not None
+    assert packet.sender is not None
+    assert packet.receiver is not None
+    return (packet.conversation, packet.sender), (packet.conversation, packet.receiver)
 
 
-def _sender(rung: Record, states: States | None) -> str | None:
-    return _of(states, rung.end.role if rung.end else None)
+def _ends(record: Record) -> tuple[Host, Host]:
+    assert record.conversation is not None
+    assert record.end is not None
+    return (record.conversation.id, record.end.role), (record.conversation.id, record.end.peer.role)
 
 
-def _receiver(rung: Record, states: States | None) -> str | None:
-    return _of(states, rung.end.peer.role if rung.end else None)
+def _sender(packet: Packet, states: States | None) -> str | None:
+    return _of(states, packet.sender)
+
+
+def _receiver(packet: Packet, states: States | None) -> str | None:
+    return _of(states, packet.receiver)
 
 
 def _of(states: States | None, role: Role | None) -> str | None:
     return None if states is None else states.client if role == "client" else states.server
+
+
+def _seq(packet: Packet) -> int:
+    return packet.seq or 0  # a packet of a conversation has one

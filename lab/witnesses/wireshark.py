@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.app.remedies import install, read_machine
-from lab.engine.record import Record
 from lab.errors import InputError, MachineError
-from lab.protocols.tcp.segment import ACK, RST, SYN, Segment
+from lab.model import Packet
+from lab.protocols.transport import ACK, RST, SYN, Segment, segment
+from lab.system.remedies import install, read_machine
 from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
@@ -136,17 +136,17 @@ def ask(path: Path) -> Opinions:
     return opinions
 
 
-def compare(rungs: Sequence[Record], opinions: Sequence[Opinion]) -> list[Disagreement]:
-    """Returns every difference between the rungs of a capture and what tshark said of the same packets, in order.
+def compare(packets: Sequence[Packet], opinions: Sequence[Opinion]) -> list[Disagreement]:
+    """Returns every difference between packets, with their frames, and what tshark said of the same ones, in order.
 
     Relative numbers are compared modulo 2^32. A packet that we call cut short or a fragment is not compared.
     """
     found: list[Disagreement] = []
-    if len(rungs) != len(opinions):
-        found.append(Disagreement(min(len(rungs), len(opinions)) + 1, "packets", len(rungs), len(opinions), None))
+    if len(packets) != len(opinions):
+        found.append(Disagreement(min(len(packets), len(opinions)) + 1, "packets", len(packets), len(opinions), None))
     comparison = _Comparison()
-    for rung, opinion in zip(rungs, opinions, strict=False):
-        found += comparison.of(rung, opinion)
+    for packet, opinion in zip(packets, opinions, strict=False):
+        found += comparison.of(packet, opinion)
     return found
 
 
@@ -174,58 +174,61 @@ class _Comparison:
         self._anew: dict[int, int] = {}  # ours -> theirs, where a dissector has begun another in its middle
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
 
-    def of(self, rung: Record, opinion: Opinion) -> Iterator[Disagreement]:
+    def of(self, packet: Packet, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
-        segment, which, end = rung.segment, rung.conversation, rung.end
+        frame, which, sender, receiver = (
+            packet.whole or packet.frame,
+            packet.conversation,
+            packet.sender,
+            packet.receiver,
+        )
         if opinion.damaged is not None:
             self._spoilt.add(opinion.damaged)
-        if segment is None or which is None or end is None:
-            if opinion.stream is not None and rung.labels == ("not-tcp",):
+        tcp = segment(frame) if frame is not None else None
+        if not isinstance(tcp, Segment) or which is None or sender is None or receiver is None:
+            if opinion.stream is not None and packet.labels == ("not-tcp",):
                 opened = _opened(opinion.protocols) and opinion.header >= _LEAST_HEADER
-                yield Disagreement(rung.number, "tcp", False, True, None if opened else NOT_OPENED)
+                yield Disagreement(packet.number, "tcp", False, True, None if opened else NOT_OPENED)
             return
         if opinion.stream is None:
-            yield Disagreement(rung.number, "tcp", True, False, None if opinion.damaged is None else NOT_ALL_THERE)
+            yield Disagreement(packet.number, "tcp", True, False, None if opinion.damaged is None else NOT_ALL_THERE)
             return
-        anew = self._anew.get(which.id)
-        if (
-            anew is None
-            and ":vnc" in opinion.protocols
-            and self._streams.get(which.id, opinion.stream) != opinion.stream
-        ):
-            anew = self._anew[which.id] = opinion.stream
+        anew = self._anew.get(which)
+        if anew is None and ":vnc" in opinion.protocols and self._streams.get(which, opinion.stream) != opinion.stream:
+            anew = self._anew[which] = opinion.stream
         if anew is not None:
             if opinion.stream != anew:
-                yield Disagreement(rung.number, "conversation", anew, opinion.stream, None)
-            yield Disagreement(rung.number, "conversation", self._streams[which.id], opinion.stream, BEGINS_ANEW)
+                yield Disagreement(packet.number, "conversation", anew, opinion.stream, None)
+            yield Disagreement(packet.number, "conversation", self._streams[which], opinion.stream, BEGINS_ANEW)
             return
-        me = self._senders.setdefault((which.id, end.role), _Sender())
-        peer = self._senders.setdefault((which.id, end.peer.role), _Sender())
-        if segment.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
-            me.shift = rung.seq
+        seq = packet.seq or 0
+        me = self._senders.setdefault((which, sender), _Sender())
+        peer = self._senders.setdefault((which, receiver), _Sender())
+        if tcp.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
+            me.shift = seq
         for name, ours, theirs in (
-            ("conversation", self._streams.setdefault(which.id, opinion.stream), opinion.stream),
-            ("flags", segment.flags, opinion.flags),
-            ("seq", rung.seq % _NUMBERS, opinion.seq),
-            ("ack", None if rung.ack is None else rung.ack % _NUMBERS, opinion.ack if segment.flags & ACK else None),
-            ("payload", segment.payload, opinion.payload),
+            ("conversation", self._streams.setdefault(which, opinion.stream), opinion.stream),
+            ("flags", tcp.flags, opinion.flags),
+            ("seq", seq % _NUMBERS, opinion.seq),
+            ("ack", None if packet.ack is None else packet.ack % _NUMBERS, opinion.ack if tcp.flags & ACK else None),
+            ("payload", tcp.payload, opinion.payload),
         ):
             if ours != theirs:
                 shift = me.shift if name == "seq" else peer.shift if name == "ack" else 0
                 moved = bool(shift) and isinstance(ours, int) and (ours - shift) % _NUMBERS == theirs
-                yield Disagreement(rung.number, name, ours, theirs, self._excuse(opinion, moved))
-        me.probed |= segment.payload == 1 and rung.seq == me.next and not peer.window
+                yield Disagreement(packet.number, name, ours, theirs, self._excuse(opinion, moved))
+        me.probed |= tcp.payload == 1 and seq == me.next and not peer.window
         for label in _ANALYSIS:
-            if (label in rung.labels) != (label in opinion.labels):
-                number = _reason(label, rung, segment, opinion, me, peer)
+            if (label in packet.labels) != (label in opinion.labels):
+                number = _reason(label, packet, tcp, opinion, me, peer)
                 number = number or self._excuse(opinion, bool(me.shift or peer.shift))
-                yield Disagreement(rung.number, label, label in rung.labels, label in opinion.labels, number)
-        if rung.stop >= me.next:
-            me.next, me.next_raw = rung.stop, (segment.seq + rung.stop - rung.seq) % _NUMBERS
-        peer.acked = max(peer.acked, rung.ack or 0)
-        me.sent_syn |= segment.flags & _SYN_ACK == SYN
-        me.window = segment.window
-        me.unmeant = not segment.flags & ACK and bool(segment.flags & RST or segment.ack)
+                yield Disagreement(packet.number, label, label in packet.labels, label in opinion.labels, number)
+        if packet.stop >= me.next:
+            me.next, me.next_raw = packet.stop, (tcp.seq + packet.stop - seq) % _NUMBERS
+        peer.acked = max(peer.acked, packet.ack or 0)
+        me.sent_syn |= tcp.flags & _SYN_ACK == SYN
+        me.window = tcp.window
+        me.unmeant = not tcp.flags & ACK and bool(tcp.flags & RST or tcp.ack)
         me.kept_alive = "keep-alive" in opinion.labels
 
     def _excuse(self, opinion: Opinion, moved: bool) -> int | None:
@@ -241,24 +244,24 @@ def _opened(protocols: str) -> bool:
     return all(map(_OPENED.match, before)) and sum(name in _PACKETS for name in before) <= 2
 
 
-def _reason(label: str, rung: Record, segment: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
+def _reason(label: str, packet: Packet, tcp: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
     """Returns the numbered reason for a difference in analysis, where one applies."""
-    if label in _AGAIN and me.sent_syn and segment.flags & _SYN_ACK == _SYN_ACK:
+    if label in _AGAIN and me.sent_syn and tcp.flags & _SYN_ACK == _SYN_ACK:
         return ANSWERING_SYN
-    if label in _AGAIN and not _AGAIN.isdisjoint(rung.labels) and not _AGAIN.isdisjoint(opinion.labels):
+    if label in _AGAIN and not _AGAIN.isdisjoint(packet.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
-    if segment.flags & _SYN_ACK == _SYN_ACK and me.next:
+    if tcp.flags & _SYN_ACK == _SYN_ACK and me.next:
         return SYN_ACK_AGAIN
     probes = (
         me.probed or not me.next_raw or me.next < me.acked,
-        label in ("duplicate-ack", "window-update") and (not segment.window or peer.kept_alive or me.unmeant),
+        label in ("duplicate-ack", "window-update") and (not tcp.window or peer.kept_alive or me.unmeant),
         label in _AGAIN and peer.unmeant,
-        label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and segment.payload <= 1,
-        label in _AGAIN and segment.payload > 1 and rung.seq == me.next - 1,
+        label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and tcp.payload <= 1,
+        label in _AGAIN and tcp.payload > 1 and packet.seq == me.next - 1,
     )
     if any(probes):
         return WINDOWS_AND_PROBES
-    if label == "duplicate-ack" and label in opinion.labels and rung.ack is not None and peer.next <= rung.ack:
+    if label == "duplicate-ack" and label in opinion.labels and packet.ack is not None and peer.next <= packet.ack:
         return NOTHING_OUTSTANDING
     return None
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from lab.app.doctor import Check, examine
-from lab.app.remedies import read_machine
+from lab.system.remedies import read_machine
 from lab.text import Text
 from tests.places import ROOT
 

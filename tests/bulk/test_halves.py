@@ -9,12 +9,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from lab.recorded import Recording
+from lab.show import Format, Gone, show
 
 from lab.bulk import halves
 from lab.capture.reader import open_capture
 from lab.errors import LabError
-from lab.recorded import Recording
-from lab.show import Format, Gone, show
 from scripts import generate
 from tests.places import REFERENCES
 

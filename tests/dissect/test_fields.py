@@ -24,8 +24,7 @@ from scapy.utils import wrpcap
 
 from lab.dissect.fields import fields
 from lab.model import LINKTYPE_ETHERNET, Field, Frame
-from lab.protocols.tcp.segment import FLAGS, RST, Segment
-from lab.protocols.tcp.segment import RAW_IP, RAW_IPV4, RAW_IPV6, segment
+from lab.protocols.tcp.segment import FLAGS, RAW_IP, RAW_IPV4, RAW_IPV6, RST, Segment, segment
 
 HOST, PEER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 LINK: Any = Ether(dst=PEER, src=HOST)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lab.show import Format
 from scapy.layers import inet, inet6
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
@@ -21,11 +22,9 @@ from lab.capture.reader import open_capture
 from lab.dissect import fragments
 from lab.dissect.fragments import Fragments
 from lab.engine.path import Path as Way
-from lab.model import Frame
-from lab.protocols.tcp.segment import Segment
 from lab.engine.record import Record
-from lab.protocols.tcp.segment import FRAGMENT, segment
-from lab.show import Format
+from lab.model import Frame
+from lab.protocols.tcp.segment import FRAGMENT, Segment, segment
 from lab.witnesses import wireshark
 from scripts import generate
 from tests.bulk.test_halves import written

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lab.engine import journal
 from lab.engine.path import Path, in_order
-from lab.model import Captured, Delivered, Final, Frame, Settled, States, WireEvent
 from lab.engine.record import Record
+from lab.model import Captured, Delivered, Final, Frame, Settled, States, WireEvent
 from lab.render.comments import comments
 from tests.packets import OPEN, Pair, ladder, prompt, replay, wire
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine.path import Path, in_order
-from lab.model import Frame, States
 from lab.engine.record import Record
+from lab.model import Frame, States
 from lab.protocols import PROTOCOLS
 from tests.packets import CAPTURES, IPV6, OPEN, PROMPT, Pair, ladder, prompt, renumbered, replay, walk
 

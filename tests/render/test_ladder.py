@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lab.show import Format, show
 from rich.cells import cell_len
 from rich.console import Console
 
-from lab.model import Captured, Frame, Settled, States
 from lab.engine.record import Record
+from lab.model import Captured, Frame, Settled, States
 from lab.render.ladder import Ladder
 from lab.report.agreement import Agreement, agreement
-from lab.show import Format, show
 from lab.text import LANGUAGES, Lang
 from tests.packets import (
     BEGAN,

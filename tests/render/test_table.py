@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from lab.show import Format, show
 
 from lab.engine import journal
-from lab.model import Captured, Frame, Settled, States
 from lab.engine.record import Record
+from lab.model import Captured, Frame, Settled, States
 from lab.protocols import PROTOCOLS
 from lab.render import table, trace
 from lab.render.words import LABELS
 from lab.report.agreement import Agreement
-from lab.show import Format, show
 from tests.packets import (
     BEGAN,
     CAPTURES,

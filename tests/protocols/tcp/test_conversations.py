@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from lab.model import Frame
 from lab.engine.record import Record
+from lab.model import Frame
 from lab.protocols.tcp.conversations import Conversation
 from lab.render import trace
 from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, ladder, renumbered, walk

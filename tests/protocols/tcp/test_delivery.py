@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine.path import Path
-from lab.model import Frame, States
-from lab.protocols.tcp.segment import RST, SYN
 from lab.engine.record import Record
+from lab.model import Frame, States
 from lab.protocols.tcp import report
+from lab.protocols.tcp.segment import RST, SYN
 from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
 
 TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and the opening's ACK has been got

@@ -16,8 +16,17 @@ from scapy.packet import Padding, Raw
 
 from lab.dissect.fields import fields
 from lab.model import Frame
-from lab.protocols.tcp.segment import Segment
-from lab.protocols.tcp.segment import ETHERNET, FRAGMENT, NOT_TCP, RAW_IP, RAW_IPV4, RAW_IPV6, TRUNCATED, segment
+from lab.protocols.tcp.segment import (
+    ETHERNET,
+    FRAGMENT,
+    NOT_TCP,
+    RAW_IP,
+    RAW_IPV4,
+    RAW_IPV6,
+    TRUNCATED,
+    Segment,
+    segment,
+)
 from tests.packets import CAPTURES, IPV4, IPV6, LETTERS, ladder
 
 LINK: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from lab.engine.record import Record
 from lab.engine.table import Row, Table
 from lab.engine.walk import Protocol, Walk
 from lab.model import Role, States, Surprise
-from lab.engine.record import Record
 from lab.protocols.tcp.conversations import Conversation, Conversations
 from lab.protocols.tcp.segment import segment
 from tests.packets import CAPTURES, CLOSE, OPEN, PROMPT, TALK, drawn, ladder, prompt, replay, said, walk

@@ -21,8 +21,8 @@ from rich.console import Console
 
 from lab.engine.layers import Layer
 from lab.engine.path import Path as Way
-from lab.model import Frame, Role
 from lab.engine.record import Record
+from lab.model import Frame, Role
 from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tls.session import Session
 from lab.render import trace

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from lab.engine.path import Path
-from lab.model import Role
 from lab.engine.record import Record
+from lab.model import Role
 from lab.protocols.websocket import report
 from tests.packets import ladder, prompt
 from tests.protocols.tls.captures import lines, walk

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lab.app.remedies import Machine, diagnose, install, set_encoding
+from lab.system.remedies import Machine, diagnose, install, set_encoding
 from tests.places import ROOT
 
 
@@ -84,7 +84,7 @@ def test_the_encoding_is_mended_without_changing_the_language(environ: dict[str,
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_root_without_rights_is_not_taken_for_root_with_them(user_namespaces: None) -> None:
     script = (
-        "from lab.app.remedies import read_machine\nmachine = read_machine(); print(machine.root, *machine.lacking)"
+        "from lab.system.remedies import read_machine\nmachine = read_machine(); print(machine.root, *machine.lacking)"
     )
     done = subprocess.run(
         ["unshare", "-Ur", "setpriv", "--securebits", "+noroot", "--inh-caps=-all", sys.executable, "-c", script],
