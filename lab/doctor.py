@@ -180,12 +180,13 @@ def _capture() -> str:
 
 
 def _ask_kernel() -> str:
-    from lab.testbed.kernel import Pair, Witness
+    from lab.testbed.kernel import Witness
 
     with socket.create_server(("", 0)) as listener:
-        witness = Witness(socket.AF_INET)
-        witness.look()
-        state = witness.state(Pair("192.0.2.2", listener.getsockname()[1], "192.0.2.3", 1))
+        witness = Witness()
+        addresses = socket.inet_aton("192.0.2.2") + socket.inet_aton("192.0.2.3")
+        ports = listener.getsockname()[1].to_bytes(2, "big") + (1).to_bytes(2, "big")
+        state = witness.socket(addresses + ports).state
         witness.close()
     if state != "LISTEN":
         raise OSError(errno.EPROTONOSUPPORT, f"a listener is told as {state}")

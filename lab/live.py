@@ -148,7 +148,7 @@ class Session:
         for rung in self._captured:
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
-        final = self.conversations[-1].kernel_final if self.conversations else None
+        final = self.conversations[-1].asked_final if self.conversations else None
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(self.file, buffer.getvalue())

@@ -125,6 +125,62 @@ class States(NamedTuple):
     server: str | None
 
 
+Timer = Literal["retransmission", "keepalive", "time-wait", "persist"]
+
+
+class Socket(NamedTuple):
+    """What one host's kernel says of its socket at an instant; a field is None where this kind of socket has none.
+
+    A connection has all of them. A SYN-RECEIVED that nobody can accept yet is a request; TIME-WAIT, and FIN-WAIT-2 where
+    the program has closed, are remainders: these have a timer and nothing else, but `drops` of a request are its
+    listener's. A listener has its `drops`, and as queues the connections that wait to be accepted and how many may.
+    CLOSED has nothing.
+    """
+
+    state: str | None  # by RFC 9293's name
+    timer: Timer | None = None  # that runs: retransmission (a probe for losses too), keepalive (FIN-WAIT-2's too), ...
+    expires: int | None = None  # milliseconds until it fires
+    retransmits: int | None = None  # by the timer, since anything new was acknowledged
+    rto: int | None = None  # microseconds, as are the next two
+    rtt: int | None = None  # smoothed; None before the first measurement too
+    rttvar: int | None = None
+    cwnd: int | None = None  # segments, as is the next
+    ssthresh: int | None = None  # None before the first loss too
+    mss: int | None = None  # bytes of payload it may send in a segment
+    unacked: int | None = None  # segments sent and not acknowledged
+    receive_queue: int | None = None  # bytes that the program has not read; a FIN is one
+    send_queue: int | None = None  # bytes that the peer has not acknowledged; SYN and FIN are one each
+    send_window: int | None = None  # bytes, scaled: the peer's offer
+    receive_window: int | None = None  # bytes, scaled: its own offer
+    bytes_acked: int | None = None  # of its own since the beginning: SYN and FIN are one each
+    bytes_received: int | None = None  # of its peer's, in order: a FIN is one
+    drops: int | None = None  # segments thrown away since the beginning (sk_drops)
+
+
+class Moved(NamedTuple):
+    """A counter of a host's kernel that has grown, `by` how much. It is spelled as in /proc/net: "TcpExt PAWSEstab"."""
+
+    role: Role
+    counter: str
+    by: int
+
+
+class Kernels(NamedTuple):
+    """What both kernels say at one instant.
+
+    `moved` has the counters that tell why a segment was taken or refused, as far as they have grown since the instant
+    before. While a frame is being delivered they are left for the end of that: there they are its receiver's answer.
+    """
+
+    client: Socket
+    server: Socket
+    moved: tuple[Moved, ...] = ()
+
+    @property
+    def states(self) -> States:
+        return States(self.client.state, self.server.state)
+
+
 class Above(NamedTuple):
     """The states of both ends in a protocol above TCP, at a packet's two instants."""
 
@@ -141,7 +197,7 @@ class Captured(NamedTuple):
 
     frame: Frame
     order: int
-    kernel: States | None
+    kernel: Kernels | None
 
 
 class Delivered(NamedTuple):
@@ -156,13 +212,13 @@ class Settled(NamedTuple):
 
     number: int
     order: int
-    kernel: States | None
+    kernel: Kernels | None
 
 
 class Final(NamedTuple):
     """The wire is quiet for good: what both kernels say of the last conversation."""
 
-    kernel: States | None
+    kernel: Kernels | None
 
 
 WireEvent = Captured | Delivered | Settled | Final
@@ -193,9 +249,9 @@ class Rung:
     """
 
     __slots__ = (
-        "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
-        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
-        "stop", "surprises", "time", "whole",
+        "above", "ack", "asked_delivered", "asked_held", "assumed", "conversation", "delivered", "end", "frame",
+        "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment",
+        "seq", "settled", "steps", "stop", "surprises", "time", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -227,6 +283,8 @@ class Rung:
         self.delivered: States | None = None
         self.kernel_held: States | None = None
         self.kernel_delivered: States | None = None
+        self.asked_held: Kernels | None = None  # what the kernels' states above were taken from
+        self.asked_delivered: Kernels | None = None
         self.journal: Journal | None = None
         self.steps: tuple[str, ...] = ()
         self.messages: tuple[Message, ...] = ()

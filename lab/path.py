@@ -183,7 +183,7 @@ class Path:
                     rung = self._conversations.place(event.frame, found)
                 walk.sent(rung)
                 self._layers.sent(rung)
-                rung.kernel_held = event.kernel
+                rung.asked_held, rung.kernel_held = event.kernel, event.kernel and event.kernel.states
                 if event.order >= 0:  # else the journal does not tell of this frame
                     rung.journal = Journal(arrived=event.order, delivered=(), settled=0)
                 waiting[rung.number] = rung
@@ -195,7 +195,7 @@ class Path:
                     rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
             elif isinstance(event, Settled):  # comes for a lost packet too
                 rung = waiting[event.number]
-                rung.kernel_delivered = event.kernel
+                rung.asked_delivered, rung.kernel_delivered = event.kernel, event.kernel and event.kernel.states
                 if rung.journal:
                     rung.journal = rung.journal._replace(settled=event.order)
                     walk.settled(rung)
@@ -205,7 +205,8 @@ class Path:
                     untold.discard(first.number)
                     yield waiting.pop(first.number)
             elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
-                self.conversations[-1].kernel_final = event.kernel
+                which = self.conversations[-1]
+                which.asked_final, which.kernel_final = event.kernel, event.kernel and event.kernel.states
         while waiting:  # the journal ended early: these stay undecided
             yield waiting.pop(next(iter(waiting)))
 

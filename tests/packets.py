@@ -18,7 +18,22 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from lab.dissect.conversations import Conversation
-from lab.model import ACK, FIN, PSH, RST, SYN, Captured, Delivered, Frame, Rung, Settled, States, WireEvent
+from lab.model import (
+    ACK,
+    FIN,
+    PSH,
+    RST,
+    SYN,
+    Captured,
+    Delivered,
+    Frame,
+    Kernels,
+    Rung,
+    Settled,
+    Socket,
+    States,
+    WireEvent,
+)
 from lab.path import Path
 
 NAMES = {
@@ -81,6 +96,11 @@ def replay(events: Iterable[WireEvent]) -> Walked:
     """Takes what a wire did through the path."""
     path = Path()
     return Walked(list(path.replay(events)), path.conversations)
+
+
+def kernels(client: str | None, server: str | None) -> Kernels:
+    """What kernels say of which nothing but the states is known."""
+    return Kernels(Socket(client), Socket(server))
 
 
 def wire(frames: Sequence[Frame], script: str) -> list[WireEvent]:

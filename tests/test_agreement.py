@@ -202,7 +202,8 @@ def test_the_steps_are_those_of_the_scenario(played: Run, expected: Expected) ->
 
 READ_BACK = (
     "number", "time", "labels", "seq", "ack", "stop", "steps", "got", "settled", "held", "delivered", "assumed",
-    "surprises", "kernel_held", "kernel_delivered", "journal",
+    "surprises", "kernel_held", "kernel_delivered", "asked_held",
+    "asked_delivered", "journal",
 )  # fmt: skip
 
 

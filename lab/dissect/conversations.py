@@ -12,7 +12,7 @@ from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from lab.model import ACK, FIN, RST, SYN, Frame, Options, Role, Rung, Seen, Segment, States
+from lab.model import ACK, FIN, RST, SYN, Frame, Kernels, Options, Role, Rung, Seen, Segment, States
 
 if TYPE_CHECKING:
     from lab.annotate.layers import Layer
@@ -87,8 +87,8 @@ class Conversation:
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "above", "assumed", "began", "client", "evicted", "first", "from_syn", "history", "id", "kernel_final", "last",
-        "lost", "packets", "reset_by", "retransmissions", "server", "states", "steps",
+        "above", "asked_final", "assumed", "began", "client", "evicted", "first", "from_syn", "history", "id",
+        "kernel_final", "last", "lost", "packets", "reset_by", "retransmissions", "server", "states", "steps",
     )  # fmt: skip
 
     def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
@@ -109,6 +109,7 @@ class Conversation:
         self.steps: dict[str, list[Seen]] = {}  # each in the order in which it was seen
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
+        self.asked_final: Kernels | None = None  # what those states were taken from
         self.above: Layer | None = None  # what it carries, once that has been recognised
         self.evicted = False  # was let go of before it had ended
 

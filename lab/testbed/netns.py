@@ -179,6 +179,9 @@ def _played(
     channels: dict[Role, Connection] = {}
     links = {}
     sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # the wire itself says nothing
+    # The hosts get tables of connections of their own, small ones. The machine's, which all share, has 262,144 rows on
+    # a large one: reading it through (ss, /proc/net/tcp) takes 20 ms, theirs 2.
+    sysctl("net/ipv4/tcp_child_ehash_entries", "256")
     for role in ROLES:
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
@@ -187,7 +190,7 @@ def _played(
             pids.append(pid)
         theirs.close()
         _expect(ours)
-        links[role] = _lay_cable(role, pid, ours, family)
+        links[role] = _lay_cable(role, pid, ours)
         channels[role] = ours
     wire = Wire(links, Policy(rules), connection.send)
     hosts = {role: Host(role, _address(role, family), channels[role], wire, connection.send) for role in ROLES}
@@ -237,7 +240,7 @@ def _host(role: Role, connection: Connection, family: socket.AddressFamily, scen
     serve(connection, endpoint(family, _address(role, family)))
 
 
-def _lay_cable(role: Role, pid: int, host: Connection, family: socket.AddressFamily) -> Link:
+def _lay_cable(role: Role, pid: int, host: Connection) -> Link:
     """Makes the cable between the wire and a host, and asks for the host's kernel to be heard."""
     from lab.testbed.kernel import Witness
     from lab.testbed.wire import Link, open_link
@@ -251,7 +254,7 @@ def _lay_cable(role: Role, pid: int, host: Connection, family: socket.AddressFam
     host.send(None)
     _expect(host)
     with inside(pid):
-        witness = Witness(family)
+        witness = Witness()
     return Link(link, bytes.fromhex(HOSTS[role].mac.replace(":", "")), HOSTS[role].ipv4, witness)
 
 
@@ -265,6 +268,9 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         "net/ipv4/tcp_rto_min_us": "1000000",  # RFC 6298 (2.4); at Linux' 0.2 s a busy machine sends again for nothing
         "net/ipv4/tcp_early_retrans": "0",  # nor is the tail of the data sent again to probe for losses
         "net/ipv4/tcp_syn_linear_timeouts": "0",  # a lost SYN is sent again after 1, 3, 7 s, as the RFCs tell it
+        "net/ipv4/tcp_invalid_ratelimit": "0",  # else, within 500 ms, a second refused segment is not answered
+        "net/ipv4/tcp_challenge_ack_limit": "100",  # a second: two ends that disagree would answer each other for ever
+        "net/ipv4/tcp_ecn": "0",  # what a kernel asks for by itself changes from version to version
         "net/ipv4/ip_local_port_range": "49152 56999",  # at other ports Wireshark may take TLS for something else
     }.items():
         sysctl(name, value)
