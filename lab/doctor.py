@@ -151,7 +151,7 @@ def _outcome(attempt: Callable[[], str]) -> Outcome:
         return Outcome(False, "", 0, error.name or "")
     except Exception as error:
         cause = error.__cause__ or error  # a MachineError speaks to users: the number is in what caused it
-        number = getattr(cause, "errno", None) or getattr(cause, "code", None)  # OSError, pyroute2's NetlinkError
+        number = getattr(cause, "errno", None)
         return Outcome(False, repr(error), number or 0)
 
 
@@ -165,10 +165,9 @@ def _enter() -> str:
 
 
 def _make_cable() -> str:
-    from pyroute2 import IPRoute
+    from lab.testbed.links import lay_cable
 
-    with IPRoute() as ip:
-        ip.link("add", ifname="lab0", kind="veth", peer={"ifname": "lab1"})
+    lay_cable("lab0", "lab1")
     return "works"
 
 

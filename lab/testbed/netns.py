@@ -27,11 +27,11 @@ from lab.errors import LabError, MachineError
 from lab.model import Role
 from lab.output import uninterrupted
 from lab.protocols.scenario import Credentials, Scenario
+from lab.testbed import links
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
     enter_namespaces,
     inside,
-    netlink,
     offloads_off,
     reason,
     require_linux,
@@ -45,7 +45,6 @@ from lab.text import Text
 if TYPE_CHECKING:
     from lab.testbed.wire import Link
 
-_IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h: no 1.5 s of duplicate address detection
 ROLES: tuple[Role, Role] = ("client", "server")
 _PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
 
@@ -177,7 +176,7 @@ def _played(
     cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpu})  # one CPU for all: then the order of things is the order of calls
     channels: dict[Role, Connection] = {}
-    links = {}
+    cables = {}
     sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # the wire itself says nothing
     # The hosts get tables of connections of their own, small ones. The machine's, which all share, has 262,144 rows on
     # a large one: reading it through (ss, /proc/net/tcp) takes 20 ms, theirs 2.
@@ -190,9 +189,9 @@ def _played(
             pids.append(pid)
         theirs.close()
         _expect(ours)
-        links[role] = _lay_cable(role, pid, ours)
+        cables[role] = _lay_cable(role, pid, ours)
         channels[role] = ours
-    wire = Wire(links, Policy(rules), connection.send)
+    wire = Wire(cables, Policy(rules), connection.send)
     hosts = {role: Host(role, _address(role, family), channels[role], wire, connection.send) for role in ROLES}
     early = None
     try:
@@ -211,6 +210,10 @@ def _played(
 
 def _address(role: Role, family: socket.AddressFamily) -> str:
     return HOSTS[role].ipv6 if family == socket.AF_INET6 else HOSTS[role].ipv4
+
+
+def _mac(role: Role) -> bytes:
+    return bytes.fromhex(HOSTS[role].mac.replace(":", ""))
 
 
 def _expect(connection: Connection) -> None:
@@ -245,17 +248,16 @@ def _lay_cable(role: Role, pid: int, host: Connection) -> Link:
     from lab.testbed.kernel import Witness
     from lab.testbed.wire import Link, open_link
 
-    with netlink() as ip:
-        peer = {"ifname": "eth0", "net_ns_pid": pid, "address": HOSTS[role].mac}
-        ip.link("add", ifname=role, kind="veth", peer=peer)
-        ip.link("set", index=ip.link_lookup(ifname=role)[0], state="up")
+    mac = _mac(role)
+    links.lay_cable(role, "eth0", pid, mac)
+    links.switch_on(role)
     offloads_off(role)
     link = open_link(role)
     host.send(None)
     _expect(host)
     with inside(pid):
         witness = Witness()
-    return Link(link, bytes.fromhex(HOSTS[role].mac.replace(":", "")), HOSTS[role].ipv4, witness)
+    return Link(link, mac, HOSTS[role].ipv4, witness)
 
 
 def _plug_in(role: Role, family: socket.AddressFamily) -> None:
@@ -276,16 +278,13 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         sysctl(name, value)
     offloads_off("eth0")
     other: Role = "server" if role == "client" else "client"
-    with netlink() as ip:
-        index = ip.link_lookup(ifname="eth0")[0]
-        ip.addr("add", index=index, address=HOSTS[role].ipv4, prefixlen=28)
-        ip.link("set", index=index, state="up")
-        ip.link("set", index=1, state="up")
-        if family == socket.AF_INET6:
-            # The address lives on the loopback interface: on eth0 the kernel would announce its multicast group, at a
-            # random moment of the first second, in the middle of the lesson.
-            ip.addr("add", index=1, address=HOSTS[role].ipv6, prefixlen=128, flags=_IFA_F_NODAD)
-            ip.route("add", dst="2001:db8::/64", oif=index, family=family)
-        for each in {socket.AF_INET, family}:
-            neighbour = {"dst": _address(other, each), "lladdr": HOSTS[other].mac, "family": each}
-            ip.neigh("replace", ifindex=index, state=0x80, **neighbour)  # NUD_PERMANENT
+    links.add_address("eth0", HOSTS[role].ipv4, 28)
+    links.switch_on("eth0")
+    links.switch_on("lo")
+    if family == socket.AF_INET6:
+        # The address lives on the loopback interface: on eth0 the kernel would announce its multicast group, at a
+        # random moment of the first second, in the middle of the lesson.
+        links.add_address("lo", HOSTS[role].ipv6, 128)
+        links.add_route("eth0", "2001:db8::", 64)
+    for each in {socket.AF_INET, family}:
+        links.add_neighbour("eth0", _address(other, each), _mac(other))
