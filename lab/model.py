@@ -131,8 +131,8 @@ Timer = Literal["retransmission", "keepalive", "time-wait", "persist"]
 class Socket(NamedTuple):
     """What one host's kernel says of its socket at an instant; a field is None where this kind of socket has none.
 
-    A connection has all of them. A SYN-RECEIVED that nobody can accept yet is a request; TIME-WAIT, and FIN-WAIT-2 where
-    the program has closed, are remainders: these have a timer and nothing else, but `drops` of a request are its
+    A connection has all of them. A SYN-RECEIVED that nobody can accept yet is a request; TIME-WAIT, and FIN-WAIT-2
+    where the program has closed, are remainders: these have a timer and nothing else, but `drops` of a request are its
     listener's. A listener has its `drops`, and as queues the connections that wait to be accepted and how many may.
     CLOSED has nothing.
     """
