@@ -11,7 +11,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from lab.model import Above, Address, Fate, Frame, Message, Role, States
+from lab.model import Above, Address, Fate, Frame, Kernels, Message, Role, States
 from lab.text import Text
 
 SCHEMA = "handshake-lab/events/v1"
@@ -121,12 +121,12 @@ class Surprised(NamedTuple):
 
 
 class KernelAsked(NamedTuple):
-    """What both kernels said at an instant of a packet, or at the end. `details` are as the testbed has them."""
+    """What both kernels said at an instant of a packet, or at the end: timers, queues, and the counters that moved."""
 
     packet: int | None
     instant: Instant
     states: States
-    details: Mapping[str, Any] = {}
+    kernels: Kernels
 
 
 class ConversationClosed(NamedTuple):

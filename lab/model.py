@@ -98,6 +98,62 @@ class States(NamedTuple):
     server: str | None
 
 
+Timer = Literal["retransmission", "keepalive", "time-wait", "persist"]
+
+
+class Socket(NamedTuple):
+    """What one host's kernel says of its socket at an instant; a field is None where this kind of socket has none.
+
+    A connection has all of them. A SYN-RECEIVED that nobody can accept yet is a request; TIME-WAIT, and FIN-WAIT-2
+    where the program has closed, are remainders: these have a timer and nothing else, but `drops` of a request are its
+    listener's. A listener has its `drops`, and as queues the connections that wait to be accepted and how many may.
+    CLOSED has nothing.
+    """
+
+    state: str | None  # by RFC 9293's name
+    timer: Timer | None = None  # that runs: retransmission (a probe for losses too), keepalive (FIN-WAIT-2's too), ...
+    expires: int | None = None  # milliseconds until it fires
+    retransmits: int | None = None  # by the timer, since anything new was acknowledged
+    rto: int | None = None  # microseconds, as are the next two
+    rtt: int | None = None  # smoothed; None before the first measurement too
+    rttvar: int | None = None
+    cwnd: int | None = None  # segments, as is the next
+    ssthresh: int | None = None  # None before the first loss too
+    mss: int | None = None  # bytes of payload it may send in a segment
+    unacked: int | None = None  # segments sent and not acknowledged
+    receive_queue: int | None = None  # bytes that the program has not read; a FIN is one
+    send_queue: int | None = None  # bytes that the peer has not acknowledged; SYN and FIN are one each
+    send_window: int | None = None  # bytes, scaled: the peer's offer
+    receive_window: int | None = None  # bytes, scaled: its own offer
+    bytes_acked: int | None = None  # of its own since the beginning: SYN and FIN are one each
+    bytes_received: int | None = None  # of its peer's, in order: a FIN is one
+    drops: int | None = None  # segments thrown away since the beginning (sk_drops)
+
+
+class Moved(NamedTuple):
+    """A counter of a host's kernel that has grown, `by` how much. It is spelled as in /proc/net: "TcpExt PAWSEstab"."""
+
+    role: Role
+    counter: str
+    by: int
+
+
+class Kernels(NamedTuple):
+    """What both kernels say at one instant.
+
+    `moved` has the counters that tell why a segment was taken or refused, as far as they have grown since the instant
+    before. While a frame is being delivered they are left for the end of that: there they are its receiver's answer.
+    """
+
+    client: Socket
+    server: Socket
+    moved: tuple[Moved, ...] = ()
+
+    @property
+    def states(self) -> States:
+        return States(self.client.state, self.server.state)
+
+
 class Address(NamedTuple):
     """Where one end of a conversation is: the address as text, and the port."""
 
@@ -129,7 +185,7 @@ class Captured(NamedTuple):
 
     frame: Frame
     order: int
-    kernel: States | None
+    kernel: Kernels | None
 
 
 class Delivered(NamedTuple):
@@ -144,13 +200,13 @@ class Settled(NamedTuple):
 
     number: int
     order: int
-    kernel: States | None
+    kernel: Kernels | None
 
 
 class Final(NamedTuple):
     """The wire is quiet for good: what both kernels say of the last conversation."""
 
-    kernel: States | None
+    kernel: Kernels | None
 
 
 WireEvent = Captured | Delivered | Settled | Final
@@ -204,6 +260,8 @@ class Packet(NamedTuple):
     assumed: tuple[Role, ...]  # ends whose state when held rests on an assumption
     kernel_held: States | None
     kernel_delivered: States | None
+    asked_held: Kernels | None  # all that these states were taken from
+    asked_delivered: Kernels | None
     journal: Journal | None
     steps: tuple[str, ...]
     departures: tuple[str | None, ...]
@@ -275,4 +333,5 @@ class ConversationReport(NamedTuple):
     details: Mapping[str, Any]
     steps: tuple[StepReport, ...]
     kernel_final: States | None
+    asked_final: Kernels | None
     examples: tuple[Example, ...] = ()

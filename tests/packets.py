@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from lab.engine.path import Path
 from lab.engine.record import Record
-from lab.model import Captured, Delivered, Frame, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Frame, Kernels, Settled, Socket, States, WireEvent
 from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN
 
@@ -95,6 +95,11 @@ def replay(events: Iterable[WireEvent]) -> Walked:
     """Takes what a wire did through the path."""
     way = path()
     return Walked(list(way.replay(events)), way.conversations)
+
+
+def kernels(client: str | None, server: str | None) -> Kernels:
+    """What kernels say of which nothing but the states is known."""
+    return Kernels(Socket(client), Socket(server))
 
 
 def wire(frames: Sequence[Frame], script: str) -> list[WireEvent]:

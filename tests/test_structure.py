@@ -25,7 +25,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 TOUCHING = {
     "asyncio", "ctypes", "fcntl", "io", "multiprocessing", "os", "pathlib", "random", "select", "shutil", "signal",
     "socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time",
-    "cryptography", "pyroute2", "pyshark", "rich", "scapy", "textual", "typer", "websockets",
+    "cryptography", "pyshark", "rich", "scapy", "textual", "typer", "websockets",
 }  # fmt: skip
 THINKING = (
     "model.py", "dissect/", "annotate/", "path.py", "errors.py", "protocols/scenario.py", "protocols/notes.py",
@@ -51,7 +51,6 @@ OURS_TO_TOUCH = {
 # A library's door: the only places it comes in by.
 DOORS = {
     "typer": ("cli.py",),
-    "pyroute2": ("testbed/", "doctor.py"),
     "rich": ("render/", "show.py", "recorded.py"),
     "scapy": ("capture/sniff.py", "testbed/"),
     "pyshark": ("capture/second_opinion.py",),
@@ -122,7 +121,6 @@ def test_there_is_something_to_look_at() -> None:
     assert {top(each.module) for path in SOURCES for each in imports(path)} >= {
         "typer",
         "rich",
-        "pyroute2",
         "socket",
         "lab",
     }
@@ -152,7 +150,6 @@ def test_what_shows_reaches_no_host_and_no_capture(path: Path) -> None:
     assert not {top(module) for module in found} & {
         "socket",
         "subprocess",
-        "pyroute2",
         "scapy",
         "typer",
         "multiprocessing",
@@ -204,7 +201,6 @@ def test_asking_for_help_imports_nothing_heavy() -> None:
             waiting += [each.module for each in imports(path) if each.at_once and not each.typing_only]
     assert not {top(module) for module in reached} & {
         "rich",
-        "pyroute2",
         "scapy",
         "subprocess",
         "multiprocessing",

@@ -151,7 +151,7 @@ def _outcome(attempt: Callable[[], str]) -> Outcome:
         return Outcome(False, "", 0, error.name or "")
     except Exception as error:
         cause = error.__cause__ or error  # a MachineError speaks to users: the number is in what caused it
-        number = getattr(cause, "errno", None) or getattr(cause, "code", None)  # OSError, pyroute2's NetlinkError
+        number = getattr(cause, "errno", None)
         return Outcome(False, repr(error), number or 0)
 
 
@@ -165,10 +165,9 @@ def _enter() -> str:
 
 
 def _make_cable() -> str:
-    from pyroute2 import IPRoute
+    from lab.testbed.links import lay_cable
 
-    with IPRoute() as ip:
-        ip.link("add", ifname="lab0", kind="veth", peer={"ifname": "lab1"})
+    lay_cable("lab0", "lab1")
     return "works"
 
 
@@ -180,12 +179,13 @@ def _capture() -> str:
 
 
 def _ask_kernel() -> str:
-    from lab.testbed.kernel import Pair, Witness
+    from lab.testbed.kernel import Witness
 
     with socket.create_server(("", 0)) as listener:
-        witness = Witness(socket.AF_INET)
-        witness.look()
-        state = witness.state(Pair("192.0.2.2", listener.getsockname()[1], "192.0.2.3", 1))
+        witness = Witness()
+        addresses = socket.inet_aton("192.0.2.2") + socket.inet_aton("192.0.2.3")
+        ports = listener.getsockname()[1].to_bytes(2, "big") + (1).to_bytes(2, "big")
+        state = witness.socket(addresses + ports).state
         witness.close()
     if state != "LISTEN":
         raise OSError(errno.EPROTONOSUPPORT, f"a listener is told as {state}")

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.events import Event, PacketLost
-from lab.model import Ends, Role, States
+from lab.model import Ends, Kernels, Role, States
 
 if TYPE_CHECKING:
     from lab.engine.layers import Layer
@@ -75,7 +75,7 @@ class Walked:
 class Conversation(Walked, ABC):
     """What a transport carries between two addresses, from its first packet to its last."""
 
-    __slots__ = ("above", "evicted", "first", "id", "kernel_final", "last", "lost", "packets", "told")
+    __slots__ = ("above", "asked_final", "evicted", "first", "id", "kernel_final", "last", "lost", "packets", "told")
 
     def __init__(self, number: int, first: int, client: End, server: End) -> None:
         super().__init__(client, server)
@@ -85,6 +85,7 @@ class Conversation(Walked, ABC):
         self.packets = 0
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
+        self.asked_final: Kernels | None = None  # what those states were taken from
         self.above: Layer | None = None  # what it carries, once that has been recognised
         self.evicted = False  # was let go of before it had ended
         self.told: list[Event] | None = None  # where what happens is put, where somebody listens

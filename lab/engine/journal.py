@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, TypeGuard
 
-from lab.model import Captured, Delivered, Final, Frame, Journal, Packet, Settled, States, WireEvent
+from lab.engine import asked
+from lab.model import Captured, Delivered, Final, Frame, Journal, Kernels, Packet, Settled, States, WireEvent
 
 PREFIX = "lab1 "
 UNTOLD = -1  # the order of what no journal tells
@@ -29,12 +30,18 @@ def comment(packet: Packet) -> str | None:
     told["delivered"] = list(packet.journal.delivered)
     if packet.kernel_held or packet.kernel_delivered:
         told["kernel"] = {"held": _told(packet.kernel_held), "delivered": _told(packet.kernel_delivered)}
+    instants = {"held": asked.written(packet.asked_held), "delivered": asked.written(packet.asked_delivered)}
+    if any(instants.values()):
+        told["asked"] = {instant: said for instant, said in instants.items() if said}
     return PREFIX + json.dumps(told, separators=(",", ":"))
 
 
-def closing_comment(final: States | None) -> str:
-    """Returns the line that tells the kernels' states at the end."""
-    return PREFIX + json.dumps({"final": _told(final)}, separators=(",", ":"))
+def closing_comment(final: Kernels | None) -> str:
+    """Returns the line that tells what the kernels say at the end."""
+    told: dict[str, Any] = {"final": _told(final.states if final else None)}
+    if said := asked.written(final):
+        told["asked"] = said
+    return PREFIX + json.dumps(told, separators=(",", ":"))
 
 
 def is_ours(text: str) -> bool:
@@ -69,20 +76,22 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
     while coming:
         yield heappop(coming)[2]
     for text in closing:
-        final = _states(_parse(text).get("final"))
+        said = _parse(text)
+        final = _kernels(said.get("final"), said.get("asked"))
         if final is not None:
             yield Final(final)
 
 
-def _journal(frame: Frame) -> tuple[Journal | None, States | None, States | None]:
+def _journal(frame: Frame) -> tuple[Journal | None, Kernels | None, Kernels | None]:
     for text in frame.comments:
         said = _parse(text)
         arrived, settled, delivered = said.get("arrived"), said.get("settled"), said.get("delivered")
         if _is_order(arrived) and _is_order(settled) and isinstance(delivered, list):
             places = tuple(order for order in delivered[:_MOST_DELIVERIES] if _is_order(order))
-            kernel = said.get("kernel")
-            kernel = kernel if isinstance(kernel, dict) else {}
-            return Journal(arrived, places, settled), _states(kernel.get("held")), _states(kernel.get("delivered"))
+            states, more = (said.get(key) for key in ("kernel", "asked"))
+            states, more = (each if isinstance(each, dict) else {} for each in (states, more))
+            held, settled_then = (_kernels(states.get(each), more.get(each)) for each in ("held", "delivered"))
+            return Journal(arrived, places, settled), held, settled_then
     return None, None, None
 
 
@@ -98,6 +107,11 @@ def _parse(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def _kernels(said: object, more: object) -> Kernels | None:
+    states = _states(said)
+    return asked.read(states, more) if states else None
 
 
 def _states(said: object) -> States | None:

@@ -218,7 +218,7 @@ class Path:
                     record.journal = record.journal._replace(delivered=(*record.journal.delivered, event.order))
             elif isinstance(event, Settled):  # comes for a lost packet too
                 record = waiting.pop(event.number)
-                record.kernel_delivered = event.kernel
+                record.asked_delivered, record.kernel_delivered = event.kernel, event.kernel and event.kernel.states
                 if record.journal:
                     record.journal = record.journal._replace(settled=event.order)
                     walk.settled(record)
@@ -229,7 +229,8 @@ class Path:
                 else:
                     self.undecided[record.number] = record
             elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
-                self.conversations[-1].kernel_final = event.kernel
+                which = self.conversations[-1]
+                which.asked_final, which.kernel_final = event.kernel, event.kernel and event.kernel.states
                 if teller:
                     teller.asked(None, "final", event.kernel)
             if teller:
@@ -248,7 +249,7 @@ class Path:
             self._teller.opens(record)
         self._walk.sent(record)
         self._layers.sent(record)
-        record.kernel_held = event.kernel
+        record.asked_held, record.kernel_held = event.kernel, event.kernel and event.kernel.states
         if event.order >= 0:  # else the journal does not tell of this frame
             record.journal = Journal(arrived=event.order, delivered=(), settled=0)
         self._waiting[record.number] = record

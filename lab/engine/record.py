@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lab.model import Above, Frame, Journal, Role, States, Surprise
+from lab.model import Above, Frame, Journal, Kernels, Role, States, Surprise
 
 if TYPE_CHECKING:
     from lab.engine.conversation import Conversation, End
@@ -30,9 +30,9 @@ class Record:
     """
 
     __slots__ = (
-        "above", "ack", "assumed", "conversation", "delivered", "end", "frame", "got", "held", "journal",
-        "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment", "seq", "settled", "steps",
-        "stop", "surprises", "time", "whole",
+        "above", "ack", "asked_delivered", "asked_held", "assumed", "conversation", "delivered", "end", "frame",
+        "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment",
+        "seq", "settled", "steps", "stop", "surprises", "time", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,8 @@ class Record:
         self.delivered: States | None = None
         self.kernel_held: States | None = None
         self.kernel_delivered: States | None = None
+        self.asked_held: Kernels | None = None  # what the kernels' states above were taken from
+        self.asked_delivered: Kernels | None = None
         self.journal: Journal | None = None
         self.steps: tuple[str, ...] = ()
         self.messages: tuple[Told, ...] = ()

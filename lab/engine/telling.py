@@ -18,7 +18,7 @@ from lab.events import (
     PacketSent,
     SecretsLearnt,
 )
-from lab.model import States
+from lab.model import Kernels
 
 
 class Teller:
@@ -75,10 +75,10 @@ class Teller:
         """A packet has been got, and both hosts are quiet."""
         self._told.append(self._arrived(record))
 
-    def asked(self, number: int | None, instant: Instant, kernel: States | None) -> None:
+    def asked(self, number: int | None, instant: Instant, kernel: Kernels | None) -> None:
         """The kernels were asked, where there are some."""
         if kernel is not None:
-            self._told.append(KernelAsked(number, instant, kernel))
+            self._told.append(KernelAsked(number, instant, kernel.states, kernel))
 
     def learnt(self, keylog: bytes) -> None:
         """Secrets have become known."""

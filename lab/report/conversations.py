@@ -21,7 +21,7 @@ def report(which: Any, examples: bool = False) -> ConversationReport:
     details = registry.TRANSPORT.details(which)
     return ConversationReport(
         which.id, which.first, which.identity, entry(which, found), details, tuple(found), which.kernel_final,
-        tuple(shown),
+        which.asked_final, tuple(shown),
     )  # fmt: skip
 
 

@@ -26,22 +26,22 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
             (
                 record.number, record.time, record.frame, record.whole, record.labels, None, None, None, (), None, None,
                 0, None, None, None, None, 0, None, None, "unknown", (), record.kernel_held, record.kernel_delivered,
-                record.journal, (), _NONE, (), (), (),
+                record.asked_held, record.asked_delivered, record.journal, (), _NONE, (), (), (),
             ),
         )  # fmt: skip
     fate: Fate = "unknown" if not record.settled else "arrived" if record.got else "lost"
     messages: tuple[Message, ...] = ()
     if record.messages:
         messages = tuple([layer.protocol.message(layer, said, words, fields) for layer, said in record.messages])
+    departures = _departures(record) if words and record.steps else _NONE
     return _new(
         Packet,
         (
             record.number, record.time, record.frame, record.whole, record.labels, which.id, which.identity, end.role,
             _flags(segment), record.seq, record.ack, record.stop, segment.seq,
             None if record.ack is None else segment.ack, segment.window, segment.payload, segment.start, record.held,
-            record.delivered, fate, record.assumed, record.kernel_held, record.kernel_delivered, record.journal,
-            record.steps, _departures(record) if words and record.steps else _NONE, messages, record.above,
-            record.surprises,
+            record.delivered, fate, record.assumed, record.kernel_held, record.kernel_delivered, record.asked_held,
+            record.asked_delivered, record.journal, record.steps, departures, messages, record.above, record.surprises,
         ),
     )  # fmt: skip
 

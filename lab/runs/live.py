@@ -136,7 +136,7 @@ class Live:
         for record in self._captured:
             if record.frame is not None:
                 writer.packet(record.frame, comments(packet(record, words=True)))
-        final = next((each.kernel_final for each in reversed(run.conversations)), None)
+        final = next((each.asked_final for each in reversed(run.conversations)), None)
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue())

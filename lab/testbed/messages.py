@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lab.errors import MachineError
-from lab.model import Captured, Delivered, Final, Frame, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Kernels, Moved, Settled, Socket, WireEvent
 from lab.text import Text
 
 
@@ -65,11 +65,14 @@ def read(line: str) -> Event:
 
 def _captured(frame: list[Any], order: int, kernel: list[Any] | None) -> Captured:
     number, time, data, length = frame
-    return Captured(Frame(number, time, base64.b64decode(data), length), order, _states(kernel))
+    return Captured(Frame(number, time, base64.b64decode(data), length), order, _kernels(kernel))
 
 
-def _states(values: list[Any] | None) -> States | None:
-    return States(*values) if values is not None else None
+def _kernels(values: list[Any] | None) -> Kernels | None:
+    if values is None:
+        return None
+    client, server, moved = values
+    return Kernels(Socket(*client), Socket(*server), tuple(Moved(*each) for each in moved))
 
 
 def _raise(message: list[str], hint: list[str]) -> Event:
@@ -81,8 +84,8 @@ _READERS: dict[str, Any] = {
     "Secrets": Secrets,
     "Captured": _captured,
     "Delivered": Delivered,
-    "Settled": lambda number, order, kernel: Settled(number, order, _states(kernel)),
-    "Final": lambda kernel: Final(_states(kernel)),
+    "Settled": lambda number, order, kernel: Settled(number, order, _kernels(kernel)),
+    "Final": lambda kernel: Final(_kernels(kernel)),
     "Ended": lambda early, missed: Ended(Text(*early) if early else None, missed),
     "MachineError": _raise,
 }

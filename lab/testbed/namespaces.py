@@ -14,7 +14,6 @@ import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lab.errors import MachineError
 from lab.text import Text
@@ -80,18 +79,6 @@ def inside(pid: int) -> Iterator[None]:
         libc.setns(home, CLONE_NEWNET)
         os.close(home)
         os.close(there)
-
-
-@contextlib.contextmanager
-def netlink() -> Iterator[Any]:
-    """Lets this namespace be configured. Raises OSError where the kernel refuses."""
-    from pyroute2 import IPRoute, NetlinkError
-
-    try:
-        with IPRoute() as ip:
-            yield ip
-    except NetlinkError as error:
-        raise OSError(error.code, os.strerror(error.code)) from error
 
 
 def sysctl(name: str, value: str) -> None:

@@ -27,12 +27,12 @@ from lab.model import Role
 from lab.protocols.scenario import Credentials, Scenario
 from lab.system import processes
 from lab.system.signals import uninterrupted
+from lab.testbed import links
 from lab.testbed.messages import Begun, Ended, Event
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
     enter_namespaces,
     inside,
-    netlink,
     offloads_off,
     reason,
     require_linux,
@@ -45,7 +45,6 @@ from lab.text import Text
 if TYPE_CHECKING:
     from lab.testbed.wire import Link
 
-_IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h: no 1.5 s of duplicate address detection
 ROLES: tuple[Role, Role] = ("client", "server")
 _PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
 
@@ -177,8 +176,11 @@ def _played(
     cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpu})  # one CPU for all: then the order of things is the order of calls
     channels: dict[Role, Connection] = {}
-    links = {}
+    cables = {}
     sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # the wire itself says nothing
+    # The hosts get tables of connections of their own, small ones. The machine's, which all share, has 262,144 rows on
+    # a large one: reading it through (ss, /proc/net/tcp) takes 20 ms, theirs 2.
+    sysctl("net/ipv4/tcp_child_ehash_entries", "256")
     for role in ROLES:
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
@@ -187,9 +189,9 @@ def _played(
             pids.append(pid)
         theirs.close()
         _expect(ours)
-        links[role] = _lay_cable(role, pid, ours, family)
+        cables[role] = _lay_cable(role, pid, ours)
         channels[role] = ours
-    wire = Wire(links, Policy(rules), connection.send)
+    wire = Wire(cables, Policy(rules), connection.send)
     hosts = {role: Host(role, _address(role, family), channels[role], wire, connection.send) for role in ROLES}
     early = None
     try:
@@ -208,6 +210,10 @@ def _played(
 
 def _address(role: Role, family: socket.AddressFamily) -> str:
     return HOSTS[role].ipv6 if family == socket.AF_INET6 else HOSTS[role].ipv4
+
+
+def _mac(role: Role) -> bytes:
+    return bytes.fromhex(HOSTS[role].mac.replace(":", ""))
 
 
 def _expect(connection: Connection) -> None:
@@ -237,22 +243,21 @@ def _host(role: Role, connection: Connection, family: socket.AddressFamily, scen
     serve(connection, endpoint(family, _address(role, family)))
 
 
-def _lay_cable(role: Role, pid: int, host: Connection, family: socket.AddressFamily) -> Link:
+def _lay_cable(role: Role, pid: int, host: Connection) -> Link:
     """Makes the cable between the wire and a host, and asks for the host's kernel to be heard."""
     from lab.testbed.kernel import Witness
     from lab.testbed.wire import Link, open_link
 
-    with netlink() as ip:
-        peer = {"ifname": "eth0", "net_ns_pid": pid, "address": HOSTS[role].mac}
-        ip.link("add", ifname=role, kind="veth", peer=peer)
-        ip.link("set", index=ip.link_lookup(ifname=role)[0], state="up")
+    mac = _mac(role)
+    links.lay_cable(role, "eth0", pid, mac)
+    links.switch_on(role)
     offloads_off(role)
     link = open_link(role)
     host.send(None)
     _expect(host)
     with inside(pid):
-        witness = Witness(family)
-    return Link(link, bytes.fromhex(HOSTS[role].mac.replace(":", "")), HOSTS[role].ipv4, witness)
+        witness = Witness()
+    return Link(link, mac, HOSTS[role].ipv4, witness)
 
 
 def _plug_in(role: Role, family: socket.AddressFamily) -> None:
@@ -265,21 +270,21 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         "net/ipv4/tcp_rto_min_us": "1000000",  # RFC 6298 (2.4); at Linux' 0.2 s a busy machine sends again for nothing
         "net/ipv4/tcp_early_retrans": "0",  # nor is the tail of the data sent again to probe for losses
         "net/ipv4/tcp_syn_linear_timeouts": "0",  # a lost SYN is sent again after 1, 3, 7 s, as the RFCs tell it
+        "net/ipv4/tcp_invalid_ratelimit": "0",  # else, within 500 ms, a second refused segment is not answered
+        "net/ipv4/tcp_challenge_ack_limit": "100",  # a second: two ends that disagree would answer each other for ever
+        "net/ipv4/tcp_ecn": "0",  # what a kernel asks for by itself changes from version to version
         "net/ipv4/ip_local_port_range": "49152 56999",  # at other ports Wireshark may take TLS for something else
     }.items():
         sysctl(name, value)
     offloads_off("eth0")
     other: Role = "server" if role == "client" else "client"
-    with netlink() as ip:
-        index = ip.link_lookup(ifname="eth0")[0]
-        ip.addr("add", index=index, address=HOSTS[role].ipv4, prefixlen=28)
-        ip.link("set", index=index, state="up")
-        ip.link("set", index=1, state="up")
-        if family == socket.AF_INET6:
-            # The address lives on the loopback interface: on eth0 the kernel would announce its multicast group, at a
-            # random moment of the first second, in the middle of the lesson.
-            ip.addr("add", index=1, address=HOSTS[role].ipv6, prefixlen=128, flags=_IFA_F_NODAD)
-            ip.route("add", dst="2001:db8::/64", oif=index, family=family)
-        for each in {socket.AF_INET, family}:
-            neighbour = {"dst": _address(other, each), "lladdr": HOSTS[other].mac, "family": each}
-            ip.neigh("replace", ifindex=index, state=0x80, **neighbour)  # NUD_PERMANENT
+    links.add_address("eth0", HOSTS[role].ipv4, 28)
+    links.switch_on("eth0")
+    links.switch_on("lo")
+    if family == socket.AF_INET6:
+        # The address lives on the loopback interface: on eth0 the kernel would announce its multicast group, at a
+        # random moment of the first second, in the middle of the lesson.
+        links.add_address("lo", HOSTS[role].ipv6, 128)
+        links.add_route("eth0", "2001:db8::", 64)
+    for each in {socket.AF_INET, family}:
+        links.add_neighbour("eth0", _address(other, each), _mac(other))

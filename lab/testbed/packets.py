@@ -6,7 +6,7 @@ import socket
 import struct
 
 from lab.model import Role
-from lab.protocols.tcp.segment import ACK, FIN, SYN, Segment
+from lab.protocols.transport import ACK, FIN, SYN, Segment
 
 SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
 _LARGEST = 1 << 18  # bytes; offloads make segments of 64 KiB and more

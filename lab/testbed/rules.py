@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lab.errors import UsageError
-from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment
+from lab.protocols.transport import ACK, FIN, RST, SYN, Segment
 from lab.text import Text
 
 ACTIONS = {

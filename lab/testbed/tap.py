@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from lab.capture.sniff import Sniffer
 from lab.model import Captured, Frame, Role, WireEvent
-from lab.protocols.tcp.segment import Segment, segment
+from lab.protocols.transport import Segment, segment
 from lab.testbed.packets import Progress
 from lab.testbed.stage import SceneEnded
 from lab.text import Text

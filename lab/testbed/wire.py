@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lab.errors import MachineError
-from lab.model import Captured, Delivered, Final, Frame, Role, Settled, States, WireEvent
-from lab.protocols.tcp.segment import Segment, segment
-from lab.testbed.kernel import Pair, Witness
+from lab.model import Captured, Delivered, Final, Frame, Kernels, Moved, Role, Settled, WireEvent
+from lab.protocols.transport import Segment, segment
+from lab.testbed.kernel import Witness
 from lab.testbed.packets import SO_TIMESTAMPNS, Progress, read_waiting
 from lab.testbed.rules import Policy, Rule
 from lab.text import ROLES, Text
@@ -76,6 +76,7 @@ class Wire:
         self._questions = 0
         self._last: _Waiting | None = None  # the last TCP segment
         self._order = 0
+        self._delivering = False
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
         self._progress = Progress()
 
@@ -185,16 +186,18 @@ class Wire:
             return
         other: Role = "server" if waiting.sender == "client" else "client"
         receiver = self._links[other]
+        self._delivering = True
         for _ in range(2 if action == "duplicate" else 1):
             receiver.socket.send(waiting.data)
             self._tell(Delivered(waiting.number, self._count()))
             self._barrier()
+        self._delivering = False
         self._last_forwarded[waiting.sender] = waiting.number
         if waiting.segment:
             self._progress.got(other, waiting.segment)
         self._settled(waiting, self._ask(waiting))
 
-    def _settled(self, waiting: _Waiting, kernel: States | None) -> None:
+    def _settled(self, waiting: _Waiting, kernel: Kernels | None) -> None:
         self._tell(Settled(waiting.number, self._count(), kernel))
 
     def _barrier(self, tell: bool = True) -> bool:
@@ -231,19 +234,20 @@ class Wire:
     def _listen(self, seconds: float) -> bool:
         return bool(select.select([link.socket for link in self._links.values()], [], [], seconds)[0])
 
-    def _ask(self, waiting: _Waiting) -> States | None:
-        """Asks both kernels for the state of this frame's conversation; None for a frame that is no TCP."""
+    def _ask(self, waiting: _Waiting) -> Kernels | None:
+        """Asks both kernels for their sockets of this frame's conversation; None for a frame that is no TCP."""
         tcp = waiting.segment
         if tcp is None:
             return None
-        family = socket.AF_INET if len(tcp.source) == 4 else socket.AF_INET6
-        ends = (socket.inet_ntop(family, tcp.source), tcp.source_port)
-        others = (socket.inet_ntop(family, tcp.destination), tcp.destination_port)
-        sent, got = Pair(*ends, *others), Pair(*others, *ends)
-        for link in self._links.values():
-            link.witness.look()
+        sent, got = tcp.pair, tcp.reversed_pair
         mine, theirs = (sent, got) if waiting.sender == "client" else (got, sent)
-        return States(self._links["client"].witness.state(mine), self._links["server"].witness.state(theirs))
+        client, server = self._links["client"].witness, self._links["server"].witness
+        # What moves while a frame is being delivered is the answer to that frame, not to one that comes in meanwhile.
+        moved = () if self._delivering else self._moved()
+        return Kernels(client.socket(mine), server.socket(theirs), moved)
+
+    def _moved(self) -> tuple[Moved, ...]:
+        return tuple(Moved(role, *each) for role, link in self._links.items() for each in link.witness.moved())
 
     def _count(self) -> int:
         self._order += 1

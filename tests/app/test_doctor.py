@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import platform
@@ -42,10 +41,7 @@ def named(checks: list[Check]) -> dict[str, Check]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    pyroute2 = importlib.util.find_spec("pyroute2")
-    packages = [str(Path(pyroute2.origin).parent.parent)] if pyroute2 and pyroute2.origin else []
-    search = os.pathsep.join((str(ROOT), *packages))
-    return {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
 def examined(*prefix: str, python: str = sys.executable, script: str = SCRIPT, **environ: str) -> dict[str, Check]:
@@ -59,7 +55,7 @@ def examined(*prefix: str, python: str = sys.executable, script: str = SCRIPT, *
 
 def nobodys_python() -> str:
     """A Python that an ordinary user can run, and that finds the lab and its packages."""
-    needed = "import sys, pyroute2, lab.app.doctor; assert sys.version_info >= (3, 11)"
+    needed = "import sys, lab.app.doctor; assert sys.version_info >= (3, 11)"
     for python in (sys.executable, "/usr/bin/python3"):
         trial = [*AS_NOBODY, "sh", "-c", 'exec "$0" -c "$1"', python, needed]
         if subprocess.run(trial, env=environment(), capture_output=True).returncode == 0:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from lab.engine import journal
 from lab.engine.path import Path, in_order
 from lab.engine.record import Record
-from lab.model import Captured, Delivered, Final, Frame, Settled, States, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Settled, WireEvent
 from lab.render.comments import comments
-from tests.packets import OPEN, Pair, ladder, prompt, replay, wire
+from tests.packets import OPEN, Pair, kernels, ladder, prompt, replay, wire
 
-HELD, LATER = States("SYN-SENT", "LISTEN"), States("SYN-SENT", "SYN-RECEIVED")
+HELD, LATER = kernels("SYN-SENT", "LISTEN"), kernels("SYN-SENT", "SYN-RECEIVED")
 BARE = Frame(1, None, b"", 0)
 
 
@@ -86,6 +86,7 @@ def test_a_capture_that_is_read_back_shows_the_same_rungs(events: list[WireEvent
             theirs.steps,
         )
         assert (ours.kernel_held, ours.kernel_delivered) == (theirs.kernel_held, theirs.kernel_delivered)
+        assert (ours.asked_held, ours.asked_delivered) == (theirs.asked_held, theirs.asked_delivered)
         assert ours.journal == theirs.journal
     assert first.only.states == again.only.states
 
@@ -107,7 +108,7 @@ def test_a_packet_that_the_wire_dropped_is_settled_and_not_delivered() -> None:
 
 
 def test_the_states_at_the_end_are_read_when_the_packets_are_over() -> None:
-    final = States("TIME-WAIT", "CLOSED")
+    final = kernels("TIME-WAIT", "CLOSED")
     assert list(journal.events([], [journal.closing_comment(final)])) == [Final(final)]
     assert list(journal.events([], [journal.closing_comment(None), "lab1 {}", "somebody's"])) == []
 

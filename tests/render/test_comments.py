@@ -11,10 +11,10 @@ import pytest
 from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.engine import journal
-from lab.model import Frame, States
+from lab.model import Frame
 from lab.recorded import Recording
 from lab.render.comments import MARKS, comments, sentence
-from tests.packets import CAPTURES, OPEN, TALK, ladder, prompt, replay, walk
+from tests.packets import CAPTURES, OPEN, TALK, kernels, ladder, prompt, replay, walk
 
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
 OTHERS = ("somebody's remark", "别人的备注", "[Lab] not ours", "lab1")
@@ -112,7 +112,7 @@ def test_the_journal_and_the_kernels_words_survive_annotating_again(tmp_path: Pa
         "delivered": {"client": "SYN-SENT", "server": "SYN-RECEIVED"},
     }
     line = journal.PREFIX + json.dumps({**told, "kernel": kernel})
-    final = journal.closing_comment(States("SYN-SENT", "SYN-RECEIVED"))
+    final = journal.closing_comment(kernels("SYN-SENT", "SYN-RECEIVED"))
     path = tmp_path / "capture.pcapng"
     save(path, [frame._replace(comments=(line,)) for frame in ladder("c> SYN 0")], ("a last word", final))
     for _ in range(2):

@@ -30,6 +30,7 @@ from tests.packets import (
     TALK,
     Pair,
     Walked,
+    kernels,
     ladder,
     prompt,
     renumbered,
@@ -154,7 +155,7 @@ def test_several_steps_of_both_phases_in_one_packet_fit(lang: Lang) -> None:
     """A FIN that is the opening's ACK is three steps; with the kernels asked there is a mark behind them, too."""
     told = prompt(ladder(*OPEN[:2], "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2"))
     asked = [
-        event._replace(kernel=States("CLOSED", "CLOSED")) if isinstance(event, Captured) else event for event in told
+        event._replace(kernel=kernels("CLOSED", "CLOSED")) if isinstance(event, Captured) else event for event in told
     ]
     drawn = draw(replay(asked), lang)
     assert_fits(drawn)
@@ -242,7 +243,9 @@ def test_the_proof_is_a_tick_where_the_kernels_agree_and_two_other_signs_where_n
     lang: Lang, kernel: States, mark: str
 ) -> None:
     events = prompt(ladder("c> SYN 0"))
-    walked = replay(event._replace(kernel=kernel) if isinstance(event, Captured) else event for event in events)
+    walked = replay(
+        event._replace(kernel=kernels(*kernel)) if isinstance(event, Captured) else event for event in events
+    )
     (line,) = numbered(draw(walked, lang).splitlines())
     assert line.endswith(mark)
     assert_aligned(line)
@@ -302,7 +305,7 @@ def test_a_payload_that_is_no_text_is_not_shown() -> None:
 
 def test_a_kernels_word_cannot_steer_the_terminal() -> None:
     events = [
-        event._replace(kernel=States("\x1b[2J", "\u202eb")) if isinstance(event, (Captured, Settled)) else event
+        event._replace(kernel=kernels("\x1b[2J", "\u202eb")) if isinstance(event, (Captured, Settled)) else event
         for event in prompt(ladder("c> SYN 0"))
     ]
     assert_harmless(draw(replay(events)))

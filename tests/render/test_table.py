@@ -16,6 +16,9 @@ from lab.show import Format, show
 from lab.engine import journal
 from lab.engine.record import Record
 from lab.model import Captured, Frame, Settled, States
+from lab.annotate import journal
+from lab.annotate.agreement import Agreement
+from lab.model import Captured, Frame, Rung, Settled
 from lab.protocols import PROTOCOLS
 from lab.render import table, trace
 from lab.render.words import LABELS
@@ -29,6 +32,7 @@ from tests.packets import (
     OPEN,
     TALK,
     Walked,
+    kernels,
     ladder,
     prompt,
     renumbered,
@@ -100,7 +104,7 @@ def test_an_empty_capture_is_a_document_too() -> None:
 
 def test_with_the_kernels_states_in_it_the_document_is_what_the_schema_promises() -> None:
     told = [
-        event._replace(kernel=States("SYN-SENT", "LISTEN")) if isinstance(event, (Captured, Settled)) else event
+        event._replace(kernel=kernels("SYN-SENT", "LISTEN")) if isinstance(event, (Captured, Settled)) else event
         for event in prompt(ladder(*OPEN), dropped=(3,))
     ]
     found = document(replay(told))

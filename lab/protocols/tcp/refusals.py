@@ -1,0 +1,131 @@
+"""Why a segment was refused, by the receiver's own account: its counters, its drops and what it answered.
+
+The wire stands still while a frame is delivered, so whatever moves meanwhile belongs to that frame. One table, first
+row that fits; tested against real kernels (Linux 6.18) row by row. Where no row fits, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+from lab.model import Kernels, Role, Socket
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
+from lab.text import Text
+
+Answer = Literal["ACK", "SYN-ACK", "RST"]
+_LISTENING = ("LISTEN", "SYN-RECEIVED")
+
+
+class Reason(NamedTuple):
+    """`taken` tells what was put aside or obeyed from what was thrown away."""
+
+    code: str
+    taken: bool
+    text: Text
+
+
+class _Row(NamedTuple):
+    moved: tuple[str, ...]  # one of these counters, where there are any
+    flags: int  # the segment has all of these
+    no_flags: int  # and none of these
+    answer: Answer | Literal["any"] | None
+    dropped: bool | None  # whether sk_drops has grown; None where that does not matter
+    reason: Reason
+
+
+def _row(
+    code: str, en: str, zh: str, *moved: str, flags: int = 0, no_flags: int = 0,
+    answer: Answer | Literal["any"] | None = "any", dropped: bool | None = None, taken: bool = False,
+) -> _Row:  # fmt: skip
+    return _Row(moved, flags, no_flags, answer, dropped, Reason(code, taken, Text(en, zh)))
+
+
+TABLE = (
+    # The packet itself
+    _row("bad-ip-header", "its IP header is damaged", "IP 首部有错", "Ip InHdrErrors"),
+    _row("bad-checksum", "its checksum is wrong", "校验和错误", "Tcp InCsumErrors"),
+    # A listener and its queues
+    _row("accept-queue-full", "the queue of connections that wait to be accepted is full", "等待 accept 的连接队列已满",
+         "TcpExt ListenOverflows"),
+    _row("request-queue-full", "too many connections are half open", "半开连接过多",
+         "TcpExt TCPReqQFullDrop", "TcpExt TCPReqQFullDoCookies"),
+    _row("listener-dropped", "the listener had no room for it", "监听套接字没有余地接收它", "TcpExt ListenDrops"),
+    _row("syn-again", "the same SYN once more: the SYN-ACK is sent again", "同一个 SYN 再次到达：重发 SYN-ACK",
+         "TcpExt TCPSynRetrans", flags=SYN, answer="SYN-ACK"),
+    # RFC 7323 section 5.3, R1
+    _row("old-timestamp", "its timestamp is older than one seen before (PAWS)", "时间戳比已收到的旧（PAWS）",
+         "TcpExt PAWSEstab", "TcpExt PAWSActive", "TcpExt PAWSTimewait", "TcpExt PAWSOldAck"),
+    _row("timestamp-not-ours", "it echoes a timestamp that was never sent", "回显了从未发出过的时间戳",
+         "TcpExt TSEcrRejected"),
+    # RFC 9293 section 3.10.7.4, first: check sequence number
+    _row("beyond-window", "it lies beyond the receive window", "超出接收窗口", "TcpExt BeyondWindow"),
+    _row("window-closed", "the receive window is closed", "接收窗口已关闭", "TcpExt TCPZeroWindowDrop"),
+    _row("old-data", "all of it has been received before", "其中的数据都已收到过", "TcpExt TCPDSACKOldSent"),
+    _row("old-data", "all of it has been received before", "其中的数据都已收到过",
+         "TcpExt DelayedACKLost", answer="ACK", dropped=True),
+    _row("out-of-order-dropped", "something before it is missing, and there was no room to keep it",
+         "前面的数据缺失，又没有空间保存它", "TcpExt TCPOFODrop"),
+    _row("out-of-order", "something before it is missing: kept until that comes",
+         "前面的数据缺失：先保存，等缺失部分到达", "TcpExt TCPOFOQueue", taken=True),
+    _row("no-room", "the receiver had no memory left for it", "接收方没有内存可用",
+         "TcpExt TCPBacklogDrop", "TcpExt TCPRcvQDrop", "TcpExt RcvPruned", "TcpExt PFMemallocDrop"),
+    # RFC 5961 sections 3, 4 and 5: a challenge ACK is sent
+    _row("syn-on-connection", "a SYN on an open connection: answered by a challenge ACK",
+         "已建立的连接上又来了 SYN：以挑战 ACK 应答", "TcpExt TCPSYNChallenge"),
+    _row("reset-not-exact", "a RST inside the window, but not at the next number: answered by a challenge ACK",
+         "RST 在窗口内，但序号不是期望的下一个：以挑战 ACK 应答", "TcpExt TCPChallengeACK", flags=RST),
+    _row("ack-not-acceptable", "it acknowledges what was never sent, or far too long ago: answered by a challenge ACK",
+         "确认了从未发送过（或过于久远）的数据：以挑战 ACK 应答", "TcpExt TCPChallengeACK", no_flags=RST | SYN),
+    # The end of a connection
+    _row("data-after-close", "data for a program that has closed its socket: answered by RST",
+         "程序已关闭套接字，却又收到数据：以 RST 应答", "TcpExt TCPAbortOnData"),
+    _row("closed-unread", "the program closed its socket with data unread: RST instead of FIN",
+         "程序在还有数据未读时关闭了套接字：发 RST 而不是 FIN", "TcpExt TCPAbortOnClose"),
+    _row("reset", "it ends the connection", "连接就此终止",
+         "Tcp EstabResets", "Tcp AttemptFails", flags=RST, taken=True),
+    # No connection it could belong to (RFC 9293 section 3.10.7.1 and .2)
+    _row("no-connection", "it acknowledges nothing of a connection that is here: answered by RST",
+         "它确认的内容不属于这里的任何连接：以 RST 应答", "Tcp OutRsts", flags=ACK, answer="RST"),
+    _row("no-listener", "nobody listens on this port: answered by RST", "该端口无人监听：以 RST 应答",
+         "Tcp OutRsts", answer="RST"),
+    # Dropped without a word
+    _row("reset-outside", "a RST outside the window, or to a listener: dropped without a word",
+         "RST 在窗口外，或发往监听套接字：直接丢弃", flags=RST, answer=None, dropped=True),
+    _row("syn-with-fin", "SYN and FIN in one segment: dropped without a word", "SYN 与 FIN 同时置位：直接丢弃",
+         flags=SYN | FIN, answer=None, dropped=True),
+    _row("no-ack-flag", "it has no ACK flag: dropped without a word", "没有 ACK 标志：直接丢弃",
+         no_flags=ACK | RST | SYN, answer=None, dropped=True),
+)  # fmt: skip
+
+
+def why(flags: int, dropped: int, moved: Collection[str], answer: Answer | None) -> Reason | None:
+    """Returns why a segment with these flags was not simply taken, or None where nothing tells.
+
+    `dropped` and `moved` are the receiver's, over the delivery: by how much its drops have grown, and which counters
+    have. `answer` is what it sent meanwhile, None where it was silent.
+    """
+    for row in TABLE:
+        if (
+            (not row.moved or any(counter in moved for counter in row.moved))
+            and flags & row.flags == row.flags
+            and not flags & row.no_flags
+            and row.answer in ("any", answer)
+            and row.dropped in (None, dropped > 0)
+        ):
+            return row.reason
+    return None
+
+
+def at(receiver: Role, before: Kernels, after: Kernels) -> tuple[int, tuple[str, ...]]:
+    """Returns by how much the receiver's drops have grown over a delivery, and which of its counters have."""
+    ends = (before.client, after.client) if receiver == "client" else (before.server, after.server)
+    return _dropped(*ends), tuple(each.counter for each in after.moved if each.role == receiver)
+
+
+def _dropped(before: Socket, after: Socket) -> int:
+    if before.drops is None or after.drops is None:
+        return 0
+    if (before.state in _LISTENING) != (after.state in _LISTENING):
+        return 0  # the listener counted then, the connection counts now
+    return max(0, after.drops - before.drops)
