@@ -1,3 +1,44 @@
-"""The handshake lab: watch two real computers agree to talk, packet by packet."""
+"""The handshake lab: watch real computers agree to talk, packet by packet. docs/api.md shows how to use it from Python.
+
+    with lab.open("capture.pcapng") as run:       # or lab.run("tcp/connection")
+        for packet in run:
+            print(packet.number, packet.sender, *packet.labels, packet.held, packet.steps)
+
+What is imported here is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lab.errors import InputError, LabError, MachineError, UsageError
+    from lab.model import ConversationReport, Message, Packet, States
+    from lab.protocols.catalogue import scenarios
+    from lab.report.comparison import Comparison
+    from lab.report.schema import schema
+    from lab.runs.api import compare, open, run  # noqa: A004 - it is called lab.open
+    from lab.runs.run import Run
+    from lab.witnesses.verify import Verification, verify
+
+_PLACES = {
+    "open": "runs.api", "run": "runs.api", "compare": "runs.api", "verify": "witnesses.verify", "Run": "runs.run",
+    "Packet": "model", "Message": "model", "States": "model", "ConversationReport": "model",
+    "Comparison": "report.comparison", "Verification": "witnesses.verify", "scenarios": "protocols.catalogue",
+    "schema": "report.schema",
+    "LabError": "errors", "InputError": "errors", "MachineError": "errors", "UsageError": "errors",
+}  # fmt: skip
+
+__all__ = [
+    "Comparison", "ConversationReport", "InputError", "LabError", "MachineError", "Message", "Packet", "Run", "States",
+    "UsageError", "Verification", "__version__", "compare", "open", "run", "scenarios", "schema", "verify",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'lab' has no attribute '{name}'")
+    return getattr(import_module(f"lab.{_PLACES[name]}"), name)

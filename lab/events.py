@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from lab.model import Above, Address, Fate, Frame, Kernels, Message, Role, States
+from lab.model import NO_FACTS, Above, Address, Fate, Frame, Kernels, Message, Role, States
 from lab.text import Text
 
 SCHEMA = "handshake-lab/events/v1"
@@ -26,7 +27,7 @@ class Begun(NamedTuple):
     live: bool
     journal: bool
     scenario: str | None = None
-    hosts: Mapping[str, str] = {}
+    hosts: Mapping[str, str] = NO_FACTS
 
 
 class ConversationOpened(NamedTuple):
@@ -135,7 +136,7 @@ class ConversationClosed(NamedTuple):
     conversation: int
     packet: int
     evicted: bool
-    labels: Mapping[int, tuple[str, ...]] = {}
+    labels: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 
 class SecretsLearnt(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lab import text
-from lab.errors import InputError, LabError, MachineError, UsageError
+from lab.errors import LabError, MachineError, UsageError
 from lab.system import files, signals, streams
 from lab.text import Lang, Text
 
@@ -83,7 +83,6 @@ class Testbed(StrEnum):
     DOCKER = "docker"
 
 
-_MOST_SECRET = 64 << 20  # bytes of a file of secrets
 LANGUAGE = Language(LANG)
 LangOption = Annotated[
     Language, typer.Option("--lang", help=_("en or zh; default: the locale's", "en 或 zh；默认取自系统区域设置"))
@@ -200,25 +199,9 @@ def annotate_(
 
 
 def _secret(path: Path | None) -> bytes:
-    """Returns a file of secrets. Raises InputError where it can't be read."""
-    if path is None:
-        return b""
-    try:
-        with path.open("rb") as file:
-            secret = file.read(_MOST_SECRET + 1)
-    except OSError as error:
-        raise InputError(
-            Text(f"{path} can't be read: {error.strerror}", f"无法读取 {path}：{error.strerror}"),
-            Text("give a file of secrets that you may read", "请给出一个可读取的密钥文件"),
-        ) from error
-    if not 0 < len(secret) <= _MOST_SECRET:
-        most = _MOST_SECRET >> 20
-        why = Text("is larger than {0} MB", "超过 {0} MB").format(most) if secret else Text("is empty", "是空的")
-        raise InputError(
-            Text(f"{path} {why.en}", f"{path} {why.zh}"),
-            Text("give a key log or a private key, or leave the option out", "请给出密钥日志或私钥，或去掉该选项"),
-        )
-    return secret
+    from lab.runs.api import secret
+
+    return secret(path)
 
 
 class DiffFormat(StrEnum):

@@ -8,9 +8,8 @@ from pathlib import Path
 from lab.errors import UsageError
 from lab.render import diff_json
 from lab.render.diff import draw
-from lab.report.comparison import Comparison, Side, compare
-from lab.runs.compare import side_of
-from lab.runs.recorded import open_run
+from lab.report.comparison import Comparison
+from lab.runs.api import compare
 from lab.system import files, streams
 from lab.text import Lang, Text
 
@@ -50,11 +49,5 @@ def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key:
             Text("name a file for one of them", "请为其中一个指定文件"),
         )
     gc.disable()  # nothing made for a packet is part of a cycle
-    return compare(
-        *(_side(path, int(number), keylog, server_key) for path, number in zip((a, b), (numbers * 2)[:2], strict=True))
-    )
-
-
-def _side(path: str, number: int, keylog: bytes, server_key: bytes) -> Side:
-    run = open_run(path, keylog=keylog, server_key=server_key, only=number, words=True, frames=False)
-    return side_of(run)
+    first, second = map(int, (numbers * 2)[:2])
+    return compare(a, b, conversations=(first, second), keylog=keylog, server_key=server_key)

@@ -13,7 +13,6 @@ from lab.errors import LabError
 from lab.text import Lang, Text
 
 if TYPE_CHECKING:
-    from lab.runs.live import Play
     from lab.runs.run import Run
 
 
@@ -24,15 +23,11 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
     """
     from lab.protocols.catalogue import scenario
     from lab.render.notes import introduction
-    from lab.runs.live import Live
-    from lab.runs.run import Run
-    from lab.testbed.rules import parse
+    from lab.runs import api
 
-    played = scenario(name)
-    source = Live(played, (*parse(wire), *parse(played.rules)), ipv6, file, testbed_named(testbed))
-    run = Run(source, words=in_words(form))
+    run = api.run(name, rules=wire, testbed=testbed, ipv6=ipv6, file=file, words=in_words(form))
     if form is Format.LADDER:
-        introduction(name, [*wire, *played.rules], sys.stdout, lang)
+        introduction(name, [*wire, *scenario(name).rules], sys.stdout, lang)
     try:
         with run:  # whatever ends it here, the capture is saved here too
             try:
@@ -42,9 +37,10 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
                 raise
     finally:
         _tell_the_end(run, sys.stdout if form is Format.LADDER else sys.stderr, lang)
-    if source.early is not None and not wire:
+    early = run.source.early
+    if early is not None and not wire:
         raise LabError(
-            source.early,
+            early,
             Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
         )
 
@@ -63,17 +59,6 @@ def _write(run: Run, form: Format, file: Path, lang: Lang) -> None:
         write_events(run, sys.stdout)
     else:
         write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, sys.stdout, lang, live=False)
-
-
-def testbed_named(testbed: str) -> Play:
-    """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker."""
-    if testbed == "netns":
-        from lab.testbed.netns import play
-    elif testbed == "docker":
-        from lab.testbed.docker import play
-    else:
-        from lab.testbed.auto import play
-    return play
 
 
 def _tell_the_end(run: Run, out: TextIO, lang: Lang) -> None:

@@ -41,6 +41,11 @@ def events() -> dict[str, Any]:
     return schema
 
 
+def schema(name: str) -> dict[str, Any]:
+    """Returns the JSON Schema of "trace" or "events". Raises KeyError for another name."""
+    return {"trace": trace, "events": events}[name]()
+
+
 def _read(package: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((files(package) / name).read_text("utf-8"))
     return found

@@ -14,6 +14,7 @@ from lab.capture.pcapng import Writer
 from lab.engine import journal
 from lab.engine.path import Mine
 from lab.engine.record import Record
+from lab.errors import UsageError
 from lab.events import Begun as RunBegun
 from lab.model import Captured, Frame, Problem, WireEvent
 from lab.protocols.scenario import Scenario
@@ -93,6 +94,10 @@ class Live:
                 self._write(self.file, run)
 
     @property
+    def secrets(self) -> tuple[bytes, bytes]:
+        return self.keylog, self.server_key
+
+    @property
     def packets(self) -> int:
         return len(self._captured)
 
@@ -144,6 +149,25 @@ class Live:
             self.key_file = file.with_suffix(".key")
             self._save_to(self.key_file, self.server_key)
         self.saved = True
+
+
+def testbed_named(testbed: str) -> Play:
+    """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker.
+
+    Raises UsageError for another name.
+    """
+    if testbed == "auto":
+        from lab.testbed.auto import play
+    elif testbed == "netns":
+        from lab.testbed.netns import play
+    elif testbed == "docker":
+        from lab.testbed.docker import play
+    else:
+        raise UsageError(
+            Text(f"there is no testbed '{testbed}'", f"没有名为“{testbed}”的测试床"),
+            Text("there are auto, netns and docker", "可用的有 auto、netns 和 docker"),
+        )
+    return play
 
 
 def _frames(events: Iterator[WireEvent]) -> Iterator[Frame]:

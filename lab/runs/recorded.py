@@ -69,6 +69,10 @@ class Recorded:
         """Nothing is saved."""
 
     @property
+    def secrets(self) -> tuple[bytes, bytes]:
+        return b"\n".join(self.capture.secrets), b""
+
+    @property
     def packets(self) -> int:
         return self.capture.packets
 

@@ -56,6 +56,10 @@ class Source(Protocol):
         """Why it ended before its end, where it did."""
 
     @property
+    def secrets(self) -> tuple[bytes, bytes]:
+        """A key log and a server's key that came with it, so far."""
+
+    @property
     def packets(self) -> int:
         """How many there have been."""
 
@@ -115,6 +119,13 @@ class Run:
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def secrets(self) -> tuple[bytes, bytes]:
+        """The key log and the server's key that are known so far."""
+        keylog, server_key = self._secrets
+        more, key = self.source.secrets
+        return keylog + more, server_key or key
 
     # What comes while it goes on.
 
