@@ -1,19 +1,24 @@
-"""The protocols that the lab knows, in the order in which they stand on each other: a folder and a line each."""
+"""The protocols that the lab knows, in the order in which they stand on each other: a folder and a line each.
+
+A folder's `__init__.py` has the descriptor, `PROTOCOL`. Nothing registers itself: what is not listed here is not there.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from lab.engine.protocol import Descriptor, Upper
 from lab.errors import UsageError
-from lab.protocols.tcp import TCP
-from lab.protocols.tls import TLS
-from lab.protocols.websocket import WEBSOCKET
+from lab.protocols.tcp import PROTOCOL as TRANSPORT  # what divides a capture into conversations
 from lab.text import Text
 
-TRANSPORT = TCP  # what divides a capture into conversations
-UPPERS: tuple[Upper, ...] = (
-    TLS,
-    WEBSOCKET,
+# What the transport carries, by folder. Of a conversation's first bytes the first one that recognises them is asked on.
+CARRIED = (
+    "tls",
+    "websocket",
 )
+
+UPPERS: tuple[Upper, ...] = tuple(import_module(f"lab.protocols.{folder}").PROTOCOL for folder in CARRIED)
 PROTOCOLS: tuple[Descriptor, ...] = (TRANSPORT, *UPPERS)
 FIELDS = {TRANSPORT.ip_protocol: TRANSPORT.fields}  # what takes apart what IP carries
 UNREAD = "not-tcp"  # the label of a packet that no transport reads: a name of the trace, older than the registry

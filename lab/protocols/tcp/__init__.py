@@ -21,7 +21,7 @@ def _scenarios() -> Sequence[Any]:
     return SCENARIOS
 
 
-TCP = Transport(
+PROTOCOL = Transport(
     name="tcp",
     title="TCP",
     tables={"client": TABLE, "server": TABLE},

@@ -78,7 +78,7 @@ def _scenario(version: str, key_exchange: str | None) -> str:
     return "tls/1.3"
 
 
-TLS = Upper(
+PROTOCOL = Upper(
     name="tls",
     title="TLS",
     tables={"client": CLIENT, "server": SERVER},

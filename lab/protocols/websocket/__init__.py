@@ -36,7 +36,7 @@ def _scenarios() -> Sequence[Any]:
     return SCENARIOS
 
 
-WEBSOCKET = Upper(
+PROTOCOL = Upper(
     name="websocket",
     title="WebSocket",
     short="WS",
