@@ -6,7 +6,6 @@ A `Text` is written where it is used and picked where it is shown. The language 
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -33,8 +32,8 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode: c
 ROLES = {"client": Text("client", "客户端"), "server": Text("server", "服务器")}
 
 
-def choose(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Lang:
-    """Returns the language asked for by `--lang` in `argv`, else by the locale's variables, else English."""
+def choose(argv: Sequence[str], environ: Mapping[str, str]) -> Lang:
+    """Returns the language asked for by `--lang` in `argv`, else by the locale's variables in `environ`, else English."""
     for at, word in enumerate(argv):
         value = word[7:] if word.startswith("--lang=") else ""
         if word == "--lang" and at + 1 < len(argv):

@@ -6,6 +6,7 @@ with status 1 where anything differs without a number in DEVIATIONS.md; Ctrl-C s
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from lab.witnesses.histories import faults
 
 RUNS = 100
 MOST_SHOWN = 10  # faults of a scenario
-LANG = choose(sys.argv[1:])
+LANG = choose(sys.argv[1:], os.environ)
 
 
 class Sum:

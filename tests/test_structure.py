@@ -1,7 +1,7 @@
-"""The wall between touching and thinking, and one door for each library: who may import what, read from the source.
+"""The layers, the wall between touching and thinking, a door for each library: who may import what, from the source.
 
-Design sections 6 and 7. A folder that thinks imports nothing that can reach the machine; a library is imported where
-its door is and nowhere else.
+Design sections 6 and 7. Imports are followed to their end: a file may reach only what its layer may know, whatever
+stands between. No file takes part in a circle.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,54 +17,61 @@ from typing import NamedTuple
 import pytest
 
 import lab
+from lab.protocols.registry import CARRIED
 
 ROOT = Path(lab.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
+# What each folder, or file at the top, may know of the others; itself it always may.
+VALUES = {"text", "errors", "model", "events", "version"}
+THINKING = {"dissect", "engine", "protocols", "report"}
+TOUCHING = {"system", "capture", "testbed"}
+MAY_KNOW: dict[str, set[str]] = {
+    "version": set(),
+    "text": set(),
+    "errors": {"text"},
+    "model": {"text"},
+    "events": {"text", "model"},
+    "dissect": {"text", "model"},
+    "engine": {"text", "model", "events", "dissect"},
+    "protocols": {*VALUES, "dissect", "engine"},
+    "report": {*VALUES, "dissect", "engine", "protocols"},
+    "render": {*VALUES, *THINKING},
+    "system": {"text", "errors"},
+    "capture": {*VALUES, "system"},
+    "testbed": {*VALUES, "dissect", "engine", "protocols", "system", "capture"},
+    "runs": {*VALUES, *THINKING, *TOUCHING, "render"},
+    "witnesses": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
+    "bulk": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
+    "__init__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
+    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk"},
+    "__main__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "app"},
+}
+# Of a protocol, what plays it touches the machine; nothing imports it before a scenario is asked for.
+PLAYING = ("endpoints.py", "credentials.py", "scenarios.py")
+
 # What can reach the machine, or is somebody's own idea of the network.
-TOUCHING = {
+REACHING = {
     "asyncio", "ctypes", "fcntl", "io", "multiprocessing", "os", "pathlib", "random", "select", "shutil", "signal",
     "socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time",
-    "cryptography", "pyshark", "rich", "scapy", "textual", "typer", "websockets",
+    "cryptography", "pyroute2", "pyshark", "rich", "scapy", "textual", "typer", "websockets",
 }  # fmt: skip
-THINKING = (
-    "model.py", "dissect/", "annotate/", "path.py", "errors.py", "protocols/scenario.py", "protocols/notes.py",
-    "protocols/tcp/states.py", "protocols/tcp/dissect.py", "protocols/tcp/report.py",
-    "protocols/tls/codes.py", "protocols/tls/suites.py", "protocols/tls/reader.py", "protocols/tls/records.py",
-    "protocols/tls/hello.py", "protocols/tls/messages.py", "protocols/tls/shapes.py",
-    "protocols/tls/extensions.py", "protocols/tls/fields.py",
-    "protocols/websocket/http.py", "protocols/websocket/frames.py", "protocols/websocket/messages.py",
-    "protocols/websocket/session.py", "protocols/websocket/states.py", "protocols/websocket/report.py",
-)  # fmt: skip
-SHOWING = ("render/",)
-OURS_TO_TOUCH = {
-    "lab.testbed",
-    "lab.capture",
-    "lab.live",
-    "lab.recorded",
-    "lab.output",
-    "lab.app.cli",
-    "lab.app.doctor",
-    "lab.show",
-}
+NOT_FOR_SHOWING = {"socket", "subprocess", "pyroute2", "scapy", "typer", "multiprocessing"}
 
 # A library's door: the only places it comes in by.
 DOORS = {
-    "typer": ("cli.py",),
-    "rich": ("render/", "show.py", "recorded.py"),
-    "scapy": ("capture/sniff.py", "testbed/"),
-    "pyshark": ("capture/second_opinion.py",),
+    "typer": ("app/cli.py",),
+    "rich": ("render/",),
+    "scapy": ("capture/sniff.py",),
+    "pyshark": ("witnesses/wireshark.py",),
     "cryptography": ("protocols/tls/",),
-    "orjson": ("render/table.py",),
-    "numpy": ("columns/",),
+    "orjson": ("render/trace.py",),
+    "numpy": ("bulk/",),
     "zstandard": ("capture/compressed.py",),
     "lz4": ("capture/compressed.py",),
     "websockets": ("protocols/websocket/endpoints.py",),
-    "textual": ("debugger/", "step.py"),
+    "textual": ("app/",),
 }
-
-
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 class Import(NamedTuple):
@@ -79,6 +86,11 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def layer(path: Path) -> str:
+    """Returns the folder, or the file at the top."""
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
 def within(path: Path, places: tuple[str, ...]) -> bool:
     return any(name(path) == place or (place.endswith("/") and name(path).startswith(place)) for place in places)
 
@@ -88,7 +100,8 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     def look(node: ast.AST, typing_only: bool, at_once: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             only = typing_only or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test))
@@ -96,41 +109,122 @@ def imports(path: Path) -> Iterator[Import]:
                 yield from (Import(alias.name, only, at_once) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{path}: imports are absolute"
-                yield Import(child.module or "", only, at_once)
-                yield from (Import(f"{child.module}.{alias.name}", only, at_once) for alias in child.names)
+                for alias in child.names:
+                    inside = f"{child.module}.{alias.name}"
+                    yield Import(inside if file_of(inside) else child.module or "", only, at_once)
+                    yield Import(inside, only, at_once)
             yield from look(child, only, at_once and not isinstance(child, (ast.FunctionDef, ast.Lambda)))
 
-    return look(tree(path), False, True)
+    found = look(tree(path), False, True)
+    if name(path) == "protocols/registry.py":  # which imports the folders that it lists
+        listed = (Import(f"lab.protocols.{folder}", False, True) for folder in CARRIED)
+        return (*found, *listed)
+    return tuple(found)
 
 
-def imported(path: Path) -> set[str]:
-    """Returns all modules that a file imports when it runs."""
-    return {each.module for each in imports(path) if not each.typing_only}
+@cache
+def file_of(module: str) -> Path | None:
+    """Returns the file of a module of ours, None where it is none."""
+    if top(module) != "lab":
+        return None
+    inside = ROOT.joinpath(*module.split(".")[1:])
+    path = inside / "__init__.py" if inside.is_dir() else inside.with_suffix(".py")
+    return path if path.is_file() else None
+
+
+def ours(path: Path, typing_too: bool = True, later_too: bool = True, folders: bool = True) -> set[Path]:
+    """Returns the files of ours that a file imports: also for the type checker, also later, in a function.
+
+    With `folders` also what comes before a file in a folder: the folder's own `__init__.py`.
+    """
+    wanted = (each for each in imports(path) if (typing_too or not each.typing_only) and (later_too or each.at_once))
+    found = {file for each in wanted if (file := file_of(each.module)) is not None}
+    if folders:
+        found |= {above / "__init__.py" for file in found for above in file.parents if ROOT in above.parents}
+    return found - {path}
+
+
+def reached(paths: Iterable[Path], **which: bool) -> set[Path]:
+    """Returns all files that are imported, by whatever is imported, from these on."""
+    seen: set[Path] = set()
+    waiting = list(paths)
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += ours(path, **which)
+    return seen
 
 
 def top(module: str) -> str:
     return module.partition(".")[0]
 
 
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Returns the sets of nodes that reach each other, each sorted."""
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [*graph[start]]
+        while waiting:
+            each = waiting.pop()
+            if each not in seen:
+                seen.add(each)
+                waiting += graph[each]
+        return seen
+
+    reaches = {node: reach(node) for node in graph}
+    found = {tuple(sorted(other for other in reaches[node] if node in reaches[other])) for node in graph}
+    return sorted(list(each) for each in found if each)
+
+
 every_file = pytest.mark.parametrize("path", SOURCES, ids=name)
-thinking = pytest.mark.parametrize("path", [path for path in SOURCES if within(path, THINKING)], ids=name)
+thinking = pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if layer(path) in {*VALUES, *THINKING} and path.name not in PLAYING],
+    ids=name,
+)
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert len(SOURCES) > 30
-    assert {top(each.module) for path in SOURCES for each in imports(path)} >= {
-        "typer",
-        "rich",
-        "socket",
-        "lab",
-    }
+    assert len(SOURCES) > 100
+    assert {top(each.module) for path in SOURCES for each in imports(path)} >= {"typer", "rich", "socket", "lab"}
+    assert {layer(path) for path in SOURCES} == set(MAY_KNOW)
+
+
+def test_who_may_know_whom_is_itself_without_a_circle() -> None:
+    assert circles(MAY_KNOW) == []
+    for each, known in MAY_KNOW.items():
+        assert known >= {further for one in known for further in MAY_KNOW[one]}, each
+
+
+@every_file
+def test_a_file_reaches_only_what_its_layer_may_know(path: Path) -> None:
+    """Through any number of imports, those for the type checker and those within functions too."""
+    beyond = {layer(each) for each in reached([path])} - {layer(path), *MAY_KNOW[layer(path)]}
+    assert not beyond, {name(each) for each in reached([path]) if layer(each) in beyond}
+
+
+def test_no_file_is_part_of_a_circle() -> None:
+    assert circles({name(path): {name(each) for each in ours(path, folders=False)} for path in SOURCES}) == []
+
+
+def test_a_circle_and_a_forbidden_import_would_be_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"a"}}) == [["a"]]
+    assert "testbed" not in MAY_KNOW["render"]
+    assert layer(ROOT / "testbed" / "wire.py") == "testbed"
+    assert ROOT / "capture" / "pcapng.py" in reached([ROOT / "runs" / "api.py"])
 
 
 @thinking
-def test_what_thinks_imports_nothing_that_touches(path: Path) -> None:
-    found = imported(path)
-    assert not {top(module) for module in found} & TOUCHING
-    assert not {module for module in found for ours in OURS_TO_TOUCH if module == ours or module.startswith(ours + ".")}
+def test_what_thinks_reaches_nothing_that_touches(path: Path) -> None:
+    """What is imported with it, however far away, has no way to the machine."""
+    for each in reached([path], typing_too=False, later_too=False):
+        libraries = {top(found.module) for found in imports(each) if found.at_once and not found.typing_only}
+        crypto = {"cryptography"} if name(path).startswith("protocols/tls/") else set()  # its door
+        assert not libraries & (REACHING - crypto), name(each)
+        assert layer(each) not in TOUCHING
 
 
 @thinking
@@ -141,39 +235,22 @@ def test_what_thinks_opens_nothing(path: Path) -> None:
     assert not calls & {"open", "print", "input", "exec", "eval", "__import__"}
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if within(path, SHOWING)], ids=name)
+@pytest.mark.parametrize("path", [path for path in SOURCES if layer(path) == "render"], ids=name)
 def test_what_shows_reaches_no_host_and_no_capture(path: Path) -> None:
-    found = imported(path)
-    assert not {
-        module for module in found if module.startswith(("lab.testbed", "lab.capture", "lab.live", "lab.app.cli"))
-    }
-    assert not {top(module) for module in found} & {
-        "socket",
-        "subprocess",
-        "scapy",
-        "typer",
-        "multiprocessing",
-    }
+    for each in reached([path], typing_too=False, later_too=False):
+        assert not {top(found.module) for found in imports(each) if found.at_once} & NOT_FOR_SHOWING, name(each)
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if within(path, ("annotate/",))], ids=name)
-def test_the_engine_knows_no_protocol_by_name(path: Path) -> None:
-    assert not {module for module in imported(path) if module.startswith("lab.protocols")}
-    documented = {ast.get_docstring(node, clean=False) for node in ast.walk(tree(path)) if isinstance(node, DOCUMENTED)}
-    written = {node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)} - documented
-    for text in written:
-        assert not re.search(r"\b(tcp|tls|websocket|open\.\d|close\.\d)\b", str(text)), text
-
-
-@pytest.mark.parametrize("path", [path for path in SOURCES if within(path, ("dissect/", "model.py"))], ids=name)
-def test_what_reads_bytes_knows_nothing_of_what_they_will_mean(path: Path) -> None:
-    above = ("lab.annotate", "lab.protocols", "lab.render", "lab.engine.path")
-    assert not {module for module in imported(path) if module.startswith(above)}
+def test_a_protocol_is_played_only_when_a_scenario_is_asked_for() -> None:
+    for path in SOURCES:
+        assert not {each.name for each in reached([path], typing_too=False, later_too=False)} & {"endpoints.py"} or (
+            path.name in PLAYING
+        ), name(path)
 
 
 @pytest.mark.parametrize("library", DOORS)
 def test_each_library_comes_in_by_its_own_door(library: str) -> None:
-    used = [path for path in SOURCES if library in {top(module) for module in imported(path)}]
+    used = [path for path in SOURCES if library in {top(each.module) for each in imports(path) if not each.typing_only}]
     assert [name(path) for path in used if not within(path, DOORS[library])] == []
 
 
@@ -189,23 +266,10 @@ def test_scapy_is_never_imported_whole(path: Path) -> None:
 
 def test_asking_for_help_imports_nothing_heavy() -> None:
     """Design section 2: `lab --help` answers at once."""
-    reached, waiting = set[str](), ["lab.__main__", "lab.app.cli"]
-    while waiting:
-        module = waiting.pop()
-        if module in reached:
-            continue
-        reached.add(module)
-        inside = ROOT.joinpath(*module.split(".")[1:])
-        path = inside / "__init__.py" if inside.is_dir() else inside.with_suffix(".py")
-        if top(module) == "lab" and path.is_file():
-            waiting += [each.module for each in imports(path) if each.at_once and not each.typing_only]
-    assert not {top(module) for module in reached} & {
-        "rich",
-        "scapy",
-        "subprocess",
-        "multiprocessing",
-        "json",
-    }
+    first = [ROOT / "__main__.py", ROOT / "app" / "cli.py"]
+    files = reached(first, typing_too=False, later_too=False)
+    libraries = {top(each.module) for path in files for each in imports(path) if each.at_once and not each.typing_only}
+    assert not libraries & {"rich", "scapy", "subprocess", "multiprocessing", "json", "numpy", "cryptography"}
 
 
 # Texts.

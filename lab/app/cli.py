@@ -15,7 +15,7 @@ from lab.errors import LabError, MachineError, UsageError
 from lab.system import files, signals, streams
 from lab.text import Lang, Text
 
-LANG: Lang = text.choose(sys.argv[1:])
+LANG: Lang = text.choose(sys.argv[1:], os.environ)
 
 with signals.quiet_until_ready():
     import typer  # its own words are chosen when it is imported

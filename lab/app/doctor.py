@@ -23,22 +23,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from lab.render.checks import Check
 from lab.system import processes
 from lab.system.remedies import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.testbed import engine
 from lab.text import Text
 
 _PATIENCE, _ENGINE_PATIENCE = 5, 3  # seconds; what is asked takes milliseconds
-
-
-class Check(NamedTuple):
-    """One thing looked at. `ok` is None for an optional thing that is missing; `mend` a shell command, or empty."""
-
-    name: Text
-    ok: bool | None
-    found: Text
-    mend: str
-    why: Text  # what needs it
 
 
 class Step(NamedTuple):

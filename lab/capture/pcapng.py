@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import BinaryIO
 
-from lab import __version__
 from lab.model import LINKTYPE_ETHERNET, Frame
+from lab.version import __version__
 
 # Block types (section 11.1)
 SECTION_HEADER = 0x0A0D0D0A

@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 
-from lab.testbed.packets import read_waiting
+from lab.capture.packet_socket import read_waiting
 
 BUFFER = 4 << 20  # bytes asked of the kernel, which may grant less; at Scapy's usual 64 KiB half a transfer is lost
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # include/uapi/linux/if_packet.h

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lab.events import Event, PacketLost
 from lab.model import Ends, Kernels, Role, States
-
-if TYPE_CHECKING:
-    from lab.engine.layers import Layer
-    from lab.engine.record import Record
 
 LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
 
@@ -86,11 +82,11 @@ class Conversation(Walked, ABC):
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
         self.asked_final: Kernels | None = None  # what those states were taken from
-        self.above: Layer | None = None  # what it carries, once that has been recognised
+        self.above: Any = None  # the Layer that it carries, once that has been recognised
         self.evicted = False  # was let go of before it had ended
         self.told: list[Event] | None = None  # where what happens is put, where somebody listens
 
-    def lose(self, record: Record) -> None:
+    def lose(self, record: Any) -> None:
         """Takes down that a packet was not got; only of packets that are a step is it remembered."""
         record.settled = True
         if record.steps:

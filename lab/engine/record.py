@@ -6,19 +6,16 @@ What leaves the engine is made of it: events while things happen (lab/events.py)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from lab.engine.conversation import Conversation, End
 from lab.model import Above, Frame, Journal, Kernels, Role, States, Surprise
-
-if TYPE_CHECKING:
-    from lab.engine.conversation import Conversation, End
-    from lab.engine.layers import Layer
 
 
 class Told(NamedTuple):
     """A message that a packet completes: whose it is, and its protocol's own account of it."""
 
-    layer: Layer
+    layer: Any  # of lab/engine/layers.py
     said: Any
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from lab.engine.protocol import Descriptor, Upper
 from lab.errors import UsageError
-from lab.protocols.tcp import PROTOCOL as TRANSPORT  # what divides a capture into conversations
+from lab.protocols import tcp
 from lab.text import Text
 
 # What the transport carries, by folder. Of a conversation's first bytes the first one that recognises them is asked on.
@@ -18,6 +18,7 @@ CARRIED = (
     "websocket",
 )
 
+TRANSPORT = tcp.PROTOCOL  # what divides a capture into conversations
 UPPERS: tuple[Upper, ...] = tuple(import_module(f"lab.protocols.{folder}").PROTOCOL for folder in CARRIED)
 PROTOCOLS: tuple[Descriptor, ...] = (TRANSPORT, *UPPERS)
 FIELDS = {TRANSPORT.ip_protocol: TRANSPORT.fields}  # what takes apart what IP carries

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from rich.text import Text as Styled
 
-from lab.app.doctor import Check
 from lab.render.words import console, pad, wrap
 from lab.text import Lang, Text
 
 _NAME, _INDENT, _WIDTH = 26, 4, 80
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "yellow")}
 _UNMET = 4  # exit status: this machine can't
+
+
+class Check(NamedTuple):
+    """One thing looked at. `ok` is None for an optional thing that is missing; `mend` a shell command, or empty."""
+
+    name: Text
+    ok: bool | None
+    found: Text
+    mend: str
+    why: Text  # what needs it
 
 
 def report(checks: list[Check], out: TextIO, lang: Lang) -> int:

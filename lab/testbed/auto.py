@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -49,5 +50,5 @@ def _by_docker(
             Text(f"without Linux it takes Docker: {error.message.en}", f"没有 Linux 就需要 Docker：{error.message.zh}"),
             Text(f"{error.hint.en}; lab annotate FILE works without", f"{error.hint.zh}；lab annotate 文件 则不需要"),
         ) from error
-    say(_INSTEAD.pick(choose(sys.argv[1:])))
+    say(_INSTEAD.pick(choose(sys.argv[1:], os.environ)))
     return docker.play(scenario, rules, ipv6)

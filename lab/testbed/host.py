@@ -11,10 +11,9 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lab.protocols.tcp.endpoints import Endpoint
+from lab.protocols.scenario import Endpoint
 
 # "done" and a value, "again" where it would block, "failed" and the error's words; and the secrets that the command
 # has added to the key log, because whoever sees its packets needs them first.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from lab.capture.sniff import Sniffer
 from lab.model import Captured, Frame, Role, WireEvent
 from lab.protocols.transport import Segment, segment
-from lab.testbed.packets import Progress
+from lab.testbed.progress import Progress
 from lab.testbed.stage import SceneEnded
 from lab.text import Text
 

@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lab.capture.packet_socket import SO_TIMESTAMPNS, read_waiting
 from lab.errors import MachineError
 from lab.model import Captured, Delivered, Final, Frame, Kernels, Moved, Role, Settled, WireEvent
 from lab.protocols.transport import Segment, segment
 from lab.testbed.kernel import Witness
-from lab.testbed.packets import SO_TIMESTAMPNS, Progress, read_waiting
+from lab.testbed.progress import Progress
 from lab.testbed.rules import Policy, Rule
 from lab.text import ROLES, Text
 

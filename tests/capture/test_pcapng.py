@@ -19,7 +19,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader, rdpcap, wrpcap
 
-from lab import __version__
+from lab.version import __version__
 from lab.capture import pcapng
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture, open_capture

@@ -1,32 +1,9 @@
-"""What every testbed asks of the packets it sees: when they came, and whether what was sent has been acknowledged."""
+"""How far both sides of a scenario have come, as every testbed asks it: whether what was sent has been acknowledged."""
 
 from __future__ import annotations
 
-import socket
-import struct
-
 from lab.model import Role
 from lab.protocols.transport import ACK, FIN, SYN, Segment
-
-SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
-_LARGEST = 1 << 18  # bytes; offloads make segments of 64 KiB and more
-
-
-def read_waiting(link: socket.socket) -> list[tuple[int, bytes]]:
-    """Returns all frames waiting in a packet socket, each with its time in nanoseconds since 1970.
-
-    The socket does not block and has SO_TIMESTAMPNS switched on.
-    """
-    frames: list[tuple[int, bytes]] = []
-    while True:
-        try:
-            data, ancillary, _, _ = link.recvmsg(_LARGEST, 256)
-        except BlockingIOError:
-            return frames
-        seconds, nanoseconds = next(
-            struct.unpack("ll", value) for level, kind, value in ancillary if (level, kind) == _TIME
-        )
-        frames.append((seconds * 1_000_000_000 + nanoseconds, data))
 
 
 class Progress:
@@ -49,6 +26,3 @@ class Progress:
         """Whether `sender` has got an acknowledgement for the last sequence number it put on the wire."""
         sent, acked = self._sent.get(sender), self._acked.get(sender)
         return sent is not None and acked is not None and (acked - sent) & 0xFFFFFFFF < 1 << 31
-
-
-_TIME = (socket.SOL_SOCKET, SO_TIMESTAMPNS)
