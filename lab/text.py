@@ -33,7 +33,7 @@ ROLES = {"client": Text("client", "客户端"), "server": Text("server", "服务
 
 
 def choose(argv: Sequence[str], environ: Mapping[str, str]) -> Lang:
-    """Returns the language asked for by `--lang` in `argv`, else by the locale's variables in `environ`, else English."""
+    """Returns the language that `--lang` in `argv` asks for, else the locale's variables in `environ`, else English."""
     for at, word in enumerate(argv):
         value = word[7:] if word.startswith("--lang=") else ""
         if word == "--lang" and at + 1 < len(argv):

@@ -6,7 +6,8 @@ Nothing else moves a state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 
@@ -34,11 +35,22 @@ class Move(NamedTuple):
 
 
 class Table:
-    """The rows of one protocol, both ends' alike. The order matters in one way: see `assume`."""
+    """The rows of one protocol, both ends' alike. The order matters in one way: see `assume`.
 
-    def __init__(self, protocol: str, rows: Iterable[Row], starts: dict[str, str]) -> None:
+    Rows may be written as text; here they become members of the protocol's enums. Raises ValueError for a name that is
+    none of these, and for two rows of one state on one event.
+    """
+
+    def __init__(
+        self,
+        protocol: str,
+        states: type[StrEnum],
+        events: type[StrEnum],
+        rows: Iterable[Row],
+        starts: Mapping[str, str],
+    ) -> None:
         self.protocol = protocol
-        self.rows = tuple(rows)
+        self.rows = tuple(Row(states(row.state), events(row.on), states(row.to), row.step, row.source) for row in rows)
         self.starts = starts
         self._by_state: dict[str, dict[str, Row]] = {}
         for row in self.rows:

@@ -196,7 +196,7 @@ def _once(rows: tuple[Row, ...], alone: Iterable[int | None]) -> dict[tuple[Role
 
 
 def _order(which: Side) -> list[str]:
-    return [repr(row) for row in which.rows]
+    return [repr(row._replace(states=States(*(state and str(state) for state in row.states)))) for row in which.rows]
 
 
 def _meant(row: Row) -> Row:

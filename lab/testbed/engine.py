@@ -120,7 +120,7 @@ def image(client: Client) -> str:
     name = image_name()
     if client.ask("image", "inspect", "--format", "{{.Id}}", name, missing=True).strip():
         return name
-    say(_BUILDING.pick(choose(sys.argv[1:])))
+    say(_BUILDING.pick(choose(sys.argv[1:], os.environ)))
     command = [client.docker, "build", "--target", "lab", "--tag", name, "--tag", "handshake-lab:latest"]
     command += ["--force-rm", "--label", f"{_SOURCES}={ROOT}"]
     if network := os.environ.get("LAB_BUILD_NETWORK"):

@@ -13,8 +13,9 @@ from lab.engine.protocol import Piece
 from lab.model import Frame
 from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
+from lab.protocols.tcp.states import Event, State
 
-_NOTHING: tuple[str, ...] = ()
+_NOTHING: tuple[Event, ...] = ()
 _SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
@@ -31,12 +32,12 @@ def begin(conversation: Conversation) -> bool:
     return False
 
 
-def sent(record: SegmentRecord) -> Iterable[str]:
+def sent(record: SegmentRecord) -> Iterable[Event]:
     """Returns the events that the segment is for its sender."""
     segment, end = record.segment, record.end
     if segment is None or end is None:
         return _NOTHING
-    if end.state == "SYN-SENT" and not segment.flags & _SYN_RST and end.peer.unheard:
+    if end.state == State.SYN_SENT and not segment.flags & _SYN_RST and end.peer.unheard:
         return _answered(record, end)
     if not (segment.flags & _SPECIAL or end.owes):
         return _NOTHING
@@ -47,31 +48,31 @@ def sent(record: SegmentRecord) -> Iterable[str]:
     if flags & RST:
         if conversation is not None and conversation.reset_by is None and not (end.fin_acked and end.peer.fin_acked):
             conversation.reset_by = end.role
-        return ("sent RST",)
+        return (Event.SENT_RST,)
     if flags & SYN:
         end.owes &= ~SYN
-        return ("sent SYN-ACK",) if flags & ACK else ("sent SYN",)
-    said = []
+        return (Event.SENT_SYN_ACK,) if flags & ACK else (Event.SENT_SYN,)
+    said: list[Event] = []
     if record.ack is not None:
         if end.owes & SYN and record.ack > 0:
             end.owes &= ~SYN
-            said.append("sent ACK of SYN")
+            said.append(Event.SENT_ACK_OF_SYN)
         if end.owes & FIN and end.peer.fin is not None and record.ack > end.peer.fin:
             end.owes &= ~FIN
-            said.append("sent ACK of FIN")
+            said.append(Event.SENT_ACK_OF_FIN)
     if flags & FIN:
-        said.append("sent FIN")
+        said.append(Event.SENT_FIN)
     return said
 
 
-def _answered(record: SegmentRecord, end: End) -> Iterable[str]:
+def _answered(record: SegmentRecord, end: End) -> Iterable[Event]:
     """What it acknowledges was not captured, but without a SYN-ACK it could not: so that has come."""
     end.syn_acked, end.got_next = True, record.ack
-    said = ("got SYN-ACK", "sent ACK of SYN")
-    return (*said, "sent FIN") if record.segment is not None and record.segment.flags & FIN else said
+    said = (Event.GOT_SYN_ACK, Event.SENT_ACK_OF_SYN)
+    return (*said, Event.SENT_FIN) if record.segment is not None and record.segment.flags & FIN else said
 
 
-def got(record: SegmentRecord) -> Iterable[str]:
+def got(record: SegmentRecord) -> Iterable[Event]:
     """Returns the events that the segment, now that it has arrived, is for its receiver."""
     segment = record.segment
     if segment is None or record.end is None:
@@ -88,34 +89,34 @@ def got(record: SegmentRecord) -> Iterable[str]:
         if end.got_next is None or record.stop > end.got_next:
             end.got_next = record.stop
         return _NOTHING
-    said = []
+    said: list[Event] = []
     if record.ack is not None:
         if not end.syn_acked and record.ack > 0:
             end.syn_acked = True
-            said.append("got ACK of SYN")
+            said.append(Event.GOT_ACK_OF_SYN)
         if end.fin is not None and not end.fin_acked and record.ack > end.fin:
             end.fin_acked = True
-            said.append("got ACK of FIN")
+            said.append(Event.GOT_ACK_OF_FIN)
     if _advance(end, record.seq, record.stop, fin):
         if not end.got_fin:
-            said.append("got FIN")
+            said.append(Event.GOT_FIN)
         end.got_fin = True
         end.owes |= FIN
     return said
 
 
-def _got_rst(record: SegmentRecord, end: End) -> Iterable[str]:
+def _got_rst(record: SegmentRecord, end: End) -> Iterable[Event]:
     """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
-    if end.state == "SYN-SENT":
-        return ("got RST",) if record.ack is not None and 0 < record.ack <= end.next else _NOTHING
+    if end.state == State.SYN_SENT:
+        return (Event.GOT_RST,) if record.ack is not None and 0 < record.ack <= end.next else _NOTHING
     if end.got_next is not None and record.seq != end.got_next:
         return _NOTHING
-    if end.state == "SYN-RECEIVED" and not end.opened_passively:
-        return ("got RST (active)",)
-    return ("got RST",)
+    if end.state == State.SYN_RECEIVED and not end.opened_passively:
+        return (Event.GOT_RST_ACTIVE,)
+    return (Event.GOT_RST,)
 
 
-def _got_syn(record: SegmentRecord, end: End) -> Iterable[str]:
+def _got_syn(record: SegmentRecord, end: End) -> Iterable[Event]:
     answers = record.ack is not None and 0 < record.ack <= end.next
     if end.got_next is None:
         if record.ack is not None and not answers:
@@ -126,12 +127,12 @@ def _got_syn(record: SegmentRecord, end: End) -> Iterable[str]:
         end.owes |= SYN
         if answers:
             end.syn_acked = True
-            return ("got SYN-ACK",)
-        end.opened_passively = end.state == "LISTEN"
-        return ("got SYN",)
+            return (Event.GOT_SYN_ACK,)
+        end.opened_passively = end.state == State.LISTEN
+        return (Event.GOT_SYN,)
     if answers and not end.syn_acked:  # the second half of a simultaneous open
         end.syn_acked = True
-        return ("got SYN-ACK",)
+        return (Event.GOT_SYN_ACK,)
     end.owes |= SYN
     return _NOTHING
 

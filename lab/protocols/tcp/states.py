@@ -15,7 +15,44 @@ other end does, so a server's SYN-ACK is step 2; `close.1/3` is step 1 for the e
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from lab.engine.table import Row, Table
+
+
+class State(StrEnum):
+    """RFC 9293 section 3.3.2."""
+
+    CLOSED = "CLOSED"
+    SYN_SENT = "SYN-SENT"
+    LISTEN = "LISTEN"
+    SYN_RECEIVED = "SYN-RECEIVED"
+    ESTABLISHED = "ESTABLISHED"
+    FIN_WAIT_1 = "FIN-WAIT-1"
+    CLOSE_WAIT = "CLOSE-WAIT"
+    FIN_WAIT_2 = "FIN-WAIT-2"
+    LAST_ACK = "LAST-ACK"
+    TIME_WAIT = "TIME-WAIT"
+    CLOSING = "CLOSING"
+
+
+class Event(StrEnum):
+    """What happens to an end: it sends something, or gets it."""
+
+    SENT_SYN = "sent SYN"
+    GOT_SYN = "got SYN"
+    SENT_SYN_ACK = "sent SYN-ACK"
+    GOT_SYN_ACK = "got SYN-ACK"
+    SENT_ACK_OF_SYN = "sent ACK of SYN"
+    GOT_ACK_OF_SYN = "got ACK of SYN"
+    SENT_FIN = "sent FIN"
+    GOT_FIN = "got FIN"
+    SENT_ACK_OF_FIN = "sent ACK of FIN"
+    GOT_ACK_OF_FIN = "got ACK of FIN"
+    GOT_RST = "got RST"
+    GOT_RST_ACTIVE = "got RST (active)"
+    SENT_RST = "sent RST"
+
 
 ROWS = (
     #   state           on                 goes to         step                RFC 9293 section
@@ -79,7 +116,7 @@ ROWS = (
 
 # Where an end is through with a connection: whoever stands on TCP hears that it is closed. In TIME-WAIT only TCP itself
 # still waits (RFC 9293 section 3.6.1).
-ENDED = frozenset({"TIME-WAIT", "CLOSED"})
+ENDED = frozenset({State.TIME_WAIT, State.CLOSED})
 
 # Where the two ends begin. That somebody listens is an assumption until the first answer shows it.
-TABLE = Table("tcp", ROWS, {"client": "CLOSED", "server": "LISTEN"})
+TABLE = Table("tcp", State, Event, ROWS, {"client": State.CLOSED, "server": State.LISTEN})

@@ -14,8 +14,84 @@ has the same step done otherwise, the row says the same number and `differs` say
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from lab.engine.table import Row, Table
+
+
+class State(StrEnum):
+    """RFC 8446 appendix A, and up to TLS 1.2 ours, which end in _12."""
+
+    START = "START"
+    WAIT_SH = "WAIT_SH"
+    WAIT_EE = "WAIT_EE"
+    WAIT_CERT_CR = "WAIT_CERT_CR"
+    WAIT_CERT = "WAIT_CERT"
+    WAIT_CV = "WAIT_CV"
+    SEND_FINISHED = "SEND_FINISHED"
+    WAIT_FINISHED = "WAIT_FINISHED"
+    CONNECTED = "CONNECTED"
+    WAIT_FLIGHT_12 = "WAIT_FLIGHT_12"
+    SEND_FLIGHT_12 = "SEND_FLIGHT_12"
+    WAIT_FINISHED_12 = "WAIT_FINISHED_12"
+    SEND_FINISHED_12 = "SEND_FINISHED_12"
+    CLOSE_SENT = "CLOSE_SENT"
+    CLOSE_GOT = "CLOSE_GOT"
+    CLOSED = "CLOSED"
+    FAILED = "FAILED"
+    RECVD_CH = "RECVD_CH"
+    NEGOTIATED = "NEGOTIATED"
+    WAIT_FLIGHT2 = "WAIT_FLIGHT2"
+    WAIT_CKE_12 = "WAIT_CKE_12"
+    WAIT_LAST_12 = "WAIT_LAST_12"
+
+
+class Event(StrEnum):
+    """A message is sent, or got, by its last byte."""
+
+    SENT_CLIENT_HELLO = "sent ClientHello"
+    GOT_HELLO_RETRY_REQUEST = "got HelloRetryRequest"
+    GOT_SERVER_HELLO_1_3 = "got ServerHello (1.3)"
+    GOT_ENCRYPTED_EXTENSIONS = "got EncryptedExtensions"
+    GOT_CERTIFICATE_REQUEST = "got CertificateRequest"
+    GOT_CERTIFICATE = "got Certificate"
+    GOT_FINISHED = "got Finished"
+    GOT_COMPRESSED_CERTIFICATE = "got CompressedCertificate"
+    GOT_CERTIFICATE_VERIFY = "got CertificateVerify"
+    SENT_END_OF_EARLY_DATA = "sent EndOfEarlyData"
+    SENT_CERTIFICATE = "sent Certificate"
+    SENT_COMPRESSED_CERTIFICATE = "sent CompressedCertificate"
+    SENT_CERTIFICATE_VERIFY = "sent CertificateVerify"
+    SENT_FINISHED = "sent Finished"
+    GOT_SERVER_HELLO_1_2 = "got ServerHello (1.2)"
+    GOT_CERTIFICATE_STATUS = "got CertificateStatus"
+    GOT_SERVER_KEY_EXCHANGE = "got ServerKeyExchange"
+    GOT_SERVER_HELLO_DONE = "got ServerHelloDone"
+    SENT_CLIENT_KEY_EXCHANGE = "sent ClientKeyExchange"
+    SENT_CHANGE_CIPHER_SPEC = "sent ChangeCipherSpec"
+    GOT_NEW_SESSION_TICKET = "got NewSessionTicket"
+    GOT_CHANGE_CIPHER_SPEC = "got ChangeCipherSpec"
+    SENT_DATA = "sent data"
+    GOT_DATA = "got data"
+    SENT_KEY_UPDATE = "sent KeyUpdate"
+    GOT_KEY_UPDATE = "got KeyUpdate"
+    SENT_CLOSE_NOTIFY = "sent close_notify"
+    GOT_CLOSE_NOTIFY = "got close_notify"
+    SENT_FATAL_ALERT = "sent fatal alert"
+    GOT_FATAL_ALERT = "got fatal alert"
+    GOT_CLIENT_HELLO = "got ClientHello"
+    SENT_HELLO_RETRY_REQUEST = "sent HelloRetryRequest"
+    SENT_SERVER_HELLO_1_3 = "sent ServerHello (1.3)"
+    SENT_ENCRYPTED_EXTENSIONS = "sent EncryptedExtensions"
+    SENT_CERTIFICATE_REQUEST = "sent CertificateRequest"
+    GOT_END_OF_EARLY_DATA = "got EndOfEarlyData"
+    SENT_SERVER_HELLO_1_2 = "sent ServerHello (1.2)"
+    SENT_CERTIFICATE_STATUS = "sent CertificateStatus"
+    SENT_SERVER_KEY_EXCHANGE = "sent ServerKeyExchange"
+    SENT_SERVER_HELLO_DONE = "sent ServerHelloDone"
+    GOT_CLIENT_KEY_EXCHANGE = "got ClientKeyExchange"
+    SENT_NEW_SESSION_TICKET = "sent NewSessionTicket"
+
 
 _CLIENT = (
     #   state               on                          goes to             step      RFC and section
@@ -150,5 +226,5 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
     return (*listed, *early, *ends)
 
 
-CLIENT = Table("tls", _whole(_CLIENT), {"client": "START"})
-SERVER = Table("tls", _whole(_SERVER), {"server": "START"})
+CLIENT = Table("tls", State, Event, _whole(_CLIENT), {"client": State.START})
+SERVER = Table("tls", State, Event, _whole(_SERVER), {"server": State.START})

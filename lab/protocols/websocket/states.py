@@ -16,8 +16,47 @@ The lecture notes number no steps of WebSocket. The lab does: 1 the request, 2 t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from lab.engine.table import Row, Table
+
+
+class State(StrEnum):
+    """RFC 6455 sections 4.1, 7.1.3 and 7.1.4."""
+
+    CONNECTING = "CONNECTING"
+    OPEN = "OPEN"
+    CLOSING = "CLOSING"
+    CLOSED = "CLOSED"
+
+
+class Event(StrEnum):
+    """A message is sent, or got, by its last byte; or TCP is closed."""
+
+    SENT_UPGRADE_REQUEST = "sent upgrade-request"
+    GOT_101 = "got 101"
+    GOT_WRONG_101 = "got wrong 101"
+    GOT_REFUSAL = "got refusal"
+    SENT_TEXT = "sent text"
+    GOT_TEXT = "got text"
+    SENT_BINARY = "sent binary"
+    GOT_BINARY = "got binary"
+    SENT_CONTINUATION = "sent continuation"
+    GOT_CONTINUATION = "got continuation"
+    SENT_PING = "sent ping"
+    GOT_PING = "got ping"
+    SENT_PONG = "sent pong"
+    GOT_PONG = "got pong"
+    SENT_BAD_FRAME = "sent bad frame"
+    GOT_BAD_FRAME = "got bad frame"
+    SENT_CLOSE = "sent close"
+    GOT_CLOSE = "got close"
+    TCP_CLOSED = "TCP closed"
+    GOT_UPGRADE_REQUEST = "got upgrade-request"
+    SENT_101 = "sent 101"
+    SENT_WRONG_101 = "sent wrong 101"
+    SENT_REFUSAL = "sent refusal"
+
 
 _CLIENT = (
     #   state          on                      goes to       step           RFC and section
@@ -74,5 +113,5 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
     return (*rows, *_BOTH, *late)
 
 
-CLIENT = Table("websocket", _whole(_CLIENT), {"client": "CONNECTING"})
-SERVER = Table("websocket", _whole(_SERVER), {"server": "CONNECTING"})
+CLIENT = Table("websocket", State, Event, _whole(_CLIENT), {"client": State.CONNECTING})
+SERVER = Table("websocket", State, Event, _whole(_SERVER), {"server": State.CONNECTING})
