@@ -12,10 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
 from lab.app.cli import LANG, guarded
-from lab.capture.reader import open_capture
 from lab.protocols.notes import note
-from lab.recorded import Recording
-from lab.render import trace
+from lab.runs.recorded import open_run
 from lab.text import Text
 
 LABS = {"tcp": (), "tls": (), "ws": ("--tls",)}
@@ -34,12 +32,11 @@ def main() -> int:
     )
     seen: dict[str, list[str]] = {}
     for name in LABS:
-        with open_capture(str(FOLDER / f"{name}.pcapng")) as capture:
-            recording = Recording(capture, keep_frames=False)
-            for _rung in recording.rungs():
+        with open_run(str(FOLDER / f"{name}.pcapng"), frames=False) as run:
+            for _ in run.packets():
                 pass
-            for which in recording.conversations:
-                for step in trace.steps(which):
+            for which in run.conversations:
+                for step in which.steps:
                     listed = " ".join(map(str, step.packets))
                     seen.setdefault(step.id, []).append(f"{name}: {listed}" if step.seen else "")
     for each, places in seen.items():

@@ -40,8 +40,8 @@ MEMORY = 512 << 20  # bytes beyond what the program has when it begins
 TELLING = (0, 1, 2, 3, 4, 5, 6, 7, 16, 20, 22, 23, 32, 40, 60, 64, 127, 128, 254, 255)  # bytes that mean something
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories: controls, bidirectional ones too, half surrogates
 INSTRUMENTED = (
-    "lab.recorded", "lab.show", "lab.render.ladder", "lab.render.table", "lab.protocols.tls.session",
-    "lab.protocols.tls.fields", "lab.protocols.websocket.session",
+    "lab.runs.recorded", "lab.app.formats", "lab.render.ladder", "lab.render.table", "lab.render.trace",
+    "lab.protocols.tls.session", "lab.protocols.tls.fields", "lab.protocols.websocket.session",
 )  # fmt: skip
 
 
@@ -70,7 +70,10 @@ def answer(path: Path, every: bool) -> None:
     if len(written(path, "csv").splitlines()) != len(numbers) + 1:
         raise FailedError("CSV and JSON have another number of packets")
     if every:
-        for form, lang in (("ladder", "en"), ("ladder", "zh"), ("json", "en"), ("csv", "en"), ("conversations", "en")):
+        for form, lang in (
+            ("ladder", "en"), ("ladder", "zh"), ("json", "en"), ("csv", "en"), ("conversations", "en"),
+            ("events", "en"),
+        ):  # fmt: skip
             shown = written(path, form, lang)
             if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in shown):
                 raise FailedError(f"the {form} has a character that steers what shows it")
@@ -80,36 +83,42 @@ def answer(path: Path, every: bool) -> None:
 
 def written(path: Path, form: str, lang: Any = "en") -> str:
     """Returns what `lab annotate` writes."""
-    from lab.capture.reader import open_capture
-    from lab.recorded import Recording
-    from lab.show import Format, show
+    from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
+    from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
+    from lab.runs.recorded import open_run
 
-    out = io.StringIO()
-    with open_capture(str(path)) as capture:
-        recording = Recording(capture, keep_frames=form == "ladder")
-        show(recording, recording.rungs(), Format(form), lambda: recording.about(lang), out, lang)
+    out, asked = io.StringIO(), Format(form)
+    gone = Gone(form in tuple(RowFormat) and keeps_lines(RowFormat(form)))
+    words, events = in_words(asked), asked is Format.EVENTS
+    with open_run(str(path), words=words, frames=words or events, let_go=gone.take) as run:
+        if asked is Format.LADDER:
+            write_ladder(run, run.packets(), gone, out, lang)
+        elif events:
+            write_events(run, out)
+        else:
+            write_rows(RowsOfRun(run, RowFormat(form), gone), asked, out, lang, live=False)
     return out.getvalue()
 
 
 def explained(path: Path, numbers: list[int]) -> None:
     """Tells the last packet in words and its conversation beside itself."""
-    from lab.capture.reader import open_capture
-    from lab.recorded import Recording
     from lab.render import diff, diff_json
     from lab.render.explain import as_json, explain, find
-    from lab.report.comparison import compare, side
+    from lab.report.comparison import compare
+    from lab.runs.compare import side_of
+    from lab.runs.recorded import open_run
 
     for lang in LANGUAGES:
         out = io.StringIO()
-        with open_capture(str(path)) as capture:
-            found = find(Recording(capture, keep_frames=True).rungs(), len(numbers))
+        with open_run(str(path), words=True, fields=len(numbers)) as run:
+            found = find(run.packets(), len(numbers))
         if found:
             explain(found, out, lang)
             as_json(found, out)
-        with open_capture(str(path)) as capture:
-            rungs = [rung for rung in Recording(capture, keep_frames=False).rungs() if rung.conversation]
-        mine = side(str(path), [rung for rung in rungs if rung.conversation is rungs[-1].conversation])
-        if mine:
+        with open_run(str(path), frames=False) as run:
+            ids = [packet.conversation for packet in run.packets() if packet.conversation is not None]
+        if ids:
+            mine = side_of(open_run(str(path), only=ids[-1], words=True, frames=False))
             same = compare(mine, mine)
             for width in (diff.NARROWEST, diff.USUAL, diff.WIDEST):
                 diff.draw(same, out, lang, width)
@@ -123,13 +132,12 @@ def explained(path: Path, numbers: list[int]) -> None:
 def again(path: Path, packets: int) -> None:
     """Writes the capture with its notes, reads that, and expects as many packets and no new damage."""
     from lab.capture.reader import open_capture
-    from lab.recorded import Recording
+    from lab.runs.recorded import open_run, write_again
 
     out = io.BytesIO()
-    with open_capture(str(path)) as capture:
-        recording = Recording(capture, keep_frames=True)
-        recording.write(out, recording.rungs())
-        damages = len(capture.problems)
+    with open_run(str(path), words=True) as run:
+        write_again(run, out)
+        damages = len(run.problems())
     copy = path.with_suffix(".again")
     copy.write_bytes(out.getvalue())
     with open_capture(str(copy)) as capture:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the references are drawn by the code that tests them
 
-from lab import protocols
-from lab.live import Session
+from lab.protocols.catalogue import scenario, scenarios
+from lab.runs.live import Live
+from lab.runs.run import Run
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES
@@ -22,10 +23,11 @@ from tests.references import FOLDER, drawn, name_of
 
 def record(name: str) -> None:
     """Plays a scenario and writes its capture and its two ladders."""
-    scenario = protocols.scenario(name)
+    played = scenario(name)
     capture = FOLDER / f"{name_of(name)}.pcapng"
-    for _rung in Session(scenario, parse(scenario.rules), ipv6=False, file=capture, play=netns.play).rungs():
-        pass
+    with Run(Live(played, parse(played.rules), ipv6=False, file=capture, play=netns.play)) as run:
+        for _ in run.packets():
+            pass
     capture.with_suffix(".key").unlink(missing_ok=True)  # a private key is nobody's reference
     for lang in LANGUAGES:
         capture.with_suffix(f".{lang}.txt").write_text(drawn(capture, lang), encoding="utf-8")
@@ -43,5 +45,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--redraw"]:
         redraw()
     else:
-        for each in sys.argv[1:] or [scenario.name for scenario in protocols.SCENARIOS]:
+        for each in sys.argv[1:] or [one.name for one in scenarios()]:
             record(each)

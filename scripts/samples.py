@@ -14,11 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
-from lab.recorded import Recording
-
-from lab.capture.reader import open_capture
-from lab.engine.record import Record
 from lab.errors import LabError
+from lab.model import Packet
+from lab.runs.recorded import open_run
 from lab.witnesses import wireshark
 from lab.witnesses.wireshark import Disagreement
 
@@ -34,9 +32,9 @@ def captures(folders: list[str]) -> Iterator[Path]:
                 yield path
 
 
-def read(path: Path) -> list[Record]:
-    with open_capture(str(path)) as capture:
-        return list(Recording(capture, keep_frames=False).rungs())
+def read(path: Path) -> list[Packet]:
+    with open_run(str(path), frames=False) as run:
+        return list(run.packets())
 
 
 def differences(path: Path) -> tuple[int, int, list[Disagreement]] | str:
@@ -46,10 +44,10 @@ def differences(path: Path) -> tuple[int, int, list[Disagreement]] | str:
     except LabError as error:
         return f"tshark: {error.message.en}"
     try:
-        rungs = read(path)
+        found = read(path)
     except LabError as error:
         return f"lab: {error.message.en}" if opinions else "neither reads a packet"
-    return len(rungs), sum(rung.segment is not None for rung in rungs), wireshark.compare(rungs, opinions)
+    return len(found), sum(packet.sender is not None for packet in found), wireshark.compare(found, opinions)
 
 
 def main() -> int:

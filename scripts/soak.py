@@ -14,12 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path as File
 
-from lab import protocols
 from lab.app.cli import guarded
 from lab.engine.path import Path
 from lab.errors import UsageError
-from lab.live import Session
+from lab.protocols.catalogue import scenario, scenarios
+from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.scenario import Scenario
+from lab.runs.live import Live
+from lab.runs.run import Run
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES, Text, choose
@@ -44,18 +46,19 @@ class Sum:
     def play(self, ipv6: bool, file: File) -> None:
         """Plays the scenario once more."""
         begun = time.perf_counter()
-        session = Session(self.scenario, parse(self.scenario.rules), ipv6, file, netns.play)
-        rungs = list(session.rungs())
-        frames = [rung.frame for rung in rungs if rung.frame is not None]
-        alone = Path()
-        alone.learn(session.keylog, session.server_key)
-        found = faults(rungs, alone.annotate(frames), session.agreement)
-        if session.early is not None:
-            found.append(session.early)
+        source = Live(self.scenario, parse(self.scenario.rules), ipv6, file, netns.play)
+        with Run(source) as run:
+            packets = list(run.packets())
+        frames = [packet.frame for packet in packets if packet.frame is not None]
+        alone = Path(TRANSPORT, UPPERS)
+        alone.learn(source.keylog, source.server_key)
+        found = faults(packets, alone.annotate(frames), run.agreement)
+        if source.early is not None:
+            found.append(source.early)
         self.faults += [f"{self.runs + 1}, {'IPv6' if ipv6 else 'IPv4'}: {each.pick(LANG)}" for each in found]
         self.runs += 1
-        self.compared += session.agreement.compared
-        self.deviations.update(each.deviation for each in session.agreement.disagreements if each.deviation)
+        self.compared += run.agreement.compared
+        self.deviations.update(each.deviation for each in run.agreement.disagreements if each.deviation)
         self.seconds += time.perf_counter() - begun
 
     def show(self) -> None:
@@ -67,13 +70,13 @@ class Sum:
 
 
 def main() -> int:
-    runs, scenarios = _asked([word for word in sys.argv[1:] if word not in ("--lang", *LANGUAGES)])
+    runs, wanted = _asked([word for word in sys.argv[1:] if word not in ("--lang", *LANGUAGES)])
     sums: list[Sum] = []
     try:
         _print(Text("scenario runs states faults seconds", "场景 次数 状态数 异常 秒").pick(LANG).split())
         with tempfile.TemporaryDirectory(prefix="lab-soak-") as folder:
-            for scenario in scenarios:
-                sums.append(Sum(scenario))
+            for each in wanted:
+                sums.append(Sum(each))
                 for at in range(runs):
                     sums[-1].play(bool(at % 2), File(folder) / "run.pcapng")
                 sums[-1].show()
@@ -96,7 +99,7 @@ def _asked(words: list[str]) -> tuple[int, list[Scenario]]:
         runs = int(words.pop(0))
     if not runs:
         raise UsageError(Text("0 runs prove nothing", "运行 0 次证明不了什么"), Text("soak.py 100", "soak.py 100"))
-    return runs, [protocols.scenario(word) for word in words] or list(protocols.SCENARIOS)
+    return runs, [scenario(word) for word in words] or list(scenarios())
 
 
 def _total(sums: list[Sum]) -> int:

@@ -19,14 +19,28 @@ from typing import NamedTuple
 
 from lab.engine.path import Path
 from lab.engine.record import Record
-from lab.model import Captured, Delivered, Frame, Kernels, Settled, Socket, States, WireEvent
+from lab.model import (
+    Captured,
+    ConversationReport,
+    Delivered,
+    Frame,
+    Kernels,
+    Packet,
+    Settled,
+    Socket,
+    States,
+    WireEvent,
+)
+from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN
+from lab.report.conversations import report
+from lab.report.packets import packet
 
 NAMES = {
     "SYN": SYN, "SYN-ACK": SYN | ACK, "ACK": ACK, "data": PSH | ACK, "FIN": FIN | ACK, "RST": RST, "RST-ACK": RST | ACK,
 }  # fmt: skip
-LETTERS = "FSRPAUECN"  # of lab.model.FLAGS, as Scapy writes them
+LETTERS = "FSRPAUECN"  # of lab.protocols.tcp.header.FLAGS, as Scapy writes them
 BEGAN = 1_767_225_600_000_000_000  # 2026-01-01, nanoseconds
 _LINE = re.compile(
     r'([cs])> ([\w-]+|\[\w*\])((?: -?\d+)*)(?: (x?)"([^"]*)")?(?: win (\d+))?(?: <([^>]*)>)?', re.DOTALL
@@ -51,15 +65,24 @@ IPV4, IPV6 = Pair(), Pair("2001:db8::1", "2001:db8::2")
 
 
 class Walked(NamedTuple):
-    """What the path made of a capture, when that was over."""
+    """What the path made of a capture, when that was over: the engine's own records, and what others see of them."""
 
-    rungs: list[Record]
+    records: list[Record]
     conversations: list[Conversation]
 
     @property
     def only(self) -> Conversation:
         (conversation,) = self.conversations
         return conversation
+
+    @property
+    def packets(self) -> list[Packet]:
+        """The packets, told in words."""
+        return [packet(record, words=True) for record in self.records]
+
+    @property
+    def reports(self) -> list[ConversationReport]:
+        return [report(each, examples=True) for each in self.conversations]
 
 
 def ladder(*lines: str, pair: Pair = IPV4, first: int = 1, began: int = BEGAN, apart: int = 1_000_000) -> list[Frame]:
@@ -75,13 +98,13 @@ def renumbered(*frames: Frame) -> list[Frame]:
 
 def path(keylog: bytes = b"", server_key: bytes = b"") -> Path:
     """Returns the path of one capture, with all the protocols there are."""
-    made = Path()
+    made = Path(TRANSPORT, UPPERS)
     made.learn(keylog, server_key)
     return made
 
 
-def annotated(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> Iterator[Rung]:
-    """Yields each packet's rung at once, to be filled in as later packets show its fate."""
+def annotated(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> Iterator[Record]:
+    """Yields each packet's record at once, to be filled in as later packets show its fate."""
     return path(keylog, server_key).annotate(frames)
 
 
@@ -94,7 +117,12 @@ def walk(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") 
 def replay(events: Iterable[WireEvent]) -> Walked:
     """Takes what a wire did through the path."""
     way = path()
-    return Walked(list(way.replay(events)), way.conversations)
+    return Walked(replayed(way, events), way.conversations)
+
+
+def replayed(way: Path, events: Iterable[WireEvent]) -> list[Record]:
+    """Returns the records of all that a wire has captured, when it is over."""
+    return [record for record in way.replay(events) if record is not None]
 
 
 def kernels(client: str | None, server: str | None) -> Kernels:
@@ -123,19 +151,19 @@ def prompt(frames: Sequence[Frame], dropped: Sequence[int] = ()) -> list[WireEve
     return wire(frames, " ".join(f"{n} .{n}" if n in dropped else f"{n} >{n} .{n}" for n in numbers))
 
 
-def drawn(rung: Record) -> str:
-    """Returns a rung as the ladder shows it: the sender's state when held, the receiver's when delivered."""
-    assert rung.end is not None
-    assert rung.held is not None
-    arrived = rung.delivered or States("lost", "lost")
-    if rung.end.role == "client":
-        return f"{rung.held.client} > {arrived.server}"
-    return f"{arrived.client} < {rung.held.server}"
+def drawn(record: Record) -> str:
+    """Returns a packet as the ladder shows it: the sender's state when held, the receiver's when delivered."""
+    assert record.end is not None
+    assert record.held is not None
+    arrived = record.delivered or States("lost", "lost")
+    if record.end.role == "client":
+        return f"{record.held.client} > {arrived.server}"
+    return f"{arrived.client} < {record.held.server}"
 
 
-def said(rungs: Iterable[Record]) -> Iterator[str]:
-    """Returns each rung with its steps: `SYN-SENT > SYN-RECEIVED open.1`."""
-    return (" ".join((drawn(rung), *(step.removeprefix("tcp.") for step in rung.steps))) for rung in rungs)
+def said(records: Iterable[Record]) -> Iterator[str]:
+    """Returns each packet with its steps: `SYN-SENT > SYN-RECEIVED open.1`."""
+    return (" ".join((drawn(each), *(step.removeprefix("tcp.") for step in each.steps))) for each in records)
 
 
 OPEN = ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from lab.recorded import Recording
-from lab.show import Format, show
-
-from lab.capture.reader import open_capture
+from lab.app.formats import write_ladder
+from lab.bulk.rows import Gone
+from lab.runs.recorded import open_run
 from lab.text import Lang
 from tests.places import REFERENCES
 
@@ -22,7 +21,6 @@ def name_of(scenario: str) -> str:
 def drawn(capture: Path, lang: Lang) -> str:
     """Returns a capture's ladder, plain, in one language."""
     page = io.StringIO()
-    with open_capture(str(capture)) as opened:
-        recording = Recording(opened, keep_frames=True)
-        show(recording, recording.rungs(), Format.LADDER, dict, page, lang)
+    with open_run(str(capture), words=True) as run:
+        write_ladder(run, run.packets(), Gone(lines=False), page, lang)
     return page.getvalue()

@@ -39,7 +39,7 @@ from lab.live import Session
 from lab.testbed import netns
 scenario = protocols.scenario("tcp/refused")
 def play():
-    return sum(1 for _ in Session(scenario, (), False, pathlib.Path("out.pcapng"), netns.play).rungs())
+    return sum(1 for _ in Session(scenario, (), False, pathlib.Path("out.pcapng"), netns.play).records())
 def held():
     return len(os.listdir("/proc/self/fd"))
 play()

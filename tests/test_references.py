@@ -13,8 +13,9 @@ from rich.cells import cell_len
 
 from lab.capture.reader import open_capture
 from lab.errors import InputError
-from lab.protocols import SCENARIOS
-from lab.recorded import Recording
+from lab.protocols.catalogue import scenarios
+from lab.runs.recorded import Recorded, open_run
+from lab.runs.run import Run
 from lab.text import LANGUAGES, Lang
 from tests.references import FOLDER, drawn, name_of
 
@@ -22,7 +23,7 @@ CAPTURES = sorted(FOLDER.glob("*.pcapng"))
 
 
 def test_every_scenario_has_a_reference_capture() -> None:
-    assert {capture.stem for capture in CAPTURES} == {name_of(each.name) for each in SCENARIOS}
+    assert {capture.stem for capture in CAPTURES} == {name_of(each.name) for each in scenarios()}
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -35,11 +36,10 @@ def test_a_reference_renders_the_ladder_kept_beside_it(capture: Path, lang: Lang
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
 def test_a_reference_agrees_with_the_kernels_it_was_recorded_from(capture: Path) -> None:
-    with open_capture(str(capture)) as opened:
-        recording = Recording(opened, keep_frames=False)
-        rungs = list(recording.rungs())
-    assert recording.agreement.compared >= 4 * sum(rung.got for rung in rungs)
-    assert recording.agreement.unexplained == []
+    with open_run(str(capture), frames=False) as run:
+        packets = list(run.packets())
+    assert run.agreement.compared >= 4 * sum(packet.fate == "arrived" for packet in packets)
+    assert run.agreement.unexplained == []
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
@@ -51,7 +51,7 @@ def test_a_reference_cut_anywhere_is_read_as_far_as_it_goes(capture: Path, tmp_p
         cut.write_bytes(whole[:size])
         with open_capture(str(cut)) as opened:
             try:
-                packets = sum(1 for _ in Recording(opened, keep_frames=False).rungs())
+                packets = sum(1 for _ in Run(Recorded(opened), frames=False).packets())
             except InputError:
                 packets = 0
             assert opened.problems or size in _boundaries(whole)

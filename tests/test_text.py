@@ -41,13 +41,6 @@ def test_the_language_is_the_one_asked_for_else_the_locales_else_english(
     assert choose(argv, environ) == lang
 
 
-def test_the_environment_is_the_processs_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LC_ALL", "LC_MESSAGES"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
-    assert choose([]) == "zh"
-
-
 def test_a_text_is_picked_in_either_language_and_filled_in_in_both() -> None:
     text = Text("{} packets of {who}", "{who}的 {} 个包").format(3, who="x")
     assert [text.pick(lang) for lang in LANGUAGES] == ["3 packets of x", "x的 3 个包"]

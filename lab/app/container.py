@@ -41,7 +41,7 @@ def _sniffer() -> int:
     played = wanted()
     try:
         if os.environ.get("LAB_TELL") == "events":
-            return _tell(play(played, parse(played.rules), False))
+            return tell(play(played, parse(played.rules), False))
         return _ladder(played)
     finally:
         for role in ROLES:  # who was never called waits still, and `up` with it
@@ -54,10 +54,10 @@ def _wire() -> int:
     from lab.testbed import netns
 
     played, rules = scenario(os.environ["LAB_SCENARIO"]), parse([os.environ.get("LAB_RULES", "")])
-    return _tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
+    return tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
 
 
-def _tell(playing: contextlib.AbstractContextManager[Iterator[Event]]) -> int:
+def tell(playing: contextlib.AbstractContextManager[Iterator[Event]]) -> int:
     try:
         with playing as events:
             for event in events:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +23,15 @@ from rich.cells import cell_len
 
 from lab.app.diff import compared
 from lab.capture.reader import open_capture
-from lab.engine.path import Path as Way
 from lab.errors import InputError, UsageError
+from lab.model import Frame
 from lab.render.diff import NARROWEST, USUAL, WIDEST, draw
 from lab.report.align import MOST, Pair, align
 from lab.report.comparison import Side, compare, side
 from lab.report.summary import SENTENCES, in_short
 from lab.text import LANGUAGES, Lang, Text
 from scripts import generate
-from tests.packets import CAPTURES, IPV6, OPEN, ladder, renumbered
+from tests.packets import CAPTURES, IPV6, OPEN, ladder, walk
 from tests.places import GOLDEN, ROOT
 from tests.references import FOLDER
 
@@ -86,6 +87,14 @@ def at(a: str, b: str, lang: Lang, width: int) -> str:
     return out.getvalue()
 
 
+def beside(name: str, frames: Iterable[Frame]) -> Side:
+    """Returns the last conversation of these frames as one side."""
+    walked = walk(frames)
+    last = walked.reports[-1]
+    rows = side(packet for packet in walked.packets if packet.conversation == last.id)
+    return Side(name, last, *rows)
+
+
 # What is shown.
 
 
@@ -114,8 +123,7 @@ def test_no_line_is_wider_than_the_terminal(a: str, b: str, lang: Lang, width: i
 @pytest.mark.parametrize("width", [NARROWEST, USUAL, WIDEST])
 def test_long_addresses_and_numbers_find_room(width: int) -> None:
     frames = ladder(*CAPTURES["connection"], pair=IPV6._replace(client="2001:db8:1234:5678:9abc:def0:1234:5678"))
-    found = side("x" * 99 + ".pcapng", Way().settled(renumbered(*frames)))
-    assert found
+    found = beside("x" * 99 + ".pcapng", frames)
     found = found._replace(packets=tuple(number + 1_000_000 for number in found.packets))
     out = io.StringIO()
     draw(compare(found, found), out, "en", width)
@@ -201,13 +209,13 @@ def words_of(said: list[Text], letters: str) -> list[list[str]]:
 
 
 def test_every_sentence_is_said_of_some_two_captures_and_turned_round() -> None:
-    sides: list[Side | None] = [compared(file(name), file(name), "0").ours for name in REFERENCES]
+    sides = [compared(file(name), file(name), "0").ours for name in REFERENCES]
     sides += [compared(file(name), file(name), "1").ours for name in REFERENCES if name.endswith("resumption")]
-    sides += [side(name, Way().settled(renumbered(*ladder(*CAPTURES[name])))) for name in CAPTURES]
+    sides += [beside(name, ladder(*CAPTURES[name])) for name in CAPTURES]
     with open_capture(file("tls-1.3")) as opened:
-        sides.append(side("undecrypted", Way().settled(list(opened))))
+        sides.append(beside("undecrypted", opened))
     said: set[str] = set()
-    for one, other in itertools.combinations([each for each in sides if each], 2):
+    for one, other in itertools.combinations(sides, 2):
         there, back = in_short(compare(one, other)), in_short(compare(other, one))
         assert words_of(there, "AB") == words_of(back, "BA")
         assert bool(there) != compare(one, other).same
@@ -245,10 +253,7 @@ def test_from_the_other_side_it_is_the_same_turned_round(a: str, b: str) -> None
 
 @given(st.sampled_from(list(CAPTURES)), st.sampled_from(list(CAPTURES)))
 def test_any_two_are_compared_and_turned_round(a: str, b: str) -> None:
-    sides = [side(name, Way().settled(renumbered(*ladder(*CAPTURES[name])))) for name in (a, b)]
-    ours, theirs = sides
-    assert ours
-    assert theirs
+    ours, theirs = (beside(name, ladder(*CAPTURES[name])) for name in (a, b))
     one, other = compare(ours, theirs), compare(theirs, ours)
     assert [each._replace(ours=each.theirs, theirs=each.ours) for each in one.matches] == list(other.matches)
     assert one.same == other.same

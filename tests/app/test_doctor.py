@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.app.doctor import Check, examine
+from lab.app.doctor import examine
+from lab.render.checks import Check
 from lab.system.remedies import read_machine
 from lab.text import Text
 from tests.places import ROOT

@@ -14,13 +14,13 @@ import pytest
 from lab.bulk import conversations as columns
 from lab.bulk.columns import Columns
 from lab.bulk.halves import ALL, OURS, THEIRS
+from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.templates import Kind
-from lab.capture.reader import open_capture
 from lab.engine import path
 from lab.protocols.tcp import conversations
-from lab.recorded import Recording
-from lab.render.table import conversation_line, conversations_as_one, csv_rows
-from lab.show import Format, Gone
+from lab.render.rows import conversations_as_one
+from lab.render.trace import dump
+from lab.runs.recorded import open_run
 from scripts import generate
 from tests.bulk.test_halves import written
 from tests.packets import IPV6, OPEN, Pair, ladder
@@ -37,14 +37,12 @@ def _willing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def one_by_one(file: Path, rows: bool = False) -> list[str]:
     """Returns what the engine says, packet by packet: of conversations, or of packets."""
-    with open_capture(str(file)) as capture:
-        if rows:
-            return list(csv_rows(Recording(capture, keep_frames=False).rungs()))
-        gone = Gone(Format.CONVERSATIONS)
-        recording = Recording(capture, keep_frames=False, let_go=gone.take)
-        for _ in recording.rungs():
-            pass
-        return [line for _, line in gone.entries(recording)]
+    form = RowFormat.CSV if rows else RowFormat.CONVERSATIONS
+    gone = Gone(keeps_lines(form))
+    with open_run(str(file), frames=False, let_go=gone.take) as run:
+        found = RowsOfRun(run, form, gone)
+        packets = list(found.packets())
+        return packets if rows else [line for _, line in found.conversations()]
 
 
 def in_columns(file: Path, rows: bool = False, lanes: frozenset[int] = ALL) -> list[str] | None:
@@ -152,7 +150,7 @@ def test_each_half_says_its_own(tmp_path: Path) -> None:
     file = saved(list(generate.frames(COUNT)), tmp_path)
     found = [in_columns(file, lanes=lanes) or [] for lanes in (OURS, THEIRS)]
     assert len(found[0]) + len(found[1]) == len(one_by_one(file))
-    assert written(file, Format.CONVERSATIONS) == written(file, Format.CONVERSATIONS, halved=False)
+    assert written(file, RowFormat.CONVERSATIONS) == written(file, RowFormat.CONVERSATIONS, halved=False)
 
 
 @both
@@ -203,11 +201,9 @@ def test_every_hole_is_filled(tmp_path: Path) -> None:
     found = in_columns(file)
     assert found
     assert not any("@" in line or "%" in line for line in found)
-    with open_capture(str(file)) as capture:
-        recording = Recording(capture, keep_frames=False)
-        for _ in recording.rungs():
-            pass
-        assert found == [conversation_line(which) for which in recording.conversations]
+    with open_run(str(file), frames=False) as run:
+        assert list(run.packets())
+        assert found == [dump(which.facts) for which in run.conversations]
 
 
 @both
@@ -240,8 +236,8 @@ def test_a_fate_that_is_long_unknown_is_told_as_the_engine_tells_it(tmp_path: Pa
     assert in_columns(file) == one_by_one(file)
 
 
-@pytest.mark.parametrize("form", [Format.CSV, Format.CONVERSATIONS])
-def test_the_command_says_the_same_either_way(tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.CONVERSATIONS])
+def test_the_command_says_the_same_either_way(tmp_path: Path, form: RowFormat, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = list(spoilt(list(generate.frames(60_000)), random.Random(9)))
     file = saved(frames, tmp_path)
     command = [sys.executable, "-m", "lab", "annotate", str(file), "--format", form]

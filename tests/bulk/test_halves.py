@@ -9,12 +9,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from lab.recorded import Recording
-from lab.show import Format, Gone, show
 
-from lab.bulk import halves
+from lab import bulk
+from lab.app.formats import Format, write_rows
+from lab.bulk import RowFormat, halves
+from lab.bulk.rows import Gone, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
 from lab.errors import LabError
+from lab.runs.recorded import open_run
 from scripts import generate
 from tests.places import REFERENCES
 
@@ -35,38 +37,39 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     return path, generate.write_tls(300, path).read_bytes()
 
 
-def written(path: Path, form: Format, keylog: bytes = b"", halved: bool = True) -> str:
-    """Returns what one process writes of a capture, or two."""
-    out = io.StringIO()
+def written(path: Path, form: RowFormat, keylog: bytes = b"", halved: bool = True) -> str:
+    """Returns what one process writes of a capture, or two: packet by packet in this one."""
+    out, gone = io.StringIO(), Gone(keeps_lines(form))
+    mine = halves.is_ours if halved else None
     with contextlib.ExitStack() as stack:
-        capture = stack.enter_context(open_capture(str(path)))
         theirs = stack.enter_context(halves.other_half(str(path), form, keylog)) if halved else None
-        gone = Gone(form)
-        recording = Recording(capture, False, halves.is_ours if halved else None, keylog, let_go=gone.take)
-        show(recording, recording.rungs(), form, dict, out, "en", theirs, gone=gone)
+        run = stack.enter_context(open_run(str(path), frames=False, mine=mine, keylog=keylog, let_go=gone.take))
+        ours = RowsOfRun(run, form, gone)
+        rows = halves._Together(run, ours, theirs, form, None) if theirs else ours
+        write_rows(rows, Format(form.value), out, "en", live=False)
     return out.getvalue()
 
 
-@pytest.mark.parametrize("form", [Format.CSV, Format.JSON, Format.NDJSON, Format.CONVERSATIONS])
-def test_two_halves_are_what_one_process_would_have_written(large: Path, form: Format) -> None:
+@pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.JSON, RowFormat.NDJSON, RowFormat.CONVERSATIONS])
+def test_two_halves_are_what_one_process_would_have_written(large: Path, form: RowFormat) -> None:
     assert written(large, form) == written(large, form, halved=False)
 
 
 def test_every_packet_is_there_once_and_in_its_place(large: Path) -> None:
-    rows = written(large, Format.CSV).splitlines()[1:]
+    rows = written(large, RowFormat.CSV).splitlines()[1:]
     assert [int(row.partition(",")[0]) for row in rows] == list(range(1, ENOUGH + 1))
 
 
-@pytest.mark.parametrize("form", [Format.JSON, Format.CONVERSATIONS])
-def test_secrets_open_both_halves(secret: tuple[Path, bytes], form: Format) -> None:
+@pytest.mark.parametrize("form", [RowFormat.JSON, RowFormat.CONVERSATIONS])
+def test_secrets_open_both_halves(secret: tuple[Path, bytes], form: RowFormat) -> None:
     path, keylog = secret
     text = written(path, form, keylog)
     assert text == written(path, form, keylog, halved=False)
     assert text.count('"finished_verified":true') == 300
 
 
-@pytest.mark.parametrize("form", [Format.CSV, Format.JSON])
-def test_what_is_no_tcp_or_is_damaged_keeps_its_place(large: Path, tmp_path: Path, form: Format) -> None:
+@pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.JSON])
+def test_what_is_no_tcp_or_is_damaged_keeps_its_place(large: Path, tmp_path: Path, form: RowFormat) -> None:
     mixed = bytearray(large.read_bytes())
     for at in range(24 + 16 + 12, len(mixed), 50_021):  # here and there a byte of whatever stands there
         mixed[at] ^= 0x55
@@ -82,7 +85,7 @@ def test_both_halves_have_work(large: Path) -> None:
 
 
 def test_a_half_that_dies_is_told_and_not_taken_for_the_end(large: Path) -> None:
-    with halves.other_half(str(large), Format.CSV) as theirs:
+    with halves.other_half(str(large), RowFormat.CSV) as theirs:
         rows = theirs.packets()
         next(rows)
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -93,7 +96,7 @@ def test_a_half_that_dies_is_told_and_not_taken_for_the_end(large: Path) -> None
 
 
 def test_nothing_stays_behind_where_the_reader_leaves_early(large: Path) -> None:
-    with halves.other_half(str(large), Format.CSV) as theirs:
+    with halves.other_half(str(large), RowFormat.CSV) as theirs:
         next(theirs.packets())
     assert Path(f"/proc/self/task/{os.getpid()}/children").read_text().split() == []
 
@@ -101,15 +104,17 @@ def test_nothing_stays_behind_where_the_reader_leaves_early(large: Path) -> None
 def test_a_small_file_and_a_pipe_are_left_to_one_process(tmp_path: Path, large: Path) -> None:
     small = tmp_path / "small.pcap"
     generate.write(100, small)
-    with open_capture(str(small)) as capture:
-        assert not halves.worthwhile(capture)
-    with open_capture(str(large)) as capture:
-        assert halves.worthwhile(capture) == (len(os.sched_getaffinity(0)) > 1)
+    assert not halves.large(str(small))
+    assert not halves.large("-")
+    assert halves.large(str(large))
+    with bulk.rows(str(small), RowFormat.JSON) as rows:
+        assert rows is None
+    with bulk.rows(str(large), RowFormat.JSON) as rows:
+        assert (rows is not None) == (len(os.sched_getaffinity(0)) > 1)
 
 
 def test_a_wires_journal_is_left_to_one_process(tmp_path: Path) -> None:
     journal = REFERENCES / "tcp-connection.pcapng"
     path = tmp_path / "large.pcapng"
     path.write_bytes(journal.read_bytes() * (1 + (5 << 20) // journal.stat().st_size))
-    with open_capture(str(path)) as capture:
-        assert not halves.worthwhile(capture)
+    assert not halves.large(str(path))

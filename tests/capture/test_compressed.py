@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from lab.capture import compressed
 from lab.capture.compressed import DamagedError, Unfolded, kind_of
 from lab.capture.reader import open_capture
-from lab.engine.path import Path as Way
 from lab.witnesses import wireshark
 from scripts import generate
 from tests.references import FOLDER
+from tests.runs import read
 
 FOLD: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -113,9 +113,7 @@ def test_it_is_read_from_a_pipe(kind: str) -> None:
 def test_wireshark_reads_the_same(kind: str, tshark: str, tmp_path: Path) -> None:
     path = tmp_path / "capture"
     path.write_bytes(FOLD[kind](PLAIN))
-    with open_capture(str(path)) as capture:
-        rungs = list(Way().settled(capture))
-    assert wireshark.compare(rungs, wireshark.ask(path)) == []
+    assert wireshark.compare(read(path).packets, wireshark.ask(path)) == []
 
 
 @every_kind

@@ -19,11 +19,11 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader, rdpcap, wrpcap
 
-from lab.version import __version__
 from lab.capture import pcapng
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture, open_capture
 from lab.model import Frame
+from lab.version import __version__
 
 TIME = 1_767_225_600_123_456_789
 SYN = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="192.0.2.1", dst="192.0.2.2") / TCP())

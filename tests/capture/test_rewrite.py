@@ -23,7 +23,7 @@ from lab.capture.reader import open_capture
 from lab.capture.rewrite import Block, Passed
 from lab.errors import InputError
 from lab.protocols.selection import chosen
-from lab.recorded import Recording
+from lab.runs.recorded import open_run, write_again
 from tests.capture.test_pcapng import fields, tool
 from tests.capture.test_reader import NEW_YEAR, SAMPLES, block, interface, option, pcap
 
@@ -98,9 +98,8 @@ def of_others(order: str) -> bytes:
 def annotated(data: bytes, folder: Path, **choice: Any) -> bytes:
     file, out = folder / "in.pcapng", io.BytesIO()
     file.write_bytes(data)
-    with open_capture(str(file)) as capture:
-        recording = Recording(capture, True, **choice)
-        recording.write(out, recording.rungs())
+    with open_run(str(file), words=True, **choice) as run:
+        write_again(run, out)
     return out.getvalue()
 
 
@@ -258,10 +257,9 @@ def test_what_was_left_out_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     file = tmp_path / "in.pcapng"
     custom = block(0x0BAD, struct.pack("<I", 32473) + bytes(100))
     file.write_bytes(header("<") + interface() + custom * 200 + packet("<", 0, 1, bytes(LINK / V4 / SYN)))
-    with open_capture(str(file)) as capture:
-        recording = Recording(capture, True)
-        recording.write(io.BytesIO(), recording.rungs())
-        (told,) = recording.problems()
+    with open_run(str(file), words=True) as run:
+        write_again(run, io.BytesIO())
+        (told,) = run.problems()
     assert "blocks between packets were left out" in told.text.en
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.capture import pcapng
 from lab.capture.reader import open_capture
-from lab.recorded import Recording
+from lab.runs.recorded import open_run, write_again
 from tests.capture.test_reader import block, enhanced, interface, option, section
 from tests.packets import OPEN, Pair, ladder
 
@@ -52,10 +52,9 @@ def test_all_that_others_said_is_kept(tmp_path: Path, tshark: str) -> None:
     theirs, ours = tmp_path / "theirs.pcapng", tmp_path / "ours.pcapng"
     theirs.write_bytes(foreign())
     out = io.BytesIO()
-    with open_capture(str(theirs)) as capture:
-        recording = Recording(capture, keep_frames=True)
-        recording.write(out, recording.rungs())
-        assert capture.problems == []
+    with open_run(str(theirs), words=True) as run:
+        write_again(run, out)
+        assert run.problems() == []
     ours.write_bytes(out.getvalue())
     with open_capture(str(theirs)) as before, open_capture(str(ours)) as after:
         packets = list(zip(before, after, strict=True))

@@ -25,6 +25,7 @@ from scapy.packet import Raw
 from lab.dissect.encapsulation import ENCAPSULATIONS, LINKS
 from lab.dissect.fields import fields
 from lab.model import Frame
+from lab.protocols.registry import FIELDS
 from lab.protocols.tcp.segment import Segment, segment
 from lab.witnesses import wireshark
 from lab.witnesses.wireshark import Opinion
@@ -160,7 +161,7 @@ def opinions(everything: Path, tshark: str) -> dict[str, list[Opinion]]:
 def test_wireshark_finds_the_same_segments(name: str, opinions: dict[str, list[Opinion]]) -> None:
     theirs = opinions[name]
     assert {opinion.stream for opinion in theirs} == {list(BEFORE).index(name)}, "it is TCP to Wireshark"
-    assert wireshark.compare(walk(frames(name)).rungs, theirs) == []
+    assert wireshark.compare(walk(frames(name)).packets, theirs) == []
 
 
 def test_wireshark_finds_the_same_ports_and_every_checksum_right(everything: Path, tshark: str) -> None:
@@ -168,7 +169,7 @@ def test_wireshark_finds_the_same_ports_and_every_checksum_right(everything: Pat
     words = [word for field in asked for word in ("-e", field)]
     command = [tshark, "-n", "-r", str(everything), "-o", "tcp.check_checksum:TRUE", "-T", "fields", *words]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    segments = [rung.segment for name in BEFORE for rung in walk(frames(name)).rungs]
+    segments = [record.segment for name in BEFORE for record in walk(frames(name)).records]
     ours = [[str(each.source_port), "1"] for each in segments if each and not each.problems]
     assert [line.split("\t") for line in said.splitlines()] == ours
     assert len(ours) == 5 * len(BEFORE)
@@ -177,20 +178,20 @@ def test_wireshark_finds_the_same_ports_and_every_checksum_right(everything: Pat
 @pytest.mark.parametrize("name", BEFORE)
 def test_its_ends_and_its_payload_are_those_inside(name: str) -> None:
     _, _, packet = BEFORE[name]
-    rungs = walk(frames(name)).rungs
-    (which,) = {id(rung.conversation): rung.conversation for rung in rungs}.values()
+    records = walk(frames(name)).records
+    (which,) = {id(record.conversation): record.conversation for record in records}.values()
     assert which
     assert (which.client.host, which.server.host) == (packet.src, packet.dst)
     fourth = frames(name)[3]
-    assert rungs[3].segment
-    start = rungs[3].segment.start
-    assert fourth.data[start : start + rungs[3].segment.payload] == b"hello"
+    assert records[3].segment
+    start = records[3].segment.start
+    assert fourth.data[start : start + records[3].segment.payload] == b"hello"
 
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_every_byte_of_it_is_spoken_for(name: str) -> None:
     for frame in frames(name):
-        found = fields(frame)
+        found = fields(frame, FIELDS)
         covered = sorted({field.span[2:] for field in found})
         assert covered[0][0] == 0
         assert all(one[1] == other[0] for one, other in pairwise(covered))
@@ -211,14 +212,14 @@ def test_cut_anywhere_it_is_truncated_and_still_spoken_for(name: str) -> None:
         frame = whole._replace(data=whole.data[:size])
         found = segment(frame)
         assert isinstance(found, Segment) or found[0] == "not-tcp"
-        assert sum(end - start for start, end in {field.span[2:] for field in fields(frame)}) == size
+        assert sum(end - start for start, end in {field.span[2:] for field in fields(frame, FIELDS)}) == size
 
 
 @given(st.sampled_from(sorted(LINKS)), st.binary(max_size=200))
 def test_nothing_it_is_fed_makes_it_fall_over(linktype: int, data: bytes) -> None:
     frame = Frame(1, None, data, len(data), linktype)
     assert isinstance(segment(frame), Segment | tuple)
-    assert sum(end - start for start, end in {field.span[2:] for field in fields(frame)}) == len(data)
+    assert sum(end - start for start, end in {field.span[2:] for field in fields(frame, FIELDS)}) == len(data)
 
 
 @given(st.sampled_from(sorted(BEFORE)), st.data())
@@ -230,7 +231,7 @@ def test_a_few_wrong_bytes_make_it_no_other_size(name: str, data: st.DataObject)
     frame = whole._replace(data=bytes(spoilt))
     found = segment(frame)
     assert not isinstance(found, Segment) or 0 <= found.start <= found.start + found.payload
-    assert sum(end - start for start, end in {field.span[2:] for field in fields(frame)}) == len(spoilt)
+    assert sum(end - start for start, end in {field.span[2:] for field in fields(frame, FIELDS)}) == len(spoilt)
 
 
 def test_every_entry_names_its_source_and_leads_somewhere() -> None:

@@ -23,8 +23,10 @@ from scapy.packet import Padding, Raw
 from scapy.utils import wrpcap
 
 from lab.dissect.fields import fields
+from lab.dissect.packet import RAW_IP, RAW_IPV4, RAW_IPV6
 from lab.model import LINKTYPE_ETHERNET, Field, Frame
-from lab.protocols.tcp.segment import FLAGS, RAW_IP, RAW_IPV4, RAW_IPV6, RST, Segment, segment
+from lab.protocols.registry import FIELDS
+from lab.protocols.tcp.segment import FLAGS, RST, Segment, segment
 
 HOST, PEER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 LINK: Any = Ether(dst=PEER, src=HOST)
@@ -111,7 +113,7 @@ def by_name(found: list[Field], layer: str, name: str) -> list[str]:
 
 
 def only(frame: Frame, layer: str, name: str) -> str:
-    (value,) = by_name(fields(frame), layer, name)
+    (value,) = by_name(fields(frame, FIELDS), layer, name)
     return value
 
 
@@ -121,7 +123,7 @@ def flag_names(flags: int) -> str:
 
 def assert_covered(frame: Frame) -> list[Field]:
     """Each byte is in one field, or in neighbours that share it; returns the fields."""
-    found, at = fields(frame), 0
+    found, at = fields(frame, FIELDS), 0
     for span, _ in groupby(field.span for field in found):
         assert (span.buffer, span.number, span.start) == ("frame", frame.number, at), found
         assert span.end > span.start, found
@@ -140,7 +142,7 @@ def test_the_fields_cover_the_frame_and_none_is_cut_short(name: str) -> None:
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_frame_cut_anywhere_shows_the_same_fields_up_to_the_cut(name: str) -> None:
-    whole = fields(FRAMES[name])
+    whole = fields(FRAMES[name], FIELDS)
     for size in range(len(FRAMES[name].data)):
         found = assert_covered(cut(FRAMES[name], size))
         before = [field for field in whole if field.span.end <= size]
@@ -245,13 +247,13 @@ def test_a_segment_larger_than_the_length_field_ends_with_the_frame() -> None:
         data = bytes(packet)
         frame = Frame(1, None, data, len(data))
         assert only(frame, "TCP", "Checksum").endswith(" correct")
-        assert fields(frame)[-1].name == "payload"
+        assert fields(frame, FIELDS)[-1].name == "payload"
         assert re.fullmatch("0x....", only(cut(frame, len(data) - 1), "TCP", "Checksum"))
 
 
 def test_padding_behind_the_packet_is_not_payload() -> None:
     for name, size in (("padded ACK", 6), ("padded data over IPv6", 3), ("ARP request", 18), ("IEEE 802.3", 5)):
-        padding = fields(FRAMES[name])[-1]
+        padding = fields(FRAMES[name], FIELDS)[-1]
         assert (padding.layer, padding.name, padding.span.end - padding.span.start) == ("Ethernet", "padding", size)
 
 
@@ -287,7 +289,7 @@ def test_an_option_that_runs_out_of_its_header_is_truncated() -> None:
 
 
 def test_an_option_of_a_wrong_length_keeps_its_bytes_as_data() -> None:
-    found = fields(FRAMES["a wrong length"])
+    found = fields(FRAMES["a wrong length"], FIELDS)
     assert by_name(found, "TCP", "data") == ["05 b4 00", "00 00 00"]
     assert by_name(found, "TCP", "Maximum Segment Size (MSS)") == []
 
@@ -298,15 +300,17 @@ def test_raw_ip_starts_with_the_ip_header() -> None:
             data = FRAMES[name].data[14:]
             found = assert_covered(Frame(1, None, data, len(data), linktype))
             assert [(field.layer, field.name, field.value) for field in found] == [
-                (field.layer, field.name, field.value) for field in fields(FRAMES[name]) if field.layer != "Ethernet"
+                (field.layer, field.name, field.value)
+                for field in fields(FRAMES[name], FIELDS)
+                if field.layer != "Ethernet"
             ]
 
 
 def test_another_link_type_is_one_field_of_data() -> None:
-    (field,) = fields(Frame(3, None, b"\x01" * 40, 40, 147))
+    (field,) = fields(Frame(3, None, b"\x01" * 40, 40, 147), FIELDS)
     assert field[:2] == ("Frame", "data")
     assert field.value == "01 " * 16 + "…"
-    assert fields(Frame(3, None, b"", 40, 147)) == []
+    assert fields(Frame(3, None, b"", 40, 147), FIELDS) == []
 
 
 # Scapy says the same.
@@ -344,7 +348,7 @@ def same(value: str, theirs: str) -> bool:
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_scapy_reads_the_same_headers(name: str) -> None:
-    found = fields(FRAMES[name])
+    found = fields(FRAMES[name], FIELDS)
     packet: Any = Ether(FRAMES[name].data)
     layers = [packet]
     while packet := packet.payload:
@@ -361,7 +365,9 @@ def test_scapy_reads_the_same_headers(name: str) -> None:
 
 def options_of(frame: Frame) -> list[tuple[int, tuple[object, ...]]]:
     """The TCP options of our fields in Scapy's manner: kind, numbers or bytes."""
-    found = [field for field in fields(frame) if field.layer == "TCP" and field.name not in ("padding", "payload")]
+    found = [
+        field for field in fields(frame, FIELDS) if field.layer == "TCP" and field.name not in ("padding", "payload")
+    ]
     options: list[tuple[int, tuple[object, ...]]] = []
     for field in found[10:]:
         if field.name == "Kind":
@@ -505,7 +511,7 @@ def random_frames(count: int) -> Iterator[Frame]:
 
 def assert_wireshark_agrees(frame: Frame, theirs: list[ET.Element]) -> set[str]:
     """Each of Wireshark's fields that we know is one of ours, and the other way round; returns the names compared."""
-    ours, matched, compared = fields(frame), set(), set()
+    ours, matched, compared = fields(frame, FIELDS), set(), set()
     for element in theirs:
         name, show = element.get("name", ""), element.get("show", "")
         start = int(element.get("pos", "0"))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab.show import Format
 from scapy.layers import inet, inet6
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
@@ -18,16 +17,18 @@ from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
+from lab.bulk import RowFormat
 from lab.capture.reader import open_capture
 from lab.dissect import fragments
 from lab.dissect.fragments import Fragments
-from lab.engine.path import Path as Way
 from lab.engine.record import Record
 from lab.model import Frame
 from lab.protocols.tcp.segment import FRAGMENT, Segment, segment
+from lab.report.packets import packet
 from lab.witnesses import wireshark
 from scripts import generate
 from tests.bulk.test_halves import written
+from tests.packets import path
 from tests.places import REFERENCES
 
 FRAGMENT4: Any = inet.fragment
@@ -75,17 +76,17 @@ def test_wireshark_has_it_at_the_same_frame(name: str, tshark: str, tmp_path: Pa
     file = tmp_path / "in.pcap"
     frames = framed(STORIES[name])
     generate._write([frame.data for frame in frames], file)
-    rungs = list(Way().settled(frames))
+    records = list(path().settled(frames))
     opinions = wireshark.ask(file)
-    assert [opinion.stream is not None for opinion in opinions] == [rung.segment is not None for rung in rungs]
-    assert wireshark.compare(rungs, opinions) == []
-    assert any(rung.segment for rung in rungs) != ("missing" in name)
+    assert [opinion.stream is not None for opinion in opinions] == [record.segment is not None for record in records]
+    assert wireshark.compare(list(map(packet, records)), opinions) == []
+    assert any(record.segment for record in records) != ("missing" in name)
 
 
 @pytest.mark.parametrize("six", [False, True])
 def test_the_segment_has_its_payload_and_its_checksum(six: bool) -> None:
-    *before, last = Way().settled(framed(pieces(TEXT, six)))
-    assert [rung.labels for rung in before] == [FRAGMENT] * len(before)
+    *before, last = path().settled(framed(pieces(TEXT, six)))
+    assert [record.labels for record in before] == [FRAGMENT] * len(before)
     assert last.segment
     assert (last.segment.payload, last.segment.problems) == (len(TEXT), ())
     assert last.whole
@@ -98,8 +99,8 @@ def test_what_it_carries_is_read() -> None:
     assert frame.frame
     assert frame.segment
     hello = frame.frame.data[frame.segment.start :]
-    *_, last = Way().settled(framed(pieces(hello, dport=443)))
-    assert [message.name for message in last.messages] == ["ClientHello"]
+    *_, last = path().settled(framed(pieces(hello, dport=443)))
+    assert [message.said.name for message in last.messages] == ["ClientHello"]
 
 
 def _read(data: bytes) -> Iterator[Record]:
@@ -109,7 +110,7 @@ def _read(data: bytes) -> Iterator[Record]:
         file.write(data)
         file.flush()
         with open_capture(file.name) as capture:
-            yield from Way().settled(capture)
+            yield from path().settled(capture)
 
 
 def test_two_processes_put_the_same_together(tmp_path: Path) -> None:
@@ -120,16 +121,16 @@ def test_two_processes_put_the_same_together(tmp_path: Path) -> None:
     file = tmp_path / "in.pcap"
     frames = [bytes(packet) for packet in packets]
     generate._write([*frames, *generate.frames(2000)], file)
-    for form in (Format.CSV, Format.JSON):
+    for form in (RowFormat.CSV, RowFormat.JSON):
         assert written(file, form) == written(file, form, halved=False)
-    assert written(file, Format.CSV).count(f",{len(TEXT)},") == 400
+    assert written(file, RowFormat.CSV).count(f",{len(TEXT)},") == 400
 
 
 @given(st.binary(min_size=1, max_size=400), st.permutations(range(6)), st.booleans())
 def test_in_any_order_it_is_whole_at_the_last(payload: bytes, order: list[int], six: bool) -> None:
     parts = pieces(payload, six, size=120 if six else 80)
     frames = framed([parts[at] for at in order if at < len(parts)])
-    way = Fragments()
+    way = Fragments((6,))
     wholes = [way.add(frame) if segment(frame) is FRAGMENT else frame for frame in frames]
     if len(frames) < len(parts):
         return
@@ -142,7 +143,7 @@ def test_in_any_order_it_is_whole_at_the_last(payload: bytes, order: list[int], 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 64), st.booleans()), max_size=12))
 def test_pieces_that_overlap_or_contradict_each_other_never_fall_over(said: list[tuple[int, int, bool]]) -> None:
-    way = Fragments()
+    way = Fragments((6,))
     for number, (offset, size, more) in enumerate(said, 1):
         packet = (
             LINK
@@ -156,7 +157,7 @@ def test_pieces_that_overlap_or_contradict_each_other_never_fall_over(said: list
 
 def test_what_never_completes_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fragments, "_MOST_PACKETS", 10)
-    way = Fragments()
+    way = Fragments((6,))
     for ident in range(200):
         for number, frame in enumerate(framed(pieces(TEXT, ident=ident)[:-1])):
             assert way.add(frame._replace(number=ident * 10 + number + 1)) is None
@@ -184,14 +185,16 @@ def said(data: bytes, seq: int = 1) -> Any:
 
 
 def agreed(packets: list[Any], file: Path) -> list[Record]:
-    """Returns the rungs of a capture in which Wireshark finds the same segments at the same frames."""
+    """Returns the records of a capture in which Wireshark finds the same segments at the same frames."""
     frames = framed(packets)
     generate._write([frame.data for frame in frames], file)
-    rungs, opinions = list(Way().settled(frames)), wireshark.ask(file)
+    records, opinions = list(path().settled(frames)), wireshark.ask(file)
     assert [
-        (rung.number, rung.segment.flags, rung.seq, rung.segment.payload) for rung in rungs if rung.segment is not None
+        (record.number, record.segment.flags, record.seq, record.segment.payload)
+        for record in records
+        if record.segment is not None
     ] == [(each.number, each.flags, each.seq, each.payload) for each in opinions if each.stream is not None]
-    return rungs
+    return records
 
 
 def test_overlapping_pieces_are_put_together_as_wireshark_does(tshark: str, tmp_path: Path) -> None:
@@ -206,8 +209,8 @@ def test_overlapping_pieces_are_put_together_as_wireshark_does(tshark: str, tmp_
             spoilt = bytes(each ^ (chance.random() < 0.1) for each in whole[at:stop]) if at >= 16 else whole[at:stop]
             more = stop < len(whole) or chance.random() < 0.1
             packets.append(LINK / IP(**head, frag=at // 8, flags=int(more)) / Raw(spoilt))
-    rungs = agreed(packets, tmp_path / "in.pcap")
-    assert sum(rung.segment is not None for rung in rungs) > 40
+    records = agreed(packets, tmp_path / "in.pcap")
+    assert sum(record.segment is not None for record in records) > 40
 
 
 def test_tunnels_may_be_in_pieces_and_pieces_in_tunnels(tshark: str, tmp_path: Path) -> None:
@@ -218,35 +221,35 @@ def test_tunnels_may_be_in_pieces_and_pieces_in_tunnels(tshark: str, tmp_path: P
     last = IP(**outer, id=91) / GRE() / IPv6(src="2001:db8::1", dst="2001:db8::2") / said(TOLD[:300])
     packets = [LINK / IP(**outer) / GRE() / each for each in inner]
     packets += [LINK / each for packet in (long, last) for each in FRAGMENT4(IP(bytes(packet)), 200)]
-    rungs = agreed(packets, tmp_path / "tunnels.pcap")
-    assert [rung.segment.payload for rung in rungs if rung.segment] == [400, 400, 300]
+    records = agreed(packets, tmp_path / "tunnels.pcap")
+    assert [record.segment.payload for record in records if record.segment] == [400, 400, 300]
     wrapped = [IP(bytes(IP(**outer, id=at) / each)) for at, each in enumerate(inner, 1)]
     twice = [LINK / each for packet in wrapped for each in FRAGMENT4(packet, 120)]
-    rungs = agreed(twice, tmp_path / "twice.pcap")
-    assert [rung.number for rung in rungs if rung.segment] == [len(twice)]
+    records = agreed(twice, tmp_path / "twice.pcap")
+    assert [record.number for record in records if record.segment] == [len(twice)]
 
 
 def test_extension_headers_stand_before_and_behind(tshark: str, tmp_path: Path) -> None:
     head: Any = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=9)
     packets = [LINK / each for each in FRAGMENT6(head / IPv6ExtHdrDestOpt() / said(TOLD[:400]), 200)]
-    rungs = agreed([*packets, LINK / head / said(b"alone", 401)], tmp_path / "in.pcap")
-    assert [rung.segment.payload for rung in rungs if rung.segment] == [400, 5]
+    records = agreed([*packets, LINK / head / said(b"alone", 401)], tmp_path / "in.pcap")
+    assert [record.segment.payload for record in records if record.segment] == [400, 5]
 
 
 @pytest.mark.parametrize("six", [False, True])
 def test_a_message_says_in_which_frames_its_bytes_lie(six: bool) -> None:
     first, *others = pieces(ASKED, six)
     frames = framed([*others, first])
-    *_, last = Way().settled(frames)
+    *_, last = path().settled(frames)
     (message,) = last.messages
     data = {frame.number: frame.data for frame in frames}
-    assert b"".join(data[span.number][span.start : span.end] for span in message.spans) == ASKED
-    assert {span.number for span in message.spans} == set(data)
+    assert b"".join(data[span.number][span.start : span.end] for span in message.said.spans) == ASKED
+    assert {span.number for span in message.said.spans} == set(data)
     assert last.frame == frames[-1], "written again, it is the frame that was captured"
 
 
 def test_thousands_of_pieces_are_kept_account_of() -> None:
-    way = Fragments()
+    way = Fragments((6,))
     packed = bytes(LINK / IP(src="192.0.2.1", dst="192.0.2.2", id=5, proto=6) / Raw(bytes(8)))
     for at in random.Random(1).sample(range(1, 8000), 7999):
         data = packed[:20] + (0x2000 | at).to_bytes(2, "big") + packed[22:]

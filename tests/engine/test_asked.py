@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine import asked, journal
-from lab.model import Captured, Final, Frame, Kernels, Moved, Role, Rung, Settled, Socket, States, Timer
-from lab.path import Path
+from lab.engine.record import Record
+from lab.model import Captured, Final, Frame, Kernels, Moved, Role, Settled, Socket, States, Timer
 from tests.packets import kernels, ladder, replay
 
 CONNECTION = Socket(
@@ -52,14 +52,14 @@ def test_what_is_written_is_what_is_read(said: Kernels) -> None:
 def test_it_is_the_same_through_a_capture(held: Kernels, delivered: Kernels | None, final: Kernels) -> None:
     (frame,) = ladder("c> SYN 0")
     captured, settled = Captured(frame, 1, held), Settled(1, 2, delivered)
-    (rung,) = replay([captured, settled]).rungs
-    line = journal.comment(rung)
+    (packet,) = replay([captured, settled]).packets
+    line = journal.comment(packet)
     assert line is not None
     saved = frame._replace(comments=(line,))
     assert list(journal.events([saved], [journal.closing_comment(final)])) == [
         captured._replace(frame=saved), settled, Final(final)
     ]  # fmt: skip
-    (again,) = Path().replay(journal.events([saved]))
+    (again,) = replay(journal.events([saved])).packets
     assert (again.asked_held, again.kernel_held) == (held, held.states)
     assert (again.asked_delivered, again.kernel_delivered) == (delivered, delivered and delivered.states)
     assert journal.comment(again) == line
@@ -82,8 +82,8 @@ def test_of_a_connection_zeros_go_without_saying() -> None:
 def test_where_the_states_are_all_that_is_known_the_line_is_as_it_always_was() -> None:
     (frame,) = ladder("c> SYN 0")
     held, delivered = kernels("SYN-SENT", "LISTEN"), kernels("SYN-SENT", "CLOSED")
-    (rung,) = replay([Captured(frame, 1, held), Settled(1, 2, delivered)]).rungs
-    assert journal.comment(rung) == (
+    (packet,) = replay([Captured(frame, 1, held), Settled(1, 2, delivered)]).packets
+    assert journal.comment(packet) == (
         'lab1 {"arrived":1,"settled":2,"delivered":[],"kernel":{"held":{"client":"SYN-SENT","server":"LISTEN"},'
         '"delivered":{"client":"SYN-SENT","server":"CLOSED"}}}'
     )
@@ -147,6 +147,6 @@ def test_whatever_is_written_it_is_read_and_written_again_the_same(said: object)
     found = asked.read(STATES, said)
     assert found.states == STATES
     assert asked.read(STATES, through_json(asked.written(found))) == found
-    held = Rung(Frame(1, None, b"", 0), ())
+    held = Record(Frame(1, None, b"", 0), ())
     held.asked_held = found
     assert asked.read(STATES, asked.written(held.asked_held)) == found

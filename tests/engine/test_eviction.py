@@ -10,16 +10,17 @@ from pathlib import Path as File
 
 import pytest
 
-from lab.bulk import halves
+from lab.bulk import RowFormat, halves
 from lab.capture.reader import open_capture
-from lab.engine import layers, path
+from lab.engine import buffers, path
 from lab.engine.path import Path
 from lab.model import Frame
+from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.tcp import conversations
 from lab.protocols.tcp.conversations import Conversation
-from lab.recorded import Recording
-from lab.render import trace
-from lab.show import Format
+from lab.protocols.transport import LANES
+from lab.report.conversations import entry
+from lab.runs.recorded import open_run
 from scripts import generate
 from tests.bulk.test_halves import written
 from tests.packets import Pair, ladder, renumbered
@@ -36,7 +37,7 @@ def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(count: int, story: tuple[str, ...] = ("c> SYN 0", "s> SYN-ACK 0 1")) -> Iterator[Frame]:
     """Yields conversations of one lane that begin one after the other and do not end."""
     for at in range(count):
-        yield from ladder(*story, pair=Pair(client_port=20_000 + at * conversations.LANES))
+        yield from ladder(*story, pair=Pair(client_port=20_000 + at * LANES))
 
 
 QUIET = ladder(*["c> ACK 1 1"] * ROUND, pair=Pair(client_port=50_001))  # one conversation of another lane
@@ -52,8 +53,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> File:
     return file
 
 
-@pytest.mark.parametrize("form", [Format.CSV, Format.JSON, Format.CONVERSATIONS])
-def test_two_processes_let_go_of_the_same(busy: File, form: Format) -> None:
+@pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.JSON, RowFormat.CONVERSATIONS])
+def test_two_processes_let_go_of_the_same(busy: File, form: RowFormat) -> None:
     alone = written(busy, form, halved=False)
     assert "evicted" in alone
     assert written(busy, form) == alone
@@ -62,25 +63,25 @@ def test_two_processes_let_go_of_the_same(busy: File, form: Format) -> None:
 def test_of_those_that_go_on_the_quiet_go_first_and_it_is_said_of_them() -> None:
     gone: list[Conversation] = []
     frames = renumbered(*opened(ROOM + 3), *QUIET, *opened(1, ("c> ACK 1 1",)))
-    mine = Path(gone.append)
-    rungs = list(mine.settled(frames))
+    mine = Path(TRANSPORT, UPPERS, gone.append)
+    records = list(mine.settled(frames))
     assert [which.id for which in gone] == [0, 1, 2]
-    assert all(which.evicted and trace.conversation(which)["evicted"] for which in gone)
-    assert [rung.number for rung in rungs if "evicted" in rung.labels] == [2, 4, 6], "the answers, on their way"
-    assert rungs[-1].conversation is mine.conversations[-1], "a packet of a forgotten pair begins another"
-    assert "evicted" not in trace.conversation(mine.conversations[0])
+    assert all(which.evicted and entry(which)["evicted"] for which in gone)
+    assert [record.number for record in records if "evicted" in record.labels] == [2, 4, 6], "the answers, on their way"
+    assert records[-1].conversation is mine.conversations[-1], "a packet of a forgotten pair begins another"
+    assert "evicted" not in entry(mine.conversations[0])
 
 
 def test_what_is_over_goes_before_what_goes_on_and_is_whole() -> None:
     whole = ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2")
     gone: list[Conversation] = []
-    ended = [ladder(*whole, pair=Pair(client_port=40_000 + at * conversations.LANES)) for at in range(2)]
+    ended = [ladder(*whole, pair=Pair(client_port=40_000 + at * LANES)) for at in range(2)]
     frames = renumbered(*opened(ROOM), *ended[0], *ended[1], *QUIET, *opened(1, ("c> ACK 1 1",)))
-    rungs = list(Path(gone.append).settled(frames))
+    records = list(Path(TRANSPORT, UPPERS, gone.append).settled(frames))
     assert [which.id for which in gone] == [ROOM, ROOM + 1]
     assert not any(which.evicted for which in gone)
-    assert [trace.conversation(which)["closed"] for which in gone] == ["fin", "fin"]
-    assert not any("evicted" in rung.labels for rung in rungs)
+    assert [entry(which)["closed"] for which in gone] == ["fin", "fin"]
+    assert not any("evicted" in record.labels for record in records)
 
 
 def test_no_more_are_followed_than_there_is_room_for_and_nothing_of_the_others_stays(busy: File) -> None:
@@ -88,52 +89,51 @@ def test_no_more_are_followed_than_there_is_room_for_and_nothing_of_the_others_s
     gc.collect()
     gc.disable()
     try:
+        mine = Path(TRANSPORT, UPPERS)
         with open_capture(str(busy)) as capture:
-            recording = Recording(capture, keep_frames=False)
-            for rung in recording.rungs():
-                if not rung.number % 100:
-                    most = max(most, len(recording.conversations))
+            for record in mine.settled(capture, keep_frames=False):
+                if not record.number % 100:
+                    most = max(most, len(mine.conversations))
             kept = sum(isinstance(each, Conversation) for each in gc.get_objects())
     finally:
         gc.enable()
-    assert most <= conversations.LANES * ROOM + ROUND
+    assert most <= LANES * ROOM + ROUND
     assert kept <= most, "without the collector of cycles"
 
 
 def test_every_conversation_has_its_entry_and_the_file_says_how_many_were_let_go_of(busy: File) -> None:
-    document = json.loads(written(busy, Format.JSON))
+    document = json.loads(written(busy, RowFormat.JSON))
     entries = document["conversations"]
     assert [entry["id"] for entry in entries] == list(range(len(entries)))
     packets = Counter(packet["conversation"] for packet in document["packets"])
     assert [entry["packets"] for entry in entries] == [packets[entry["id"]] for entry in entries]
     evicted = sum("evicted" in entry for entry in entries)
-    with open_capture(str(busy)) as capture:
-        recording = Recording(capture, keep_frames=False)
-        for _ in recording.rungs():
+    with open_run(str(busy), frames=False) as run:
+        for _ in run.packets():
             pass
-        (problem,) = recording.about("en")["problems"]
+        (problem,) = run.about("en")["problems"]
     assert problem["text"].endswith(f"{evicted} were let go of before they had ended")
 
 
 def test_halves_are_whole_lanes() -> None:
     for frame in renumbered(*opened(40)):
-        assert halves.is_ours(frame) == ((frame.data[35] ^ frame.data[37]) % conversations.LANES < 7)
+        assert halves.is_ours(frame) == ((frame.data[35] ^ frame.data[37]) % LANES < 7)
 
 
 def test_what_is_carried_keeps_no_more_memory_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that each begin a TLS record and never end it: those that keep most are read no further."""
-    monkeypatch.setattr(layers, "_MOST_HELD", 100_000)
-    monkeypatch.setattr(layers, "_LOOK_AFTER", 20_000)
+    monkeypatch.setattr(buffers, "_MOST_HELD", 100_000)
+    monkeypatch.setattr(buffers, "_LOOK_AFTER", 20_000)
     begun = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + bytes(1200)
     frames = []
     for at in range(200):
-        pair = Pair(client_port=20_000 + at * conversations.LANES)
+        pair = Pair(client_port=20_000 + at * LANES)
         syn, answer, ack, data = ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 1211", pair=pair)
         frames += [syn, answer, ack, data._replace(data=data.data[:-1211] + begun)]
-    mine = Path()
+    mine = Path(TRANSPORT, UPPERS)
     kept = []
-    for rung in mine.annotate(renumbered(*frames)):
-        if rung.number % 40 == 0:
+    for record in mine.annotate(renumbered(*frames)):
+        if record.number % 40 == 0:
             carried = [which.above for which in mine.conversations if which.above]
             kept.append(sum(layer.session.held for layer in carried))
     assert max(kept) < 150_000 < 200 * 1211

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine import journal
-from lab.engine.path import Path, in_order
+from lab.engine.path import in_order
 from lab.engine.record import Record
 from lab.model import Captured, Delivered, Final, Frame, Settled, WireEvent
 from lab.render.comments import comments
-from tests.packets import OPEN, Pair, kernels, ladder, prompt, replay, wire
+from tests.packets import OPEN, Pair, kernels, ladder, path, prompt, replay, wire
 
 HELD, LATER = kernels("SYN-SENT", "LISTEN"), kernels("SYN-SENT", "SYN-RECEIVED")
 BARE = Frame(1, None, b"", 0)
@@ -31,7 +31,7 @@ def noted(frame: Frame, **told: Any) -> Frame:
 
 def written(events: list[WireEvent]) -> list[Frame]:
     """Returns the frames as they are saved behind these events, the journal among their comments."""
-    return [rung.frame._replace(comments=tuple(comments(rung))) for rung in replay(events).rungs if rung.frame]
+    return [each.frame._replace(comments=tuple(comments(each))) for each in replay(events).packets if each.frame]
 
 
 def plain(events: list[WireEvent]) -> list[WireEvent]:
@@ -78,7 +78,7 @@ def test_what_the_wire_did_comes_back_in_the_same_order(events: list[WireEvent])
 @given(schedules())
 def test_a_capture_that_is_read_back_shows_the_same_rungs(events: list[WireEvent]) -> None:
     first, again = replay(events), replay(journal.events(written(events)))
-    for ours, theirs in zip(first.rungs, again.rungs, strict=True):
+    for ours, theirs in zip(first.records, again.records, strict=True):
         assert (ours.held, ours.delivered, ours.got, ours.steps) == (
             theirs.held,
             theirs.delivered,
@@ -129,8 +129,8 @@ def test_closing_comments_are_not_asked_for_before_the_packets_are_over() -> Non
 
 def test_a_journal_is_one_line_of_ascii() -> None:
     (frame,) = ladder("c> SYN 0")
-    (rung,) = replay(prompt([frame])).rungs
-    text = journal.comment(rung)
+    (packet,) = replay(prompt([frame])).packets
+    text = journal.comment(packet)
     assert text
     assert text.isascii()
     assert text.isprintable()
@@ -156,9 +156,9 @@ def test_a_frame_without_a_journal_was_captured_and_nothing_more_is_known() -> N
 def test_a_frame_without_a_journal_is_saved_without_one_again() -> None:
     first, second = ladder("c> SYN 0", "s> SYN-ACK 0 1")
     again = replay(journal.events([noted(first, arrived=0, delivered=[1], settled=2), second]))
-    assert journal.comment(again.rungs[0]) is not None
-    assert journal.comment(again.rungs[1]) is None
-    assert [rung.settled for rung in again.rungs] == [True, False], "whether it arrived nobody says"
+    assert journal.comment(again.packets[0]) is not None
+    assert journal.comment(again.packets[1]) is None
+    assert [record.settled for record in again.records] == [True, False], "whether it arrived nobody says"
 
 
 # Whoever hands us a capture may have written anything there.
@@ -241,9 +241,9 @@ def test_whatever_is_written_every_frame_is_captured_once_settled_once_and_walke
     numbers = [frame.number for frame in frames]
     assert [event.frame.number for event in events if isinstance(event, Captured)] == numbers
     assert sorted(event.number for event in events if isinstance(event, Settled)) == numbers
-    rungs = list(Path().replay(events))
-    assert [rung.number for rung in rungs] == numbers
-    assert [rung.settled for rung in rungs] == [journal.told(frame) for frame in frames]
+    records = replay(events).records
+    assert [record.number for record in records] == numbers
+    assert [record.settled for record in records] == [journal.told(frame) for frame in frames]
 
 
 FAR = 1 << 50
@@ -266,6 +266,6 @@ def test_a_journal_in_which_nothing_ever_settles_does_not_keep_all_packets(told:
 def test_two_journals_of_different_runs_in_one_file_still_give_every_packet_its_fate() -> None:
     first, second = prompt(ladder(*OPEN)), prompt(ladder(*OPEN, pair=Pair(client_port=50000)))
     frames = [frame._replace(number=at) for at, frame in enumerate((*written(first), *written(second)), 1)]
-    rungs: list[Record] = list(in_order(Path().replay(journal.events(frames))))
-    assert [rung.number for rung in rungs] == [1, 2, 3, 4, 5, 6]
-    assert all(rung.settled and rung.got for rung in rungs)
+    records: list[Record] = list(in_order(path().replay(journal.events(frames))))
+    assert [record.number for record in records] == [1, 2, 3, 4, 5, 6]
+    assert all(record.settled and record.got for record in records)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lab.engine.path import Path
 from lab.model import States
-from tests.packets import OPEN, Pair, ladder, prompt, renumbered
+from tests.packets import OPEN, Pair, ladder, path, prompt, renumbered, replayed
 from tests.protocols.tls.captures import captured, frames, lines, walk
 
 
@@ -19,20 +18,19 @@ def test_a_message_is_got_only_when_its_last_byte_has_arrived() -> None:
 
 def test_the_wire_tells_the_same_as_is_inferred() -> None:
     capture = captured("TLS 1.3")
-    path = Path()
-    path.learn(capture.keylog)
-    told = list(path.replay(prompt(capture.frames)))
-    inferred = walk(capture.frames, capture.keylog).rungs
-    assert [rung.above for rung in told] == [rung.above for rung in inferred]
+    way = path(capture.keylog)
+    told = replayed(way, prompt(capture.frames))
+    inferred = walk(capture.frames, capture.keylog).records
+    assert [record.above for record in told] == [record.above for record in inferred]
 
 
 def test_with_a_lost_segment_its_receiver_stays_where_it_was() -> None:
     capture = captured("TLS 1.3")
-    path = Path()
-    path.learn(capture.keylog)
+    way = path(capture.keylog)
     made = frames(capture.flights[:2], 9000, close=False)
-    rungs = list(path.replay(prompt(made, dropped=[rung.number for rung in walk(made).rungs if rung.messages][1:])))
-    last = next(rung for rung in reversed(rungs) if rung.above)
+    dropped = [record.number for record in walk(made).records if record.messages][1:]
+    records = replayed(way, prompt(made, dropped))
+    last = next(record for record in reversed(records) if record.above)
     ((_, held, delivered),) = last.above
     assert held == States("WAIT_SH", "WAIT_FLIGHT2")
     assert delivered is None
@@ -49,9 +47,9 @@ def test_what_turns_out_to_be_none_may_still_become_one_later_on_the_same_connec
 
 def test_segments_ahead_of_order_are_kept_in_no_more_memory_than_is_bounded() -> None:
     """Thousands of connections whose beginning was not captured."""
-    path = Path()
+    way = path()
     gap = ["c> data 2000 1 1400"] * 3
     made = [frame for port in range(3000) for frame in ladder(*OPEN, *gap, pair=Pair(client_port=1024 + port))]
-    list(path.annotate(renumbered(*made)))
-    kept = path._layers._ahead.values()
+    list(way.annotate(renumbered(*made)))
+    kept = way._layers._ahead._pieces.values()
     assert sum(len(segment.data) for each in kept for segment in each) <= 1 << 22

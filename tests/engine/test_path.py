@@ -1,4 +1,4 @@
-"""The path: whatever comes in, a rung comes out for each frame, in order, and what was said of it before stays true."""
+"""The path: whatever comes in, each frame has its record, in order, and what was said of it before stays true."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.engine.path import Path, in_order
+from lab.engine.path import in_order
 from lab.engine.record import Record
 from lab.model import Frame, States
-from lab.protocols import PROTOCOLS
-from tests.packets import CAPTURES, IPV6, OPEN, PROMPT, Pair, ladder, prompt, renumbered, replay, walk
+from lab.protocols.registry import TRANSPORT
+from tests.packets import CAPTURES, IPV6, OPEN, PROMPT, Pair, ladder, path, prompt, renumbered, replay, walk
 
-STATES = {*PROTOCOLS[0].tables["client"].states, None}
+STATES = {*TRANSPORT.tables["client"].states, None}
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
 
 every_capture = pytest.mark.parametrize("name", CAPTURES)
 captures = st.sampled_from(list(CAPTURES.values()))
 
 
-def plausible(rungs: list[Record]) -> bool:
-    """Whether each rung tells states of the table: of both ends when held, and when delivered if it was got."""
-    for rung in rungs:
-        if rung.conversation is None:
-            if (rung.held, rung.delivered) != (None, None) or not rung.settled:
+def plausible(records: list[Record]) -> bool:
+    """Whether each record tells states of the table: of both ends when held, and when delivered if it was got."""
+    for record in records:
+        if record.conversation is None:
+            if (record.held, record.delivered) != (None, None) or not record.settled:
                 return False
             continue
-        if rung.held is None or not set(rung.held) <= STATES or not set(rung.delivered or ()) <= STATES:
+        if record.held is None or not set(record.held) <= STATES or not set(record.delivered or ()) <= STATES:
             return False
-        if rung.got != (rung.delivered is not None) or not rung.settled:
+        if record.got != (record.delivered is not None) or not record.settled:
             return False
     return True
 
 
-def known_at_capture(rung: Record) -> tuple[object, ...]:
-    """Returns what is known of a rung when its packet is captured, whatever comes behind."""
+def known_at_capture(record: Record) -> tuple[object, ...]:
+    """Returns what is known of a record when its packet is captured, whatever comes behind."""
     return (
-        rung.number,
-        rung.labels,
-        rung.seq,
-        rung.ack,
-        rung.held,
-        set(rung.assumed),
-        rung.conversation and rung.conversation.id,
+        record.number,
+        record.labels,
+        record.seq,
+        record.ack,
+        record.held,
+        set(record.assumed),
+        record.conversation and record.conversation.id,
     )
 
 
 def proved(frames: list[Frame]) -> list[int]:
     """Returns the packets that other packets prove to have been got: not those of which the capture's end decides."""
-    rungs, found = [], list[int]()
-    for rung in Path().annotate(frames):
-        rungs.append(rung)
-        found = [each.number for each in rungs if each.got]  # for the last time before the end decides the rest
+    records, found = [], list[int]()
+    for record in path().annotate(frames):
+        records.append(record)
+        found = [each.number for each in records if each.got]  # for the last time before the end decides the rest
     return found
 
 
-# One rung a frame, in order.
+# One record a frame, in order.
 
 
 @every_capture
@@ -69,26 +69,26 @@ def test_each_frame_yields_exactly_one_rung_in_order_as_soon_as_it_is_captured(n
     def capturing() -> Iterator[Frame]:
         for frame in frames:
             yield frame
-            assert taken == list(range(1, frame.number + 1)), "the rung came before the next frame was asked for"
+            assert taken == list(range(1, frame.number + 1)), "the record came before the next frame was asked for"
 
-    for rung in Path().annotate(capturing()):
-        taken.append(rung.number)
+    for record in path().annotate(capturing()):
+        taken.append(record.number)
     assert taken == [frame.number for frame in frames]
 
 
 @every_capture
 def test_in_order_a_rung_waits_for_its_fate_and_none_is_lost(name: str) -> None:
     frames = ladder(*CAPTURES[name])
-    rungs = []
-    for rung in Path().settled(frames):
-        assert rung.settled
-        rungs.append(rung)
-    assert [rung.number for rung in rungs] == [frame.number for frame in frames]
+    records = []
+    for record in path().settled(frames):
+        assert record.settled
+        records.append(record)
+    assert [record.number for record in records] == [frame.number for frame in frames]
 
 
 def test_a_packet_that_is_no_tcp_is_settled_at_once_and_belongs_nowhere() -> None:
-    (rung,) = Path().annotate([ARP])
-    assert (rung.labels, rung.settled, rung.conversation, rung.held) == (("not-tcp",), True, None, None)
+    (record,) = path().annotate([ARP])
+    assert (record.labels, record.settled, record.conversation, record.held) == (("not-tcp",), True, None, None)
 
 
 # A capture may be cut anywhere.
@@ -98,13 +98,13 @@ def test_a_packet_that_is_no_tcp_is_settled_at_once_and_belongs_nowhere() -> Non
 @pytest.mark.parametrize("pair", [Pair(), IPV6], ids=["IPv4", "IPv6"])
 def test_a_capture_cut_anywhere_has_known_states_and_what_stands_before_the_cut_stays(name: str, pair: Pair) -> None:
     frames = ladder(*CAPTURES[name], pair=pair)
-    whole = walk(frames).rungs
+    whole = walk(frames).records
     assert plausible(whole)
     for at in range(len(frames)):
-        before, behind = walk(frames[:at]).rungs, walk(frames[at:]).rungs
+        before, behind = walk(frames[:at]).records, walk(frames[at:]).records
         assert plausible(before)
         assert plausible(behind)
-        assert [known_at_capture(rung) for rung in before] == [known_at_capture(rung) for rung in whole[:at]]
+        assert [known_at_capture(record) for record in before] == [known_at_capture(record) for record in whole[:at]]
         for number in proved(frames[:at]):
             assert whole[number - 1].got, "what was proved can't be unproved by what follows"
 
@@ -113,14 +113,14 @@ def test_a_capture_cut_anywhere_has_known_states_and_what_stands_before_the_cut_
 def test_frames_cut_short_anywhere_are_annotated_too(name: str) -> None:
     frames = ladder(*CAPTURES[name])
     for size in range(0, 60, 3):
-        assert plausible(walk([frame._replace(data=frame.data[:size]) for frame in frames]).rungs)
+        assert plausible(walk([frame._replace(data=frame.data[:size]) for frame in frames]).records)
 
 
 @pytest.mark.parametrize("at", range(1, 8))
 def test_after_the_cut_nobody_knows_the_states_until_an_event_shows_them(at: int) -> None:
     """The states that are told are the same as with the whole capture: less is known, nothing is wrong."""
     lines = CAPTURES["connection"]
-    whole, behind = walk(ladder(*lines)).rungs[at:], walk(ladder(*lines, first=1)[at:]).rungs
+    whole, behind = walk(ladder(*lines)).records[at:], walk(ladder(*lines, first=1)[at:]).records
     for told, entire in zip(behind, whole, strict=True):
         assert told.held
         assert entire.held
@@ -153,17 +153,17 @@ def disturbed(draw: st.DrawFn) -> list[Frame]:
 
 @given(disturbed())
 def test_whatever_happened_to_the_frames_the_states_are_known(frames: list[Frame]) -> None:
-    rungs = list(Path().settled(frames))
-    assert [rung.number for rung in rungs] == [frame.number for frame in frames]
-    assert plausible(rungs)
+    records = list(path().settled(frames))
+    assert [record.number for record in records] == [frame.number for frame in frames]
+    assert plausible(records)
 
 
 @given(disturbed(), st.data())
 def test_whatever_a_wire_did_with_them_each_fate_is_what_it_told(frames: list[Frame], data: st.DataObject) -> None:
     dropped = [frame.number for frame in frames if data.draw(st.integers(0, 4)) == 0]
-    rungs = list(in_order(Path().replay(prompt(frames, dropped))))
-    assert [rung.number for rung in rungs] == [frame.number for frame in frames]
-    assert all(rung.settled and rung.got == (rung.number not in dropped) for rung in rungs)
+    records = list(in_order(path().replay(prompt(frames, dropped))))
+    assert [record.number for record in records] == [frame.number for frame in frames]
+    assert all(record.settled and record.got == (record.number not in dropped) for record in records)
 
 
 # Inferred and told by the wire, the same.
@@ -173,7 +173,7 @@ def test_whatever_a_wire_did_with_them_each_fate_is_what_it_told(frames: list[Fr
 def test_where_nothing_was_lost_what_is_inferred_is_what_the_wire_tells(name: str) -> None:
     """Design section 5 (b). Only the last packet's fate is the wire's alone to know."""
     frames = ladder(*PROMPT[name])
-    inferred, told = walk(frames).rungs, replay(prompt(frames)).rungs
+    inferred, told = walk(frames).records, replay(prompt(frames)).records
     for ours, theirs in zip(inferred[:-1], told[:-1], strict=True):
         assert (ours.held, ours.delivered, ours.steps) == (theirs.held, theirs.delivered, theirs.steps), ours.number
     assert inferred[-1].held == told[-1].held
@@ -181,7 +181,7 @@ def test_where_nothing_was_lost_what_is_inferred_is_what_the_wire_tells(name: st
 
 def test_a_reset_is_the_answer_of_a_host_that_is_quiet_only_after_it() -> None:
     """As with the kernels: when they are asked after the SYN's delivery, the RST has left already."""
-    syn, reset = walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).rungs
+    syn, reset = walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).records
     assert syn.delivered == States("SYN-SENT", "CLOSED")
     assert reset.held == States("SYN-SENT", "CLOSED")
 
@@ -207,24 +207,24 @@ class Endless:
 
 
 def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order() -> None:
-    frames, path = Endless("c> SYN 0"), Path()
-    rungs = path.settled(frames)
-    first = next(rungs)
+    frames, way = Endless("c> SYN 0"), path()
+    records = way.settled(frames)
+    first = next(records)
     assert (first.number, first.settled, first.got) == (1, False, False), "nothing shows that the SYN arrived"
     assert frames.captured <= BOUND
-    assert [rung.number for rung in itertools.islice(rungs, 1000)] == list(range(2, 1002))
+    assert [record.number for record in itertools.islice(records, 1000)] == list(range(2, 1002))
 
 
 def test_a_bare_ack_that_nothing_has_followed_for_long_is_decided_when_it_is_overdue() -> None:
-    frames, path = Endless(*OPEN), Path()
-    *_, third = itertools.islice(path.settled(frames), 3)
+    frames, way = Endless(*OPEN), path()
+    *_, third = itertools.islice(way.settled(frames), 3)
     assert (third.settled, third.delivered) == (True, States("ESTABLISHED", "ESTABLISHED"))
     assert frames.captured <= BOUND
 
 
 def test_where_every_fate_is_soon_known_no_rung_waits() -> None:
     frames = Endless()
-    rungs = Path().settled(frames)
+    records = path().settled(frames)
     for number in range(1, 100):
-        assert next(rungs).number == number
+        assert next(records).number == number
         assert frames.captured == number + 1

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from itertools import groupby
 
 import pytest
 
-from lab.engine.layers import Upper
+from lab.engine.protocol import Descriptor
 from lab.engine.table import Row, Table
-from lab.engine.walk import Protocol
 from lab.model import Role
-from lab.protocols import PROTOCOLS
 from lab.protocols.notes import notes
+from lab.protocols.registry import PROTOCOLS
 from lab.text import LANGUAGES, Text
 
 # Section 3 of RFC 9293 as its table of contents has it: a section's number, and how many sections it has inside.
@@ -41,12 +41,12 @@ TABLES = {f"{protocol.name} {role}": (role, table) for protocol in PROTOCOLS for
 every_table = pytest.mark.parametrize(("role", "table"), TABLES.values(), ids=TABLES)
 
 
-def rows_of(protocol: Protocol | Upper) -> list[Row]:
+def rows_of(protocol: Descriptor) -> list[Row]:
     """Returns the rows of both ends."""
     return [row for table in protocol.tables.values() for row in table.rows]
 
 
-def states_of(protocol: Protocol | Upper) -> set[str]:
+def states_of(protocol: Descriptor) -> set[str]:
     return {name for row in rows_of(protocol) for name in (row.state, row.to)}
 
 
@@ -94,7 +94,7 @@ def test_every_event_is_something_sent_or_got_or_the_end_of_tcp(role: Role, tabl
 
 
 @every_protocol
-def test_steps_are_numbered_from_1_without_gaps_in_every_phase(protocol: Protocol | Upper) -> None:
+def test_steps_are_numbered_from_1_without_gaps_in_every_phase(protocol: Descriptor) -> None:
     ids = sorted({step for row in rows_of(protocol) for step in steps_of(row)})
     for phase, steps in groupby(ids, key=lambda step: step.rpartition(".")[0]):
         numbers = [int(step.rpartition(".")[2]) for step in steps]
@@ -103,13 +103,13 @@ def test_steps_are_numbered_from_1_without_gaps_in_every_phase(protocol: Protoco
 
 
 @every_protocol
-def test_every_step_of_a_row_has_a_note_and_every_note_a_row(protocol: Protocol | Upper) -> None:
+def test_every_step_of_a_row_has_a_note_and_every_note_a_row(protocol: Descriptor) -> None:
     in_rows = {step for row in rows_of(protocol) for step in steps_of(row)}
     assert in_rows == set(notes(protocol.name).steps)
 
 
 @every_protocol
-def test_every_note_is_written_in_both_languages(protocol: Protocol | Upper) -> None:
+def test_every_note_is_written_in_both_languages(protocol: Descriptor) -> None:
     lesson = notes(protocol.name)
     texts: dict[str, Text] = dict(lesson.differs)
     texts |= {state.name: state.text for state in lesson.states.values()}
@@ -127,13 +127,13 @@ def test_every_note_is_written_in_both_languages(protocol: Protocol | Upper) -> 
 
 
 @every_protocol
-def test_what_is_said_instead_is_said_of_a_step_that_departs_in_a_way_there_is(protocol: Protocol | Upper) -> None:
+def test_what_is_said_instead_is_said_of_a_step_that_departs_in_a_way_there_is(protocol: Descriptor) -> None:
     lesson = notes(protocol.name)
     assert all(step in lesson.steps and code in lesson.differs for step, code in lesson.instead)
 
 
 @every_protocol
-def test_both_languages_name_the_same_roles_and_packets(protocol: Protocol | Upper) -> None:
+def test_both_languages_name_the_same_roles_and_packets(protocol: Descriptor) -> None:
     lesson = notes(protocol.name)
     texts = [part for step in (*lesson.steps.values(), *lesson.instead.values()) for part in step[2:6]]
     for text in [*texts, *lesson.differs.values()]:
@@ -144,7 +144,7 @@ def test_both_languages_name_the_same_roles_and_packets(protocol: Protocol | Upp
 
 
 @every_protocol
-def test_every_state_of_the_table_is_explained_and_no_other(protocol: Protocol | Upper) -> None:
+def test_every_state_of_the_table_is_explained_and_no_other(protocol: Descriptor) -> None:
     assert set(notes(protocol.name).states) == states_of(protocol)
     for step in notes(protocol.name).steps.values():
         assert set(step.leads_to.values()) <= states_of(protocol), step.id
@@ -239,15 +239,29 @@ def test_the_table_of_tcp_has_no_other_arrows_but_those_of_a_reset_and_of_both_e
 # The table itself.
 
 
+class States(StrEnum):
+    A, B, C = "A", "B", "C"
+
+
+class Events(StrEnum):
+    X = "got X"
+
+
+@pytest.mark.parametrize("names", [("D", "got X", "A"), ("A", "got Z", "A"), ("A", "got X", "D")])
+def test_a_name_that_is_no_state_or_event_is_refused(names: tuple[str, str, str]) -> None:
+    with pytest.raises(ValueError, match="is not a valid"):
+        Table("toy", States, Events, [Row(*names, None, "1")], {"client": "A", "server": "A"})
+
+
 def test_two_rows_for_the_same_event_in_the_same_state_are_refused() -> None:
     row = Row("A", "got X", "B", None, "1")
     with pytest.raises(ValueError, match="two rows for A on got X"):
-        Table("toy", [row, row._replace(to="C")], {"client": "A", "server": "A"})
+        Table("toy", States, Events, [row, row._replace(to="C")], {"client": "A", "server": "A"})
 
 
 def test_of_an_end_whose_state_nobody_knows_the_first_row_with_the_event_is_assumed() -> None:
     first, second = Row("B", "got X", "C", None, "1"), Row("A", "got X", "B", None, "1")
-    table = Table("toy", [first, second], {"client": "A", "server": "A"})
-    assert table.assume("got X") is first
+    table = Table("toy", States, Events, [first, second], {"client": "A", "server": "A"})
+    assert table.assume("got X") == first
     assert table.assume("got Y") is None
     assert table.row("nowhere", "got X") is None

@@ -12,8 +12,8 @@ from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.engine import journal
 from lab.model import Frame
-from lab.recorded import Recording
 from lab.render.comments import MARKS, comments, sentence
+from lab.runs.recorded import open_run, write_again
 from tests.packets import CAPTURES, OPEN, TALK, kernels, ladder, prompt, replay, walk
 
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
@@ -31,37 +31,36 @@ def save(path: Path, frames: list[Frame], closing: tuple[str, ...] = ()) -> None
 def annotated(path: Path) -> tuple[list[Frame], list[str]]:
     """Annotates a capture into itself, as `lab annotate FILE --format pcapng -o FILE`; returns what is in it then."""
     out = io.BytesIO()
-    with open_capture(str(path)) as capture:
-        recording = Recording(capture, keep_frames=True)
-        recording.write(out, recording.rungs())
+    with open_run(str(path), words=True) as run:
+        write_again(run, out)
     path.write_bytes(out.getvalue())
     with open_capture(str(path)) as capture:
         return list(capture), list(capture.closing_comments)
 
 
 def test_a_step_is_told_in_english_and_in_chinese() -> None:
-    syn, *_ = walk(ladder(*OPEN)).rungs
+    syn, *_ = walk(ladder(*OPEN)).packets
     english, chinese = comments(syn)
     assert english == "[lab] open 1: The client asks for a connection: SYN. client SYN-SENT -> server SYN-RECEIVED."
     assert chinese == "[实验] 握手 1：客户端请求建立连接：SYN。客户端 SYN-SENT → 服务器 SYN-RECEIVED。"
 
 
 def test_a_packet_with_two_steps_tells_both() -> None:
-    ack = walk(ladder(*OPEN)).rungs[2]
+    ack = walk(ladder(*OPEN)).packets[2]
     english, chinese = comments(ack)
     assert english.count("open 3:") == english.count("open 4:") == 1
     assert chinese.count("握手 3：") == chinese.count("握手 4：") == 1
 
 
 def test_a_packet_that_never_arrived_says_so() -> None:
-    (syn,) = walk(ladder("c> SYN 0")).rungs
+    (syn,) = walk(ladder("c> SYN 0")).packets
     english, chinese = comments(syn)
     assert english.endswith("client SYN-SENT; never seen to arrive.")
     assert chinese.endswith("客户端 SYN-SENT；未见送达。")
 
 
 def test_where_nobody_knows_the_state_the_comment_says_that() -> None:
-    data, *_ = walk(ladder("c> data 1 1 5", "s> ACK 1 6")).rungs
+    data, *_ = walk(ladder("c> data 1 1 5", "s> ACK 1 6")).packets
     text = sentence(data)
     assert text
     assert text.en == "client state unknown -> server state unknown."
@@ -69,14 +68,14 @@ def test_where_nobody_knows_the_state_the_comment_says_that() -> None:
 
 
 def test_a_packet_that_is_no_tcp_gets_no_comment() -> None:
-    (rung,) = walk([ARP]).rungs
-    assert comments(rung) == []
+    (packet,) = walk([ARP]).packets
+    assert comments(packet) == []
 
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_every_comment_is_one_printable_line_and_ours(name: str) -> None:
-    for rung in replay(prompt(ladder(*CAPTURES[name]))).rungs:
-        written = comments(rung)
+    for packet in replay(prompt(ladder(*CAPTURES[name]))).packets:
+        written = comments(packet)
         assert len(written) == 3
         assert all(text.isprintable() and journal.is_ours(text) for text in written), written
         assert written[0].isascii()
@@ -86,8 +85,8 @@ def test_every_comment_is_one_printable_line_and_ours(name: str) -> None:
 def test_annotating_again_replaces_ours_and_keeps_everyone_elses() -> None:
     (syn,) = ladder("c> SYN 0")
     old = ("[lab] an older remark", "[实验] 旧的备注")
-    (rung,) = walk([syn._replace(comments=(OTHERS[0], *old, *OTHERS[1:]))]).rungs
-    written = comments(rung)
+    (packet,) = walk([syn._replace(comments=(OTHERS[0], *old, *OTHERS[1:]))]).packets
+    written = comments(packet)
     assert written[: len(OTHERS)] == list(OTHERS)
     assert not set(written) & set(old)
     assert len(written) == len(OTHERS) + 2

@@ -7,22 +7,19 @@ import io
 import pytest
 from rich.cells import cell_len
 
-from lab.engine.path import Path
-from lab.model import Frame
-from lab.protocols.tls.derivation import Line
+from lab.model import DerivationLine, Frame
 from lab.render.keys import worked_examples
 from lab.text import LANGUAGES, Lang
 from tests.packets import OPEN, TALK, Pair, ladder, renumbered
+from tests.packets import walk as took
 from tests.protocols.tls.captures import captured, frames, walk
 
 in_both_languages = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 def example(frames: list[Frame], lang: Lang, keylog: bytes = b"", server_key: bytes = b"") -> str:
-    path, out = Path(), io.StringIO()
-    path.learn(keylog, server_key)
-    list(path.annotate(frames))
-    worked_examples(path.conversations, out, lang)
+    out = io.StringIO()
+    worked_examples(took(frames, keylog, server_key).reports, out, lang)
     text = out.getvalue()
     assert all(cell_len(line) <= 80 for line in text.splitlines())
     return text
@@ -74,7 +71,7 @@ def test_every_value_that_a_line_uses_is_given_or_was_calculated_before() -> Non
     """As on paper: from the top to the bottom, nothing falls from the sky but what is named as coming from outside."""
     outside = {"c", "n", "client random", "server random"}
     capture = captured("TLS 1.2 RSA")
-    lines: tuple[Line, ...] = walk(capture.frames, server_key=capture.server_key).session.lines
+    lines: tuple[DerivationLine, ...] = walk(capture.frames, server_key=capture.server_key).session.lines
     known: set[str] = set(outside)
     for line in lines:
         for name, _ in line.inputs:

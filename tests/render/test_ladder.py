@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab.show import Format, show
 from rich.cells import cell_len
 from rich.console import Console
 
-from lab.engine.record import Record
+from lab.app.formats import write_ladder
+from lab.bulk.rows import Gone
 from lab.model import Captured, Frame, Settled, States
 from lab.render.ladder import Ladder
 from lab.report.agreement import Agreement, agreement
@@ -49,9 +49,9 @@ every_capture = pytest.mark.parametrize("name", CAPTURES)
 def draw(walked: Walked, lang: Lang = "en", agreed: Agreement | None = None, **console: Any) -> str:
     out = io.StringIO()
     picture = Ladder(Console(file=out, highlight=False, **console), lang)
-    for rung in walked.rungs:
-        picture.rung(rung)
-    picture.summary(walked.conversations, agreed or agreement(walked.rungs))
+    for packet in walked.packets:
+        picture.rung(packet)
+    picture.summary(walked.reports, agreed or agreement(walked.packets))
     return out.getvalue()
 
 
@@ -107,7 +107,7 @@ def test_every_line_has_at_most_80_columns(name: str, lang: Lang, pair: Pair) ->
 def test_the_right_column_of_states_begins_at_the_same_column_everywhere(name: str, lang: Lang) -> None:
     walked = walk(ladder(*CAPTURES[name]))
     drawn = draw(walked, lang)
-    assert len(list(numbered(drawn.splitlines()))) == len(walked.rungs)
+    assert len(list(numbered(drawn.splitlines()))) == len(walked.records)
     assert_aligned(drawn)
 
 
@@ -326,16 +326,12 @@ class Terminal(io.StringIO):
         return True
 
 
-class Recorded:
-    """As much of a recording as the ladder asks for."""
+class Given:
+    """As much of a run as the ladder asks for."""
 
     def __init__(self, walked: Walked) -> None:
         self.agreement = Agreement()
-        self.conversations = walked.conversations
-        self._rungs = walked.rungs
-
-    def rungs(self) -> Iterator[Record]:
-        return iter(self._rungs)
+        self.conversations = walked.reports
 
 
 @pytest.mark.parametrize("no_color", [True, False])
@@ -346,6 +342,7 @@ def test_no_color_gives_a_terminal_plain_text(monkeypatch: pytest.MonkeyPatch, n
         monkeypatch.delenv(name, raising=False)
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
-    recorded, out = Recorded(walk(ladder(*OPEN))), Terminal()
-    show(recorded, recorded.rungs(), Format.LADDER, dict, out, "en")
+    walked, out = walk(ladder(*OPEN)), Terminal()
+    run: Any = Given(walked)
+    write_ladder(run, iter(walked.packets), Gone(lines=False), out, "en")
     assert ("\x1b" not in out.getvalue()) == no_color

@@ -6,23 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from lab.show import Format, show
 
+from lab.app.formats import Format, write_rows
+from lab.bulk.rows import Gone, RowFormat, RowsOfRun
 from lab.engine import journal
-from lab.engine.record import Record
-from lab.model import Captured, Frame, Settled, States
-from lab.annotate import journal
-from lab.annotate.agreement import Agreement
-from lab.model import Captured, Frame, Rung, Settled
-from lab.protocols import PROTOCOLS
-from lab.render import table, trace
+from lab.model import Captured, Frame, Packet, Settled
+from lab.protocols.registry import TRANSPORT
+from lab.render import trace
 from lab.render.words import LABELS
-from lab.report.agreement import Agreement
+from lab.report import schema
 from tests.packets import (
     BEGAN,
     CAPTURES,
@@ -40,7 +36,7 @@ from tests.packets import (
     walk,
 )
 
-SCHEMA: dict[str, Any] = json.loads((files("lab.render") / "trace.schema.json").read_text("utf-8"))
+SCHEMA = schema.trace()
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 FILE = {"name": "x.pcapng", "sha256": "0" * 64, "format": "pcapng", "packets": 1, "problems": []}
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
@@ -49,22 +45,25 @@ HEADER = (
 )
 
 
-class Recorded:
-    """As much of a recording as a rendering asks for."""
+class Given:
+    """As much of a run as its rows ask for."""
 
     def __init__(self, walked: Walked) -> None:
-        self.agreement = Agreement()
-        self.conversations = walked.conversations
-        self._rungs = walked.rungs
+        self.conversations = walked.reports
+        self._packets = walked.packets
 
-    def rungs(self) -> Iterator[Record]:
-        return iter(self._rungs)
+    def packets(self) -> Iterator[Packet]:
+        return iter(self._packets)
+
+    def about(self, _lang: str) -> dict[str, Any]:
+        return FILE
 
 
 def written(walked: Walked, form: str) -> str:
     """Returns the trace in this format."""
-    recorded, out = Recorded(walked), io.StringIO()
-    show(recorded, recorded.rungs(), Format(form), lambda: FILE, out, "en")
+    run: Any = Given(walked)
+    out = io.StringIO()
+    write_rows(RowsOfRun(run, RowFormat(form), Gone(lines=False)), Format(form), out, "en", live=False)
     return out.getvalue()
 
 
@@ -159,16 +158,16 @@ def test_the_schema_wants_every_field_and_allows_new_ones(where: str | None) -> 
 
 
 def test_the_schema_knows_the_states_of_the_table_and_every_label_that_has_words() -> None:
-    assert {*PROTOCOLS[0].tables["client"].states, None} == set(SCHEMA["$defs"]["state"]["enum"])
+    assert {*TRANSPORT.tables["client"].states, None} == set(SCHEMA["$defs"]["state"]["enum"])
     assert set(LABELS) < set(SCHEMA["$defs"]["label"]["enum"])
 
 
 def test_the_packets_are_written_before_what_is_known_only_at_the_end() -> None:
     asked: list[str] = []
 
-    def rungs() -> Any:
+    def packets() -> Any:
         asked.append("packets")
-        yield from walk(ladder("c> SYN 0")).rungs
+        yield from walk(ladder("c> SYN 0")).packets
         asked.append("end")
 
     def about() -> dict[str, Any]:
@@ -176,12 +175,12 @@ def test_the_packets_are_written_before_what_is_known_only_at_the_end() -> None:
         return FILE
 
     parts: list[str] = []
-    table.as_json(table.packet_lines(rungs()), [], about, parts.append)
+    trace.as_json(trace.packet_lines(packets()), [], about, parts.append)
     assert asked == ["packets", "end", "file"]
     assert list(json.loads("".join(parts))) == ["schema", "packets", "conversations", "file"]
 
 
-def test_what_json_says_of_a_packet_is_what_the_rung_is() -> None:
+def test_what_json_says_of_a_packet_is_what_the_packet_is() -> None:
     _, second, third = document(walk(ladder(*OPEN)))["packets"]
     assert second == {
         "number": 2, "time": "2026-01-01T00:00:00.001000000Z", "conversation": 0, "from": "server",
@@ -268,11 +267,10 @@ def test_csv_is_read_by_any_reader_of_csv() -> None:
     assert rows[0]["client_state"] == ""
 
 
-def test_rungs_without_their_frames_are_written_too() -> None:
+def test_packets_without_their_frames_are_written_too() -> None:
     def without(walked: Walked) -> Walked:
-        rungs: list[Record] = walked.rungs
-        for rung in rungs:
-            rung.frame = None
+        for record in walked.records:
+            record.frame = None
         return walked
 
     for form in ("json", "ndjson", "csv", "conversations"):

@@ -8,6 +8,7 @@ from pathlib import Path as File
 import pytest
 
 from lab.protocols.scenario import Scenario
+from lab.protocols.tcp.scenarios import endpoint
 from lab.testbed.stage import Stage
 from lab.witnesses import wireshark
 from tests.runs import Run, play
@@ -39,10 +40,10 @@ def cable(namespaces: None, tshark: str, tmp_path: File) -> Callable[..., Run]:
     """Plays a script under rules; whatever the rules do, all witnesses must still agree."""
 
     def run(script: Callable[[Stage], None], *rules: str) -> Run:
-        played = play(Scenario("test", script, rules), tmp_path / "run.pcapng")
+        played = play(Scenario("test", script, endpoint, rules), tmp_path / "run.pcapng")
         assert not played.faults, played.shows("no fault", "; ".join(played.faults))
         opinions = wireshark.ask(played.file)
-        unexplained = [each for each in wireshark.compare(played.rungs, opinions) if each.deviation is None]
+        unexplained = [each for each in wireshark.compare(played.packets, opinions) if each.deviation is None]
         assert not unexplained, played.shows("Wireshark says the same", str(unexplained))
         assert not opinions.complaints
         return played

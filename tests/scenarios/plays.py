@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import protocols
+from lab.protocols.catalogue import scenario, scenarios
 from lab.protocols.scenario import Scenario
 from lab.witnesses import wireshark
 from lab.witnesses.wireshark import Opinion, Opinions
@@ -48,12 +48,12 @@ class Play(NamedTuple):
 def plays(*wanted: str) -> list[Play]:
     """Returns the plays of these protocols; of all there are, where none is named."""
     return [
-        Play(scenario, ipv6, time)
-        for scenario in protocols.SCENARIOS
-        if not wanted or protocol(scenario) in wanted
+        Play(each, ipv6, time)
+        for each in scenarios()
+        if not wanted or protocol(each) in wanted
         for ipv6 in (False, True)
-        if not ipv6 or protocol(scenario) == "tcp" or scenario.name in OVER_IPV6
-        for time in range(1, 1 + (REPEAT if protocol(scenario) == "tcp" else 1))
+        if not ipv6 or protocol(each) == "tcp" or each.name in OVER_IPV6
+        for time in range(1, 1 + (REPEAT if protocol(each) == "tcp" else 1))
     ]
 
 
@@ -75,7 +75,7 @@ class Played:
 
     def named(self, name: str) -> Run:
         """Returns the first run of a scenario over IPv4."""
-        return self[Play(protocols.scenario(name))]
+        return self[Play(scenario(name))]
 
     def _play(self, wanted: Play) -> Run:
         """A run in which a busy machine let a timer go off must agree too, and is played again."""
@@ -159,9 +159,11 @@ class Witness:
 
     def _split(self, packets: Sequence[T]) -> dict[File, list[T]]:
         """Gives each run its packets."""
-        ends = list(accumulate(len(run.rungs) for run in self._runs))
+        ends = list(accumulate(len(run.packets) for run in self._runs))
         assert len(packets) == ends[-1], "Wireshark counts other packets than we do"
-        return {run.file: list(packets[end - len(run.rungs) : end]) for run, end in zip(self._runs, ends, strict=True)}
+        return {
+            run.file: list(packets[end - len(run.packets) : end]) for run, end in zip(self._runs, ends, strict=True)
+        }
 
 
 def _opinions(told: Iterable[Opinion], complaints: list[str]) -> Opinions:
@@ -197,7 +199,7 @@ def every(*wanted: str) -> pytest.MarkDecorator:
 
 def only(*names: str) -> pytest.MarkDecorator:
     """Gives a test the first run of each of these scenarios, as `played`."""
-    return _given([Play(protocols.scenario(name)) for name in names])
+    return _given([Play(scenario(name)) for name in names])
 
 
 def _given(planned: list[Play]) -> pytest.MarkDecorator:

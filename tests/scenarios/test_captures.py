@@ -7,8 +7,8 @@ from tests.runs import Run, read
 from tests.scenarios.plays import every
 
 READ_BACK = (
-    "number", "time", "labels", "seq", "ack", "stop", "steps", "got", "settled", "held", "delivered", "assumed",
-    "surprises", "kernel_held", "kernel_delivered", "journal",
+    "number", "time", "labels", "seq", "ack", "stop", "steps", "fate", "departures", "messages",
+    "held", "delivered", "assumed", "surprises", "kernel_held", "kernel_delivered", "journal",
 )  # fmt: skip
 
 
@@ -16,12 +16,12 @@ READ_BACK = (
 def test_the_saved_capture_reads_back_as_what_was_seen_live(played: Run) -> None:
     again = read(played.file)
     assert not again.problems
-    assert len(again.rungs) == len(played.rungs)
-    for live, now in zip(played.rungs, again.rungs, strict=True):
+    assert len(again.packets) == len(played.packets)
+    for live, now in zip(played.packets, again.packets, strict=True):
         for name in READ_BACK:
             was, is_ = getattr(live, name), getattr(now, name)
             assert is_ == was, played.shows(f"{name} of packet {live.number}: {was}", str(is_))
         assert trace.packet(now) == trace.packet(live)
     assert again.agreement.compared == played.agreement.compared
     assert again.agreement.disagreements == played.agreement.disagreements
-    assert list(map(trace.conversation, again.conversations)) == list(map(trace.conversation, played.conversations))
+    assert again.conversations == played.conversations

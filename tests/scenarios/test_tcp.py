@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lab import protocols
+from lab.protocols.catalogue import scenarios
 from lab.protocols.tcp.scenarios import SCENARIOS
-from lab.render import trace
 from tests.runs import Run
 from tests.scenarios.plays import every
 
@@ -27,14 +26,14 @@ STEPS = {
 
 def test_every_scenario_is_expected() -> None:
     assert list(STEPS) == [each.name for each in SCENARIOS]
-    assert set(STEPS) == {each.name for each in protocols.SCENARIOS if each.name.startswith("tcp/")}
+    assert set(STEPS) == {each.name for each in scenarios() if each.name.startswith("tcp/")}
 
 
 @every("tcp")
 def test_the_steps_are_those_of_the_scenario(played: Run) -> None:
     steps = [
         (",".join(map(str, step.packets)) or "-") + (f":{step.differs.code}" if step.differs else "")
-        for step in trace.steps(played.only)
+        for step in played.only.steps
     ]
     wanted = STEPS[played.scenario.name].split()
     assert steps == wanted, played.shows(" ".join(wanted), " ".join(steps))

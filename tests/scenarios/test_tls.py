@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path as File
 from typing import NamedTuple
 
-from lab import protocols
+from lab.protocols.catalogue import scenario, scenarios
 from lab.protocols.tls.scenarios import ANSWER, HELLO, PORT, REQUEST, RESPONSE, SCENARIOS
 from tests.runs import Run, play
 from tests.scenarios.plays import Dissected, Witness, every, only
@@ -99,22 +99,23 @@ def of_type(packets: Iterable[Dissected], number: int) -> list[Dissected]:
 
 def test_every_scenario_is_expected() -> None:
     assert list(EXPECTED) == [each.name for each in SCENARIOS]
-    assert set(EXPECTED) == {each.name for each in protocols.SCENARIOS if each.name.startswith("tls/")}
+    assert set(EXPECTED) == {each.name for each in scenarios() if each.name.startswith("tls/")}
 
 
 @every("tls")
 def test_tcp_is_closed_by_both_ends_and_reset_by_none(played: Run) -> None:
-    labels = [label for rung in played.rungs for label in rung.labels]
+    labels = [label for packet in played.packets for label in packet.labels]
     assert "RST" not in labels
     assert labels.count("FIN") == 2 * len(EXPECTED[played.scenario.name].said)
-    assert [each.states.client for each in played.conversations if not each.states.server] == []
-    assert {each.states.server for each in played.conversations} <= {"CLOSED", "TIME-WAIT"}
+    ends = [each.facts["final"]["states"] for each in played.conversations]
+    assert [each["client"] for each in ends if not each["server"]] == []
+    assert {each["server"] for each in ends} <= {"CLOSED", "TIME-WAIT"}
 
 
 @every("tls")
 def test_the_client_speaks_from_a_port_that_wireshark_gives_to_no_other_protocol(played: Run, tshark: str) -> None:
     assert ports_with_a_protocol().isdisjoint(range(49152, 57000))
-    assert {each.client.port for each in played.conversations} <= set(range(49152, 57000))
+    assert {each.ends.client.port for each in played.conversations} <= set(range(49152, 57000))
 
 
 @cache
@@ -183,8 +184,8 @@ def test_a_session_is_resumed_by_a_key_shared_before(played: Run, witness: Witne
 
 
 def test_a_lost_hello_is_sent_again_and_the_handshake_goes_on(namespaces: None, tshark: str, tmp_path: File) -> None:
-    run = play(protocols.scenario("tls/1.3"), tmp_path / "run.pcapng", rules=("drop client data #1",))
+    run = play(scenario("tls/1.3"), tmp_path / "run.pcapng", rules=("drop client data #1",))
     assert run.early is None
     assert run.agreement.unexplained == []
-    assert [rung.got for rung in run.rungs if "data" in rung.labels][:2] == [False, True]
+    assert [packet.fate for packet in run.packets if "data" in packet.labels][:2] == ["lost", "arrived"]
     assert messages(Witness([run]).dissected[run.file]) == list(EXPECTED["tls/1.3"].said)

@@ -11,9 +11,9 @@ from pathlib import Path as File
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from lab import protocols
 from lab.capture.reader import open_capture
 from lab.model import Captured
+from lab.protocols.catalogue import scenario
 from lab.protocols.scenario import Scenario
 from lab.protocols.tls.scenarios import PORT
 from lab.protocols.tls.terms import SERVER, Terms
@@ -26,7 +26,7 @@ from tests.scenarios.plays import Witness
 
 
 def test_secrets_are_told_before_the_frames_that_they_open(namespaces: None) -> None:
-    with netns.play(protocols.scenario("tls/1.3"), (), False) as events:
+    with netns.play(scenario("tls/1.3"), (), False) as events:
         told = list(events)
     begun = told[0]
     assert isinstance(begun, Begun)
@@ -60,7 +60,7 @@ def test_the_servers_key_opens_the_pre_master_secret_that_the_client_wrote_down(
             yield itertools.chain([begun], events)
 
     file = tmp_path / "run.pcapng"
-    run = play(protocols.scenario("tls/1.2-rsa"), file, on=overheard)
+    run = play(scenario("tls/1.2-rsa"), file, on=overheard)
     (encrypted,) = (value for packet in Witness([run]).dissected[file] for value in packet.all("tls.handshake.epms"))
     key = load_pem_private_key(keys[0].encode(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
@@ -91,7 +91,7 @@ def test_what_fails_is_said_in_words(namespaces: None, tmp_path: File) -> None:
                 said.append(str(error))
         raise OSError("; ".join(map(str, said)))  # the script runs in a process of its own: this comes out of it
 
-    run = play(protocols.scenario("tls/expired")._replace(script=script), tmp_path / "run.pcapng")
+    run = play(scenario("tls/expired")._replace(script=script), tmp_path / "run.pcapng")
     assert run.early is not None
     assert run.early.en.lower() == (
         "certificate verify failed: certificate has expired; sslv3 alert certificate expired"
@@ -105,6 +105,6 @@ def test_tls_before_there_is_any_is_refused(namespaces: None, tmp_path: File) ->
         stage.client.connected()
         stage.client.handshake()
 
-    run = play(protocols.scenario("tls/1.3")._replace(script=script), tmp_path / "run.pcapng")
+    run = play(scenario("tls/1.3")._replace(script=script), tmp_path / "run.pcapng")
     assert run.early is not None
     assert run.early.en == "there is no TLS on this connection"

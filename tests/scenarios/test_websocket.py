@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lab import protocols
 from lab.model import Role
+from lab.protocols.catalogue import scenario, scenarios
+from lab.protocols.websocket import PROTOCOL as WEBSOCKET
 from lab.protocols.websocket.messages import Told
 from lab.protocols.websocket.scenarios import ANSWER, HELLO, POEM, SCENARIOS
-from lab.render import trace
 from lab.text import LANGUAGES
 from tests.runs import Run, play
 from tests.scenarios.plays import Dissected, Witness, every, only
@@ -52,24 +52,24 @@ EXPECTED = {
 
 
 def told(run: Run) -> list[tuple[int, Role, Any]]:
-    """Returns packet, sender and account of everything that was said."""
+    """Returns packet, sender and the protocol's own account of everything that was said."""
     return [
-        (rung.number, rung.end.role, message.said)
-        for rung in run.rungs
-        if rung.end
-        for message in rung.messages
-        if message.protocol == "websocket"
+        (record.number, record.end.role, said)
+        for record in run.source.records
+        if record.end
+        for layer, said in record.messages
+        if layer.name == "websocket"
     ]
 
 
 def summary(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = trace.conversation(run.only)["websocket"]
+    found: dict[str, Any] = run.only.facts["websocket"]
     return found
 
 
 def test_every_scenario_is_expected() -> None:
     assert list(EXPECTED) == [each.name for each in SCENARIOS]
-    assert set(EXPECTED) == {each.name for each in protocols.SCENARIOS if each.name.startswith("websocket/")}
+    assert set(EXPECTED) == {each.name for each in scenarios() if each.name.startswith("websocket/")}
 
 
 @every("websocket")
@@ -98,23 +98,23 @@ def test_the_steps_and_the_states_are_the_scenarios(played: Run) -> None:
 def steps(run: Run) -> str:
     return " ".join(
         (each.id[-1] if each.seen else "-") + (f":{each.differs.code}" if each.differs else "")
-        for each in trace.steps(run.only)
+        for each in run.only.steps
         if each.id.startswith("websocket.")
     )
 
 
 def states(run: Run) -> str:
     """Returns both ends' states when TCP begins to close."""
-    closing = next(rung for rung in run.rungs if "FIN" in rung.labels)
+    closing = next(packet for packet in run.packets if "FIN" in packet.labels)
     return " ".join(map(str, next(each.held for each in closing.above if each.protocol == "websocket")))
 
 
 @every("websocket")
 def test_tcp_is_closed_by_both_ends_in_four_segments(played: Run) -> None:
-    labels = [label for rung in played.rungs for label in rung.labels]
+    labels = [label for packet in played.packets for label in packet.labels]
     assert "RST" not in labels
     assert labels.count("FIN") == 2
-    closing = [each for each in trace.steps(played.only) if each.id.startswith("tcp.close")]
+    closing = [each for each in played.only.steps if each.id.startswith("tcp.close")]
     assert [len(each.packets) for each in closing] == [1, 1, 1, 1]
     assert len({each.packets for each in closing}) == 4
 
@@ -122,7 +122,7 @@ def test_tcp_is_closed_by_both_ends_in_four_segments(played: Run) -> None:
 @every("websocket")
 def test_every_message_can_be_said_in_both_languages(played: Run) -> None:
     for _, _, said in told(played):
-        words = protocols.upper("websocket").words(played.layer("websocket"), said)
+        words = WEBSOCKET.words(played.layer("websocket"), said)
         assert all(words.pick(lang) for lang in LANGUAGES)
 
 
@@ -236,8 +236,8 @@ def test_the_summary_says_what_was_refused(played: Run) -> None:
 
 @pytest.mark.parametrize("rule", ["drop client data #1", "drop server data #2", "drop client FIN #1"])
 def test_what_is_lost_is_sent_again_and_all_goes_on(namespaces: None, tmp_path: File, rule: str) -> None:
-    run = play(protocols.scenario("websocket/connection"), tmp_path / "run.pcapng", rules=(rule,))
+    run = play(scenario("websocket/connection"), tmp_path / "run.pcapng", rules=(rule,))
     assert run.early is None
     assert run.agreement.unexplained == []
-    assert [each for rung in run.rungs for each in rung.surprises] == []
+    assert [each for packet in run.packets for each in packet.surprises] == []
     assert list(run.layer("websocket").states) == ["CLOSED", "CLOSED"]

@@ -15,15 +15,15 @@ SEEN = ("tls.handshake.type", "tls.record.content_type", "tls.alert_message.desc
 def test_wireshark_sees_the_same_segments(played: Run, witness: Witness) -> None:
     opinions, wanted = witness.opinions[played.file], expected(played.scenario.name).wireshark
     assert opinions.complaints == []
-    found = wireshark.compare(played.rungs, opinions)
+    found = wireshark.compare(played.packets, opinions)
     numbers = {each.deviation for each in found}
     assert numbers == set(wanted), played.shows(wanted, "; ".join(map(str, found)))
 
 
 @every()
 def test_wireshark_shows_the_notes_in_both_languages(played: Run, witness: Witness) -> None:
-    for rung, opinion in zip(played.rungs, witness.opinions[played.file], strict=True):
-        assert opinion.comments == tuple(comments(rung))
+    for packet, opinion in zip(played.packets, witness.opinions[played.file], strict=True):
+        assert opinion.comments == tuple(comments(packet))
         english, chinese, journal = opinion.comments
         assert english.startswith("[lab] ")
         assert chinese.startswith("[实验] ")
@@ -32,7 +32,7 @@ def test_wireshark_shows_the_notes_in_both_languages(played: Run, witness: Witne
 
 @every()
 def test_wireshark_shows_the_hosts_by_name_and_the_cable(played: Run, witness: Witness) -> None:
-    senders = [rung.end.role for rung in played.rungs if rung.end]
+    senders = [packet.sender for packet in played.packets if packet.sender]
     assert witness.hosts[played.file] == [[sender, "wire"] for sender in senders]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from lab.app.container import tell
 from lab.protocols.scenario import Scenario
-from lab.testbed.container import _tell, play
+from lab.protocols.tcp.scenarios import endpoint
+from lab.testbed.container import play
 from lab.testbed.stage import Stage
 
 BYTES, AT_ONCE = 500_000, 65_536
@@ -29,4 +31,4 @@ def script(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_tell(play(Scenario("bulk", script), (), False)))
+    sys.exit(tell(play(Scenario("bulk", script, endpoint), (), False)))

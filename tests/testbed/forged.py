@@ -15,10 +15,12 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from lab.dissect.segment import segment
-from lab.live import Session
-from lab.model import FIN, SYN, Captured, Role, Rung, Segment, WireEvent
-from lab.protocols.scenario import Scenario, plain
+from lab.model import Captured, Packet, Role, WireEvent
+from lab.protocols.scenario import Scenario
+from lab.protocols.tcp.scenarios import endpoint as plain
+from lab.protocols.tcp.segment import FIN, SYN, Segment, segment
+from lab.runs.live import Live
+from lab.runs.run import Run
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.testbed.stage import Stage
@@ -40,10 +42,10 @@ class Forger:
 
     def _hear(self, event: WireEvent) -> None:
         if isinstance(event, Captured):
-            packet, found = Ether(event.frame.data), segment(event.frame)
-            if isinstance(found, Segment) and not forged(packet):
-                role: Role = "client" if packet.src == netns.HOSTS["client"].mac else "server"
-                self.last[role] = packet[TCP]
+            sent, found = Ether(event.frame.data), segment(event.frame)
+            if isinstance(found, Segment) and not forged(sent):
+                role: Role = "client" if sent.src == netns.HOSTS["client"].mac else "server"
+                self.last[role] = sent[TCP]
                 length = found.payload + bool(found.flags & SYN) + bool(found.flags & FIN)
                 self._next[role] = (found.seq + length) % _WRAP
         self._tell(event)
@@ -78,37 +80,37 @@ def forged(packet: Ether) -> bool:
 class Fate(NamedTuple):
     """What became of a forged segment: itself, and what its receiver sent while it was being delivered."""
 
-    rung: Rung
-    answers: list[Rung]
+    packet: Packet
+    answers: list[Packet]
 
     @property
     def receiver(self) -> Role:
-        assert self.rung.end is not None
-        return self.rung.end.peer.role
+        assert self.packet.receiver is not None
+        return self.packet.receiver
 
 
 def played(
     script: Callable[[Stage], None], file: Path, *rules: str, ipv6: bool = False, endpoint: Any = plain
-) -> tuple[Session, list[Rung]]:
-    """Plays a script, and returns the run and its rungs."""
-    session = Session(Scenario("test", script, rules, endpoint), parse(rules), ipv6, file, netns.play)
-    return session, list(session.rungs())
+) -> tuple[Run, list[Packet]]:
+    """Plays a script, and returns the run and its packets."""
+    run = Run(Live(Scenario("test", script, endpoint), parse(rules), ipv6, file, netns.play))
+    return run, list(run.packets())
 
 
-def fates(rungs: list[Rung], of: Callable[[Ether], bool] = forged) -> list[Fate]:
+def fates(packets: list[Packet], of: Callable[[Ether], bool] = forged) -> list[Fate]:
     """Returns those of all segments that were delivered and are `of` this kind."""
     found = []
-    for rung in rungs:
-        if rung.frame is None or rung.end is None or not of(Ether(rung.frame.data)):
+    for packet in packets:
+        if packet.frame is None or packet.sender is None or not of(Ether(packet.frame.data)):
             continue
-        journal = rung.journal
+        journal = packet.journal
         assert journal is not None
         assert journal.delivered
         answers = [
             each
-            for each in rungs
+            for each in packets
             if each.journal and journal.delivered[0] < each.journal.arrived < journal.settled
-            if each.end and each.end.role != rung.end.role
+            if each.sender and each.sender != packet.sender
         ]
-        found.append(Fate(rung, answers))
+        found.append(Fate(packet, answers))
     return found

@@ -22,6 +22,7 @@ from lab.testbed import docker as testbed
 from lab.testbed import engine, messages
 from lab.testbed.messages import Ended
 from tests.left_behind import AS_NOBODY, TWO_LINES
+from tests.packets import path
 from tests.places import ROOT
 
 LABEL = "handshake-lab.run"
@@ -217,16 +218,14 @@ def test_a_transfer_of_500_kb_is_captured_whole(project: Path) -> None:
     events = [messages.read(line) for line in log.stdout.splitlines()]
     assert isinstance(events[-1], Ended)
     frames = [event.frame for event in events if isinstance(event, Captured)]
-    from lab.engine.path import Path as Way
-
-    way = Way()
-    rungs = list(way.annotate(frames))
+    way = path()
+    records = list(way.annotate(frames))
     (which,) = way.conversations
     assert which.client.next == 1 + 500_000 + 1
     if not events[-1].missed:
         assert not which.client.holes
-        assert not any("previous-segment-not-captured" in rung.labels for rung in rungs)
-    assert any("larger-than-mss" in rung.labels for rung in rungs), "a bridge passes large segments on whole"
+        assert not any("previous-segment-not-captured" in record.labels for record in records)
+    assert any("larger-than-mss" in record.labels for record in records), "a bridge passes large segments on whole"
 
 
 # Whatever ends it.

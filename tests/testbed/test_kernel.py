@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import protocols
-from lab.model import Captured, Final, Kernels, Rung, Settled, Socket
+from lab.model import Captured, Final, Kernels, Packet, Settled, Socket
+from lab.protocols.catalogue import scenario as named
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
-from lab.protocols.tcp.scenarios import ANSWER, HELLO, PORT, connection
-from lab.testbed import netns, told
+from lab.protocols.tcp.scenarios import ANSWER, HELLO, PORT, connection, endpoint
+from lab.testbed import messages, netns
 from lab.testbed.rules import parse
 from lab.testbed.stage import Stage
-from tests.left_behind import AS_NOBODY, ROOT
+from tests.left_behind import AS_NOBODY
+from tests.places import ROOT
 
 if sys.platform != "linux":
     pytest.skip("network namespaces exist on Linux only", allow_module_level=True)
@@ -32,8 +33,8 @@ from tests.testbed.forged import Forger, fates, played
 IP = pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
 
 
-def instants(rungs: list[Rung]) -> list[Kernels]:
-    return [each for rung in rungs for each in (rung.asked_held, rung.asked_delivered) if each is not None]
+def instants(packets: list[Packet]) -> list[Kernels]:
+    return [each for packet in packets for each in (packet.asked_held, packet.asked_delivered) if each is not None]
 
 
 def known(end: Socket) -> set[str]:
@@ -51,19 +52,19 @@ CONNECTION = set(Socket._fields) - {"state", "timer", "expires", "ssthresh", "rt
 def test_every_state_that_a_script_can_reach_is_told(namespaces: None, tmp_path: Path, ipv6: bool) -> None:
     found = set()
     for name in ("tcp/connection", "tcp/simultaneous-close"):
-        scenario = protocols.scenario(name)
-        session, rungs = played(scenario.script, tmp_path / "run.pcapng", *scenario.rules, ipv6=ipv6)
-        assert session.early is None
-        assert not session.agreement.disagreements
-        found |= {state for kernels in instants(rungs) for state in kernels.states}
+        scenario = named(name)
+        run, packets = played(scenario.script, tmp_path / "run.pcapng", *scenario.rules, ipv6=ipv6)
+        assert run.source.early is None
+        assert not run.agreement.disagreements
+        found |= {state for kernels in instants(packets) for state in kernels.states}
     assert found == {*STATES.values(), "CLOSED"}
 
 
 def test_simultaneous_open_is_received_with_a_connection_of_its_own(namespaces: None, tmp_path: Path) -> None:
     """No listener's request: a whole socket, with all that belongs to one."""
-    scenario = protocols.scenario("tcp/simultaneous-open")
-    _, rungs = played(scenario.script, tmp_path / "run.pcapng", *scenario.rules)
-    received = [end for kernels in instants(rungs) for end in kernels[:2] if end.state == "SYN-RECEIVED"]
+    scenario = named("tcp/simultaneous-open")
+    _, packets = played(scenario.script, tmp_path / "run.pcapng", *scenario.rules)
+    received = [end for kernels in instants(packets) for end in kernels[:2] if end.state == "SYN-RECEIVED"]
     assert received
     assert all(known(end) >= CONNECTION for end in received)
 
@@ -151,8 +152,8 @@ def test_a_request_has_a_timer_and_its_listeners_drops(namespaces: None, tmp_pat
         forger.send("client", "R", ports=(50_000, PORT))  # the listener throws it away
         stage.client.connect(stage.server.address, PORT)
 
-    _, rungs = played(script, tmp_path / "run.pcapng", "hold client ACK #1", ipv6=ipv6)
-    requests = [each.server for each in instants(rungs) if each.server.state == "SYN-RECEIVED"]
+    _, packets = played(script, tmp_path / "run.pcapng", "hold client ACK #1", ipv6=ipv6)
+    requests = [each.server for each in instants(packets) if each.server.state == "SYN-RECEIVED"]
     assert requests
     for request in requests:
         assert known(request) == {"timer", "expires", "retransmits", "drops"}
@@ -163,8 +164,8 @@ def test_a_request_has_a_timer_and_its_listeners_drops(namespaces: None, tmp_pat
 
 @IP
 def test_time_wait_has_a_timer_of_a_minute_and_nothing_more(namespaces: None, tmp_path: Path, ipv6: bool) -> None:
-    _, rungs = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
-    end = instants(rungs)[-1].client
+    _, packets = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
+    end = instants(packets)[-1].client
     assert end.state == "TIME-WAIT"
     assert known(end) == {"timer", "expires", "retransmits"}
     assert end.timer == "time-wait"
@@ -176,8 +177,8 @@ def test_time_wait_has_a_timer_of_a_minute_and_nothing_more(namespaces: None, tm
 def test_a_connection_says_what_it_has_sent_and_what_waits_to_be_read(
     namespaces: None, tmp_path: Path, ipv6: bool
 ) -> None:
-    _, rungs = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
-    data = next(rung for rung in rungs if rung.segment and rung.segment.payload)
+    _, packets = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
+    data = next(packet for packet in packets if packet.payload)
     held, delivered = data.asked_held, data.asked_delivered
     assert held is not None
     assert delivered is not None
@@ -198,7 +199,7 @@ def test_a_connection_says_what_it_has_sent_and_what_waits_to_be_read(
     assert held.server.receive_queue == 0
     assert delivered.server.receive_queue == len(HELLO)
     assert delivered.server.bytes_received == len(HELLO)
-    last = next(each for each in reversed(instants(rungs)) if known(each.client) >= CONNECTION).client
+    last = next(each for each in reversed(instants(packets)) if known(each.client) >= CONNECTION).client
     assert last.bytes_acked is not None
     assert last.bytes_acked >= len(HELLO)
     assert last.bytes_received in (len(ANSWER), len(ANSWER) + 1), "the FIN is one"
@@ -214,8 +215,8 @@ def test_a_window_that_closes_is_told_by_both_ends_and_by_its_timer(namespaces: 
         stage.client.send("x" * 60_000)
         stage.acknowledged(stage.client)
 
-    _, rungs = played(script, tmp_path / "run.pcapng")
-    last = instants(rungs)[-1]
+    _, packets = played(script, tmp_path / "run.pcapng")
+    last = instants(packets)[-1]
     assert last.client.mss is not None
     assert last.client.send_window is not None
     assert last.client.send_queue is not None
@@ -226,8 +227,8 @@ def test_a_window_that_closes_is_told_by_both_ends_and_by_its_timer(namespaces: 
 
 
 def test_a_segment_that_is_lost_is_sent_again_by_a_timer_that_is_told(namespaces: None, tmp_path: Path) -> None:
-    _, rungs = played(connection, tmp_path / "run.pcapng", "drop client SYN #1")
-    again = rungs[1].asked_held
+    _, packets = played(connection, tmp_path / "run.pcapng", "drop client SYN #1")
+    again = packets[1].asked_held
     assert again is not None
     assert (again.client.state, again.client.timer, again.client.retransmits) == ("SYN-SENT", "retransmission", 1)
     assert again.client.expires is not None
@@ -247,17 +248,17 @@ def test_each_counter_is_told_once_and_at_its_segment(namespaces: None, tmp_path
         forger.send("client", "PA", 1 << 20, payload=b"far beyond")
         forger.send("client", "PA", 10, payload=b"in the window")
 
-    _, rungs = played(script, tmp_path / "run.pcapng")
-    beyond, kept = fates(rungs)
-    moved = [each for kernels in instants(rungs) for each in kernels.moved]
+    _, packets = played(script, tmp_path / "run.pcapng")
+    beyond, kept = fates(packets)
+    moved = [each for kernels in instants(packets) for each in kernels.moved]
     assert moved == [("server", "TcpExt BeyondWindow", 1), ("server", "TcpExt TCPOFOQueue", 1)]
     for fate, one in zip((beyond, kept), moved, strict=True):
-        assert fate.rung.asked_delivered is not None
-        assert fate.rung.asked_delivered.moved == (one,)
-    assert beyond.rung.asked_delivered is not None
-    assert kept.rung.asked_delivered is not None
-    assert beyond.rung.asked_delivered.server.drops == 1
-    assert kept.rung.asked_delivered.server.drops == 1
+        assert fate.packet.asked_delivered is not None
+        assert fate.packet.asked_delivered.moved == (one,)
+    assert beyond.packet.asked_delivered is not None
+    assert kept.packet.asked_delivered is not None
+    assert beyond.packet.asked_delivered.server.drops == 1
+    assert kept.packet.asked_delivered.server.drops == 1
 
 
 def test_counters_begin_at_zero_and_are_told_once() -> None:
@@ -288,9 +289,9 @@ def test_refused_segments_are_answered_each_and_the_table_of_sockets_is_the_host
             if (found := [host.parameter(name) for name in names]) != ["256", "0", "0"]:
                 raise OSError(f"{host.role} has {found}")
 
-    with netns.play(Scenario("test", script, (), lambda: Endpoint), (), False) as events:
+    with netns.play(Scenario("test", script, lambda: Endpoint), (), False) as events:
         *_, ended = events
-    assert isinstance(ended, told.Ended)
+    assert isinstance(ended, messages.Ended)
     assert ended.early is None
 
 
@@ -298,24 +299,20 @@ def test_refused_segments_are_answered_each_and_the_table_of_sockets_is_the_host
 
 
 def test_what_a_testbed_tells_is_read_back_as_it_was(namespaces: None) -> None:
-    with netns.play(Scenario("test", connection), parse(["drop client data #1"]), False) as events:
+    with netns.play(Scenario("test", connection, endpoint), parse(["drop client data #1"]), False) as events:
         all_of_it = list(events)
-    assert [told.read(told.write(event)) for event in all_of_it] == all_of_it
+    assert [messages.read(messages.write(event)) for event in all_of_it] == all_of_it
     asked = [event.kernel for event in all_of_it if isinstance(event, (Captured, Settled, Final))]
     assert any(each and each.client.rto for each in asked)
 
 
 SCRIPT = """
 import json, sys
-from pathlib import Path
-from lab.live import Session
-from lab.protocols import scenario
-from lab.testbed import netns
-session = Session(scenario("tcp/connection"), (), sys.argv[1] == "ipv6", Path("run.pcapng"), netns.play,
-                  save=lambda file, data: None)
-rungs = list(session.rungs())
-print(json.dumps([session.agreement.compared, len(session.agreement.disagreements),
-                  [[rung.asked_held, rung.asked_delivered] for rung in rungs]]))
+import lab
+run = lab.run("tcp/connection", testbed="netns", ipv6=sys.argv[1] == "ipv6")
+packets = list(run)
+print(json.dumps([run.agreement.compared, len(run.agreement.disagreements),
+                  [[packet.asked_held, packet.asked_delivered] for packet in packets]]))
 """
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from lab.protocols.tcp import refusals
+from lab.protocols.tcp import endpoints, refusals
 from lab.protocols.tcp.refusals import Answer, Reason
-from lab.model import ACK, FIN, RST, SYN
-from lab.protocols.tcp import endpoints
 from lab.protocols.tcp.scenarios import PORT, connection
+from lab.protocols.tcp.segment import ACK, FIN, FLAGS, RST, SYN
 from lab.testbed.stage import Stage
 
 if sys.platform == "linux":
@@ -140,19 +139,16 @@ RULES = {
 
 
 def why(fate: Fate) -> Reason | None:
-    rung = fate.rung
-    assert rung.segment is not None
-    assert rung.asked_held is not None
-    assert rung.asked_delivered is not None
-    dropped, moved = refusals.at(fate.receiver, rung.asked_held, rung.asked_delivered)
-    return refusals.why(rung.segment.flags, dropped, moved, answer(fate))
+    packet = fate.packet
+    assert packet.asked_held is not None
+    assert packet.asked_delivered is not None
+    dropped, moved = refusals.at(fate.receiver, packet.asked_held, packet.asked_delivered)
+    return refusals.why(sum(1 << FLAGS.index(name) for name in packet.flags), dropped, moved, answer(fate))
 
 
 def answer(fate: Fate) -> Answer | None:
     for each in fate.answers:
-        assert each.segment is not None
-        flags = each.segment.flags
-        return "RST" if flags & RST else "SYN-ACK" if flags & SYN else "ACK"
+        return "RST" if "RST" in each.flags else "SYN-ACK" if "SYN" in each.flags else "ACK"
     return None
 
 
@@ -161,34 +157,34 @@ def answer(fate: Fate) -> Answer | None:
 def test_the_kernel_says_why_it_refuses(namespaces: None, tmp_path: Path, name: str, ipv6: bool) -> None:
     code, script = CASES[name]
     rules = (RULES[name],) if name in RULES else ()
-    session, rungs = played(script, tmp_path / "run.pcapng", *rules, ipv6=ipv6)
-    assert session.early is None
-    (fate,) = fates(rungs)
+    run, packets = played(script, tmp_path / "run.pcapng", *rules, ipv6=ipv6)
+    assert run.source.early is None
+    (fate,) = fates(packets)
     found = why(fate)
-    assert found is not None, (fate.rung.asked_held, fate.rung.asked_delivered, answer(fate))
+    assert found is not None, (fate.packet.asked_held, fate.packet.asked_delivered, answer(fate))
     assert found.code == code
 
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
 def test_of_what_is_taken_nothing_is_said(namespaces: None, tmp_path: Path, ipv6: bool) -> None:
-    _, rungs = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
-    taken = fates(rungs, of=lambda _: True)
+    _, packets = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
+    taken = fates(packets, of=lambda _: True)
     assert len(taken) >= 11
     assert [why(fate) for fate in taken] == [None] * len(taken)
 
 
 def test_two_ends_that_disagree_do_not_answer_each_other_for_ever(namespaces: None, tmp_path: Path) -> None:
     """The server takes forged data and acknowledges it, the client has not sent it: each ACK is answered by another."""
-    _, rungs = played(open_("PA", payload=b"more"), tmp_path / "run.pcapng")
-    (fate,) = fates(rungs)
-    assert fate.rung.asked_delivered is not None
-    assert fate.rung.asked_delivered.server.bytes_received == len("Hello") + len("more")
+    _, packets = played(open_("PA", payload=b"more"), tmp_path / "run.pcapng")
+    (fate,) = fates(packets)
+    assert fate.packet.asked_delivered is not None
+    assert fate.packet.asked_delivered.server.bytes_received == len("Hello") + len("more")
     challenged = [
-        each for rung in rungs if rung.asked_delivered for each in rung.asked_delivered.moved
+        each for packet in packets if packet.asked_delivered for each in packet.asked_delivered.moved
         if each == ("client", "TcpExt TCPChallengeACK", 1)
     ]  # fmt: skip
     assert challenged
-    assert len(rungs) < 1000
+    assert len(packets) < 1000
 
 
 def test_a_full_accept_queue_is_named(namespaces: None, tmp_path: Path) -> None:
@@ -199,8 +195,8 @@ def test_a_full_accept_queue_is_named(namespaces: None, tmp_path: Path) -> None:
         stage.client.connected()
         stage.client.open_another(stage.server.address, PORT)
 
-    _, rungs = played(script, tmp_path / "run.pcapng", endpoint=lambda: Endpoint)
-    found = why(Fate(rungs[-1], []))
+    _, packets = played(script, tmp_path / "run.pcapng", endpoint=lambda: Endpoint)
+    found = why(Fate(packets[-1], []))
     assert found is not None
     assert found.code == "accept-queue-full"
 
@@ -216,8 +212,8 @@ def test_what_a_host_does_by_itself_is_told_with_the_frame_that_it_sends(namespa
         stage.client.send("never read")
         stage.server.close()
 
-    _, rungs = played(script, tmp_path / "run.pcapng")
-    held, delivered = rungs[-1].asked_held, rungs[-1].asked_delivered
+    _, packets = played(script, tmp_path / "run.pcapng")
+    held, delivered = packets[-1].asked_held, packets[-1].asked_delivered
     assert held is not None
     assert delivered is not None
     assert {each.counter for each in held.moved} == {"TcpExt TCPAbortOnClose", "Tcp EstabResets", "Tcp OutRsts"}

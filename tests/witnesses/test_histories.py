@@ -15,19 +15,19 @@ def test_a_lost_ack_is_untold_and_so_is_what_comes_twice_overtakes_or_crosses() 
         "1 >1 .1 2 >2 .2 3 4 >4 .4 >3 .3 5 >5 .5 6 >6 .6 7 >7 .7 8 >8 .8": {4: "when"},
         "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 >5 .5 6 7 >6 .6 >7 .7 8 >8 .8": {6: "when"},
     }.items():
-        assert histories.untold(replay(wire(frames, script)).rungs) == expected, script
+        assert histories.untold(replay(wire(frames, script)).packets) == expected, script
 
 
 def test_an_ack_under_way_while_its_data_is_sent_again_looks_lost() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6", "c> data 1 1 5", "s> ACK 1 6")
     script = "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 6 >5 .5 >6 .6 7 >7 .7"
-    assert histories.untold(replay(wire(frames, script)).rungs) == {5: "whether"}
+    assert histories.untold(replay(wire(frames, script)).packets) == {5: "whether"}
 
 
 def test_the_inference_is_caught_where_it_departs_from_the_journal() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6")
     script = "1 >1 .1 2 >2 .2 3 >3 .3 4 .4 5 >5 .5"  # acknowledged, and yet not delivered: no wire does that
-    found = histories.mismatches(replay(wire(frames, script)).rungs, annotated(frames))
+    found = histories.mismatches(replay(wire(frames, script)).packets, annotated(frames))
     assert [(each.packet, each.what) for each in found] == [
         (4, "got"), (4, "arrived in"), (None, "history of the server"),
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from tests.runs import saved
 
 def compared(frames: Sequence[Frame], file: File) -> tuple[Opinions, list[wireshark.Disagreement]]:
     opinions = wireshark.ask(saved(frames, file))
-    return opinions, wireshark.compare(walk(frames).rungs, opinions)
+    return opinions, wireshark.compare(walk(frames).packets, opinions)
 
 
 def test_wireshark_agrees_on_conversations_written_by_hand(tshark: str, tmp_path: File) -> None:
@@ -92,12 +92,12 @@ def test_a_difference_is_found_in_every_field(tshark: str, tmp_path: File) -> No
     changes: dict[str, Any] = {"flags": 0x02, "seq": 7, "ack": 8, "payload": 9, "stream": 1}
     for field, value in changes.items():
         opinions[3] = fourth._replace(**{field: value})
-        (only,) = wireshark.compare(walk(frames).rungs, opinions)
+        (only,) = wireshark.compare(walk(frames).packets, opinions)
         assert (only.number, only.field.replace("conversation", "stream"), only.theirs) == (4, field, value)
         assert only.deviation is None
     opinions[3] = fourth._replace(labels=("keep-alive", "retransmission"))
-    assert len(wireshark.compare(walk(frames).rungs, opinions)) == 2
-    (missing,) = wireshark.compare(walk(frames).rungs, opinions[:3])
+    assert len(wireshark.compare(walk(frames).packets, opinions)) == 2
+    (missing,) = wireshark.compare(walk(frames).packets, opinions[:3])
     assert missing == (4, "packets", len(frames), 3, None)
 
 
@@ -154,7 +154,7 @@ def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp
     file.write_bytes(data[:at] + record + data[at:])
     opinions = wireshark.ask(file)
     assert [opinion.number for opinion in opinions] == [frame.number for frame in frames]
-    assert wireshark.compare(walk(frames).rungs, opinions) == []
+    assert wireshark.compare(walk(frames).packets, opinions) == []
 
 
 def test_comments_come_back_whole_and_in_order(tshark: str, tmp_path: File) -> None:

@@ -14,6 +14,7 @@ from lab.engine.record import Record
 from lab.model import Frame
 from lab.protocols.tcp.conversations import Conversation
 from lab.render import trace
+from lab.report.conversations import entry
 from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, ladder, renumbered, walk
 
 WRAP = 1 << 32
@@ -25,12 +26,12 @@ def ends(conversation: Conversation) -> tuple[tuple[str, int], ...]:
 
 def labels(*lines: str) -> list[str]:
     """Returns the labels of the last of these packets, without what kind it is."""
-    *_, last = walk(ladder(*OPEN, *lines)).rungs
+    *_, last = walk(ladder(*OPEN, *lines)).records
     return [label for label in last.labels if label not in ("ACK", "data", "SYN", "SYN-ACK", "FIN", "RST")]
 
 
-def relative(rungs: list[Record]) -> list[tuple[int, int | None]]:
-    return [(rung.seq, rung.ack) for rung in rungs]
+def relative(records: list[Record]) -> list[tuple[int, int | None]]:
+    return [(record.seq, record.ack) for record in records]
 
 
 # Who is the client.
@@ -61,15 +62,17 @@ def test_both_directions_are_one_conversation_and_another_port_or_address_is_ano
     other = [IPV4._replace(client_port=40001), IPV4._replace(server_port=8081), IPV4._replace(server="192.0.2.3"), IPV6]
     frames = renumbered(*ladder(*OPEN), *(frame for pair in other for frame in ladder(*OPEN, pair=pair)))
     walked = walk(frames)
-    assert [rung.conversation.id for rung in walked.rungs if rung.conversation] == [at for at in range(5) for _ in OPEN]
+    assert [record.conversation.id for record in walked.records if record.conversation] == [
+        at for at in range(5) for _ in OPEN
+    ]
     assert [each.packets for each in walked.conversations] == [3] * 5
 
 
 def test_a_syn_with_another_isn_on_a_used_pair_opens_a_new_conversation() -> None:
     walked = walk(ladder(*UNEVEN["used again"]))
     assert len(walked.conversations) == 2
-    assert walked.rungs[-1].conversation is walked.conversations[1]
-    assert relative(walked.rungs[-3:]) == [(0, None), (0, 1), (1, 1)]
+    assert walked.records[-1].conversation is walked.conversations[1]
+    assert relative(walked.records[-3:]) == [(0, None), (0, 1), (1, 1)]
     assert walked.conversations[1].client.isn == IPV4.client_isn + 1_000_000
 
 
@@ -97,33 +100,33 @@ def test_a_repeated_syn_and_a_simultaneous_open_open_none() -> None:
 
 
 def test_a_syn_is_0_in_either_direction() -> None:
-    assert relative(walk(ladder(*OPEN)).rungs) == [(0, None), (0, 1), (1, 1)]
+    assert relative(walk(ladder(*OPEN)).records) == [(0, None), (0, 1), (1, 1)]
 
 
 def test_where_the_syn_is_missing_the_first_byte_seen_is_1() -> None:
-    assert relative(walk(ladder("c> data 777 999 10", "s> ACK 999 787", "s> data 999 787 5")).rungs) == [
+    assert relative(walk(ladder("c> data 777 999 10", "s> ACK 999 787", "s> data 999 787 5")).records) == [
         (1, 1), (1, 11), (1, 11),
     ]  # fmt: skip
 
 
 def test_where_only_the_first_syn_is_missing_the_numbers_are_as_with_it() -> None:
-    assert relative(walk(ladder(*OPEN[1:], "c> data 1 1 5")).rungs) == [(0, 1), (1, 1), (1, 1)]
+    assert relative(walk(ladder(*OPEN[1:], "c> data 1 1 5")).records) == [(0, 1), (1, 1), (1, 1)]
 
 
 def test_the_acknowledgement_number_is_null_without_the_flag() -> None:
     walked = walk(ladder("c> SYN 0", "c> RST 1", "c> [S] 0", "c> [] 1"))
-    assert [rung.ack for rung in walked.rungs] == [None] * 4
-    assert [trace.packet(rung)["ack_raw"] for rung in walked.rungs] == [None] * 4
+    assert [record.ack for record in walked.records] == [None] * 4
+    assert [trace.packet(each)["ack_raw"] for each in walked.packets] == [None] * 4
 
 
 @pytest.mark.parametrize("isn", [0, 1, WRAP - 1, WRAP - 2, WRAP - 20])
 def test_numbers_go_on_where_the_raw_ones_wrap(isn: int) -> None:
     pair = IPV4._replace(client_isn=isn, server_isn=(isn + 7) % WRAP)
     ours, wrapped = walk(ladder(*OPEN, *TALK)), walk(ladder(*OPEN, *TALK, pair=pair))
-    assert relative(wrapped.rungs) == relative(ours.rungs)
-    assert [rung.labels for rung in wrapped.rungs] == [rung.labels for rung in ours.rungs]
-    assert [rung.held for rung in wrapped.rungs] == [rung.held for rung in ours.rungs]
-    raw = [trace.packet(rung)["seq_raw"] for rung in wrapped.rungs]
+    assert relative(wrapped.records) == relative(ours.records)
+    assert [record.labels for record in wrapped.records] == [record.labels for record in ours.records]
+    assert [record.held for record in wrapped.records] == [record.held for record in ours.records]
+    raw = [trace.packet(each)["seq_raw"] for each in wrapped.packets]
     assert raw[0] == isn
     assert all(0 <= number < WRAP for number in raw)
 
@@ -133,13 +136,13 @@ def test_a_stream_longer_than_4_gib_goes_on_counting() -> None:
     lines = [f"c> data {1 + at * gib} 1 10" for at in range(11)]
     acks = [f"s> ACK 1 {11 + at * gib}" for at in range(11)]
     walked = walk(ladder(*OPEN, *(line for both in zip(lines, acks, strict=True) for line in both)))
-    assert [rung.seq for rung in walked.rungs[3::2]] == [1 + at * gib for at in range(11)]
-    assert [rung.ack for rung in walked.rungs[4::2]] == [11 + at * gib for at in range(11)]
-    assert all(rung.got for rung in walked.rungs)
+    assert [record.seq for record in walked.records[3::2]] == [1 + at * gib for at in range(11)]
+    assert [record.ack for record in walked.records[4::2]] == [11 + at * gib for at in range(11)]
+    assert all(record.got for record in walked.records)
 
 
 def test_a_number_before_the_first_seen_is_counted_backwards() -> None:
-    assert relative(walk(ladder("c> data 100 1 10", "c> data 50 1 10")).rungs) == [(1, 1), (-49, 1)]
+    assert relative(walk(ladder("c> data 100 1 10", "c> data 50 1 10")).records) == [(1, 1), (-49, 1)]
 
 
 @given(st.integers(0, WRAP - 1), st.lists(st.integers(1, 60_000), min_size=1, max_size=8))
@@ -147,7 +150,7 @@ def test_a_number_before_the_first_seen_is_counted_backwards() -> None:
 def test_a_stream_is_counted_alike_from_whatever_initial_number(isn: int, sizes: list[int]) -> None:
     starts = [1, *accumulate(sizes, initial=1)][1:-1]
     frames = ladder(*OPEN, *(f"c> data {at} 1 1" for at in starts), pair=IPV4._replace(client_isn=isn))
-    assert [rung.seq for rung in walk(frames).rungs[3:]] == starts
+    assert [record.seq for record in walk(frames).records[3:]] == starts
 
 
 # What a segment is called for its place in the stream.
@@ -159,8 +162,11 @@ def test_what_is_sent_again_is_a_retransmission() -> None:
     assert labels("c> FIN 1 1", "c> FIN 1 1") == ["retransmission"]
     assert labels("c> data 1 1 10", "c> data 10 1 5") == ["retransmission"], "too long for a keep-alive"
     assert labels("c> data 1 1 10", "s> ACK 1 11", "c> data 1 1 10") == ["retransmission"]
-    assert walk(ladder("c> SYN 0", "c> SYN 0")).rungs[1].labels == ("SYN", "retransmission")
-    assert walk(ladder("c> SYN 0", "s> SYN-ACK 0 1", "s> SYN-ACK 0 1")).rungs[2].labels == ("SYN-ACK", "retransmission")
+    assert walk(ladder("c> SYN 0", "c> SYN 0")).records[1].labels == ("SYN", "retransmission")
+    assert walk(ladder("c> SYN 0", "s> SYN-ACK 0 1", "s> SYN-ACK 0 1")).records[2].labels == (
+        "SYN-ACK",
+        "retransmission",
+    )
 
 
 def test_what_fills_a_hole_is_out_of_order_and_what_comes_ahead_misses_a_segment() -> None:
@@ -176,7 +182,7 @@ def test_holes_that_are_filled_from_behind_are_remembered_up_to_a_limit() -> Non
     falling = (f"c> data {at * 7} 1 3" for at in range(1000, 0, -1))
     walked = walk(ladder(*OPEN, *falling))
     assert len(walked.only.client.holes or ()) <= 64
-    assert ["out-of-order" in rung.labels for rung in walked.rungs[4:]] == [True] * 999
+    assert ["out-of-order" in record.labels for record in walked.records[4:]] == [True] * 999
 
 
 def test_an_ack_ahead_of_the_stream_misses_a_segment_too() -> None:
@@ -214,7 +220,7 @@ def test_a_window_of_0_is_said_of_segments_that_offer_one() -> None:
     assert labels("c> data 1 1 10", "s> ACK 1 11 win 0") == ["zero-window"]
     assert labels("c> data 1 1 10 win 0") == ["zero-window"]
     assert labels("c> RST 1 win 0") == labels("c> RST-ACK 1 1 win 0") == []
-    assert "zero-window" not in walk(ladder("c> SYN 0 win 0")).rungs[0].labels
+    assert "zero-window" not in walk(ladder("c> SYN 0 win 0")).records[0].labels
 
 
 @pytest.mark.parametrize(
@@ -227,14 +233,14 @@ def test_a_window_of_0_is_said_of_segments_that_offer_one() -> None:
     ],
 )  # fmt: skip
 def test_a_segment_is_called_by_its_flags_and_whether_it_carries_data(line: str, kind: str) -> None:
-    assert " ".join(walk(ladder(line)).rungs[0].labels) == kind
+    assert " ".join(walk(ladder(line)).records[0].labels) == kind
 
 
 def test_a_syn_and_a_fin_take_a_number_each() -> None:
     assert labels("c> FIN 1 1", "c> ACK 2 1") == []
     assert labels("c> FIN 1 1 5", "c> ACK 7 1") == []
     walked = walk(ladder("c> SYN 0 10", "s> SYN-ACK 0 11", "c> data 11 1 5"))
-    assert [rung.labels[-1] for rung in walked.rungs] == ["data", "SYN-ACK", "data"]
+    assert [record.labels[-1] for record in walked.records] == ["data", "SYN-ACK", "data"]
 
 
 # The options of a SYN.
@@ -245,13 +251,13 @@ NOTHING = {"mss": None, "window_scale": None, "sack_permitted": False, "timestam
 
 def offered(frame: Frame) -> dict[str, object]:
     """Returns what the trace says that the client offered in this SYN."""
-    found: dict[str, object] = trace.conversation(walk([frame]).only)["tcp"]["options"]["client"]
+    found: dict[str, object] = entry(walk([frame]).only)["tcp"]["options"]["client"]
     return found
 
 
 def test_the_options_of_a_syn_are_what_each_end_offered() -> None:
     frames = ladder("c> SYN 0 <mss 1460, sack, ts 1 0, nop, wscale 7>", "s> SYN-ACK 0 1 <mss 536>", "c> ACK 1 1")
-    assert trace.conversation(walk(frames).only)["tcp"]["options"] == {
+    assert entry(walk(frames).only)["tcp"]["options"] == {
         "client": {"mss": 1460, "window_scale": 7, "sack_permitted": True, "timestamps": True},
         "server": {**NOTHING, "mss": 536},
     }
@@ -259,11 +265,11 @@ def test_the_options_of_a_syn_are_what_each_end_offered() -> None:
 
 def test_what_a_repeated_syn_offers_does_not_replace_what_the_first_did() -> None:
     frames = ladder("c> SYN 0 <mss 1460>", "c> SYN 0 <mss 536>")
-    assert trace.conversation(walk(frames).only)["tcp"]["options"]["client"]["mss"] == 1460
+    assert entry(walk(frames).only)["tcp"]["options"]["client"]["mss"] == 1460
 
 
 def test_of_an_end_whose_syn_was_not_captured_nothing_is_known() -> None:
-    found = trace.conversation(walk(ladder(*OPEN[1:])).only)["tcp"]
+    found = entry(walk(ladder(*OPEN[1:])).only)["tcp"]
     assert found["options"] == {"client": None, "server": NOTHING}
     assert (found["client_isn"], found["server_isn"]) == (None, IPV4.server_isn)
 

@@ -6,29 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.engine.path import Path
 from lab.engine.record import Record
 from lab.model import Frame, States
 from lab.protocols.tcp import report
 from lab.protocols.tcp.segment import RST, SYN
-from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, ladder, prompt, renumbered, replay, said, walk, wire
+from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, ladder, path, prompt, renumbered, replay, said, walk, wire
 
 TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and the opening's ACK has been got
 
 
 def arrivals(frames: list[Frame]) -> list[list[int]]:
     """Returns which packets became known to have been got when each packet was captured, and at the end."""
-    path, rungs, known = Path(), list[Record](), set[int]()
+    way, records, known = path(), list[Record](), set[int]()
     found: list[list[int]] = []
 
     def fresh() -> list[int]:
-        got = [rung.number for rung in rungs if rung.got and rung.number not in known]
+        got = [record.number for record in records if record.got and record.number not in known]
         known.update(got)
         return got
 
-    for rung in path.annotate(frames):
+    for record in way.annotate(frames):
         found.append(fresh())
-        rungs.append(rung)
+        records.append(record)
     return [*found, fresh()]
 
 
@@ -85,8 +84,8 @@ def test_a_bare_ack_a_reset_and_a_repetition_are_got_before_the_next_packet(rest
 def test_the_rest_of_both_ends_is_got_in_the_order_of_capture() -> None:
     frames = ladder(*TALKING, "c> data 1 1 5", "s> ACK 1 6", "s> ACK 1 6 win 5", "c> ACK 6 1", "s> ACK 1 6 win 7")
     assert arrivals(frames)[4:] == [[4], [5], [6], [7], [8], [9]]
-    order = list(walk(frames).rungs)
-    assert [rung.number for rung in order if rung.settled] == list(range(1, 10))
+    order = list(walk(frames).records)
+    assert [record.number for record in order if record.settled] == list(range(1, 10))
 
 
 def test_a_bare_ack_behind_something_that_was_not_captured_is_got_too() -> None:
@@ -104,7 +103,7 @@ def test_an_ack_behind_data_that_nobody_acknowledges_is_not_got_ahead_of_it() ->
 
 def test_a_reset_behind_data_that_nobody_acknowledges_is_not_got() -> None:
     walked = walk(ladder(*TALKING, "c> data 1 1 10", "c> RST-ACK 11 1"))
-    assert list(said(walked.rungs))[4:] == ["ESTABLISHED > lost", "CLOSED > lost"]
+    assert list(said(walked.records))[4:] == ["ESTABLISHED > lost", "CLOSED > lost"]
     assert walked.only.states == ("CLOSED", "ESTABLISHED")
 
 
@@ -136,7 +135,7 @@ def test_what_the_acknowledging_end_had_sent_before_is_got_with_what_it_acknowle
 
 def test_in_a_simultaneous_open_the_second_answer_was_sent_before_the_first_arrived() -> None:
     walked = walk(ladder("c> SYN 0", "s> SYN 0", "s> SYN-ACK 0 1", "c> SYN-ACK 0 1", "c> data 1 1 5", "s> ACK 1 6"))
-    assert list(said(walked.rungs))[:4] == [
+    assert list(said(walked.records))[:4] == [
         "SYN-SENT > SYN-RECEIVED open.1",
         "SYN-RECEIVED < SYN-SENT open.1",
         "ESTABLISHED < SYN-RECEIVED open.2 open.4",
@@ -170,8 +169,8 @@ def test_of_a_byte_that_is_sent_again_the_last_copy_is_got() -> None:
 
 def test_a_copy_that_was_given_up_never_arrived() -> None:
     walked = walk(ladder("c> SYN 0", *OPEN))
-    assert list(said(walked.rungs))[:2] == ["SYN-SENT > lost open.1", "SYN-SENT > SYN-RECEIVED open.1"]
-    assert all(rung.settled for rung in walked.rungs)
+    assert list(said(walked.records))[:2] == ["SYN-SENT > lost open.1", "SYN-SENT > SYN-RECEIVED open.1"]
+    assert all(record.settled for record in walked.records)
 
 
 # "Where something acknowledged is sent again, the acknowledgement was not."
@@ -180,7 +179,7 @@ def test_a_copy_that_was_given_up_never_arrived() -> None:
 def test_an_acknowledgement_was_not_got_where_what_it_acknowledges_is_sent_again() -> None:
     assert after_opening("c> data 1 1 10", "s> ACK 1 11", "c> data 1 1 10", "s> ACK 1 11") == [[4], [5], [], [7], [8]]
     final = walk(ladder(*TALKING, "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2", "s> FIN 1 2", "c> ACK 2 2"))
-    assert list(said(final.rungs))[-3:] == [
+    assert list(said(final.records))[-3:] == [
         "TIME-WAIT > lost close.4",
         "TIME-WAIT < LAST-ACK close.3",
         "TIME-WAIT > CLOSED close.4",
@@ -199,8 +198,8 @@ def test_only_the_acknowledgements_of_what_is_sent_again_were_not_got() -> None:
 def test_at_the_end_new_sequence_space_was_not_got(new: str) -> None:
     assert arrivals(ladder("c> SYN 0")) == [[], []]
     walked = walk(ladder(*TALKING, new))
-    assert [rung.got for rung in walked.rungs] == [True] * 4 + [False]
-    assert all(rung.settled for rung in walked.rungs)
+    assert [record.got for record in walked.records] == [True] * 4 + [False]
+    assert all(record.settled for record in walked.records)
 
 
 def test_at_the_end_a_last_ack_was_got_of_either_end() -> None:
@@ -211,7 +210,7 @@ def test_at_the_end_a_last_ack_was_got_of_either_end() -> None:
 def test_the_last_acks_of_both_ends_are_got_in_the_order_of_capture(more: tuple[str, ...]) -> None:
     """Both are got at once, and each moves its receiver: who of them is first shows in the other's state."""
     walked = walk(ladder(*UNEVEN["simultaneous close"], *more))
-    assert [rung.delivered for rung in walked.rungs[9:11]] == [
+    assert [record.delivered for record in walked.records[9:11]] == [
         States("TIME-WAIT", "CLOSING"),
         States("TIME-WAIT", "TIME-WAIT"),
     ]
@@ -223,8 +222,8 @@ def test_the_last_acks_of_both_ends_are_got_in_the_order_of_capture(more: tuple[
 def test_with_a_journal_a_bare_ack_can_be_lost_and_an_unanswered_syn_got() -> None:
     frames = ladder(*OPEN, "c> data 1 1 14", "s> ACK 1 15", "s> FIN 1 15")
     walked = replay(prompt(frames, dropped=(3,)))
-    assert [rung.got for rung in walked.rungs] == [True, True, False, True, True, True]
-    assert list(said(walked.rungs))[2:4] == [
+    assert [record.got for record in walked.records] == [True, True, False, True, True, True]
+    assert list(said(walked.records))[2:4] == [
         "ESTABLISHED > lost open.3",
         "ESTABLISHED > ESTABLISHED open.4",
     ]
@@ -234,16 +233,22 @@ def test_with_a_journal_packets_are_got_in_the_order_it_tells() -> None:
     opened = "1 >1 .1 2 >2 .2 3 >3 .3 "
     frames = ladder(*OPEN, "c> data 1 1 10", "c> FIN 11 1", "s> ACK 1 12")
     crossed = replay(wire(frames, opened + "4 5 >5 .5 >4 .4 6 >6 .6"))
-    assert [rung.delivered and rung.delivered.server for rung in crossed.rungs][3:5] == ["CLOSE-WAIT", "ESTABLISHED"]
+    assert [record.delivered and record.delivered.server for record in crossed.records][3:5] == [
+        "CLOSE-WAIT",
+        "ESTABLISHED",
+    ]
     prompted = replay(wire(frames, opened + "4 5 >4 .4 >5 .5 6 >6 .6"))
-    assert [rung.delivered and rung.delivered.server for rung in prompted.rungs][3:5] == ["ESTABLISHED", "CLOSE-WAIT"]
+    assert [record.delivered and record.delivered.server for record in prompted.records][3:5] == [
+        "ESTABLISHED",
+        "CLOSE-WAIT",
+    ]
 
 
 def test_what_is_duplicated_on_the_wire_moves_its_receiver_once() -> None:
     frames = ladder(*OPEN, "c> FIN 1 1", "s> ACK 1 2")
     walked = replay(wire(frames, "1 >1 >1 .1 2 >2 >2 .2 3 >3 >3 .3 4 >4 >4 .4 5 >5 >5 .5"))
     assert walked.only.states == ("FIN-WAIT-2", "CLOSE-WAIT")
-    assert not any(rung.surprises for rung in walked.rungs)
+    assert not any(record.surprises for record in walked.records)
 
 
 # Bounds, and whatever comes.
@@ -253,8 +258,8 @@ def test_of_very_many_packets_in_flight_the_oldest_are_given_up() -> None:
     count = 5000
     flight = [f"c> data {1 + at} 1 1" for at in range(count)]
     walked = walk(ladder(*TALKING, *flight, f"s> ACK 1 {count + 1}"))
-    got = [rung.got for rung in walked.rungs[4:-1]]
-    assert all(rung.settled for rung in walked.rungs)
+    got = [record.got for record in walked.records[4:-1]]
+    assert all(record.settled for record in walked.records)
     assert 0 < got.index(True) < count, "nothing was given up, or all of it"
     assert all(got[got.index(True) :])
 
@@ -282,20 +287,26 @@ def test_whatever_is_said_every_fate_is_decided_and_new_data_is_got_only_where_i
     frames = ladder(*lines)
     found = [number for numbers in arrivals(frames) for number in numbers]
     assert len(found) == len(set(found))
-    rungs = walk(frames).rungs
-    assert all(rung.settled and rung.got == (rung.delivered is not None) for rung in rungs)
-    for rung in rungs:
-        assert rung.end
-        assert rung.segment
-        first = not any(before.end is rung.end and before.stop >= rung.stop for before in rungs[: rung.number - 1])
-        spoke = next((other.number for other in rungs if other.end is rung.end.peer), len(rungs) + 1)
-        if rung.number < spoke and any(other.end is rung.end and other.ack is not None for other in rungs[: spoke - 1]):
+    records = walk(frames).records
+    assert all(record.settled and record.got == (record.delivered is not None) for record in records)
+    for record in records:
+        assert record.end
+        assert record.segment
+        first = not any(
+            before.end is record.end and before.stop >= record.stop for before in records[: record.number - 1]
+        )
+        spoke = next((other.number for other in records if other.end is record.end.peer), len(records) + 1)
+        if record.number < spoke and any(
+            other.end is record.end and other.ack is not None for other in records[: spoke - 1]
+        ):
             continue  # what it acknowledges was not captured: the tests at the end tell of that
-        if rung.got and first and rung.seq < rung.stop and not rung.segment.flags & RST:
-            heard = [other.ack for other in rungs if other.end is rung.end.peer and other.ack is not None]
-            resets = [other.seq for other in rungs if other.end is rung.end.peer and "RST" in other.labels]
-            least = rung.seq + 1 if rung.segment.flags & SYN else rung.stop  # a SYN's data may not have been taken
-            assert any(ack >= least for ack in heard) or rung.ack in resets, lines
+        if record.got and first and record.seq < record.stop and not record.segment.flags & RST:
+            heard = [other.ack for other in records if other.end is record.end.peer and other.ack is not None]
+            resets = [other.seq for other in records if other.end is record.end.peer and "RST" in other.labels]
+            least = (
+                record.seq + 1 if record.segment.flags & SYN else record.stop
+            )  # a SYN's data may not have been taken
+            assert any(ack >= least for ack in heard) or record.ack in resets, lines
 
 
 # What was not captured.
@@ -304,7 +315,7 @@ def test_whatever_is_said_every_fate_is_decided_and_new_data_is_got_only_where_i
 def test_of_one_direction_all_is_taken_as_got_and_what_must_have_come_is_told() -> None:
     lines = ("c> SYN 0", "c> ACK 1 1", "c> data 1 1 14", "c> ACK 15 15", "c> FIN 15 15", "c> ACK 16 16")
     walked = walk(ladder(*lines))
-    assert list(said(walked.rungs)) == [
+    assert list(said(walked.records)) == [
         "SYN-SENT > SYN-RECEIVED open.1",
         "ESTABLISHED > ESTABLISHED open.3 open.4",
         "ESTABLISHED > ESTABLISHED",
@@ -312,19 +323,19 @@ def test_of_one_direction_all_is_taken_as_got_and_what_must_have_come_is_told() 
         "FIN-WAIT-1 > CLOSE-WAIT close.1",
         "FIN-WAIT-1 > CLOSE-WAIT",
     ]
-    assert not [rung for rung in walked.rungs if rung.surprises]
+    assert not [record for record in walked.records if record.surprises]
     assert [report.differs(walked.only, f"tcp.open.{number}") for number in (1, 2, 3)] == [None, "not-captured", None]
     assert "server" in walked.only.assumed
 
 
 def test_of_one_direction_without_its_beginning_nothing_is_said_to_be_lost() -> None:
     for lines in (("c> data 1 1 14", "c> FIN 15 15"), ("s> data 1 1 14", "s> ACK 15 20", "s> FIN 15 20")):
-        assert all(rung.got for rung in walk(ladder(*lines)).rungs)
+        assert all(record.got for record in walk(ladder(*lines)).records)
 
 
 def test_a_syn_ack_that_was_not_captured_has_come_all_the_same() -> None:
     lines = (OPEN[0], OPEN[2], *TALK, *CLOSE)
-    assert list(said(walk(ladder(*lines)).rungs))[:3] == [
+    assert list(said(walk(ladder(*lines)).records))[:3] == [
         "SYN-SENT > SYN-RECEIVED open.1",
         "ESTABLISHED > ESTABLISHED open.3 open.4",
         "ESTABLISHED > ESTABLISHED",
@@ -333,7 +344,7 @@ def test_a_syn_ack_that_was_not_captured_has_come_all_the_same() -> None:
 
 
 def test_a_syn_that_nobody_answers_is_still_lost() -> None:
-    assert not [rung for rung in walk(ladder("c> SYN 0", "c> SYN 0")).rungs if rung.got]
+    assert not [record for record in walk(ladder("c> SYN 0", "c> SYN 0")).records if record.got]
 
 
 def test_of_a_syn_with_data_the_syn_alone_may_be_acknowledged() -> None:
@@ -348,11 +359,11 @@ def test_of_a_syn_with_data_the_syn_alone_may_be_acknowledged() -> None:
         "c> ACK 16 2",
     )
     walked = walk(ladder(*again))
-    assert list(said(walked.rungs))[:4] == [
+    assert list(said(walked.records))[:4] == [
         "SYN-SENT > SYN-RECEIVED open.1",
         "ESTABLISHED < SYN-RECEIVED open.2",
         "ESTABLISHED > ESTABLISHED open.3 open.4",
         "ESTABLISHED < ESTABLISHED",
     ]
-    assert not [rung for rung in walked.rungs if rung.surprises or not rung.got]
+    assert not [record for record in walked.records if record.surprises or not record.got]
     assert walked.only.states == States("TIME-WAIT", "CLOSED")

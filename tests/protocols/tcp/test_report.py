@@ -15,19 +15,19 @@ import pytest
 from lab.capture.pcapng import Writer
 from lab.engine import journal
 from lab.protocols.notes import notes
-from lab.render import trace
 from lab.render.comments import comments
+from lab.report.conversations import entry
 from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, Walked, ladder, prompt, renumbered, replay, walk
 
 
 def told(*lines: str) -> dict[str, Any]:
     """Returns the trace's entry on the one conversation of these packets."""
-    return trace.conversation(walk(ladder(*lines)).only)
+    return entry(walk(ladder(*lines)).only)
 
 
 def codes(walked: Walked) -> dict[str, str]:
     """Returns the codes of the steps that depart from the notes: `{"close.1": "reset"}`."""
-    steps = trace.conversation(walked.only)["steps"]
+    steps = entry(walked.only)["steps"]
     return {step["id"].removeprefix("tcp."): step["differs"]["code"] for step in steps if step["differs"]}
 
 
@@ -136,14 +136,14 @@ def test_number_16_where_the_history_is_not_quite_zeeks(lines: tuple[str, ...], 
 def test_a_port_used_again_is_another_connection_with_a_state_of_its_own() -> None:
     again = ("c> SYN 1000000", "s> RST-ACK 0 1000001")
     walked = walk(ladder(*OPEN, *TALK, *CLOSE, *again))
-    entries = [trace.conversation(which) for which in walked.conversations]
+    entries = [entry(which) for which in walked.conversations]
     assert [(each["conn_state"], each["history"]) for each in entries] == [("SF", "ShADadFf"), ("REJ", "Sr")]
 
 
 def test_a_wrong_checksum_has_its_letter() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5")
     spoilt = frames[3]._replace(data=frames[3].data[:-1] + b"?")
-    assert trace.conversation(walk([*frames[:3], spoilt]).only)["history"] == "ShADC"
+    assert entry(walk([*frames[:3], spoilt]).only)["history"] == "ShADC"
 
 
 def test_the_letter_t_is_for_retransmitted_payload_and_a_syn_has_none() -> None:
@@ -236,11 +236,11 @@ def test_an_unanswered_syn_is_told_alike_inferred_and_by_the_wire(count: int) ->
 def test_what_was_lost_and_sent_again_is_told_alike_inferred_and_by_the_wire(name: str) -> None:
     frames = ladder(*UNEVEN[name])
     inferred = walk(frames)
-    lost = [rung.number for rung in inferred.rungs if not rung.got]
+    lost = [record.number for record in inferred.records if not record.got]
     assert lost
     journaled = replay(prompt(frames, dropped=lost))
     assert codes(inferred) == codes(journaled)
-    for ours, theirs in zip(inferred.rungs, journaled.rungs, strict=True):
+    for ours, theirs in zip(inferred.records, journaled.records, strict=True):
         assert (ours.held, ours.delivered, ours.steps) == (theirs.held, theirs.delivered, theirs.steps)
 
 
@@ -273,7 +273,7 @@ def test_the_community_id_is_the_specifications_whoever_is_the_client(
     client: str, client_port: int, server: str, server_port: int, known: str
 ) -> None:
     for pair in (Pair(client, server, client_port, server_port), Pair(server, client, server_port, client_port)):
-        assert trace.conversation(walk(ladder("c> SYN 0", pair=pair)).only)["community_id"] == known
+        assert entry(walk(ladder("c> SYN 0", pair=pair)).only)["community_id"] == known
 
 
 def test_the_community_id_is_wiresharks_whatever_the_order_of_the_ends(tshark: str, tmp_path: Path) -> None:
@@ -290,12 +290,13 @@ def test_the_community_id_is_wiresharks_whatever_the_order_of_the_ends(tshark: s
             writer.packet(frame, ())
     command = [tshark, "-n", "-r", str(file), "--enable-protocol", "communityid", "-T", "fields", "-e", "communityid"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-    assert [trace.community_id(rung.conversation) for rung in walk(frames).rungs if rung.conversation] == said
+    told = (each.conversation for each in walk(frames).records)
+    assert [entry(each)["community_id"] for each in told if each] == said
     assert len(said) == 128
 
 
 def test_a_report_is_the_same_after_the_capture_was_saved_with_its_journal() -> None:
     frames = ladder(*OPEN, "c> data 1 1 14", "c> data 1 1 14", "s> ACK 1 15", *CLOSE)
     first = replay(prompt(frames, dropped=(4,)))
-    saved = [rung.frame._replace(comments=tuple(comments(rung))) for rung in first.rungs if rung.frame]
-    assert trace.conversation(replay(journal.events(saved)).only) == trace.conversation(first.only)
+    saved = [each.frame._replace(comments=tuple(comments(each))) for each in first.packets if each.frame]
+    assert entry(replay(journal.events(saved)).only) == entry(first.only)

@@ -15,18 +15,10 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Padding, Raw
 
 from lab.dissect.fields import fields
+from lab.dissect.packet import ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6
 from lab.model import Frame
-from lab.protocols.tcp.segment import (
-    ETHERNET,
-    FRAGMENT,
-    NOT_TCP,
-    RAW_IP,
-    RAW_IPV4,
-    RAW_IPV6,
-    TRUNCATED,
-    Segment,
-    segment,
-)
+from lab.protocols.registry import FIELDS
+from lab.protocols.tcp.segment import FRAGMENT, NOT_TCP, TRUNCATED, Segment, segment
 from tests.packets import CAPTURES, IPV4, IPV6, LETTERS, ladder
 
 LINK: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
@@ -175,7 +167,7 @@ def test_what_is_said_of_checksums_is_what_the_fields_say(name: str) -> None:
         spoilt = frame(data[:at] + checksum + data[at + 2 :])
         found = segment(spoilt)
         assert isinstance(found, Segment)
-        (told,) = (field.value for field in fields(spoilt) if (field.layer, field.name) == ("TCP", "Checksum"))
+        (told,) = (field.value for field in fields(spoilt, FIELDS) if (field.layer, field.name) == ("TCP", "Checksum"))
         verdict = "unfinished" if "unfinished" in told else "incorrect" if "incorrect" in told else "correct"
         assert (
             found.problems

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from enum import StrEnum
 
 import pytest
 
 from lab.engine.record import Record
 from lab.engine.table import Row, Table
-from lab.engine.walk import Protocol, Walk
+from lab.engine.walk import Walk
 from lab.model import Role, States, Surprise
+from lab.protocols.registry import TRANSPORT
 from lab.protocols.tcp.conversations import Conversation, Conversations
 from lab.protocols.tcp.segment import segment
 from tests.packets import CAPTURES, CLOSE, OPEN, PROMPT, TALK, drawn, ladder, prompt, replay, said, walk
 
 # The walk itself, with a protocol that nobody knows: asking and answering.
 
+
+class Where(StrEnum):
+    IDLE, ASKING, ASKED = "IDLE", "ASKING", "ASKED"
+
+
+class What(StrEnum):
+    SENT, GOT = "sent question", "got question"
+
+
 TOY = Table(
     "toy",
+    Where,
+    What,
     [
         Row("IDLE", "sent question", "ASKING", "toy.talk.1/2", "1"),
         Row("IDLE", "got question", "ASKED", None, "1"),
@@ -32,53 +46,53 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Record], Conversatio
     """Returns a walk over the toy's table, and three packets of which each is the events `sent`, and got the same."""
     conversations = Conversations()
     frames = ladder("c> data 1 1 1", "s> data 1 2 1", "c> data 2 2 1")
-    rungs = [conversations.place(frame, segment(frame)) for frame in frames]
+    records = [conversations.place(frame, segment(frame)) for frame in frames]
     (conversation,) = conversations.followed.values()
     conversation.packets = 1
 
-    def begin(which: Conversation) -> None:
-        if known and which.client.state is None:
-            which.client.state = which.server.state = "IDLE"
+    def begin(which: Conversation) -> bool:
+        return known and which.client.state is None
 
     def events(direction: str) -> Iterable[str]:
         return [f"{direction} {event}" for event in sent]
 
     tables: dict[Role, Table] = {"client": TOY, "server": TOY}
-    toy = Protocol("toy", tables, begin, lambda _: events("sent"), lambda _: events("got"), frozenset())
-    return Walk(toy), rungs, conversation
+    named = replace(TRANSPORT, name="toy", tables=tables)
+    toy = replace(named, begin=begin, sent=lambda _: events("sent"), got=lambda _: events("got"))
+    return Walk(toy), records, conversation
 
 
 def test_sending_moves_the_sender_and_nobody_else() -> None:
-    walked, (rung, *_), conversation = toy("question")
-    walked.sent(rung)
-    assert conversation.states == rung.held == States("ASKING", "IDLE")
-    assert rung.delivered is None
+    walked, (record, *_), conversation = toy("question")
+    walked.sent(record)
+    assert conversation.states == record.held == States("ASKING", "IDLE")
+    assert record.delivered is None
 
 
 def test_arriving_moves_the_receiver_and_nobody_else() -> None:
-    walked, (rung, *_), conversation = toy("question")
-    walked.sent(rung)
-    walked.got(rung)
-    walked.settled(rung)
-    assert conversation.states == rung.delivered == States("ASKING", "ASKED")
-    assert rung.held == States("ASKING", "IDLE")
+    walked, (record, *_), conversation = toy("question")
+    walked.sent(record)
+    walked.got(record)
+    walked.settled(record)
+    assert conversation.states == record.delivered == States("ASKING", "ASKED")
+    assert record.held == States("ASKING", "IDLE")
 
 
 def test_what_never_arrives_moves_no_receiver() -> None:
-    walked, (rung, *_), conversation = toy("question")
-    walked.sent(rung)
-    walked.settled(rung)
+    walked, (record, *_), conversation = toy("question")
+    walked.sent(record)
+    walked.settled(record)
     assert conversation.states == States("ASKING", "IDLE")
-    assert rung.delivered is None
+    assert record.delivered is None
 
 
 def test_an_event_without_a_row_is_recorded_and_moves_nothing() -> None:
-    walked, (rung, *_), conversation = toy("nonsense")
-    walked.sent(rung)
-    walked.got(rung)
+    walked, (record, *_), conversation = toy("nonsense")
+    walked.sent(record)
+    walked.got(record)
     assert conversation.states == States("IDLE", "IDLE")
-    assert rung.surprises == (Surprise("client", "IDLE", "sent nonsense"), Surprise("server", "IDLE", "got nonsense"))
-    assert rung.steps == ()
+    assert record.surprises == (Surprise("client", "IDLE", "sent nonsense"), Surprise("server", "IDLE", "got nonsense"))
+    assert record.steps == ()
 
 
 def test_a_step_is_1_for_the_end_that_began_the_phase_and_2_for_the_other() -> None:
@@ -92,11 +106,11 @@ def test_a_step_is_1_for_the_end_that_began_the_phase_and_2_for_the_other() -> N
 
 
 def test_of_an_end_whose_state_nobody_knows_the_likeliest_row_is_assumed_and_that_is_said() -> None:
-    walked, (rung, *_), conversation = toy("question", known=False)
-    walked.sent(rung)
-    assert rung.held == States("ASKING", None)
-    assert set(rung.assumed) == set(conversation.assumed) == {"client"}
-    walked.got(rung)
+    walked, (record, *_), conversation = toy("question", known=False)
+    walked.sent(record)
+    assert record.held == States("ASKING", None)
+    assert set(record.assumed) == set(conversation.assumed) == {"client"}
+    walked.got(record)
     assert conversation.states == States("ASKING", "ASKED")
     assert set(conversation.assumed) == {"client", "server"}
 
@@ -115,7 +129,7 @@ def test_a_packet_of_no_conversation_walks_nowhere() -> None:
 
 
 def test_the_whole_connection_of_the_notes() -> None:
-    assert list(said(walk(ladder(*OPEN, *TALK, *CLOSE)).rungs)) == [
+    assert list(said(walk(ladder(*OPEN, *TALK, *CLOSE)).records)) == [
         "SYN-SENT > SYN-RECEIVED open.1",
         "ESTABLISHED < SYN-RECEIVED open.2",
         "ESTABLISHED > ESTABLISHED open.3 open.4",
@@ -131,7 +145,7 @@ def test_the_whole_connection_of_the_notes() -> None:
 
 
 def test_the_three_segment_close_merges_two_steps_and_skips_fin_wait_2() -> None:
-    assert list(said(walk(ladder(*PROMPT["three-segment close"])).rungs))[-3:] == [
+    assert list(said(walk(ladder(*PROMPT["three-segment close"])).records))[-3:] == [
         "FIN-WAIT-1 > CLOSE-WAIT close.1",
         "TIME-WAIT < LAST-ACK close.2 close.3",
         "TIME-WAIT > CLOSED close.4",
@@ -139,7 +153,7 @@ def test_the_three_segment_close_merges_two_steps_and_skips_fin_wait_2() -> None
 
 
 def test_whoever_closes_first_takes_the_steps_1_and_4() -> None:
-    assert list(said(walk(ladder(*PROMPT["server closes first"])).rungs))[-4:] == [
+    assert list(said(walk(ladder(*PROMPT["server closes first"])).records))[-4:] == [
         "CLOSE-WAIT < FIN-WAIT-1 close.1",
         "CLOSE-WAIT > FIN-WAIT-2 close.2",
         "LAST-ACK > TIME-WAIT close.3",
@@ -148,7 +162,7 @@ def test_whoever_closes_first_takes_the_steps_1_and_4() -> None:
 
 
 def test_two_fins_that_cross_lead_both_ends_through_closing() -> None:
-    assert list(said(walk(ladder(*CAPTURES["simultaneous close"])).rungs))[-4:] == [
+    assert list(said(walk(ladder(*CAPTURES["simultaneous close"])).records))[-4:] == [
         "FIN-WAIT-1 > CLOSING close.1",
         "CLOSING < FIN-WAIT-1 close.3",
         "TIME-WAIT < CLOSING close.2",
@@ -157,12 +171,12 @@ def test_two_fins_that_cross_lead_both_ends_through_closing() -> None:
 
 
 def test_who_did_not_close_first_takes_step_2_also_where_it_is_in_time_wait() -> None:
-    again = walk(ladder(*CAPTURES["simultaneous close"], "c> FIN 15 15", "s> ACK 16 16")).rungs[-1]
+    again = walk(ladder(*CAPTURES["simultaneous close"], "c> FIN 15 15", "s> ACK 16 16")).records[-1]
     assert (drawn(again), again.steps) == ("TIME-WAIT < TIME-WAIT", ("tcp.close.2",))
 
 
 def test_a_fin_may_be_the_openings_acknowledgement() -> None:
-    third = walk(ladder(*PROMPT["FIN with the opening's ACK"])).rungs[2]
+    third = walk(ladder(*PROMPT["FIN with the opening's ACK"])).records[2]
     assert drawn(third) == "FIN-WAIT-1 > CLOSE-WAIT"
     assert third.steps == ("tcp.open.3", "tcp.open.4", "tcp.close.1"), "steps stand in the order of the notes"
 
@@ -170,7 +184,7 @@ def test_a_fin_may_be_the_openings_acknowledgement() -> None:
 def test_a_fin_that_is_got_ahead_of_missing_data_counts_when_the_data_has_come() -> None:
     frames = ladder(*OPEN, "c> data 1 1 10", "c> FIN 11 1", "c> data 1 1 10", "s> ACK 1 12")
     walked = replay(prompt(frames, dropped=(4,)))
-    assert [drawn(rung) for rung in walked.rungs[3:]] == [
+    assert [drawn(record) for record in walked.records[3:]] == [
         "ESTABLISHED > lost",
         "FIN-WAIT-1 > ESTABLISHED",
         "FIN-WAIT-1 > CLOSE-WAIT",
@@ -182,7 +196,7 @@ def test_a_fin_that_is_got_ahead_of_missing_data_counts_when_the_data_has_come()
 
 
 def test_a_reset_in_answer_to_the_syn_refuses_the_connection() -> None:
-    assert [drawn(rung) for rung in walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).rungs] == [
+    assert [drawn(record) for record in walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).records] == [
         "SYN-SENT > CLOSED",
         "CLOSED < CLOSED",
     ]
@@ -220,27 +234,27 @@ def test_a_syn_ack_that_acknowledges_what_was_never_sent_opens_nothing() -> None
 
 
 def test_without_the_syn_nobody_knows_the_states_until_something_shows_them() -> None:
-    rungs = walk(ladder(*PROMPT["began midway"])).rungs
-    assert [rung.held for rung in rungs[:4]] == [States(None, None)] * 4
-    assert [rung.delivered for rung in rungs[:4]] == [States(None, None)] * 4
-    assert rungs[4].held == States("FIN-WAIT-1", None)
-    assert [drawn(rung) for rung in rungs[4:]] == [
+    records = walk(ladder(*PROMPT["began midway"])).records
+    assert [record.held for record in records[:4]] == [States(None, None)] * 4
+    assert [record.delivered for record in records[:4]] == [States(None, None)] * 4
+    assert records[4].held == States("FIN-WAIT-1", None)
+    assert [drawn(record) for record in records[4:]] == [
         "FIN-WAIT-1 > CLOSE-WAIT",
         "FIN-WAIT-2 < CLOSE-WAIT",
         "TIME-WAIT < LAST-ACK",
         "TIME-WAIT > CLOSED",
     ]
-    assert set(rungs[4].assumed) == {"client"}
+    assert set(records[4].assumed) == {"client"}
 
 
 def test_that_somebody_listens_is_assumed_until_the_first_answer() -> None:
-    rungs = walk(ladder(*OPEN)).rungs
-    assert [set(rung.assumed) for rung in rungs] == [{"server"}, set(), set()]
-    assert rungs[0].held == States("SYN-SENT", "LISTEN")
+    records = walk(ladder(*OPEN)).records
+    assert [set(record.assumed) for record in records] == [{"server"}, set(), set()]
+    assert records[0].held == States("SYN-SENT", "LISTEN")
     assert set(walk(ladder("c> SYN 0")).only.assumed) == {"server"}
 
 
 def test_what_is_surprising_is_recorded_with_who_was_surprised_and_where() -> None:
-    (fin,) = walk(ladder("c> SYN 0", "c> [F] 1")).rungs[1:]
+    (fin,) = walk(ladder("c> SYN 0", "c> [F] 1")).records[1:]
     assert fin.surprises == (Surprise("client", "SYN-SENT", "sent FIN"),)
     assert fin.held == States("SYN-SENT", "LISTEN")

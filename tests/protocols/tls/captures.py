@@ -12,7 +12,6 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,24 +19,26 @@ from jsonschema import Draft202012Validator
 from rich.console import Console
 
 from lab.engine.layers import Layer
-from lab.engine.path import Path as Way
 from lab.engine.record import Record
-from lab.model import Frame, Role
+from lab.model import Frame, Packet, Role
 from lab.protocols.tcp.conversations import Conversation
 from lab.protocols.tls.session import Session
-from lab.render import trace
 from lab.render.comments import comments
 from lab.render.keys import worked_examples
 from lab.render.ladder import Ladder
-from lab.render.table import as_json, conversation_line, packet_lines
+from lab.render.trace import as_json, dump, packet_lines
+from lab.report import schema
 from lab.report.agreement import agreement
+from lab.report.conversations import entry, report
+from lab.report.packets import packet
+from lab.report.steps import steps
 from lab.text import LANGUAGES
-from tests.packets import IPV4, OPEN, Pair, ladder
+from tests.packets import IPV4, OPEN, Pair, ladder, path
 from tests.protocols.tls import handshakes
 from tests.protocols.tls.handshakes import Contexts, converse, identity
 
 MSS = 1460
-SCHEMA = Draft202012Validator(json.loads((files("lab.render") / "trace.schema.json").read_text("utf-8")))
+SCHEMA = Draft202012Validator(schema.trace())
 Flights = Sequence[tuple[Role, bytes]]
 
 
@@ -59,13 +60,18 @@ class Capture(NamedTuple):
 class Walked(NamedTuple):
     """What the path made of a capture with one conversation in it."""
 
-    rungs: list[Record]
+    records: list[Record]
     only: Conversation
 
     @property
+    def packets(self) -> list[Packet]:
+        """The packets, told in words."""
+        return [packet(record, words=True) for record in self.records]
+
+    @property
     def above(self) -> Layer:
-        assert self.only.above
-        return self.only.above
+        above: Layer = self.only.above
+        return above
 
     @property
     def session(self) -> Session:
@@ -75,7 +81,7 @@ class Walked(NamedTuple):
     @property
     def tls(self) -> dict[str, Any]:
         """The trace's `tls` object."""
-        found: dict[str, Any] = trace.conversation(self.only)["tls"]
+        found: dict[str, Any] = entry(self.only)["tls"]
         return found
 
     @property
@@ -83,36 +89,40 @@ class Walked(NamedTuple):
         """The notes' steps of TLS: packets, and the code of how each differs."""
         return {
             int(step.id[-1]): (step.packets, step.differs and step.differs.code)
-            for step in trace.steps(self.only)
+            for step in steps(self.only)
             if step.id.startswith("tls.")
         }
 
     @property
     def ladder(self) -> list[str]:
         """Each packet that completes messages: the sender's state when it left, the receiver's when it had arrived."""
-        return [f"{_led(rung)}: {' '.join(each.name for each in rung.messages)}" for rung in self.rungs if rung.above]
+        return [
+            f"{_led(record)}: {' '.join(each.said.name for each in record.messages)}"
+            for record in self.records
+            if record.above
+        ]
 
     @property
     def messages(self) -> list[str]:
         """The names of all messages in order, each with who sends it: `c> ClientHello`."""
-        return [f"{_who(rung)}> {message.name}" for rung in self.rungs for message in rung.messages]
+        return [f"{_who(record)}> {message.said.name}" for record in self.records for message in record.messages]
 
     @property
     def surprises(self) -> list[object]:
-        return [surprise for rung in self.rungs for surprise in rung.surprises]
+        return [surprise for record in self.records for surprise in record.surprises]
 
 
-def _led(rung: Record) -> str:
-    assert rung.end
-    ((_, held, delivered),) = rung.above
-    if rung.end.role == "client":
+def _led(record: Record) -> str:
+    assert record.end
+    ((_, held, delivered),) = record.above
+    if record.end.role == "client":
         return f"{held.client} > {delivered.server if delivered else 'lost'}"
     return f"{delivered.client if delivered else 'lost'} < {held.server}"
 
 
-def _who(rung: Record) -> str:
-    assert rung.end
-    return rung.end.role[0]
+def _who(record: Record) -> str:
+    assert record.end
+    return record.end.role[0]
 
 
 def lines(flights: Flights, mss: int = MSS, close: bool = True) -> list[str]:
@@ -138,32 +148,29 @@ def frames(flights: Flights, mss: int = MSS, pair: Pair = IPV4, close: bool = Tr
 
 def walk(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> Walked:
     """Takes a capture of one conversation through the path, as a recording is taken."""
-    way = Way()
-    way.learn(keylog, server_key)
-    rungs = list(way.settled(frames))
+    way = path(keylog, server_key)
+    records = list(way.settled(frames))
     (only,) = way.conversations
-    return Walked(rungs, only)
+    return Walked(records, only)
 
 
 def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> str:
     """Returns all that the lab says of a capture, in both languages; what is JSON in it keeps its schema's promises."""
-    way = Way()
-    way.learn(keylog, server_key)
-    rungs = list(way.settled(frames))
+    way = path(keylog, server_key)
+    packets = [packet(record, words=True) for record in way.settled(frames)]
+    reports = [report(each, examples=True) for each in way.conversations]
     out = io.StringIO()
     for lang in LANGUAGES:
         ladder = Ladder(Console(file=out, highlight=False), lang)
-        for rung in rungs:
-            ladder.rung(rung)
-        ladder.summary(way.conversations, agreement(rungs))
-        worked_examples(way.conversations, out, lang)
-    for rung in rungs:
-        out.write("\n".join(comments(rung)))
+        for each in packets:
+            ladder.rung(each)
+        ladder.summary(reports, agreement(packets))
+        worked_examples(reports, out, lang)
+    for each in packets:
+        out.write("\n".join(comments(each)))
     document = io.StringIO()
-    about = {"name": "", "sha256": "", "format": "pcap", "packets": len(rungs), "problems": []}
-    as_json(
-        packet_lines(rungs), ((0, conversation_line(each)) for each in way.conversations), lambda: about, document.write
-    )
+    about = {"name": "", "sha256": "", "format": "pcap", "packets": len(packets), "problems": []}
+    as_json(packet_lines(packets), ((0, dump(each.facts)) for each in reports), lambda: about, document.write)
     SCHEMA.validate(json.loads(document.getvalue()))
     return out.getvalue()
 

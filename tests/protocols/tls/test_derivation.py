@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from lab.protocols.tls.derivation import Line
+from lab.model import DerivationLine
 from lab.protocols.tls.keylog import parse_keylog
 from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Schedule13
@@ -70,7 +70,7 @@ def test_a_secret_of_any_length_gives_bytes(name: str, length: int) -> None:
     assert ours == prf(name, secret, b"label", b"seed")[:100] if length else len(ours) == 100
 
 
-def again(line: Line) -> bytes:
+def again(line: DerivationLine) -> bytes:
     """Does the sum of a line, with its operation as the only instruction."""
     values = sorted(line.inputs, key=lambda each: -len(each[0]))
     assert len(dict(values)) == len(values)
@@ -118,7 +118,7 @@ def again(line: Line) -> bytes:
     return whole[int(span[2]) : int(span[3]) + 1] if span else whole
 
 
-def assert_all_do_themselves_again(lines: Iterable[Line]) -> dict[str, bytes]:
+def assert_all_do_themselves_again(lines: Iterable[DerivationLine]) -> dict[str, bytes]:
     """Every value must be given or calculated on a line before it is used. Returns all of them by name."""
     known = dict[str, bytes]()
     for line in lines:

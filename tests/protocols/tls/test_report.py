@@ -64,7 +64,7 @@ def test_each_step_tells_how_it_differs_from_the_notes(name: str) -> None:
 def test_each_step_has_the_packets_it_was_seen_in(name: str) -> None:
     capture = captured(name)
     walked = walk(capture.frames, capture.keylog)
-    carriers = [rung.number for rung in walked.rungs if rung.messages]
+    carriers = [record.number for record in walked.records if record.messages]
     assert [packets for packets, _ in walked.steps.values()] == [
         tuple(carriers[at] for at in seen) for seen in SEEN[name]
     ]
@@ -87,8 +87,8 @@ def test_without_keys_what_was_not_seen_is_said_to_be_encrypted_or_not_decrypted
 def test_bytes_that_are_missing_in_the_capture_are_said_to_be() -> None:
     for name, seen in (("TLS 1.2 RSA", "ServerHello"), ("TLS 1.3", "ServerHello")):
         made = frames(captured(name).flights, 600)
-        whole = walk(made).rungs
-        gone = next(rung.number for rung in whole if any(each.name == seen for each in rung.messages))
+        whole = walk(made).records
+        gone = next(record.number for record in whole if any(each.said.name == seen for each in record.messages))
         walked = walk(renumbered(*[frame for frame in made if frame.number != gone]))
         assert [code for _, code in walked.steps.values()][1:] == ["bytes-missing"] * 5
 
@@ -142,7 +142,10 @@ def test_every_byte_is_in_a_record_that_is_told_of_once_with_its_header(name: st
         for role in ("client", "server"):
             stream = capture.stream(role)
             said = [
-                message.said for rung in walked.rungs for message in rung.messages if rung.end and rung.end.role == role
+                message.said
+                for record in walked.records
+                for message in record.messages
+                if record.end and record.end.role == role
             ]
             told = [each for one in said for each in report.records(walked.above, one)]
             assert [0, *(each.end - 1 for each in told)] == [*(each.start - 1 for each in told), len(stream)]
@@ -205,7 +208,7 @@ def test_nothing_that_was_decrypted_steers_a_terminal() -> None:
 
 def test_the_csv_has_nothing_that_a_stranger_wrote() -> None:
     capture = play(ecdhe, said=f"GET /{HOSTILE}".encode())
-    rows = "".join(csv_rows(walk(capture.frames, capture.keylog).rungs))
+    rows = "".join(csv_rows(walk(capture.frames, capture.keylog).packets))
     assert "application-data" in rows
     assert steering(rows) == set()
     assert "GET" not in rows
@@ -243,5 +246,6 @@ def test_data_is_shown_where_it_is_text_and_counted_where_it_is_not() -> None:
 def test_a_record_without_a_byte_of_data_is_not_called_encrypted() -> None:
     """Some send an empty record first, as RFC 5246 section 6.2.1 allows."""
     walked = walk(captured("TLS 1.2 RSA").frames, captured("TLS 1.2 RSA").keylog)
-    data = next(each.said for rung in walked.rungs for each in rung.messages if each.name == "application-data")
+    told = [each.said for record in walked.records for each in record.messages]
+    data = next(each for each in told if each.name == "application-data")
     assert report.words(walked.above, data._replace(raw=b"")).en == "0 bytes, decrypted"

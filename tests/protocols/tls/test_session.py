@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lab.engine.path import Path
 from lab.model import Frame, Role
 from lab.protocols.tls import report
-from tests.packets import IPV4, IPV6, OPEN, ladder, renumbered
+from tests.packets import IPV4, IPV6, OPEN, ladder, path, renumbered
 from tests.packets import walk as walk_all
 from tests.protocols.tls import handshakes
 from tests.protocols.tls.captures import MADE, captured, frames, lines, play, shown, walk
@@ -133,11 +133,11 @@ def test_every_message_is_read_in_order_with_the_states_it_leads_to(name: str, p
 def test_a_message_is_told_in_the_packet_that_completes_it_and_its_bytes_are_where_its_spans_say(name: str) -> None:
     capture = captured(name)
     walked = walk(frames(capture.flights, 500), capture.keylog)
-    numbers = {rung.number: rung for rung in walked.rungs}
-    for rung in walked.rungs:
-        for message in rung.messages:
-            places = [span for span in message.spans if span.buffer == "frame"]
-            assert places[-1].number == rung.number
+    numbers = {record.number: record for record in walked.records}
+    for record in walked.records:
+        for message in record.messages:
+            places = [span for span in message.said.spans if span.buffer == "frame"]
+            assert places[-1].number == record.number
             for span in places:
                 carrier = numbers[span.number]
                 assert carrier.segment
@@ -236,31 +236,31 @@ def test_an_alert_in_the_clear_is_read_without_keys(name: str) -> None:
 
 
 def growing(name: str, at: int) -> tuple[Path, list[Frame]]:
-    path, capture = Path(), captured(name)
+    way, capture = path(), captured(name)
 
     def passing() -> Iterator[Frame]:
         for frame in capture.frames:
             if frame.number == at:
                 for line in capture.keylog.splitlines():
-                    path.learn(line)
+                    way.learn(line)
             yield frame
 
-    surprises = [surprise for rung in path.annotate(passing()) for surprise in rung.surprises]
+    surprises = [surprise for record in way.annotate(passing()) for surprise in record.surprises]
     assert surprises == []
-    return path, capture.frames
+    return way, capture.frames
 
 
 @pytest.mark.parametrize("name", ["TLS 1.2 RSA, CBC", "TLS 1.2 ECDHE", "TLS 1.3", "TLS 1.3 client certificate"])
 def test_secrets_that_come_late_open_what_comes_after_them(name: str) -> None:
     walked = walk(captured(name).frames, captured(name).keylog)
-    carriers = [rung.number for rung in walked.rungs if rung.messages]
+    carriers = [record.number for record in walked.records if record.messages]
     for at in carriers:
-        path, _ = growing(name, at)
-        (which,) = path.conversations
+        way, _ = growing(name, at)
+        (which,) = way.conversations
         assert which.above
         session = which.above.session
         assert [alert.description for alert in session.alerts] == [0] * len(session.alerts)
-        closing = [rung for rung in carriers if rung >= at][-2:]
+        closing = [record for record in carriers if record >= at][-2:]
         assert len(session.alerts) == len(closing)
         assert session.finished_verified is not False, at
         assert session.locked is None
@@ -269,9 +269,9 @@ def test_secrets_that_come_late_open_what_comes_after_them(name: str) -> None:
 def test_secrets_that_come_before_their_records_open_all_of_them_and_teach_all_of_it() -> None:
     for name in ("TLS 1.2 ECDHE", "TLS 1.3"):
         whole = walk(captured(name).frames, captured(name).keylog).session
-        path, _ = growing(name, 5)
-        assert path.conversations[0].above
-        session = path.conversations[0].above.session
+        way, _ = growing(name, 5)
+        assert way.conversations[0].above
+        session = way.conversations[0].above.session
         assert session.finished_verified is True
         assert set(session.lines) == set(whole.lines)
 
@@ -494,8 +494,9 @@ def test_behind_a_segment_that_was_lost_for_good_nothing_is_read_and_little_is_k
 def test_without_the_clients_key_exchange_in_the_capture_nobody_says_that_the_session_was_resumed() -> None:
     capture = captured("TLS 1.2 ECDHE")
     made = capture.frames
-    third = [rung for rung in walk(made).rungs if rung.messages and rung.messages[0].name == "ClientKeyExchange"]
-    walked = walk(renumbered(*[frame for frame in made if frame.number != third[0].number]))
+    said = [record for record in walk(made).records if record.messages]
+    third = next(record.number for record in said if record.messages[0].said.name == "ClientKeyExchange")
+    walked = walk(renumbered(*[frame for frame in made if frame.number != third]))
     assert walked.tls["resumed"] is False
 
 
@@ -518,7 +519,7 @@ def test_a_hello_in_the_syn_is_followed_by_all_the_rest() -> None:
     walked = walk(ladder(*said), capture.keylog)
     assert walked.messages == walk(frames(capture.flights, 9000), capture.keylog).messages
     assert walked.session.finished_verified is True
-    (first,) = (message for message in walked.rungs[0].messages)
+    (first,) = (message for message in walked.records[0].messages)
     assert [each.start for each in report.records(walked.above, first.said)] == [1]
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from lab.engine.layers import Layer
 from lab.model import Role, Span
-from lab.protocols.websocket import WEBSOCKET, report
+from lab.protocols.websocket import PROTOCOL as WEBSOCKET
+from lab.protocols.websocket import report
 from lab.protocols.websocket.frames import FORBIDDEN, MOST_KEPT
 from lab.protocols.websocket.session import Said, Session
 from tests.protocols.websocket.talks import ISN, Talk, Written, frame, messages, read
