@@ -7,7 +7,7 @@ from tests.runs import Run, read
 from tests.scenarios.plays import every
 
 READ_BACK = (
-    "number", "time", "labels", "seq", "ack", "stop", "steps", "fate", "departures", "messages",
+    "number", "time", "labels", "seq", "ack", "stop", "steps", "fate", "departures",
     "held", "delivered", "assumed", "surprises", "kernel_held", "kernel_delivered", "journal",
 )  # fmt: skip
 
