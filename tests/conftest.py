@@ -20,7 +20,31 @@ from tests.places import ROOT
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("lab", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=10)  # make test-fast
 settings.load_profile("lab")
+
+# Tests with one of these fixtures, also by way of another, are marked `machine`; those that share a resource, for which
+# they would wait or which they would disturb, run in one process, one after the other.
+MACHINE = {"namespaces", "user_namespaces", "nobodys_python", "watched", "tshark", "docker"}
+SHARED = {"docker": "docker", "namespaces": "namespaces", "watched": "namespaces"}
+
+
+# What is slow as a whole; single tests say so themselves.
+SLOW_FOLDERS = ("bulk",)
+SLOW = {"large", "busy"}  # captures of many thousand packets
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs more of a machine than Python, and says which tests stay together in one process."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & MACHINE:
+            item.add_marker(pytest.mark.machine)
+        if fixtures & SLOW or item.path.parent.name in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+        group = next((group for fixture, group in SHARED.items() if fixture in fixtures), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -24,5 +24,6 @@ def test_the_corpus_is_small() -> None:
     assert sum(path.stat().st_size for path in CAPTURES) < 200_000
 
 
+@pytest.mark.slow
 def test_some_mutants_are_answered_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fuzz.by_chance(300, 1, tmp_path) == 0, capsys.readouterr().out

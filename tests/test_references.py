@@ -42,6 +42,7 @@ def test_a_reference_agrees_with_the_kernels_it_was_recorded_from(capture: Path)
     assert run.agreement.unexplained == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
 def test_a_reference_cut_anywhere_is_read_as_far_as_it_goes(capture: Path, tmp_path: Path) -> None:
     whole = capture.read_bytes()

@@ -98,6 +98,7 @@ def beside(name: str, frames: Iterable[Frame]) -> Side:
 # What is shown.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize(("a", "b"), LECTURES)
 def test_a_lecture_is_drawn_as_it_was_found_good(a: str, b: str, lang: Lang) -> None:
@@ -208,6 +209,7 @@ def words_of(said: list[Text], letters: str) -> list[list[str]]:
     return sorted(sorted(letters["AB".index(word)] if word in "AB" else word for word in each) for each in sentences)
 
 
+@pytest.mark.slow
 def test_every_sentence_is_said_of_some_two_captures_and_turned_round() -> None:
     sides = [compared(file(name), file(name), "0").ours for name in REFERENCES]
     sides += [compared(file(name), file(name), "1").ours for name in REFERENCES if name.endswith("resumption")]
@@ -228,6 +230,7 @@ def test_that_it_is_the_same_is_said() -> None:
     assert drawn("tls-1.3", "tls-1.3", "en").endswith("\nA and B say the same.\n")
 
 
+@pytest.mark.slow
 def test_what_was_not_compared_is_not_said_to_be_the_same(tmp_path: Path) -> None:
     def made(name: str, *lines: str) -> str:
         path = tmp_path / name
@@ -338,6 +341,7 @@ def test_what_is_cut_off_is_compared_as_far_as_it_goes_and_said(tmp_path: Path) 
     assert "in A; " not in done.stdout
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1 << 14), st.binary(max_size=8))
 def test_whatever_comes_in_is_compared_or_refused(at: int, noise: bytes) -> None:
     whole = bytearray(Path(file("tls-1.3")).read_bytes())

@@ -23,6 +23,8 @@ from lab.system.remedies import read_machine
 from lab.text import Text
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow  # a process for each
+
 NAMESPACES, CABLE, CAPTURE = "network namespaces", "virtual cable (veth)", "packet capture"
 STATES, PARAMETERS = "socket states", "namespace parameters"
 TESTBED = (NAMESPACES, CABLE, CAPTURE, STATES, PARAMETERS)

@@ -20,6 +20,8 @@ from tests.app.test_diff import ERROR
 from tests.packets import IPV6, OPEN, Pair, ladder, renumbered
 from tests.places import GOLDEN, ROOT
 
+pytestmark = pytest.mark.slow  # a process for each
+
 PACKETS = [
     ("tcp-connection", 1), ("tcp-connection", 9), ("tls-1.2-rsa", 6), ("tls-1.3", 6), ("websocket-connection", 8),
     ("websocket-connection", 6), ("tcp-syn-lost", 1),

@@ -10,6 +10,8 @@ import pytest
 
 from lab.app.usage import told
 
+pytestmark = pytest.mark.slow  # a process for each
+
 WRONG = {
     "nots": "there is no command 'nots'; did you mean notes?",
     "xyzzy": "there is no command 'xyzzy'",

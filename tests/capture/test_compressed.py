@@ -100,6 +100,7 @@ def test_of_a_file_of_small_members_little_is_fed_at_a_time(
     assert sum(fed) < 5000 * 2048
 
 
+@pytest.mark.slow
 @every_kind
 def test_it_is_read_from_a_pipe(kind: str) -> None:
     command = [sys.executable, "-m", "lab", "annotate", "-", "--format", "csv"]
@@ -122,6 +123,7 @@ def test_several_streams_are_one_and_zeros_fill_up(kind: str) -> None:
     assert unfolded(kind, b"".join(map(FOLD[kind], parts)) + bytes(600)) == PLAIN
 
 
+@pytest.mark.slow
 @every_kind
 def test_what_is_cut_gives_what_was_read_and_says_so(kind: str, tmp_path: Path) -> None:
     large = tmp_path / "large.pcap"
@@ -160,6 +162,7 @@ def test_a_bomb_is_given_up(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         unfolded(kind, bomb)
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_bomb_takes_no_memory(kind: str, tmp_path: Path) -> None:
     head = PLAIN[:4] and bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")

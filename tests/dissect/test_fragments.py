@@ -113,6 +113,7 @@ def _read(data: bytes) -> Iterator[Record]:
             yield from path().settled(capture)
 
 
+@pytest.mark.slow
 def test_two_processes_put_the_same_together(tmp_path: Path) -> None:
     dice, packets = random.Random(791), []
     for at in range(400):

@@ -249,6 +249,7 @@ def test_whatever_is_written_every_frame_is_captured_once_settled_once_and_walke
 FAR = 1 << 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told", [{"arrived": 0, "settled": 0, "delivered": []}, {"arrived": 0, "settled": FAR, "delivered": [FAR]}]
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.model import States
 from tests.packets import OPEN, Pair, ladder, path, prompt, renumbered, replayed
 from tests.protocols.tls.captures import captured, frames, lines, walk
@@ -45,6 +47,7 @@ def test_what_turns_out_to_be_none_may_still_become_one_later_on_the_same_connec
             assert walked.messages in (alone.messages, [])
 
 
+@pytest.mark.slow
 def test_segments_ahead_of_order_are_kept_in_no_more_memory_than_is_bounded() -> None:
     """Thousands of connections whose beginning was not captured."""
     way = path()

@@ -206,6 +206,7 @@ class Endless:
             yield frame._replace(number=self.captured)
 
 
+@pytest.mark.slow
 def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order() -> None:
     frames, way = Endless("c> SYN 0"), path()
     records = way.settled(frames)

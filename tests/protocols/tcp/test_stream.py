@@ -7,6 +7,7 @@ import time
 from itertools import pairwise
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -224,6 +225,7 @@ def test_a_stream_may_be_larger_than_the_sequence_space() -> None:
     assert stream.spans(offset, offset + 6) == (Span("frame", 71, AT, AT + 3), Span("frame", 70, AT, AT + 3))
 
 
+@pytest.mark.slow
 def test_forty_thousand_tiny_segments_take_a_moment_in_any_order() -> None:
     size = 40_000
     shuffled = list(range(size))

@@ -321,6 +321,7 @@ def test_a_first_flight_that_comes_in_the_wrong_order_is_recognised_when_its_beg
 # Damage.
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(name=st.sampled_from(list(MADE)), data=st.data())
 def test_no_damage_is_ever_raised_nor_breaks_a_promise(name: str, data: st.DataObject) -> None:
@@ -365,6 +366,7 @@ def test_a_message_of_16_mib_is_named_and_passed_over_and_nothing_of_it_is_kept(
     assert walked.messages == ["c> ClientHello", "s> ServerHello", "s> Certificate", "s> ServerHelloDone"]
 
 
+@pytest.mark.slow
 def test_ever_so_many_tiny_messages_take_no_more_than_their_time() -> None:
     client, server = hellos()
 
@@ -453,6 +455,7 @@ def test_tls_on_any_port(port: int) -> None:
 # What the capture has not.
 
 
+@pytest.mark.slow
 @every_capture
 def test_a_capture_may_begin_anywhere_and_end_anywhere(name: str) -> None:
     capture = captured(name)
