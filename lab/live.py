@@ -18,6 +18,7 @@ from lab.output import to_file, uninterrupted
 from lab.path import Path, in_order
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
+from lab.testbed.control import Controlled, Held
 from lab.testbed.rules import Rule
 from lab.testbed.told import Begun, Ended, Event, Secrets
 from lab.text import Text
@@ -97,7 +98,7 @@ class Session:
                 for rung in self._replayed(events) if self._has_journal(events) else self._annotated(events):
                     self.agreement.add(rung)
                     yield rung
-            for which in self.conversations[-1:]:
+            for which in self.conversations:  # the kernels were asked about one of them
                 self.agreement.add_final(which, len(self._captured))
         finally:
             self._captured += self._path.waiting.values()  # a run that is stopped also saves what was under way
@@ -136,7 +137,7 @@ class Session:
                 fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
                 self.keylog += b"".join(fresh)
                 self._path.learn(keylog=b"".join(fresh))
-            elif not isinstance(event, Begun):
+            elif not isinstance(event, Begun | Held | Controlled):
                 yield event
 
     def _save(self) -> None:
@@ -148,7 +149,7 @@ class Session:
         for rung in self._captured:
             if rung.frame is not None:
                 writer.packet(rung.frame, comments(rung))
-        final = self.conversations[-1].kernel_final if self.conversations else None
+        final = next((which.kernel_final for which in reversed(self.conversations) if which.kernel_final), None)
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(self.file, buffer.getvalue())

@@ -32,7 +32,7 @@ from lab.dissect.fragments import Fragments
 from lab.dissect.segment import FRAGMENT, segment
 from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
 from lab.protocols import UPPER
-from lab.protocols.tcp import TCP
+from lab.protocols.tcp import CHECKING, TCP
 
 _PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
 _MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
@@ -58,6 +58,9 @@ class Path:
         self._walk = Walk(TCP)
         self._layers = Layers(UPPER, TCP.ended)
         self._fragments = Fragments()
+        self._checking = Walk(CHECKING)
+        self._forged_in: set[int] = set()  # ids of conversations that have a forged packet
+        self._opened_forged: set[int] = set()  # and of those that begin with one
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
@@ -172,24 +175,18 @@ class Path:
 
     def replay(self, events: Iterable[WireEvent]) -> Iterator[Rung]:
         """Yields the rung of each captured frame in order, when the wire has told its fate."""
-        walk, waiting = self._walk, self.waiting
+        waiting = self.waiting
         untold: set[int] = set()  # packets whose fate the journal does not tell: they stay undecided
         for event in events:
             if isinstance(event, Captured):
-                found = segment(event.frame)
-                if found is FRAGMENT:
-                    rung = self._placed(event.frame, self._fragments.add(event.frame))
-                else:
-                    rung = self._conversations.place(event.frame, found)
-                walk.sent(rung)
-                self._layers.sent(rung)
+                rung = self._forged(event.frame) if event.forged else self._sent(event.frame)
                 rung.kernel_held = event.kernel
                 if event.order >= 0:  # else the journal does not tell of this frame
-                    rung.journal = Journal(arrived=event.order, delivered=(), settled=0)
+                    rung.journal = Journal(arrived=event.order, delivered=(), settled=0, forged=event.forged)
                 waiting[rung.number] = rung
             elif isinstance(event, Delivered):  # it has arrived; rung.delivered is taken when both hosts are quiet
                 rung = waiting[event.number]
-                walk.got(rung)
+                self._walk_of(rung).got(rung)
                 self._layers.got(rung)
                 if rung.journal:
                     rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
@@ -197,17 +194,42 @@ class Path:
                 rung = waiting[event.number]
                 rung.kernel_delivered = event.kernel
                 if rung.journal:
-                    rung.journal = rung.journal._replace(settled=event.order)
-                    walk.settled(rung)
+                    rung.journal = rung.journal._replace(settled=event.order, absorbed=event.absorbed)
+                    self._walk.settled(rung)
                 else:
                     untold.add(rung.number)
                 while waiting and ((first := next(iter(waiting.values()))).settled or first.number in untold):
                     untold.discard(first.number)
                     yield waiting.pop(first.number)
-            elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
-                self.conversations[-1].kernel_final = event.kernel
+            elif own := [which for which in self.conversations if which.id not in self._opened_forged]:
+                own[-1].kernel_final = event.kernel  # Final: the kernels were asked about the scenario's own connection
         while waiting:  # the journal ended early: these stay undecided
             yield waiting.pop(next(iter(waiting)))
+
+    def _sent(self, frame: Frame) -> Rung:
+        found = segment(frame)
+        if found is FRAGMENT:
+            rung = self._placed(frame, self._fragments.add(frame))
+        else:
+            rung = self._conversations.place(frame, found)
+        self._walk_of(rung).sent(rung)
+        self._layers.sent(rung)
+        return rung
+
+    def _forged(self, frame: Frame) -> Rung:
+        """Returns the rung of a packet that the wire has made: its sender knows nothing of it, its receiver gets it."""
+        rung = self._conversations.place_forged(frame, segment(frame))
+        if rung.conversation is not None:
+            self._forged_in.add(rung.conversation.id)
+            if rung.conversation.packets == 1:
+                self._opened_forged.add(rung.conversation.id)
+        self._walk.forged(rung)
+        return rung
+
+    def _walk_of(self, rung: Rung) -> Walk:
+        """Returns who walks: what hosts send each other they take; behind a forged packet that must be checked."""
+        which = rung.conversation
+        return self._checking if which is not None and which.id in self._forged_in else self._walk
 
 
 def in_order(rungs: Iterable[Rung], undecided: dict[int, Rung] | None = None) -> Iterator[Rung]:

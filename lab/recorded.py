@@ -101,7 +101,7 @@ class Recording:
                 yield rung
                 break
             yield from rungs
-        for which in self.conversations[-1:]:
+        for which in self.conversations:  # the kernels were asked about one of them
             self.agreement.add_final(which, self.capture.packets)
 
     def _let_go(self, which: Conversation) -> None:

@@ -27,6 +27,7 @@ def comment(rung: Rung) -> str | None:
         return None
     told: dict[str, Any] = {"arrived": rung.journal.arrived, "settled": rung.journal.settled}
     told["delivered"] = list(rung.journal.delivered)
+    told |= {name: True for name in ("forged", "absorbed") if getattr(rung.journal, name)}
     if rung.kernel_held or rung.kernel_delivered:
         told["kernel"] = {"held": _told(rung.kernel_held), "delivered": _told(rung.kernel_delivered)}
     return PREFIX + json.dumps(told, separators=(",", ":"))
@@ -59,10 +60,10 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
             journal = Journal(UNTOLD, (), UNTOLD)
         while coming and coming[0][0] < journal.arrived:
             yield heappop(coming)[2]
-        yield Captured(frame, journal.arrived, held)
+        yield Captured(frame, journal.arrived, held, journal.forged)
         for order in journal.delivered:
             heappush(coming, (order, frame.number, Delivered(frame.number, order)))
-        settled = Settled(frame.number, journal.settled, delivered)
+        settled = Settled(frame.number, journal.settled, delivered, journal.absorbed)
         heappush(coming, (max((journal.settled, *journal.delivered)), frame.number + _LATEST, settled))
         while len(coming) > _MOST_COMING:
             yield heappop(coming)[2]
@@ -82,7 +83,9 @@ def _journal(frame: Frame) -> tuple[Journal | None, States | None, States | None
             places = tuple(order for order in delivered[:_MOST_DELIVERIES] if _is_order(order))
             kernel = said.get("kernel")
             kernel = kernel if isinstance(kernel, dict) else {}
-            return Journal(arrived, places, settled), _states(kernel.get("held")), _states(kernel.get("delivered"))
+            forged, absorbed = said.get("forged") is True, said.get("absorbed") is True and not places
+            journal = Journal(arrived, places, settled, forged, absorbed)
+            return journal, _states(kernel.get("held")), _states(kernel.get("delivered"))
     return None, None, None
 
 

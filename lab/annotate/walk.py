@@ -122,6 +122,17 @@ class Walk(Mover):
         if conversation.assumed:
             rung.assumed = conversation.assumed
 
+    def forged(self, rung: Rung) -> None:
+        """The packet has appeared on the wire without having been sent: nobody has moved."""
+        conversation = rung.conversation
+        if conversation is None:
+            return
+        if conversation.packets == 1:
+            self._begin(conversation)
+            conversation.states = States(conversation.client.state, conversation.server.state)
+        rung.held = conversation.states
+        rung.assumed = conversation.assumed
+
     def got(self, rung: Rung) -> None:
         """The packet has arrived."""
         rung.got = True

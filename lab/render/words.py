@@ -28,6 +28,7 @@ LABELS = {
     "not-tcp": Text("not TCP", "不是 TCP"),
     "fragment": Text("IP fragment", "IP 分片"),
     "no-flags": Text("no flags", "没有任何标志"),
+    "forged": Text("forged on the wire, its sender has not sent it", "线路伪造，所称的发送方并未发送"),
     "evicted": Text("its connection was let go of: too many at a time", "同时进行的连接过多，不再跟踪此连接"),
 }
 
