@@ -30,7 +30,7 @@ from lab.annotate.walk import Walk
 from lab.dissect.conversations import Conversation, Conversations, Elsewhere
 from lab.dissect.fragments import Fragments
 from lab.dissect.segment import FRAGMENT, segment
-from lab.model import Captured, Delivered, Frame, Journal, Rung, Settled, WireEvent
+from lab.model import ACK, RST, Captured, Delivered, Frame, Journal, Rung, Segment, Settled, WireEvent
 from lab.protocols import UPPER
 from lab.protocols.tcp import CHECKING, TCP
 
@@ -58,9 +58,8 @@ class Path:
         self._walk = Walk(TCP)
         self._layers = Layers(UPPER, TCP.ended)
         self._fragments = Fragments()
-        self._checking = Walk(CHECKING)
-        self._forged_in: set[int] = set()  # ids of conversations that have a forged packet
-        self._opened_forged: set[int] = set()  # and of those that begin with one
+        self._checking = Walk(CHECKING)  # of a replay
+        self._forged_in: set[int] = set()  # ids of conversations that begin with a forged packet
         self.waiting: dict[int, Rung] = {}  # in a replay: whose fate the wire has yet to tell, in the order of capture
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
@@ -186,7 +185,7 @@ class Path:
                 waiting[rung.number] = rung
             elif isinstance(event, Delivered):  # it has arrived; rung.delivered is taken when both hosts are quiet
                 rung = waiting[event.number]
-                self._walk_of(rung).got(rung)
+                self._checking.got(rung)
                 self._layers.got(rung)
                 if rung.journal:
                     rung.journal = rung.journal._replace(delivered=(*rung.journal.delivered, event.order))
@@ -195,13 +194,13 @@ class Path:
                 rung.kernel_delivered = event.kernel
                 if rung.journal:
                     rung.journal = rung.journal._replace(settled=event.order, absorbed=event.absorbed)
-                    self._walk.settled(rung)
+                    self._checking.settled(rung)
                 else:
                     untold.add(rung.number)
                 while waiting and ((first := next(iter(waiting.values()))).settled or first.number in untold):
                     untold.discard(first.number)
                     yield waiting.pop(first.number)
-            elif own := [which for which in self.conversations if which.id not in self._opened_forged]:
+            elif own := [which for which in self.conversations if which.id not in self._forged_in]:
                 own[-1].kernel_final = event.kernel  # Final: the kernels were asked about the scenario's own connection
         while waiting:  # the journal ended early: these stay undecided
             yield waiting.pop(next(iter(waiting)))
@@ -210,26 +209,21 @@ class Path:
         found = segment(frame)
         if found is FRAGMENT:
             rung = self._placed(frame, self._fragments.add(frame))
+        elif isinstance(found, Segment) and found.flags & (RST | ACK) == RST:
+            rung = self._conversations.place_reset(frame, found)
         else:
             rung = self._conversations.place(frame, found)
-        self._walk_of(rung).sent(rung)
+        self._checking.sent(rung)
         self._layers.sent(rung)
         return rung
 
     def _forged(self, frame: Frame) -> Rung:
         """Returns the rung of a packet that the wire has made: its sender knows nothing of it, its receiver gets it."""
         rung = self._conversations.place_forged(frame, segment(frame))
-        if rung.conversation is not None:
+        if rung.conversation is not None and rung.conversation.packets == 1:
             self._forged_in.add(rung.conversation.id)
-            if rung.conversation.packets == 1:
-                self._opened_forged.add(rung.conversation.id)
-        self._walk.forged(rung)
+        self._checking.forged(rung)
         return rung
-
-    def _walk_of(self, rung: Rung) -> Walk:
-        """Returns who walks: what hosts send each other they take; behind a forged packet that must be checked."""
-        which = rung.conversation
-        return self._checking if which is not None and which.id in self._forged_in else self._walk
 
 
 def in_order(rungs: Iterable[Rung], undecided: dict[int, Rung] | None = None) -> Iterator[Rung]:

@@ -266,6 +266,15 @@ class Conversations:
             conversation.history += _spelled(fresh, end.role)
         return rung
 
+    def place_reset(self, frame: Frame, segment: Segment) -> Rung:
+        """Returns the rung of a RST that has its number from what it answers: nothing is counted by that."""
+        found = self._senders.get(segment.pair)
+        before = (found[1].next, found[1].next_raw) if found else None
+        rung = self.place(frame, segment)
+        if found and before:
+            found[1].next, found[1].next_raw = before
+        return rung
+
     def place_forged(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Rung:
         """Returns the rung of a packet that its sender has not sent: nothing that is counted of the sender moves.
 

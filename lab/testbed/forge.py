@@ -44,7 +44,6 @@ FIELDS: dict[str, tuple[Key, ...]] = {
     "tsecr": (("TCP", "TS Echo Reply (TSecr)"),),
     "payload": (("TCP", "payload"),),
     "src": (("IPv4", "Source Address"), ("IPv6", "Source Address")),
-    "dst": (("IPv4", "Destination Address"), ("IPv6", "Destination Address")),
     "ttl": (("IPv4", "Time to Live"), ("IPv6", "Hop Limit")),
     "length": (("IPv4", "Total Length"), ("IPv6", "Payload Length")),
     "ipchecksum": (("IPv4", "Header Checksum"),),
@@ -53,8 +52,6 @@ FIELDS: dict[str, tuple[Key, ...]] = {
     "ecn": (("IPv4", "ECN"),),
     "tclass": (("IPv6", "Traffic Class"),),
     "flow": (("IPv6", "Flow Label"),),
-    "smac": (("Ethernet", "Source Address"),),
-    "dmac": (("Ethernet", "Destination Address"),),
 }
 # Fields that share bytes with others: the first bit, counted from the left, and how many.
 _BITS: dict[Key, tuple[int, int]] = {
@@ -73,7 +70,8 @@ _BITS: dict[Key, tuple[int, int]] = {
 }
 _PAYLOAD = ("TCP", "payload")
 _CHECKSUMS = frozenset({("TCP", "Checksum"), ("IPv4", "Header Checksum")})
-_NOT_TO_CHANGE = {"data", "padding", "truncated"}  # bytes that are no field
+# Bytes that are no field, and to whom a frame goes: its receiver is at the other end of the cable.
+_NOT_TO_CHANGE = {"data", "padding", "truncated", "Destination Address"}
 
 
 def edited(data: bytes, changes: Mapping[str, Value]) -> bytes:
@@ -219,7 +217,7 @@ def _frame(data: bytes) -> Frame:
 
 
 def _fields(data: bytes) -> list[Field]:
-    return [field for field in fields(_frame(data)) if field.name not in _NOT_TO_CHANGE]
+    return [each for each in fields(_frame(data)) if each.name not in _NOT_TO_CHANGE and each.layer != "Ethernet"]
 
 
 def _segment(data: bytes) -> Segment | None:
@@ -293,12 +291,7 @@ def _address(text: str, count: int) -> int | None:
     try:
         found = ip_address(text)
     except ValueError:
-        hexadecimal = text.replace(":", "")
-        return (
-            int(hexadecimal, 16)
-            if re.fullmatch(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", text) and count == 48
-            else None
-        )
+        return None
     return int(found) if found.max_prefixlen == count else None
 
 

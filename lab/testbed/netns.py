@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -213,15 +213,18 @@ class _Teller:
 
 
 class _Commands:
-    """The commands that come in on the stage's connection."""
+    """The commands that come in on the stage's connection, while both hosts live."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, hosts: Mapping[Role, int]) -> None:
         self._connection = connection
+        self._hosts = hosts
+        self._ends = [os.pidfd_open(pid) for pid in hosts.values()]
 
-    def fileno(self) -> int:
-        return self._connection.fileno()
+    def filenos(self) -> list[int]:
+        return [self._connection.fileno(), *self._ends]
 
     def waiting(self) -> list[Command]:
+        _require(self._hosts)
         found = []
         try:
             while self._connection.poll():
@@ -268,7 +271,7 @@ def _refused(error: OSError) -> MachineError:
 def _played(connection: Connection, pids: list[int], run: Run, teller: _Teller) -> Ended:
     """Makes the hosts, adding their processes to `pids`, and plays the script."""
     from lab.testbed.rules import Policy
-    from lab.testbed.stage import Host, SceneEnded, Stage, gone
+    from lab.testbed.stage import Host, SceneEnded, Stage
     from lab.testbed.wire import Wire
 
     family = run.family
@@ -287,7 +290,8 @@ def _played(connection: Connection, pids: list[int], run: Run, teller: _Teller) 
         _expect(ours)
         links[role] = _lay_cable(role, pid, ours, family)
         channels[role] = ours
-    wire = Wire(links, Policy(run.rules), teller.tell, _Commands(connection) if run.control else None)
+    living = dict(zip(ROLES, pids, strict=True))
+    wire = Wire(links, Policy(run.rules), teller.tell, _Commands(connection, living) if run.control else None)
     hosts = {role: Host(role, _address(role, family), channels[role], wire, teller.tell) for role in ROLES}
     early = None
     try:
@@ -297,11 +301,18 @@ def _played(connection: Connection, pids: list[int], run: Run, teller: _Teller) 
         early = ended.reason
     except OSError as error:
         early = Text(str(error), str(error))
-    for role, pid in zip(ROLES, pids, strict=True):
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # then `early` is not the scenario's reason
-            raise gone(role)
+    _require(living)  # else `early` is not the scenario's reason
     wire.close()
     return Ended(early)
+
+
+def _require(hosts: Mapping[Role, int]) -> None:
+    """Raises MachineError where a host's process has ended."""
+    from lab.testbed.stage import gone
+
+    for role, pid in hosts.items():
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            raise gone(role)
 
 
 def _address(role: Role, family: socket.AddressFamily) -> str:

@@ -83,11 +83,14 @@ class _Waiting:
 class Commands(Protocol):
     """Where a wire hears commands from."""
 
-    def fileno(self) -> int:
-        """Returns a descriptor that can be read when there are commands."""
+    def filenos(self) -> Sequence[int]:
+        """Returns descriptors of which one can be read when there is something to be heard."""
 
     def waiting(self) -> Sequence[Command]:
-        """Returns the commands that have come, at once. Raises EOFError where none can come any more."""
+        """Returns the commands that have come, at once.
+
+        Raises EOFError where none can come any more, MachineError where a host has ended while its packet was held.
+        """
 
 
 class Clock:
@@ -143,7 +146,9 @@ class Wire:
         self._streams = Streams()
         self._delivering = False  # what comes now is an answer
         self._foreign: set[bytes] = set()  # pairs that only forged frames have brought up
-        self._restless_after: float | None = None  # where a frame was forged: when to give up waiting for silence
+        self._forged = False
+        self._enough = 0.0  # where a frame was forged: when to give up waiting for silence
+        self._given_up = False
         self._waiting: list[_Waiting] = []
         self._number = 0
         self._questions = 0
@@ -161,6 +166,7 @@ class Wire:
 
         Raises SceneEnded where that never comes: a forged segment can make two hosts contradict each other for good.
         """
+        self._enough = self.now() + PATIENCE
         while True:
             self._obey()
             self._give_up_in_time()
@@ -213,7 +219,8 @@ class Wire:
         for waiting in self._waiting:
             waiting.aside = False
         with contextlib.suppress(SceneEnded):  # the script has ended before
-            self.settle()
+            if not self._given_up:
+                self.settle()
         for waiting in self._waiting:
             self._settled(waiting, None)
         self._waiting.clear()
@@ -236,7 +243,7 @@ class Wire:
         frame = Frame(self._number, time_ns, data, len(data))
         found = segment(frame)
         tcp = found if isinstance(found, Segment) else None
-        if tcp is not None:
+        if tcp is not None and tcp.pair not in self._foreign:
             self._progress.sent(sender, tcp)
         if self._is_needless(tcp):
             waiting = _Waiting(self._number, sender, data, tcp, None, 0)
@@ -302,9 +309,13 @@ class Wire:
             self._barrier()
         self._delivering = False
         self._last_forwarded[waiting.sender] = waiting.number
-        if waiting.segment and (not waiting.forged or self._streams.acceptable(waiting.segment)):
+        if waiting.segment and self._counts(waiting, waiting.segment):
             self._progress.got(other, waiting.segment)
         self._settled(waiting, self._ask(waiting))
+
+    def _counts(self, waiting: _Waiting, tcp: Segment) -> bool:
+        """Whether its receiver may be taken to believe what a frame acknowledges, on the scenario's connection."""
+        return tcp.pair not in self._foreign and (not waiting.forged or self._streams.acceptable(tcp))
 
     def _settled(self, waiting: _Waiting, kernel: States | None, absorbed: bool = False) -> None:
         self._tell(Settled(waiting.number, self._count(), kernel, absorbed))
@@ -327,8 +338,6 @@ class Wire:
             else:
                 self._tell(Controlled(command, number=number))
             self._clock_for_the_rest()
-            if self._restless_after is not None:
-                self._restless_after = self.now() + PATIENCE
 
     def _done(self, command: Command) -> int | None:
         """Does what a command says, as far as that is a matter of the frame; returns the number of one it has made.
@@ -351,6 +360,7 @@ class Wire:
             return self._forge(waiting.sender, data)
         if isinstance(command, Delay):
             check_delay(command.ns)
+            self._enough += command.ns / 1e9
         waiting.by_hand = False
         if not isinstance(command, Release):
             action = {Drop: "drop", Duplicate: "duplicate", Delay: "delay", Swap: "swap"}[type(command)]
@@ -390,14 +400,15 @@ class Wire:
             self._foreign |= {found.pair, found.reversed_pair}
         waiting = _Waiting(self._number, sender, data, found, None, self.now(), forged=True)
         self._waiting.append(waiting)
-        self._restless_after = self.now() + PATIENCE
+        self._forged = True
         self._tell(Captured(frame, self._count(), self._ask(waiting), forged=True))
         self._hold(waiting)
         return waiting.number
 
     def _give_up_in_time(self) -> None:
         """Two hosts that count differently answer each other's acknowledgements without end: some time is enough."""
-        if self._restless_after is not None and self.now() > self._restless_after:
+        if self._forged and self.now() > self._enough:
+            self._given_up = True
             raise SceneEnded(
                 Text(
                     f"since a forged segment the hosts contradict each other, for {PATIENCE:.0f} s now",
@@ -440,7 +451,7 @@ class Wire:
         """Waits for a frame, or a command where it is to be heard; without a time, for as long as it takes."""
         heard = [link.socket.fileno() for link in self._links.values()]
         if commands is not None:
-            heard.append(commands.fileno())
+            heard += commands.filenos()
         return bool(select.select(heard, [], [], seconds)[0])
 
     def _ask(self, waiting: _Waiting) -> States | None:

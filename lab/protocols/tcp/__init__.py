@@ -8,4 +8,4 @@ from lab.protocols.tcp.dissect import begin, got, sent
 from lab.protocols.tcp.states import ENDED, TABLE
 
 TCP = Protocol("tcp", {"client": TABLE, "server": TABLE}, begin, sent, got, ENDED)
-CHECKING = TCP._replace(sent=acceptance.sent, got=acceptance.got)  # for conversations that have forged segments
+CHECKING = TCP._replace(sent=acceptance.sent, got=acceptance.got)  # where a journal tells what arrived

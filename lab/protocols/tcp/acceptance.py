@@ -1,8 +1,8 @@
 """What an end does with a segment that it need not take: RFC 9293 section 3.10.7, as Linux has it.
 
-What hosts send each other is acceptable, so `dissect.py` need not ask. Behind a forged segment nothing can be relied
-on, neither in that segment nor in the answers of two ends that count differently since: in such a conversation every
-segment is checked first, and one that is refused is no event of the table.
+What hosts send each other and get in order is acceptable, so `dissect.py` need not ask. A wire's journal may tell of
+anything: a SYN-ACK overtaken by what follows it, a forged segment, the answers of two ends that count differently
+since. So with a journal every segment is checked first, and one that is refused is no event of the table.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from lab.dissect.conversations import End, options
 from lab.model import ACK, FIN, RST, SYN, Rung
 from lab.protocols.tcp import dissect
 
+_ETHERNET = 14  # bytes before the IP header on the lab's own wire
 _NOTHING: tuple[str, ...] = ()
 _BEHIND = frozenset({"CLOSE-WAIT", "LAST-ACK", "CLOSING"})  # the FIN has been got: RCV.NXT is one behind the data
 
@@ -21,11 +22,13 @@ _BEHIND = frozenset({"CLOSE-WAIT", "LAST-ACK", "CLOSING"})  # the FIN has been g
 def sent(rung: Rung) -> Iterable[str]:
     """Returns the events that a segment is for its sender, as `dissect.sent` does.
 
-    A passive opener in SYN-RECEIVED refuses an ACK with RST and goes on waiting for the right one.
+    A passive opener in SYN-RECEIVED refuses a wrong ACK with RST (without ACK) and an old SYN with ACK, and waits on.
     """
     end, segment = rung.end, rung.segment
-    if end and segment and segment.flags & RST and end.state == "SYN-RECEIVED" and end.opened_passively:
-        return _NOTHING
+    if end and segment and end.state == "SYN-RECEIVED" and end.opened_passively:
+        flags = segment.flags
+        if flags & (RST | ACK) == RST or not flags & (RST | SYN | FIN):
+            return _NOTHING
     return dissect.sent(rung)
 
 
@@ -35,6 +38,8 @@ def got(rung: Rung) -> Iterable[str]:
     if segment is None or rung.end is None:
         return _NOTHING
     end, flags = rung.end.peer, segment.flags
+    if rung.journal and rung.journal.forged and not _intact(rung):
+        return _NOTHING
     if end.state is None or (end.got_next is None and end.state not in ("CLOSED", "LISTEN", "SYN-SENT")):
         return dissect.got(rung)
     match end.state:
@@ -85,7 +90,8 @@ def _when_synchronized(rung: Rung, end: End) -> Iterable[str]:
         return ("got RST",) if behind else dissect.got(rung)
     if flags & SYN:  # a challenge ACK is the answer, but for the other half of a simultaneous open
         return _NOTHING if rung.journal and rung.journal.forged else dissect.got(rung)
-    if not flags & ACK or rung.stop < end.acked or rung.seq > next_ + _window(end):
+    forged = rung.journal is not None and rung.journal.forged
+    if not flags & ACK or rung.stop < end.acked or (forged and rung.seq > next_ + _window(end)):
         return _NOTHING
     if rung.ack is not None and rung.ack > end.next:
         return _NOTHING  # acknowledges what was never sent
@@ -94,9 +100,19 @@ def _when_synchronized(rung: Rung, end: End) -> Iterable[str]:
     return dissect.got(rung)
 
 
+def _intact(rung: Rung) -> bool:
+    """Whether both checksums are right, so that TCP hears of the segment at all."""
+    frame, segment = rung.frame, rung.segment
+    if segment is None or "bad-checksum" in segment.problems:
+        return False
+    if frame is None or len(segment.source) != 4:
+        return True
+    return int.from_bytes(frame.data[_ETHERNET : segment.header], "big") % 0xFFFF == 0  # RFC 1071
+
+
 def _window(end: End) -> int:
     """Returns the bytes that an end has offered last; a window in a SYN is not scaled (RFC 7323 section 2.2)."""
-    only_syn = end.next <= 1 and end.opened_passively
+    only_syn = max(end.next, end.acked) <= 1 and end.opened_passively
     mine, theirs = (
         options(each.options).window_scale if each.options is not None else None for each in (end, end.peer)
     )
