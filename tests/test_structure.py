@@ -29,7 +29,8 @@ TOUCHING = {
 }  # fmt: skip
 THINKING = (
     "model.py", "dissect/", "annotate/", "path.py", "errors.py", "protocols/scenario.py", "protocols/notes.py",
-    "protocols/tcp/states.py", "protocols/tcp/dissect.py", "protocols/tcp/report.py",
+    "protocols/tcp/states.py", "protocols/tcp/dissect.py", "protocols/tcp/acceptance.py", "protocols/tcp/report.py",
+    "testbed/control.py",
     "protocols/tls/codes.py", "protocols/tls/suites.py", "protocols/tls/reader.py", "protocols/tls/records.py",
     "protocols/tls/hello.py", "protocols/tls/messages.py", "protocols/tls/shapes.py",
     "protocols/tls/extensions.py", "protocols/tls/fields.py",

@@ -30,6 +30,10 @@ def sentence(rung: Rung) -> Text | None:
     if which is None or end is None:
         return None
     said = []
+    if rung.journal is not None and rung.journal.forged:
+        said.append(Text("Forged on the wire: its sender has not sent it.", "线路伪造：所称的发送方并未发送。"))
+    if rung.journal is not None and rung.journal.absorbed:
+        said.append(Text("Sent again while another packet was held: dropped.", "另一个包被扣住期间的重传：已丢弃。"))
     for step in rung.steps:
         told = trace.told(rung, step)
         said.append(Text(f"{told.name.en}: {told.title.en}.", f"{told.name.zh}：{told.title.zh}。"))

@@ -282,6 +282,25 @@ def not_held(number: int, captured: int, held: Iterable[int]) -> RefusedError:
     return RefusedError(Text(f"there is no packet {number} yet", f"还没有第 {number} 号包"), hint)
 
 
+def check(command: Command) -> None:
+    """Raises RefusedError where what a command holds is not of the kind that it says."""
+    numbers = [getattr(command, name) for name in ("number", "ns") if hasattr(command, name)]
+    right = all(isinstance(each, int) for each in numbers)
+    if isinstance(command, Inject):
+        right = command.sender in ROLES and isinstance(command.flags, str) and isinstance(command.payload, bytes)
+        right = right and isinstance(command.seq, int | str) and isinstance(command.ack, int | str)
+    if isinstance(command, Edit | Inject):
+        fields = command.fields
+        right = right and isinstance(fields, Mapping)
+        right = right and all(isinstance(name, str) and isinstance(value, Value) for name, value in fields.items())
+    if not right:
+        word = type(command).__name__.lower()
+        raise RefusedError(
+            Text(f"a command '{word}' does not hold that", f"命令 {word} 不能带这样的内容"),
+            Text(f"as a line: {_WAYS[word]}", f"写成一行：{_WAYS[word]}"),
+        )
+
+
 def check_delay(ns: int) -> None:
     """Raises RefusedError for a delay that is none, or too long."""
     if not 0 < ns <= LONGEST_DELAY:

@@ -28,7 +28,7 @@ from lab.errors import LabError, MachineError
 from lab.model import Role
 from lab.output import uninterrupted
 from lab.protocols.scenario import Credentials, Scenario
-from lab.testbed.control import Command, Control
+from lab.testbed.control import COMMANDS, Command, Control
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
     enter_namespaces,
@@ -228,7 +228,9 @@ class _Commands:
         found = []
         try:
             while self._connection.poll():
-                found.append(self._connection.recv())
+                command = self._connection.recv()
+                if isinstance(command, COMMANDS):
+                    found.append(command)
         except OSError as error:
             raise EOFError from error
         return found

@@ -36,6 +36,7 @@ from lab.testbed.control import (
     RefusedError,
     Release,
     Swap,
+    check,
     check_delay,
     not_held,
 )
@@ -344,6 +345,7 @@ class Wire:
 
         Raises RefusedError where it makes no sense.
         """
+        check(command)
         if isinstance(command, Hold):
             self._holding = command.on
             for each in self._waiting if not command.on else ():

@@ -146,6 +146,11 @@ def reads_back(story: Story, file: File) -> None:
 
 # Held and released.
 
+RELEASED = [
+    "tcp/simultaneous-open", "tcp/simultaneous-close", "tcp/syn-lost", "tcp/half-close", "tls/1.3",
+    "websocket/connection",
+]  # fmt: skip
+
 
 def test_each_packet_is_told_before_it_arrives_and_waits_for_its_release(controlled: Callable[..., Story]) -> None:
     def decide(event: Event, run: Control) -> None:
@@ -177,7 +182,7 @@ def test_each_packet_is_told_before_it_arrives_and_waits_for_its_release(control
         assert captured < held < refused < done < delivered
 
 
-@pytest.mark.parametrize("name", ["tcp/simultaneous-open", "tcp/simultaneous-close", "tcp/syn-lost", "tcp/half-close"])
+@pytest.mark.parametrize("name", RELEASED)
 def test_a_held_run_ends_as_it_would_have(controlled: Callable[..., Story], name: str) -> None:
     story = controlled(name, release)
     assert story.session.early is None
@@ -466,6 +471,9 @@ def test_commands_that_make_no_sense_are_refused_and_nothing_is_lost(controlled:
         (Release(1), "packet 1 is not held", "held now: 4"),
         (Delay(4, 0), "delayed by 0 s", "10 s"),
         (Delay(4, 60_000_000_000), "delayed by 60 s", "10 s"),
+        (Release("four"), "does not hold that", "release N"),  # type: ignore[arg-type]
+        (Edit(4, {"seq": None}), "does not hold that", "edit N"),  # type: ignore[dict-item]
+        (Inject("nobody", "RST"), "does not hold that", "inject client"),  # type: ignore[arg-type]
         (Edit(4, {}), "nothing is to be changed", "seq=+1"),
         (Edit(4, {"sequense": 1}), "no field 'sequense'", "sequence number"),
         (Edit(4, {"ttl": 256}), "out of range", "0 to 255"),

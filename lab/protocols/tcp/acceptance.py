@@ -88,15 +88,18 @@ def _when_synchronized(rung: Rung, end: End) -> Iterable[str]:
     if flags & RST:
         behind = rung.seq == next_ - 1 and end.state in _BEHIND
         return ("got RST",) if behind else dissect.got(rung)
-    if flags & SYN:  # a challenge ACK is the answer, but for the other half of a simultaneous open
-        return _NOTHING if rung.journal and rung.journal.forged else dissect.got(rung)
     forged = rung.journal is not None and rung.journal.forged
+    if flags & SYN:  # a challenge ACK is the answer, but for the other half of a simultaneous open
+        half = end.state == "SYN-RECEIVED" and rung.ack == end.next and rung.stop == rung.seq + 1 == next_
+        return dissect.got(rung) if half or not forged else _NOTHING
     if not flags & ACK or rung.stop < end.acked or (forged and rung.seq > next_ + _window(end)):
         return _NOTHING
     if rung.ack is not None and rung.ack > end.next:
         return _NOTHING  # acknowledges what was never sent
     if rung.stop <= next_ and not end.got_fin and flags & FIN:
         return dissect.got(_without_fin(rung))  # all of it is old; what it acknowledges counts
+    if end.aside and rung.seq <= next_:  # what lies within this is old now, a FIN too
+        end.aside = [piece for piece in end.aside if piece[1] > rung.stop] or None
     return dissect.got(rung)
 
 
