@@ -139,6 +139,25 @@ class ConversationClosed(NamedTuple):
     labels: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 
+class PacketHeld(NamedTuple):
+    """A packet waits on the wire until a command says what becomes of it."""
+
+    packet: int
+
+
+class CommandAnswered(NamedTuple):
+    """What became of a command to a controlled run: done, or refused, with what is wrong and what to do instead.
+
+    `packet` is the number of the packet that it has made, where it has made one.
+    """
+
+    command: str
+    done: bool
+    message: Text | None
+    hint: Text | None
+    packet: int | None
+
+
 class SecretsLearnt(NamedTuple):
     """Lines of an NSS key log have become known: before the frames that they open."""
 
@@ -155,7 +174,7 @@ class Ended(NamedTuple):
 
 Event = (
     Begun | ConversationOpened | PacketSent | PacketArrived | PacketLost | StateChanged | StepSeen | MessageRead
-    | Surprised | KernelAsked | ConversationClosed | SecretsLearnt | Ended
+    | Surprised | KernelAsked | PacketHeld | CommandAnswered | ConversationClosed | SecretsLearnt | Ended
 )  # fmt: skip
 
 NAMES: dict[type, str] = {
@@ -169,6 +188,8 @@ NAMES: dict[type, str] = {
     MessageRead: "message-read",
     Surprised: "surprise",
     KernelAsked: "kernel",
+    PacketHeld: "packet-held",
+    CommandAnswered: "command",
     ConversationClosed: "conversation-closed",
     SecretsLearnt: "secrets",
     Ended: "ended",

@@ -180,12 +180,14 @@ class Above(NamedTuple):
 class Captured(NamedTuple):
     """The wire has a frame: its sender has sent it, its receiver has not got it. `kernel` is what both kernels said.
 
-    `order` counts everything the wire did, in this and the following events: together they are its journal.
+    `order` counts everything the wire did, in this and the following events: together they are its journal. A forged
+    frame is the wire's own: whoever it names as its sender has not sent it.
     """
 
     frame: Frame
     order: int
     kernel: Kernels | None
+    forged: bool = False
 
 
 class Delivered(NamedTuple):
@@ -196,11 +198,15 @@ class Delivered(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """A frame's fate is settled and both hosts are quiet. `kernel` is None for a frame that was dropped."""
+    """A frame's fate is settled and both hosts are quiet. `kernel` is None for a frame that was dropped.
+
+    `absorbed` was dropped because another was held by hand: it repeats what its sender would not have had to repeat.
+    """
 
     number: int
     order: int
     kernel: Kernels | None
+    absorbed: bool = False
 
 
 class Final(NamedTuple):
@@ -226,6 +232,8 @@ class Journal(NamedTuple):
     arrived: int
     delivered: tuple[int, ...]
     settled: int
+    forged: bool = False  # as in Captured
+    absorbed: bool = False  # as in Settled
 
 
 class Packet(NamedTuple):

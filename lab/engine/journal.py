@@ -28,6 +28,7 @@ def comment(packet: Packet) -> str | None:
         return None
     told: dict[str, Any] = {"arrived": packet.journal.arrived, "settled": packet.journal.settled}
     told["delivered"] = list(packet.journal.delivered)
+    told |= {name: True for name in ("forged", "absorbed") if getattr(packet.journal, name)}
     if packet.kernel_held or packet.kernel_delivered:
         told["kernel"] = {"held": _told(packet.kernel_held), "delivered": _told(packet.kernel_delivered)}
     instants = {"held": asked.written(packet.asked_held), "delivered": asked.written(packet.asked_delivered)}
@@ -66,10 +67,10 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
             journal = Journal(UNTOLD, (), UNTOLD)
         while coming and coming[0][0] < journal.arrived:
             yield heappop(coming)[2]
-        yield Captured(frame, journal.arrived, held)
+        yield Captured(frame, journal.arrived, held, journal.forged)
         for order in journal.delivered:
             heappush(coming, (order, frame.number, Delivered(frame.number, order)))
-        settled = Settled(frame.number, journal.settled, delivered)
+        settled = Settled(frame.number, journal.settled, delivered, journal.absorbed)
         heappush(coming, (max((journal.settled, *journal.delivered)), frame.number + _LATEST, settled))
         while len(coming) > _MOST_COMING:
             yield heappop(coming)[2]
@@ -91,7 +92,8 @@ def _journal(frame: Frame) -> tuple[Journal | None, Kernels | None, Kernels | No
             states, more = (said.get(key) for key in ("kernel", "asked"))
             states, more = (each if isinstance(each, dict) else {} for each in (states, more))
             held, settled_then = (_kernels(states.get(each), more.get(each)) for each in ("held", "delivered"))
-            return Journal(arrived, places, settled), held, settled_then
+            forged, absorbed = said.get("forged") is True, said.get("absorbed") is True and not places
+            return Journal(arrived, places, settled, forged, absorbed), held, settled_then
     return None, None, None
 
 

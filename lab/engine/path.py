@@ -35,7 +35,8 @@ from lab.engine.protocol import Transport, Upper
 from lab.engine.record import Record
 from lab.engine.telling import Teller
 from lab.engine.walk import Listener, Walk
-from lab.model import Captured, Delivered, Frame, Journal, Settled, WireEvent
+from lab.events import CommandAnswered, PacketHeld
+from lab.model import Captured, Delivered, Final, Frame, Journal, Settled, WireEvent
 
 _PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
 _MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
@@ -67,6 +68,8 @@ class Path:
         self._old: deque[Record] = deque()  # and is still
         self.undecided: dict[int, Record] = {}  # as they were when they had been waited for too long
         self._walk = Walk(transport, told)
+        self._checking = Walk(transport, told, checked=True)  # of a replay
+        self._forged_in: set[int] = set()  # ids of conversations that begin with a forged packet
         self._layers = Layers(transport, uppers, told)
         self._fragments = Fragments((transport.ip_protocol,))
         self._teller = Teller(told, transport) if told is not None else None
@@ -200,12 +203,12 @@ class Path:
             if self._teller:
                 self._teller.arrived(record)
 
-    def replay(self, events: Iterable[WireEvent]) -> Iterator[Record | None]:
+    def replay(self, events: Iterable[WireEvent | PacketHeld | CommandAnswered]) -> Iterator[Record | None]:
         """Yields the record of each captured frame at once, and None when the wire has told more: it is filled in then.
 
         What the wire does not tell the fate of stays `undecided`.
         """
-        walk, teller, waiting = self._walk, self._teller, self._waiting
+        walk, teller, waiting = self._checking, self._teller, self._waiting
         for event in events:
             if isinstance(event, Captured):
                 yield self._captured(event)
@@ -220,7 +223,7 @@ class Path:
                 record = waiting.pop(event.number)
                 record.asked_delivered, record.kernel_delivered = event.kernel, event.kernel and event.kernel.states
                 if record.journal:
-                    record.journal = record.journal._replace(settled=event.order)
+                    record.journal = record.journal._replace(settled=event.order, absorbed=event.absorbed)
                     walk.settled(record)
                     if teller:
                         if record.got:
@@ -228,11 +231,10 @@ class Path:
                         teller.asked(record.number, "delivered", event.kernel)
                 else:
                     self.undecided[record.number] = record
-            elif self.conversations:  # Final: the kernels were asked about the scenario's own connection
-                which = self.conversations[-1]
-                which.asked_final, which.kernel_final = event.kernel, event.kernel and event.kernel.states
-                if teller:
-                    teller.asked(None, "final", event.kernel)
+            elif isinstance(event, Final):
+                self._ended(event)
+            elif teller:
+                teller.passes(event)
             if teller:
                 for conversation in self.conversations:
                     teller.closes(conversation, conversation.last)
@@ -240,23 +242,39 @@ class Path:
 
     def _captured(self, event: Captured) -> Record:
         """Takes in a frame that the wire has, and that nobody has got."""
-        found = self._transport.read(event.frame)
-        if found is self._transport.fragment:
+        conversations, transport, walk = self._conversations, self._transport, self._checking
+        found = transport.read(event.frame)
+        if event.forged:  # its sender knows nothing of it, its receiver gets it
+            record = conversations.place_forged(event.frame, found)
+        elif found is transport.fragment:
             record = self._placed(event.frame, self._fragments.add(event.frame))
         else:
-            record = self._conversations.place(event.frame, found)
+            record = conversations.place_told(event.frame, found)
         if self._teller:
             self._teller.opens(record)
-        self._walk.sent(record)
-        self._layers.sent(record)
+        if event.forged:
+            if record.conversation is not None and record.conversation.packets == 1:
+                self._forged_in.add(record.conversation.id)
+            walk.forged(record)
+        else:
+            walk.sent(record)
+            self._layers.sent(record)
         record.asked_held, record.kernel_held = event.kernel, event.kernel and event.kernel.states
         if event.order >= 0:  # else the journal does not tell of this frame
-            record.journal = Journal(arrived=event.order, delivered=(), settled=0)
+            record.journal = Journal(arrived=event.order, delivered=(), settled=0, forged=event.forged)
         self._waiting[record.number] = record
         if self._teller:
             self._teller.sent(record)
             self._teller.asked(record.number, "held", event.kernel)
         return record
+
+    def _ended(self, event: Final) -> None:
+        """The wire is quiet for good: the kernels were asked about the scenario's own connection."""
+        own = [which for which in self.conversations if which.id not in self._forged_in]
+        if own:
+            own[-1].asked_final, own[-1].kernel_final = event.kernel, event.kernel and event.kernel.states
+        if own and self._teller:
+            self._teller.asked(None, "final", event.kernel)
 
 
 def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | None = None) -> Iterator[Record]:

@@ -153,6 +153,12 @@ class Conversations(Protocol):
     def place(self, frame: Frame, segment: Any) -> Record:
         """Returns the packet's record: whose it is, its place in the stream, its labels."""
 
+    def place_told(self, frame: Frame, segment: Any) -> Record:
+        """Returns the record of a packet whose arrival a wire will tell."""
+
+    def place_forged(self, frame: Frame, segment: Any) -> Record:
+        """Returns the record of a packet that its sender has not sent: nothing that is counted of the sender moves."""
+
     def excess(self, before: int) -> Sequence[Any]:
         """Returns the conversations that there is no room for, before this packet."""
 
@@ -177,7 +183,8 @@ class Transport(Descriptor):
 
     `ip_protocol` is IANA's number. `read` returns a frame's segment, or the labels that say why there is none; `begin`
     says of a new conversation whether both ends stand where the table has them start; `sent` and `got` say which events
-    of the table a packet is. `ended` are the states in which an end is through with its conversation, `closing` says
+    of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
+    refuses is none there. `ended` are the states in which an end is through with its conversation, `closing` says
     whether one has begun to close. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
     whether it comes ahead of a gap.
     """
@@ -189,6 +196,8 @@ class Transport(Descriptor):
     begin: Callable[[Any], bool]
     sent: Callable[[Any], Iterable[str]]
     got: Callable[[Any], Iterable[str]]
+    sent_told: Callable[[Any], Iterable[str]]
+    got_told: Callable[[Any], Iterable[str]]
     delivery: Delivery
     ended: frozenset[str]
     closing: Callable[[Any], bool]

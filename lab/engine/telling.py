@@ -80,6 +80,10 @@ class Teller:
         if kernel is not None:
             self._told.append(KernelAsked(number, instant, kernel.states, kernel))
 
+    def passes(self, event: Event) -> None:
+        """Something is told that is no packet's: it goes on as it is."""
+        self._told.append(event)
+
     def learnt(self, keylog: bytes) -> None:
         """Secrets have become known."""
         self._told.append(SecretsLearnt(keylog.decode(errors="replace")))

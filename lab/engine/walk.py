@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.engine.conversation import End, Seen, Walked
+from lab.engine.conversation import Conversation, End, Seen, Walked
 from lab.engine.protocol import Transport
 from lab.engine.record import Record
 from lab.engine.table import Move, Table
@@ -77,13 +77,16 @@ class Mover:
 
 
 class Walk(Mover):
-    """Moves the ends of all conversations. Feed it every packet once when sent, and again each time one is got."""
+    """Moves the ends of all conversations. Feed it every packet once when sent, and again each time one is got.
 
-    def __init__(self, transport: Transport, told: Listener = None) -> None:
+    `checked` where a wire tells what arrived: then a packet that its receiver refuses moves nobody.
+    """
+
+    def __init__(self, transport: Transport, told: Listener = None, checked: bool = False) -> None:
         super().__init__(transport.tables, told)
         self._begin = transport.begin
-        self._events_sent = transport.sent
-        self._events_got = transport.got
+        self._events_sent = transport.sent_told if checked else transport.sent
+        self._events_got = transport.got_told if checked else transport.got
 
     def sent(self, record: Record) -> None:
         """The packet has left its sender: the *held* instant."""
@@ -91,15 +94,28 @@ class Walk(Mover):
         if conversation is None or record.end is None:
             return
         if conversation.packets == 1:
-            if self._begin(conversation):
-                for end in conversation.ends:
-                    end.state = self._tables[end.role].starts[end.role]
-            conversation.states = States(conversation.client.state, conversation.server.state)
+            self._put_at_start(conversation)
         for event in self._events_sent(record):
             self.move(conversation, record.end, event, record)
         record.held = conversation.states
         if conversation.assumed:
             record.assumed = conversation.assumed
+
+    def forged(self, record: Record) -> None:
+        """The packet has appeared on the wire without having been sent: nobody has moved."""
+        conversation = record.conversation
+        if conversation is None:
+            return
+        if conversation.packets == 1:
+            self._put_at_start(conversation)
+        record.held = conversation.states
+        record.assumed = conversation.assumed
+
+    def _put_at_start(self, conversation: Conversation) -> None:
+        if self._begin(conversation):
+            for end in conversation.ends:
+                end.state = self._tables[end.role].starts[end.role]
+        conversation.states = States(conversation.client.state, conversation.server.state)
 
     def got(self, record: Record) -> None:
         """The packet has arrived."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from lab.engine.conversation import LANES
 from lab.protocols.tcp.conversations import MOST_IN_A_LANE, Elsewhere, UnsureError
 from lab.protocols.tcp.report import community_id
-from lab.protocols.tcp.segment import ACK, FIN, FRAGMENT, RST, SYN, TCP, Segment, segment
+from lab.protocols.tcp.segment import ACK, FIN, FLAGS, FRAGMENT, RST, SYN, TCP, Segment, segment
 
 NUMBER = TCP  # IANA's
 
 __all__ = [
-    "ACK", "FIN", "FRAGMENT", "LANES", "MOST_IN_A_LANE", "NUMBER", "RST", "SYN", "Elsewhere", "Segment", "UnsureError",
-    "community_id", "segment",
+    "ACK", "FIN", "FLAGS", "FRAGMENT", "LANES", "MOST_IN_A_LANE", "NUMBER", "RST", "SYN", "Elsewhere", "Segment",
+    "UnsureError", "community_id", "segment",
 ]  # fmt: skip

@@ -27,6 +27,10 @@ def sentence(packet: Packet) -> Text | None:
     if packet.sender is None:
         return None
     said = []
+    if packet.journal is not None and packet.journal.forged:
+        said.append(Text("Forged on the wire: its sender has not sent it.", "线路伪造：所称的发送方并未发送。"))
+    if packet.journal is not None and packet.journal.absorbed:
+        said.append(Text("Sent again while another packet was held: dropped.", "另一个包被扣住期间的重传：已丢弃。"))
     for step in packet.steps:
         told = steps.told(packet, step)
         said.append(Text(f"{told.name.en}: {told.title.en}.", f"{told.name.zh}：{told.title.zh}。"))

@@ -18,6 +18,7 @@ LABELS = {
     "truncated": Text("cut short in the capture", "抓包时被截断"),
     "fragment": Text("IP fragment", "IP 分片"),
     "evicted": Text("its connection was let go of: too many at a time", "同时进行的连接过多，不再跟踪此连接"),
+    "forged": Text("forged on the wire, its sender has not sent it", "线路伪造，所称的发送方并未发送"),
     **{label: text for protocol in PROTOCOLS for label, text in protocol.label_words.items()},
 }
 

@@ -53,22 +53,24 @@ def run(
     testbed: str = "auto",
     ipv6: bool = False,
     file: str | PathLike[str] | None = None,
+    control: bool = False,
     words: bool = True,
 ) -> Run:
     """Returns the run of a scenario (`tcp/syn-lost`: `lab scenarios` lists them), played when it is gone through.
 
     `rules` are the wire's beside the scenario's own (`drop client SYN #1`), `testbed` is auto, netns or docker. The
-    capture is saved in `file`, whatever ends the run; without one it is not. Raises UsageError for a name, a rule or a
-    testbed that is not there; going through it raises MachineError where this machine can't play it.
+    capture is saved in `file`, whatever ends the run; without one it is not. With `control` each packet is held until
+    `run.control` says what becomes of it (release, drop, duplicate, delay, swap, edit, inject). Raises UsageError for a
+    name, a rule or a testbed that is not there; going through it raises MachineError where this machine can't play it.
     """
     from lab.protocols.catalogue import scenario as named
-    from lab.runs.live import Live, testbed_named
+    from lab.runs.live import Live, played_on
     from lab.testbed.rules import parse
 
     played = named(scenario)
     asked = parse([rules] if isinstance(rules, str) else rules)
     save = File(fspath(file)) if file is not None else None
-    source = Live(played, (*asked, *parse(played.rules)), ipv6, save, testbed_named(testbed))
+    source = Live(played, (*asked, *parse(played.rules)), ipv6, save, played_on(testbed, control))
     return Run(source, words=words)
 
 

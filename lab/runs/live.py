@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path as File
 from typing import Any
 
@@ -16,6 +17,7 @@ from lab.engine.path import Mine
 from lab.engine.record import Record
 from lab.errors import UsageError
 from lab.events import Begun as RunBegun
+from lab.events import CommandAnswered, PacketHeld
 from lab.model import Captured, Frame, Problem, WireEvent
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
@@ -23,11 +25,14 @@ from lab.report.packets import packet
 from lab.runs.run import Inputs, Learn, Run
 from lab.system.files import to_file
 from lab.system.signals import uninterrupted
+from lab.testbed.control import Control, Controlled, Held
+from lab.testbed.control import write as written
 from lab.testbed.messages import Begun, Ended, Event, Secrets
 from lab.testbed.rules import Rule
 from lab.text import Lang, Text
 
 Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterator[Event]]]
+Told = WireEvent | PacketHeld | CommandAnswered
 
 
 def _save(file: File, data: bytes) -> None:
@@ -59,6 +64,7 @@ class Live:
         self.key_file: File | None = None  # the server's private key, where the scenario has one
         self.missed = 0
         self.saved = False
+        self.control: Control | None = None  # the way in, once it has begun, where it is controlled
         self._rules = rules
         self._ipv6 = ipv6
         self._play = play
@@ -71,6 +77,7 @@ class Live:
     def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs | None]:
         """Sets the hosts up. Raises MachineError where the machine can't play it."""
         with self._play(self.scenario, self._rules, self._ipv6) as events:
+            self.control = getattr(events, "control", None)
             first = next(events)
             if isinstance(first, Begun):
                 self._begun = first
@@ -120,7 +127,7 @@ class Live:
     def close(self) -> None:
         """Its hosts are gone when what was begun is left."""
 
-    def _of_the_wire(self, events: Iterator[Event], learn: Learn) -> Iterator[WireEvent]:
+    def _of_the_wire(self, events: Iterator[Event], learn: Learn) -> Iterator[Told]:
         for event in events:
             if isinstance(event, Ended):
                 self.early, self.missed = event
@@ -129,6 +136,10 @@ class Live:
                 fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
                 self.keylog += b"".join(fresh)
                 learn(b"".join(fresh), b"")
+            elif isinstance(event, Held):
+                yield PacketHeld(event.number)
+            elif isinstance(event, Controlled):
+                yield CommandAnswered(written(event.command), event.done, event.message, event.hint, event.number)
             elif not isinstance(event, Begun):
                 yield event
 
@@ -151,11 +162,20 @@ class Live:
         self.saved = True
 
 
-def testbed_named(testbed: str) -> Play:
+def played_on(testbed: str, control: bool = False) -> Play:
     """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker.
 
-    Raises UsageError for another name.
+    Only namespaces have a wire that can be controlled. Raises UsageError for another name, or for control without one.
     """
+    if control and testbed in ("auto", "netns"):
+        from lab.testbed import netns
+
+        return partial(netns.play, control=True)
+    if control:
+        raise UsageError(
+            Text(f"the testbed '{testbed}' can't be controlled", f"测试床“{testbed}”无法控制"),
+            Text("network namespaces can: testbed netns", "网络命名空间可以：测试床 netns"),
+        )
     if testbed == "auto":
         from lab.testbed.auto import play
     elif testbed == "netns":
@@ -170,7 +190,7 @@ def testbed_named(testbed: str) -> Play:
     return play
 
 
-def _frames(events: Iterator[WireEvent]) -> Iterator[Frame]:
+def _frames(events: Iterator[Told]) -> Iterator[Frame]:
     for event in events:
         if isinstance(event, Captured):
             yield event.frame

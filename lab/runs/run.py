@@ -15,14 +15,15 @@ from typing import Any, NamedTuple, Protocol
 
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
-from lab.errors import InputError
-from lab.events import Begun, Ended, Event
+from lab.errors import InputError, UsageError
+from lab.events import Begun, CommandAnswered, Ended, Event, PacketHeld
 from lab.model import ConversationReport, Frame, Packet, Problem, WireEvent
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, MOST_IN_A_LANE
 from lab.report.agreement import Agreement
 from lab.report.conversations import report
 from lab.report.packets import packet
+from lab.testbed.control import Control
 from lab.text import Lang, Text
 
 Listener = Callable[[Event], object]
@@ -33,7 +34,7 @@ class Inputs(NamedTuple):
     """What a source has: the wire's own account, or where there is none, the frames."""
 
     begun: Begun
-    wire: Iterable[WireEvent] | None
+    wire: Iterable[WireEvent | PacketHeld | CommandAnswered] | None
     frames: Iterable[Frame] | None
 
 
@@ -127,6 +128,23 @@ class Run:
         more, key = self.source.secrets
         return keylog + more, server_key or key
 
+    @property
+    def control(self) -> Control:
+        """The way in to a live run that was made with `control`, once its first event, or packet, has come.
+
+        Raises UsageError for a run that is not controlled, or has not begun.
+        """
+        found: Control | None = getattr(self.source, "control", None)
+        if found is None:
+            raise UsageError(
+                Text("this run is not controlled, or has not begun", "此次运行不受控制，或尚未开始"),
+                Text(
+                    "make it with lab.run(..., control=True), and take its first event",
+                    "请用 lab.run(..., control=True) 创建，并先取得第一个事件",
+                ),
+            )
+        return found
+
     # What comes while it goes on.
 
     def listen(self, listener: Listener) -> None:
@@ -154,7 +172,7 @@ class Run:
             yield packet(record, self._words, record.number == self._fields)
         if self._only is not None and not seen:
             raise _no_conversation(self.name, self._only)
-        for each in self.conversations[-1:]:
+        for each in self.conversations:  # the kernels were asked about one of them
             self.agreement.add_final(each, self.source.packets)
 
     def events(self) -> Iterator[Event]:

@@ -27,7 +27,7 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     """Plays a scenario as both testbeds do. Raises MachineError where neither is to be had."""
     with contextlib.ExitStack() as stack:
         try:
-            events = stack.enter_context(netns.play(scenario, rules, ipv6))
+            events: Iterator[Event] = stack.enter_context(netns.play(scenario, rules, ipv6))
             begun = [next(events), next(events)]  # the hosts are there only with the first frame
         except MachineError as refused:
             stack.close()

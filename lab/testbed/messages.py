@@ -1,7 +1,8 @@
 """What a testbed tells while a scenario is played, and how that is written where it has to leave a container.
 
 First `Begun`, then a `Captured` for each frame (and all the rest of the wire's journal, where there is a wire), last
-`Ended`. Written, each is a line of JSON, so that it can go through a container's log.
+`Ended`. Where a run is controlled, `Held` and `Controlled` come between. Written, each is a line of JSON, so that it
+can go through a container's log.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 
 from lab.errors import MachineError
 from lab.model import Captured, Delivered, Final, Frame, Kernels, Moved, Settled, Socket, WireEvent
+from lab.testbed import control
+from lab.testbed.control import Controlled, Held
 from lab.text import Text
 
 
@@ -41,7 +44,7 @@ class Ended(NamedTuple):
     missed: int = 0
 
 
-Event = Begun | Secrets | WireEvent | Ended
+Event = Begun | Secrets | WireEvent | Held | Controlled | Ended
 
 
 def write(event: Event | MachineError) -> str:
@@ -50,6 +53,8 @@ def write(event: Event | MachineError) -> str:
     if isinstance(event, Captured):
         frame = event.frame
         values[0] = [frame.number, frame.time, base64.b64encode(frame.data).decode(), frame.length]
+    elif isinstance(event, Controlled):
+        values[0] = control.write(event.command)
     return json.dumps([type(event).__name__, *values])
 
 
@@ -63,9 +68,15 @@ def read(line: str) -> Event:
         raise ValueError(line) from error
 
 
-def _captured(frame: list[Any], order: int, kernel: list[Any] | None) -> Captured:
+def _captured(frame: list[Any], order: int, kernel: list[Any] | None, forged: bool) -> Captured:
     number, time, data, length = frame
-    return Captured(Frame(number, time, base64.b64decode(data), length), order, _kernels(kernel))
+    return Captured(Frame(number, time, base64.b64decode(data), length), order, _kernels(kernel), forged)
+
+
+def _controlled(command: str, message: list[str] | None, hint: list[str] | None, number: int | None) -> Controlled:
+    return Controlled(
+        control.parse(command), Text(*message) if message else None, Text(*hint) if hint else None, number
+    )
 
 
 def _kernels(values: list[Any] | None) -> Kernels | None:
@@ -84,7 +95,9 @@ _READERS: dict[str, Any] = {
     "Secrets": Secrets,
     "Captured": _captured,
     "Delivered": Delivered,
-    "Settled": lambda number, order, kernel: Settled(number, order, _kernels(kernel)),
+    "Settled": lambda number, order, kernel, absorbed: Settled(number, order, _kernels(kernel), absorbed),
+    "Held": Held,
+    "Controlled": _controlled,
     "Final": lambda kernel: Final(_kernels(kernel)),
     "Ended": lambda early, missed: Ended(Text(*early) if early else None, missed),
     "MachineError": _raise,

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab.errors import LabError, MachineError
@@ -28,6 +29,7 @@ from lab.protocols.scenario import Credentials, Scenario
 from lab.system import processes
 from lab.system.signals import uninterrupted
 from lab.testbed import links
+from lab.testbed.control import COMMANDS, Command, Control
 from lab.testbed.messages import Begun, Ended, Event
 from lab.testbed.namespaces import (
     CLONE_NEWNET,
@@ -64,10 +66,66 @@ HOSTS: dict[Role, Addresses] = {
 }
 
 
+# Of a run that is controlled, where a frame may be held for minutes: no kernel gives up meanwhile, nor waits for long
+# afterwards. Held time becomes round-trip time: without a limit the next timeout would be three times as long.
+_PATIENT = {
+    "net/ipv4/tcp_rto_max_ms": "2000",
+    "net/ipv4/tcp_syn_retries": "127",
+    "net/ipv4/tcp_synack_retries": "255",
+    "net/ipv4/tcp_retries2": "255",
+    "net/ipv4/tcp_orphan_retries": "255",
+    "net/ipv4/tcp_fin_timeout": "3600",
+}
+
+
+class Playing:
+    """The events of a run, as they happen, from `Begun` to `Ended`; and where it is controlled, the way in."""
+
+    def __init__(self, begun: Begun, connection: Connection, controlled: bool) -> None:
+        self.control = Control(self._send) if controlled else None
+        self._begun: Begun | None = begun
+        self._connection = connection
+        self._sending = Lock()
+        self._over = False
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            return begun
+        if self._over:
+            raise StopIteration
+        try:
+            event = self._connection.recv()
+        except (EOFError, OSError):  # OSError where it ended in the middle of a word
+            self._over = True
+            raise MachineError(
+                Text("the testbed ended unexpectedly", "测试床意外终止"),
+                Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
+            ) from None
+        if isinstance(event, LabError):
+            self._over = True
+            raise event
+        self._over = isinstance(event, Ended)
+        told: Event = event
+        return told
+
+    def _send(self, command: Command) -> bool:
+        with self._sending:
+            try:
+                self._connection.send(command)
+            except OSError:  # its process has ended, or this run has been left
+                return False
+        return not self._over
+
+
 @contextlib.contextmanager
-def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
+def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool = False) -> Iterator[Playing]:
     """Plays a scenario between two fresh hosts and yields its events as they happen, from `Begun` to `Ended`.
 
+    With `control` every frame is held from the first, until `control` of what is yielded says what becomes of it.
     Raises MachineError where namespaces are not to be had. Leaving the context ends all processes.
     """
     require_linux()
@@ -80,33 +138,19 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
         try:
             with processes.signals_waiting():
                 ours, theirs = Pipe()
-                child = processes.fork(lambda: _stage(theirs, scenario, rules, ipv6, credentials), (ours,))
+                child = processes.fork(
+                    lambda: _stage(theirs, Run(scenario, rules, ipv6, credentials, control)), (ours,)
+                )
                 theirs.close()
         except OSError as error:
             raise _refused(error) from error
         names = {address: role for role, host in HOSTS.items() for address in (host.ipv4, host.ipv6)}
         begun = Begun("wire", names, True, credentials.server_key if credentials else "")
-        yield itertools.chain([begun], _events(ours))
+        yield Playing(begun, ours, control)
     finally:
         if child:
             with uninterrupted():
                 _end_stage(child, ours)
-
-
-def _events(connection: Connection) -> Iterator[Event]:
-    while True:
-        try:
-            event = connection.recv()
-        except (EOFError, OSError):  # OSError where it ended in the middle of a word
-            raise MachineError(
-                Text("the testbed ended unexpectedly", "测试床意外终止"),
-                Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
-            ) from None
-        if isinstance(event, LabError):
-            raise event
-        yield event
-        if isinstance(event, Ended):
-            return
 
 
 def _end_stage(child: int, connection: Connection) -> None:
@@ -127,12 +171,77 @@ def _end_hosts(hosts: list[int]) -> None:
     hosts.clear()
 
 
-def _stage(
-    connection: Connection, scenario: Scenario, rules: Sequence[Rule], ipv6: bool, credentials: Credentials | None
-) -> None:
+class Run(NamedTuple):
+    """What is to be played, and how."""
+
+    scenario: Scenario
+    rules: Sequence[Rule]
+    ipv6: bool
+    credentials: Credentials | None
+    control: bool
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if self.ipv6 else socket.AF_INET
+
+
+class _Teller:
+    """Tells events in a thread of its own, so that nobody who does not listen can stop the wire."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[Event | LabError | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def tell(self, event: Event | LabError) -> None:
+        if self._thread is None:  # not before the hosts have been forked: they would inherit half of it
+            self._thread = Thread(target=self._work, daemon=True)
+            self._thread.start()
+        self._queue.put(event)
+
+    def finish(self) -> None:
+        """Returns when everything has been told."""
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while (event := self._queue.get()) is not None:
+                self._connection.send(event)
+        except OSError:  # nobody will ever listen: end as when asked to
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Commands:
+    """The commands that come in on the stage's connection, while both hosts live."""
+
+    def __init__(self, connection: Connection, hosts: Mapping[Role, int]) -> None:
+        self._connection = connection
+        self._hosts = hosts
+        self._ends = [os.pidfd_open(pid) for pid in hosts.values()]
+
+    def filenos(self) -> list[int]:
+        return [self._connection.fileno(), *self._ends]
+
+    def waiting(self) -> list[Command]:
+        _require(self._hosts)
+        found = []
+        try:
+            while self._connection.poll():
+                command = self._connection.recv()
+                if isinstance(command, COMMANDS):
+                    found.append(command)
+        except OSError as error:
+            raise EOFError from error
+        return found
+
+
+def _stage(connection: Connection, run: Run) -> None:
     """The stage's process: makes the hosts, plays the script, tells `connection` everything."""
     parent = os.getppid()
     hosts: list[int] = []
+    teller = _Teller(connection)
 
     def leave(_number: int, _frame: object) -> None:
         _end_hosts(hosts)
@@ -142,11 +251,14 @@ def _stage(
     try:
         enter_namespaces()
         processes.die_with(parent)
-        connection.send(_played(connection, hosts, scenario, rules, ipv6, credentials))
+        teller.tell(_played(connection, hosts, run, teller))
+        teller.finish()
     except LabError as error:
-        connection.send(error)
+        teller.tell(error)
+        teller.finish()
     except OSError as error:
-        connection.send(_refused(error))
+        teller.tell(_refused(error))
+        teller.finish()
     finally:
         _end_hosts(hosts)
 
@@ -159,20 +271,13 @@ def _refused(error: OSError) -> MachineError:
     )
 
 
-def _played(
-    connection: Connection,
-    pids: list[int],
-    scenario: Scenario,
-    rules: Sequence[Rule],
-    ipv6: bool,
-    credentials: Credentials | None,
-) -> Ended:
+def _played(connection: Connection, pids: list[int], run: Run, teller: _Teller) -> Ended:
     """Makes the hosts, adding their processes to `pids`, and plays the script."""
     from lab.testbed.rules import Policy
-    from lab.testbed.stage import Host, SceneEnded, Stage, gone
+    from lab.testbed.stage import Host, SceneEnded, Stage
     from lab.testbed.wire import Wire
 
-    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    family = run.family
     cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpu})  # one CPU for all: then the order of things is the order of calls
     channels: dict[Role, Connection] = {}
@@ -185,27 +290,35 @@ def _played(
         ours, theirs = Pipe()
         foreign = (connection, ours, *channels.values())
         with processes.signals_waiting():
-            pid = processes.fork(lambda role=role, theirs=theirs: _host(role, theirs, family, scenario), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+            pid = processes.fork(lambda role=role, theirs=theirs: _host(role, theirs, run), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
             pids.append(pid)
         theirs.close()
         _expect(ours)
         cables[role] = _lay_cable(role, pid, ours)
         channels[role] = ours
-    wire = Wire(cables, Policy(rules), connection.send)
-    hosts = {role: Host(role, _address(role, family), channels[role], wire, connection.send) for role in ROLES}
+    living = dict(zip(ROLES, pids, strict=True))
+    wire = Wire(cables, Policy(run.rules), teller.tell, _Commands(connection, living) if run.control else None)
+    hosts = {role: Host(role, _address(role, family), channels[role], wire, teller.tell) for role in ROLES}
     early = None
     try:
         wire.start()
-        scenario.script(Stage(hosts["client"], hosts["server"], wire, credentials))
+        run.scenario.script(Stage(hosts["client"], hosts["server"], wire, run.credentials))
     except SceneEnded as ended:
         early = ended.reason
     except OSError as error:
         early = Text(str(error), str(error))
-    for role, pid in zip(ROLES, pids, strict=True):
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # then `early` is not the scenario's reason
-            raise gone(role)
+    _require(living)  # else `early` is not the scenario's reason
     wire.close()
     return Ended(early)
+
+
+def _require(hosts: Mapping[Role, int]) -> None:
+    """Raises MachineError where a host's process has ended."""
+    from lab.testbed.stage import gone
+
+    for role, pid in hosts.items():
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            raise gone(role)
 
 
 def _address(role: Role, family: socket.AddressFamily) -> str:
@@ -226,16 +339,18 @@ def _expect(connection: Connection) -> None:
         raise answer
 
 
-def _host(role: Role, connection: Connection, family: socket.AddressFamily, scenario: Scenario) -> None:
+def _host(role: Role, connection: Connection, run: Run) -> None:
     """A host's process: a namespace, an address, a neighbour, and then whatever it is told."""
     from lab.testbed.host import serve
 
-    endpoint = scenario.endpoint()
+    endpoint, family = run.scenario.endpoint(), run.family
     try:
         unshare(CLONE_NEWNET)
         connection.send(None)  # the wire lays the cable now
         connection.recv()
         _plug_in(role, family)
+        for name, value in _PATIENT.items() if run.control else ():
+            sysctl(name, value)
         connection.send(None)
     except OSError as error:
         connection.send(error)

@@ -19,7 +19,8 @@ class Progress:
             self._sent[sender] = end
 
     def got(self, receiver: Role, tcp: Segment) -> None:
-        if tcp.flags & ACK:
+        before = self._acked.get(receiver, tcp.ack)
+        if tcp.flags & ACK and (tcp.ack - before) & 0xFFFFFFFF < 1 << 31:  # an older one may come late
             self._acked[receiver] = tcp.ack
 
     def acknowledged(self, sender: Role) -> bool:

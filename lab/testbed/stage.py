@@ -5,7 +5,6 @@ Every call on a host is one command; it comes back when the host has done it and
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -44,8 +43,12 @@ def _waited(role: Role, method: str) -> SceneEnded:
 
 
 class Cable(Protocol):
-    """What is between the hosts: the wire, or where there is none, a tap."""
+    """What is between the hosts: the wire, or where there is none, a tap.
 
+    `now` are seconds on its clock; what a script waits for, it waits for by that.
+    """
+
+    def now(self) -> float: ...
     def settle(self) -> None: ...
     def wait(self, until: Callable[[], bool], patience: float) -> bool: ...
     def acknowledged(self, sender: Role) -> bool: ...
@@ -70,12 +73,12 @@ class Host:
         return lambda *arguments: self._do(method, arguments)
 
     def _do(self, method: str, arguments: tuple[object, ...]) -> object:
-        deadline = time.monotonic() + PATIENCE
+        deadline = self._wire.now() + PATIENCE
         while True:
             done, value = self._once(method, arguments)
             if done:
                 return value
-            if time.monotonic() > deadline:
+            if self._wire.now() > deadline:
                 raise _waited(self.role, method)
             self._wire.wait(lambda: False, 0.02)
 
@@ -108,13 +111,13 @@ class Stage:
 
     def both(self, method: str) -> None:
         """Has both hosts do what neither can finish without the other: in turn, until both are done."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = self._wire.now() + PATIENCE
         waiting = [self.client, self.server]
         while True:
             waiting = [host for host in waiting if not host.attempt(method)]
             if not waiting:
                 return
-            if time.monotonic() > deadline:
+            if self._wire.now() > deadline:
                 raise _waited(waiting[0].role, method)
             self._wire.wait(lambda: False, 0.001)  # not longer: an acknowledgement is to travel with the answer
 

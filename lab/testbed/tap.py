@@ -30,6 +30,10 @@ class Tap:
         self._number = 0
         self._progress = Progress()
 
+    def now(self) -> float:
+        """Returns seconds on a clock that never stands still: a tap holds nothing."""
+        return time.monotonic()
+
     def settle(self) -> None:
         """Returns when nothing has been heard for a moment."""
         while self._sniffer.wait(_QUIET):

@@ -3,24 +3,49 @@
 Each frame is read, numbered, held while both kernels are asked for their states, and then passed on, unless a rule says
 otherwise. After every delivery comes a barrier, a question that both hosts answer only when they have processed
 whatever came before it; then the kernels are asked again. What the wire did, in which order, is its journal.
+
+Where a run is controlled, each frame waits until a command says what becomes of it (lab.testbed.control). Kernels know
+nothing of that, and their timers run on: what they send again meanwhile is absorbed, that is, captured and dropped. The
+wire's own clock stands still meanwhile, so that nobody's patience ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lab.capture.packet_socket import SO_TIMESTAMPNS, read_waiting
 from lab.errors import MachineError
 from lab.model import Captured, Delivered, Final, Frame, Kernels, Moved, Role, Settled, WireEvent
 from lab.protocols.transport import Segment, segment
+from lab.testbed.control import (
+    Command,
+    Controlled,
+    Delay,
+    Drop,
+    Duplicate,
+    Edit,
+    Held,
+    Hold,
+    Inject,
+    RefusedError,
+    Release,
+    Swap,
+    check,
+    check_delay,
+    not_held,
+)
+from lab.testbed.forge import Streams, edited, pair_reversed
 from lab.testbed.kernel import Witness
 from lab.testbed.progress import Progress
 from lab.testbed.rules import Policy, Rule
+from lab.testbed.stage import PATIENCE, SceneEnded
 from lab.text import ROLES, Text
 
 # include/uapi/linux/if_packet.h and asm-generic/socket.h
@@ -51,7 +76,43 @@ class _Waiting:
     data: bytes
     segment: Segment | None
     rule: Rule | None
-    due: float  # on the monotonic clock, in seconds
+    due: float  # on the wire's clock, in seconds
+    by_hand: bool = False  # held until a command comes
+    forged: bool = False
+    aside: bool = False  # swapped by hand: the script goes on meanwhile
+
+
+class Commands(Protocol):
+    """Where a wire hears commands from."""
+
+    def filenos(self) -> Sequence[int]:
+        """Returns descriptors of which one can be read when there is something to be heard."""
+
+    def waiting(self) -> Sequence[Command]:
+        """Returns the commands that have come, at once.
+
+        Raises EOFError where none can come any more, MachineError where a host has ended while its packet was held.
+        """
+
+
+class Clock:
+    """Seconds since some moment in the past, but for the time in which it is stopped."""
+
+    def __init__(self) -> None:
+        self._lost = 0.0
+        self._stopped: float | None = None
+
+    def now(self) -> float:
+        return (time.monotonic() if self._stopped is None else self._stopped) - self._lost
+
+    def stop(self) -> None:
+        if self._stopped is None:
+            self._stopped = time.monotonic()
+
+    def go_on(self) -> None:
+        if self._stopped is not None:
+            self._lost += time.monotonic() - self._stopped
+            self._stopped = None
 
 
 def open_link(interface: str) -> socket.socket:
@@ -66,12 +127,30 @@ def open_link(interface: str) -> socket.socket:
 
 
 class Wire:
-    """Forwards between two links by `policy` and tells every event of its journal to `tell`."""
+    """Forwards between two links by `policy` and tells every event of its journal to `tell`.
 
-    def __init__(self, links: Mapping[Role, Link], policy: Policy, tell: Callable[[WireEvent], None]) -> None:
+    With `commands` it holds every frame from the first, and tells what it holds and what becomes of each command too.
+    """
+
+    def __init__(
+        self,
+        links: Mapping[Role, Link],
+        policy: Policy,
+        tell: Callable[[WireEvent | Held | Controlled], None],
+        commands: Commands | None = None,
+    ) -> None:
         self._links = links
         self._policy = policy
         self._tell = tell
+        self._commands = commands
+        self._holding = commands is not None
+        self._clock = Clock()
+        self._streams = Streams()
+        self._delivering = False  # what comes now is an answer
+        self._foreign: set[bytes] = set()  # pairs that only forged frames have brought up
+        self._forged = False
+        self._enough = 0.0  # where a frame was forged: when to give up waiting for silence
+        self._given_up = False
         self._waiting: list[_Waiting] = []
         self._number = 0
         self._questions = 0
@@ -86,28 +165,40 @@ class Wire:
         self._barrier(tell=False)
 
     def settle(self) -> None:
-        """Returns when nothing waits (but what a rule holds) and both hosts have done what they had to."""
+        """Returns when nothing waits (but what a rule holds) and both hosts have done what they had to.
+
+        Raises SceneEnded where that never comes: a forged segment can make two hosts contradict each other for good.
+        """
+        self._enough = self.now() + PATIENCE
         while True:
+            self._obey()
+            self._give_up_in_time()
             self._collect()
             waiting = self._next()
             if waiting is not None:
                 self._forward(waiting)
             elif self._barrier():
                 continue
+            elif any(each.by_hand for each in self._waiting):
+                self._listen(None, self._commands)
             elif (pause := self._pause()) is None:
                 return
             else:
-                self._listen(pause)
+                self._listen(pause, self._commands)
+
+    def now(self) -> float:
+        """Returns seconds on a clock that stands still while a frame is held by hand."""
+        return self._clock.now()
 
     def wait(self, until: Callable[[], bool], patience: float) -> bool:
-        """Forwards until the condition holds; returns False where it did not within `patience` seconds."""
-        deadline = time.monotonic() + patience
+        """Forwards until the condition holds; returns False where it did not within `patience` seconds of `now`."""
+        deadline = self.now() + patience
         self.settle()
         while not until():
-            left = deadline - time.monotonic()
+            left = deadline - self.now()
             if left <= 0:
                 return False
-            self._listen(min(left, 0.05))
+            self._listen(min(left, 0.05), self._commands)
             self.settle()
         return True
 
@@ -118,12 +209,21 @@ class Wire:
     def release(self) -> None:
         """Lets go of every frame that a rule holds."""
         for waiting in self._waiting:
+            if waiting.rule and waiting.rule.action == "hold":
+                self._hold(waiting)
             waiting.rule = None
         self.settle()
 
     def close(self) -> None:
-        """Drops what is still held, so that every frame's fate is told, and asks the kernels one last time."""
-        self.settle()
+        """Drops what a rule still holds, so that every frame's fate is told, and asks the kernels one last time.
+
+        What is held by hand it waits for.
+        """
+        for waiting in self._waiting:
+            waiting.aside = False
+        with contextlib.suppress(SceneEnded):  # the script has ended before
+            if not self._given_up:
+                self.settle()
         for waiting in self._waiting:
             self._settled(waiting, None)
         self._waiting.clear()
@@ -146,21 +246,39 @@ class Wire:
         frame = Frame(self._number, time_ns, data, len(data))
         found = segment(frame)
         tcp = found if isinstance(found, Segment) else None
-        if tcp is not None:
+        if tcp is not None and tcp.pair not in self._foreign:
             self._progress.sent(sender, tcp)
+        if self._is_needless(tcp):
+            waiting = _Waiting(self._number, sender, data, tcp, None, 0)
+            self._tell(Captured(frame, self._count(), self._ask(waiting)))
+            self._settled(waiting, None, absorbed=True)
+            return
         rule = self._policy.decide(sender, tcp)
-        due = time.monotonic() + (rule.delay / 1e9 if rule else 0)
+        due = self.now() + (rule.delay / 1e9 if rule else 0)
         waiting = _Waiting(self._number, sender, data, tcp, rule, due)
         self._waiting.append(waiting)
         if tcp is not None:
-            self._last = waiting
+            if tcp.pair not in self._foreign:
+                self._last = waiting
+            if self._commands is not None:
+                self._streams.add(tcp, data)
         self._tell(Captured(frame, self._count(), self._ask(waiting)))
+        if not (rule and rule.action == "hold"):
+            self._hold(waiting)
+
+    def _is_needless(self, tcp: Segment | None) -> bool:
+        """Whether a frame was only sent because another is held by hand, too long for its sender's patience.
+
+        What comes while a frame is being delivered is the answer to that, and never needless.
+        """
+        held = not self._delivering and any(each.by_hand for each in self._waiting)
+        return held and tcp is not None and self._streams.repeats(tcp)
 
     def _next(self) -> _Waiting | None:
-        now = time.monotonic()
+        now = self.now()
         for waiting in self._waiting:
             action = waiting.rule.action if waiting.rule else None
-            if action == "hold":
+            if action == "hold" or waiting.by_hand:
                 continue
             if action == "swap" and not (
                 self._last_forwarded[waiting.sender] > waiting.number or now > waiting.due + _SWAP_WITHIN
@@ -175,9 +293,9 @@ class Wire:
         due = [
             waiting.due + (_SWAP_WITHIN if waiting.rule and waiting.rule.action == "swap" else 0)
             for waiting in self._waiting
-            if not (waiting.rule and waiting.rule.action == "hold")
+            if not (waiting.aside or (waiting.rule and waiting.rule.action == "hold"))
         ]
-        return max(0.001, min(due) - time.monotonic()) if due else None
+        return max(0.001, min(due) - self.now()) if due else None
 
     def _forward(self, waiting: _Waiting) -> None:
         self._waiting.remove(waiting)
@@ -194,12 +312,113 @@ class Wire:
             self._barrier()
         self._delivering = False
         self._last_forwarded[waiting.sender] = waiting.number
-        if waiting.segment:
+        if waiting.segment and self._counts(waiting, waiting.segment):
             self._progress.got(other, waiting.segment)
         self._settled(waiting, self._ask(waiting))
 
-    def _settled(self, waiting: _Waiting, kernel: Kernels | None) -> None:
-        self._tell(Settled(waiting.number, self._count(), kernel))
+    def _counts(self, waiting: _Waiting, tcp: Segment) -> bool:
+        """Whether its receiver may be taken to believe what a frame acknowledges, on the scenario's connection."""
+        return tcp.pair not in self._foreign and (not waiting.forged or self._streams.acceptable(tcp))
+
+    def _settled(self, waiting: _Waiting, kernel: Kernels | None, absorbed: bool = False) -> None:
+        self._tell(Settled(waiting.number, self._count(), kernel, absorbed))
+
+    # Commands.
+
+    def _hold(self, waiting: _Waiting) -> None:
+        """Has a frame wait for a command, where frames are to be held."""
+        if self._holding:
+            waiting.by_hand = True
+            self._clock.stop()
+            self._tell(Held(waiting.number))
+
+    def _obey(self) -> None:
+        for command in self._commands.waiting() if self._commands is not None else ():
+            try:
+                number = self._done(command)
+            except RefusedError as error:
+                self._tell(Controlled(command, error.message, error.hint))
+            else:
+                self._tell(Controlled(command, number=number))
+            self._clock_for_the_rest()
+
+    def _done(self, command: Command) -> int | None:
+        """Does what a command says, as far as that is a matter of the frame; returns the number of one it has made.
+
+        Raises RefusedError where it makes no sense.
+        """
+        check(command)
+        if isinstance(command, Hold):
+            self._holding = command.on
+            for each in self._waiting if not command.on else ():
+                each.by_hand = False
+            return None
+        self._collect()  # what has come before the command stands before what comes of it
+        if isinstance(command, Inject):
+            return self._inject(command)
+        waiting = self._held(command.number)
+        if isinstance(command, Edit):
+            data = edited(waiting.data, command.fields)
+            self._waiting.remove(waiting)
+            self._settled(waiting, None)
+            return self._forge(waiting.sender, data)
+        if isinstance(command, Delay):
+            check_delay(command.ns)
+            self._enough += command.ns / 1e9
+        waiting.by_hand = False
+        if not isinstance(command, Release):
+            action = {Drop: "drop", Duplicate: "duplicate", Delay: "delay", Swap: "swap"}[type(command)]
+            waiting.rule = Rule(action, waiting.sender, "any", None, command.ns if isinstance(command, Delay) else 0)
+            waiting.aside = isinstance(command, Swap)
+        self._clock_for_the_rest()
+        waiting.due = self.now() + (waiting.rule.delay / 1e9 if waiting.rule else 0)
+        return None
+
+    def _clock_for_the_rest(self) -> None:
+        if not any(each.by_hand for each in self._waiting):
+            self._clock.go_on()
+
+    def _held(self, number: int) -> _Waiting:
+        held = {each.number: each for each in self._waiting if each.by_hand}
+        if number not in held:
+            raise not_held(number, self._number, held)
+        return held[number]
+
+    def _inject(self, command: Inject) -> int:
+        last = self._last.segment if self._last else None
+        if last is None or self._last is None:
+            raise RefusedError(
+                Text("there is no connection yet", "还没有连接"),
+                Text("inject once a packet has been captured", "捕获到第一个包之后才能注入"),
+            )
+        pair = last.pair if command.sender == self._last.sender else pair_reversed(last.pair)
+        return self._forge(command.sender, self._streams.forged(command, pair))
+
+    def _forge(self, sender: Role, data: bytes) -> int:
+        """Puts a frame on the wire that its sender has not sent: it is captured and passed on as any other."""
+        self._number += 1
+        frame = Frame(self._number, time.time_ns(), data, len(data))
+        found = segment(frame)
+        assert isinstance(found, Segment)  # nothing else is forged
+        if not self._streams.knows(found):
+            self._foreign |= {found.pair, found.reversed_pair}
+        waiting = _Waiting(self._number, sender, data, found, None, self.now(), forged=True)
+        self._waiting.append(waiting)
+        self._forged = True
+        self._tell(Captured(frame, self._count(), self._ask(waiting), forged=True))
+        self._hold(waiting)
+        return waiting.number
+
+    def _give_up_in_time(self) -> None:
+        """Two hosts that count differently answer each other's acknowledgements without end: some time is enough."""
+        if self._forged and self.now() > self._enough:
+            self._given_up = True
+            raise SceneEnded(
+                Text(
+                    f"since a forged segment the hosts contradict each other, for {PATIENCE:.0f} s now",
+                    f"收到伪造的报文段之后，两端互相矛盾，{PATIENCE:.0f} 秒仍未安静",
+                )
+            )
 
     def _barrier(self, tell: bool = True) -> bool:
         """Asks both hosts and waits for their answers; returns whether frames came in meanwhile.
@@ -232,8 +451,12 @@ class Wire:
             self._captured(time_ns, sender, data)
         return bool(arrived)
 
-    def _listen(self, seconds: float) -> bool:
-        return bool(select.select([link.socket for link in self._links.values()], [], [], seconds)[0])
+    def _listen(self, seconds: float | None, commands: Commands | None = None) -> bool:
+        """Waits for a frame, or a command where it is to be heard; without a time, for as long as it takes."""
+        heard = [link.socket.fileno() for link in self._links.values()]
+        if commands is not None:
+            heard += commands.filenos()
+        return bool(select.select(heard, [], [], seconds)[0])
 
     def _ask(self, waiting: _Waiting) -> Kernels | None:
         """Asks both kernels for their sockets of this frame's conversation; None for a frame that is no TCP."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.engine.protocol import Command, Transport
-from lab.protocols.tcp import delivery, events, header, report, words
+from lab.protocols.tcp import acceptance, delivery, events, header, report, words
 from lab.protocols.tcp.compare import COMPARED, SENTENCES
 from lab.protocols.tcp.conversations import Conversations
 from lab.protocols.tcp.segment import FRAGMENT, flag_names, segment
@@ -37,6 +37,8 @@ PROTOCOL = Transport(
     begin=events.begin,
     sent=events.sent,
     got=events.got,
+    sent_told=acceptance.sent,
+    got_told=acceptance.got,
     closing=events.closing,
     carried=events.carried,
     ahead=events.ahead,

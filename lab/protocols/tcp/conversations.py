@@ -255,6 +255,48 @@ class Conversations:
             conversation.history += _spelled(fresh, end.role)
         return record
 
+    def place_told(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
+        """Returns the record of a packet whose arrival a wire will tell, as `place` does.
+
+        A RST without ACK has its number from what it answers: nothing is counted by that.
+        """
+        if not isinstance(segment, Segment) or segment.flags & (RST | ACK) != RST:
+            return self.place(frame, segment)
+        found = self._senders.get(segment.pair)
+        before = (found[1].next, found[1].next_raw) if found else None
+        record = self.place(frame, segment)
+        if found and before:
+            found[1].next, found[1].next_raw = before
+        return record
+
+    def place_forged(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
+        """Returns the record of a packet that its sender has not sent: nothing that is counted of the sender moves.
+
+        One that belongs to no conversation opens one; what it says there is taken for its sender's first number.
+        """
+        if not isinstance(segment, Segment):
+            return Record(frame, (*segment, "forged"))
+        found = self._senders.get(segment.pair)
+        if found is None:
+            found = self._open(frame.number, segment)
+            if segment.flags & SYN:
+                found[1].isn = found[1].next_raw = segment.seq
+            else:
+                found[1].relative(segment.seq)
+        conversation, end = found
+        conversation.packets += 1
+        conversation.last = frame.number
+        flags, payload = segment.flags, segment.payload
+        taken = 0 if flags & RST else payload + bool(flags & SYN) + bool(flags & FIN)
+        seq = 1 if end.next_raw is None else end.relative(segment.seq)  # asked of an end it would settle the count
+        usual, _ = _KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
+        record = SegmentRecord(
+            frame, (*usual, *segment.problems, "forged"), segment, conversation, end, seq, seq + taken
+        )
+        if flags & ACK:
+            record.ack = end.peer.relative(segment.ack) if end.peer.next_raw is not None else 1
+        return record
+
     def _open(self, number: int, segment: Segment) -> tuple[Conversation, End]:
         """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else the higher port."""
         syn, ack = segment.flags & SYN, segment.flags & ACK
