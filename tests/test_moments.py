@@ -34,12 +34,14 @@ SAVED_LATE = "captures/out/tcp-last-ack-lost.pcapng"
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 FIFTY = """
 import os, pathlib
-from lab import protocols
-from lab.live import Session
+from lab.protocols.catalogue import scenario
+from lab.runs.live import Live
+from lab.runs.run import Run
 from lab.testbed import netns
-scenario = protocols.scenario("tcp/refused")
+refused = scenario("tcp/refused")
 def play():
-    return sum(1 for _ in Session(scenario, (), False, pathlib.Path("out.pcapng"), netns.play).records())
+    with Run(Live(refused, (), False, pathlib.Path("out.pcapng"), netns.play)) as run:
+        return sum(1 for _ in run.packets())
 def held():
     return len(os.listdir("/proc/self/fd"))
 play()
