@@ -73,10 +73,14 @@ class PacketArrived(NamedTuple):
 
 
 class PacketLost(NamedTuple):
-    """A packet has not arrived: the wire dropped it (`journal`), or its repetition shows it (`inferred`)."""
+    """A packet has not arrived: the wire dropped it (`journal`), or its repetition shows it (`inferred`).
+
+    It was `absorbed` where it repeats what its sender would not have had to repeat, had another not been held by hand.
+    """
 
     packet: int
     by: By
+    absorbed: bool = False
 
 
 class StateChanged(NamedTuple):

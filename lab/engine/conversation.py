@@ -92,7 +92,9 @@ class Conversation(Walked, ABC):
         if record.steps:
             self.lost += (record.number,)
         if self.told is not None:
-            self.told.append(PacketLost(record.number, "inferred" if record.journal is None else "journal"))
+            journal = record.journal
+            told = PacketLost(record.number, "journal" if journal else "inferred", bool(journal and journal.absorbed))
+            self.told.append(told)
 
     @property
     @abstractmethod
