@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 RUNS ?= 100
 TESTBED ?= auto
 # Tests in as many processes as there are processors; what may not run beside its like stays in one (tests/conftest.py).
-SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-fast test-image check bench soak fuzz clean

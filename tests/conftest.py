@@ -23,28 +23,56 @@ settings.register_profile("lab", deadline=None)
 settings.register_profile("fast", deadline=None, max_examples=10)  # make test-fast
 settings.load_profile("lab")
 
-# Tests with one of these fixtures, also by way of another, are marked `machine`; those that share a resource, for which
-# they would wait or which they would disturb, run in one process, one after the other.
+# Tests with one of these fixtures, also by way of another, are marked `machine`.
 MACHINE = {"namespaces", "user_namespaces", "nobodys_python", "watched", "tshark", "docker"}
-SHARED = {"docker": "docker", "namespaces": "namespaces", "watched": "namespaces"}
-
-
 # What is slow as a whole; single tests say so themselves.
 SLOW_FOLDERS = ("bulk",)
 SLOW = {"large", "busy"}  # captures of many thousand packets
 
+# Side by side, a file's tests stay together in one process. So do those of all files that share something, here by its
+# fixture: Docker's engine; the one processor that all network namespaces run on, and the runs of the scenarios.
+TOGETHER = {
+    "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py"),
+    "namespaces": (
+        "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py", "tests/test_moments.py",
+        "tests/test_soak.py",
+    ),
+}  # fmt: skip
+
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs more of a machine than Python, and says which tests stay together in one process."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what needs more of a machine than Python, and has what takes longest begin first."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & MACHINE:
             item.add_marker(pytest.mark.machine)
         if fixtures & SLOW or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
-        group = next((group for fixture, group in SHARED.items() if fixture in fixtures), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+        if fixtures & TOGETHER.keys() and _company(item.nodeid) not in TOGETHER:
+            raise pytest.UsageError(
+                f"{item.nodeid} shares what others use: TOGETHER in tests/conftest.py lacks its file"
+            )
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=lambda item: _company(item.nodeid) not in TOGETHER)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Gives each process a file after the other, but what is TOGETHER as if it were one file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return _company(nodeid)
+
+    return Together(config, log)
+
+
+def _company(nodeid: str) -> str:
+    """Returns with what a test shares a process."""
+    file = nodeid.partition("::")[0]
+    return next((name for name, places in TOGETHER.items() if file.startswith(places)), file)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,15 @@ and the bytes of payload where there are any. Where they matter there follow, in
 double quotes instead of its size, or its bytes in hex as `x"16 03 01"`, `win 0`, and options,
 `<mss 1460, wscale 7, sack, ts 1 0, nop, hex 0204>`. What is sent is one of NAMES, or flags by their letters: `[SF]`,
 `[]`.
+
+Behind the packet may stand what the ladder must show of it, the sender's state when it was held, the receiver's when it
+was delivered, and the steps of TCP that it is seen in:
+
+    follow("c> SYN 0       ; SYN-SENT > SYN-RECEIVED open.1",
+           "s> SYN-ACK 0 1 ; ESTABLISHED < SYN-RECEIVED open.2",
+           "c>| ACK 1 1    ; ESTABLISHED > lost open.3")
+
+`c>|` is a packet that the wire dropped; what is delivered, and when, is inferred where no line says so.
 """
 
 from __future__ import annotations
@@ -123,6 +132,19 @@ def replay(events: Iterable[WireEvent]) -> Walked:
 def replayed(way: Path, events: Iterable[WireEvent]) -> list[Record]:
     """Returns the records of all that a wire has captured, when it is over."""
     return [record for record in way.replay(events) if record is not None]
+
+
+def follow(*script: str, pair: Pair = IPV4) -> Walked:
+    """Takes packets through the path, and asserts that it says of each what stands behind it, where something does."""
+    lines = [re.sub(r" +; ", " ; ", line) for line in script]
+    sent = [line.partition(" ; ")[0] for line in lines]
+    dropped = [number for number, line in enumerate(sent, 1) if line[1:3] == ">|"]
+    frames = ladder(*(line.replace(">|", ">", 1) for line in sent), pair=pair)
+    walked = replay(prompt(frames, dropped)) if dropped else walk(frames)
+    found = zip(sent, said(walked.records), strict=True)
+    told = [f"{packet} ; {it}" if " ; " in line else packet for line, (packet, it) in zip(lines, found, strict=True)]
+    assert told == lines, "\n".join(["what was said:", *told])
+    return walked
 
 
 def kernels(client: str | None, server: str | None) -> Kernels:

@@ -134,9 +134,10 @@ def read(
     frames: bool = True,
     keylog: bytes = b"",
     let_go: Callable[[ConversationReport], None] | None = None,
+    server_key: bytes = b"",
 ) -> Read:
     """Reads a capture as `lab annotate` does."""
-    with open_run(str(file), frames=frames, words=True, keylog=keylog, let_go=let_go) as run:
+    with open_run(str(file), frames=frames, words=True, keylog=keylog, server_key=server_key, let_go=let_go) as run:
         packets = list(run.packets())
         return Read(packets, run.conversations, run.agreement, run.problems())
 

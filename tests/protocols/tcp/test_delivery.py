@@ -10,7 +10,7 @@ from lab.engine.record import Record
 from lab.model import Frame, States
 from lab.protocols.tcp import report
 from lab.protocols.tcp.segment import RST, SYN
-from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, ladder, path, prompt, renumbered, replay, said, walk, wire
+from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, follow, ladder, path, renumbered, replay, walk, wire
 
 TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and the opening's ACK has been got
 
@@ -102,8 +102,7 @@ def test_an_ack_behind_data_that_nobody_acknowledges_is_not_got_ahead_of_it() ->
 
 
 def test_a_reset_behind_data_that_nobody_acknowledges_is_not_got() -> None:
-    walked = walk(ladder(*TALKING, "c> data 1 1 10", "c> RST-ACK 11 1"))
-    assert list(said(walked.records))[4:] == ["ESTABLISHED > lost", "CLOSED > lost"]
+    walked = follow(*TALKING, "c> data 1 1 10 ; ESTABLISHED > lost", "c> RST-ACK 11 1 ; CLOSED > lost")
     assert walked.only.states == ("CLOSED", "ESTABLISHED")
 
 
@@ -134,13 +133,14 @@ def test_what_the_acknowledging_end_had_sent_before_is_got_with_what_it_acknowle
 
 
 def test_in_a_simultaneous_open_the_second_answer_was_sent_before_the_first_arrived() -> None:
-    walked = walk(ladder("c> SYN 0", "s> SYN 0", "s> SYN-ACK 0 1", "c> SYN-ACK 0 1", "c> data 1 1 5", "s> ACK 1 6"))
-    assert list(said(walked.records))[:4] == [
-        "SYN-SENT > SYN-RECEIVED open.1",
-        "SYN-RECEIVED < SYN-SENT open.1",
-        "ESTABLISHED < SYN-RECEIVED open.2 open.4",
-        "SYN-RECEIVED > ESTABLISHED open.3 open.4",
-    ]
+    follow(
+        "c> SYN 0           ; SYN-SENT > SYN-RECEIVED open.1",
+        "s> SYN 0           ; SYN-RECEIVED < SYN-SENT open.1",
+        "s> SYN-ACK 0 1     ; ESTABLISHED < SYN-RECEIVED open.2 open.4",
+        "c> SYN-ACK 0 1     ; SYN-RECEIVED > ESTABLISHED open.3 open.4",
+        "c> data 1 1 5",
+        "s> ACK 1 6",
+    )
 
 
 # "Where something unacknowledged is sent again, the last copy is the one that is got."
@@ -168,8 +168,7 @@ def test_of_a_byte_that_is_sent_again_the_last_copy_is_got() -> None:
 
 
 def test_a_copy_that_was_given_up_never_arrived() -> None:
-    walked = walk(ladder("c> SYN 0", *OPEN))
-    assert list(said(walked.records))[:2] == ["SYN-SENT > lost open.1", "SYN-SENT > SYN-RECEIVED open.1"]
+    walked = follow("c> SYN 0 ; SYN-SENT > lost open.1", "c> SYN 0 ; SYN-SENT > SYN-RECEIVED open.1", *OPEN[1:])
     assert all(record.settled for record in walked.records)
 
 
@@ -178,12 +177,14 @@ def test_a_copy_that_was_given_up_never_arrived() -> None:
 
 def test_an_acknowledgement_was_not_got_where_what_it_acknowledges_is_sent_again() -> None:
     assert after_opening("c> data 1 1 10", "s> ACK 1 11", "c> data 1 1 10", "s> ACK 1 11") == [[4], [5], [], [7], [8]]
-    final = walk(ladder(*TALKING, "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2", "s> FIN 1 2", "c> ACK 2 2"))
-    assert list(said(final.records))[-3:] == [
-        "TIME-WAIT > lost close.4",
-        "TIME-WAIT < LAST-ACK close.3",
-        "TIME-WAIT > CLOSED close.4",
-    ]
+    follow(
+        *TALKING,
+        "c> FIN 1 1",
+        "s> FIN 1 2",
+        "c> ACK 2 2         ; TIME-WAIT > lost close.4",
+        "s> FIN 1 2         ; TIME-WAIT < LAST-ACK close.3",
+        "c> ACK 2 2         ; TIME-WAIT > CLOSED close.4",
+    )
 
 
 def test_only_the_acknowledgements_of_what_is_sent_again_were_not_got() -> None:
@@ -220,13 +221,14 @@ def test_the_last_acks_of_both_ends_are_got_in_the_order_of_capture(more: tuple[
 
 
 def test_with_a_journal_a_bare_ack_can_be_lost_and_an_unanswered_syn_got() -> None:
-    frames = ladder(*OPEN, "c> data 1 1 14", "s> ACK 1 15", "s> FIN 1 15")
-    walked = replay(prompt(frames, dropped=(3,)))
+    walked = follow(
+        *OPEN[:2],
+        "c>| ACK 1 1        ; ESTABLISHED > lost open.3",
+        "c> data 1 1 14     ; ESTABLISHED > ESTABLISHED open.4",
+        "s> ACK 1 15",
+        "s> FIN 1 15",
+    )
     assert [record.got for record in walked.records] == [True, True, False, True, True, True]
-    assert list(said(walked.records))[2:4] == [
-        "ESTABLISHED > lost open.3",
-        "ESTABLISHED > ESTABLISHED open.4",
-    ]
 
 
 def test_with_a_journal_packets_are_got_in_the_order_it_tells() -> None:
@@ -313,16 +315,14 @@ def test_whatever_is_said_every_fate_is_decided_and_new_data_is_got_only_where_i
 
 
 def test_of_one_direction_all_is_taken_as_got_and_what_must_have_come_is_told() -> None:
-    lines = ("c> SYN 0", "c> ACK 1 1", "c> data 1 1 14", "c> ACK 15 15", "c> FIN 15 15", "c> ACK 16 16")
-    walked = walk(ladder(*lines))
-    assert list(said(walked.records)) == [
-        "SYN-SENT > SYN-RECEIVED open.1",
-        "ESTABLISHED > ESTABLISHED open.3 open.4",
-        "ESTABLISHED > ESTABLISHED",
-        "ESTABLISHED > ESTABLISHED",
-        "FIN-WAIT-1 > CLOSE-WAIT close.1",
-        "FIN-WAIT-1 > CLOSE-WAIT",
-    ]
+    walked = follow(
+        "c> SYN 0           ; SYN-SENT > SYN-RECEIVED open.1",
+        "c> ACK 1 1         ; ESTABLISHED > ESTABLISHED open.3 open.4",
+        "c> data 1 1 14     ; ESTABLISHED > ESTABLISHED",
+        "c> ACK 15 15       ; ESTABLISHED > ESTABLISHED",
+        "c> FIN 15 15       ; FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "c> ACK 16 16       ; FIN-WAIT-1 > CLOSE-WAIT",
+    )
     assert not [record for record in walked.records if record.surprises]
     assert [report.differs(walked.only, f"tcp.open.{number}") for number in (1, 2, 3)] == [None, "not-captured", None]
     assert "server" in walked.only.assumed
@@ -334,13 +334,14 @@ def test_of_one_direction_without_its_beginning_nothing_is_said_to_be_lost() -> 
 
 
 def test_a_syn_ack_that_was_not_captured_has_come_all_the_same() -> None:
-    lines = (OPEN[0], OPEN[2], *TALK, *CLOSE)
-    assert list(said(walk(ladder(*lines)).records))[:3] == [
-        "SYN-SENT > SYN-RECEIVED open.1",
-        "ESTABLISHED > ESTABLISHED open.3 open.4",
-        "ESTABLISHED > ESTABLISHED",
-    ]
-    assert walk(ladder(*lines)).only.states == walk(ladder(*OPEN, *TALK, *CLOSE)).only.states
+    walked = follow(
+        "c> SYN 0           ; SYN-SENT > SYN-RECEIVED open.1",
+        "c> ACK 1 1         ; ESTABLISHED > ESTABLISHED open.3 open.4",
+        "c> data 1 1 14     ; ESTABLISHED > ESTABLISHED",
+        *TALK[1:],
+        *CLOSE,
+    )
+    assert walked.only.states == walk(ladder(*OPEN, *TALK, *CLOSE)).only.states
 
 
 def test_a_syn_that_nobody_answers_is_still_lost() -> None:
@@ -349,21 +350,14 @@ def test_a_syn_that_nobody_answers_is_still_lost() -> None:
 
 def test_of_a_syn_with_data_the_syn_alone_may_be_acknowledged() -> None:
     """As by a server that knows no Fast Open cookie (RFC 7413 section 4.2.2): the data is sent again."""
-    again = (
-        "c> SYN 0 14",
-        "s> SYN-ACK 0 1",
-        "c> data 1 1 14",
-        "s> ACK 1 15",
+    walked = follow(
+        "c> SYN 0 14        ; SYN-SENT > SYN-RECEIVED open.1",
+        "s> SYN-ACK 0 1     ; ESTABLISHED < SYN-RECEIVED open.2",
+        "c> data 1 1 14     ; ESTABLISHED > ESTABLISHED open.3 open.4",
+        "s> ACK 1 15        ; ESTABLISHED < ESTABLISHED",
         "c> FIN 15 1",
         "s> FIN 1 16",
         "c> ACK 16 2",
     )
-    walked = walk(ladder(*again))
-    assert list(said(walked.records))[:4] == [
-        "SYN-SENT > SYN-RECEIVED open.1",
-        "ESTABLISHED < SYN-RECEIVED open.2",
-        "ESTABLISHED > ESTABLISHED open.3 open.4",
-        "ESTABLISHED < ESTABLISHED",
-    ]
     assert not [record for record in walked.records if record.surprises or not record.got]
     assert walked.only.states == States("TIME-WAIT", "CLOSED")

@@ -15,7 +15,7 @@ from lab.model import Role, States, Surprise
 from lab.protocols.registry import TRANSPORT
 from lab.protocols.tcp.conversations import Conversation, Conversations
 from lab.protocols.tcp.segment import segment
-from tests.packets import CAPTURES, CLOSE, OPEN, PROMPT, TALK, drawn, ladder, prompt, replay, said, walk
+from tests.packets import OPEN, TALK, follow, ladder, prompt, replay, walk
 
 # The walk itself, with a protocol that nobody knows: asking and answering.
 
@@ -129,77 +129,81 @@ def test_a_packet_of_no_conversation_walks_nowhere() -> None:
 
 
 def test_the_whole_connection_of_the_notes() -> None:
-    assert list(said(walk(ladder(*OPEN, *TALK, *CLOSE)).records)) == [
-        "SYN-SENT > SYN-RECEIVED open.1",
-        "ESTABLISHED < SYN-RECEIVED open.2",
-        "ESTABLISHED > ESTABLISHED open.3 open.4",
-        "ESTABLISHED > ESTABLISHED",
-        "ESTABLISHED < ESTABLISHED",
-        "ESTABLISHED < ESTABLISHED",
-        "ESTABLISHED > ESTABLISHED",
-        "FIN-WAIT-1 > CLOSE-WAIT close.1",
-        "FIN-WAIT-2 < CLOSE-WAIT close.2",
-        "TIME-WAIT < LAST-ACK close.3",
-        "TIME-WAIT > CLOSED close.4",
-    ]
+    follow(
+        "c> SYN 0           ; SYN-SENT > SYN-RECEIVED open.1",
+        "s> SYN-ACK 0 1     ; ESTABLISHED < SYN-RECEIVED open.2",
+        "c> ACK 1 1         ; ESTABLISHED > ESTABLISHED open.3 open.4",
+        "c> data 1 1 14     ; ESTABLISHED > ESTABLISHED",
+        "s> ACK 1 15        ; ESTABLISHED < ESTABLISHED",
+        "s> data 1 15 14    ; ESTABLISHED < ESTABLISHED",
+        "c> ACK 15 15       ; ESTABLISHED > ESTABLISHED",
+        "c> FIN 15 15       ; FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "s> ACK 15 16       ; FIN-WAIT-2 < CLOSE-WAIT close.2",
+        "s> FIN 15 16       ; TIME-WAIT < LAST-ACK close.3",
+        "c> ACK 16 16       ; TIME-WAIT > CLOSED close.4",
+    )
 
 
 def test_the_three_segment_close_merges_two_steps_and_skips_fin_wait_2() -> None:
-    assert list(said(walk(ladder(*PROMPT["three-segment close"])).records))[-3:] == [
-        "FIN-WAIT-1 > CLOSE-WAIT close.1",
-        "TIME-WAIT < LAST-ACK close.2 close.3",
-        "TIME-WAIT > CLOSED close.4",
-    ]
+    follow(
+        *OPEN,
+        "c> FIN 1 1         ; FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "s> FIN 1 2         ; TIME-WAIT < LAST-ACK close.2 close.3",
+        "c> ACK 2 2         ; TIME-WAIT > CLOSED close.4",
+    )
 
 
 def test_whoever_closes_first_takes_the_steps_1_and_4() -> None:
-    assert list(said(walk(ladder(*PROMPT["server closes first"])).records))[-4:] == [
-        "CLOSE-WAIT < FIN-WAIT-1 close.1",
-        "CLOSE-WAIT > FIN-WAIT-2 close.2",
-        "LAST-ACK > TIME-WAIT close.3",
-        "CLOSED < TIME-WAIT close.4",
-    ]
+    follow(
+        *OPEN,
+        "s> FIN 1 1         ; CLOSE-WAIT < FIN-WAIT-1 close.1",
+        "c> ACK 1 2         ; CLOSE-WAIT > FIN-WAIT-2 close.2",
+        "c> FIN 1 2         ; LAST-ACK > TIME-WAIT close.3",
+        "s> ACK 2 2         ; CLOSED < TIME-WAIT close.4",
+    )
+
+
+CROSSED = (
+    *OPEN,
+    "c> FIN 1 1         ; FIN-WAIT-1 > CLOSING close.1",
+    "s> FIN 1 1         ; CLOSING < FIN-WAIT-1 close.3",
+)
 
 
 def test_two_fins_that_cross_lead_both_ends_through_closing() -> None:
-    assert list(said(walk(ladder(*CAPTURES["simultaneous close"])).records))[-4:] == [
-        "FIN-WAIT-1 > CLOSING close.1",
-        "CLOSING < FIN-WAIT-1 close.3",
-        "TIME-WAIT < CLOSING close.2",
-        "CLOSING > TIME-WAIT close.4",
-    ]
+    follow(*CROSSED, "s> ACK 2 2 ; TIME-WAIT < CLOSING close.2", "c> ACK 2 2 ; CLOSING > TIME-WAIT close.4")
 
 
 def test_who_did_not_close_first_takes_step_2_also_where_it_is_in_time_wait() -> None:
-    again = walk(ladder(*CAPTURES["simultaneous close"], "c> FIN 15 15", "s> ACK 16 16")).records[-1]
-    assert (drawn(again), again.steps) == ("TIME-WAIT < TIME-WAIT", ("tcp.close.2",))
+    follow(
+        *CROSSED,
+        "s> ACK 2 2         ; lost < CLOSING close.2",
+        "c> ACK 2 2         ; CLOSING > TIME-WAIT close.4",
+        "c> FIN 1 1         ; CLOSING > TIME-WAIT close.1",
+        "s> ACK 2 2         ; TIME-WAIT < TIME-WAIT close.2",
+    )
 
 
 def test_a_fin_may_be_the_openings_acknowledgement() -> None:
-    third = walk(ladder(*PROMPT["FIN with the opening's ACK"])).records[2]
-    assert drawn(third) == "FIN-WAIT-1 > CLOSE-WAIT"
-    assert third.steps == ("tcp.open.3", "tcp.open.4", "tcp.close.1"), "steps stand in the order of the notes"
+    """Its steps stand in the order of the notes."""
+    follow(*OPEN[:2], "c> FIN 1 1 ; FIN-WAIT-1 > CLOSE-WAIT open.3 open.4 close.1", "s> FIN 1 2", "c> ACK 2 2")
 
 
 def test_a_fin_that_is_got_ahead_of_missing_data_counts_when_the_data_has_come() -> None:
-    frames = ladder(*OPEN, "c> data 1 1 10", "c> FIN 11 1", "c> data 1 1 10", "s> ACK 1 12")
-    walked = replay(prompt(frames, dropped=(4,)))
-    assert [drawn(record) for record in walked.records[3:]] == [
-        "ESTABLISHED > lost",
-        "FIN-WAIT-1 > ESTABLISHED",
-        "FIN-WAIT-1 > CLOSE-WAIT",
-        "FIN-WAIT-2 < CLOSE-WAIT",
-    ]
+    follow(
+        *OPEN,
+        "c>| data 1 1 10    ; ESTABLISHED > lost",
+        "c> FIN 11 1        ; FIN-WAIT-1 > ESTABLISHED close.1",
+        "c> data 1 1 10     ; FIN-WAIT-1 > CLOSE-WAIT",
+        "s> ACK 1 12        ; FIN-WAIT-2 < CLOSE-WAIT close.2",
+    )
 
 
 # RFC 9293 section 3.10.7 and RFC 5961: which resets count.
 
 
 def test_a_reset_in_answer_to_the_syn_refuses_the_connection() -> None:
-    assert [drawn(record) for record in walk(ladder("c> SYN 0", "s> RST-ACK 0 1")).records] == [
-        "SYN-SENT > CLOSED",
-        "CLOSED < CLOSED",
-    ]
+    follow("c> SYN 0 ; SYN-SENT > CLOSED open.1", "s> RST-ACK 0 1 ; CLOSED < CLOSED")
 
 
 @pytest.mark.parametrize("stray", ["s> RST 0", "s> RST-ACK 0 0", "s> RST-ACK 0 5000"])
@@ -234,16 +238,16 @@ def test_a_syn_ack_that_acknowledges_what_was_never_sent_opens_nothing() -> None
 
 
 def test_without_the_syn_nobody_knows_the_states_until_something_shows_them() -> None:
-    records = walk(ladder(*PROMPT["began midway"])).records
+    records = follow(
+        *TALK,
+        "c> FIN 15 15       ; FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "s> ACK 15 16       ; FIN-WAIT-2 < CLOSE-WAIT close.2",
+        "s> FIN 15 16       ; TIME-WAIT < LAST-ACK close.3",
+        "c> ACK 16 16       ; TIME-WAIT > CLOSED close.4",
+    ).records
     assert [record.held for record in records[:4]] == [States(None, None)] * 4
     assert [record.delivered for record in records[:4]] == [States(None, None)] * 4
     assert records[4].held == States("FIN-WAIT-1", None)
-    assert [drawn(record) for record in records[4:]] == [
-        "FIN-WAIT-1 > CLOSE-WAIT",
-        "FIN-WAIT-2 < CLOSE-WAIT",
-        "TIME-WAIT < LAST-ACK",
-        "TIME-WAIT > CLOSED",
-    ]
     assert set(records[4].assumed) == {"client"}
 
 
