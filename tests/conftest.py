@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from lab.errors import MachineError
 from lab.protocols.scenario import Scenario
+from lab.protocols.tcp.scenarios import endpoint
 from tests.left_behind import AS_NOBODY
 from tests.places import ROOT
 
@@ -28,7 +29,7 @@ def namespaces() -> None:
     from lab.testbed.netns import play  # here: elsewhere than on Linux it need not even be importable
 
     try:
-        with play(Scenario("nothing", lambda _: None), (), False) as events:
+        with play(Scenario("nothing", lambda _: None, endpoint), (), False) as events:
             list(events)
     except MachineError as error:
         pytest.skip(f"{error.message.en}: {error.hint.en}")
