@@ -179,9 +179,9 @@ class Run:
 
     def play_on(self) -> None:
         """Goes on to the end, for nobody: so a live run saves all of its capture when its reader is gone."""
-        if self._advancing is not None:
-            for _ in self._advancing:
-                pass
+        _, records = self._begun() if self._path is None else (self._path, self._advancing or ())
+        for _ in records:
+            pass
 
     # What became of it.
 
