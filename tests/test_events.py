@@ -151,6 +151,39 @@ def test_every_event_is_as_the_schema_has_it(capture: Path) -> None:
 
 @every_capture
 def test_events_add_up_to_the_trace(capture: Path) -> None:
+    adds_up(capture)
+
+
+@every_capture
+def test_they_come_in_the_order_in_which_things_happen(capture: Path) -> None:
+    comes_in_order(capture)
+
+
+@every_capture
+def test_an_end_goes_on_from_the_state_it_has_come_to(capture: Path) -> None:
+    goes_on(capture)
+
+
+@pytest.mark.parametrize("capture", sorted(REFERENCES.glob("*.pcapng")), ids=lambda path: path.name)
+def test_the_same_holds_where_nobody_noted_what_arrived(capture: Path, tmp_path: Path) -> None:
+    bare = tmp_path / capture.name
+    with lab.open(capture) as run, bare.open("wb") as stream:
+        frames = [packet.frame for packet in run if packet.frame is not None]
+        writer = Writer(stream)
+        if run.secrets[0]:
+            writer.secrets(run.secrets[0])
+        for frame in frames:
+            writer.packet(frame, ())
+        writer.finish()
+    assert not told(bare)[0]["journal"]
+    assert {each["by"] for each in told(bare) if "by" in each} == {"inferred"}
+    valid(told(bare))
+    adds_up(bare)
+    comes_in_order(bare)
+    goes_on(bare)
+
+
+def adds_up(capture: Path) -> None:
     with lab.open(capture, words=False) as run:
         entries = [json.loads(line) for line in trace.packet_lines(run)]
         reports = [json.loads(trace.dump(each.facts)) for each in run.conversations]
@@ -160,8 +193,7 @@ def test_events_add_up_to_the_trace(capture: Path) -> None:
     assert told(capture)[-1]["file"] == about
 
 
-@every_capture
-def test_they_come_in_the_order_in_which_things_happen(capture: Path) -> None:
+def comes_in_order(capture: Path) -> None:
     events = told(capture)
     assert [at for at, each in enumerate(events) if each["event"] == "begun"] == [0]
     assert [at for at, each in enumerate(events) if each["event"] == "ended"] == [len(events) - 1]
@@ -188,8 +220,7 @@ def test_they_come_in_the_order_in_which_things_happen(capture: Path) -> None:
     assert set(fates) == settled
 
 
-@every_capture
-def test_an_end_goes_on_from_the_state_it_has_come_to(capture: Path) -> None:
+def goes_on(capture: Path) -> None:
     now: dict[tuple[int, str, str], str] = {}
     for event in told(capture):
         if event["event"] == "state-changed":
