@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lab.version import __version__
 
 if TYPE_CHECKING:
+    from lab import events
     from lab.errors import InputError, LabError, MachineError, UsageError
     from lab.model import ConversationReport, Message, Packet, States
     from lab.protocols.catalogue import scenarios
@@ -34,11 +35,17 @@ _PLACES = {
 
 __all__ = [
     "Comparison", "ConversationReport", "InputError", "LabError", "MachineError", "Message", "Packet", "Run", "States",
-    "UsageError", "Verification", "__version__", "compare", "open", "run", "scenarios", "schema", "verify",
+    "UsageError", "Verification", "__version__", "compare", "events", "open", "run", "scenarios", "schema", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "events":
+        return import_module("lab.events")
     if name not in _PLACES:
         raise AttributeError(f"module 'lab' has no attribute '{name}'")
     return getattr(import_module(f"lab.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

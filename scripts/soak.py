@@ -12,20 +12,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path as File
+from pathlib import Path
 
+import lab
 from lab.app.cli import guarded
-from lab.engine.path import Path
 from lab.errors import UsageError
-from lab.protocols.catalogue import scenario, scenarios
-from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.protocols.scenario import Scenario
-from lab.runs.live import Live
-from lab.runs.run import Run
-from lab.testbed import netns
-from lab.testbed.rules import parse
+from lab.protocols.catalogue import scenario
 from lab.text import LANGUAGES, Text, choose
-from lab.witnesses.histories import faults
 
 RUNS = 100
 MOST_SHOWN = 10  # faults of a scenario
@@ -35,50 +28,42 @@ LANG = choose(sys.argv[1:], os.environ)
 class Sum:
     """What one scenario's runs came to."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.runs = 0
         self.compared = 0
         self.deviations: Counter[int] = Counter()
         self.faults: list[str] = []
         self.seconds = 0.0
 
-    def play(self, ipv6: bool, file: File) -> None:
+    def play(self, ipv6: bool, file: Path) -> None:
         """Plays the scenario once more."""
         begun = time.perf_counter()
-        source = Live(self.scenario, parse(self.scenario.rules), ipv6, file, netns.play)
-        with Run(source) as run:
-            packets = list(run.packets())
-        frames = [packet.frame for packet in packets if packet.frame is not None]
-        alone = Path(TRANSPORT, UPPERS)
-        alone.learn(source.keylog, source.server_key)
-        found = faults(packets, alone.annotate(frames), run.agreement)
-        if source.early is not None:
-            found.append(source.early)
-        self.faults += [f"{self.runs + 1}, {'IPv6' if ipv6 else 'IPv4'}: {each.pick(LANG)}" for each in found]
+        found = lab.verify(lab.run(self.name, testbed="netns", ipv6=ipv6, file=file, words=False))
+        self.faults += [f"{self.runs + 1}, {'IPv6' if ipv6 else 'IPv4'}: {each.pick(LANG)}" for each in found.faults]
         self.runs += 1
-        self.compared += run.agreement.compared
-        self.deviations.update(each.deviation for each in run.agreement.disagreements if each.deviation)
+        self.compared += found.compared
+        self.deviations.update(found.deviations)
         self.seconds += time.perf_counter() - begun
 
     def show(self) -> None:
         numbered = ", ".join(f"{count} × no. {number}" for number, count in sorted(self.deviations.items()))
-        figures = (self.scenario.name, self.runs, self.compared, len(self.faults), f"{self.seconds:.1f}")
+        figures = (self.name, self.runs, self.compared, len(self.faults), f"{self.seconds:.1f}")
         _print(figures, numbered or "-")
         for each in self.faults[:MOST_SHOWN]:
             print(f"  ≠ {each}", flush=True)
 
 
 def main() -> int:
-    runs, wanted = _asked([word for word in sys.argv[1:] if word not in ("--lang", *LANGUAGES)])
+    runs, names = _asked([word for word in sys.argv[1:] if word not in ("--lang", *LANGUAGES)])
     sums: list[Sum] = []
     try:
         _print(Text("scenario runs states faults seconds", "场景 次数 状态数 异常 秒").pick(LANG).split())
         with tempfile.TemporaryDirectory(prefix="lab-soak-") as folder:
-            for each in wanted:
-                sums.append(Sum(each))
+            for name in names:
+                sums.append(Sum(name))
                 for at in range(runs):
-                    sums[-1].play(bool(at % 2), File(folder) / "run.pcapng")
+                    sums[-1].play(bool(at % 2), Path(folder) / "run.pcapng")
                 sums[-1].show()
     except KeyboardInterrupt:
         if sums:
@@ -93,13 +78,13 @@ def _print(figures: Sequence[object], rest: str = "DEVIATIONS.md") -> None:
     print(f"{name:<32} {runs:>5} {states:>8} {faults_:>7} {seconds:>8}  {rest}", flush=True)
 
 
-def _asked(words: list[str]) -> tuple[int, list[Scenario]]:
+def _asked(words: list[str]) -> tuple[int, list[str]]:
     runs = RUNS
     if words and words[0].isdecimal():
         runs = int(words.pop(0))
     if not runs:
         raise UsageError(Text("0 runs prove nothing", "运行 0 次证明不了什么"), Text("soak.py 100", "soak.py 100"))
-    return runs, [scenario(word) for word in words] or list(scenarios())
+    return runs, [scenario(word).name for word in words] or [each.name for each in lab.scenarios()]
 
 
 def _total(sums: list[Sum]) -> int:

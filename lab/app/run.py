@@ -26,13 +26,13 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
     from lab.runs import api
 
     run = api.run(name, rules=wire, testbed=testbed, ipv6=ipv6, file=file, words=in_words(form))
-    if form is Format.LADDER:
-        introduction(name, [*wire, *scenario(name).rules], sys.stdout, lang)
     try:
         with run:  # whatever ends it here, the capture is saved here too
             try:
+                if form is Format.LADDER:
+                    introduction(name, [*wire, *scenario(name).rules], sys.stdout, lang)
                 _write(run, form, file, lang)
-            except BrokenPipeError:
+            except OSError:  # a closed pipe, a full disk behind it
                 run.play_on()
                 raise
     finally:

@@ -34,7 +34,13 @@ _NEVER_LAST = "（【《“‘([{"
 
 def console(out: TextIO) -> Console:
     """Returns a console that writes colours and styles where `out` is a terminal that wants them, else plain text."""
-    return Console(file=out, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+    return _Console(file=out, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Lets the caller have the BrokenPipeError that rich has caught: rich itself would end the whole program."""
+        raise
 
 
 def wrap(text: str, width: int) -> list[str]:

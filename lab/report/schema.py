@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -43,7 +44,7 @@ def events() -> dict[str, Any]:
 
 def schema(name: str) -> dict[str, Any]:
     """Returns the JSON Schema of "trace" or "events". Raises KeyError for another name."""
-    return {"trace": trace, "events": events}[name]()
+    return deepcopy({"trace": trace, "events": events}[name]())  # the caller's own, to do with as it likes
 
 
 def _read(package: str, name: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Live:
         self._sha256 = ""
 
     @contextlib.contextmanager
-    def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs | None]:
+    def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs]:
         """Sets the hosts up. Raises MachineError where the machine can't play it."""
         with self._play(self.scenario, self._rules, self._ipv6) as events:
             self.control = getattr(events, "control", None)

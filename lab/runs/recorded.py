@@ -38,7 +38,7 @@ class Recorded:
         self.early: Text | None = None
 
     @contextlib.contextmanager
-    def begin(self, learn: Learn, mine: Mine | None) -> Iterator[Inputs | None]:
+    def begin(self, learn: Learn, mine: Mine | None) -> Iterator[Inputs]:
         """Reads the first frame, which tells what the rest is. Raises InputError where there is none, but damage."""
         capture = self.capture
         frames = iter(capture)
@@ -49,7 +49,7 @@ class Recorded:
                     capture.problems[0].text,
                     Text("record it again, or try another file", "请重新抓包，或换一个文件"),
                 )
-            yield None
+            yield Inputs(Begun(self.name, False, False, None, dict(capture.hosts)), None, ())
             return
         frames = itertools.chain([first], frames)
         if capture.secrets:  # those that stand before the packets: Wireshark, too, needs them there

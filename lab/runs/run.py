@@ -16,7 +16,18 @@ from typing import Any, NamedTuple, Protocol
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
 from lab.errors import InputError, UsageError
-from lab.events import Begun, CommandAnswered, Ended, Event, PacketHeld
+from lab.events import (
+    Begun,
+    CommandAnswered,
+    ConversationOpened,
+    Ended,
+    Event,
+    KernelAsked,
+    PacketArrived,
+    PacketHeld,
+    PacketLost,
+    PacketSent,
+)  # fmt: skip
 from lab.model import ConversationReport, Frame, Packet, Problem, WireEvent
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, MOST_IN_A_LANE
@@ -43,7 +54,7 @@ class Source(Protocol):
 
     name: str
 
-    def begin(self, learn: Learn, mine: Mine | None, /) -> AbstractContextManager[Inputs | None]:
+    def begin(self, learn: Learn, mine: Mine | None, /) -> AbstractContextManager[Inputs]:
         """Opens it; what it knows of secrets it tells `learn`, as soon as it does."""
 
     def captured(self, record: Record) -> None:
@@ -81,8 +92,9 @@ class Source(Protocol):
 class Run:
     """A capture or a scenario on its way through. Iterating yields its packets; leave it as a context manager.
 
-    `mine` says which frames are annotated, `only` which conversation's packets are yielded. With `words` packets are
-    told in words, `fields` is the number of one whose messages are told field by field. `frames` keeps their bytes.
+    `mine` says which frames are annotated, `only` which conversation's packets are yielded and events told. With
+    `words` packets are told in words, `fields` is the number of one whose messages are told field by field. `frames`
+    keeps their bytes.
     `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
     without it they are kept.
     """
@@ -108,6 +120,7 @@ class Run:
         self._secrets = keylog, server_key
         self._mine = mine
         self._only = only
+        self._of_one = _OfOne(only) if only is not None else None
         self._words = words
         self._fields = fields
         self._frames = frames
@@ -165,7 +178,7 @@ class Run:
         seen = False
         for record in self._settled():
             if record.kernel_held is not None or record.kernel_delivered is not None:
-                self.agreement.add(packet(record))
+                self.agreement.add(packet(record))  # all of the run's, whichever are asked for
             if self._only is not None and (record.conversation is None or record.conversation.id != self._only):
                 continue
             seen = self.shown = True
@@ -176,8 +189,13 @@ class Run:
             self.agreement.add_final(each, self.source.packets)
 
     def events(self) -> Iterator[Event]:
-        """Yields each event as it happens: a packet is told as sent before anybody has got it."""
+        """Yields each event as it happens: a packet is told as sent before anybody has got it.
+
+        Raises what `packets` raises.
+        """
         waiting: deque[Event] = deque()
+        if self._path is not None:
+            raise _gone_through()
         self.listen(waiting.append)
         for record in self._begun()[1]:
             self.shown = self.shown or record is not None
@@ -185,12 +203,14 @@ class Run:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
+        if self._only is not None and not self.conversations:
+            raise _no_conversation(self.name, self._only)
 
     def play_on(self) -> None:
         """Goes on to the end, for nobody: so a live run saves all of its capture when its reader is gone."""
-        if self._advancing is not None:
-            for _ in self._advancing:
-                pass
+        _, records = self._begun() if self._path is None else (self._path, self._advancing or ())
+        for _ in records:
+            pass
 
     # What became of it.
 
@@ -259,7 +279,7 @@ class Run:
 
     def _begun(self) -> tuple[Path, Iterator[Record | None]]:
         if self._path is not None:
-            raise ValueError("a run is gone through once")
+            raise _gone_through()
         told: list[Event] | None = [] if self._listeners else None
         path = self._path = Path(TRANSPORT, UPPERS, self._let_go, told=told)
         self._advancing = self._advance(path, told)
@@ -272,8 +292,6 @@ class Run:
         with ExitStack() as stack:
             stack.callback(source.over, self)
             inputs = stack.enter_context(source.begin(path.learn, self._mine))
-            if inputs is None:
-                return
             if told is not None:
                 told.insert(0, inputs.begun)
             if inputs.wire is not None:
@@ -292,6 +310,8 @@ class Run:
             self._tell(told)
 
     def _tell(self, told: list[Event]) -> None:
+        if self._of_one is not None:
+            told[:] = filter(self._of_one.has, told)
         for listener in tuple(self._listeners):
             try:
                 for event in told:
@@ -309,6 +329,29 @@ class Run:
             self._told_of(report(which))
         else:
             self._gone.append(report(which))
+
+
+class _OfOne:
+    """Chooses the events of one conversation, and those that are of none."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._packets: set[int] = set()
+        self._opened: int | None = None  # the last: it is the one that the kernels are asked about in the end
+
+    def has(self, event: Event) -> bool:
+        if isinstance(event, (PacketArrived, PacketLost, KernelAsked)):
+            return self._opened == self._number if event.packet is None else event.packet in self._packets
+        if isinstance(event, ConversationOpened):
+            self._opened = event.conversation
+        mine = getattr(event, "conversation", self._number) == self._number
+        if mine and isinstance(event, PacketSent):
+            self._packets.add(event.packet)
+        return mine
+
+
+def _gone_through() -> ValueError:
+    return ValueError("a run is gone through once")
 
 
 def _no_conversation(name: str, number: int) -> InputError:

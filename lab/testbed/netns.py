@@ -129,8 +129,9 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool
     Raises MachineError where namespaces are not to be had. Leaving the context ends all processes.
     """
     require_linux()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more: that is for whoever writes next to hear
+            stream.flush()
     child = 0
     addresses = HOSTS["server"]
     credentials = scenario.make_credentials((addresses.ipv4, addresses.ipv6))  # before the fork: the stage has them too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lab.engine.path import Path
@@ -28,12 +29,12 @@ class Verification(NamedTuple):
 
 
 def verify(run: Run) -> Verification:
-    """Goes through a run, closes it, and returns what its witnesses say of it.
+    """Goes through a run, closes it, and returns what its witnesses say of it. Keeps all of its packets meanwhile.
 
     Raises what `run.packets` raises. A scenario that stopped before its end is a fault.
     """
     with run:
-        packets = list(run.packets())
+        packets = _numbered(run.packets())
     alone = Path(TRANSPORT, UPPERS)
     alone.learn(*run.secrets)
     found = faults(packets, alone.annotate(_frames(packets)), run.agreement) if _told(packets) else []
@@ -41,6 +42,15 @@ def verify(run: Run) -> Verification:
         found.append(run.source.early)
     deviations = Counter(each.deviation for each in run.agreement.disagreements if each.deviation is not None)
     return Verification(run.agreement.compared, dict(sorted(deviations.items())), tuple(found))
+
+
+def _numbered(packets: Iterable[Packet]) -> list[Packet]:
+    """Returns packets whose conversations count from 0, as they do where these packets are all there is."""
+    ids: dict[int, int] = {}
+    return [
+        packet if (old := packet.conversation) is None else packet._replace(conversation=ids.setdefault(old, len(ids)))
+        for packet in packets
+    ]
 
 
 def _frames(packets: list[Packet]) -> list[Frame]:
