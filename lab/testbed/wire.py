@@ -156,7 +156,6 @@ class Wire:
         self._questions = 0
         self._last: _Waiting | None = None  # the last TCP segment
         self._order = 0
-        self._delivering = False
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
         self._progress = Progress()
 
