@@ -109,7 +109,7 @@ class Shown(StrEnum):
 
 KeylogOption = Annotated[
     Path | None,
-    typer.Option("--keylog", help=_("A TLS key log (SSLKEYLOGFILE) to decrypt with.", "用于解密的 TLS 密钥日志（SSLKEYLOGFILE）。")),
+    typer.Option("--keylog", help=_("A key log to decrypt with (SSLKEYLOGFILE).", "用于解密的密钥日志（SSLKEYLOGFILE）。")),
 ]  # fmt: skip
 ServerKeyOption = Annotated[
     Path | None,
@@ -117,7 +117,7 @@ ServerKeyOption = Annotated[
 ]  # fmt: skip
 ShowOption = Annotated[
     Shown | None,
-    typer.Option("--show", help=_("keys: how the TLS keys, and a WebSocket's accept value, come about, line by line.", "keys：逐行展示 TLS 密钥和 WebSocket accept 值的由来。")),
+    typer.Option("--show", help=_("keys: how the keys, and other values of a handshake, come about, line by line.", "keys：逐行展示密钥以及握手中其他值的由来。")),
 ]  # fmt: skip
 
 

@@ -114,9 +114,7 @@ class Layers:
             if at < min(stop, len(frame.data)) and frame.data[at] in self._first:  # what stands behind is padding
                 layer = self._recognised(which, record, frame, frame.data[at : min(stop, at + _LOOK)])
             if layer is None:
-                if self._comes_ahead(record):
-                    for each in self._carried(record, frame):
-                        self._ahead.keep(which, each)
+                self._keep_ahead(which, record, frame)
                 return
             ahead = self._ahead.take(which)
         self._room.passes(which, segment.payload)
@@ -129,8 +127,17 @@ class Layers:
             which.above = None
             self._maybe.pop(which, None)
             self._room.forget(which)
+            for each in ahead:
+                self._ahead.keep(which, each)
+            self._keep_ahead(which, record, frame)  # it may be the middle of what a protocol begins with
         elif self._maybe and which.above is layer:
             self._maybe.pop(which, None)
+
+    def _keep_ahead(self, which: Conversation, record: Record, frame: Frame) -> None:
+        """Keeps a segment that comes ahead of order: what is missing before it may tell whose it is."""
+        if self._comes_ahead(record):
+            for each in self._carried(record, frame):
+                self._ahead.keep(which, each)
 
     def got(self, record: Record) -> None:
         """The packet has arrived, and its transport has taken it in."""

@@ -49,8 +49,9 @@ def worked_examples(conversations: Iterable[ConversationReport], out: TextIO, la
             line(f"{step.operation}   [{step.source}]", "cyan", 3)
             _value(line, "= " + step.output_name, step.output, "bold")
     if not shown:
-        title = next(upper.title for upper in UPPERS if upper.secrets is not NoSecrets)
-        line(Text(f"There is no {title} in this capture.", f"此抓包中没有 {title}。").pick(lang), "yellow")
+        titles = [upper.title for upper in UPPERS if upper.secrets is not NoSecrets]
+        en, zh = " or ".join(titles), " 或 ".join(titles)
+        line(Text(f"There is no {en} in this capture.", f"此抓包中没有 {zh}。").pick(lang), "yellow")
 
 
 def _value(line: Any, name: str, value: bytes, style: str = "dim") -> None:

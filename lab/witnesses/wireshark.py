@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from lab.errors import InputError, MachineError
 from lab.model import Packet
+from lab.protocols.registry import UNREAD
 from lab.protocols.transport import ACK, RST, SYN, Segment, segment
 from lab.system.remedies import install, read_machine
 from lab.text import Text
@@ -184,9 +185,9 @@ class _Comparison:
         )
         if opinion.damaged is not None:
             self._spoilt.add(opinion.damaged)
-        tcp = segment(frame) if frame is not None else None
-        if not isinstance(tcp, Segment) or which is None or sender is None or receiver is None:
-            if opinion.stream is not None and packet.labels == ("not-tcp",):
+        found = segment(frame) if frame is not None else None
+        if not isinstance(found, Segment) or which is None or sender is None or receiver is None:
+            if opinion.stream is not None and packet.labels == (UNREAD,):
                 opened = _opened(opinion.protocols) and opinion.header >= _LEAST_HEADER
                 yield Disagreement(packet.number, "tcp", False, True, None if opened else NOT_OPENED)
             return
@@ -204,31 +205,31 @@ class _Comparison:
         seq = packet.seq or 0
         me = self._senders.setdefault((which, sender), _Sender())
         peer = self._senders.setdefault((which, receiver), _Sender())
-        if tcp.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
+        if found.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
             me.shift = seq
         for name, ours, theirs in (
             ("conversation", self._streams.setdefault(which, opinion.stream), opinion.stream),
-            ("flags", tcp.flags, opinion.flags),
+            ("flags", found.flags, opinion.flags),
             ("seq", seq % _NUMBERS, opinion.seq),
-            ("ack", None if packet.ack is None else packet.ack % _NUMBERS, opinion.ack if tcp.flags & ACK else None),
-            ("payload", tcp.payload, opinion.payload),
+            ("ack", None if packet.ack is None else packet.ack % _NUMBERS, opinion.ack if found.flags & ACK else None),
+            ("payload", found.payload, opinion.payload),
         ):
             if ours != theirs:
                 shift = me.shift if name == "seq" else peer.shift if name == "ack" else 0
                 moved = bool(shift) and isinstance(ours, int) and (ours - shift) % _NUMBERS == theirs
                 yield Disagreement(packet.number, name, ours, theirs, self._excuse(opinion, moved))
-        me.probed |= tcp.payload == 1 and seq == me.next and not peer.window
+        me.probed |= found.payload == 1 and seq == me.next and not peer.window
         for label in _ANALYSIS:
             if (label in packet.labels) != (label in opinion.labels):
-                number = _reason(label, packet, tcp, opinion, me, peer)
+                number = _reason(label, packet, found, opinion, me, peer)
                 number = number or self._excuse(opinion, bool(me.shift or peer.shift))
                 yield Disagreement(packet.number, label, label in packet.labels, label in opinion.labels, number)
         if packet.stop >= me.next:
-            me.next, me.next_raw = packet.stop, (tcp.seq + packet.stop - seq) % _NUMBERS
+            me.next, me.next_raw = packet.stop, (found.seq + packet.stop - seq) % _NUMBERS
         peer.acked = max(peer.acked, packet.ack or 0)
-        me.sent_syn |= tcp.flags & _SYN_ACK == SYN
-        me.window = tcp.window
-        me.unmeant = not tcp.flags & ACK and bool(tcp.flags & RST or tcp.ack)
+        me.sent_syn |= found.flags & _SYN_ACK == SYN
+        me.window = found.window
+        me.unmeant = not found.flags & ACK and bool(found.flags & RST or found.ack)
         me.kept_alive = "keep-alive" in opinion.labels
 
     def _excuse(self, opinion: Opinion, moved: bool) -> int | None:
@@ -244,20 +245,20 @@ def _opened(protocols: str) -> bool:
     return all(map(_OPENED.match, before)) and sum(name in _PACKETS for name in before) <= 2
 
 
-def _reason(label: str, packet: Packet, tcp: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
+def _reason(label: str, packet: Packet, found: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
     """Returns the numbered reason for a difference in analysis, where one applies."""
-    if label in _AGAIN and me.sent_syn and tcp.flags & _SYN_ACK == _SYN_ACK:
+    if label in _AGAIN and me.sent_syn and found.flags & _SYN_ACK == _SYN_ACK:
         return ANSWERING_SYN
     if label in _AGAIN and not _AGAIN.isdisjoint(packet.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
-    if tcp.flags & _SYN_ACK == _SYN_ACK and me.next:
+    if found.flags & _SYN_ACK == _SYN_ACK and me.next:
         return SYN_ACK_AGAIN
     probes = (
         me.probed or not me.next_raw or me.next < me.acked,
-        label in ("duplicate-ack", "window-update") and (not tcp.window or peer.kept_alive or me.unmeant),
+        label in ("duplicate-ack", "window-update") and (not found.window or peer.kept_alive or me.unmeant),
         label in _AGAIN and peer.unmeant,
-        label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and tcp.payload <= 1,
-        label in _AGAIN and tcp.payload > 1 and packet.seq == me.next - 1,
+        label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and found.payload <= 1,
+        label in _AGAIN and found.payload > 1 and packet.seq == me.next - 1,
     )
     if any(probes):
         return WINDOWS_AND_PROBES
