@@ -35,7 +35,7 @@ TOGETHER = {
     "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py"),
     "namespaces": (
         "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py", "tests/test_moments.py",
-        "tests/test_soak.py",
+        "tests/test_soak.py", "tests/protocols/ssh/test_folder.py",
     ),
 }  # fmt: skip
 

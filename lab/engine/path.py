@@ -11,14 +11,17 @@ record keeps the states of both ends, None where nobody knows. A record is *sett
 lost, is known.
 
 Who got what, and when, is inferred from later packets (`Path.annotate`; the transport has the rules, those of TCP are
-in `protocols/tcp/delivery.py`) or told by the wire that forwarded them (`Path.replay`), which also asked both kernels
-for their states: these are kept beside ours, to be compared, and decide nothing. Which event a segment is to its sender
-and its receiver, such as "got FIN", its protocol says (`protocols/tcp/events.py`); where that event leads, the
-protocol's table (`protocols/tcp/states.py`). What TCP carries, such as TLS, walks tables of its own in the same way
-(`engine/layers.py`). All of this is in the protocols' descriptors (`engine/protocol.py`): the engine knows none.
+in `protocols/tcp/delivery.py`, which also say what was lost) or told by the wire that forwarded them (`Path.replay`).
+A capture made by the lab carries that wire's journal, and is replayed too. The wire also asked both kernels for their
+states: their answers are kept beside ours, for comparison only, and decide nothing.
 
-Records are the engine's own. What leaves it is told as events while it happens, where somebody listens
-(`lab/events.py`), and as a packet when its record is settled (`lab/report/packets.py`).
+Which event a segment is to its sender and its receiver, such as "got FIN", its protocol says
+(`protocols/tcp/events.py`); where that event leads, the protocol's table (`protocols/tcp/states.py`). What TCP carries,
+such as TLS, walks tables of its own in the same way (`engine/layers.py`). All of this is in the protocols' descriptors
+(`engine/protocol.py`): the engine knows none.
+
+Records are the engine's own. Two things leave it: events, told as they happen where somebody listens (`lab/events.py`),
+and a packet, made from each record when that is settled (`lab/report/packets.py`).
 """
 
 from __future__ import annotations
@@ -38,18 +41,19 @@ from lab.engine.walk import Listener, Walk
 from lab.events import CommandAnswered, PacketHeld
 from lab.model import Captured, Delivered, Final, Frame, Journal, Settled, WireEvent
 
-_PATIENCE = 256  # packets later a fate that is unknown is decided by what is known, if that can be
-_MOST_WAITING = 65_536  # packets later it is no longer waited for: the packet goes out undecided
-_ROUND = 65_536  # packets from one look at how many conversations are followed to the next
+_PATIENCE = 256  # after this many packets an unknown fate is decided from what is known, if it can be
+_MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
+_ROUND = 65_536  # every so many packets, conversations that there is no room for are let go
 Mine = Callable[[Frame], bool | None]  # whether a frame is to be annotated; None where only the whole packet tells
 
 
 class Path:
     """Turns one capture into records, once. `conversations` grows while they come out.
 
-    Of those for which there is no more room `let_go` is told: they have come to their end, or are `evicted`. What is
-    decided when depends on the packets' numbers, so that a part of the conversations alone gives the same. `told` is
-    the list that events are put in as they happen; whoever made it takes them out.
+    `let_go` is called with each conversation that is dropped for lack of room: it has come to its end, or is `evicted`.
+    What is decided when depends on the packets' numbers, so annotating only some of the conversations gives the same
+    for them; `elsewhere` is then what the rest of the capture tells of these (`bulk/`). Events are put in the list
+    `told` as they happen; the caller owns it and empties it.
     """
 
     def __init__(
@@ -66,9 +70,9 @@ class Path:
         self._let_go = let_go
         self._young: deque[Record] = deque()  # whose fate was unknown when they came
         self._old: deque[Record] = deque()  # and is still
-        self.undecided: dict[int, Record] = {}  # as they were when they had been waited for too long
+        self.undecided: dict[int, Record] = {}  # snapshots of those given up on
         self._walk = Walk(transport, told)
-        self._checking = Walk(transport, told, checked=True)  # of a replay
+        self._checking = Walk(transport, told, checked=True)  # of a replay: what a kernel refuses moves nobody
         self._forged_in: set[int] = set()  # ids of conversations that begin with a forged packet
         self._layers = Layers(transport, uppers, told)
         self._fragments = Fragments((transport.ip_protocol,))
@@ -99,7 +103,7 @@ class Path:
         """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         read, delivery, fragment = self._transport.read, self._delivery, self._transport.fragment
-        proved_by, reset_by, under_way = delivery.proved_by, delivery.reset_by, delivery.under_way
+        proved_by, reset_by, sent = delivery.proved_by, delivery.reset_by, delivery.sent
         teller = self._teller
         number, end_of_round = 0, _ROUND
         for frame in frames:
@@ -113,7 +117,7 @@ class Path:
             found = read(frame)
             if found is fragment:
                 whole = self._fragments.add(frame)
-                if mine and not mine(whole or frame._replace(data=b"")):  # a packet is whose it is when it is whole
+                if mine and not mine(whole or frame._replace(data=b"")):  # only the whole packet tells whose it is
                     continue
                 record = self._placed(frame, whole)
             else:
@@ -129,18 +133,18 @@ class Path:
                     walk.got(arrived)
                     if conversation.above:
                         layers.got(arrived)
-                    walk.settled(arrived)
+                    walk.settle(arrived)
                 if teller:
                     teller.opens(record)
                 walk.sent(record)
                 if record.segment.payload or conversation.above:
                     layers.sent(record)
-                late = reset_by(record, proved) if proved else proved
-                for arrived in late:
-                    walk.settled(arrived)  # once more: this packet is the answer, its receiver is quiet only after it
+                late = reset_by(record, proved) if proved else ()
+                for arrived in late:  # they provoked this RST: whoever got them is quiet only now
+                    walk.settle(arrived)
                 if teller:
                     teller.sent(record, proved, late)
-                under_way(record)
+                sent(record)
                 young.append(record)
                 if teller:
                     teller.closes(conversation, number)
@@ -174,16 +178,16 @@ class Path:
         while old and old[0].number < number - _MOST_WAITING:
             record = old.popleft()
             if not record.settled:
-                self.undecided[record.number] = copy(record)
+                self.undecided[record.number] = copy(record)  # shown as it is now, even if its fate is learnt later
 
     def _end_round(self, before: int) -> int:
         """Lets go, before packet `before`, of the conversations that there is no room for; returns the next round's."""
         self._grow_old(before)
         for which in self._conversations.excess(before):
-            under_way = self._delivery.waiting(which)
+            waiting = self._delivery.waiting(which)
             which.evicted = not which.over
             self._got(self._delivery.at_the_end(which))
-            left = [record for record in under_way if not record.got]
+            left = [record for record in waiting if not record.got]
             for record in left:
                 record.labels += ("evicted",)
             if self._teller:
@@ -199,21 +203,21 @@ class Path:
         for record in arrived:
             self._walk.got(record)
             self._layers.got(record)
-            self._walk.settled(record)
+            self._walk.settle(record)
             if self._teller:
                 self._teller.arrived(record)
 
     def replay(self, events: Iterable[WireEvent | PacketHeld | CommandAnswered]) -> Iterator[Record | None]:
-        """Yields the record of each captured frame at once, and None when the wire has told more: it is filled in then.
+        """Yields the record of each captured frame at once, and None after every other event, which may fill in others.
 
-        What the wire does not tell the fate of stays `undecided`.
+        A record whose fate the wire does not tell stays `undecided`.
         """
         walk, teller, waiting = self._checking, self._teller, self._waiting
         for event in events:
             if isinstance(event, Captured):
                 yield self._captured(event)
                 continue
-            if isinstance(event, Delivered):  # it has arrived; record.delivered is taken when both hosts are quiet
+            if isinstance(event, Delivered):  # it has arrived; the instant *delivered* is at Settled, when all is quiet
                 record = waiting[event.number]
                 walk.got(record)
                 self._layers.got(record)
@@ -224,17 +228,17 @@ class Path:
                 record.asked_delivered, record.kernel_delivered = event.kernel, event.kernel and event.kernel.states
                 if record.journal:
                     record.journal = record.journal._replace(settled=event.order, absorbed=event.absorbed)
-                    walk.settled(record)
+                    walk.settle(record)
                     if teller:
                         if record.got:
                             teller.arrived(record)
                         teller.asked(record.number, "delivered", event.kernel)
-                else:
+                else:  # the capture's journal does not tell of this frame
                     self.undecided[record.number] = record
             elif isinstance(event, Final):
                 self._ended(event)
             elif teller:
-                teller.passes(event)
+                teller.passes(event)  # a packet held back or a command answered: moves nobody
             if teller:
                 for conversation in self.conversations:
                     teller.closes(conversation, conversation.last)
@@ -260,7 +264,7 @@ class Path:
             walk.sent(record)
             self._layers.sent(record)
         record.asked_held, record.kernel_held = event.kernel, event.kernel and event.kernel.states
-        if event.order >= 0:  # else the journal does not tell of this frame
+        if event.order >= 0:  # where in the wire's order it came to the wire; else the journal does not tell of it
             record.journal = Journal(arrived=event.order, delivered=(), settled=0, forged=event.forged)
         self._waiting[record.number] = record
         if self._teller:

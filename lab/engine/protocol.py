@@ -131,7 +131,7 @@ class Delivery(Protocol):
     def reset_by(self, record: Any, proved: Sequence[Any]) -> Sequence[Any]:
         """Returns those of the proved whose receiver is quiet only after this packet."""
 
-    def under_way(self, record: Any) -> None:
+    def sent(self, record: Any) -> None:
         """Puts a packet among those that have been sent and not yet got."""
 
     def after_long(self, record: Any) -> list[Any]:

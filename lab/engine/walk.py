@@ -126,7 +126,7 @@ class Walk(Mover):
         for event in self._events_got(record):
             self.move(conversation, record.end.peer, event, record)
 
-    def settled(self, record: Record) -> None:
+    def settle(self, record: Record) -> None:
         """The packet's fate is known and both hosts are quiet: the *delivered* instant, where it arrived."""
         record.settled = True
         conversation = record.conversation

@@ -76,7 +76,7 @@ def reset_by(record: SegmentRecord, proved: Sequence[SegmentRecord]) -> Sequence
     return [arrived for arrived in proved if arrived.new]
 
 
-def under_way(record: SegmentRecord) -> None:
+def sent(record: SegmentRecord) -> None:
     """Puts a packet among those that have been sent and not yet got; older copies of the same are given up."""
     end = record.end
     if end is None:

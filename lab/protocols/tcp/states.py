@@ -1,13 +1,14 @@
 """TCP as RFC 9293 draws it (section 3.3.2, figure 5, with the resets and repetitions of sections 3.5 to 3.10).
 
-This is the one table; both ends of every connection walk it, each by itself.
+This is the one table; both ends of every connection walk it, independently.
 
 1. An end changes its state only when it sends or gets something. "Sent" is when the segment leaves, "got" when it has
    arrived: between the two lies the network, and a segment may be lost there. Timers are not seen on the wire: here a
    TIME-WAIT does not expire.
-2. `dissect.py` names the events. A segment can have several, walked in this order: "ACK of SYN", "ACK of FIN", "FIN".
+2. `events.py` names the events. A segment can have several, walked in this order: "ACK of SYN", "ACK of FIN", "FIN".
    One that has none, such as plain data, moves nothing.
 3. An event without a row, such as a SYN got in CLOSED, moves nothing and is noted on the ladder as a surprise.
+   A repetition that can move nothing is no event (`events.py`).
 
 A step is a number of the lecture notes: `open.3/2` is step 3 where the end that opened does it and step 2 where the
 other end does, so a server's SYN-ACK is step 2; `close.1/3` is step 1 for the end that closes first, 3 for the other.
@@ -78,7 +79,7 @@ ROWS = (
     Row("FIN-WAIT-2",   "got FIN",         "TIME-WAIT",    None,               "3.10.7.4"),
     Row("TIME-WAIT",    "sent ACK of FIN", "TIME-WAIT",    "tcp.close.4/2",    "3.10.7.4"),
     Row("LAST-ACK",     "got ACK of FIN",  "CLOSED",       None,               "3.10.7.4"),
-    # closing, less usual: both at once, before the opening is through, and a FIN that is sent again
+    # closing, less usual: both at once, before the opening is complete, and a FIN that is sent again
     Row("FIN-WAIT-1",   "got FIN",         "CLOSING",      None,               "3.10.7.4"),
     Row("CLOSING",      "sent ACK of FIN", "CLOSING",      "tcp.close.4/2",    "3.10.7.4"),
     Row("CLOSING",      "got ACK of FIN",  "TIME-WAIT",    None,               "3.10.7.4"),
@@ -91,7 +92,7 @@ ROWS = (
     # resetting
     Row("SYN-SENT",     "got RST",         "CLOSED",       None,               "3.10.7.3"),
     Row("SYN-RECEIVED", "got RST",         "LISTEN",       None,               "3.10.7.4"),
-    Row("SYN-RECEIVED", "got RST (active)", "CLOSED",      None,               "3.10.7.4"),  # it had sent a SYN first
+    Row("SYN-RECEIVED", "got RST (active)", "CLOSED",      None,               "3.10.7.4"),  # after an active open
     Row("ESTABLISHED",  "got RST",         "CLOSED",       None,               "3.10.7.4"),
     Row("FIN-WAIT-1",   "got RST",         "CLOSED",       None,               "3.10.7.4"),
     Row("FIN-WAIT-2",   "got RST",         "CLOSED",       None,               "3.10.7.4"),
@@ -114,9 +115,9 @@ ROWS = (
     Row("LISTEN",       "sent RST",        "LISTEN",       None,               "3.10.7.2"),
 )  # fmt: skip
 
-# Where an end is through with a connection: whoever stands on TCP hears that it is closed. In TIME-WAIT only TCP itself
+# Where an end is done with a connection: whoever stands on TCP hears that it is closed. In TIME-WAIT only TCP itself
 # still waits (RFC 9293 section 3.6.1).
 ENDED = frozenset({State.TIME_WAIT, State.CLOSED})
 
-# Where the two ends begin. That somebody listens is an assumption until the first answer shows it.
+# Where the two ends start. That somebody listens is an assumption until the first answer shows it.
 TABLE = Table("tcp", State, Event, ROWS, {"client": State.CLOSED, "server": State.LISTEN})

@@ -1,4 +1,10 @@
-"""Both ends walk the table: sent moves the sender, got moves the receiver when it has arrived, a hole moves nobody."""
+"""Both ends walk the table: sent moves the sender, got moves the receiver when it has arrived, a lost packet nobody.
+
+A line of the notation is a packet and, after `;`, what must be said. `c> FIN 1 1 ; FIN-WAIT-1 > CLOSE-WAIT close.1`
+is a FIN of the client, seq 1 and ack 1: when sent it leaves the client in FIN-WAIT-1, when it has arrived the server in
+CLOSE-WAIT, and it is step close.1. The client's state always stands left; `<` is a packet of the server. The packet of
+`c>|` is lost. `OPEN` is the three of an opening, `TALK` some data after it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +23,7 @@ from lab.protocols.tcp.conversations import Conversation, Conversations
 from lab.protocols.tcp.segment import segment
 from tests.packets import OPEN, TALK, follow, ladder, prompt, replay, walk
 
-# The walk itself, with a protocol that nobody knows: asking and answering.
+# The walk itself, with an invented protocol: asking and answering.
 
 
 class Where(StrEnum):
@@ -43,12 +49,12 @@ TOY = Table(
 
 
 def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Record], Conversation]:
-    """Returns a walk over the toy's table, and three packets of which each is the events `sent`, and got the same."""
+    """Returns a walk over the toy's table, and three packets, each of which is the events `sent` to both ends."""
     conversations = Conversations()
     frames = ladder("c> data 1 1 1", "s> data 1 2 1", "c> data 2 2 1")
     records = [conversations.place(frame, segment(frame)) for frame in frames]
     (conversation,) = conversations.followed.values()
-    conversation.packets = 1
+    conversation.packets = 1  # as when the first of them is sent
 
     def begin(which: Conversation) -> bool:
         return known and which.client.state is None
@@ -58,8 +64,8 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Record], Conversatio
 
     tables: dict[Role, Table] = {"client": TOY, "server": TOY}
     named = replace(TRANSPORT, name="toy", tables=tables)
-    toy = replace(named, begin=begin, sent=lambda _: events("sent"), got=lambda _: events("got"))
-    return Walk(toy), records, conversation
+    protocol = replace(named, begin=begin, sent=lambda _: events("sent"), got=lambda _: events("got"))
+    return Walk(protocol), records, conversation
 
 
 def test_sending_moves_the_sender_and_nobody_else() -> None:
@@ -73,7 +79,7 @@ def test_arriving_moves_the_receiver_and_nobody_else() -> None:
     walked, (record, *_), conversation = toy("question")
     walked.sent(record)
     walked.got(record)
-    walked.settled(record)
+    walked.settle(record)
     assert conversation.states == record.delivered == States("ASKING", "ASKED")
     assert record.held == States("ASKING", "IDLE")
 
@@ -81,7 +87,7 @@ def test_arriving_moves_the_receiver_and_nobody_else() -> None:
 def test_what_never_arrives_moves_no_receiver() -> None:
     walked, (record, *_), conversation = toy("question")
     walked.sent(record)
-    walked.settled(record)
+    walked.settle(record)
     assert conversation.states == States("ASKING", "IDLE")
     assert record.delivered is None
 
@@ -120,7 +126,7 @@ def test_a_packet_of_no_conversation_walks_nowhere() -> None:
     stray = Record(ladder("c> SYN 0")[0], ("not-tcp",))
     walked.sent(stray)
     walked.got(stray)
-    walked.settled(stray)
+    walked.settle(stray)
     assert (stray.held, stray.delivered, stray.steps) == (None, None, ())
     assert conversation.states == States(None, None)
 
@@ -153,7 +159,7 @@ def test_the_three_segment_close_merges_two_steps_and_skips_fin_wait_2() -> None
     )
 
 
-def test_whoever_closes_first_takes_the_steps_1_and_4() -> None:
+def test_whoever_closes_first_takes_steps_1_and_4() -> None:
     follow(
         *OPEN,
         "s> FIN 1 1         ; CLOSE-WAIT < FIN-WAIT-1 close.1",
@@ -174,7 +180,7 @@ def test_two_fins_that_cross_lead_both_ends_through_closing() -> None:
     follow(*CROSSED, "s> ACK 2 2 ; TIME-WAIT < CLOSING close.2", "c> ACK 2 2 ; CLOSING > TIME-WAIT close.4")
 
 
-def test_who_did_not_close_first_takes_step_2_also_where_it_is_in_time_wait() -> None:
+def test_the_end_that_did_not_close_first_takes_step_2_even_in_time_wait() -> None:
     follow(
         *CROSSED,
         "s> ACK 2 2         ; lost < CLOSING close.2",
