@@ -134,7 +134,7 @@ def test_a_folder_and_one_line_is_all_that_is_added(copy: Copy) -> None:
 
 
 def test_its_types_are_strict(copy: Copy) -> None:
-    words = ("-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache"))
+    words = ("-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(copy.root / "types"))
     copy.python(*words, "-p", "lab.protocols.ssh")
 
 
