@@ -163,7 +163,7 @@ def _make_cable() -> str:
 
 
 def _capture() -> str:
-    from lab.testbed.wire import open_link
+    from lab.testbed.cables import open_link
 
     open_link("lo").close()
     return "works"

@@ -37,8 +37,9 @@ class Move(NamedTuple):
 class Table:
     """The rows of one protocol, both ends' alike. The order matters in one way: see `assume`.
 
-    Rows may be written as text; here they become members of the protocol's enums. Raises ValueError for a name that is
-    none of these, and for two rows of one state on one event.
+    Rows may be written as text; here they become members of the protocol's enums. `rfc` is the one whose sections their
+    sources are; None where each names its own. Raises ValueError for a name that is no member, and for two rows of one
+    state on one event.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class Table:
         events: type[StrEnum],
         rows: Iterable[Row],
         starts: Mapping[str, str],
+        rfc: str | None = None,
     ) -> None:
         self.protocol = protocol
         self.rows = tuple(Row(states(row.state), events(row.on), states(row.to), row.step, row.source) for row in rows)
         self.starts = starts
+        self.rfc = rfc
         self._by_state: dict[str, dict[str, Row]] = {}
         for row in self.rows:
             if row.on in self._by_state.setdefault(row.state, {}):

@@ -97,7 +97,7 @@ def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
         Text("on", "发生"),
         Text("goes to", "转到"),
         Text("step", "步骤"),
-        Text("RFC section", "RFC 与章节") if " " in table.rows[0].source else Text("RFC 9293", "RFC 9293 章节"),
+        Text(table.rfc, f"{table.rfc} 章节") if table.rfc else Text("RFC section", "RFC 与章节"),
     ]
     columns = zip(*((row.state, row.on, row.to, row.step or "", row.source) for row in table.rows), strict=True)
     widths = [max(map(len, column)) + 1 for column in columns]

@@ -45,7 +45,7 @@ from lab.testbed.rules import Rule
 from lab.text import Text
 
 if TYPE_CHECKING:
-    from lab.testbed.wire import Link
+    from lab.testbed.cables import Link
 
 ROLES: tuple[Role, Role] = ("client", "server")
 _PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
@@ -361,8 +361,8 @@ def _host(role: Role, connection: Connection, run: Run) -> None:
 
 def _lay_cable(role: Role, pid: int, host: Connection) -> Link:
     """Makes the cable between the wire and a host, and asks for the host's kernel to be heard."""
+    from lab.testbed.cables import Link, open_link
     from lab.testbed.kernel import Witness
-    from lab.testbed.wire import Link, open_link
 
     mac = _mac(role)
     links.lay_cable(role, "eth0", pid, mac)

@@ -12,18 +12,14 @@ wire's own clock stands still meanwhile, so that nobody's patience ends.
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
-import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lab.capture.packet_socket import SO_TIMESTAMPNS, read_waiting
-from lab.errors import MachineError
 from lab.model import Captured, Delivered, Final, Frame, Kernels, Moved, Role, Settled, WireEvent
 from lab.protocols.transport import Segment, segment
+from lab.testbed.cables import Arrived, Cables, Link
 from lab.testbed.control import (
     Command,
     Controlled,
@@ -42,29 +38,12 @@ from lab.testbed.control import (
     not_held,
 )
 from lab.testbed.forge import Streams, edited, pair_reversed
-from lab.testbed.kernel import Witness
 from lab.testbed.progress import Progress
 from lab.testbed.rules import Policy, Rule
 from lab.testbed.stage import PATIENCE, SceneEnded
-from lab.text import ROLES, Text
+from lab.text import Text
 
-# include/uapi/linux/if_packet.h and asm-generic/socket.h
-_SOL_PACKET, _PACKET_IGNORE_OUTGOING, _ETH_P_ALL = 263, 23, 3
-_ARP = b"\x08\x06"
-_ASKER = b"\x02\x00\x00"  # how the address begins that questions come from; the rest is the question's number
-_ANSWER_WITHIN = 10.0  # seconds a host may take to answer the barrier: far more than a loaded machine needs
-_ASK_AGAIN = 0.05
 _SWAP_WITHIN = 1.0  # seconds a swapped frame waits for its successor
-
-
-@dataclass(slots=True)
-class Link:
-    """The wire's end of one host's cable."""
-
-    socket: socket.socket
-    mac: bytes  # the host's
-    ipv4: str  # the host's: it answers the barrier there, also when the lesson is in IPv6
-    witness: Witness
 
 
 @dataclass(slots=True)
@@ -115,17 +94,6 @@ class Clock:
             self._stopped = None
 
 
-def open_link(interface: str) -> socket.socket:
-    """Opens the packet socket on one cable: every frame that comes in, with the kernel's nanosecond time."""
-    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # receives nothing before it is bound
-    link.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-    link.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    link.setblocking(False)
-    link.bind((interface, _ETH_P_ALL))
-    return link
-
-
 class Wire:
     """Forwards between two links by `policy` and tells every event of its journal to `tell`.
 
@@ -139,7 +107,7 @@ class Wire:
         tell: Callable[[WireEvent | Held | Controlled], None],
         commands: Commands | None = None,
     ) -> None:
-        self._links = links
+        self._cables = Cables(links)
         self._policy = policy
         self._tell = tell
         self._commands = commands
@@ -153,7 +121,6 @@ class Wire:
         self._given_up = False
         self._waiting: list[_Waiting] = []
         self._number = 0
-        self._questions = 0
         self._last: _Waiting | None = None  # the last TCP segment
         self._order = 0
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
@@ -161,7 +128,7 @@ class Wire:
 
     def start(self) -> None:
         """Forgets what the hosts said while they were set up: it never crossed, and the lesson begins now."""
-        self._barrier(tell=False)
+        self._cables.barrier()
 
     def settle(self) -> None:
         """Returns when nothing waits (but what a rule holds) and both hosts have done what they had to.
@@ -172,18 +139,18 @@ class Wire:
         while True:
             self._obey()
             self._give_up_in_time()
-            self._collect()
+            self._take_in(self._cables.arrived())
             waiting = self._next()
             if waiting is not None:
                 self._forward(waiting)
-            elif self._barrier():
+            elif self._take_in(self._cables.barrier()):
                 continue
             elif any(each.by_hand for each in self._waiting):
-                self._listen(None, self._commands)
+                self._listen(None)
             elif (pause := self._pause()) is None:
                 return
             else:
-                self._listen(pause, self._commands)
+                self._listen(pause)
 
     def now(self) -> float:
         """Returns seconds on a clock that stands still while a frame is held by hand."""
@@ -197,7 +164,7 @@ class Wire:
             left = deadline - self.now()
             if left <= 0:
                 return False
-            self._listen(min(left, 0.05), self._commands)
+            self._listen(min(left, 0.05))
             self.settle()
         return True
 
@@ -228,14 +195,8 @@ class Wire:
         self._waiting.clear()
         self._tell(Final(self._ask(self._last) if self._last else None))
 
-    def _collect(self) -> bool:
-        """Takes in what has arrived; returns whether there was anything."""
-        arrived = sorted(
-            (time_ns, sender, data)
-            for sender, link in self._links.items()
-            for time_ns, data in read_waiting(link.socket)
-            if not _is_answer(data)
-        )
+    def _take_in(self, arrived: Arrived) -> bool:
+        """Captures what has arrived; returns whether there was anything."""
         for time_ns, sender, data in arrived:
             self._captured(time_ns, sender, data)
         return bool(arrived)
@@ -303,12 +264,11 @@ class Wire:
             self._settled(waiting, None)
             return
         other: Role = "server" if waiting.sender == "client" else "client"
-        receiver = self._links[other]
         self._delivering = True
         for _ in range(2 if action == "duplicate" else 1):
-            receiver.socket.send(waiting.data)
+            self._cables.send(other, waiting.data)
             self._tell(Delivered(waiting.number, self._count()))
-            self._barrier()
+            self._take_in(self._cables.barrier())
         self._delivering = False
         self._last_forwarded[waiting.sender] = waiting.number
         if waiting.segment and self._counts(waiting, waiting.segment):
@@ -352,7 +312,7 @@ class Wire:
             for each in self._waiting if not command.on else ():
                 each.by_hand = False
             return None
-        self._collect()  # what has come before the command stands before what comes of it
+        self._take_in(self._cables.arrived())  # what has come before the command stands before what comes of it
         if isinstance(command, Inject):
             return self._inject(command)
         waiting = self._held(command.number)
@@ -419,43 +379,9 @@ class Wire:
                 )
             )
 
-    def _barrier(self, tell: bool = True) -> bool:
-        """Asks both hosts and waits for their answers; returns whether frames came in meanwhile.
-
-        The question is an ARP probe (RFC 5227): the kernel answers it by itself, learns nothing from it, and handles
-        it behind whatever was delivered before.
-        """
-        self._questions += 1
-        asker = _ASKER + self._questions.to_bytes(3, "big")
-        unanswered = set(self._links)
-        deadline = time.monotonic() + _ANSWER_WITHIN
-        ask_again = 0.0
-        arrived: list[tuple[int, Role, bytes]] = []
-        while unanswered:
-            now = time.monotonic()
-            if now >= ask_again:  # a cable that has just been plugged in may lose the first question
-                for role in unanswered:
-                    self._links[role].socket.send(_question(self._links[role], asker))
-                ask_again = now + _ASK_AGAIN
-            self._listen(ask_again - now)
-            for sender, link in self._links.items():
-                for time_ns, data in read_waiting(link.socket):
-                    if not _is_answer(data):
-                        arrived.append((time_ns, sender, data))
-                    elif data[:6] == asker:
-                        unanswered.discard(sender)
-            if unanswered and now > deadline:  # not before a last look: time passes too while all are stopped (Ctrl-Z)
-                raise _silent(unanswered)
-        for time_ns, sender, data in sorted(arrived) if tell else ():
-            self._captured(time_ns, sender, data)
-        return bool(arrived)
-
-    def _listen(self, seconds: float | None, commands: Commands | None = None) -> bool:
-        """Waits for a frame, or a command where it is to be heard; without a time, for as long as it takes."""
-        heard = [link.socket.fileno() for link in self._links.values()]
-        if commands is not None:
-            heard += commands.filenos()
-        return bool(select.select(heard, [], [], seconds)[0])
+    def _listen(self, seconds: float | None) -> None:
+        """Waits for a frame or a command; without a time, for as long as it takes."""
+        self._cables.listen(seconds, self._commands.filenos() if self._commands is not None else ())
 
     def _ask(self, waiting: _Waiting) -> Kernels | None:
         """Asks both kernels for their sockets of this frame's conversation; None for a frame that is no TCP."""
@@ -464,36 +390,15 @@ class Wire:
             return None
         sent, got = tcp.pair, tcp.reversed_pair
         mine, theirs = (sent, got) if waiting.sender == "client" else (got, sent)
-        client, server = self._links["client"].witness, self._links["server"].witness
+        links = self._cables.links
+        client, server = links["client"].witness, links["server"].witness
         # What moves while a frame is being delivered is the answer to that frame, not to one that comes in meanwhile.
         moved = () if self._delivering else self._moved()
         return Kernels(client.socket(mine), server.socket(theirs), moved)
 
     def _moved(self) -> tuple[Moved, ...]:
-        return tuple(Moved(role, *each) for role, link in self._links.items() for each in link.witness.moved())
+        return tuple(Moved(role, *each) for role, link in self._cables.links.items() for each in link.witness.moved())
 
     def _count(self) -> int:
         self._order += 1
         return self._order
-
-
-def _silent(unanswered: set[Role]) -> MachineError:
-    return MachineError(
-        Text(
-            f"the {' and the '.join(sorted(unanswered))} did not answer within {_ANSWER_WITHIN:.0f} s",
-            f"{'和'.join(ROLES[role].zh for role in sorted(unanswered))}在 {_ANSWER_WITHIN:.0f} 秒内没有应答",
-        ),
-        Text("the machine may be overloaded: try again", "机器可能负载过高：请重试"),
-    )
-
-
-def _question(link: Link, asker: bytes) -> bytes:
-    """Returns an ARP probe for the host's own address: sender address 0, as in duplicate address detection."""
-    operation = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
-    return b"".join(
-        (link.mac, asker, _ARP, operation, asker, bytes(4), bytes(6), socket.inet_aton(link.ipv4))
-    )  # fmt: skip
-
-
-def _is_answer(data: bytes) -> bool:
-    return data[12:14] == _ARP and data[:3] == _ASKER
