@@ -36,6 +36,11 @@ class Exception_(NamedTuple):  # noqa: N801  # what is excepted, and no error
 
 EXCEPTIONS = (
     Exception_(r"testbed/(rules|wire|progress)\.py", "tcp", "the wire looks at the segments that its rules are about"),
+    Exception_(
+        r"testbed/forge\.py",
+        r".*tcp.*|.*TCP.*",
+        "it makes segments: a debugger changes and forges those of the transport",
+    ),
     Exception_(r"(testbed|app)/\w+\.py", r"(/proc/sys/)?net/ipv4/tcp_\w+", "names of sysctls"),
     Exception_(r"testbed/kernel\.py", r"_TCP_INFO|IPPROTO_TCP", "the kernel's constants"),
     Exception_(r"testbed/kernel\.py", r"(Tcp|TCP)[A-Za-z]*", "the kernel's counters"),
