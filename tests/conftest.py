@@ -34,8 +34,9 @@ SLOW = {"large", "busy"}  # captures of many thousand packets
 TOGETHER = {
     "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py"),
     "namespaces": (
-        "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py", "tests/test_moments.py",
-        "tests/test_soak.py", "tests/protocols/ssh/test_folder.py",
+        "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py", "tests/test_api.py",
+        "tests/test_docs.py", "tests/test_events.py", "tests/test_moments.py", "tests/test_soak.py",
+        "tests/protocols/ssh/test_folder.py",
     ),
 }  # fmt: skip
 
@@ -43,6 +44,7 @@ TOGETHER = {
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks what needs more of a machine than Python, and has what takes longest begin first."""
+    missing = dict[str, None]()
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & MACHINE:
@@ -50,9 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if fixtures & SLOW or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
         if fixtures & TOGETHER.keys() and _company(item.nodeid) not in TOGETHER:
-            raise pytest.UsageError(
-                f"{item.nodeid} shares what others use: TOGETHER in tests/conftest.py lacks its file"
-            )
+            missing[item.nodeid.partition("::")[0]] = None
+    if missing:
+        raise pytest.UsageError(f"these share what others use, TOGETHER (tests/conftest.py) lacks: {' '.join(missing)}")
     if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=lambda item: _company(item.nodeid) not in TOGETHER)
 

@@ -29,5 +29,5 @@ def test_a_file_that_shares_something_and_is_not_named_is_refused(request: pytes
     def test_it(namespaces: None) -> None: ...
 
     item = Elsewhere.from_parent(request.node.parent, name="test_it", callobj=test_it)
-    with pytest.raises(pytest.UsageError, match=r"tests/engine/test_elsewhere\.py::test_it shares"):
+    with pytest.raises(pytest.UsageError, match=r"lacks: tests/engine/test_elsewhere\.py$"):
         pytest_collection_modifyitems(request.config, [item])

@@ -297,6 +297,8 @@ def test_only_a_compose_that_leads_its_group_is_ended(monkeypatch: pytest.Monkey
         subprocess.Popen([*sleeper, "compose"], stdin=subprocess.PIPE, start_new_session=True) as compose,
         subprocess.Popen([*sleeper, "another"], stdin=subprocess.PIPE, start_new_session=True) as another,
     ):
+        while proc and not Path(f"/proc/{compose.pid}/cmdline").read_bytes():  # the kernel is still at its exec
+            pass
         assert engine._leads_still(compose.pid)
         assert not engine._leads_still(another.pid)
         compose.communicate()
@@ -372,7 +374,7 @@ def test_a_newer_image_replaces_the_older_unless_a_container_uses_it(nothing_lef
     second = ended(make_image(sources)).stdout.strip()
     assert made_of(sources) >= {first, second}
     client.ask("rm", f"{MINE}-0")
-    code = sources / "lab" / "testbed" / "container.py"
+    code = sources / "lab" / "app" / "container.py"
     code.write_text(
         code.read_text().replace("def main() -> None:\n", "def main() -> None:\n    raise ValueError('a fault')\n")
     )
