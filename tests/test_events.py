@@ -138,7 +138,7 @@ def test_the_schema_is_one_and_knows_every_event() -> None:
 
 def test_the_schema_refuses_what_is_no_event() -> None:
     whole = Draft202012Validator(lab.schema("events"))
-    lost = {"event": "packet-lost", "packet": 1, "by": "journal"}
+    lost = {"event": "packet-lost", "packet": 1, "by": "journal", "absorbed": False}
     assert whole.is_valid(lost)
     for wrong in ({**lost, "packet": 0}, {**lost, "by": "chance"}, {**lost, "event": "packet-eaten"}, {"packet": 1}):
         assert not whole.is_valid(wrong), wrong

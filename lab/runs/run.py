@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
@@ -34,8 +34,10 @@ from lab.protocols.transport import LANES, MOST_IN_A_LANE
 from lab.report.agreement import Agreement
 from lab.report.conversations import report
 from lab.report.packets import packet
-from lab.testbed.control import Control
 from lab.text import Lang, Text
+
+if TYPE_CHECKING:
+    from lab.testbed.control import Control
 
 Listener = Callable[[Event], object]
 Learn = Callable[[bytes, bytes], None]
@@ -113,7 +115,7 @@ class Run:
         let_go: Callable[[ConversationReport], None] | None = None,
     ) -> None:
         self.source = source
-        self.agreement = Agreement()
+        self.agreement = Agreement()  # with the kernels, of the whole capture
         self.evicted = 0  # conversations that were let go of before they had ended
         self.shown = False  # whether there was a packet to show
         self.lost_listeners: list[Exception] = []  # what ended those that are heard no more
@@ -178,7 +180,7 @@ class Run:
         seen = False
         for record in self._settled():
             if record.kernel_held is not None or record.kernel_delivered is not None:
-                self.agreement.add(packet(record))  # all of the run's, whichever are asked for
+                self.agreement.add(packet(record))  # of the whole capture, whatever is shown of it
             if self._only is not None and (record.conversation is None or record.conversation.id != self._only):
                 continue
             seen = self.shown = True

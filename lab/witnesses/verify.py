@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lab.engine.path import Path
 from lab.model import Frame, Packet
 from lab.protocols.registry import TRANSPORT, UPPERS
+from lab.report.agreement import agreement
 from lab.runs.run import Run
 from lab.text import Text
 from lab.witnesses.histories import faults
@@ -35,13 +36,16 @@ def verify(run: Run) -> Verification:
     """
     with run:
         packets = _numbered(run.packets())
+    asked = agreement(packets)
+    for which in run.conversations:
+        asked.add_final(which, run.source.packets)
     alone = Path(TRANSPORT, UPPERS)
     alone.learn(*run.secrets)
-    found = faults(packets, alone.annotate(_frames(packets)), run.agreement) if _told(packets) else []
+    found = faults(packets, alone.annotate(_frames(packets)), asked) if _told(packets) else []
     if run.source.early is not None:
         found.append(run.source.early)
-    deviations = Counter(each.deviation for each in run.agreement.disagreements if each.deviation is not None)
-    return Verification(run.agreement.compared, dict(sorted(deviations.items())), tuple(found))
+    deviations = Counter(each.deviation for each in asked.disagreements if each.deviation is not None)
+    return Verification(asked.compared, dict(sorted(deviations.items())), tuple(found))
 
 
 def _numbered(packets: Iterable[Packet]) -> list[Packet]:
