@@ -69,9 +69,9 @@ def _same(words: str) -> Text:
 
 def _python() -> list[Check]:
     ok = sys.version_info >= (3, 11)
-    mend = "" if ok else install("python", shutil.which, read_machine())
+    remedy = "" if ok else install("python", shutil.which, read_machine())
     why = Text("everything: 3.11 or later", "全部功能：3.11 或更新版本")
-    return [Check(_same("Python"), ok, _same(platform.python_version()), mend, why)]
+    return [Check(_same("Python"), ok, _same(platform.python_version()), remedy, why)]
 
 
 def _system() -> list[Check]:
@@ -92,11 +92,11 @@ def _testbed() -> list[Check]:
     for at, step in enumerate(_STEPS):
         outcome = outcomes[at] if at < len(outcomes) else Outcome(False, "", errno.ETIMEDOUT)
         if at and outcomes and not outcomes[0].ok:
-            found, mend = Text("not tried: no namespace to try it in", "未尝试：没有命名空间"), ""
+            found, remedy = Text("not tried: no namespace to try it in", "未尝试：没有命名空间"), ""
         else:
-            found, mend = _judge(outcome, step, machine)
+            found, remedy = _judge(outcome, step, machine)
         ok = True if outcome.ok else None if step.optional else False
-        checks.append(Check(step.name, ok, found, mend, step.why))
+        checks.append(Check(step.name, ok, found, remedy, step.why))
     return checks
 
 
@@ -232,8 +232,8 @@ def _docker() -> list[Check]:
 def _compose() -> list[Check]:
     found = engine.compose(shutil.which("docker") or "docker")
     if not found:
-        mend = install("compose", shutil.which, read_machine())
-        return [Check(_same("compose"), None, Text("not installed", "未安装"), mend, _IN_CONTAINERS)]
+        remedy = install("compose", shutil.which, read_machine())
+        return [Check(_same("compose"), None, Text("not installed", "未安装"), remedy, _IN_CONTAINERS)]
     status, said, _ = _run(*found, "version", "--short", seconds=_PATIENCE)
     version = said.strip() if status == 0 and said.strip() else " ".join(map(os.path.basename, found))
     return [Check(_same("compose"), True, _same(version), "", _IN_CONTAINERS)]
@@ -250,8 +250,8 @@ def _image(client: str) -> list[Check]:
         found = Text("the first run builds it", "首次运行时构建")
         return [Check(name, True, found, "", _IN_CONTAINERS)]
     found = Text(f"{engine.BASE} is pulled, or made here", f"需拉取 {engine.BASE}，或在本机制作")
-    mend = sudo(shlex.quote(str(engine.ROOT / "scripts" / "base-image")), read_machine())
-    return [Check(name, None, found, mend, _IN_CONTAINERS)]
+    remedy = sudo(shlex.quote(str(engine.ROOT / "scripts" / "base-image")), read_machine())
+    return [Check(name, None, found, remedy, _IN_CONTAINERS)]
 
 
 def _run(*command: str, seconds: float) -> tuple[int | None, str, str]:
@@ -276,8 +276,8 @@ def _terminal() -> list[Check]:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     utf8 = codecs.lookup(encoding).name == "utf-8"
     drawn = Text("Chinese text, the ladder's lines", "中文和梯形图的线条")
-    mend = "" if utf8 else set_encoding(os.environ)
-    text = Check(Text("text encoding", "字符编码"), utf8, _same(encoding), mend, drawn)
+    remedy = "" if utf8 else set_encoding(os.environ)
+    text = Check(Text("text encoding", "字符编码"), utf8, _same(encoding), remedy, drawn)
     if not sys.stdout.isatty():
         return [text]
     columns = shutil.get_terminal_size().columns
@@ -294,8 +294,8 @@ def _captures() -> list[Check]:
     except OSError as error:
         words, ours = os.strerror(error.errno or 0), where != Path() and os.access(".", os.W_OK)
         # in a folder of one's own, captures that are not come from a run as root
-        mend = sudo('chown -R "$(id -u)" captures', read_machine()) if ours else 'cd "$HOME"'
-        return [Check(name, False, Text(f"{where}: {words}", f"{where}：{words}"), mend, why)]
+        remedy = sudo('chown -R "$(id -u)" captures', read_machine()) if ours else 'cd "$HOME"'
+        return [Check(name, False, Text(f"{where}: {words}", f"{where}：{words}"), remedy, why)]
     return [Check(name, True, Text("writable", "可写"), "", why)]
 
 

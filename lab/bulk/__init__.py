@@ -17,12 +17,12 @@ def rows(
 
     `chosen` says which frames are asked for. Small files, pipes, and what has a wire's journal have no faster way.
     """
-    from lab.bulk import halves
+    from lab.bulk import two_processes
 
-    if not halves.large(path):
+    if not two_processes.large(path):
         yield None
         return
-    with halves.rows(path, form, keylog, server_key, chosen) as found:
+    with two_processes.rows(path, form, keylog, server_key, chosen) as found:
         yield found
 
 

@@ -51,7 +51,7 @@ class Made(NamedTuple):
 
     entries: Entries
     rows: Iterator[str]
-    whole: Whole
+    whole: LaneReader
 
     def packets(self) -> Iterator[str]:
         return self.rows
@@ -80,7 +80,7 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
         linktype = struct.unpack_from(variant.order + "I", head, 20)[0] & 0xFFFF
         if version != _VERSION or linktype != LINKTYPE_ETHERNET:
             return None
-        whole = Whole(opened.fileno(), variant, rows, keylog, server_key)
+        whole = LaneReader(opened.fileno(), variant, rows, keylog, server_key)
         together = _AT_ONCE * LANES // max(os.fstat(opened.fileno()).st_size, 1)
         if not together:
             return None
@@ -100,7 +100,7 @@ def _first(entry: tuple[int, str]) -> int:
     return entry[0]
 
 
-class Whole:
+class LaneReader:
     """One file, gone through once for each part of its lanes."""
 
     def __init__(self, file: int, variant: pcap.Variant, rows: bool, keylog: bytes, server_key: bytes) -> None:

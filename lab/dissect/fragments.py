@@ -35,7 +35,7 @@ class Part(NamedTuple):
     at: int
 
 
-class Whole(Frame):
+class Reassembled(Frame):
     """A packet that came in pieces, in the place of the frame that completes it."""
 
     parts: tuple[Part, ...]  # without the IP header, which was in no frame like this
@@ -93,9 +93,9 @@ class Fragments:
         self._waiting: dict[bytes, _Waiting] = {}
         self._held = 0  # bytes
 
-    def add(self, frame: Frame) -> Whole | None:
+    def add(self, frame: Frame) -> Reassembled | None:
         """Returns the packet that the frame completes, as a frame of link type RAW_IP; None where it completes none."""
-        whole: Whole | None = None
+        whole: Reassembled | None = None
         for _ in range(_MOST_NESTED):
             within = whole or frame
             piece = fragment(within)
@@ -107,7 +107,7 @@ class Fragments:
                 break
         return whole
 
-    def _add(self, frame: Frame, piece: Fragment, parts: list[Part]) -> Whole | None:
+    def _add(self, frame: Frame, piece: Fragment, parts: list[Part]) -> Reassembled | None:
         while self._waiting and next(iter(self._waiting.values())).since < frame.number - _PATIENCE:
             self._forget(next(iter(self._waiting)))
         waiting = self._waiting.setdefault(piece.key, _Waiting(frame.number))
@@ -138,7 +138,7 @@ def cut(parts: tuple[Part, ...] | list[Part], start: int, stop: int, at: int = 0
     ]  # fmt: skip
 
 
-def _whole(frame: Frame, last: Fragment, payload: bytes, parts: list[Part]) -> Whole:
+def _whole(frame: Frame, last: Fragment, payload: bytes, parts: list[Part]) -> Reassembled:
     """Returns the packet with the plainest header that says as much."""
     four = len(last.addresses) == 8
     size = len(payload) + 20 * four
@@ -147,6 +147,6 @@ def _whole(frame: Frame, last: Fragment, payload: bytes, parts: list[Part]) -> W
         head = b"\x45\0" + length + bytes(5) + bytes([last.protocol, 0, 0]) + last.addresses
     else:
         head = b"\x60\0\0\0" + length + bytes([last.protocol, 64]) + last.addresses
-    whole = Whole(frame.number, frame.time, head + payload, 0, RAW_IP)
+    whole = Reassembled(frame.number, frame.time, head + payload, 0, RAW_IP)
     whole.parts = tuple(cut(parts, 0, len(payload), len(head)))
     return whole

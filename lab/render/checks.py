@@ -15,12 +15,12 @@ _UNMET = 4  # exit status: this machine can't
 
 
 class Check(NamedTuple):
-    """One thing looked at. `ok` is None for an optional thing that is missing; `mend` a shell command, or empty."""
+    """One thing looked at. `ok` is None for an optional thing that is missing; `remedy` a shell command, or empty."""
 
     name: Text
     ok: bool | None
     found: Text
-    mend: str
+    remedy: str
     why: Text  # what needs it
 
 
@@ -38,8 +38,8 @@ def report(checks: list[Check], out: TextIO, lang: Lang) -> int:
             continue
         for text in wrap(check.why.pick(lang), _WIDTH - _INDENT):
             page.print(Styled(" " * _INDENT + text, "dim"), soft_wrap=True)
-        if check.mend:
-            page.print(Styled(" " * _INDENT + "$ " + check.mend, "cyan"), soft_wrap=True)
+        if check.remedy:
+            page.print(Styled(" " * _INDENT + "$ " + check.remedy, "cyan"), soft_wrap=True)
     missing = [check for check in checks if check.ok is False]
     page.print()
     page.print(

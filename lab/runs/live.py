@@ -27,7 +27,7 @@ from lab.system.files import to_file
 from lab.system.signals import uninterrupted
 from lab.testbed.control import Control, Controlled, Held
 from lab.testbed.control import write as written
-from lab.testbed.messages import Begun, Ended, Event, Secrets
+from lab.testbed.messages import Begun, Ended, Event, KeyLogLines
 from lab.testbed.rules import Rule
 from lab.text import Lang, Text
 
@@ -131,7 +131,7 @@ class Live:
         for event in events:
             if isinstance(event, Ended):
                 self.early, self.missed = event
-            elif isinstance(event, Secrets):
+            elif isinstance(event, KeyLogLines):
                 known = set(self.keylog.splitlines())  # both ends write down the same secrets
                 fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
                 self.keylog += b"".join(fresh)

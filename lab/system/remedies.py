@@ -141,8 +141,8 @@ def _forbidden(machine: Machine) -> tuple[Text, str]:
         return Text(f"this container lacks {lacking}", f"此容器缺少权限 {lacking}"), _rerun(machine)
     for name, forbidding in _SWITCHES.items():
         if machine.parameters.get(name) == forbidding:
-            mend = sudo(f"sysctl -w {name}={1 - forbidding}", machine)
-            return Text(f"forbidden: {name}={forbidding}", f"被禁止：{name}={forbidding}"), mend
+            remedy = sudo(f"sysctl -w {name}={1 - forbidding}", machine)
+            return Text(f"forbidden: {name}={forbidding}", f"被禁止：{name}={forbidding}"), remedy
     if not machine.root:
         return Text("forbidden to ordinary users", "普通用户被禁止"), sudo(f"{machine.lab} tcp", machine)
     if lacking:

@@ -31,7 +31,7 @@ class Begun(NamedTuple):
     server_key: str = ""
 
 
-class Secrets(NamedTuple):
+class KeyLogLines(NamedTuple):
     """Lines of an NSS key log that a host has written: told before the frames that they open."""
 
     keylog: str
@@ -44,7 +44,7 @@ class Ended(NamedTuple):
     missed: int = 0
 
 
-Event = Begun | Secrets | WireEvent | Held | Controlled | Ended
+Event = Begun | KeyLogLines | WireEvent | Held | Controlled | Ended
 
 
 def write(event: Event | MachineError) -> str:
@@ -92,7 +92,7 @@ def _raise(message: list[str], hint: list[str]) -> Event:
 
 _READERS: dict[str, Any] = {
     "Begun": Begun,
-    "Secrets": Secrets,
+    "KeyLogLines": KeyLogLines,
     "Captured": _captured,
     "Delivered": Delivered,
     "Settled": lambda number, order, kernel, absorbed: Settled(number, order, _kernels(kernel), absorbed),

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from lab.errors import MachineError
 from lab.model import Role
-from lab.testbed.messages import Secrets
+from lab.testbed.messages import KeyLogLines
 from lab.text import ROLES, Text
 
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
@@ -59,7 +59,7 @@ class Host:
     """One host of the stage. Any method of the protocol's Endpoint can be called on it, as if it were here."""
 
     def __init__(
-        self, role: Role, address: str, connection: Connection, wire: Cable, tell: Callable[[Secrets], None]
+        self, role: Role, address: str, connection: Connection, wire: Cable, tell: Callable[[KeyLogLines], None]
     ) -> None:
         self.role: Role = role
         self.address = address
@@ -93,7 +93,7 @@ class Host:
         except (EOFError, OSError) as error:
             raise gone(self.role) from error
         if keylog:
-            self._tell(Secrets(keylog))  # before the frames that they open are told
+            self._tell(KeyLogLines(keylog))  # before the frames that they open are told
         self._wire.settle()
         if kind == "failed":
             raise OSError(value)

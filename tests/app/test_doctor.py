@@ -53,7 +53,7 @@ def examined(*prefix: str, python: str = sys.executable, script: str = SCRIPT, *
     done = subprocess.run(command, env=environment(**environ), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    return named([Check(Text(*name), ok, Text(*found), mend, Text(*why)) for name, ok, found, mend, why in told])
+    return named([Check(Text(*name), ok, Text(*found), remedy, Text(*why)) for name, ok, found, remedy, why in told])
 
 
 def nobodys_python() -> str:
@@ -93,7 +93,7 @@ def columns(words: str) -> int:
 def test_as_root_everything_the_testbed_needs_works() -> None:
     found = named(examine())
     assert found[NAMESPACES].found.en == "work, as root"
-    assert {name: (found[name].ok, found[name].mend) for name in TESTBED} == dict.fromkeys(TESTBED, (True, ""))
+    assert {name: (found[name].ok, found[name].remedy) for name in TESTBED} == dict.fromkeys(TESTBED, (True, ""))
 
 
 @linux
@@ -101,7 +101,7 @@ def test_as_root_everything_the_testbed_needs_works() -> None:
 def test_an_ordinary_user_gets_it_through_a_user_namespace(user_namespaces: None) -> None:
     found = examined(*AS_NOBODY, python=nobodys_python())
     assert found[NAMESPACES].found.en == "work, through a user namespace"
-    assert {name: (found[name].ok, found[name].mend) for name in TESTBED} == dict.fromkeys(TESTBED, (True, ""))
+    assert {name: (found[name].ok, found[name].remedy) for name in TESTBED} == dict.fromkeys(TESTBED, (True, ""))
 
 
 @linux
@@ -109,14 +109,14 @@ def test_where_no_user_namespaces_are_left_the_limit_is_named(user_namespaces: N
     none_left = after("echo 0 > /proc/sys/user/max_user_namespaces", *WITHOUT_RIGHTS)
     check = examined("unshare", "-Ur", *none_left)[NAMESPACES]
     assert (check.ok, check.found.en) == (False, "none left: user.max_user_namespaces=0")
-    assert check.mend == "sysctl -w user.max_user_namespaces=10000"
+    assert check.remedy == "sysctl -w user.max_user_namespaces=10000"
 
 
 @linux
 def test_where_no_network_namespaces_are_left_that_limit_is_named(user_namespaces: None) -> None:
     found = examined("unshare", "-Ur", *after("echo 0 > /proc/sys/user/max_net_namespaces"))
-    assert found[NAMESPACES].mend == "sysctl -w user.max_net_namespaces=10000"
-    untried = {name: (found[name].ok, found[name].mend) for name in TESTBED[1:]}
+    assert found[NAMESPACES].remedy == "sysctl -w user.max_net_namespaces=10000"
+    untried = {name: (found[name].ok, found[name].remedy) for name in TESTBED[1:]}
     assert untried == {CABLE: (False, ""), CAPTURE: (False, ""), STATES: (False, ""), PARAMETERS: (None, "")}
 
 
@@ -127,7 +127,7 @@ def test_an_ordinary_user_is_told_to_use_sudo(user_namespaces: None) -> None:
     with user_namespace() as inside:
         none_left = after("echo 0 > /proc/sys/user/max_user_namespaces", *AS_NOBODY)
         check = examined(*inside, *none_left, python=python)[NAMESPACES]
-    assert (check.ok, check.mend) == (False, "sudo sysctl -w user.max_user_namespaces=10000")
+    assert (check.ok, check.remedy) == (False, "sudo sysctl -w user.max_user_namespaces=10000")
 
 
 @linux
@@ -150,7 +150,7 @@ assert ctypes.CDLL(None).prctl(22, 2, filter_, 0, 0) == 0  # PR_SET_SECCOMP, SEC
     assert check.ok is False
     assert check.found.en.endswith(" NET_ADMIN, SYS_ADMIN")
     engine = read_machine().container or "other"
-    assert check.mend == ("" if engine == "other" else f"{engine} run --cap-add NET_ADMIN --cap-add SYS_ADMIN IMAGE")
+    assert check.remedy == ("" if engine == "other" else f"{engine} run --cap-add NET_ADMIN --cap-add SYS_ADMIN IMAGE")
 
 
 @linux
@@ -210,7 +210,7 @@ def test_an_engine_that_does_not_answer_is_given_up_with_all_it_started(
     check = named(examine())["Docker engine"]
     assert time.monotonic() - began < 20
     assert (check.ok, check.found.en) == (None, "no answer within 3 s")
-    assert " restart" in check.mend
+    assert " restart" in check.remedy
     started = (tmp_path / "child").read_text().strip()
     deadline = time.monotonic() + 10
     while running(started):
@@ -218,7 +218,7 @@ def test_an_engine_that_does_not_answer_is_given_up_with_all_it_started(
 
 
 @pytest.mark.parametrize(
-    ("answer", "found", "mend"),
+    ("answer", "found", "remedy"),
     [
         (("echo 28.2.2",), "28.2.2", ""),
         (("echo 'Cannot connect to the Docker daemon' >&2", "exit 1"), "not running", "start"),
@@ -227,16 +227,16 @@ def test_an_engine_that_does_not_answer_is_given_up_with_all_it_started(
 )
 @linux
 def test_the_engines_answer_decides(
-    answer: tuple[str, ...], found: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answer: tuple[str, ...], found: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path, "docker", *answer)
     program(tmp_path, "dockerd")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     check = named(examine())["Docker engine"]
-    assert check.ok is (None if mend else True)
+    assert check.ok is (None if remedy else True)
     assert check.found.en.startswith(found)
-    assert mend in check.mend
-    assert bool(mend) == bool(check.mend)
+    assert remedy in check.remedy
+    assert bool(remedy) == bool(check.remedy)
 
 
 def test_a_tool_that_is_missing_or_broken_comes_with_its_package(
@@ -248,13 +248,13 @@ def test_a_tool_that_is_missing_or_broken_comes_with_its_package(
     found = named(examine())
     assert (found["tshark"].ok, found["tshark"].found.en) == (None, "installed, but does not run")
     assert (found["wireshark"].ok, found["wireshark"].found.en) == (None, "not installed")
-    assert found["tshark"].mend.endswith("dnf install wireshark-cli")
-    assert found["Docker engine"].mend.endswith("dnf install moby-engine")
+    assert found["tshark"].remedy.endswith("dnf install wireshark-cli")
+    assert found["Docker engine"].remedy.endswith("dnf install moby-engine")
 
 
 def test_an_encoding_without_chinese_is_a_fault() -> None:
     check = examined(PYTHONIOENCODING="latin-1")["text encoding"]
-    assert (check.ok, check.mend) == (False, "unset PYTHONIOENCODING")
+    assert (check.ok, check.remedy) == (False, "unset PYTHONIOENCODING")
 
 
 @pytest.mark.skipif(shutil.which("script") is None, reason="script(1) makes the terminal")
@@ -278,7 +278,7 @@ def test_captures_left_by_root_are_given_back() -> None:
         roots.mkdir(parents=True)
         script = f"import os; os.chdir({mine!r}); {SCRIPT}"
         check = examined(*AS_NOBODY, python=nobodys_python(), script=script)["captures/out"]
-        assert (check.ok, check.mend) == (False, 'sudo chown -R "$(id -u)" captures')
+        assert (check.ok, check.remedy) == (False, 'sudo chown -R "$(id -u)" captures')
         assert list(roots.iterdir()) == []
 
 
@@ -299,5 +299,5 @@ def test_every_check_is_said_in_both_languages_and_fits_its_column() -> None:
         for text, room in ((check.name, 24), (check.found, 60), (check.why, 72)):
             for words in text:
                 assert 0 < columns(words) <= room, words
-        assert check.mend.isascii()
-        assert check.mend == "" or check.ok is not True
+        assert check.remedy.isascii()
+        assert check.remedy == "" or check.ok is not True

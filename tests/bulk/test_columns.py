@@ -13,16 +13,16 @@ import pytest
 
 from lab.bulk import conversations as columns
 from lab.bulk.columns import Columns
-from lab.bulk.halves import ALL, OURS, THEIRS
 from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.templates import Kind
+from lab.bulk.two_processes import ALL, OURS, THEIRS
 from lab.engine import path
 from lab.protocols.tcp import conversations
 from lab.render.rows import conversations_as_one
 from lab.render.trace import dump
 from lab.runs.recorded import open_run
 from scripts import generate
-from tests.bulk.test_halves import written
+from tests.bulk.test_two_processes import written
 from tests.packets import IPV6, OPEN, Pair, ladder
 
 COUNT = 6000  # packets of a story
@@ -99,13 +99,13 @@ def test_what_goes_by_the_book_is_said_as_the_engine_says_it(tmp_path: Path, mon
     file = saved(list(generate.frames(COUNT)), tmp_path)
     known = one_by_one(file)
     asked: list[int] = []
-    engine = columns.Whole._kind
+    engine = columns.LaneReader._kind
 
-    def kind(whole: columns.Whole, columns_: Columns, begin: int, end: int) -> Kind | None:
+    def kind(whole: columns.LaneReader, columns_: Columns, begin: int, end: int) -> Kind | None:
         asked.append(begin)
         return engine(whole, columns_, begin, end)
 
-    monkeypatch.setattr(columns.Whole, "_kind", kind)
+    monkeypatch.setattr(columns.LaneReader, "_kind", kind)
     assert in_columns(file) == known
     assert len(asked) < len(known) / 5, "of each kind one is asked about"
 

@@ -27,7 +27,7 @@ from lab.protocols.tcp.segment import FRAGMENT, Segment, segment
 from lab.report.packets import packet
 from lab.witnesses import wireshark
 from scripts import generate
-from tests.bulk.test_halves import written
+from tests.bulk.test_two_processes import written
 from tests.packets import path
 from tests.places import REFERENCES
 

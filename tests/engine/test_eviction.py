@@ -10,7 +10,7 @@ from pathlib import Path as File
 
 import pytest
 
-from lab.bulk import RowFormat, halves
+from lab.bulk import RowFormat, two_processes
 from lab.capture.reader import open_capture
 from lab.engine import buffers, path
 from lab.engine.path import Path
@@ -22,7 +22,7 @@ from lab.protocols.transport import LANES
 from lab.report.conversations import entry
 from lab.runs.recorded import open_run
 from scripts import generate
-from tests.bulk.test_halves import written
+from tests.bulk.test_two_processes import written
 from tests.packets import Pair, ladder, renumbered
 
 ROUND, ROOM = 1000, 4  # packets from one look to the next, conversations in a lane
@@ -117,7 +117,7 @@ def test_every_conversation_has_its_entry_and_the_file_says_how_many_were_let_go
 
 def test_halves_are_whole_lanes() -> None:
     for frame in renumbered(*opened(40)):
-        assert halves.is_ours(frame) == ((frame.data[35] ^ frame.data[37]) % LANES < 7)
+        assert two_processes.is_ours(frame) == ((frame.data[35] ^ frame.data[37]) % LANES < 7)
 
 
 def test_what_is_carried_keeps_no_more_memory_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

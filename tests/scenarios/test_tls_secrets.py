@@ -18,7 +18,7 @@ from lab.protocols.scenario import Scenario
 from lab.protocols.tls.scenarios import PORT
 from lab.protocols.tls.terms import SERVER, Terms
 from lab.testbed import netns
-from lab.testbed.messages import Begun, Event, Secrets
+from lab.testbed.messages import Begun, Event, KeyLogLines
 from lab.testbed.rules import Rule
 from lab.testbed.stage import Stage
 from tests.runs import play
@@ -36,9 +36,9 @@ def test_secrets_are_told_before_the_frames_that_they_open(namespaces: None) -> 
         if isinstance(each, Captured) and b"\x16\x03" in each.frame.data[66:69]
     ]  # fmt: skip
     client_hello, server_hello = payloads[:2]
-    first, *_ = (at for at, each in enumerate(told) if isinstance(each, Secrets))
+    first, *_ = (at for at, each in enumerate(told) if isinstance(each, KeyLogLines))
     assert client_hello < first < server_hello
-    lines = Counter(line for each in told if isinstance(each, Secrets) for line in each.keylog.splitlines())
+    lines = Counter(line for each in told if isinstance(each, KeyLogLines) for line in each.keylog.splitlines())
     assert set(lines.values()) == {2}, "both ends have come to the same secrets"
     assert {line.split()[0] for line in lines} == {
         "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0",

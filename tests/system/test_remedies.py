@@ -13,7 +13,7 @@ from tests.places import ROOT
 
 
 @pytest.mark.parametrize(
-    ("error", "machine", "reason", "mend"),
+    ("error", "machine", "reason", "remedy"),
     [
         (errno.EPERM, Machine(False, parameters={"kernel.apparmor_restrict_unprivileged_userns": 1}),
             "forbidden: kernel.apparmor_restrict_unprivileged_userns=1",
@@ -48,9 +48,9 @@ from tests.places import ROOT
         (errno.EINVAL, Machine(True), "does not work: Invalid argument", ""),
     ],
 )  # fmt: skip
-def test_a_refusal_has_a_reason_and_a_command(error: int, machine: Machine, reason: str, mend: str) -> None:
+def test_a_refusal_has_a_reason_and_a_command(error: int, machine: Machine, reason: str, remedy: str) -> None:
     found, command = diagnose(error, machine, module="veth")
-    assert (found.en, command) == (reason, mend)
+    assert (found.en, command) == (reason, remedy)
 
 
 @pytest.mark.parametrize(

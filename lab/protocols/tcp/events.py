@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.dissect.fragments import Whole, cut
+from lab.dissect.fragments import Reassembled, cut
 from lab.engine.protocol import Piece
 from lab.model import Frame
 from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
@@ -172,7 +172,7 @@ def carried(record: SegmentRecord, frame: Frame) -> list[Piece]:
     data, at, stop = frame.data, segment.start, segment.start + segment.payload
     first = 1 if segment.flags & SYN else 0  # a SYN takes a number of its own, before its data
     seq, relative = segment.seq + first, record.seq + first
-    if not isinstance(frame, Whole):
+    if not isinstance(frame, Reassembled):
         return [Piece(end, seq, relative, data[at:stop], record.number, at)]
     return [
         Piece(end, seq + start, relative + start, data[at + start : at + last], number, place)

@@ -12,7 +12,7 @@ import pytest
 
 from lab import bulk
 from lab.app.formats import Format, write_rows
-from lab.bulk import RowFormat, halves
+from lab.bulk import RowFormat, two_processes
 from lab.bulk.rows import Gone, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
 from lab.errors import LabError
@@ -40,12 +40,12 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
 def written(path: Path, form: RowFormat, keylog: bytes = b"", halved: bool = True) -> str:
     """Returns what one process writes of a capture, or two: packet by packet in this one."""
     out, gone = io.StringIO(), Gone(keeps_lines(form))
-    mine = halves.is_ours if halved else None
+    mine = two_processes.is_ours if halved else None
     with contextlib.ExitStack() as stack:
-        theirs = stack.enter_context(halves.other_half(str(path), form, keylog)) if halved else None
+        theirs = stack.enter_context(two_processes.other_half(str(path), form, keylog)) if halved else None
         run = stack.enter_context(open_run(str(path), frames=False, mine=mine, keylog=keylog, let_go=gone.take))
         ours = RowsOfRun(run, form, gone)
-        rows = halves._Together(run, ours, theirs, form, None) if theirs else ours
+        rows = two_processes._Together(run, ours, theirs, form, None) if theirs else ours
         write_rows(rows, Format(form.value), out, "en", live=False)
     return out.getvalue()
 
@@ -80,12 +80,12 @@ def test_what_is_no_tcp_or_is_damaged_keeps_its_place(large: Path, tmp_path: Pat
 
 def test_both_halves_have_work(large: Path) -> None:
     with open_capture(str(large)) as capture:
-        ours = sum(bool(halves.is_ours(frame)) for frame in capture)
+        ours = sum(bool(two_processes.is_ours(frame)) for frame in capture)
     assert 0.3 < ours / ENOUGH < 0.6
 
 
 def test_a_half_that_dies_is_told_and_not_taken_for_the_end(large: Path) -> None:
-    with halves.other_half(str(large), RowFormat.CSV) as theirs:
+    with two_processes.other_half(str(large), RowFormat.CSV) as theirs:
         rows = theirs.packets()
         next(rows)
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -96,7 +96,7 @@ def test_a_half_that_dies_is_told_and_not_taken_for_the_end(large: Path) -> None
 
 
 def test_nothing_stays_behind_where_the_reader_leaves_early(large: Path) -> None:
-    with halves.other_half(str(large), RowFormat.CSV) as theirs:
+    with two_processes.other_half(str(large), RowFormat.CSV) as theirs:
         next(theirs.packets())
     assert Path(f"/proc/self/task/{os.getpid()}/children").read_text().split() == []
 
@@ -104,9 +104,9 @@ def test_nothing_stays_behind_where_the_reader_leaves_early(large: Path) -> None
 def test_a_small_file_and_a_pipe_are_left_to_one_process(tmp_path: Path, large: Path) -> None:
     small = tmp_path / "small.pcap"
     generate.write(100, small)
-    assert not halves.large(str(small))
-    assert not halves.large("-")
-    assert halves.large(str(large))
+    assert not two_processes.large(str(small))
+    assert not two_processes.large("-")
+    assert two_processes.large(str(large))
     with bulk.rows(str(small), RowFormat.JSON) as rows:
         assert rows is None
     with bulk.rows(str(large), RowFormat.JSON) as rows:
@@ -117,4 +117,4 @@ def test_a_wires_journal_is_left_to_one_process(tmp_path: Path) -> None:
     journal = REFERENCES / "tcp-connection.pcapng"
     path = tmp_path / "large.pcapng"
     path.write_bytes(journal.read_bytes() * (1 + (5 << 20) // journal.stat().st_size))
-    assert not halves.large(str(path))
+    assert not two_processes.large(str(path))
