@@ -129,6 +129,7 @@ class KernelAsked(NamedTuple):
     """What both kernels said at an instant of a packet, or at the end: timers, queues, and the counters that moved."""
 
     packet: int | None
+    conversation: int | None
     instant: Instant
     states: States
     kernels: Kernels

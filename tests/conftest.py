@@ -16,7 +16,7 @@ from lab.errors import MachineError
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp.scenarios import endpoint
 from tests.left_behind import AS_NOBODY
-from tests.places import ROOT
+from tests.places import PACKAGES
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("lab", deadline=None)
@@ -125,10 +125,12 @@ def docker() -> str:
 @pytest.fixture
 def nobodys_python() -> str:
     """A Python that an ordinary user can run, and that finds the lab's packages."""
-    paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
     for python in (sys.executable, "/usr/bin/python3"):
         trial = [*AS_NOBODY, "sh", "-c", 'exec "$0" -m lab scenarios', python]
-        if subprocess.run(trial, env={**os.environ, "PYTHONPATH": paths}, cwd="/", capture_output=True).returncode == 0:
+        if (
+            subprocess.run(trial, env={**os.environ, "PYTHONPATH": PACKAGES}, cwd="/", capture_output=True).returncode
+            == 0
+        ):
             return python
     pytest.skip("no Python that an ordinary user may run finds the lab's packages")
 

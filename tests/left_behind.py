@@ -24,7 +24,7 @@ from typing import IO, Any, NamedTuple
 from scapy.utils import RawPcapNgReader
 
 from lab.capture.reader import open_capture
-from tests.places import ROOT
+from tests.places import PACKAGES
 
 PATIENCE = 20.0  # seconds; what is waited for takes a second at most on a machine that is not overloaded
 AS_NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
@@ -71,12 +71,11 @@ class Watched:
         self._out, self._err = aside / "out", aside / "err"
         self._before, self._children = machine(), _children()
         clean = {name: value for name, value in os.environ.items() if name not in _NAMELESS}
-        paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
         marked = {
             _MARK: self.mark,
             "DOCKER_HOST": "unix:///nowhere/docker.sock",
             "TMPDIR": str(self._temporary),
-            "PYTHONPATH": paths,
+            "PYTHONPATH": PACKAGES,
             "LANG": "C.UTF-8",
         }
         given = ["-c", script] if script else ["-m", "lab"]

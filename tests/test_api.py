@@ -119,6 +119,18 @@ def test_a_filter_chooses_whole_conversations() -> None:
     assert numbers(lab.open(TWICE, filter="host 203.0.113.9")) == []
 
 
+def test_the_kernels_last_word_stays_with_the_conversation_it_is_about() -> None:
+    with lab.open(TWICE) as run:
+        pairs = {packet.conversation: packet.ends for packet in run}
+    assert [each.kernel_final is not None for each in run.conversations] == [False, True]
+    for number, asked in ((0, False), (1, True)):
+        ends = pairs[number]
+        assert ends is not None
+        with lab.open(TWICE, filter=f"port {ends.client.port}") as run:
+            list(run)
+        assert [each.kernel_final is not None for each in run.conversations] == [asked]
+
+
 def test_without_words_nothing_else_is_missing() -> None:
     with lab.open(TLS) as told, lab.open(TLS, words=False) as bare:
         pairs = list(zip(told, bare, strict=True))

@@ -23,6 +23,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import lab
+from lab.app.annotate import Asked, annotate
 from lab.app.formats import Format
 from lab.capture.pcapng import Writer
 from lab.engine import path
@@ -31,7 +32,7 @@ from lab.events import NAMES, Event, PacketArrived, PacketLost, PacketSent, as_j
 from lab.protocols.tcp import conversations
 from lab.render import trace
 from tests.left_behind import PATIENCE, Watched, packets, processes, until, watching
-from tests.packets import Pair, ladder, renumbered
+from tests.packets import OPEN, Pair, ladder, renumbered
 from tests.places import CORPUS, REFERENCES
 
 CAPTURES = [*sorted(REFERENCES.glob("*.pcapng")), *sorted(CORPUS.glob("*.pcap*"))]
@@ -264,6 +265,27 @@ def test_a_capture_without_packets_begins_and_ends(tmp_path: Path) -> None:
     valid(events)
     assert [each["event"] for each in events] == ["begun", "ended"]
     assert events[-1]["file"]["packets"] == 0
+
+
+def test_the_last_event_tells_of_conversations_that_were_let_go_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lab.protocols.tcp.conversations.MOST_IN_A_LANE", 0)
+    monkeypatch.setattr("lab.engine.path._ROUND", 8)
+    frames = [frame for at in range(6) for frame in ladder(*OPEN, pair=Pair(client_port=40_000 + at))]
+    file = tmp_path / "many.pcapng"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        for frame in renumbered(*frames):
+            writer.packet(frame, [])
+        writer.finish()
+    annotate(Asked(str(file), Format.EVENTS, b"", b"", False, tmp_path / "told", None, None, None), "en")
+    last = json.loads((tmp_path / "told").read_text().splitlines()[-1])
+    assert {each["client"]["port"] for each in last["conversations"]} == set(range(40_000, 40_006))
+    closed = [each for each in told(file) if each["event"] == "conversation-closed"]
+    assert closed
+    assert all(each["evicted"] for each in closed)
+    assert {each["conversation"] for each in closed} <= {each["id"] for each in last["conversations"]}
 
 
 def test_of_one_conversation_nothing_is_told_that_is_another_s() -> None:

@@ -20,6 +20,8 @@ from lab.runs.run import Run
 from lab.system import files, streams
 from lab.text import Lang, Text
 
+_WORTH_A_BAR = 8 << 20  # bytes of a file
+
 
 class Asked(NamedTuple):
     """The command line's options."""
@@ -47,6 +49,16 @@ def annotate(asked: Asked, lang: Lang) -> None:
         raise UsageError(
             Text("one packet is explained in words or as JSON", "讲解单个包只能用文字或 JSON"),
             Text("leave --format out, or give --json", "请去掉 --format，或使用 --json"),
+        )
+    if asked.explain is not None and asked.conversation is not None:
+        raise UsageError(
+            Text("one packet is explained, or one conversation told", "讲解单个包与解读单个连接不能同时进行"),
+            Text("leave --explain or --conversation out", "请去掉 --explain 或 --conversation"),
+        )
+    if asked.show_keys and (asked.explain is not None or asked.form is not Format.LADDER):
+        raise UsageError(
+            Text("the keys are shown below the ladder", "密钥在梯形图下方展示"),
+            Text("leave --format and --explain out", "请去掉 --format 和 --explain"),
         )
     chosen = _chosen(asked.filter)
     if asked.explain is not None:
@@ -89,7 +101,8 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     gone = Gone(_in_rows(form) and keeps_lines(RowFormat(form.value)))
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
-        words=in_words(form), frames=in_words(form) or form is Format.EVENTS, let_go=gone.take,
+        words=in_words(form), frames=in_words(form) or form is Format.EVENTS,
+        let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip
     with run:
         if form is Format.PCAPNG:
@@ -134,6 +147,14 @@ def _explain(asked: Asked, number: int, chosen: Mine | None, lang: Lang) -> None
         )  # fmt: skip
         with run:
             found = find(run.packets(), number)
+        if found is None and 0 < number <= capture.packets:
+            raise InputError(
+                Text(
+                    f"packet {number} of {capture.name} does not fit the filter",
+                    f"{capture.name} 的第 {number} 号包不符合过滤条件",
+                ),
+                Text("leave --filter out", "请去掉 --filter"),
+            )
         if found is None:
             raise InputError(
                 Text(f"{capture.name} has no packet {number}", f"{capture.name} 中没有第 {number} 号包"),
@@ -148,10 +169,10 @@ def _explain(asked: Asked, number: int, chosen: Mine | None, lang: Lang) -> None
 
 @contextlib.contextmanager
 def _progress(
-    size: int | None, position: Callable[[], int], lang: Lang, enough: int = 8 << 20
+    size: int | None, position: Callable[[], int], lang: Lang
 ) -> Iterator[Callable[[Iterator[Any]], Iterator[Any]]]:
-    """Yields what passes packets or rows on, with a progress bar on standard error for at least `enough` bytes."""
-    if not size or size < enough or not sys.stderr.isatty():
+    """Yields what passes packets or rows on, with a progress bar on standard error where there are many bytes."""
+    if not size or size < _WORTH_A_BAR or not sys.stderr.isatty():
         yield lambda items: items
         return
     from lab.render.progress import bar

@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.capture import pcap
+from lab.engine.layers import LOOK
 from lab.protocols.registry import UPPERS
-from lab.protocols.transport import LANES, NUMBER
+from lab.protocols.transport import LANES, NUMBER, SYN
 
 Array = npt.NDArray[Any]
 
 _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
-_LOOK = 64  # bytes of a payload by which a protocol is recognised
-_SYN = 0x02
 _FIRST = np.zeros(256, bool)
 _FIRST[[byte for upper in UPPERS for byte in upper.first]] = True
 
@@ -74,13 +73,13 @@ def usual(
     begun = bytes_[np.minimum(at + 34 + header, len(buffer))]
     for index in np.flatnonzero((payload > 0) & _FIRST[begun]).tolist():
         start = int(at[index]) + 34 + int(header[index])
-        data = buffer[start : start + min(_LOOK, int(payload[index]))]
+        data = buffer[start : start + min(LOOK, int(payload[index]))]
         plain[index] |= any(
             upper.recognise(data, role) is not False
             for upper in UPPERS for role in ("client", "server") if data[0] in upper.first
         )  # fmt: skip
     numbers = (np.flatnonzero(usual) + number + 1).astype(np.uint32)
-    for index in np.flatnonzero(flags & _SYN).tolist():
+    for index in np.flatnonzero(flags & SYN).tolist():
         start = int(at[index])
         options[int(numbers[index])] = buffer[start + _HEADERS : start + 34 + int(header[index])]
     addresses = words[at + 26].astype(np.uint64) << np.uint64(32) | words[at + 30]

@@ -6,7 +6,7 @@ is reset, cut or carried that has a protocol of its own. What it is then depends
 flags, whether data, which of the two acknowledgements, how the window goes, which options. Of each kind one is
 annotated as any other, twice, with its packets close together and far apart; where both say the same, so do all of that
 kind, but for numbers, addresses and ports. Everything else is annotated packet by packet. There is no second opinion
-here on what a packet means: the tables stay the only one (tests/test_columns.py holds both against each other).
+here on what a packet means: the tables stay the only one (tests/bulk/test_columns.py holds both against each other).
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Made(NamedTuple):
 def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", server_key: bytes = b"") -> Made | None:
     """Returns the conversations in these lanes of a pcap file, not numbered, or the rows of its packets (CSV).
 
-    Of what is no TCP, lane 0 has the rows. None where the file is none that columns help with: damaged, mostly
-    something else, so large that the columns of a single lane were too many, or with too many conversations at a time
-    to be sure which ones are let go of.
+    Packets that are not TCP are in lane 0. Returns None where columns do not help: the file is damaged, is mostly not
+    TCP, has too many packets for the columns of one lane, or so many conversations at a time that which ones are let go
+    of is not certain.
     """
     with File(file).open("rb") as opened:
         head = opened.read(pcap.FILE_HEADER)

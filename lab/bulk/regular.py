@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lab.bulk.columns import Array, Columns
+from lab.protocols.transport import ACK, FIN, RST, SYN
 
 _LEAST_LARGE = 1220  # bytes: larger payloads are held against the MSS
-_SYN, _RST, _ACK, _FIN = 0x02, 0x04, 0x10, 0x01
 
 
 class Odd(NamedTuple):
@@ -65,14 +65,14 @@ def tokens(columns: Columns, starts: Array) -> tuple[Array, Array]:
     theirs = np.where(other, before[0], before[1])
     spoke, heard = mine >= begins, theirs >= begins
     flags, payload = columns.flags, columns.payload
-    syn, ack = (flags & _SYN) > 0, (flags & _ACK) > 0
-    taken = payload.astype(np.uint32) + syn + ((flags & _FIN) > 0)
+    syn, ack = (flags & SYN) > 0, (flags & ACK) > 0
+    taken = payload.astype(np.uint32) + syn + ((flags & FIN) > 0)
     following = columns.seq + taken
     acks_all = ack & heard & (columns.ack == following[theirs])
-    acks_again = ack & spoke & (((flags[mine] & _ACK) > 0) & (columns.ack == columns.ack[mine]))
+    acks_again = ack & spoke & (((flags[mine] & ACK) > 0) & (columns.ack == columns.ack[mine]))
     fits = np.where(spoke, ~syn & (columns.seq == following[mine]), syn & (payload == 0))
     fits &= np.where(other | spoke, ack & heard & (acks_all | acks_again), ~ack)
-    fits &= ((flags & _RST) == 0) & (payload <= _LEAST_LARGE) & ~columns.plain
+    fits &= ((flags & RST) == 0) & (payload <= _LEAST_LARGE) & ~columns.plain
     same = spoke & (columns.window == columns.window[mine])
     bits = ((other, 0), (acks_all, 12), (acks_again, 13), (columns.window == 0, 14), (same, 15))
     tokens = flags << 1 | np.minimum(payload, 2) << 10

@@ -13,7 +13,7 @@ import numpy as np
 
 from lab.bulk.columns import Array, Columns
 from lab.protocols.registry import TRANSPORT
-from lab.protocols.transport import LANES, Elsewhere, community_id
+from lab.protocols.transport import ACK, LANES, Elsewhere, community_id
 from lab.render.trace import dump, time
 from lab.report.conversations import entry as told_of
 
@@ -21,7 +21,6 @@ Entries = Iterator[tuple[int, str]]  # of a conversation: its first packet and i
 
 _OWN = TRANSPORT.name
 _SHOWN = 65_536  # rows made at a time
-_ACK = 0x10
 
 
 class Kind(NamedTuple):
@@ -126,7 +125,7 @@ def rows(columns: Columns, groups: list[Group], others: list[str]) -> Entries:
         these = order[at : at + _SHOWN]
         here = places[these]
         seconds, fractions = np.divmod(columns.time[here], 1_000_000_000)
-        acks = (columns.flags[here] & _ACK) > 0
+        acks = (columns.flags[here] & ACK) > 0
         for number, moment, fraction, name, each, place, has, until, payload in zip(
             columns.number[here].tolist(), seconds.tolist(), fractions.tolist(),
             np.repeat(names, sizes)[these].tolist(), word[these].tolist(), seq[these].tolist(), acks.tolist(),

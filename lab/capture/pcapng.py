@@ -63,7 +63,6 @@ class Writer:
         *,
         interface: str = "wire",
         hosts: Mapping[str, str] = {},
-        application: str = f"handshake-lab {__version__}",
         snaplen: int = 0,
     ) -> None:
         self._stream = stream
@@ -72,7 +71,7 @@ class Writer:
         self._interfaces: dict[int, int] = {}  # linktype -> interface id
         self._received: list[int] = []  # packets written, by interface id
         self._end: int | None = None  # the latest packet time
-        self._write(SECTION_HEADER, _section(application))
+        self._write(SECTION_HEADER, _section(f"handshake-lab {__version__}"))
         # Names and secrets wait for the first interface: where they stand before it, Wireshark's own tools read the
         # file but can't write it again.
         self._waiting: list[tuple[int, bytes]] = [(NAME_RESOLUTION, _names(hosts))] if hosts else []

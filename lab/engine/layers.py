@@ -15,11 +15,11 @@ from lab.engine.buffers import Ahead, Room
 from lab.engine.conversation import Conversation, End, Walked
 from lab.engine.protocol import Inner, Piece, Session, Transport, Upper
 from lab.engine.record import Record, Told
-from lab.engine.walk import Listener, Mover
+from lab.engine.walk import EventSink, Mover
 from lab.events import MessageRead
 from lab.model import Above, Frame, Role, States
 
-_LOOK = 64  # bytes of a segment that are looked at
+LOOK = 64  # bytes of a segment that are looked at
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
 
 
@@ -73,7 +73,7 @@ def _hold(layer: Layer, record: Record) -> None:
 class Layers:
     """Recognises and walks what conversations of a transport carry. Feed it every packet when sent, and when got."""
 
-    def __init__(self, transport: Transport, uppers: Sequence[Upper], told: Listener = None) -> None:
+    def __init__(self, transport: Transport, uppers: Sequence[Upper], told: EventSink = None) -> None:
         self._ended = transport.ended
         self._closing = transport.closing
         self._carried = transport.carried
@@ -112,7 +112,7 @@ class Layers:
         if layer is None:
             at, stop = segment.start, segment.start + segment.payload
             if at < min(stop, len(frame.data)) and frame.data[at] in self._first:  # what stands behind is padding
-                layer = self._recognised(which, record, frame, frame.data[at : min(stop, at + _LOOK)])
+                layer = self._recognised(which, record, frame, frame.data[at : min(stop, at + LOOK)])
             if layer is None:
                 self._keep_ahead(which, record, frame)
                 return
@@ -219,7 +219,7 @@ class Layers:
 
     @staticmethod
     def _fits(upper: Upper, begin: bytes, role: Role) -> bool:
-        return begin[0] in upper.first and upper.recognise(begin[:_LOOK], role) is not False
+        return begin[0] in upper.first and upper.recognise(begin[:LOOK], role) is not False
 
     def _recognised(self, which: Conversation, record: Record, frame: Frame, begin: bytes) -> Layer | None:
         end: Any = record.end

@@ -32,12 +32,11 @@ from copy import copy
 from typing import Any
 
 from lab.dissect.fragments import Fragments
-from lab.engine.conversation import Conversation
 from lab.engine.layers import Layers
 from lab.engine.protocol import Transport, Upper
 from lab.engine.record import Record
 from lab.engine.telling import Teller
-from lab.engine.walk import Listener, Walk
+from lab.engine.walk import EventSink, Walk
 from lab.events import CommandAnswered, PacketHeld
 from lab.model import Captured, Delivered, Final, Frame, Journal, Settled, WireEvent
 
@@ -62,7 +61,7 @@ class Path:
         uppers: Sequence[Upper],
         let_go: Callable[[Any], None] | None = None,
         elsewhere: Any = None,
-        told: Listener = None,
+        told: EventSink = None,
     ) -> None:
         self._transport = transport
         self._conversations = transport.conversations(elsewhere)
@@ -232,7 +231,7 @@ class Path:
                     if teller:
                         if record.got:
                             teller.arrived(record)
-                        teller.asked(record.number, "delivered", event.kernel)
+                        teller.asked(record.conversation, record.number, "delivered", event.kernel)
                 else:  # the capture's journal does not tell of this frame
                     self.undecided[record.number] = record
             elif isinstance(event, Final):
@@ -269,7 +268,7 @@ class Path:
         self._waiting[record.number] = record
         if self._teller:
             self._teller.sent(record)
-            self._teller.asked(record.number, "held", event.kernel)
+            self._teller.asked(record.conversation, record.number, "held", event.kernel)
         return record
 
     def _ended(self, event: Final) -> None:
@@ -278,7 +277,7 @@ class Path:
         if own:
             own[-1].asked_final, own[-1].kernel_final = event.kernel, event.kernel and event.kernel.states
         if own and self._teller:
-            self._teller.asked(None, "final", event.kernel)
+            self._teller.asked(own[-1], None, "final", event.kernel)
 
 
 def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | None = None) -> Iterator[Record]:
@@ -295,4 +294,4 @@ def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | No
         yield undecided.pop(record.number, record)
 
 
-__all__ = ["Conversation", "Mine", "Path", "in_order"]
+__all__ = ["Mine", "Path", "in_order"]

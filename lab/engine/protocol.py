@@ -20,7 +20,7 @@ Labels = tuple[str, ...]
 _SILENT = Text("", "")
 
 
-class StepSeen(NamedTuple):
+class StepOutcome(NamedTuple):
     """What became of a step: its packets, the code of how it departs from the notes, and who acts in it."""
 
     id: str
@@ -105,7 +105,7 @@ class Descriptor:
     name: str
     title: str
     tables: Mapping[Role, Table]
-    steps: Callable[[Any], Sequence[StepSeen]]
+    steps: Callable[[Any], Sequence[StepOutcome]]
     facts: Callable[[Any], Mapping[str, Any]]
     short: str = ""
     label_words: Mapping[str, Text] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A packet while the engine has it: made when it was captured, filled in as its fate becomes known, seen by no other.
+"""A packet while the engine has it: made when captured, filled in as its fate becomes known, written by no other.
 
 What leaves the engine is made of it: events while things happen (lab/events.py), a `Packet` when its fate is known
 (lab/report/packets.py).

@@ -75,10 +75,10 @@ class Teller:
         """A packet has been got, and both hosts are quiet."""
         self._told.append(self._arrived(record))
 
-    def asked(self, number: int | None, instant: Instant, kernel: Kernels | None) -> None:
+    def asked(self, which: Conversation | None, number: int | None, instant: Instant, kernel: Kernels | None) -> None:
         """The kernels were asked, where there are some."""
         if kernel is not None:
-            self._told.append(KernelAsked(number, instant, kernel.states, kernel))
+            self._told.append(KernelAsked(number, which.id if which else None, instant, kernel.states, kernel))
 
     def passes(self, event: Event) -> None:
         """Something is told that is no packet's: it goes on as it is."""

@@ -17,13 +17,13 @@ from lab.model import Role, States, Surprise
 
 _NONE: dict[str, Move] = {}
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
-Listener = list[Event] | None  # what happens is put there, where somebody listens
+EventSink = list[Event] | None  # what happens is put there, where somebody listens
 
 
 class Mover:
     """Moves ends by their tables and writes down steps and surprises."""
 
-    def __init__(self, tables: Mapping[Role, Table], told: Listener = None) -> None:
+    def __init__(self, tables: Mapping[Role, Table], told: EventSink = None) -> None:
         self._tables = tables
         self._moves = {role: table.moves for role, table in tables.items()}
         self._told = told
@@ -82,7 +82,7 @@ class Walk(Mover):
     `checked` where a wire tells what arrived: then a packet that its receiver refuses moves nobody.
     """
 
-    def __init__(self, transport: Transport, told: Listener = None, checked: bool = False) -> None:
+    def __init__(self, transport: Transport, told: EventSink = None, checked: bool = False) -> None:
         super().__init__(transport.tables, told)
         self._begin = transport.begin
         self._events_sent = transport.sent_told if checked else transport.sent

@@ -12,13 +12,13 @@ from ipaddress import ip_address, ip_network
 
 from lab.errors import UsageError
 from lab.model import Frame
-from lab.protocols.tcp.segment import FRAGMENT, Segment, segment
+from lab.protocols.transport import FRAGMENT, Segment, segment
 from lab.text import Text
 
 Test = Callable[[bytes], bool]  # of a socket pair, either way round
 
 _WORDS = re.compile(r"\s*(\(|\)|!|&&|\|\||[^\s()!&|]+)")
-_MOST_WORDS = 500
+_MOST_WORDS, _MOST_NESTED = 500, 50
 _SAME = {"&&": "and", "||": "or", "!": "not"}
 _HINT = Text(
     "say it like this: host 192.0.2.2 and not port 22; also net 192.0.2.0/24, portrange 8000-8080, or, ( )",
@@ -45,7 +45,7 @@ class _Parser:
     def __init__(self, expression: str) -> None:
         self._expression = expression
         self._words = list(self._split())
-        self._at = 0
+        self._at = self._nested = 0
         if len(self._words) > _MOST_WORDS:
             raise self._refused(f"more than {_MOST_WORDS} words", f"超过 {_MOST_WORDS} 个词")
 
@@ -91,14 +91,15 @@ class _Parser:
 
     def _one(self) -> Test:
         word = self._next()
-        if word == "not":
-            test = self._one()
-            return lambda pair: not test(pair)
-        if word == "(":
-            test = self._either()
-            if not self._takes(")"):
+        if word in ("not", "("):
+            self._nested += 1
+            if self._nested > _MOST_NESTED:
+                raise self._refused(f"nested deeper than {_MOST_NESTED}", f"嵌套超过 {_MOST_NESTED} 层")
+            test = self._one() if word == "not" else self._either()
+            if word == "(" and not self._takes(")"):
                 raise self._refused("a ) is missing", "缺少 )")
-            return test
+            self._nested -= 1
+            return (lambda pair: not test(pair)) if word == "not" else test
         if word in ("src", "dst"):
             raise self._refused("whole conversations are chosen, both directions", "选择的是整个连接，包含两个方向")
         if word == "tcp":
@@ -135,11 +136,13 @@ def _net(value: str) -> Test:
 def _portrange(value: str) -> Test:
     low, dash, high = value.partition("-")
     first, last = _number(low), _number(high if dash else low)
+    if first > last:
+        raise ValueError(value)
     return lambda pair: any(first <= port <= last for port in _ports(pair))
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 0xFFFF):
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 0xFFFF):
         raise ValueError(text)
     return int(text)
 

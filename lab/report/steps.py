@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from lab.engine.layers import layers_of
-from lab.engine.protocol import StepSeen
+from lab.engine.protocol import StepOutcome
 from lab.model import Differs, Packet, Role, StepReport
 from lab.protocols import registry
 from lab.protocols.notes import NoteStep, cast, note, notes
@@ -43,11 +43,11 @@ def told(packet: Packet, step: str) -> NoteStep:
     return found._replace(title=cast(found.title, actor), text=cast(found.text, actor))
 
 
-def _report(protocol: str, step: StepSeen) -> StepReport:
+def _report(protocol: str, step: StepOutcome) -> StepReport:
     return StepReport(step.id, bool(step.packets), step.packets, _differs(protocol, step))
 
 
-def _differs(protocol: str, step: StepSeen) -> Differs | None:
+def _differs(protocol: str, step: StepOutcome) -> Differs | None:
     if step.code is None:
         return None
     text = _departure(protocol, step.code, step.actor)

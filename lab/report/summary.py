@@ -19,7 +19,7 @@ SENTENCES = sorted((each for protocol in PROTOCOLS for each in protocol.sentence
 
 def in_short(found: Comparison) -> list[Text]:
     """Returns the sentences on what differs, in the order of a connection's life; none where nothing does."""
-    if found.same:
+    if found.alike:
         return []
     facts = {fact.name: (fact.ours, fact.theirs) for fact in found.facts}
     ways = [_ways(side) for side in zip(*found.steps, strict=True)]

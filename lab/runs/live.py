@@ -152,7 +152,8 @@ class Live:
         for record in self._captured:
             if record.frame is not None:
                 writer.packet(record.frame, comments(packet(record, words=True)))
-        final = next((each.asked_final for each in reversed(run.conversations)), None)
+        asked = (each.asked_final for each in reversed(run.conversations))
+        final = next((each for each in asked if each is not None), None)
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue())

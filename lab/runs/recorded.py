@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from lab.capture.pcapng import Writer
@@ -15,7 +15,7 @@ from lab.engine.path import Mine
 from lab.engine.record import Record
 from lab.errors import InputError
 from lab.events import Begun
-from lab.model import Problem
+from lab.model import Frame, Problem
 from lab.render.comments import comments
 from lab.runs.run import Inputs, Learn, Run
 from lab.text import Lang, Text
@@ -57,8 +57,8 @@ class Recorded:
         told = journal.told(first)
         begun = Begun(self.name, False, told, None, dict(capture.hosts))
         if told:
-            chosen = (frame for frame in frames if mine(frame) is not False) if mine else frames
-            yield Inputs(begun, journal.events(chosen, _Closing(capture)), None)
+            chosen = _Chosen(frames, mine) if mine else None
+            yield Inputs(begun, journal.events(chosen or frames, _Closing(capture, chosen)), None)
         else:
             yield Inputs(begun, None, frames)
 
@@ -100,14 +100,33 @@ class Recorded:
         self.capture.close()
 
 
-class _Closing:
-    """The comments at the file's end, asked for only when that has been reached."""
+class _Chosen:
+    """The frames that are asked for, and whether the `last` of the file was."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, frames: Iterable[Frame], mine: Mine) -> None:
+        self._frames = frames
+        self._mine = mine
+        self.last = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            self.last = self._mine(frame) is not False
+            if self.last:
+                yield frame
+
+
+class _Closing:
+    """The comments at the file's end, asked for only when that has been reached.
+
+    They are of the conversation that was last, and there are none where that is not asked for.
+    """
+
+    def __init__(self, capture: Capture, chosen: _Chosen | None) -> None:
         self._capture = capture
+        self._chosen = chosen
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._capture.closing_comments)
+        return iter(self._capture.closing_comments if self._chosen is None or self._chosen.last else ())
 
 
 def write_again(run: Run, stream: BinaryIO) -> None:

@@ -19,10 +19,8 @@ from lab.errors import InputError, UsageError
 from lab.events import (
     Begun,
     CommandAnswered,
-    ConversationOpened,
     Ended,
     Event,
-    KernelAsked,
     PacketArrived,
     PacketHeld,
     PacketLost,
@@ -339,13 +337,10 @@ class _OfOne:
     def __init__(self, number: int) -> None:
         self._number = number
         self._packets: set[int] = set()
-        self._opened: int | None = None  # the last: it is the one that the kernels are asked about in the end
 
     def has(self, event: Event) -> bool:
-        if isinstance(event, (PacketArrived, PacketLost, KernelAsked)):
-            return self._opened == self._number if event.packet is None else event.packet in self._packets
-        if isinstance(event, ConversationOpened):
-            self._opened = event.conversation
+        if isinstance(event, (PacketArrived, PacketLost)):
+            return event.packet in self._packets
         mine = getattr(event, "conversation", self._number) == self._number
         if mine and isinstance(event, PacketSent):
             self._packets.add(event.packet)

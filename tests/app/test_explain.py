@@ -181,7 +181,8 @@ def test_an_empty_page_is_explained(several: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "expression",
     ["", "src host 192.0.2.2", "port", "port x", "port 70000", "host nowhere", "net 1/99", "udp", "(port 1", "port 1 )",
-     "port 1 port 2", "not", "portrange 1-", "host ٣", "&", "port 1 and " * 300 + "port 1"],
+     "port 1 port 2", "not", "portrange 1-", "portrange 90-80", "port 00000099999", "host ٣", "&",
+     "port 1 and " * 300 + "port 1", "(" * 498, "not " * 498 + "port 1"],
 )  # fmt: skip
 def test_what_is_no_filter_is_refused_in_two_lines(several: Path, expression: str) -> None:
     with pytest.raises(UsageError):
@@ -190,6 +191,22 @@ def test_what_is_no_filter_is_refused_in_two_lines(several: Path, expression: st
         done = lab(str(several), "--filter", expression)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 2
+
+
+def test_packets_that_a_filter_leaves_out_are_there_nevertheless(several: Path) -> None:
+    done = lab(str(several), "--explain", "1", "--filter", "port 50000")
+    assert done.stderr.splitlines()[0] == f"error: packet 1 of {several} does not fit the filter"
+    assert "has no packet 11" in lab(str(several), "--explain", "11", "--filter", "port 50000").stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--explain", "3", "--conversation", "0"), ("--show", "keys", "--format", "csv"),
+     ("--show", "keys", "--explain", "3")],
+)  # fmt: skip
+def test_what_does_not_go_together_is_refused_in_two_lines(several: Path, options: tuple[str, ...]) -> None:
+    done = lab(str(several), *options)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2)
 
 
 WORDS = st.sampled_from(["host", "port", "net", "not", "and", "or", "(", ")", "1", "192.0.2.1", "tcp", "!", "&&"])

@@ -153,6 +153,8 @@ def reads_back(story: Story, file: File) -> None:
         again = list(run.packets())
     for name in ("number", "labels", "seq", "ack", "held", "delivered", "kernel_held", "kernel_delivered", "journal"):
         assert [getattr(packet, name) for packet in again] == [getattr(packet, name) for packet in story.packets], name
+    finals = [[each.kernel_final for each in whose.conversations] for whose in (run, story.run)]
+    assert finals[0] == finals[1]
 
 
 # Held and released.

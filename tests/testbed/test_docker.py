@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from lab.testbed import engine, messages
 from lab.testbed.messages import Ended
 from tests.left_behind import AS_NOBODY, TWO_LINES
 from tests.packets import path
-from tests.places import ROOT
+from tests.places import PACKAGES, ROOT
 
 LABEL = "handshake-lab.run"
 MINE = f"lab-test-{os.getpid()}"  # others may play on the same engine
@@ -462,10 +464,9 @@ def test_without_an_engine_the_error_says_how_to_start_it(docker: str, tmp_path:
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
 def test_without_permission_the_error_says_how_to_get_it(docker: str, nobodys_python: str) -> None:
     words = [*AS_NOBODY, nobodys_python, "-m", "lab"]
-    paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
     done = subprocess.run(
         [*words, "tcp", "--testbed", "docker", "--lang", "en"], cwd=ROOT, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "HOME": "/nowhere", "PYTHONPATH": paths}, check=False,
+        env={**os.environ, "HOME": "/nowhere", "PYTHONPATH": PACKAGES}, check=False,
     )  # fmt: skip
     assert complains(done, "you may not use the Docker engine's socket", "usermod -aG docker"), done.stderr
 
@@ -474,14 +475,13 @@ def test_without_permission_the_error_says_how_to_get_it(docker: str, nobodys_py
 def test_a_member_of_the_docker_group_needs_no_more(nothing_left: None, nobodys_python: str, tmp_path: Path) -> None:
     group = Path("/var/run/docker.sock").stat().st_gid
     tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
+    for folder in itertools.takewhile(lambda each: each != Path(tempfile.gettempdir()), tmp_path.parents):
         folder.chmod(0o755)
     words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--groups", str(group), nobodys_python, "-m", "lab"]
-    paths = os.pathsep.join((str(ROOT), *(each for each in sys.path if each.endswith("site-packages"))))
     done = subprocess.run(
         [*words, "tcp", "--testbed", "docker", "--lang", "en", "-o", str(tmp_path / "out.pcapng")],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": paths},
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": PACKAGES},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("✓") == 8

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.engine.conversation import Seen
-from lab.engine.protocol import StepSeen
+from lab.engine.protocol import StepOutcome
 from lab.model import Role
 from lab.protocols.tcp.conversations import Conversation, End, options
 from lab.protocols.tcp.segment import TCP
@@ -38,10 +38,10 @@ def actor(conversation: Conversation, step: str) -> Role:
     return usual_actor(step, conversation.began.get(step.rpartition(".")[0], "client"))
 
 
-def steps(conversation: Conversation) -> list[StepSeen]:
+def steps(conversation: Conversation) -> list[StepOutcome]:
     """Returns what became of each of the notes' steps."""
     return [
-        StepSeen(
+        StepOutcome(
             step,
             tuple(dict.fromkeys(each.number for each in seen(conversation, step))),
             differs(conversation, step),

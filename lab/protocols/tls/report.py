@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lab.engine.layers import Layer
-from lab.engine.protocol import StepSeen
+from lab.engine.protocol import StepOutcome
 from lab.model import Carrier, Detail, Example
 from lab.text import Text
 
@@ -18,13 +18,13 @@ _PREVIEW = 40  # bytes of opened data that are shown
 _TLS13 = 0x0304
 
 
-def steps(layer: Layer) -> list[StepSeen]:
+def steps(layer: Layer) -> list[StepOutcome]:
     """Returns each of the notes' steps with its packets and the code of how it departs from the notes."""
     session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
-        found.append(StepSeen(step, packets, _differs(session, layer, step, packets)))
+        found.append(StepOutcome(step, packets, _differs(session, layer, step, packets)))
     return found
 
 

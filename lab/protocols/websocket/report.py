@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.engine.layers import Layer
-from lab.engine.protocol import StepSeen
+from lab.engine.protocol import StepOutcome
 from lab.model import Detail, Example
 from lab.protocols.websocket.frames import BINARY, fields
 from lab.text import Text
@@ -21,13 +21,13 @@ _GOOD = (1000, 1001, 1005)  # codes of an ending that nobody need explain (RFC 6
 _CODES = {1002: "closed-protocol-error", 1007: "closed-bad-data", 1009: "closed-too-big"}
 
 
-def steps(layer: Layer) -> list[StepSeen]:
+def steps(layer: Layer) -> list[StepOutcome]:
     """Returns each step with its packets and the code of how it went otherwise."""
     session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
-        found.append(StepSeen(step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
+        found.append(StepOutcome(step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
     return found
 
 

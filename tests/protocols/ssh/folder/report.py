@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.engine.layers import Layer
-from lab.engine.protocol import StepSeen
+from lab.engine.protocol import StepOutcome
 from lab.model import Detail, Example
 from lab.text import Text
 
@@ -17,13 +17,13 @@ STEPS = tuple(f"ssh.{number}" for number in range(1, 5))
 _NOTES_METHODS = ("curve25519-", "curve448-", "ecdh-")  # which the notes tell
 
 
-def steps(layer: Layer) -> list[StepSeen]:
+def steps(layer: Layer) -> list[StepOutcome]:
     """Returns each step with its packets and the code of how it went otherwise."""
     session: Session = layer.session
     found = []
     for step in STEPS:
         packets = tuple(sorted({seen.number for seen in layer.steps.get(step, ())}))
-        found.append(StepSeen(step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
+        found.append(StepOutcome(step, packets, _differs(session, step) if packets else _why_unseen(session, step)))
     return found
 
 
