@@ -118,7 +118,7 @@ def compose(docker: str) -> tuple[str, ...]:
 def image(client: Client) -> str:
     """Returns the name of the image made of these sources; makes it first where it is missing, telling on stderr."""
     name = image_name()
-    if client.ask("image", "inspect", "--format", "{{.Id}}", name, missing=True).strip():
+    if _id_of(client, name):
         return name
     say(_BUILDING.pick(choose(sys.argv[1:], os.environ)))
     command = [client.docker, "build", "--target", "lab", "--tag", name, "--tag", "handshake-lab:latest"]
@@ -138,10 +138,15 @@ def image(client: Client) -> str:
         except BaseException:
             end_group(build.pid)
             raise
-    if build.returncode:
+    if build.returncode and not _id_of(client, name):  # another that made it at the same time has removed ours
         raise _no_image("".join(said))
     _remove_older_images(client, name)
     return name
+
+
+def _id_of(client: Client, name: str) -> str:
+    """Returns the id of an image; empty where there is none of that name."""
+    return client.ask("image", "inspect", "--format", "{{.Id}}", name, missing=True).strip()
 
 
 _BUILDING = Text("Building the image (once, about a minute) …", "正在构建镜像（仅一次，约一分钟）…")

@@ -17,7 +17,7 @@ from lab.protocols.tcp.segment import ACK, FIN, FLAGS, RST, SYN
 from lab.testbed.stage import Stage
 
 if sys.platform == "linux":
-    from tests.testbed.forged import Fate, Forger, fates, played
+    from tests.testbed.forged import Fate, Forger, fates, forged, played
 
 Script = Callable[[Stage], None]
 OTHER = (50_000, PORT)  # ports of a client that does not exist
