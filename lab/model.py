@@ -125,7 +125,7 @@ class Socket(NamedTuple):
     send_queue: int | None = None  # bytes that the peer has not acknowledged; SYN and FIN are one each
     send_window: int | None = None  # bytes, scaled: the peer's offer
     receive_window: int | None = None  # bytes, scaled: its own offer
-    bytes_acked: int | None = None  # of its own since the beginning: SYN and FIN are one each
+    bytes_acked: int | None = None  # of its own since the beginning: its FIN is one and, after an active open, its SYN
     bytes_received: int | None = None  # of its peer's, in order: a FIN is one
     drops: int | None = None  # segments thrown away since the beginning (sk_drops)
 

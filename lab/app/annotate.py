@@ -47,17 +47,17 @@ def annotate(asked: Asked, lang: Lang) -> None:
         )
     if asked.explain is not None and asked.form not in (Format.LADDER, Format.JSON):
         raise UsageError(
-            Text("one packet is explained in words or as JSON", "讲解单个包只能用文字或 JSON"),
+            Text("--explain writes only words or JSON", "--explain 只能输出文字或 JSON"),
             Text("leave --format out, or give --json", "请去掉 --format，或使用 --json"),
         )
     if asked.explain is not None and asked.conversation is not None:
         raise UsageError(
-            Text("one packet is explained, or one conversation told", "讲解单个包与解读单个连接不能同时进行"),
+            Text("--explain and --conversation can't be used together", "--explain 与 --conversation 不能同时使用"),
             Text("leave --explain or --conversation out", "请去掉 --explain 或 --conversation"),
         )
     if asked.show_keys and (asked.explain is not None or asked.form is not Format.LADDER):
         raise UsageError(
-            Text("the keys are shown below the ladder", "密钥在梯形图下方展示"),
+            Text("--show keys works only with the ladder", "--show keys 只能与梯形图一起使用"),
             Text("leave --format and --explain out", "请去掉 --format 和 --explain"),
         )
     chosen = _chosen(asked.filter)
@@ -132,7 +132,7 @@ def _nothing(capture: Capture) -> Text:
     if not capture.packets:
         return Text(f"{capture.name} has no packets", f"{capture.name} 中没有任何包")
     return Text(
-        f"none of the {capture.packets} packets in {capture.name} fits the filter",
+        f"none of the {capture.packets} packets in {capture.name} matches the filter",
         f"{capture.name} 共有 {capture.packets} 个包，没有一个符合过滤条件",
     )
 
@@ -150,7 +150,7 @@ def _explain(asked: Asked, number: int, chosen: Mine | None, lang: Lang) -> None
         if found is None and 0 < number <= capture.packets:
             raise InputError(
                 Text(
-                    f"packet {number} of {capture.name} does not fit the filter",
+                    f"packet {number} of {capture.name} does not match the filter",
                     f"{capture.name} 的第 {number} 号包不符合过滤条件",
                 ),
                 Text("leave --filter out", "请去掉 --filter"),

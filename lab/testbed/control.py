@@ -74,11 +74,12 @@ class Edit(NamedTuple):
 class Inject(NamedTuple):
     """Sends a segment that its sender has not sent, on the connection that was seen last.
 
-    `seq` and `ack` are raw numbers or expressions: `snd.nxt`, `rcv.nxt`, `isn`, each also with `+1` or `-1` behind it,
-    or that alone. For `seq`, `snd.nxt` is behind the last number that the sender has put on the wire (the default) and
-    `rcv.nxt` what its peer has acknowledged; for `ack`, `rcv.nxt` is what the sender has acknowledged (the default) and
-    `snd.nxt` is behind the last number of its peer. `isn` is the first number of either. Without the flag ACK there is
-    no acknowledgement number. `fields` are changed last, as by Edit.
+    `seq` and `ack` are raw numbers or expressions: `snd.nxt`, `rcv.nxt`, `isn`, each may be followed by `+1` or `-1`,
+    which may also stand alone. For `seq`, `snd.nxt` (the default) is the number after the last one that the sender has
+    put on the wire, and `rcv.nxt` the peer's last acknowledgement number, which is the peer's RCV.NXT unless it still
+    delays an ACK. For `ack`, `rcv.nxt` (the default) is the sender's own last acknowledgement number, and `snd.nxt` the
+    number after the last one that its peer has sent. `isn` is the initial sequence number: for `seq` the sender's, for
+    `ack` the peer's. Without the flag ACK there is no acknowledgement number. `fields` are changed last, as by Edit.
     """
 
     sender: Role
@@ -276,7 +277,7 @@ def not_held(number: int, captured: int, held: Iterable[int]) -> RefusedError:
     hint = (
         Text(f"held now: {waiting}", f"现在扣住的是：{waiting}")
         if waiting
-        else Text("nothing is held now", "现在没有扣住任何帧")
+        else Text("nothing is held now", "现在没有扣住任何包")
     )
     if 0 < number <= captured:
         return RefusedError(Text(f"packet {number} is not held", f"第 {number} 号包没有被扣住"), hint)
@@ -297,7 +298,7 @@ def check(command: Command) -> None:
     if not right:
         word = type(command).__name__.lower()
         raise RefusedError(
-            Text(f"a command '{word}' does not hold that", f"命令 {word} 不能带这样的内容"),
+            Text(f"a command '{word}' can't take that", f"命令 {word} 不能带这样的内容"),
             Text(f"as a line: {_WAYS[word]}", f"写成一行：{_WAYS[word]}"),
         )
 
@@ -307,7 +308,7 @@ def check_delay(ns: int) -> None:
     if not 0 < ns <= LONGEST_DELAY:
         raise RefusedError(
             Text(f"a frame can't be delayed by {ns / 1e9:g} s", f"不能把一帧延迟 {ns / 1e9:g} 秒"),
-            Text("any time up to 10 s", "可以延迟至多 10 秒"),
+            Text("more than 0 s and at most 10 s", "延迟须大于 0 秒，且不超过 10 秒"),
         )
 
 

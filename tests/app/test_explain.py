@@ -172,7 +172,7 @@ def test_whole_conversations_are_chosen_in_tcpdumps_words(several: Path, express
 def test_an_empty_page_is_explained(several: Path, tmp_path: Path) -> None:
     done = lab(str(several), "--filter", "port 9")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"none of the 10 packets in {several} fits the filter\n"
+    assert done.stderr == f"none of the 10 packets in {several} matches the filter\n"
     (empty := tmp_path / "empty.pcap").write_bytes(several.read_bytes()[:24])
     assert lab(str(empty)).stderr == f"{empty} has no packets\n"
     assert lab(str(empty), "--json").stderr == ""
@@ -195,7 +195,7 @@ def test_what_is_no_filter_is_refused_in_two_lines(several: Path, expression: st
 
 def test_packets_that_a_filter_leaves_out_are_there_nevertheless(several: Path) -> None:
     done = lab(str(several), "--explain", "1", "--filter", "port 50000")
-    assert done.stderr.splitlines()[0] == f"error: packet 1 of {several} does not fit the filter"
+    assert done.stderr.splitlines()[0] == f"error: packet 1 of {several} does not match the filter"
     assert "has no packet 11" in lab(str(several), "--explain", "11", "--filter", "port 50000").stderr
 
 

@@ -128,6 +128,7 @@ CASES: dict[str, tuple[str, Script]] = {
     "an ACK to LISTEN": ("no-connection", listening("A")),
     "a third ACK with a wrong number": ("no-connection", half_open("A", 0, 1000)),
     "the SYN again in SYN-RECEIVED": ("syn-again", half_open("S", -1)),
+    "another SYN in SYN-RECEIVED": ("syn-in-handshake", half_open("S", 10)),
     "an old SYN to TIME-WAIT": ("old-timestamp", stamped("S", -5, waits=True)),
     "data after close": ("data-after-close", after_close),
     "a closed port": ("no-listener", nobody_there),
@@ -135,6 +136,7 @@ CASES: dict[str, tuple[str, Script]] = {
 RULES = {
     "a third ACK with a wrong number": "hold client ACK #1",
     "the SYN again in SYN-RECEIVED": "hold client ACK #1",
+    "another SYN in SYN-RECEIVED": "hold client ACK #1",
     "data after close": "hold client FIN #1",
 }
 

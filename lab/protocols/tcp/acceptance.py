@@ -19,7 +19,7 @@ _ETHERNET = 14  # bytes before the IP header on the lab's own wire
 _NOTHING: tuple[Event, ...] = ()
 _BEHIND = frozenset(
     {State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING}
-)  # the FIN has been got: RCV.NXT is one behind the data
+)  # the FIN has been got: RCV.NXT is one past the last byte of data
 
 
 def sent(record: SegmentRecord) -> Iterable[Event]:
@@ -66,7 +66,7 @@ def _by_listener(record: SegmentRecord, end: End) -> Iterable[Event]:
 
 
 def _by_request(record: SegmentRecord, end: End) -> Iterable[Event]:
-    """SYN-RECEIVED of a listener is no socket yet (tcp_check_req in net/ipv4/tcp_minisocks.c)."""
+    """A listener's SYN-RECEIVED is no full socket yet, only a request_sock (tcp_check_req in tcp_minisocks.c)."""
     assert record.segment is not None
     assert end.got_next is not None
     flags = record.segment.flags
