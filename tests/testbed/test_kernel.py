@@ -91,7 +91,11 @@ def of(end: socket.socket) -> bytes:
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_a_listener_is_told_until_the_pair_was_open_and_closed_from_then_on(witness: Witness, address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as listener:
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"nobody can listen on {address} here: {error}")  # as in a container without IPv6
+    with listener:
         client = socket.create_connection(listener.getsockname()[:2])
         server, _ = listener.accept()
         theirs, mine = of(server), of(client)
