@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from lab.model import NO_FACTS, Above, Address, Fate, Frame, Kernels, Message, Role, States
+from lab.model import NO_FACTS, Above, Address, Frame, Kernels, Message, Role, States
 from lab.text import Text
 
 SCHEMA = "handshake-lab/events/v1"
@@ -235,7 +236,7 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):
         return {str(name): _plain(each) for name, each in value.items()}
-    return value
+    return value.value if isinstance(value, Enum) else value
 
 
-__all__ = [each.__name__ for each in NAMES] + ["Event", "Fate", "as_json"]
+__all__ = [each.__name__ for each in NAMES] + ["Event", "as_json"]

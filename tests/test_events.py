@@ -145,6 +145,16 @@ def test_the_schema_refuses_what_is_no_event() -> None:
         assert not whole.is_valid(wrong), wrong
 
 
+def test_an_event_as_json_has_plain_values_only() -> None:
+    def kinds(value: Any) -> set[type]:
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return {type(value)}.union(*map(kinds, inside))
+
+    with lab.open(REFERENCES / "tls-1.3.pcapng") as run:
+        found = set().union(*(kinds(as_json(event)) for event in run.events()))
+    assert found == {dict, list, str, int, bool, type(None)}
+
+
 @every_capture
 def test_every_event_is_as_the_schema_has_it(capture: Path) -> None:
     valid(told(capture))
