@@ -119,6 +119,16 @@ def test_a_filter_chooses_whole_conversations() -> None:
     assert numbers(lab.open(TWICE, filter="host 203.0.113.9")) == []
 
 
+def test_the_kernels_agreement_is_counted_however_a_run_is_gone_through() -> None:
+    ways: tuple[Callable[[lab.Run], Any], ...] = (list, lambda run: list(run.events()), lambda run: run.play_on())
+    counted = []
+    for way in ways:
+        with lab.open(TWICE) as run:
+            way(run)
+        counted.append((run.agreement.compared, run.agreement.unexplained))
+    assert counted == [(138, [])] * 3
+
+
 def test_the_kernels_last_word_stays_with_the_conversation_it_is_about() -> None:
     with lab.open(TWICE) as run:
         pairs = {packet.conversation: packet.ends for packet in run}

@@ -177,16 +177,12 @@ class Run:
         """
         seen = False
         for record in self._settled():
-            if record.kernel_held is not None or record.kernel_delivered is not None:
-                self.agreement.add(packet(record))  # of the whole capture, whatever is shown of it
             if self._only is not None and (record.conversation is None or record.conversation.id != self._only):
                 continue
             seen = self.shown = True
             yield packet(record, self._words, record.number == self._fields)
         if self._only is not None and not seen:
             raise _no_conversation(self.name, self._only)
-        for each in self.conversations:  # the kernels were asked about one of them
-            self.agreement.add_final(each, self.source.packets)
 
     def events(self) -> Iterator[Event]:
         """Yields each event as it happens: a packet is told as sent before anybody has got it.
@@ -298,12 +294,21 @@ class Run:
                 records: Iterator[Record | None] = path.replay(inputs.wire)
             else:
                 records = path.annotate(inputs.frames or (), self._frames, self._mine)
+            asked: deque[Record] = deque()  # the kernels were; not settled yet
             for record in records:
                 if record is not None:
                     source.captured(record)
+                    if record.kernel_held is not None:
+                        asked.append(record)
                 if told:
                     self._tell(told)
+                while asked and asked[0].settled:
+                    self.agreement.add(packet(asked.popleft()))
                 yield record
+            for record in asked:
+                self.agreement.add(packet(record))
+        for each in self.conversations if inputs.wire is not None else ():  # the kernels were asked about one of them
+            self.agreement.add_final(each, source.packets)
         if told is not None:
             facts = tuple(each.facts for each in self.conversations)
             told.append(Ended(facts, self.about(), source.early))
