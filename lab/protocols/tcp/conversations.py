@@ -84,7 +84,7 @@ class End(engine.TransportEnd):
 class Conversation(engine.Conversation):
     """Two ends and what has been counted between them."""
 
-    __slots__ = ("from_syn", "history", "reset_by", "retransmissions")
+    __slots__ = ("_identity", "from_syn", "history", "reset_by", "retransmissions")
 
     client: End
     server: End
@@ -95,11 +95,15 @@ class Conversation(engine.Conversation):
         self.retransmissions = 0
         self.history = ""  # Zeek's letters
         self.reset_by: Role | None = None
+        self._identity: Ends | None = None  # addresses as text take long, for every packet
 
     @property
     def identity(self) -> Ends:
-        client, server = self.client, self.server
-        return Ends(Address(client.host, client.port), Address(server.host, server.port), client.isn is not None)
+        known, client, server = self._identity, self.client, self.server
+        if known is None or known.from_start != (client.isn is not None):
+            ends = Address(client.host, client.port), Address(server.host, server.port)
+            known = self._identity = Ends(*ends, client.isn is not None)
+        return known
 
     @property
     def lane(self) -> int:
