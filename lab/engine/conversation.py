@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lab.events import Event, PacketLost
 from lab.model import Ends, Kernels, Role, States
+
+if TYPE_CHECKING:
+    from lab.events import Event
 
 LANES = 16  # conversations are counted in lanes, so that whoever sees only some lanes lets go of the same ones
 
@@ -92,6 +94,8 @@ class Conversation(Walked, ABC):
         if record.steps:
             self.lost += (record.number,)
         if self.told is not None:
+            from lab.events import PacketLost  # here: with every command a conversation is imported, and few listen
+
             journal = record.journal
             told = PacketLost(record.number, "journal" if journal else "inferred", bool(journal and journal.absorbed))
             self.told.append(told)

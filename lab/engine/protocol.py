@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from lab.engine.record import Record
-from lab.engine.table import Table
 from lab.model import NO_FACTS, Carrier, Detail, Example, Frame, Message, Role
 from lab.text import Text
+
+if TYPE_CHECKING:  # descriptors are imported with every command
+    from lab.engine.record import Record
+    from lab.engine.table import Table
 
 Labels = tuple[str, ...]
 _SILENT = Text("", "")
@@ -91,7 +93,7 @@ def _no_examples(_subject: Any) -> Example | None:
     return None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)
 class Descriptor:
     """What a protocol says of itself. A `subject` is a Conversation for a transport, a Layer for what it carries.
 
@@ -177,7 +179,7 @@ class Piece(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)
 class Transport(Descriptor):
     """What divides a capture into conversations.
 
@@ -269,7 +271,7 @@ def _nothing(_layer: Any, _said: Any) -> tuple[Any, ...]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)
 class Upper(Descriptor):
     """What a transport carries, recognised by its first bytes.
 

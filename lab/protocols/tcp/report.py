@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 from binascii import b2a_base64
@@ -80,10 +79,12 @@ def _options(end: End) -> dict[str, Any] | None:
 
 def community_id(address: bytes, port: int, other: bytes, other_port: int) -> str:
     """Returns the Community ID, version 1, seed 0, of two ends, whichever comes first."""
+    from hashlib import sha1  # here: it loads OpenSSL, which no other command needs
+
     if (other, other_port) < (address, port):
         address, port, other, other_port = other, other_port, address, port
     hashed = b"\0\0" + address + other + _COMMUNITY(TCP, port, other_port)
-    return "1:" + b2a_base64(hashlib.sha1(hashed, usedforsecurity=False).digest(), newline=False).decode()
+    return "1:" + b2a_base64(sha1(hashed, usedforsecurity=False).digest(), newline=False).decode()
 
 
 def seen(conversation: Conversation, step: str) -> Sequence[Seen]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lab.engine.layers import Layer
 from lab.engine.protocol import StepOutcome
 from lab.model import Carrier, Detail, Example
 from lab.text import Text
 
 if TYPE_CHECKING:
+    from lab.engine.layers import Layer
     from lab.protocols.tls.session import Said, Session
 
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.engine.layers import Layer
 from lab.engine.protocol import StepOutcome
 from lab.model import Detail, Example
 from lab.protocols.websocket.frames import BINARY, fields
 from lab.text import Text
 
 if TYPE_CHECKING:
+    from lab.engine.layers import Layer
     from lab.protocols.websocket.http import Request, Response
     from lab.protocols.websocket.messages import Message, Told
     from lab.protocols.websocket.session import Said, Session
