@@ -8,18 +8,21 @@ examples, what a comparison compares) is the protocol's own, and comes from here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, dataclass_transform
 
-from lab.model import NO_FACTS, Carrier, Detail, Example, Frame, Message, Role
 from lab.text import Text
 
 if TYPE_CHECKING:  # descriptors are imported with every command
     from lab.engine.record import Record
     from lab.engine.table import Table
+    from lab.model import Carrier, Detail, Example, Frame, Message, Role
 
 Labels = tuple[str, ...]
 _SILENT = Text("", "")
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+_REQUIRED = object()
 
 
 class StepOutcome(NamedTuple):
@@ -82,7 +85,7 @@ class Choice(NamedTuple):
 
 
 def _no_facts(_subject: Any) -> Mapping[str, Any]:
-    return NO_FACTS
+    return _NO_FACTS
 
 
 def _client(_step: str) -> Role:
@@ -93,8 +96,58 @@ def _no_examples(_subject: Any) -> Example | None:
     return None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)
-class Descriptor:
+class _Place(NamedTuple):
+    module: str
+    name: str
+
+
+def later(module: str, name: str = "") -> Any:
+    """Returns what stands for a value, something in a module or the module itself, until somebody asks for it."""
+    return _Place(module, name)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _Described:
+    """A frozen dataclass, kw_only, in which a value may be `later`. dataclasses knows no such thing, and takes longer
+    to make its classes than all the rest of `lab --help`."""
+
+    _fields: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        own = {name: vars(cls).get(name, _REQUIRED) for name in cls.__annotations__}
+        cls._fields = {**cls._fields, **own}
+        for name in own:
+            if name in vars(cls):
+                delattr(cls, name)
+
+    def __init__(self, **given: Any) -> None:
+        values = {**self._fields, **given}
+        lacking = [name for name, value in values.items() if value is _REQUIRED]
+        if lacking or len(values) > len(self._fields):
+            unknown = [*(given.keys() - self._fields.keys())]
+            raise TypeError(f"{type(self).__name__}: lacks {lacking}, knows no {unknown}")
+        vars(self).update({name: value for name, value in values.items() if not isinstance(value, _Place)})
+        vars(self)["_given"] = given
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} never changes")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            place = vars(self)["_given"].get(name)
+            if place is None:
+                raise AttributeError(f"a {type(self).__name__} has no {name}")
+            module = import_module(place.module)
+            value = vars(self)[name] = getattr(module, place.name) if place.name else module
+            return value
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns the same with other values."""
+        return type(self)(**{**vars(self)["_given"], **changes})
+
+
+class Descriptor(_Described):
     """What a protocol says of itself. A `subject` is a Conversation for a transport, a Layer for what it carries.
 
     `name` is its id in traces, steps and scenarios' names, and its folder's, where notes.toml and schema.json are (what
@@ -110,8 +163,8 @@ class Descriptor:
     steps: Callable[[Any], Sequence[StepOutcome]]
     facts: Callable[[Any], Mapping[str, Any]]
     short: str = ""
-    label_words: Mapping[str, Text] = field(default_factory=dict)
-    explained: Mapping[str, Text] = field(default_factory=dict)
+    label_words: Mapping[str, Text] = _NO_FACTS
+    explained: Mapping[str, Text] = _NO_FACTS
     details: Callable[[Any], Mapping[str, Any]] = _no_facts
     compared: tuple[Compared, ...] = ()
     sentences: tuple[Sentence, ...] = ()
@@ -179,7 +232,6 @@ class Piece(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)
 class Transport(Descriptor):
     """What divides a capture into conversations.
 
@@ -271,7 +323,6 @@ def _nothing(_layer: Any, _said: Any) -> tuple[Any, ...]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)
 class Upper(Descriptor):
     """What a transport carries, recognised by its first bytes.
 
@@ -296,6 +347,8 @@ class Upper(Descriptor):
 
     def message(self, layer: Any, said: Any, words: bool = False, fields: bool = False) -> Message:
         """Returns a message as it leaves the engine, with what was asked for."""
+        from lab.model import Message
+
         event = said.event
         return Message(
             self.name,

@@ -21,7 +21,6 @@ CARRIED = (
 TRANSPORT = tcp.PROTOCOL  # what divides a capture into conversations
 UPPERS: tuple[Upper, ...] = tuple(import_module(f"lab.protocols.{folder}").PROTOCOL for folder in CARRIED)
 PROTOCOLS: tuple[Descriptor, ...] = (TRANSPORT, *UPPERS)
-FIELDS = {TRANSPORT.ip_protocol: TRANSPORT.fields}  # what takes apart what IP carries
 UNREAD = "not-tcp"  # the label of a packet that no transport reads: a name of the trace, older than the registry
 
 

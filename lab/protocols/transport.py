@@ -6,13 +6,15 @@ When there is a second one, this is where they are told apart.
 from __future__ import annotations
 
 from lab.engine.conversation import LANES
+from lab.protocols.tcp import header
 from lab.protocols.tcp.conversations import MOST_IN_A_LANE, Elsewhere, UnsureError
 from lab.protocols.tcp.report import community_id
 from lab.protocols.tcp.segment import ACK, FIN, FLAGS, FRAGMENT, RST, SYN, TCP, Segment, segment
 
 NUMBER = TCP  # IANA's
+FIELDS = {NUMBER: header.read}  # what takes apart what IP carries
 
 __all__ = [
-    "ACK", "FIN", "FLAGS", "FRAGMENT", "LANES", "MOST_IN_A_LANE", "NUMBER", "RST", "SYN", "Elsewhere", "Segment",
-    "UnsureError", "community_id", "segment",
+    "ACK", "FIELDS", "FIN", "FLAGS", "FRAGMENT", "LANES", "MOST_IN_A_LANE", "NUMBER", "RST", "SYN", "Elsewhere",
+    "Segment", "UnsureError", "community_id", "segment",
 ]  # fmt: skip

@@ -11,7 +11,8 @@ from rich.text import Text as Styled
 
 from lab.dissect.fields import fields
 from lab.model import Carrier, Field, Message, Packet, Span, States
-from lab.protocols.registry import FIELDS, TRANSPORT
+from lab.protocols.registry import TRANSPORT
+from lab.protocols.transport import FIELDS
 from lab.render import trace
 from lab.render.trace import dump
 from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, console, pad, wrap

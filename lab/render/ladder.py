@@ -18,7 +18,8 @@ from rich.text import Text as Styled
 from lab.dissect.fields import innermost
 from lab.model import Above, ConversationReport, Ends, Packet, States, StepReport
 from lab.protocols.notes import note, notes
-from lab.protocols.registry import FIELDS, TRANSPORT, UNREAD
+from lab.protocols.registry import TRANSPORT, UNREAD
+from lab.protocols.transport import FIELDS
 from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, numbers, pad, wrap
 from lab.report import steps as steps_
 from lab.report.agreement import Agreement, agreement

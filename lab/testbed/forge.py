@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from lab.dissect.fields import fields
 from lab.model import Field, Frame
-from lab.protocols.registry import FIELDS as READERS
 from lab.protocols.transport import ACK, FIN, NUMBER, SYN, Segment, segment
+from lab.protocols.transport import FIELDS as READERS
 from lab.testbed.control import Inject, RefusedError, Value, flags_of
 from lab.text import Text
 

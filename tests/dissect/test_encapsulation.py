@@ -25,8 +25,8 @@ from scapy.packet import Raw
 from lab.dissect.encapsulation import ENCAPSULATIONS, LINKS
 from lab.dissect.fields import fields
 from lab.model import Frame
-from lab.protocols.registry import FIELDS
 from lab.protocols.tcp.segment import Segment, segment
+from lab.protocols.transport import FIELDS
 from lab.witnesses import wireshark
 from lab.witnesses.wireshark import Opinion
 from tests.packets import renumbered, walk

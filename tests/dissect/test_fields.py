@@ -24,8 +24,8 @@ from scapy.utils import wrpcap
 from lab.dissect.fields import fields
 from lab.dissect.packet import RAW_IP, RAW_IPV4, RAW_IPV6
 from lab.model import LINKTYPE_ETHERNET, Field, Frame
-from lab.protocols.registry import FIELDS
 from lab.protocols.tcp.segment import FLAGS, RST, Segment, segment
+from lab.protocols.transport import FIELDS
 
 HOST, PEER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 LINK: Any = Ether(dst=PEER, src=HOST)

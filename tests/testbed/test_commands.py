@@ -11,8 +11,8 @@ from scapy.layers.l2 import Ether
 
 from lab.dissect.fields import fields
 from lab.model import Captured, Delivered, Frame, Settled, States, WireEvent
-from lab.protocols.registry import FIELDS as READERS
 from lab.protocols.tcp.segment import ACK, FIN, FLAGS, PSH, RST, Segment, segment
+from lab.protocols.transport import FIELDS as READERS
 from lab.testbed import control, messages
 from lab.testbed.control import (
     Command,

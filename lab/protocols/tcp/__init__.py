@@ -2,63 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
 
-from lab.engine.protocol import Command, Transport
-from lab.protocols.tcp import acceptance, delivery, events, header, report, words
-from lab.protocols.tcp.compare import COMPARED, SENTENCES
-from lab.protocols.tcp.conversations import Conversations
-from lab.protocols.tcp.segment import FRAGMENT, flag_names, segment
-from lab.protocols.tcp.segment import TCP as NUMBER
-from lab.protocols.tcp.states import ENDED, TABLE
+from lab.engine.protocol import Command, Transport, later
 from lab.text import Text
 
-
-def _scenarios() -> Sequence[Any]:
-    from lab.protocols.tcp.scenarios import SCENARIOS
-
-    return SCENARIOS
-
+_HERE = "lab.protocols.tcp"
 
 PROTOCOL = Transport(
     name="tcp",
     title="TCP",
-    tables={"client": TABLE, "server": TABLE},
-    ended=ENDED,
+    tables=later(f"{_HERE}.states", "TABLES"),
+    ended=later(f"{_HERE}.states", "ENDED"),
     # reading
-    ip_protocol=NUMBER,
-    read=segment,
-    fragment=FRAGMENT,
-    fields=header.read,
-    flags=lambda found: flag_names(found.flags),
-    conversations=Conversations,
+    ip_protocol=later(f"{_HERE}.segment", "TCP"),
+    read=later(f"{_HERE}.segment", "segment"),
+    fragment=later(f"{_HERE}.segment", "FRAGMENT"),
+    fields=later(f"{_HERE}.header", "read"),
+    flags=later(f"{_HERE}.segment", "names"),
+    conversations=later(f"{_HERE}.conversations", "Conversations"),
     # walking
-    begin=events.begin,
-    sent=events.sent,
-    got=events.got,
-    sent_told=acceptance.sent,
-    got_told=acceptance.got,
-    closing=events.closing,
-    carried=events.carried,
-    ahead=events.ahead,
-    delivery=delivery,
+    begin=later(f"{_HERE}.events", "begin"),
+    sent=later(f"{_HERE}.events", "sent"),
+    got=later(f"{_HERE}.events", "got"),
+    sent_told=later(f"{_HERE}.acceptance", "sent"),
+    got_told=later(f"{_HERE}.acceptance", "got"),
+    closing=later(f"{_HERE}.events", "closing"),
+    carried=later(f"{_HERE}.events", "carried"),
+    ahead=later(f"{_HERE}.events", "ahead"),
+    delivery=later(f"{_HERE}.delivery"),
     # telling
-    steps=report.steps,
-    facts=report.facts,
-    details=report.details,
-    usual_actor=report.usual_actor,
-    got_steps=report.GOT,
-    label_words=words.LABELS,
-    explained=words.EXPLAINED,
-    compared=COMPARED,
-    sentences=SENTENCES,
+    steps=later(f"{_HERE}.report", "steps"),
+    facts=later(f"{_HERE}.report", "facts"),
+    details=later(f"{_HERE}.report", "details"),
+    usual_actor=later(f"{_HERE}.report", "usual_actor"),
+    got_steps=later(f"{_HERE}.report", "GOT"),
+    label_words=later(f"{_HERE}.words", "LABELS"),
+    explained=later(f"{_HERE}.words", "EXPLAINED"),
+    compared=later(f"{_HERE}.compare", "COMPARED"),
+    sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"data"}),
     kinds=("SYN", "SYN-ACK", "ACK", "data", "FIN", "RST", "no-flags"),
     bare="ACK",
     by_chance=frozenset({"unfinished-checksum", "larger-than-mss", "duplicate-ack", "window-update"}),
     # playing
-    scenarios=_scenarios,
+    scenarios=lambda: import_module(f"{_HERE}.scenarios").SCENARIOS,
     commands=(
         Command(
             "tcp",

@@ -154,3 +154,8 @@ def _wrong_checksum(addresses: bytes, length: int, checksum: int) -> tuple[str, 
 def flag_names(flags: int) -> tuple[str, ...]:
     """Returns flags by name, in the order of the header's bits from the right."""
     return tuple(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
+
+
+def names(found: Segment) -> tuple[str, ...]:
+    """Returns the flags that a segment has, by name."""
+    return flag_names(found.flags)

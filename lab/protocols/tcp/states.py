@@ -121,3 +121,4 @@ ENDED = frozenset({State.TIME_WAIT, State.CLOSED})
 
 # Where the two ends start. That somebody listens is an assumption until the first answer shows it.
 TABLE = Table("tcp", State, Event, ROWS, {"client": State.CLOSED, "server": State.LISTEN}, "RFC 9293")
+TABLES = {"client": TABLE, "server": TABLE}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.engine.protocol import Choice, Command, Session, Upper
+from lab.engine.protocol import Choice, Command, Session, Upper, later
 from lab.errors import UsageError
-from lab.model import Role
-from lab.protocols.tls import report
-from lab.protocols.tls.compare import COMPARED, SENTENCES
-from lab.protocols.tls.states import CLIENT, SERVER
 from lab.text import Text
 
+if TYPE_CHECKING:
+    from lab.model import Role
+
+_HERE = "lab.protocols.tls"
 _MAJOR, _SSL2_TYPE, _SSL2_HELLO = 3, 2, 1  # the first byte of all versions; where SSL 2.0 has its message type
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
 
@@ -81,7 +81,7 @@ def _scenario(version: str, key_exchange: str | None) -> str:
 PROTOCOL = Upper(
     name="tls",
     title="TLS",
-    tables={"client": CLIENT, "server": SERVER},
+    tables=later(f"{_HERE}.states", "TABLES"),
     # reading
     first=frozenset({_HANDSHAKE, *_SSL2}),
     recognise=_recognise,
@@ -89,14 +89,14 @@ PROTOCOL = Upper(
     secrets=_Secrets,
     carries="data",
     # telling
-    steps=report.steps,
-    facts=report.summary,
-    words=report.words,
-    fields=report.details,
-    carriers=report.records,
-    example=report.example,
-    compared=COMPARED,
-    sentences=SENTENCES,
+    steps=later(f"{_HERE}.report", "steps"),
+    facts=later(f"{_HERE}.report", "summary"),
+    words=later(f"{_HERE}.report", "words"),
+    fields=later(f"{_HERE}.report", "details"),
+    carriers=later(f"{_HERE}.report", "records"),
+    example=later(f"{_HERE}.report", "example"),
+    compared=later(f"{_HERE}.compare", "COMPARED"),
+    sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"application-data"}),
     unawaited=frozenset({"NewSessionTicket"}),  # in TLS 1.2 the server's Finished comes with it
     # playing

@@ -228,3 +228,4 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 CLIENT = Table("tls", State, Event, _whole(_CLIENT), {"client": State.START})
 SERVER = Table("tls", State, Event, _whole(_SERVER), {"server": State.START})
+TABLES = {"client": CLIENT, "server": SERVER}

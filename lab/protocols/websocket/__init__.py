@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from lab.engine.protocol import Choice, Command, Session, Upper
-from lab.model import NO_FACTS, Role
-from lab.protocols.websocket import report
-from lab.protocols.websocket.compare import COMPARED, SENTENCES
-from lab.protocols.websocket.states import CLIENT, SERVER
+from lab.engine.protocol import Choice, Command, Session, Upper, later
 from lab.text import Text
 
+if TYPE_CHECKING:
+    from lab.model import Role
+
+_HERE = "lab.protocols.websocket"
 _GET = b"GET "
 
 
@@ -26,10 +26,6 @@ def _begin(_secrets: Any) -> Session:
     return Reading()
 
 
-def _opcode(said: Any) -> Mapping[str, Any]:
-    return NO_FACTS if said.opcode is None else {"opcode": said.opcode}
-
-
 def _scenarios() -> Sequence[Any]:
     from lab.protocols.websocket.scenarios import SCENARIOS
 
@@ -40,21 +36,21 @@ PROTOCOL = Upper(
     name="websocket",
     title="WebSocket",
     short="WS",
-    tables={"client": CLIENT, "server": SERVER},
+    tables=later(f"{_HERE}.states", "TABLES"),
     # reading
     first=frozenset(_GET[:1]),
     recognise=_recognise,
     begin=_begin,
     closed_below="TCP closed",
     # telling
-    steps=report.steps,
-    facts=report.summary,
-    words=report.words,
-    fields=report.details,
-    message_facts=_opcode,
-    example=report.example,
-    compared=COMPARED,
-    sentences=SENTENCES,
+    steps=later(f"{_HERE}.report", "steps"),
+    facts=later(f"{_HERE}.report", "summary"),
+    words=later(f"{_HERE}.report", "words"),
+    fields=later(f"{_HERE}.report", "details"),
+    message_facts=later(f"{_HERE}.report", "opcode"),
+    example=later(f"{_HERE}.report", "example"),
+    compared=later(f"{_HERE}.compare", "COMPARED"),
+    sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"text", "binary"}),
     # playing
     scenarios=_scenarios,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.engine.protocol import StepOutcome
-from lab.model import Detail, Example
+from lab.model import NO_FACTS, Detail, Example
 from lab.protocols.websocket.frames import BINARY, fields
 from lab.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lab.engine.layers import Layer
     from lab.protocols.websocket.http import Request, Response
     from lab.protocols.websocket.messages import Message, Told
@@ -19,6 +21,11 @@ STEPS = tuple(f"websocket.{number}" for number in range(1, 5))
 _PREVIEW, _FIRST = 40, 4  # bytes of a payload that are shown, and of them in hex
 _GOOD = (1000, 1001, 1005)  # codes of an ending that nobody need explain (RFC 6455 section 7.4.1)
 _CODES = {1002: "closed-protocol-error", 1007: "closed-bad-data", 1009: "closed-too-big"}
+
+
+def opcode(said: Said) -> Mapping[str, Any]:
+    """Returns what a frame's message says beside its name."""
+    return NO_FACTS if said.opcode is None else {"opcode": said.opcode}
 
 
 def steps(layer: Layer) -> list[StepOutcome]:

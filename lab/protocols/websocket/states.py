@@ -115,3 +115,4 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 CLIENT = Table("websocket", State, Event, _whole(_CLIENT), {"client": State.CONNECTING})
 SERVER = Table("websocket", State, Event, _whole(_SERVER), {"server": State.CONNECTING})
+TABLES = {"client": CLIENT, "server": SERVER}

@@ -17,8 +17,8 @@ from scapy.packet import Padding, Raw
 from lab.dissect.fields import fields
 from lab.dissect.packet import ETHERNET, RAW_IP, RAW_IPV4, RAW_IPV6
 from lab.model import Frame
-from lab.protocols.registry import FIELDS
 from lab.protocols.tcp.segment import FRAGMENT, NOT_TCP, TRUNCATED, Segment, segment
+from lab.protocols.transport import FIELDS
 from tests.packets import CAPTURES, IPV4, IPV6, LETTERS, ladder
 
 LINK: Any = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")

@@ -9,7 +9,6 @@ CLOSE-WAIT, and it is step close.1. The client's state always stands left; `<` i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import StrEnum
 
 import pytest
@@ -63,8 +62,8 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Record], Conversatio
         return [f"{direction} {event}" for event in sent]
 
     tables: dict[Role, Table] = {"client": TOY, "server": TOY}
-    named = replace(TRANSPORT, name="toy", tables=tables)
-    protocol = replace(named, begin=begin, sent=lambda _: events("sent"), got=lambda _: events("got"))
+    named = TRANSPORT.replace(name="toy", tables=tables)
+    protocol = named.replace(begin=begin, sent=lambda _: events("sent"), got=lambda _: events("got"))
     return Walk(protocol), records, conversation
 
 
