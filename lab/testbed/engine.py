@@ -155,13 +155,12 @@ _BUILDING = Text("Building the image (once, about a minute) …", "正在构建�
 def _remove_older_images(client: Client, newest: str) -> None:
     """Removes what earlier states of these very sources were made into; the engine keeps what a container uses."""
     with contextlib.suppress(MachineError):
-        asked = ("image", "ls", "--filter", f"label={_SOURCES}={ROOT}", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
-        for line in client.ask(*asked, missing=True).splitlines():
-            number, _, name = line.partition(" ")
-            if name == "<none>:<none>":  # two made the same at once
-                client.ask("image", "rm", number, missing=True)
-            elif name != newest and re.fullmatch("handshake-lab:[0-9a-f]{12}", name):
+        ours = ("--filter", f"label={_SOURCES}={ROOT}")
+        for name in client.ask("image", "ls", *ours, "--format", "{{.Repository}}:{{.Tag}}", missing=True).splitlines():
+            if name != newest and re.fullmatch("handshake-lab:[0-9a-f]{12}", name):
                 client.ask("image", "rm", name, missing=True)
+        # Of two that made the same at once one has lost its name. Not by its number: it may be about to get one.
+        client.ask("image", "prune", "--force", *ours, missing=True)
 
 
 def _no_image(said: str) -> MachineError:

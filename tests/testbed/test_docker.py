@@ -362,9 +362,9 @@ def test_a_build_that_is_interrupted_ends_and_two_at_once_both_have_their_image(
     process.communicate(timeout=10)
     assert process.returncode == 130
     assert not building(sources)
-    both = [make_image(sources) for _ in range(2)]
-    names = {ended(each).stdout.strip() for each in both}
-    assert len(names) == 1
+    both = [ended(each) for each in [make_image(sources) for _ in range(2)]]
+    names = {each.stdout.strip() for each in both}
+    assert len(names) == 1, [each.stderr for each in both]
     assert names <= made_of(sources)
 
 
