@@ -108,8 +108,10 @@ def later(module: str, name: str = "") -> Any:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _Described:
-    """A frozen dataclass, kw_only, in which a value may be `later`. dataclasses knows no such thing, and takes longer
-    to make its classes than all the rest of `lab --help`."""
+    """A frozen dataclass, kw_only, in which a value may be `later`: dataclasses knows no such thing.
+
+    Raises TypeError where a value is missing or has a name that is no field's, AttributeError for a change.
+    """
 
     _fields: ClassVar[dict[str, Any]] = {}
 
@@ -135,7 +137,7 @@ class _Described:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            place = vars(self)["_given"].get(name)
+            place = vars(self).get("_given", {}).get(name)
             if place is None:
                 raise AttributeError(f"a {type(self).__name__} has no {name}")
             module = import_module(place.module)

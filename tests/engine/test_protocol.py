@@ -42,7 +42,7 @@ def test_it_never_changes_but_there_can_be_another() -> None:
     with pytest.raises(AttributeError, match="never changes"):
         TRANSPORT.name = "toy"  # type: ignore[misc]  # that is what is tested
     with pytest.raises(AttributeError, match="has no nmae"):
-        TRANSPORT.nmae  # type: ignore[attr-defined]  # noqa: B018
+        TRANSPORT.nmae  # type: ignore[attr-defined]  # noqa: B018  # asking is what is tested
     toy = TRANSPORT.replace(name="toy")
     assert (toy.name, toy.read, TRANSPORT.name) == ("toy", TRANSPORT.read, "tcp")
 

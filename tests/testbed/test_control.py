@@ -481,9 +481,9 @@ def test_commands_that_make_no_sense_are_refused_and_nothing_is_lost(controlled:
         (Release(1), "packet 1 is not held", "held now: 4"),
         (Delay(4, 0), "delayed by 0 s", "10 s"),
         (Delay(4, 60_000_000_000), "delayed by 60 s", "10 s"),
-        (Release("four"), "can't take that", "release N"),  # type: ignore[arg-type]
-        (Edit(4, {"seq": None}), "can't take that", "edit N"),  # type: ignore[dict-item]
-        (Inject("nobody", "RST"), "can't take that", "inject client"),  # type: ignore[arg-type]
+        (Release("four"), "can't take that", "release N"),  # type: ignore[arg-type]  # a wrong type
+        (Edit(4, {"seq": None}), "can't take that", "edit N"),  # type: ignore[dict-item]  # a wrong type
+        (Inject("nobody", "RST"), "can't take that", "inject client"),  # type: ignore[arg-type]  # a wrong type
         (Edit(4, {}), "nothing is to be changed", "seq=+1"),
         (Edit(4, {"sequense": 1}), "no field 'sequense'", "sequence number"),
         (Edit(4, {"ttl": 256}), "out of range", "0 to 255"),
