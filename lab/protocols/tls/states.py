@@ -96,8 +96,7 @@ class Event(StrEnum):
 _CLIENT = (
     #   state               on                          goes to             step      RFC and section
     Row("START",            "sent ClientHello",         "WAIT_SH",          "tls.1",  "8446 A.1"),
-    Row("WAIT_SH",          "got HelloRetryRequest",    "WAIT_SH",          None,     "8446 4.1.4"),
-    Row("WAIT_SH",          "sent ClientHello",         "WAIT_SH",          "tls.1",  "8446 4.1.2"),
+    Row("WAIT_SH",          "got HelloRetryRequest",    "START",            None,     "8446 A.1"),
     # TLS 1.3
     Row("WAIT_SH",          "got ServerHello (1.3)",    "WAIT_EE",          None,     "8446 A.1"),
     Row("WAIT_EE",          "got EncryptedExtensions",  "WAIT_CERT_CR",     None,     "8446 A.1"),

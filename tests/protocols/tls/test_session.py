@@ -87,7 +87,7 @@ LADDERS = {
     "TLS 1.3 ALPN": TLS13,
     "TLS 1.3 hello retry": [
         "WAIT_SH > RECVD_CH: ClientHello",
-        "WAIT_SH < START: HelloRetryRequest ChangeCipherSpec",
+        "START < START: HelloRetryRequest ChangeCipherSpec",  # RFC 8446 appendix A.1
         "WAIT_SH > RECVD_CH: ChangeCipherSpec ClientHello",
         "SEND_FINISHED < WAIT_FLIGHT2: ServerHello EncryptedExtensions Certificate CertificateVerify Finished",
         "CONNECTED > CONNECTED: Finished",
