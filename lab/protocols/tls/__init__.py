@@ -47,7 +47,7 @@ class _Secrets:
 
     @property
     def known(self) -> Any:
-        from lab.protocols.tls.session import Secrets
+        from lab.protocols.tls.opening import Secrets
 
         if self._known is None:
             self._known = Secrets()

@@ -11,7 +11,8 @@ from lab.text import Text
 
 if TYPE_CHECKING:
     from lab.engine.layers import Layer
-    from lab.protocols.tls.session import Said, Session
+    from lab.protocols.tls.direction import Said
+    from lab.protocols.tls.session import Session
 
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))
 _PREVIEW = 40  # bytes of opened data that are shown
@@ -31,21 +32,21 @@ def steps(layer: Layer) -> list[StepOutcome]:
 def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]) -> str | None:
     if not packets:
         return _why_unseen(session, layer, step)
-    if step == "tls.1" and session.hello_retry:
+    if step == "tls.1" and session.shake.hello_retry:
         return "hello-retry"
-    if step == "tls.2" and session.version == _TLS13:
-        return "resumed" if session.resumed else "certificate-encrypted"
-    if step == "tls.2" and session.resumed:
+    if step == "tls.2" and session.shake.version == _TLS13:
+        return "resumed" if session.shake.resumed else "certificate-encrypted"
+    if step == "tls.2" and session.shake.resumed:
         return "resumed"
     if step in ("tls.3", "tls.4") and _ephemeral(session):
         return "key-agreement"
-    if step == "tls.4" and session.keys12 is None:
+    if step == "tls.4" and session.opening.keys12 is None:
         given = session.locked is not None and session.locked.code != "no-secrets"
         return "does-not-open" if given else "not-decrypted"
     if step == "tls.5":
         if session.finished_verified is False:
             return "finished-wrong"
-        if session.version == _TLS13 or session.resumed:
+        if session.shake.version == _TLS13 or session.shake.resumed:
             return "server-finishes-first"
     return None
 
@@ -54,9 +55,9 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if step == "tls.1":
         return "not-captured"
     if step in ("tls.3", "tls.4"):
-        if session.version == _TLS13:
+        if session.shake.version == _TLS13:
             return "key-share"
-        if session.resumed:
+        if session.shake.resumed:
             return "resumed"
     if any(alert.description for alert in session.alerts) and "FAILED" in layer.states:
         return "failed"
@@ -65,13 +66,13 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if session.incomplete:
         return "bytes-missing"
     passed = any(way.passed for way in session.directions.values())
-    if session.version == _TLS13 and (session.locked is not None or passed):
+    if session.shake.version == _TLS13 and (session.locked is not None or passed):
         return "encrypted"
     return "not-finished"
 
 
 def _ephemeral(session: Session) -> bool:
-    suite = session.suite
+    suite = session.shake.suite
     return suite is not None and suite.key_exchange != "RSA"
 
 
@@ -81,18 +82,19 @@ def summary(layer: Layer) -> dict[str, Any]:
     from lab.protocols.tls.certificates import described
 
     session: Session = layer.session
-    hello, version, code, suite = session.client_hello, session.version, session.suite_code, session.suite
+    shake = session.shake
+    hello, version, code, suite = shake.client_hello, shake.version, shake.suite_code, shake.suite
     return {
         "version": codes.name(codes.VERSIONS, version) if version is not None else None,
         "cipher_suite": codes.name(codes.SUITES, code) if code is not None else None,
         "key_exchange": _key_exchange(session) if suite is not None else None,
-        "group": codes.name(codes.GROUPS, session.group) if session.group is not None else None,
+        "group": codes.name(codes.GROUPS, shake.group) if shake.group is not None else None,
         "sni": getattr(hello, "sni", None),
-        "alpn": session.alpn,
-        "resumed": session.resumed,
-        "hello_retry": session.hello_retry,
-        "client_certificate": session.client_certificate,
-        "decrypted": session.opened,
+        "alpn": shake.alpn,
+        "resumed": shake.resumed,
+        "hello_retry": shake.hello_retry,
+        "client_certificate": shake.client_certificate,
+        "decrypted": session.opening.opened,
         "finished_verified": session.finished_verified,
         "alerts": [
             {
@@ -102,7 +104,7 @@ def summary(layer: Layer) -> dict[str, Any]:
             }
             for alert in session.alerts
         ],
-        "certificates": [described(certificate) for certificate in session.certificates],
+        "certificates": [described(certificate) for certificate in shake.certificates],
     }
 
 
@@ -111,16 +113,16 @@ def example(layer: Layer) -> Example:
     session: Session = layer.session
     locked = session.locked.text if session.locked is not None else None
     title = Text("The keys of conversation {0}", "连接 {0} 的密钥")
-    return Example(title, locked, session.lines, bool(session.encrypted_premaster))
+    return Example(title, locked, session.lines, bool(session.shake.encrypted_premaster))
 
 
 def _key_exchange(session: Session) -> str:
-    assert session.suite
-    if session.suite.key_exchange == "TLS13":
-        if session.resumed:
-            return "PSK_ECDHE" if session.group is not None else "PSK"
-        return "ECDHE" if session.group is None or session.group not in range(256, 512) else "DHE"
-    return session.suite.key_exchange
+    assert session.shake.suite
+    if session.shake.suite.key_exchange == "TLS13":
+        if session.shake.resumed:
+            return "PSK_ECDHE" if session.shake.group is not None else "PSK"
+        return "ECDHE" if session.shake.group is None or session.shake.group not in range(256, 512) else "DHE"
+    return session.shake.suite.key_exchange
 
 
 def words(layer: Layer, said: Said) -> Text:
@@ -147,7 +149,7 @@ def details(layer: Layer, said: Said) -> list[Detail]:
     elif said.name in ("application-data", "heartbeat"):
         return []
     else:
-        found = message_fields(said.raw, session.version, session.suite_code)
+        found = message_fields(said.raw, session.shake.version, session.shake.suite_code)
     return [Detail(*field) for field in found]
 
 
@@ -159,7 +161,7 @@ def records(layer: Layer, said: Said) -> list[Carrier]:
     session: Session = layer.session
     found = []
     for record, spans in said.records:
-        fields = record_fields(record, session.version, said.encrypted)
+        fields = record_fields(record, session.shake.version, said.encrypted)
         head = [Detail(*field) for field in fields if field.depth == 0 or field.end <= HEADER]
         start, end = (said.stop - said.records[-1][0].end + at for at in (record.start, record.end))
         found.append(Carrier(start, end, spans, tuple(head)))
@@ -282,7 +284,7 @@ def _ticket(_session: Session, said: Said) -> Text:
 
 
 def _extensions(session: Session, _said: Said) -> Text:
-    return Text(f"ALPN {session.alpn}", f"ALPN {session.alpn}") if session.alpn else Text("", "")
+    return Text(f"ALPN {session.shake.alpn}", f"ALPN {session.shake.alpn}") if session.shake.alpn else Text("", "")
 
 
 def _listed(names: Iterable[str]) -> str:

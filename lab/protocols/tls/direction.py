@@ -1,0 +1,84 @@
+"""One end's side of a TLS connection: its bytes, its records, and what has been said with them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lab.model import Role, Span
+from lab.protocols.tcp.stream import Stream
+from lab.protocols.tls.keys13 import Keys13
+from lab.protocols.tls.protection import Protection
+from lab.protocols.tls.records import Handshakes, Piece, Record, Records
+
+Placed = tuple[Record, tuple[Span, ...]]  # a record, and where it lies
+
+
+class Said(NamedTuple):
+    """One message, told when its last byte is there. `stop` is the relative sequence number behind it.
+
+    `event` is what the table calls it, empty where it moves nobody. `raw` is the message as it was before encryption,
+    empty where that is not known; `parsed` what it means, None where nothing more is to be said. `records` are those
+    that nothing was told of before, with their places: the last completes the message, `stop` is its end.
+    """
+
+    name: str
+    event: str
+    stop: int
+    spans: tuple[Span, ...]
+    raw: bytes
+    parsed: object
+    encrypted: bool
+    closed: bool = False  # and could not be opened
+    records: tuple[Placed, ...] = ()
+
+
+class AlertSaid(NamedTuple):
+    """An alert in the clear or opened."""
+
+    sender: Role
+    level: int
+    description: int
+
+
+class Direction:
+    """One end's side of the connection: its bytes, records, messages, and how they are protected now."""
+
+    def __init__(self, role: Role, first: int, base: int) -> None:
+        self.role: Role = role
+        self.base = base  # the relative sequence number of the stream's first byte
+        self.stream = Stream(first)
+        self.records = Records(role)
+        self.handshakes = Handshakes()
+        self.encrypted = False  # what comes now is
+        self.protection: Protection | None = None
+        self.keys: Keys13 | None = None
+        self.untold: list[Placed] = []  # of which no message has been told
+        self.passed = 0  # encrypted records that came before their keys were known
+        self.tried = -1  # how much was known when its keys were looked for
+        self.finished = False  # has sent its Finished
+        self.last_finished: object = None
+        self.verified: bool | None = None  # whether that was right; None where nobody could tell
+        self.problem = ""
+        self.carriers: dict[str, tuple[int, int, int]] = {}  # a plaintext's name -> its record in the stream, its frame
+
+    def protect(self) -> None:
+        """What comes from now on is encrypted, with keys to be looked for."""
+        self.encrypted, self.protection, self.tried, self.passed = True, None, -1, 0
+
+    def use(self, keys: Keys13 | None, learnt: int) -> None:
+        """Takes the keys of TLS 1.3 for what comes from now on; None where they are still to be looked for."""
+        self.keys = keys
+        self.protection = keys.protection() if keys is not None else None
+        self.tried = learnt if keys is not None else -1
+
+    def places(self, pieces: tuple[Piece, ...]) -> tuple[Span, ...]:
+        """Returns where a handshake message lies: in frames, and where it was encrypted, in the plaintext too."""
+        spans: list[Span] = []
+        for piece in pieces:
+            if piece.buffer == "stream":
+                spans += self.stream.spans(piece.start, piece.end)
+            elif piece.buffer in self.carriers:
+                start, end, number = self.carriers[piece.buffer]
+                spans += self.stream.spans(start, end)
+                spans.append(Span("plain", number, piece.start, piece.end))
+        return tuple(spans)

@@ -1,0 +1,83 @@
+"""What one handshake has agreed, as far as its messages were read: what its keys come from and its report tells."""
+
+from __future__ import annotations
+
+from lab.model import Role
+from lab.protocols.tls import codes, messages
+from lab.protocols.tls.ciphers import Suite, suite
+from lab.protocols.tls.hello import ClientHello, ServerHello, Ssl2Hello
+from lab.protocols.tls.keys13 import retried
+
+_MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
+_MOST_CERTIFICATES = 16
+
+
+class Handshake:
+    """The messages of one handshake, in the order in which they were said."""
+
+    def __init__(self) -> None:
+        self.client_hello: ClientHello | Ssl2Hello | None = None
+        self.server_hello: ServerHello | None = None
+        self.version: int | None = None  # with the next two, the ServerHello's
+        self.suite_code: int | None = None
+        self.suite: Suite | None = None
+        self.hello_retry = False
+        self.resumed = False
+        self.full = False  # up to TLS 1.2: the server has asked for a key exchange
+        self.alpn: str | None = None
+        self.group: int | None = None
+        self.certificates: list[bytes] = []  # the server's chain, DER
+        self.client_certificate = False
+        self.encrypted_premaster: bytes | None = None
+        self.until_exchange = b""  # the messages up to ClientKeyExchange, empty where there was none
+        self.transcript = bytearray()
+        self.unheard = False  # some of it could not be opened: what its Finished must say is not known
+
+    def add(self, raw: bytes) -> int:
+        """Takes a message into the transcript, as long as there is room, and returns how long that was before."""
+        before = len(self.transcript)
+        if raw[0] != codes.HELLO_REQUEST and before < _MOST_TRANSCRIPT:
+            self.transcript += raw
+        return before
+
+    def take_client_hello(self, hello: ClientHello, raw: bytes) -> bool:
+        """Takes in a ClientHello and returns whether a handshake begins with it: not with the answer to a retry."""
+        again = self.hello_retry and self.server_hello is None
+        self.client_hello = hello
+        if not again:
+            self.transcript = bytearray(raw)
+            self.until_exchange, self.encrypted_premaster = b"", None
+            self.full = self.unheard = False
+        return not again
+
+    def take_server_hello(self, hello: ServerHello, before: int, raw: bytes) -> None:
+        """Takes in a ServerHello, or the HelloRetryRequest that it is; `before` is what `add` has returned."""
+        chosen = suite(hello.suite, codes.name(codes.SUITES, hello.suite))
+        if hello.is_hello_retry:
+            self.hello_retry = True
+            if chosen is not None:
+                self.transcript = bytearray(retried(chosen, bytes(self.transcript[:before])) + raw)
+            return
+        self.server_hello, self.version, self.suite_code = hello, hello.selected_version, hello.suite
+        self.suite = chosen
+        self.alpn = next(iter(hello.alpn), None)
+        if self.version == codes.TLS_1_3:
+            self.group = hello.key_share.group if hello.key_share else None
+            self.resumed = hello.selected_psk is not None
+
+    def take(self, role: Role, kind: int, parsed: object) -> None:
+        """Takes in another message, which `role` has said."""
+        if isinstance(parsed, messages.Certificate):
+            if role == "server":
+                self.certificates = list(parsed.chain[:_MOST_CERTIFICATES])
+            else:
+                self.client_certificate = bool(parsed.chain)
+        elif isinstance(parsed, messages.ServerKeyExchange):
+            self.group = parsed.group
+        elif kind == codes.SERVER_HELLO_DONE:
+            self.full = True
+        elif isinstance(parsed, messages.ClientKeyExchange):
+            self.encrypted_premaster = parsed.encrypted
+            self.until_exchange = bytes(self.transcript)
+        elif kind == codes.ENCRYPTED_EXTENSIONS:
+            self.alpn = next(iter(getattr(parsed, "alpn", ())), None)

@@ -1,0 +1,194 @@
+"""How what is encrypted is opened: what is known of secrets becomes keys, each direction's record by record.
+
+Keys may be learnt at any time, so they are looked for again whenever something has been learnt.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from lab.model import DerivationLine
+from lab.protocols.tls.ciphers import TLS13
+from lab.protocols.tls.direction import Direction
+from lab.protocols.tls.handshake import Handshake
+from lab.protocols.tls.keylog import KeyLog, merge, parse_keylog
+from lab.protocols.tls.keys12 import Keys12
+from lab.protocols.tls.keys13 import Keys13
+from lab.protocols.tls.messages import Finished
+from lab.protocols.tls.protection import Opened, Protection
+from lab.protocols.tls.reasons import Reason
+from lab.protocols.tls.records import Record
+from lab.protocols.tls.rsa import load_server_key
+from lab.protocols.tls.secrets import Agreed, Epochs, Flight, unlock12, unlock13
+
+_MOST_PASSED = 64  # records that may have had a direction's keys before these were known
+
+
+class Secrets:
+    """What is known to open connections with: a key log that may grow, and the server's private key."""
+
+    def __init__(self) -> None:
+        self.keylog: KeyLog | None = None
+        self.server_key: PrivateKeyTypes | None = None
+        self.refused: Reason | None = None  # why the server's key can't be used
+        self.learnt = 0  # how often
+
+    def learn(self, keylog: bytes, server_key: bytes) -> None:
+        """Takes in more lines of a key log, or the server's key (PEM)."""
+        self.learnt += 1
+        if keylog:
+            more = parse_keylog(keylog)
+            self.keylog = merge([self.keylog, more]) if self.keylog else more
+        if server_key:
+            key = load_server_key(server_key)
+            if isinstance(key, Reason):
+                self.refused = key
+            else:
+                self.server_key = key
+
+
+class Lazy(Protocol):
+    """Whoever has the secrets, and may have more of them each time."""
+
+    @property
+    def known(self) -> Secrets: ...
+
+
+class Opening:
+    """The keys of one connection, as far as they can be known. `secrets` may learn more while it goes on."""
+
+    def __init__(self, secrets: Lazy) -> None:
+        self.keys12: Keys12 | None = None
+        self.epochs: Epochs | None = None
+        self.locked: Reason | None = None  # why something could not be opened
+        self.opened = False  # something was
+        self._source = secrets
+        self._unlocked = -1  # how much was known when TLS 1.3's keys were looked for
+
+    @property
+    def lines(self) -> tuple[DerivationLine, ...]:
+        """The worked example of the keys, as far as they are known."""
+        if self.keys12 is not None:
+            return self.keys12.lines
+        return self.epochs.lines if self.epochs is not None else ()
+
+    @property
+    def _secrets(self) -> Secrets:
+        return self._source.known
+
+    def begin(self) -> None:
+        """Another handshake begins: its keys are still to be agreed."""
+        self.keys12, self.epochs, self._unlocked = None, None, -1
+
+    def open(self, way: Direction, record: Record, shake: Handshake) -> tuple[int, bytes] | None:
+        """Returns the content type and the plaintext of a record, None where it can't be opened."""
+        if way.protection is None:
+            self._unlock(way, shake)
+        if way.protection is None:
+            return None
+        opened = way.protection.open(record.type, record.version, record.fragment)
+        failed = way.protection.failed
+        if opened is None and way.passed:
+            opened = self._open_late(way, record)
+        if opened is None:
+            self.locked = self.locked or failed
+            return None
+        self.opened = self.opened or opened.sequence is not None
+        return opened.content_type, opened.plaintext
+
+    def _open_late(self, way: Direction, record: Record) -> Opened | None:
+        """Opens a record with keys that were learnt late: how many before it had the same keys, nobody has told."""
+        candidates: list[tuple[bool, Keys13 | None, Protection]] = []
+        if self.keys12 is not None:
+            candidates.append((way.finished, None, self.keys12.protection(way.role)))
+        elif self.epochs is not None:
+            for finished in (True, False):
+                keys = self.epochs.of(way.role, finished)
+                if keys is not None:
+                    candidates.append((finished, keys, keys.protection()))
+        for finished, keys, protection in candidates:
+            fewest = way.passed if keys is None else max(way.passed - _MOST_PASSED, 0)
+            for number in range(way.passed, fewest - 1, -1):
+                protection.sequence, protection.failed = number, None
+                opened = protection.open(record.type, record.version, record.fragment)
+                if opened is not None:
+                    way.finished, way.keys, way.protection, way.passed = finished, keys, protection, 0
+                    self.locked = None
+                    return opened
+        way.protection = None  # more may be learnt
+        return None
+
+    def _unlock(self, way: Direction, shake: Handshake) -> None:
+        """Looks for the keys of what a direction sends from now on, once for each thing that is learnt."""
+        learnt = self._secrets.learnt
+        if way.tried == learnt:
+            return
+        way.tried = learnt
+        if shake.version == TLS13:
+            self._unlock13(way, shake)
+            return
+        agreed = _agreed(shake)
+        if self.keys12 is None and agreed is not None:
+            flight = Flight(shake.until_exchange, shake.encrypted_premaster, next(iter(shake.certificates), None))
+            keys = unlock12(agreed, flight, self._secrets.server_key, self._secrets.keylog)
+            if isinstance(keys, Reason):
+                self.locked = self._secrets.refused or keys
+            else:
+                self.keys12 = keys
+        if self.keys12 is not None:
+            way.protection = self.keys12.protection(way.role)
+
+    def _unlock13(self, way: Direction, shake: Handshake) -> None:
+        learnt, found, agreed = self._secrets.learnt, None, _agreed(shake)
+        if agreed is not None and self._unlocked != learnt:  # the other direction may have been here
+            self._unlocked = learnt
+            found = unlock13(agreed, self._secrets.server_key, self._secrets.keylog)
+        if isinstance(found, Reason):
+            self.locked = self._secrets.refused or found
+        elif found is not None:
+            old = self.epochs or found  # a log that grows has the later secrets later
+            self.epochs = Epochs(
+                old.client_early or found.client_early,
+                old.client_handshake or found.client_handshake,
+                old.server_handshake or found.server_handshake,
+                old.client_application or found.client_application,
+                old.server_application or found.server_application,
+                found.missing,
+            )
+        if self.epochs is None:
+            return
+        keys = self.epochs.of(way.role, way.finished)
+        way.use(keys, learnt)
+        way.tried = learnt
+        self.locked = (self.locked or self.epochs.missing) if keys is None else None
+
+    def update(self, way: Direction) -> None:
+        """An end has said that its next record has the next keys (RFC 8446 section 4.6.3)."""
+        if way.keys is not None:
+            way.use(way.keys.update(), self._secrets.learnt)
+
+    def finish(self, way: Direction, finished: Finished, heard: bytes | None) -> None:
+        """Checks an end's Finished by what was said before it, None where that is not known; other keys may follow."""
+        wrong: Reason | None = None
+        if self.keys12 is not None:
+            if heard is not None:
+                wrong = self.keys12.check_finished(way.role, heard, finished.verify_data)
+                way.verified = wrong is None
+        elif way.keys is not None and heard is not None:
+            wrong = way.keys.check_finished(heard, finished.verify_data)
+            way.verified = wrong is None
+        if self.epochs is not None:
+            way.use(self.epochs.of(way.role, True), self._secrets.learnt)
+        self.locked = self.locked or wrong
+
+
+def _agreed(shake: Handshake) -> Agreed | None:
+    client, server, suite = shake.client_hello, shake.server_hello, shake.suite
+    if client is None or server is None or suite is None:
+        return None
+    return Agreed(
+        suite, server.selected_version, client.version, client.random, server.random,
+        server.extended_master_secret, server.encrypt_then_mac,
+    )  # fmt: skip
