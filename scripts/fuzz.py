@@ -110,11 +110,11 @@ def explained(path: Path, numbers: list[int]) -> None:
 
     for lang in LANGUAGES:
         out = io.StringIO()
-        with open_run(str(path), words=True, fields=len(numbers)) as run:
-            found = find(run.packets(), len(numbers))
-        if found:
-            explain(found, out, lang)
-            as_json(found, out)
+        last = range(len(numbers), len(numbers) + 1)
+        with open_run(str(path), words=True, fields=last) as run:
+            found = list(find(run.packets(), last))
+        explain(found, out, lang)
+        as_json(found, out, False)
         with open_run(str(path), frames=False) as run:
             ids = [packet.conversation for packet in run.packets() if packet.conversation is not None]
         if ids:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from lab.runs.run import Run
 from lab.system import files, streams
 from lab.text import Lang, Text
 
+_NUMBERS = re.compile(r"(-?[0-9]{1,18})(?:-([0-9]{1,18}))?")  # of packets: one, or the first and the last
 _WORTH_A_BAR = 8 << 20  # bytes of a file
 
 
@@ -32,7 +35,7 @@ class Asked(NamedTuple):
     server_key: bytes
     show_keys: bool
     out: Path | None
-    explain: int | None
+    explain: str | None
     conversation: int | None
     filter: str | None
 
@@ -137,34 +140,56 @@ def _nothing(capture: Capture) -> Text:
     )
 
 
-def _explain(asked: Asked, number: int, chosen: Mine | None, lang: Lang) -> None:
+def _numbers(said: str) -> range:
+    """Returns which packets `N` or `N-M` means. Raises UsageError where it means none."""
+    found = _NUMBERS.fullmatch(said)
+    first = int(found[1]) if found else 0
+    last = int(found[2] or found[1]) if found else -1
+    if last < first:
+        raise UsageError(
+            Text(f"--explain {said} is no packet's number and no range", f"--explain {said} 不是包号，也不是包号范围"),
+            Text(
+                "give a number, or the first and the last: --explain 3-5", "请给出一个包号，或首尾包号：--explain 3-5"
+            ),
+        )
+    return range(first, last + 1)
+
+
+def _explain(asked: Asked, said: str, chosen: Mine | None, lang: Lang) -> None:
     from lab.render.explain import as_json, explain, find
 
+    numbers = _numbers(said)
     with open_capture(asked.file) as capture:
         run = Run(
             Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, words=True,
-            fields=number,
+            fields=numbers,
         )  # fmt: skip
         with run:
-            found = find(run.packets(), number)
-        if found is None and 0 < number <= capture.packets:
-            raise InputError(
-                Text(
-                    f"packet {number} of {capture.name} does not match the filter",
-                    f"{capture.name} 的第 {number} 号包不符合过滤条件",
-                ),
-                Text("leave --filter out", "请去掉 --filter"),
-            )
-        if found is None:
-            raise InputError(
-                Text(f"{capture.name} has no packet {number}", f"{capture.name} 中没有第 {number} 号包"),
-                Text(f"it has {capture.packets}, numbered from 1", f"共有 {capture.packets} 个包，从 1 开始编号"),
-            )
-    with files.rendered(asked.out) as out:
-        if asked.form is Format.JSON:
-            as_json(found, out)
-        else:
-            explain(found, out, lang)
+            found = find(run.packets(), numbers)
+            first = next(found, None)
+            if first is None:
+                raise _nowhere(capture, said, numbers)
+            with files.rendered(asked.out) as out:
+                if asked.form is Format.JSON:
+                    as_json(itertools.chain([first], found), out, len(numbers) > 1)
+                else:
+                    explain(itertools.chain([first], found), out, lang)
+
+
+def _nowhere(capture: Capture, said: str, numbers: range) -> InputError:
+    """Returns why there is no such packet to tell of."""
+    if numbers.stop > 1 and numbers.start <= capture.packets:
+        return InputError(
+            Text(
+                f"packet {said} of {capture.name} does not match the filter",
+                f"{capture.name} 的第 {said} 号包不符合过滤条件",
+            ),
+            Text("leave --filter out", "请去掉 --filter"),
+        )
+    return InputError(
+        Text(f"{capture.name} has no packet {said}", f"{capture.name} 中没有第 {said} 号包"),
+        Text(f"it has {capture.packets}, numbered from 1", f"共有 {capture.packets} 个包，从 1 开始编号"),
+    )
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
-"""One packet in words: what it is, what it changes, every field with its bytes, and the bytes themselves."""
+"""One packet, or some, in words: what it is, what it changes, every field with its bytes, and the bytes themselves."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TextIO
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
@@ -15,15 +17,17 @@ from lab.protocols.registry import TRANSPORT
 from lab.protocols.transport import FIELDS
 from lab.render import trace
 from lab.render.trace import dump
-from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, console, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, columns, console, pad, wrap
 from lab.report import steps
 from lab.text import ROLES, Lang, Text, safe
 
-WIDTH = 80
+NARROWEST, WIDEST = 60, 100
 _NAME = 28  # columns of a field's name
-_STATE = 24
-_ROW = 16  # bytes of the dump in a line
+_PLACE = 15  # and of where it lies
+_ROW = 16  # bytes of the dump in a line; half as many where there is no room for them
+_DUMPED, _NAMED = 72, 8  # columns that these take, and the names of layers beside them
 _MOST_FIELDS, _MOST_BYTES, _MOST_CARRIERS = 400, 2048, 8  # that are shown
+_HEX = re.compile(r"(?:[0-9a-f]{2} )+(?:…|[0-9a-f]{2})")
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _WHAT = {
     "SYN": Text("asks to open a connection", "请求建立连接"),
@@ -43,28 +47,33 @@ class Explained(NamedTuple):
     began: int | None  # the first packet's time
 
 
-def find(packets: Iterator[Packet], number: int) -> Explained | None:
-    """Takes packets up to packet `number` and returns it, None where the capture has fewer."""
+def find(packets: Iterator[Packet], numbers: range) -> Iterator[Explained]:
+    """Yields the packets with these numbers, as far as there are any, and takes none behind them."""
     before: dict[int, States] = {}
     began: int | None = None
     for packet in packets:
         began = packet.time if began is None else began
         which, ends = packet.conversation, packet.ends
-        if packet.number == number:
+        if packet.number in numbers:
             first = TRANSPORT.tables["client"].starts["client"]
             start = States(first, packet.held and packet.held.server) if ends and ends.from_start else None
-            return Explained(packet, None if which is None else before.get(which, start), began)
+            yield Explained(packet, None if which is None else before.get(which, start), began)
+        if 0 < numbers.stop - 1 <= packet.number:
+            return
         if which is not None and packet.held is not None:
             before[which] = packet.delivered or packet.held
-    return None
 
 
-def as_json(found: Explained, out: TextIO) -> None:
-    """Writes the packet's entry of the trace, with `fields`: layer, name, span and value of each.
+def as_json(found: Iterable[Explained], out: TextIO, several: bool) -> None:
+    """Writes packets as entries of the trace, with `fields`: layer, name, span, value of each; `several` as a list.
 
     Each message has `fields` too, and the `records` it came in: offsets in the message, or the record.
     """
-    packet = found.packet
+    lines = (dump(_entry(each.packet)) for each in found)
+    out.write(f"[{(',' + chr(10)).join(lines)}]\n" if several else "".join(line + "\n" for line in lines))
+
+
+def _entry(packet: Packet) -> dict[str, Any]:
     entry, frame = trace.packet(packet), packet.frame
     for told, message in zip(entry["messages"], packet.messages, strict=True):
         told["fields"] = [field._asdict() for field in message.fields]
@@ -80,41 +89,52 @@ def as_json(found: Explained, out: TextIO) -> None:
         {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
         for field in (fields(frame, FIELDS) if frame else [])
     ]
-    out.write(dump(entry) + "\n")
+    return entry
 
 
-def explain(found: Explained, out: TextIO, lang: Lang) -> None:
-    """Tells one packet for people."""
-    page = _Page(console(out), lang)
-    page.head(found)
-    page.words(found.packet)
-    page.states(found)
-    page.messages(found.packet)
-    page.fields(found.packet)
+def explain(found: Iterable[Explained], out: TextIO, lang: Lang) -> None:
+    """Tells packets for people, as wide as the terminal is, within reason."""
+    on = console(out)
+    page = _Page(on, lang, columns(on, NARROWEST, WIDEST))
+    for at, each in enumerate(found):
+        if at:
+            page.part()
+        page.head(each)
+        page.words(each.packet)
+        page.states(each)
+        page.messages(each.packet)
+        page.fields(each.packet)
 
 
 class _Page:
-    def __init__(self, on: Console, lang: Lang) -> None:
+    def __init__(self, on: Console, lang: Lang, width: int) -> None:
         self._console = on
         self._lang: Lang = lang
+        self._width = width
 
     def _line(self, text: str = "", style: str = "") -> None:
         self._console.print(Styled(text.rstrip(), style), soft_wrap=True)
 
     def _paragraph(self, text: str, style: str = "", indent: int = 2) -> None:
-        for line in wrap(text, WIDTH - indent):
+        for line in wrap(text, self._width - indent):
             self._line(" " * indent + line, style)
 
     def _title(self, en: str, zh: str) -> None:
         self._line()
         self._line(Text(en, zh).pick(self._lang), "bold")
 
+    def part(self) -> None:
+        """Parts two packets."""
+        self._line()
+        self._line("─" * self._width, "dim")
+        self._line()
+
     def head(self, found: Explained) -> None:
         """Draws which packet it is, whose, when, and how large."""
         packet, lang = found.packet, self._lang
         names = [message.name for message in packet.messages] or list(packet.labels)
         title = Text(f"Packet {packet.number}: ", f"第 {packet.number} 号包：").pick(lang) + ", ".join(map(safe, names))
-        for line in wrap(title, WIDTH):
+        for line in wrap(title, self._width):
             self._line(line, "bold")
         if packet.ends is not None:
             both = [f"{ROLES[role].pick(lang)} {address(*getattr(packet.ends, role))}" for role in ("client", "server")]
@@ -172,7 +192,8 @@ class _Page:
             return
         self._title("Both ends", "两端状态")
         heads = (ROLES["client"], ROLES["server"], Text("* has just changed", "* 刚刚改变"))
-        self._line(" " * 14 + "".join(pad(head.pick(lang), _STATE) for head in heads).rstrip(), "dim")
+        room = min(24, (self._width - 32) // 2)
+        self._line(" " * 14 + "".join(pad(head.pick(lang), room) for head in heads).rstrip(), "dim")
         rows: list[tuple[Text, States | None]] = [
             (Text("before", "之前"), found.before),
             (Text("when sent", "发出时"), packet.held),
@@ -184,7 +205,7 @@ class _Page:
             for at in (0, 1):
                 value = (states[at] or "?") if states else "–"
                 mark = "*" if states and last and states[at] != last[at] else ""
-                cells.append(pad(value + mark, _STATE))
+                cells.append(pad(value + mark, room))
             self._line(f"  {pad(name.pick(lang), 12)}{''.join(cells)}")
             last = states or last
         if packet.kernel_held or packet.kernel_delivered:
@@ -248,9 +269,17 @@ class _Page:
         self._dump(frame.data, found, colours)
 
     def _field(self, start: int, end: int, name: str, value: str) -> None:
+        """Draws where a field lies, its name and its value: both whole, but for bytes, of which there may be many."""
         place = f"{start:>6}–{end - 1:<5}" if end - start != 1 else f"{start:>6}{'':6}"
-        room = WIDTH - 15 - _NAME
-        self._line(f"  {place} {pad(clip(safe(name), _NAME - 1), _NAME)}{clip(brief(value), room)}")
+        name, value, room = safe(name), brief(value), self._width - _PLACE - _NAME
+        said = [clip(value, room)] if _HEX.fullmatch(value) else wrap(value, room)
+        head = f"  {place} {pad(name, _NAME)}"
+        if cell_len(name) >= _NAME:  # too long for its column: the value stands behind it, or below
+            short = len(said) == 1 and _PLACE + cell_len(name) + 2 + cell_len(said[0]) <= self._width
+            head, said = (f"{head}  ", said) if short else (head, ["", *said])
+        for line in said or [""]:
+            self._line(head + line)
+            head = " " * (_PLACE + _NAME)
 
     def _dump(self, data: bytes, found: list[Field], colours: dict[str, str]) -> None:
         self._title("The bytes", "字节")
@@ -258,22 +287,33 @@ class _Page:
         for field in found:
             start, end = field.span[2:]
             of[start:end] = [field.layer] * (min(end, len(of)) - start) if start < len(of) else []
-        for at in range(0, len(of), _ROW):
+        size = _ROW if self._width >= _DUMPED + _NAMED else _ROW // 2
+        named = self._width - _DUMPED + (0 if size == _ROW else 4 * size + 1)
+        for at in range(0, len(of), size):
             line = Styled(f"{at:04x} ", "dim")
-            row = data[at : min(at + _ROW, len(of))]
+            row = data[at : min(at + size, len(of))]
             for place, byte in enumerate(row):
                 line.append(f"{byte:02x}", colours.get(of[at + place], ""))
                 line.append("  " if place == _ROW // 2 - 1 else " ")
-            line.append(" " * (3 * (_ROW - len(row)) + (len(row) < _ROW // 2)))
+            line.append(" " * (3 * (size - len(row)) + (len(row) < _ROW // 2)))
             for place, byte in enumerate(row):
                 line.append(chr(byte) if 0x20 <= byte < 0x7F else "·", colours.get(of[at + place], ""))
-            begins = " ".join(dict.fromkeys(of[at : at + _ROW]))
-            line.append(" " * (_ROW - len(row)) + "  " + clip(begins, 8), "dim")
+            line.append(" " * (size - len(row)) + "  " + _fitting(dict.fromkeys(of[at : at + size]), named), "dim")
             line.rstrip()
             self._console.print(line, soft_wrap=True)
         if len(data) > len(of):
             more = len(data) - len(of)
             self._paragraph(Text(f"… and {more} bytes more", f"……还有 {more} 字节").pick(self._lang), "dim")
+
+
+def _fitting(names: Iterable[str], room: int) -> str:
+    """Returns as many of the names as there is room for, each of them whole."""
+    found = ""
+    for name in filter(None, names):
+        longer = f"{found} {name}".strip()
+        if cell_len(longer) <= room:
+            found = longer
+    return found
 
 
 def _places(spans: Sequence[Span]) -> str:

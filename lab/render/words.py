@@ -27,6 +27,7 @@ EXPLAINED = {label: text for protocol in PROTOCOLS for label, text in protocol.e
 
 TITLES = {protocol.name: protocol.title for protocol in PROTOCOLS}
 
+USUAL = 80  # columns where nobody says how many there are
 _MOST_SAID = 400  # characters of a message's words
 _NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"
 _NEVER_LAST = "（【《“‘([{"
@@ -35,6 +36,11 @@ _NEVER_LAST = "（【《“‘([{"
 def console(out: TextIO) -> Console:
     """Returns a console that writes colours and styles where `out` is a terminal that wants them, else plain text."""
     return _Console(file=out, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
+def columns(on: Console, least: int, most: int) -> int:
+    """Returns how many columns to write: as many as the terminal has, within reason; 80 where there is none."""
+    return min(max(on.width, least), most) if on.is_terminal else USUAL
 
 
 class _Console(Console):

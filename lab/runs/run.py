@@ -93,8 +93,8 @@ class Run:
     """A capture or a scenario on its way through. Iterating yields its packets; leave it as a context manager.
 
     `mine` says which frames are annotated, `only` which conversation's packets are yielded and events told. With
-    `words` packets are told in words, `fields` is the number of one whose messages are told field by field. `frames`
-    keeps their bytes.
+    `words` packets are told in words, `fields` are the numbers of those whose messages are told field by field.
+    `frames` keeps their bytes.
     `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
     without it they are kept.
     """
@@ -108,7 +108,7 @@ class Run:
         mine: Mine | None = None,
         only: int | None = None,
         words: bool = False,
-        fields: int | None = None,
+        fields: range = range(0),
         frames: bool = True,
         let_go: Callable[[ConversationReport], None] | None = None,
     ) -> None:
@@ -180,7 +180,7 @@ class Run:
             if self._only is not None and (record.conversation is None or record.conversation.id != self._only):
                 continue
             seen = self.shown = True
-            yield packet(record, self._words, record.number == self._fields)
+            yield packet(record, self._words, record.number in self._fields)
         if self._only is not None and not seen:
             raise _no_conversation(self.name, self._only)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,37 @@ def test_a_huge_packet_is_told_in_part(tmp_path: Path) -> None:
     assert len(found.splitlines()) < 200
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "99"])
+def test_a_range_is_told_packet_by_packet() -> None:
+    done = lab("captures/tls-1.3.pcapng", "--explain", "3-5", "--lang", "en")
+    one = [told("tls-1.3", number, "en") for number in (3, 4, 5)]
+    assert done.stdout == f"\n{'─' * 80}\n\n".join(one)
+    found = json.loads(lab("captures/tls-1.3.pcapng", "--explain", "15-99", "--json").stdout)
+    assert [packet["number"] for packet in found] == [15, 16, 17]
+    assert all(packet["fields"] for packet in found)
+
+
+def test_a_range_carries_the_states_on() -> None:
+    found = lab("captures/tcp-connection.pcapng", "--explain", "1-2", "--lang", "en").stdout.split("─" * 80)[1]
+    assert found.split("before")[1].split("when sent")[0].split() == ["SYN-SENT", "SYN-RECEIVED"]
+
+
+@pytest.mark.parametrize("said", ["5-3", "3-", "-", "3--5", "1,2", "3-x", "٣", "1" * 30])
+def test_what_is_no_range_is_refused_in_two_lines(said: str) -> None:
+    done = lab("captures/tls-1.3.pcapng", f"--explain={said}", "--lang", "en")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ERROR["en"]
+
+
+def test_names_of_fields_and_layers_are_whole() -> None:
+    found = told("tls-1.3", 6, "en")
+    for name in ("legacy_session_id_echo length  32", "certificate_request_context length  0"):
+        assert name in found
+    assert "Etherne…" not in found
+    (suite,) = re.findall("CipherSuite +0x00ff\n +(.*)", told("tls-1.3", 4, "en"))
+    assert suite == "(TLS_EMPTY_RENEGOTIATION_INFO_SCSV)"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99", "98-99"])
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_packet_that_is_not_there_is_refused(number: str, lang: str) -> None:
     done = lab("captures/tls-1.3.pcapng", "--explain", number, "--lang", lang)
