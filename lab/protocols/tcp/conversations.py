@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cache
 from ipaddress import ip_address
 
 from lab.engine import conversation as engine
 from lab.engine.conversation import LANES
 from lab.engine.record import Record
 from lab.model import Address, Ends, Frame, Role
+from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Options, Segment
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
@@ -23,7 +23,6 @@ _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMP
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 MOST_IN_A_LANE = 2048  # conversations that are kept open
 _OLD = 257  # packets later nothing about a packet is open any more
-_MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 
 
 class End(engine.TransportEnd):
@@ -223,7 +222,7 @@ class Conversations:
                 _first(end, frame, segment)
         seq = end.next if raw_seq == end.next_raw else end.relative(raw_seq)
         stop = seq + taken
-        usual, letters = _KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
+        usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         labels = usual
         record = SegmentRecord(frame, labels, segment, conversation, end, seq, stop)
         if flags & ACK:
@@ -231,12 +230,12 @@ class Conversations:
             ack = record.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
             if taken:
                 if seq != end.next:
-                    labels = _of_order(labels, record, conversation, end, payload, flags)
+                    labels = of_order(labels, record, conversation, end, payload, flags)
             elif (ack == end.acked or seq != end.next) and not flags & RST:
-                labels = _of_bare_ack(labels, record, conversation, end, window, ack)
+                labels = of_bare_ack(labels, record, conversation, end, window, ack)
             end.acked = ack
         elif taken and seq != end.next:
-            labels = _of_order(labels, record, conversation, end, payload, flags)
+            labels = of_order(labels, record, conversation, end, payload, flags)
         if not window and not flags & _SPECIAL:
             labels += ("zero-window",)
         if problems:
@@ -245,7 +244,7 @@ class Conversations:
             labels += ("larger-than-mss",)
         if labels is not usual:
             record.labels = labels
-            letters = _letters(labels)
+            letters = letters_of(labels)
         if stop > end.next:
             record.new = taken > 0
             end.next_raw = (raw_seq + taken) % _WRAP
@@ -256,7 +255,7 @@ class Conversations:
         fresh = letters & ~end.history
         if fresh:
             end.history |= fresh
-            conversation.history += _spelled(fresh, end.role)
+            conversation.history += spelled(fresh, end.role)
         return record
 
     def place_told(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
@@ -293,7 +292,7 @@ class Conversations:
         flags, payload = segment.flags, segment.payload
         taken = 0 if flags & RST else payload + bool(flags & SYN) + bool(flags & FIN)
         seq = 1 if end.next_raw is None else end.relative(segment.seq)  # asked of an end it would settle the count
-        usual, _ = _KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
+        usual, _ = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         record = SegmentRecord(
             frame, (*usual, *segment.problems, "forged"), segment, conversation, end, seq, seq + taken
         )
@@ -356,79 +355,3 @@ def options(data: bytes) -> Options:
         stamps = stamps or (kind, size) == (_TIMESTAMPS, 10)
         at += size
     return Options(mss, scale, sack, stamps)
-
-
-def _of_bare_ack(
-    labels: tuple[str, ...], record: SegmentRecord, conversation: Conversation, end: End, window: int, ack: int
-) -> tuple[str, ...]:
-    if record.seq > end.next:
-        return _of_order(labels, record, conversation, end, 0, 0)
-    if record.seq == end.next - 1 and ack == end.acked:
-        return (*labels, "keep-alive")
-    if ack == end.acked and record.seq == end.next:
-        if window != end.window:
-            return (*labels, "window-update") if window else labels
-        if end.peer.next > ack:  # RFC 5681 section 2: only where something is outstanding
-            return (*labels, "duplicate-ack")
-    return labels
-
-
-def _of_order(
-    labels: tuple[str, ...], record: SegmentRecord, conversation: Conversation, end: End, payload: int, flags: int
-) -> tuple[str, ...]:
-    if record.seq > end.next:
-        if not flags & RST:
-            end.holes = [*(end.holes or ())[1 - _MOST_HOLES :], (end.next, record.seq)]
-        return (*labels, "previous-segment-not-captured")
-    if payload <= 1 and record.seq == end.next - 1 and not flags & (SYN | FIN):
-        return (*labels, "keep-alive")
-    for at, (start, stop) in enumerate(end.holes or ()):
-        if start <= record.seq < stop:
-            rest = ((start, record.seq), (record.stop, stop))
-            left = [hole for hole in rest if hole[0] < hole[1]]
-            end.holes = [*(end.holes or ())[:at], *left, *(end.holes or ())[at + 1 :]][:_MOST_HOLES]
-            return (*labels, "out-of-order")
-    if flags & (SYN | ACK) == SYN | ACK and end.acked < 0:
-        return labels  # a simultaneous open: this end's SYN once more, but as an answer
-    conversation.retransmissions += 1
-    return (*labels, "retransmission")
-
-
-def _kind(flags: int, payload: bool) -> tuple[str, ...]:
-    """Returns what a segment is called, by its flags and whether it carries data."""
-    names = []
-    if flags & SYN:
-        names.append("SYN-ACK" if flags & ACK else "SYN")
-    if payload:
-        names.append("data")
-    names += [name for name, bit in (("FIN", FIN), ("RST", RST)) if flags & bit]
-    return tuple(names) or (("ACK",) if flags & ACK else ("no-flags",))
-
-
-_LETTERS = {
-    "SYN": "s", "SYN-ACK": "h", "ACK": "a", "data": "d", "FIN": "f", "RST": "r", "bad-checksum": "c",
-    "previous-segment-not-captured": "g", "retransmission": "t", "zero-window": "w",
-}  # fmt: skip
-_ORDER = "shadfrcgtw"
-
-
-@cache
-def _letters(labels: tuple[str, ...]) -> int:
-    """Returns the letters of Zeek's history (documentation of conn.log) that a segment writes, as bits of _ORDER."""
-    names = {_LETTERS[label] for label in labels if label in _LETTERS}
-    if "data" not in labels:
-        names.discard("t")  # retransmitted *payload*
-    return sum(1 << _ORDER.index(letter) for letter in names)
-
-
-@cache
-def _spelled(fresh: int, role: Role) -> str:
-    letters = "".join(letter for bit, letter in enumerate(_ORDER) if fresh >> bit & 1)
-    return letters.upper() if role == "client" else letters
-
-
-_KINDS = {
-    flags | (0x100 if payload else 0): (kind := _kind(flags, payload), _letters(kind))
-    for flags in range(0x20)
-    for payload in (False, True)
-}
