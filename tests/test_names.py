@@ -48,7 +48,7 @@ EXCEPTIONS = (
     Exception_(r"engine/asked\.py", r"\(Tcp\|Ip\).*", "the kernel's names of counters, as a journal has them"),
     Exception_(r"dissect/fields\.py", "TCP", "IANA's names of what IP carries"),
     Exception_(r"witnesses/wireshark\.py", r"tcp(\..*)?", "Wireshark's names of layers, fields and preferences"),
-    Exception_(r"capture/(pcapng|section)\.py", "TLS_KEY_LOG", "the type of a secrets block, by the pcapng format"),
+    Exception_(r"capture/(pcapng|section|ahead)\.py", "TLS_KEY_LOG", "the type of a secrets block, by pcapng"),
     Exception_(
         r"app/(doctor|cli)\.py|render/notes\.py|testbed/(namespaces|engine)\.py|system/remedies\.py",
         r"(?s).*((lab|make|run) ?|lab-|：)tcp\b.*|.*\btcp/syn-lost\b.*| tcp",

@@ -14,7 +14,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Literal
 
-from lab.capture import blocks, compressed, pcap, pcapng
+from lab.capture import ahead, blocks, compressed, pcap, pcapng
 from lab.capture.source import Findings, Source
 from lab.errors import InputError
 from lab.model import Frame
@@ -83,7 +83,9 @@ class Capture(Findings):
     `problems`, `hosts` and `secrets` are as of the frame yielded last; `closing_comments` and `sha256` as of the end.
     """
 
-    def __init__(self, name: str, kind: Format, size: int | None, source: Source, file: io.FileIO) -> None:
+    def __init__(
+        self, name: str, kind: Format, size: int | None, source: Source, file: io.FileIO, start: int = 0
+    ) -> None:
         super().__init__()
         self.name = name
         self.format = kind
@@ -91,12 +93,19 @@ class Capture(Findings):
         self.sha256 = ""  # hex, of the whole file; empty before the end, and where no digest was asked for
         self._source = source
         self._file = file
+        self._start = start  # the offset in the file of the first byte
         self._frames = chain(READERS[kind](source, self), self._end())
 
     @property
     def position(self) -> int:
         """Returns how many bytes of the file have been consumed."""
         return self._source.progress
+
+    def secrets_ahead(self) -> list[bytes] | None:
+        """Returns all TLS key logs of the file, wherever they stand; None where it can't be read twice (a pipe)."""
+        if self.size is None:
+            return None
+        return ahead.secrets(self._file.fileno(), self._start) if self.format == "pcapng" else []
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -135,8 +144,10 @@ def open_capture(path: str, *, digest: bool = False) -> Capture:
     name = STANDARD_INPUT if path == "-" else Text(shown, shown)
     file = _open(path, name)
     try:
+        size = _size(file)
+        start = file.tell() if size is not None else 0  # of standard input somebody may have read the beginning
         source = Source(file, digest=digest)
-        return Capture(shown, _format(source, name), _size(file), source, file)
+        return Capture(shown, _format(source, name), size, source, file, start)
     except BaseException:
         file.close()
         raise

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lab.capture import pcapng
 from lab.capture.rewrite import Block
-from lab.capture.source import MAX_KEPT, Findings
+from lab.capture.source import MAX_KEPT, MAX_SECRETS, Findings
 from lab.text import Text
 
 MAX_TIME = (1 << 64) - 1  # nanoseconds, in the year 2554: what a pcapng of nanoseconds can hold
@@ -39,6 +39,10 @@ OPTION_OVERRUN = Text("an option runs over the end of its block", "有一个选�
 _WRONG = {OVERRUN: OPTION_OVERRUN, SURPLUS: TOO_MANY_OPTIONS}
 NAME_OVERRUN = Text("a host name runs over the end of its block", "有一条主机名记录超出了所在块的末尾")
 SECRETS_OVERRUN = Text("the secrets run over the end of their block", "密钥数据超出了所在块的末尾")
+SECRETS_TOO_MANY = Text(
+    f"there are more secrets than {MAX_SECRETS >> 20} MB: these are left out",
+    f"密钥数据超过 {MAX_SECRETS >> 20} MB：这一块已略去",
+)
 UNKNOWN_VERSION = Text(
     "the section is of version {}.{}, which is unknown: it is read as 1.0", "节的版本 {}.{} 未知：按 1.0 读取"
 )
@@ -192,8 +196,8 @@ class Section:
         kind, length = Struct(self.order + "II").unpack_from(body)
         if length > len(body) - 8:
             found.problem(offset, None, SECRETS_OVERRUN)
-        if kind == pcapng.TLS_KEY_LOG:
-            found.keep_secrets(body[8 : 8 + length])
+        if kind == pcapng.TLS_KEY_LOG and not found.keep_secrets(body[8 : 8 + length]):
+            found.problem(offset, None, SECRETS_TOO_MANY)
         return bool(length <= len(body) - 8)
 
 

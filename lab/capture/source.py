@@ -7,8 +7,9 @@ limits, so that no file, however damaged, takes more than a fixed amount of memo
 from __future__ import annotations
 
 import hashlib
-import io
 import select
+from collections.abc import Callable
+from typing import Protocol
 
 from lab.capture.compressed import DamagedError, Unfolded
 from lab.capture.rewrite import Passed
@@ -22,12 +23,19 @@ MAX_SECRETS = 64 << 20  # bytes
 MAX_CLOSING = 1000  # comments
 
 
+class Raw(Protocol):
+    """A file that is read as it is: `read` returns what is there, None for nothing yet."""
+
+    def fileno(self) -> int: ...
+    def read(self, size: int, /) -> bytes | None: ...
+
+
 class Source:
     """The bytes of `file` as a window: `buffer[at:]` has been read and is not yet consumed."""
 
     __slots__ = ("_base", "_ended", "_file", "_hash", "_raw", "_unfolded", "at", "buffer", "failure")
 
-    def __init__(self, file: io.FileIO, *, digest: bool) -> None:
+    def __init__(self, file: Raw, *, digest: bool) -> None:
         self.buffer = b""
         self.at = 0
         self.failure: OSError | None = None  # why reading ended before the file did
@@ -114,6 +122,7 @@ class Findings:
         self.problems: list[Problem] = []
         self.hosts: dict[str, str] = {}  # address -> name, from name resolution blocks
         self.secrets: list[bytes] = []  # TLS key logs, from decryption secrets blocks
+        self.on_secrets: Callable[[bytes], object] | None = None  # hears of each, as it comes
         self.closing_comments: tuple[str, ...] = ()  # of the interface statistics blocks
         self.passed: Passed | None = None  # the blocks of a pcapng, where it is to be written again
         self.snaplen = 0  # bytes, 0: no limit; of a pcap
@@ -130,10 +139,15 @@ class Findings:
         if len(self.hosts) < MAX_KEPT:
             self.hosts[address] = name
 
-    def keep_secrets(self, secrets: bytes) -> None:
+    def keep_secrets(self, secrets: bytes) -> bool:
+        """Keeps a key log, and returns whether there was room for it."""
+        if len(self.secrets) >= MAX_KEPT or self._secret_bytes + len(secrets) > MAX_SECRETS:
+            return False
         self._secret_bytes += len(secrets)
-        if len(self.secrets) < MAX_KEPT and self._secret_bytes <= MAX_SECRETS:
-            self.secrets.append(secrets)
+        self.secrets.append(secrets)
+        if self.on_secrets is not None:
+            self.on_secrets(secrets)
+        return True
 
     def keep_closing(self, comments: tuple[str, ...]) -> None:
         self.closing_comments += comments[: MAX_CLOSING - len(self.closing_comments)]

@@ -36,6 +36,7 @@ class Recorded:
         self.capture = capture
         self.name = capture.name
         self.early: Text | None = None
+        self._ahead: list[bytes] | None = None  # all secrets of a file, where it can be read twice
 
     @contextlib.contextmanager
     def begin(self, learn: Learn, mine: Mine | None) -> Iterator[Inputs]:
@@ -52,8 +53,11 @@ class Recorded:
             yield Inputs(Begun(self.name, False, False, None, dict(capture.hosts)), None, ())
             return
         frames = itertools.chain([first], frames)
-        if capture.secrets:  # those that stand before the packets: Wireshark, too, needs them there
-            learn(b"\n".join(capture.secrets), b"")
+        self._ahead = capture.secrets_ahead()
+        if known := self._ahead or capture.secrets:
+            learn(b"\n".join(known), b"")
+        if self._ahead is None:  # what a pipe brings later opens what comes behind it
+            capture.on_secrets = lambda log: learn(log, b"")
         told = journal.told(first)
         begun = Begun(self.name, False, told, None, dict(capture.hosts))
         if told:
@@ -70,7 +74,7 @@ class Recorded:
 
     @property
     def secrets(self) -> tuple[bytes, bytes]:
-        return b"\n".join(self.capture.secrets), b""
+        return b"\n".join(self._ahead or self.capture.secrets), b""
 
     @property
     def packets(self) -> int:
