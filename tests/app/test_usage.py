@@ -23,7 +23,7 @@ WRONG = {
     "annotate x --format moon": (
         "--format can't be 'moon': it is one of 'ladder', 'json', 'ndjson', 'csv', 'conversations', 'events', 'pcapng'"
     ),
-    "annotate x --explain abc": "--explain takes a whole number",
+    "annotate x --conversation abc": "--conversation takes a whole number",
     "tcp more {0}": "too many arguments: more {0}",
     "tcp --ipv6=3": "option --ipv6 takes no value",
     "tcp --wire": "option --wire needs a value",
