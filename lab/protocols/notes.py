@@ -45,6 +45,7 @@ class Notes(NamedTuple):
 
     protocol: str
     title: Text
+    about: Text | None  # where the protocol is written today
     steps: dict[str, NoteStep]
     instead: dict[tuple[str, str], NoteStep]  # of a step, and the code of how a connection departs from it
     differs: dict[str, Text]
@@ -60,6 +61,7 @@ def notes(protocol: str) -> Notes:
     return Notes(
         data["protocol"],
         _text(data["title"]),
+        _text(data["about"]) if "about" in data else None,
         steps,
         {(each["step"], each["differs"]): _instead(each, steps[each["step"]]) for each in data.get("instead", ())},
         {each["code"]: _text(each) for each in data["differs"]},

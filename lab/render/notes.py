@@ -63,6 +63,8 @@ def lecture(name: str, out: TextIO, lang: Lang) -> None:
     page = _Page(out)
     lesson = notes(name)
     page.line(lesson.title.pick(lang), "bold")
+    if lesson.about:
+        page.paragraph(lesson.about.pick(lang), "dim")
     for step in lesson.steps.values():
         _step(page, about, step, lang)
     page.line()

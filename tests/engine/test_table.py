@@ -113,6 +113,7 @@ def test_every_note_is_written_in_both_languages(protocol: Descriptor) -> None:
     lesson = notes(protocol.name)
     texts: dict[str, Text] = dict(lesson.differs)
     texts |= {state.name: state.text for state in lesson.states.values()}
+    texts |= {"about": lesson.about} if lesson.about else {}
     texts |= {f"{step.id} {part}": getattr(step, part) for step in lesson.steps.values() for part in step._fields[2:6]}
     texts |= {f"{at} {part}": getattr(each, part) for at, each in lesson.instead.items() for part in each._fields[3:5]}
     texts |= {
@@ -151,7 +152,7 @@ def test_every_state_of_the_table_is_explained_and_no_other(protocol: Descriptor
 
 
 def test_the_states_of_tls_1_3_are_those_of_the_rfcs_pictures() -> None:
-    """RFC 8446, appendices A.1 and A.2. Not drawn here: what only a computer's inside shows."""
+    """RFC 9846, appendices A.1 and A.2. Not drawn here: what only a computer's inside shows."""
     (tls,) = (protocol for protocol in PROTOCOLS if protocol.name == "tls")
     pictured: dict[Role, set[str]] = {
         "client": {

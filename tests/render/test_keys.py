@@ -46,7 +46,7 @@ def test_tls_without_keys_says_why_there_are_none(name: str, lang: Lang) -> None
 def test_tls_1_2_is_worked_out_from_the_servers_key(lang: Lang) -> None:
     capture = captured("TLS 1.2 RSA")
     text = example([*capture.frames], lang, server_key=capture.server_key)
-    for part in ("c^d mod n", "pre-master secret", "master secret", "key expansion", "verify_data", "RFC 5246"):
+    for part in ("c^d mod n", "pre-master secret", "main secret", "key expansion", "verify_data", "RFC 5246"):
         assert part in text
     assert "{" not in text
 
@@ -55,7 +55,7 @@ def test_tls_1_2_is_worked_out_from_the_servers_key(lang: Lang) -> None:
 def test_tls_1_3_is_worked_out_from_the_key_log(lang: Lang) -> None:
     capture = captured("TLS 1.3")
     text = example([*capture.frames], lang, capture.keylog)
-    for part in ("key log: SERVER_HANDSHAKE_TRAFFIC_SECRET", "HKDF-Expand-Label", "server verify_data", "RFC 8446"):
+    for part in ("key log: SERVER_HANDSHAKE_TRAFFIC_SECRET", "HKDF-Expand-Label", "server verify_data", "RFC 9846"):
         assert part in text
 
 

@@ -1,7 +1,7 @@
 """A cipher suite's name says everything about it: read it, rather than keep a table of what each suite uses.
 
 `TLS_<key exchange>_WITH_<cipher>_<hash>` up to TLS 1.2 (RFC 5246 appendix C), `TLS_<cipher>_<hash>` in TLS 1.3
-(RFC 8446 appendix B.4). The one table here is of ciphers: their key, block and nonce lengths.
+(RFC 9846 appendix B.4). The one table here is of ciphers: their key, block and nonce lengths.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def suite(code: int, name: str) -> Suite | None:
         return None
     if exchange == "TLS13":
         if not aead:
-            return None  # TLS 1.3 has nothing else (RFC 8446 section 4.1.2)
-        cipher = cipher._replace(fixed_iv=12, record_iv=0)  # RFC 8446 section 5.3
+            return None  # TLS 1.3 has nothing else (RFC 9846 section 4.2.2)
+        cipher = cipher._replace(fixed_iv=12, record_iv=0)  # RFC 9846 section 5.3
     mac = None if aead else match["hash"]
     prf = "SHA384" if match["hash"] == "SHA384" else "SHA256"  # RFC 5246 section 5, RFC 5288 section 3
     return Suite(code, name, exchange, algorithm, mac, prf, *_sizes(cipher, mac))

@@ -1,6 +1,6 @@
 """The numbers of TLS and their names, as IANA registers them. No number is ever lost behind a name.
 
-Sources: IANA "TLS Parameters" and "TLS ExtensionType Values"; where RFCs spell a name differently, RFC 8446 counts.
+Sources: IANA "TLS Parameters" and "TLS ExtensionType Values"; where RFCs spell a name differently, RFC 9846 counts.
 GREASE values (RFC 8701) are numbers that clients send so that servers get used to what they do not know.
 """
 
@@ -138,7 +138,7 @@ EXTENSIONS = Registry(
         USE_SRTP: "use_srtp", HEARTBEAT_EXTENSION: "heartbeat", ALPN: "application_layer_protocol_negotiation",
         17: "status_request_v2", SIGNED_CERTIFICATE_TIMESTAMP: "signed_certificate_timestamp",
         CLIENT_CERTIFICATE_TYPE: "client_certificate_type", SERVER_CERTIFICATE_TYPE: "server_certificate_type",
-        PADDING: "padding", ENCRYPT_THEN_MAC: "encrypt_then_mac", EXTENDED_MASTER_SECRET: "extended_master_secret",
+        PADDING: "padding", ENCRYPT_THEN_MAC: "encrypt_then_mac", EXTENDED_MASTER_SECRET: "extended_main_secret",
         24: "token_binding", 25: "cached_info", 26: "tls_lts", COMPRESS_CERTIFICATE: "compress_certificate",
         RECORD_SIZE_LIMIT: "record_size_limit", 29: "pwd_protect", 30: "pwd_clear", 31: "password_salt",
         32: "ticket_pinning", 33: "tls_cert_with_extern_psk", DELEGATED_CREDENTIAL: "delegated_credential",
@@ -184,7 +184,7 @@ _SIGNATURES = {1: "rsa_pkcs1", 2: "dsa", 3: "ecdsa"}
 
 SIGNATURE_SCHEMES = Registry(
     {
-        # TLS 1.2's pairs of a hash and a signature (RFC 5246 section 7.4.1.4.1), named as RFC 8446 named some of them.
+        # TLS 1.2's pairs of a hash and a signature (RFC 5246 section 7.4.1.4.1), named as RFC 9846 names some of them.
         **{
             (first << 8) + second: f"{signature}_{hashing}"
             for first, hashing in _HASHES.items()

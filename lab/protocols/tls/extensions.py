@@ -1,7 +1,7 @@
 """What is inside each extension, by the message it stands in: an extension has another form where it answers.
 
 The table's second column: CH ClientHello, SH ServerHello (and TLS 1.2's answers in general), HRR HelloRetryRequest,
-EE EncryptedExtensions, CT Certificate, CR CertificateRequest, NST NewSessionTicket (RFC 8446 section 4.2). What has no
+EE EncryptedExtensions, CT Certificate, CR CertificateRequest, NST NewSessionTicket (RFC 9846 section 4.3). What has no
 row keeps its name, and its bytes are data.
 """
 
@@ -48,12 +48,12 @@ _ROWS: tuple[tuple[int, str, Shapes], ...] = (
         opaque("request_extensions", 2),
     )),
     (codes.STATUS_REQUEST, "CT", _OCSP_RESPONSE),
-    # RFC 8446 section 4.2.7, RFC 8422
+    # RFC 9846 section 4.3.7, RFC 8422
     (codes.SUPPORTED_GROUPS, "CH EE SH", (vector("named_group_list", 2, coded("NamedGroup", 2, codes.GROUPS)),)),
     (codes.EC_POINT_FORMATS, "CH SH", (
         vector("ec_point_format_list", 1, coded("ECPointFormat", 1, codes.POINT_FORMATS)),
     )),
-    # RFC 8446 section 4.2.3, RFC 9345 section 4.1.1
+    # RFC 9846 section 4.3.3, RFC 9345 section 4.1.1
     (codes.SIGNATURE_ALGORITHMS, "CH CR", (_SCHEMES,)),
     (codes.SIGNATURE_ALGORITHMS_CERT, "CH CR", (_SCHEMES,)),
     (codes.DELEGATED_CREDENTIAL, "CH CR", (_SCHEMES,)),
@@ -93,7 +93,7 @@ _ROWS: tuple[tuple[int, str, Shapes], ...] = (
     (codes.RENEGOTIATION_INFO, "CH SH", (opaque("renegotiated_connection", 1),)),
     (codes.TICKET_REQUEST, "CH", (fixed("new_session_count", 1, decimal), fixed("resumption_count", 1, decimal))),
     (codes.TICKET_REQUEST, "EE", (fixed("expected_count", 1, decimal),)),
-    # RFC 8446 sections 4.2.11, 4.2.10, 4.2.1, 4.2.2, 4.2.9, 4.2.4, 4.2.5, 4.2.8
+    # RFC 9846 sections 4.3.11, 4.3.10, 4.3.1, 4.3.2, 4.3.9, 4.3.4, 4.3.5, 4.3.8
     (codes.PRE_SHARED_KEY, "CH", (
         vector("identities", 2, struct(
             "PskIdentity", opaque("identity", 2), fixed("obfuscated_ticket_age", 4, decimal),

@@ -51,7 +51,7 @@ def content_fields(kind: int, plaintext: bytes) -> list[TlsField]:
 
 
 def inner_fields(plaintext: bytes) -> list[TlsField]:
-    """Returns the fields of TLS 1.3's TLSInnerPlaintext: content, its type, zeros (RFC 8446 section 5.2)."""
+    """Returns the fields of TLS 1.3's TLSInnerPlaintext: content, its type, zeros (RFC 9846 section 5.2)."""
     sheet = Sheet(plaintext)
     size = len(plaintext.rstrip(b"\0"))
     with sheet.container("TLSInnerPlaintext"):
@@ -66,7 +66,7 @@ def inner_fields(plaintext: bytes) -> list[TlsField]:
 def message_fields(raw: bytes, version: int | None = None, suite: int | None = None) -> list[TlsField]:
     """Returns the fields of a handshake message, header included.
 
-    `version` and `suite` are the negotiated ones. Without a version hellos get RFC 8446's names, and the others are
+    `version` and `suite` are the negotiated ones. Without a version hellos get RFC 9846's names, and the others are
     read as TLS 1.2's: who knows no version has seen them in the clear. Key exchange messages need the suite.
     """
     sheet = Sheet(raw)
@@ -89,7 +89,7 @@ def leaves(fields: list[TlsField]) -> list[TlsField]:
 
 # What records carry.
 
-_CONTENTS: Mapping[int, Shape] = {  # RFC 8446 section 6, RFC 5246 section 7.1, RFC 6520 section 4
+_CONTENTS: Mapping[int, Shape] = {  # RFC 9846 section 6, RFC 5246 section 7.1, RFC 6520 section 4
     codes.ALERT: struct("Alert", coded("level", 1, codes.ALERT_LEVELS), coded("description", 1, codes.ALERTS)),
     codes.CHANGE_CIPHER_SPEC: struct("ChangeCipherSpec", coded("type", 1, codes.CHANGE_CIPHER_SPECS)),
     codes.HEARTBEAT: struct(
@@ -148,7 +148,7 @@ def _compressions(name: str) -> Shape:
     return vector(name, 1, coded("CompressionMethod", 1, codes.COMPRESSIONS))
 
 
-# RFC 8446 section 4.1 and, for TLS 1.2 and before, RFC 5246 section 7.4.1.
+# RFC 9846 section 4.2 and, for TLS 1.2 and before, RFC 5246 section 7.4.1.
 _CLIENT_HELLO: Shapes = (
     coded("legacy_version", 2, codes.VERSIONS), fixed("random", 32), opaque("legacy_session_id", 1), _SUITES,
     _compressions("legacy_compression_methods"), extensions("CH"),
@@ -188,7 +188,7 @@ _ANY: Mapping[int, Shapes] = {
     ),
     codes.MESSAGE_HASH: (rest("hash"),),
 }
-_TLS_1_3: Mapping[int, Shapes] = {  # RFC 8446 sections 4.4.2, 4.3.2 and 4.6.1
+_TLS_1_3: Mapping[int, Shapes] = {  # RFC 9846 sections 4.5.1, 4.4.2 and 4.7.1
     codes.CERTIFICATE: (
         opaque("certificate_request_context", 1),
         vector("certificate_list", 3, struct("CertificateEntry", opaque("cert_data", 3), extensions("CT"))),

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from lab.protocols.tls import codes
 from lab.protocols.tls.reader import Reader, text
 
-# SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3)
+# SHA-256 of "HelloRetryRequest" (RFC 9846 section 4.2.3)
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 Downgrade = Literal["TLS 1.2", "TLS 1.1 or below"]
@@ -29,7 +29,7 @@ class KeyShare(NamedTuple):
 
 
 class ClientHello(NamedTuple):
-    """RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2."""
+    """RFC 9846 section 4.2.2, RFC 5246 section 7.4.1.2."""
 
     version: int  # legacy_version
     random: bytes
@@ -110,7 +110,7 @@ class ClientHello(NamedTuple):
 
 
 class ServerHello(NamedTuple):
-    """RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3. A HelloRetryRequest has the same form."""
+    """RFC 9846 section 4.2.3, RFC 5246 section 7.4.1.3. A HelloRetryRequest has the same form."""
 
     version: int  # legacy_version
     random: bytes
@@ -122,7 +122,7 @@ class ServerHello(NamedTuple):
 
     @property
     def selected_version(self) -> int:
-        """The version of the connection: supported_versions counts before the header (RFC 8446 section 4.2.1)."""
+        """The version of the connection: supported_versions counts before the header (RFC 9846 section 4.3.1)."""
         chosen = data_of(self.extensions, codes.SUPPORTED_VERSIONS)
         return int.from_bytes(chosen, "big") if chosen and len(chosen) == 2 else self.version
 
@@ -161,12 +161,12 @@ class ServerHello(NamedTuple):
 
     @property
     def downgrade(self) -> Downgrade | None:
-        """Which version a server that could have done TLS 1.3 says it was brought down to (RFC 8446 section 4.1.3)."""
+        """Which version a server that could have done TLS 1.3 says it was brought down to (RFC 9846 section 4.2.3)."""
         return _DOWNGRADES.get(self.random[-8:])
 
 
 class EncryptedExtensions(NamedTuple):
-    """RFC 8446 section 4.3.1."""
+    """RFC 9846 section 4.4.1."""
 
     extensions: Extensions
     damaged: bool
@@ -260,7 +260,7 @@ def read_extensions(body: Reader, optional: bool = True) -> Extensions:
 
 
 def data_of(extensions: Extensions, wanted: int) -> bytes | None:
-    """Returns the data of the first extension of this type: there must not be a second (RFC 8446 section 4.2)."""
+    """Returns the data of the first extension of this type: there must not be a second (RFC 9846 section 4.3)."""
     return next((data for kind, data in extensions if kind == wanted), None)
 
 

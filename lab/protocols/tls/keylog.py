@@ -14,7 +14,7 @@ from collections.abc import Iterable
 _TRAFFIC = (32, (32, 48))
 LABELS: dict[str, tuple[int, tuple[int, ...]]] = {
     "RSA": (8, (48,)),  # NSS's own, not in the RFC: by the first 8 bytes of the encrypted pre-master secret
-    "CLIENT_RANDOM": (32, (48,)),  # TLS 1.0 to 1.2: the master secret
+    "CLIENT_RANDOM": (32, (48,)),  # TLS 1.0 to 1.2: the main secret
     "CLIENT_EARLY_TRAFFIC_SECRET": _TRAFFIC,
     "CLIENT_HANDSHAKE_TRAFFIC_SECRET": _TRAFFIC,
     "SERVER_HANDSHAKE_TRAFFIC_SECRET": _TRAFFIC,

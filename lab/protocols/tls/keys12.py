@@ -1,7 +1,8 @@
-"""TLS 1.0 to 1.2: from the pre-master secret to the master secret, the key block, both Finished and the records.
+"""TLS 1.0 to 1.2: from the pre-master secret to the main secret, the key block, both Finished and the records.
 
-The names on paper are those of RFC 5246: sections 8.1 (master secret), 6.3 (key block) and 7.4.9 (Finished). Before
-TLS 1.2 the same sections of RFC 2246 and RFC 4346 hold, with another PRF.
+RFC 5246's sections are 8.1 (main secret), 6.3 (key block) and 7.4.9 (Finished). The names on paper are its own, but for
+the main secret: RFC 9846 appendix D renames what all texts before it call the master secret, and leaves the PRF's label
+as it was. Before TLS 1.2 the same sections of RFC 2246 and RFC 4346 hold, with another PRF.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import PREMASTER
 from lab.text import ROLES, Text
 
-MASTER = "master secret"
+MASTER = "main secret"
 _ROLES: tuple[Role, ...] = ("client", "server")
 _RFCS = {TLS10: "RFC 2246", TLS11: "RFC 4346", TLS12: "RFC 5246"}
 
@@ -36,9 +37,9 @@ def master_secret(
     session: bytes | None = None,
     derivation: Derivation | None = None,
 ) -> bytes:
-    """Returns the master secret.
+    """Returns the main secret.
 
-    With the extended master secret `session` has the handshake messages from ClientHello to ClientKeyExchange, with
+    With the extended main secret `session` has the handshake messages from ClientHello to ClientKeyExchange, with
     their headers of four bytes (RFC 7627 section 3); without it, None.
     """
     derivation = derivation or Derivation()
@@ -47,7 +48,8 @@ def master_secret(
     if session is None:
         randoms = Named("client random", client_random), Named("server random", server_random)
         what = Text(
-            "The master secret: the pre-master secret mixed with the random numbers of both ends.",
+            "The main secret, as RFC 9846 calls the master secret: the pre-master secret mixed with the random numbers "
+            "of both ends.",
             "主密钥：预主密钥与双方的随机数混合而成。",
         )
         source = _source(version, "8.1")
@@ -61,7 +63,8 @@ def master_secret(
         hash_name, Named("messages to ClientKeyExchange", session), "session hash", "RFC 7627 section 3",
     )  # fmt: skip
     what = Text(
-        "The extended master secret: the pre-master secret mixed with the session hash instead of the two randoms.",
+        "The extended main secret, as RFC 9846 calls the extended master secret: the pre-master secret mixed with the "
+        "session hash instead of the two randoms.",
         "扩展主密钥：预主密钥与会话哈希混合，而不是与两个随机数混合。",
     )
     return derivation.prf(
@@ -70,7 +73,7 @@ def master_secret(
 
 
 class Keys12:
-    """All keys of a connection. `etm` is encrypt-then-MAC; `ems` only says how the master secret was made."""
+    """All keys of a connection. `etm` is encrypt-then-MAC; `ems` only says how the main secret was made."""
 
     def __init__(
         self,
@@ -116,7 +119,7 @@ class Keys12:
         )  # fmt: skip
         return self.derivation.prf(
             Text(
-                f"What the {who.en}'s Finished must say. Only who has the master secret and saw the same messages can "
+                f"What the {who.en}'s Finished must say. Only who has the main secret and saw the same messages can "
                 "say it.",
                 f"{who.zh}的 Finished 必须包含的内容。只有掌握主密钥并看到相同消息的一方才能算出它。",
             ),

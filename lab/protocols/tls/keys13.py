@@ -1,4 +1,4 @@
-"""TLS 1.3: the key schedule, and what each traffic secret becomes: key, IV, Finished (RFC 8446 section 7).
+"""TLS 1.3: the key schedule, and what each traffic secret becomes: key, IV, Finished (RFC 9846 section 7).
 
 A `Keys13` is one direction in one epoch, made from one traffic secret: that of a key log, or of a `Schedule13`, which
 follows the whole schedule from the shared secret where that is known.
@@ -15,9 +15,10 @@ from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.tls.prf import LENGTHS, SPOKEN
 from lab.protocols.tls.protection import Keys, Protection, protection
 from lab.protocols.tls.reasons import Reason
+from lab.protocols.tls.sections import cited
 from lab.text import ROLES, Text
 
-# A key log's labels: who sends with this secret, and what RFC 8446 section 7.1 calls it.
+# A key log's labels: who sends with this secret, and what RFC 9846 section 7.1 calls it.
 TRAFFIC: dict[str, tuple[Role, str]] = {
     "CLIENT_EARLY_TRAFFIC_SECRET": ("client", "client_early_traffic_secret"),
     "CLIENT_HANDSHAKE_TRAFFIC_SECRET": ("client", "client_handshake_traffic_secret"),
@@ -25,12 +26,12 @@ TRAFFIC: dict[str, tuple[Role, str]] = {
     "CLIENT_TRAFFIC_SECRET_0": ("client", "client_application_traffic_secret_0"),
     "SERVER_TRAFFIC_SECRET_0": ("server", "server_application_traffic_secret_0"),
 }
-_KEYS, _FINISHED, _SCHEDULE = "RFC 8446 section 7.3", "RFC 8446 section 4.4.4", "RFC 8446 section 7.1"
+_KEYS, _FINISHED, _SCHEDULE, _TRANSCRIPT = cited("7.3"), cited("4.5.3"), cited("7.1"), cited("4.1")
 _EMPTY = Text("The hash of no message at all.", "空消息的哈希。")
 
 
 class Keys13:
-    """What `role` sends with one traffic secret. `name` is the secret's, as in RFC 8446."""
+    """What `role` sends with one traffic secret. `name` is the secret's, as in RFC 9846."""
 
     def __init__(
         self, suite: Suite, role: Role, name: str, secret: bytes, derivation: Derivation | None = None
@@ -78,7 +79,7 @@ class Keys13:
                 f"The hash of everything that was said before the {who.en}'s Finished.",
                 f"{who.zh}的 Finished 之前全部消息的哈希。",
             ),
-            self.suite.prf, covered, f"{self.role} transcript hash", "RFC 8446 section 4.4.1",
+            self.suite.prf, covered, f"{self.role} transcript hash", _TRANSCRIPT,
         )  # fmt: skip
         return self.derivation.mac(
             Text(f"What the {who.en}'s Finished must say.", f"{who.zh}的 Finished 必须包含的内容。"),
@@ -101,12 +102,12 @@ class Keys13:
                 f"KeyUpdate：{who.zh}的下一个流量密钥，从它无法反推前一个。",
             ),
             self.suite.prf, Named(self.name, self.secret), "traffic upd", None, LENGTHS[self.suite.prf], following,
-            "RFC 8446 section 7.2",
+            cited("7.2"),
         )  # fmt: skip
         return Keys13(self.suite, self.role, following, secret.value, self.derivation)
 
     def _called(self, what: str) -> str:
-        """Returns RFC 8446's name for something of this epoch: both epochs stand on one paper."""
+        """Returns RFC 9846's name for something of this epoch: both epochs stand on one paper."""
         return self.name.replace("traffic_secret", what)
 
     def _finished_key(self) -> Named:
@@ -120,13 +121,13 @@ class Keys13:
 
 
 def retried(suite: Suite, first_hello: bytes) -> bytes:
-    """Returns what stands for the first ClientHello after a HelloRetryRequest: message_hash (section 4.4.1)."""
+    """Returns what stands for the first ClientHello after a HelloRetryRequest: message_hash (section 4.1)."""
     hashed = prf.digest(suite.prf, first_hello)
     return bytes([254, 0, 0, len(hashed)]) + hashed
 
 
 class Schedule13:
-    """The key schedule, for who knows the shared secret: an end, or a test vector (RFC 8446 section 7.1)."""
+    """The key schedule, for who knows the shared secret: an end, or a test vector (RFC 9846 section 7.1)."""
 
     def __init__(self, suite: Suite, psk: bytes | None = None, derivation: Derivation | None = None) -> None:
         self.suite = suite
@@ -171,7 +172,7 @@ class Schedule13:
     def application(self, messages: bytes) -> tuple[Keys13, Keys13]:
         """Returns the client's and the server's application keys; `messages` go up to the server's Finished."""
         what = Text("Nothing new comes in: zeros, for the last step.", "最后一步不加入新内容：用零。")
-        self._master = self._next(what, self._handshake, Named("0", bytes(self._length)), "master_secret")
+        self._master = self._next(what, self._handshake, Named("0", bytes(self._length)), "main_secret")
         upto = "the server's Finished"
         return (
             self._traffic(self._master, "c ap traffic", "CLIENT_TRAFFIC_SECRET_0", messages, upto),
@@ -182,17 +183,17 @@ class Schedule13:
         """Returns the exporter secret; `messages` go up to the server's Finished."""
         what = Text("A secret for protocols above TLS.", "供 TLS 之上的协议使用的密钥。")
         upto = "the server's Finished"
-        return self._derive(what, self._master, "exp master", messages, upto, "exporter_master_secret").value
+        return self._derive(what, self._master, "exp master", messages, upto, "exporter_secret").value
 
     def resumption(self, messages: bytes, ticket_nonce: bytes) -> bytes:
-        """Returns the PSK of a ticket (section 4.6.1); `messages` go up to the client's Finished."""
+        """Returns the PSK of a ticket (section 4.7.1); `messages` go up to the client's Finished."""
         what = Text("A secret from which tickets get their keys.", "会话票据的密钥由它导出。")
         upto = "the client's Finished"
-        secret = self._derive(what, self._master, "res master", messages, upto, "resumption_master_secret")
+        secret = self._derive(what, self._master, "res master", messages, upto, "resumption_secret")
         return self.derivation.expand_label(
             Text("The key that this ticket stands for.", "这张票据代表的密钥。"),
             self.suite.prf, secret, "resumption", Named("ticket_nonce", ticket_nonce), self._length, "PSK",
-            "RFC 8446 section 4.6.1",
+            cited("4.7.1"),
         ).value  # fmt: skip
 
     def _next(self, what: Text, secret: Named, material: Named, name: str) -> Named:
@@ -205,7 +206,7 @@ class Schedule13:
         covered = Named(f"messages to {upto}" if upto else '""', messages)
         hashed = self.derivation.digest(
             Text("The hash of the messages so far.", "到此为止全部消息的哈希。") if upto else _EMPTY,
-            self.suite.prf, covered, f"hash to {upto}" if upto else "hash of nothing", "RFC 8446 section 4.4.1",
+            self.suite.prf, covered, f"hash to {upto}" if upto else "hash of nothing", _TRANSCRIPT,
         )  # fmt: skip
         return self.derivation.expand_label(what, self.suite.prf, secret, label, hashed, self._length, name, _SCHEDULE)
 

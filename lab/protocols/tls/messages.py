@@ -29,7 +29,7 @@ from lab.protocols.tls.suites import KeyExchange, key_exchange
 
 
 class Certificate(NamedTuple):
-    """RFC 8446 section 4.4.2, RFC 5246 section 7.4.2. `chain` are certificates in DER, the owner's first."""
+    """RFC 9846 section 4.5.1, RFC 5246 section 7.4.2. `chain` are certificates in DER, the owner's first."""
 
     context: bytes
     chain: tuple[bytes, ...]
@@ -37,7 +37,7 @@ class Certificate(NamedTuple):
 
 
 class CertificateRequest(NamedTuple):
-    """RFC 8446 section 4.3.2, RFC 5246 section 7.4.4. `authorities` are distinguished names in DER."""
+    """RFC 9846 section 4.4.2, RFC 5246 section 7.4.4. `authorities` are distinguished names in DER."""
 
     context: bytes
     types: tuple[int, ...]
@@ -47,7 +47,7 @@ class CertificateRequest(NamedTuple):
 
 
 class CertificateVerify(NamedTuple):
-    """RFC 8446 section 4.4.3, RFC 5246 section 7.4.8. `scheme` is None before TLS 1.2."""
+    """RFC 9846 section 4.5.2, RFC 5246 section 7.4.8. `scheme` is None before TLS 1.2."""
 
     scheme: int | None
     signature: bytes
@@ -83,7 +83,7 @@ class ClientKeyExchange(NamedTuple):
 
 
 class NewSessionTicket(NamedTuple):
-    """RFC 8446 section 4.6.1, RFC 5077 section 3.3. `lifetime` in seconds; `age_add` and `nonce` only in TLS 1.3."""
+    """RFC 9846 section 4.7.1, RFC 5077 section 3.3. `lifetime` in seconds; `age_add` and `nonce` only in TLS 1.3."""
 
     lifetime: int
     age_add: int | None
@@ -100,21 +100,21 @@ class NewSessionTicket(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """RFC 8446 section 4.4.4, RFC 5246 section 7.4.9."""
+    """RFC 9846 section 4.5.3, RFC 5246 section 7.4.9."""
 
     verify_data: bytes
     damaged: bool
 
 
 class KeyUpdate(NamedTuple):
-    """RFC 8446 section 4.6.3."""
+    """RFC 9846 section 4.7.3."""
 
     requested: bool
     damaged: bool
 
 
 class Alert(NamedTuple):
-    """RFC 8446 section 6, RFC 5246 section 7.2."""
+    """RFC 9846 section 6, RFC 5246 section 7.2."""
 
     level: int
     description: int

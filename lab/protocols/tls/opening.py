@@ -165,7 +165,7 @@ class Opening:
         self.locked = (self.locked or self.epochs.missing) if keys is None else None
 
     def update(self, way: Direction) -> None:
-        """An end has said that its next record has the next keys (RFC 8446 section 4.6.3)."""
+        """An end has said that its next record has the next keys (RFC 9846 section 4.7.3)."""
         if way.keys is not None:
             way.use(way.keys.update(), self._secrets.learnt)
 

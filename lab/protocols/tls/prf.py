@@ -58,7 +58,7 @@ def hkdf_extract(name: str, salt: bytes, material: bytes) -> bytes:
 
 
 def hkdf_expand_label(name: str, secret: bytes, label: str, context: bytes, length: int) -> bytes:
-    """Returns HKDF-Expand-Label(secret, label, context, length), RFC 8446 section 7.1."""
+    """Returns HKDF-Expand-Label(secret, label, context, length), RFC 9846 section 7.1."""
     full = b"tls13 " + label.encode("ascii")
     info = length.to_bytes(2, "big") + bytes([len(full)]) + full + bytes([len(context)]) + context
     out, block, count = b"", b"", 0

@@ -172,7 +172,7 @@ class Aead(Protection):
     def _nonce(self, fragment: bytes) -> bytes:
         if self._explicit:  # RFC 5288 section 3, RFC 6655 section 3
             return self._iv + fragment[: self._explicit]
-        # RFC 7905 section 2, RFC 8446 section 5.3
+        # RFC 7905 section 2, RFC 9846 section 5.3
         return (int.from_bytes(self._iv, "big") ^ self.sequence).to_bytes(len(self._iv), "big")
 
     def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
@@ -189,7 +189,7 @@ class Aead(Protection):
 
 
 class Aead13(Aead):
-    """TLS 1.3: RFC 8446 section 5.2. Records that are never encrypted are passed on as they are."""
+    """TLS 1.3: RFC 9846 section 5.2. Records that are never encrypted are passed on as they are."""
 
     def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
         # Section 5: change_cipher_spec is there for middleboxes; an end without keys yet sends its alert in the clear.
@@ -212,7 +212,7 @@ class Aead13(Aead):
 
 def protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool = False) -> Protection:
     """Returns the protection of one direction. A cipher that the lab can't undo gives one that has failed already."""
-    if (suite.key_exchange == "TLS13") != (version >= TLS13):  # no suite belongs to both (RFC 8446 section 4.1.2)
+    if (suite.key_exchange == "TLS13") != (version >= TLS13):  # no suite belongs to both (RFC 9846 section 4.2.2)
         return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
     try:
         return _protection(suite, version, keys, encrypt_then_mac)

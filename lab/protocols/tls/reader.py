@@ -1,4 +1,4 @@
-"""Reads RFC 8446's presentation language from left to right, and never raises: what is missing is told, not thrown."""
+"""Reads RFC 9846's presentation language from left to right, and never raises: what is missing is told, not thrown."""
 
 from __future__ import annotations
 

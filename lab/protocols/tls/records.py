@@ -17,7 +17,7 @@ from lab.model import Role
 from lab.protocols.tls import codes
 
 HEADER = 5  # bytes: type, version, length
-MAX_FRAGMENT = (1 << 14) + 2048  # RFC 5246 section 6.2.3; RFC 8446 section 5.2 allows 256 bytes of expansion only
+MAX_FRAGMENT = (1 << 14) + 2048  # RFC 5246 section 6.2.3; RFC 9846 section 5.2 allows 256 bytes of expansion only
 MAX_MESSAGE = 1 << 20  # bytes; the length field could say sixteen times as much, a chain of certificates needs 10 kB
 MAX_PIECES = 1 << 14  # a message in records of one byte has as many pieces as bytes
 
@@ -36,7 +36,7 @@ class Record(NamedTuple):
     """
 
     type: int
-    version: int  # as the header says it, which in TLS 1.3 means nothing (RFC 8446 section 5.1)
+    version: int  # as the header says it, which in TLS 1.3 means nothing (RFC 9846 section 5.1)
     start: int
     end: int
     fragment: bytes
@@ -173,7 +173,7 @@ class HandshakeMessage(NamedTuple):
 
 
 class Handshakes:
-    """Puts handshake messages together from the payloads of one direction's handshake records (RFC 8446 section 5.1).
+    """Puts handshake messages together from the payloads of one direction's handshake records (RFC 9846 section 5.1).
 
     One message may lie in several records, one record may hold several messages.
     """

@@ -66,7 +66,8 @@ def unlock12(
         logged = keylog.get("CLIENT_RANDOM", agreed.client_random)
         if logged is not None:
             what = Text(
-                "The key log has the master secret: an end wrote it down by the client's random.",
+                "The key log has the main secret, as RFC 9846 calls the master secret: an end wrote it down by the "
+                "client's random.",
                 "密钥日志中有主密钥：端点按客户端随机数把它写了下来。",
             )
             derivation.given(what, "key log: CLIENT_RANDOM", Named(MASTER, logged), _KEY_LOG)

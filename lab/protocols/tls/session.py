@@ -124,7 +124,7 @@ class Session:
         kind, content, opened = record.type, record.fragment, False
         clear = (
             self.shake.version == TLS13 and kind == codes.ALERT
-        )  # from an end that had no keys yet (RFC 8446 section 5)
+        )  # from an end that had no keys yet (RFC 9846 section 5)
         if (way.encrypted and not clear) or (kind == codes.APPLICATION_DATA and not way.encrypted):
             found = self.opening.open(way, record, self.shake)
             if found is None:
@@ -146,7 +146,7 @@ class Session:
     # What is said.
 
     def _change(self, way: Direction, record: Record) -> Said:
-        """ChangeCipherSpec: up to TLS 1.2 what follows is encrypted; in TLS 1.3 it means nothing (RFC 8446 D.4)."""
+        """ChangeCipherSpec: up to TLS 1.2 what follows is encrypted; in TLS 1.3 it means nothing (RFC 9846 E.4)."""
         meant = self.shake.version is not None and self.shake.version != TLS13
         if meant:
             way.protect()
@@ -200,7 +200,7 @@ class Session:
 
     def _finished(self, way: Direction, finished: messages.Finished, before: int) -> None:
         if way.finished and self.shake.version == TLS13:
-            return  # an authentication after the handshake (RFC 8446 section 4.6.2): the keys stay; it is not checked
+            return  # an authentication after the handshake (RFC 9846 section 4.7.2): the keys stay; it is not checked
         way.finished, way.last_finished = True, finished
         self.opening.finish(way, finished, None if self.shake.unheard else bytes(self.shake.transcript[:before]))
 
@@ -209,7 +209,7 @@ class Session:
         if len(self.alerts) < _MOST_ALERTS and not alert.damaged:
             self.alerts.append(AlertSaid(way.role, alert.level, alert.description))
         closing = alert.description == _CLOSE_NOTIFY
-        # RFC 8446 section 6: in TLS 1.3 the level means nothing, every alert but two ends the connection.
+        # RFC 9846 section 6: in TLS 1.3 the level means nothing, every alert but two ends the connection.
         fatal = alert.level == _FATAL or (self.shake.version == TLS13 and alert.description != 90)
         event = "close_notify" if closing else "fatal alert" if fatal else ""
         return self._said(way, record, "close_notify" if closing else "alert", event, content, alert, opened)

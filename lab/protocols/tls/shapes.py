@@ -1,4 +1,4 @@
-"""RFC 8446's presentation language (section 3) as tables: what a struct or a vector looks like, byte by byte.
+"""RFC 9846's presentation language (section 3) as tables: what a struct or a vector looks like, byte by byte.
 
 A shape covers the bytes before it with fields and says whether there were enough of them. Leaves cover every byte once,
 in wire order; containers enclose their leaves. The length that stands before a vector is a leaf, `<vector> length`.

@@ -1,4 +1,4 @@
-"""TLS as RFC 8446 appendix A draws it, and up to TLS 1.2 as RFC 5246 section 7.3 lists its messages: two tables.
+"""TLS as RFC 9846 appendix A draws it, and up to TLS 1.2 as RFC 5246 section 7.3 lists its messages: two tables.
 
 1. The client walks the first table, the server the second. Both begin in START, and which version it will be the
    ServerHello tells: the rows part there. States of TLS 1.3 have the RFC's names. RFC 5246 names none; those that end
@@ -20,7 +20,7 @@ from lab.engine.table import Row, Table
 
 
 class State(StrEnum):
-    """RFC 8446 appendix A, and up to TLS 1.2 ours, which end in _12."""
+    """RFC 9846 appendix A, and up to TLS 1.2 ours, which end in _12."""
 
     START = "START"
     WAIT_SH = "WAIT_SH"
@@ -95,24 +95,24 @@ class Event(StrEnum):
 
 _CLIENT = (
     #   state               on                          goes to             step      RFC and section
-    Row("START",            "sent ClientHello",         "WAIT_SH",          "tls.1",  "8446 A.1"),
-    Row("WAIT_SH",          "got HelloRetryRequest",    "START",            None,     "8446 A.1"),
+    Row("START",            "sent ClientHello",         "WAIT_SH",          "tls.1",  "9846 A.1"),
+    Row("WAIT_SH",          "got HelloRetryRequest",    "START",            None,     "9846 A.1"),
     # TLS 1.3
-    Row("WAIT_SH",          "got ServerHello (1.3)",    "WAIT_EE",          None,     "8446 A.1"),
-    Row("WAIT_EE",          "got EncryptedExtensions",  "WAIT_CERT_CR",     None,     "8446 A.1"),
-    Row("WAIT_CERT_CR",     "got CertificateRequest",   "WAIT_CERT",        None,     "8446 A.1"),
-    Row("WAIT_CERT_CR",     "got Certificate",          "WAIT_CV",          None,     "8446 A.1"),
-    Row("WAIT_CERT_CR",     "got Finished",             "SEND_FINISHED",    None,     "8446 A.1"),  # with a PSK
-    Row("WAIT_CERT",        "got Certificate",          "WAIT_CV",          None,     "8446 A.1"),
+    Row("WAIT_SH",          "got ServerHello (1.3)",    "WAIT_EE",          None,     "9846 A.1"),
+    Row("WAIT_EE",          "got EncryptedExtensions",  "WAIT_CERT_CR",     None,     "9846 A.1"),
+    Row("WAIT_CERT_CR",     "got CertificateRequest",   "WAIT_CERT",        None,     "9846 A.1"),
+    Row("WAIT_CERT_CR",     "got Certificate",          "WAIT_CV",          None,     "9846 A.1"),
+    Row("WAIT_CERT_CR",     "got Finished",             "SEND_FINISHED",    None,     "9846 A.1"),  # with a PSK
+    Row("WAIT_CERT",        "got Certificate",          "WAIT_CV",          None,     "9846 A.1"),
     Row("WAIT_CERT_CR",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CERT",        "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
-    Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "8446 A.1"),
-    Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "8446 A.1"),
-    Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "8446 A.1"),
-    Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "8446 A.1"),
+    Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.1"),
+    Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "9846 A.1"),
+    Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "9846 A.1"),
+    Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent CompressedCertificate", "SEND_FINISHED",  None,     "8879 4"),
-    Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "8446 A.1"),
-    Row("SEND_FINISHED",    "sent Finished",            "CONNECTED",        "tls.5",  "8446 A.1"),
+    Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "9846 A.1"),
+    Row("SEND_FINISHED",    "sent Finished",            "CONNECTED",        "tls.5",  "9846 A.1"),
     # up to TLS 1.2
     Row("WAIT_SH",          "got ServerHello (1.2)",    "WAIT_FLIGHT_12",   None,     "5246 7.3"),
     Row("WAIT_FLIGHT_12",   "got Certificate",          "WAIT_FLIGHT_12",   None,     "5246 7.4.2"),
@@ -135,33 +135,33 @@ _CLIENT = (
     Row("SEND_FINISHED_12", "sent ChangeCipherSpec",    "SEND_FINISHED_12", None,     "5246 7.3"),
     Row("SEND_FINISHED_12", "sent Finished",            "CONNECTED",        "tls.5",  "5246 7.3"),
     # connected
-    Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "8446 4.6.1"),
+    Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "9846 4.7.1"),
     # authentication after the handshake
-    Row("CONNECTED",        "got CertificateRequest",   "CONNECTED",        None,     "8446 4.6.2"),
-    Row("CONNECTED",        "sent Certificate",         "CONNECTED",        None,     "8446 4.6.2"),
-    Row("CONNECTED",        "sent CertificateVerify",   "CONNECTED",        None,     "8446 4.6.2"),
-    Row("CONNECTED",        "sent Finished",            "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "got CertificateRequest",   "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "sent Certificate",         "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "sent CertificateVerify",   "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "sent Finished",            "CONNECTED",        None,     "9846 4.7.2"),
 )  # fmt: skip
 
 _SERVER = (
     #   state               on                          goes to             step      RFC and section
-    Row("START",            "got ClientHello",          "RECVD_CH",         None,     "8446 A.2"),
-    Row("RECVD_CH",         "sent HelloRetryRequest",   "START",            None,     "8446 A.2"),
+    Row("START",            "got ClientHello",          "RECVD_CH",         None,     "9846 A.2"),
+    Row("RECVD_CH",         "sent HelloRetryRequest",   "START",            None,     "9846 A.2"),
     # TLS 1.3
-    Row("RECVD_CH",         "sent ServerHello (1.3)",   "NEGOTIATED",       "tls.2",  "8446 A.2"),
-    Row("NEGOTIATED",       "sent EncryptedExtensions", "NEGOTIATED",       None,     "8446 A.2"),
-    Row("NEGOTIATED",       "sent CertificateRequest",  "NEGOTIATED",       None,     "8446 A.2"),
-    Row("NEGOTIATED",       "sent Certificate",         "NEGOTIATED",       "tls.2",  "8446 A.2"),
+    Row("RECVD_CH",         "sent ServerHello (1.3)",   "NEGOTIATED",       "tls.2",  "9846 A.2"),
+    Row("NEGOTIATED",       "sent EncryptedExtensions", "NEGOTIATED",       None,     "9846 A.2"),
+    Row("NEGOTIATED",       "sent CertificateRequest",  "NEGOTIATED",       None,     "9846 A.2"),
+    Row("NEGOTIATED",       "sent Certificate",         "NEGOTIATED",       "tls.2",  "9846 A.2"),
     Row("NEGOTIATED",       "sent CompressedCertificate", "NEGOTIATED",     "tls.2",  "8879 4"),
-    Row("NEGOTIATED",       "sent CertificateVerify",   "NEGOTIATED",       None,     "8446 A.2"),
-    Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "8446 A.2"),
-    Row("WAIT_FLIGHT2",     "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "8446 A.2"),
-    Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "8446 A.2"),
+    Row("NEGOTIATED",       "sent CertificateVerify",   "NEGOTIATED",       None,     "9846 A.2"),
+    Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "9846 A.2"),
+    Row("WAIT_FLIGHT2",     "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "9846 A.2"),
+    Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "9846 A.2"),
     Row("WAIT_FLIGHT2",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
-    Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "8446 A.2"),
-    Row("WAIT_CV",          "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),  # no certificate
-    Row("WAIT_FLIGHT2",     "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),
-    Row("WAIT_FINISHED",    "got Finished",             "CONNECTED",        "tls.6",  "8446 A.2"),
+    Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.2"),
+    Row("WAIT_CV",          "got Finished",             "CONNECTED",        "tls.6",  "9846 A.2"),  # no certificate
+    Row("WAIT_FLIGHT2",     "got Finished",             "CONNECTED",        "tls.6",  "9846 A.2"),
+    Row("WAIT_FINISHED",    "got Finished",             "CONNECTED",        "tls.6",  "9846 A.2"),
     # up to TLS 1.2
     Row("RECVD_CH",         "sent ServerHello (1.2)",   "SEND_FLIGHT_12",   "tls.2",  "5246 7.3"),
     Row("SEND_FLIGHT_12",   "sent Certificate",         "SEND_FLIGHT_12",   "tls.2",  "5246 7.4.2"),
@@ -184,29 +184,29 @@ _SERVER = (
     Row("WAIT_LAST_12",     "got ChangeCipherSpec",     "WAIT_LAST_12",     None,     "5246 7.3"),
     Row("WAIT_LAST_12",     "got Finished",             "CONNECTED",        "tls.6",  "5246 7.3"),
     # connected
-    Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "8446 4.6.1"),
-    Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "8446 4.6.1"),
+    Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "9846 4.7.1"),
+    Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "9846 4.7.1"),
     # authentication after the handshake
-    Row("CONNECTED",        "sent CertificateRequest",  "CONNECTED",        None,     "8446 4.6.2"),
-    Row("CONNECTED",        "got Certificate",          "CONNECTED",        None,     "8446 4.6.2"),
-    Row("CONNECTED",        "got CertificateVerify",    "CONNECTED",        None,     "8446 4.6.2"),
-    Row("CONNECTED",        "got Finished",             "CONNECTED",        None,     "8446 4.6.2"),
+    Row("CONNECTED",        "sent CertificateRequest",  "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "got Certificate",          "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "got CertificateVerify",    "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "got Finished",             "CONNECTED",        None,     "9846 4.7.2"),
 )  # fmt: skip
 
-# The same at both ends: data under the session keys, and the end. A close_notify closes one direction (RFC 8446 6.1).
+# The same at both ends: data under the session keys, and the end. A close_notify closes one direction (RFC 9846 6.1).
 _BOTH = (
-    Row("CONNECTED",        "sent data",                "CONNECTED",        "tls.6",  "8446 5.2"),
-    Row("CONNECTED",        "got data",                 "CONNECTED",        None,     "8446 5.2"),
-    Row("CONNECTED",        "sent KeyUpdate",           "CONNECTED",        None,     "8446 4.6.3"),
-    Row("CONNECTED",        "got KeyUpdate",            "CONNECTED",        None,     "8446 4.6.3"),
-    Row("CONNECTED",        "sent close_notify",        "CLOSE_SENT",       None,     "8446 6.1"),
-    Row("CONNECTED",        "got close_notify",         "CLOSE_GOT",        None,     "8446 6.1"),
-    Row("CLOSE_SENT",       "got data",                 "CLOSE_SENT",       None,     "8446 6.1"),
-    Row("CLOSE_GOT",        "sent data",                "CLOSE_GOT",        "tls.6",  "8446 6.1"),
-    Row("CLOSE_SENT",       "got close_notify",         "CLOSED",           None,     "8446 6.1"),
-    Row("CLOSE_GOT",        "sent close_notify",        "CLOSED",           None,     "8446 6.1"),
+    Row("CONNECTED",        "sent data",                "CONNECTED",        "tls.6",  "9846 5.2"),
+    Row("CONNECTED",        "got data",                 "CONNECTED",        None,     "9846 5.2"),
+    Row("CONNECTED",        "sent KeyUpdate",           "CONNECTED",        None,     "9846 4.7.3"),
+    Row("CONNECTED",        "got KeyUpdate",            "CONNECTED",        None,     "9846 4.7.3"),
+    Row("CONNECTED",        "sent close_notify",        "CLOSE_SENT",       None,     "9846 6.1"),
+    Row("CONNECTED",        "got close_notify",         "CLOSE_GOT",        None,     "9846 6.1"),
+    Row("CLOSE_SENT",       "got data",                 "CLOSE_SENT",       None,     "9846 6.1"),
+    Row("CLOSE_GOT",        "sent data",                "CLOSE_GOT",        "tls.6",  "9846 6.1"),
+    Row("CLOSE_SENT",       "got close_notify",         "CLOSED",           None,     "9846 6.1"),
+    Row("CLOSE_GOT",        "sent close_notify",        "CLOSED",           None,     "9846 6.1"),
 )  # fmt: skip
-# Where data may pass before an end knows that the other has finished: RFC 8446 section 4.4.4, and false start.
+# Data may pass before an end knows that the other has finished: RFC 9846 section 4.5.3, and False Start (RFC 7918).
 _EARLY = ("WAIT_FLIGHT2", "WAIT_FINISHED_12", "WAIT_LAST_12")
 
 
@@ -214,9 +214,9 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Returns one end's rows, with those both ends have and with what ends it from anywhere: a fatal alert."""
     listed = (*rows, *_BOTH)
     states = dict.fromkeys(name for row in listed for name in (row.state, row.to))
-    early = [Row(name, "sent data", name, "tls.6", "8446 4.4.4") for name in _EARLY if name in states]
+    early = [Row(name, "sent data", name, "tls.6", "9846 4.5.3") for name in _EARLY if name in states]
     ends = [
-        Row(name, f"{way} {what}", to, None, "8446 6.2" if what == "fatal alert" else "8446 6.1")
+        Row(name, f"{way} {what}", to, None, "9846 6.2" if what == "fatal alert" else "9846 6.1")
         for name in states
         for way in ("sent", "got")
         for what, to in (("fatal alert", "FAILED"), ("close_notify", "CLOSED"))

@@ -1,6 +1,6 @@
 """Cipher suites by number, as IANA registers them, and the key exchange that each one's name tells.
 
-Source: the IANA registry "TLS Cipher Suites" (RFC 8446 section 11); the table is as long as the registry, without what
+Source: the IANA registry "TLS Cipher Suites" (RFC 9846 section 11); the table is as long as the registry, without what
 was never registered (drafts, FIPS, SM2 of GB/T 38636).
 """
 

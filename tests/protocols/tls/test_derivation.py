@@ -147,7 +147,7 @@ def test_a_static_rsa_handshake_step_by_step(cipher: str, version: int, options:
     values = assert_all_do_themselves_again(keys.lines)
     assert values["client version"] == keys.version.to_bytes(2, "big")
     assert len(values["pre-master secret"]) == 48
-    assert values["master secret"] == keys.master
+    assert values["main secret"] == keys.master
     assert ("session hash" in values) == keys.extended_master_secret
     assert len(values["client verify_data"]) == len(values["server verify_data"]) == 12
     whole = b"".join(
@@ -173,7 +173,7 @@ def test_a_key_log_s_master_secret_is_said_to_be_one() -> None:
     assert isinstance(keys, Keys12)
     assert keys.lines[0].operation == "key log: CLIENT_RANDOM"
     values = assert_all_do_themselves_again(keys.lines)
-    assert values["master secret"] == keys.master
+    assert values["main secret"] == keys.master
 
 
 @pytest.mark.parametrize("name", SUITES13)

@@ -31,7 +31,7 @@ from tests.protocols.tls.talks import (
     talk_with,
 )
 
-RETRY = hashlib.sha256(b"HelloRetryRequest").digest()  # its random, RFC 8446 section 4.1.3
+RETRY = hashlib.sha256(b"HelloRetryRequest").digest()  # its random, RFC 9846 section 4.2.3
 TLS10, TLS11, TLS12 = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2
 
 STATIC_RSA = [

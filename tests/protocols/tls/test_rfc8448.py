@@ -75,7 +75,7 @@ def test_the_whole_key_schedule_and_every_record() -> None:
     assert written["salt of handshake_secret"] == VALUES["salt of handshake"]
     assert written["hash to ServerHello"] == VALUES["hash to ServerHello"]
     assert written["hash to the server's Finished"] == VALUES["hash to the server's Finished"]
-    assert written["resumption_master_secret"] == VALUES["res master"]
+    assert written["resumption_secret"] == VALUES["res master"]
 
 
 def test_the_parts_of_a_record_are_named() -> None:
@@ -88,6 +88,6 @@ def test_the_parts_of_a_record_are_named() -> None:
 
 
 def test_a_first_hello_that_was_refused_is_told_by_its_hash() -> None:
-    """RFC 8446 section 4.4.1; the hash is SHA-256's, 32 bytes."""
+    """RFC 9846 section 4.1; the hash is SHA-256's, 32 bytes."""
     assert retried(AES_128_GCM, CLIENT_HELLO)[:4] == bytes([254, 0, 0, 32])
     assert len(retried(AES_128_GCM, CLIENT_HELLO)) == 36

@@ -87,7 +87,7 @@ LADDERS = {
     "TLS 1.3 ALPN": TLS13,
     "TLS 1.3 hello retry": [
         "WAIT_SH > RECVD_CH: ClientHello",
-        "START < START: HelloRetryRequest ChangeCipherSpec",  # RFC 8446 appendix A.1
+        "START < START: HelloRetryRequest ChangeCipherSpec",  # RFC 9846 appendix A.1
         "WAIT_SH > RECVD_CH: ChangeCipherSpec ClientHello",
         "SEND_FINISHED < WAIT_FLIGHT2: ServerHello EncryptedExtensions Certificate CertificateVerify Finished",
         "CONNECTED > CONNECTED: Finished",
@@ -225,7 +225,7 @@ def test_a_key_log_of_another_connection_is_said_to_be_that() -> None:
 
 @pytest.mark.parametrize("name", ["TLS 1.2 untrusted", "TLS 1.3 untrusted", "no version in common"])
 def test_an_alert_in_the_clear_is_read_without_keys(name: str) -> None:
-    """RFC 8446 section 5: an end without keys yet sends it unprotected, also after the ServerHello."""
+    """RFC 9846 section 5: an end without keys yet sends it unprotected, also after the ServerHello."""
     walked = walk(captured(name).frames)
     assert walked.messages[-1][3:] == "alert"
     assert set(walked.above.states) == {"FAILED"}
