@@ -57,6 +57,14 @@ class Detail(NamedTuple):
     value: str  # empty for a structure
 
 
+class Reckoning(NamedTuple):
+    """A number of a packet's header: what it is called (nothing where it goes on about the one before), and how it
+    follows from what is on the wire."""
+
+    name: Text
+    text: Text
+
+
 class Carrier(NamedTuple):
     """A record that a message came in: relative sequence numbers, places, its header's fields (offsets in the record).
 
@@ -276,6 +284,7 @@ class Packet(NamedTuple):
     messages: tuple[Message, ...]
     above: tuple[Above, ...]
     surprises: tuple[Surprise, ...]
+    reckoned: tuple[Reckoning, ...] = ()  # where fields were asked for
 
     @property
     def receiver(self) -> Role | None:

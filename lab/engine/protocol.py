@@ -234,6 +234,10 @@ class Piece(NamedTuple):
     at: int
 
 
+def _nothing_reckoned(_record: Any) -> tuple[Any, ...]:
+    return ()
+
+
 class Transport(Descriptor):
     """What divides a capture into conversations.
 
@@ -242,7 +246,7 @@ class Transport(Descriptor):
     of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
     refuses is none there. `ended` are the states in which an end is through with its conversation, `closing` says
     whether one has begun to close. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
-    whether it comes ahead of a gap.
+    whether it comes ahead of a gap. `reckoned` says of a packet how its numbers follow from those on the wire.
     """
 
     ip_protocol: int
@@ -261,6 +265,7 @@ class Transport(Descriptor):
     ahead: Callable[[Any], bool]
     fragment: Labels  # the very labels that `read` returns for a piece of an IP packet
     flags: Callable[[Any], Labels]  # of a segment, by name
+    reckoned: Callable[[Any], tuple[Any, ...]] = _nothing_reckoned
     kinds: Labels  # labels that say what a packet is; the others, how it fares
     bare: str  # the one among them that is an acknowledgement and nothing else
     by_chance: frozenset[str]  # labels that are there in one run and not in the next

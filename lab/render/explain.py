@@ -102,6 +102,7 @@ def explain(found: Iterable[Explained], out: TextIO, lang: Lang) -> None:
         page.head(each)
         page.words(each.packet)
         page.states(each)
+        page.numbers(each.packet)
         page.messages(each.packet)
         page.fields(each.packet)
 
@@ -219,6 +220,18 @@ class _Page:
                 f"{after.client or '?'}/{after.server or '?'}",
                 "dim",
             )
+
+    def numbers(self, packet: Packet) -> None:
+        """Draws how its relative numbers follow from the raw ones."""
+        if not packet.reckoned:
+            return
+        self._title("Its numbers, and how they follow from the raw ones", "各个数值及其由原始值的推算")
+        room = 2 + max(cell_len(each.name.pick(self._lang)) for each in packet.reckoned)
+        for each in packet.reckoned:
+            name = each.name.pick(self._lang)
+            for line in wrap(each.text.pick(self._lang), self._width - room - 2):
+                self._line(f"  {pad(name, room)}{line}")
+                name = ""
 
     def messages(self, packet: Packet) -> None:
         """Draws what a protocol above TCP says in it, field by field."""

@@ -17,7 +17,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
     """Returns the packet of a record whose fate is known, or will not be.
 
     With `words` its messages are told in words, and its steps as its conversation departs from the notes; with `fields`
-    its messages field by field.
+    its messages field by field, and its numbers reckoned out.
     """
     which, end, segment = record.conversation, record.end, record.segment
     if which is None or end is None or segment is None:
@@ -26,7 +26,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
             (
                 record.number, record.time, record.frame, record.whole, record.labels, None, None, None, (), None, None,
                 0, None, None, None, None, 0, None, None, "unknown", (), record.kernel_held, record.kernel_delivered,
-                record.asked_held, record.asked_delivered, record.journal, (), _NONE, (), (), (),
+                record.asked_held, record.asked_delivered, record.journal, (), _NONE, (), (), (), (),
             ),
         )  # fmt: skip
     fate: Fate = "unknown" if not record.settled else "arrived" if record.got else "lost"
@@ -42,6 +42,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
             None if record.ack is None else segment.ack, segment.window, segment.payload, segment.start, record.held,
             record.delivered, fate, record.assumed, record.kernel_held, record.kernel_delivered, record.asked_held,
             record.asked_delivered, record.journal, record.steps, departures, messages, record.above, record.surprises,
+            registry.TRANSPORT.reckoned(record) if fields else (),
         ),
     )  # fmt: skip
 

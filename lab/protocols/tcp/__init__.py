@@ -32,6 +32,7 @@ PROTOCOL = Transport(
     ahead=later(f"{_HERE}.events", "ahead"),
     delivery=later(f"{_HERE}.delivery"),
     # telling
+    reckoned=later(f"{_HERE}.numbers", "reckoned"),
     steps=later(f"{_HERE}.report", "steps"),
     facts=later(f"{_HERE}.report", "facts"),
     details=later(f"{_HERE}.report", "details"),
