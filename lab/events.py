@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from lab.model import NO_FACTS, Above, Address, Frame, Kernels, Message, Role, States
+from lab.model import NO_FACTS, Above, Address, Frame, Kernels, Message, Remark, Role, States
 from lab.text import Text
 
 SCHEMA = "handshake-lab/events/v1"
@@ -62,6 +62,7 @@ class PacketSent(NamedTuple):
     assumed: tuple[Role, ...]
     above: tuple[Above, ...]
     frame: Frame | None
+    remarks: tuple[Remark, ...] = ()
 
 
 class PacketArrived(NamedTuple):
@@ -230,6 +231,8 @@ def _plain(value: Any) -> Any:
             **value.facts,
             "words": value.words._asdict(),
         }
+    if isinstance(value, Remark):
+        return {"name": value.name, "spans": _plain(value.spans), **value.words._asdict()}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(each) for name, each in value._asdict().items()}
     if isinstance(value, tuple | list):

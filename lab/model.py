@@ -99,6 +99,14 @@ class Message(NamedTuple):
     carriers: tuple[Carrier, ...] = ()
 
 
+class Remark(NamedTuple):
+    """What is told of bytes of a packet that are no message: its label, its words, where it lies."""
+
+    name: str
+    words: Text
+    spans: tuple[Span, ...]
+
+
 class States(NamedTuple):
     """The states of both ends at one instant, by RFC 9293's names; None where it is not known."""
 
@@ -284,6 +292,7 @@ class Packet(NamedTuple):
     messages: tuple[Message, ...]
     above: tuple[Above, ...]
     surprises: tuple[Surprise, ...]
+    remarks: tuple[Remark, ...] = ()
     reckoned: tuple[Reckoning, ...] = ()  # where fields were asked for
 
     @property

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from lab.capture import pcap
 from lab.engine.layers import LOOK
-from lab.protocols.registry import UPPERS
+from lab.model import Role
+from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, NUMBER, SYN
 
 Array = npt.NDArray[Any]
@@ -20,6 +21,8 @@ Array = npt.NDArray[Any]
 _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
 _FIRST = np.zeros(256, bool)
 _FIRST[[byte for upper in UPPERS for byte in upper.first]] = True
+_FIRST[[byte for preamble in TRANSPORT.preambles for byte in preamble.first]] = True
+_LOOK_BEFORE = 4096  # bytes in which a preamble must show itself
 
 
 class Columns(NamedTuple):
@@ -73,11 +76,7 @@ def usual(
     begun = bytes_[np.minimum(at + 34 + header, len(buffer))]
     for index in np.flatnonzero((payload > 0) & _FIRST[begun]).tolist():
         start = int(at[index]) + 34 + int(header[index])
-        data = buffer[start : start + min(LOOK, int(payload[index]))]
-        plain[index] |= any(
-            upper.recognise(data, role) is not False
-            for upper in UPPERS for role in ("client", "server") if data[0] in upper.first
-        )  # fmt: skip
+        plain[index] |= _begins(buffer[start : start + min(_LOOK_BEFORE, int(payload[index]))])
     numbers = (np.flatnonzero(usual) + number + 1).astype(np.uint32)
     for index in np.flatnonzero(flags & SYN).tolist():
         start = int(at[index])
@@ -92,6 +91,17 @@ def usual(
         (bits & 0xFFFF).astype(np.uint16), payload.astype(np.uint16), plain,
     )  # fmt: skip
     return column, strange
+
+
+def _begins(data: bytes) -> bool:
+    """Whether a segment, by whichever end, may begin what has a protocol of its own, or stands before that."""
+    roles: tuple[Role, Role] = ("client", "server")
+    return any(
+        upper.recognise(data[:LOOK], role) is not False for upper in UPPERS for role in roles if data[0] in upper.first
+    ) or any(
+        preamble.measure(data, role, True) != 0
+        for preamble in TRANSPORT.preambles for role in roles if data[0] in preamble.first
+    )  # fmt: skip
 
 
 def _words(buffer: bytes, order: str) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.engine.conversation import LANES, Conversation
-from lab.engine.protocol import Piece, Session
+from lab.engine.protocol import Keeper, Piece
 
 _MOST_AHEAD = 64  # segments of a conversation that are kept until what is missing before them has come
 _MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all conversations; and what one costs beside its data
@@ -40,7 +40,7 @@ class Room:
     """What the sessions of all conversations hold, lane by lane: those that hold most are let go of for the others."""
 
     def __init__(self) -> None:
-        self._sessions: list[dict[Conversation, list[Session]]] = [{} for _ in range(LANES)]
+        self._sessions: list[dict[Conversation, list[Keeper]]] = [{} for _ in range(LANES)]
         self._passed = [0] * LANES  # bytes handed on since the last look
 
     def passes(self, which: Conversation, size: int) -> None:
@@ -50,7 +50,7 @@ class Room:
         if self._passed[lane] > _LOOK_AFTER:
             self._make_room(lane)
 
-    def sessions(self, which: Conversation) -> list[Session]:
+    def sessions(self, which: Conversation) -> list[Keeper]:
         """Returns the list of a conversation's sessions, to be added to."""
         return self._sessions[which.lane].setdefault(which, [])
 

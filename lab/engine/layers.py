@@ -2,7 +2,8 @@
 
 A protocol is recognised by what a segment begins with, never by its port, and may begin in the middle of a
 connection; segments ahead of order are kept for a while, since the beginning may be what is missing. It reads the bytes
-itself; who has got how much of them the transport knows.
+itself; who has got how much of them the transport knows. What stands before it in the same stream, such as what a
+proxy says, is taken off first (`engine/before.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lab.engine.before import Before, Taken, behind
 from lab.engine.buffers import Ahead, Room
 from lab.engine.conversation import Conversation, End, Walked
-from lab.engine.protocol import Inner, Piece, Session, Transport, Upper
+from lab.engine.protocol import Inner, Piece, Session, Transport, Upper, Wrapping
 from lab.engine.record import Record, Told
 from lab.engine.walk import EventSink, Mover
 from lab.events import MessageRead
@@ -36,7 +38,7 @@ class LayerEnd(End):
 class Layer(Walked):
     """What a conversation carries: its protocol, that protocol's session, and both ends' states."""
 
-    __slots__ = ("inner", "protocol", "session")
+    __slots__ = ("inner", "protocol", "session", "unheard", "wrapping")
 
     client: LayerEnd
     server: LayerEnd
@@ -47,6 +49,17 @@ class Layer(Walked):
         self.protocol = protocol
         self.session: Any = session  # its own protocol knows more of it than the engine calls on
         self.inner: Layer | None = None  # what it carries, once that has been recognised
+        self.unheard: tuple[Role, int] | None = None  # who has said nothing of it yet, and where its stream goes on
+        self.wrapping: Wrapping | None = None  # where its bytes stand in another protocol's packets
+
+    def sent(self, piece: Piece) -> Sequence[Any]:
+        """Hands on a piece of the stream and returns what is now wholly said."""
+        role, wrapping = piece.end.role, self.wrapping
+        if wrapping is None:
+            said: Sequence[Any] = self.session.sent(role, *piece[1:])
+            return said
+        told = [each for part in wrapping.opened(piece) for each in self.session.sent(role, *part[1:])]
+        return [each._replace(stop=wrapping.place(role, each.stop)) for each in told]
 
     @property
     def name(self) -> str:
@@ -80,7 +93,8 @@ class Layers:
         self._comes_ahead = transport.ahead
         self._told = told
         self._uppers = uppers
-        self._first = frozenset().union(*(upper.first for upper in uppers))
+        self._before = Before(transport.preambles)
+        self._first = self._before.first.union(*(upper.first for upper in uppers))
         self._movers = {upper.name: Mover(upper.tables, told) for upper in uppers}
         self._secrets = {upper.name: upper.secrets() for upper in uppers}
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
@@ -108,18 +122,22 @@ class Layers:
         if which is None or end is None or frame is None:
             return
         layer = which.above or (self._maybe.get(which) if self._maybe else None)
+        pieces: Sequence[Piece] = ()
         ahead: Sequence[Piece] = ()
         if layer is None:
             at, stop = segment.start, segment.start + segment.payload
-            if at < min(stop, len(frame.data)) and frame.data[at] in self._first:  # what stands behind is padding
-                layer = self._recognised(which, record, frame, frame.data[at : min(stop, at + LOOK)])
+            begun = at < min(stop, len(frame.data)) and frame.data[at] in self._first  # what stands behind is padding
+            if begun or self._before.awaits(which, end.role):
+                pieces = self._carried(record, frame)
+                layer, pieces = self._opened(which, record, pieces)
             if layer is None:
                 self._keep_ahead(which, record, frame)
                 return
             ahead = self._ahead.take(which)
         self._room.passes(which, segment.payload)
-        for each in (*self._carried(record, frame), *ahead):
-            said = layer.session.sent(each.end.role, *each[1:])
+        for each in (*(pieces or self._carried(record, frame)), *ahead):
+            piece = self._after_answer(which, layer, each) if layer.unheard else each
+            said = layer.sent(piece) if piece else ()
             if said:
                 which.above = layer
                 self._say(layer, each.end.role, said, record)
@@ -163,6 +181,7 @@ class Layers:
         """Lets go of a conversation."""
         self._maybe.pop(which, None)
         self._room.forget(which)
+        self._before.forget(which)
         self._ahead.take(which)
         for layer in layers_of(which):
             for end in layer.ends:
@@ -221,18 +240,68 @@ class Layers:
     def _fits(upper: Upper, begin: bytes, role: Role) -> bool:
         return begin[0] in upper.first and upper.recognise(begin[:LOOK], role) is not False
 
-    def _recognised(self, which: Conversation, record: Record, frame: Frame, begin: bytes) -> Layer | None:
-        end: Any = record.end
+    def _opened(
+        self, which: Conversation, record: Record, pieces: Sequence[Piece]
+    ) -> tuple[Layer | None, Sequence[Piece]]:
+        """Returns the protocol that begins with these pieces, or in the first of them behind preambles, and its own."""
+        first, taken = pieces[0], list[Taken]()
+        layer = self._recognised(which, first) if first.data and first.data[0] in self._first else None
+        while layer is None and first.data and (found := self._before.take(which, first)):
+            taken.append(found)
+            first = found.rest
+            layer = self._recognised(which, first, not found.preamble.sure) if first.data else None
+        for preamble, remark, _, _ in taken:
+            if layer is not None or preamble.sure:
+                record.labels += (preamble.name,)
+                record.remarks += (remark,)
+        if layer is not None and taken and (begin := taken[-1].preamble.wraps) is not None:
+            layer.wrapping, first = begin(), taken[-1].piece
+            self._room.sessions(which).append(layer.wrapping)
+        if layer is not None:
+            self._begins(layer, first)
+        return layer, (first, *pieces[1:])
+
+    @staticmethod
+    def _begins(layer: Layer, first: Piece) -> None:
+        """Says where both directions begin: that of the first piece, and the other where it has come to."""
+        peer = first.end.peer
+        for session in (layer.session, layer.wrapping):
+            if session is not None:
+                session.begins(first.end.role, first.seq, first.relative)
+                if peer.next_raw is not None:
+                    session.begins(peer.role, peer.next_raw, peer.next)
+        if peer.next_raw is not None:
+            layer.unheard = peer.role, peer.next
+
+    def _after_answer(self, which: Conversation, layer: Layer, piece: Piece) -> Piece | None:
+        """Returns a piece without what its sender says to a preamble before its own side of the protocol begins."""
+        if layer.unheard != (piece.end.role, piece.relative):
+            return piece
+        layer.unheard = None
+        size = self._before.answered(which, piece.data)
+        if not size:
+            return piece
+        rest = behind(piece, size)
+        for session in (layer.session, layer.wrapping):
+            if session is not None:
+                session.begins(rest.end.role, rest.seq, rest.relative)
+        if rest.data:
+            return rest
+        layer.unheard = rest.end.role, rest.relative
+        return None
+
+    def _recognised(self, which: Conversation, piece: Piece, certainly: bool = False) -> Layer | None:
+        """Returns the protocol that a piece begins with; `certainly` where a few bytes that fit are not enough."""
+        role, begin = piece.end.role, piece.data[:LOOK]
         for upper in self._uppers:
-            if begin[0] in upper.first and (sure := upper.recognise(begin, end.role)) is not False:
+            if begin[0] not in upper.first:
+                continue
+            sure = upper.recognise(begin, role)
+            if sure or (sure is None and not certainly):
                 layer = self._begun(upper, which)
-                if end.role == "server" and not upper.server_may_begin:  # what it answers was not captured
+                if role == "server" and not upper.server_may_begin:  # what it answers was not captured
                     layer.client.state = layer.server.state = None
                     layer.states = States(None, None)
-                first = self._carried(record, frame)[0]
-                layer.session.begins(end.role, first.seq, first.relative)
-                if end.peer.next_raw is not None:
-                    layer.session.begins(end.peer.role, end.peer.next_raw, end.peer.next)
                 if sure:
                     which.above = layer
                 else:

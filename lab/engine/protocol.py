@@ -238,6 +238,50 @@ def _nothing_reckoned(_record: Any) -> tuple[Any, ...]:
     return ()
 
 
+class Preamble(NamedTuple):
+    """What may stand in a stream before the protocol that it is about, and is none of that protocol's.
+
+    `name` is its label, `first` the bytes it can begin with. `measure` takes what a segment has from some place on, who
+    sends it, and whether the stream begins there; it returns how many bytes the preamble has, as far as they are there
+    or not, 0 where this is none, None where more bytes are needed. `sure` says that nothing else looks like it; what is
+    not sure counts only where a protocol is recognised behind it. `words` tells it, as far as its bytes were captured.
+    `answer` measures what the other end may say to it, before its own side of that protocol. `wraps` makes what takes a
+    stream apart in which it stands again and again.
+    """
+
+    name: str
+    first: frozenset[int]
+    measure: Callable[[bytes, Role, bool], int | None]
+    sure: bool
+    words: Callable[[bytes], Text]
+    answer: Callable[[bytes], int] | None = None
+    wraps: Callable[[], Wrapping] | None = None
+
+
+class Keeper(Protocol):
+    """Whoever keeps bytes of a conversation."""
+
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it keeps to read on, roughly."""
+
+    def let_go(self) -> None:
+        """Keeps nothing more, and reads nothing more."""
+
+
+class Wrapping(Keeper, Protocol):
+    """Takes apart a conversation in which one protocol's bytes are wrapped in another's packets."""
+
+    def begins(self, role: Role, seq: int, relative: int) -> None:
+        """Says where in a direction's stream it begins."""
+
+    def opened(self, piece: Piece) -> list[Piece]:
+        """Returns what a piece brings of what is wrapped, numbered as if nothing were around it."""
+
+    def place(self, role: Role, number: int) -> int:
+        """Returns the relative number, in the stream as it is, behind the byte that ends before `number`."""
+
+
 class Transport(Descriptor):
     """What divides a capture into conversations.
 
@@ -247,6 +291,7 @@ class Transport(Descriptor):
     refuses is none there. `ended` are the states in which an end is through with its conversation, `closing` says
     whether one has begun to close. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
     whether it comes ahead of a gap. `reckoned` says of a packet how its numbers follow from those on the wire.
+    `preambles` are what may stand before whatever it carries.
     """
 
     ip_protocol: int
@@ -269,9 +314,10 @@ class Transport(Descriptor):
     kinds: Labels  # labels that say what a packet is; the others, how it fares
     bare: str  # the one among them that is an acknowledgement and nothing else
     by_chance: frozenset[str]  # labels that are there in one run and not in the next
+    preambles: tuple[Preamble, ...] = ()
 
 
-class Session(Protocol):
+class Session(Keeper, Protocol):
     """A protocol's own reading of a conversation: bytes go in, what was said comes out."""
 
     def begins(self, role: Role, seq: int, relative: int) -> None:
@@ -283,13 +329,6 @@ class Session(Protocol):
     @property
     def refuted(self) -> bool:
         """Whether what looked like this protocol at first is none."""
-
-    @property
-    def held(self) -> int:
-        """The bytes of memory that it keeps to read on, roughly."""
-
-    def let_go(self) -> None:
-        """Keeps nothing more, and reads nothing more."""
 
 
 class Said(Protocol):

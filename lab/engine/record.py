@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lab.engine.conversation import Conversation, End
-from lab.model import Above, Frame, Journal, Kernels, Role, States, Surprise
+from lab.model import Above, Frame, Journal, Kernels, Remark, Role, States, Surprise
 
 
 class Told(NamedTuple):
@@ -28,8 +28,8 @@ class Record:
 
     __slots__ = (
         "above", "ack", "asked_delivered", "asked_held", "assumed", "conversation", "delivered", "end", "frame",
-        "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "segment",
-        "seq", "settled", "steps", "stop", "surprises", "time", "whole",
+        "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "remarks",
+        "segment", "seq", "settled", "steps", "stop", "surprises", "time", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -68,3 +68,4 @@ class Record:
         self.messages: tuple[Told, ...] = ()
         self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear it close
         self.surprises: tuple[Surprise, ...] = ()
+        self.remarks: tuple[Remark, ...] = ()

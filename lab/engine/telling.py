@@ -63,6 +63,7 @@ class Teller:
             record.assumed,
             record.above,
             record.frame,
+            record.remarks,
         )
         if which is None:
             self._told.append(told)

@@ -161,6 +161,7 @@ class _Page:
         lang = self._lang
         does = [_WHAT[label].pick(lang) for label in packet.labels if label in _WHAT]
         said = [EXPLAINED.get(label, LABELS[label]).pick(lang) for label in packet.labels if label in LABELS]
+        said += [brief(each.words.pick(lang)) + _places(each.spans) for each in packet.remarks]
         if packet.fate == "lost":
             said.append(Text("never arrived", "没有送达").pick(lang))
         if not (does or said or packet.steps or packet.surprises):

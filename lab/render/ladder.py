@@ -148,6 +148,7 @@ class Ladder:
                 said[-1] += spelling
             else:
                 said.append(spelling.strip())
+        said += [brief(remark.words.pick(lang)) for remark in packet.remarks]
         said += self._messages(packet)
         said += [_above(above, packet).pick(lang) for above in packet.above if self._worth_telling(above, packet)]
         words = [self._once(label).pick(lang) for label in packet.labels if label in LABELS]

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from lab.model import Message, Packet, States
+from lab.model import Message, Packet, Remark, States
 from lab.render.rows import AT_ONCE, Write, write_rows
 
 SCHEMA = "handshake-lab/trace/v1"
@@ -46,6 +46,8 @@ def packet(found: Packet) -> dict[str, Any]:
             {"protocol": name, "states": {"held": _states(held), "delivered": _states(delivered)}}
             for name, held, delivered in found.above
         ]
+    if found.remarks:
+        entry["remarks"] = [remark(each) for each in found.remarks]
     if found.surprises:
         entry["surprises"] = [surprise._asdict() for surprise in found.surprises]
     return entry
@@ -79,6 +81,12 @@ def _parted(lines: Iterable[str]) -> Iterator[str]:
 def _message(message: Message) -> dict[str, Any]:
     spans = [span._asdict() for span in message.spans]
     return {"protocol": message.protocol, "name": message.name, "spans": spans, **message.facts}
+
+
+def remark(found: Remark) -> dict[str, Any]:
+    """Returns the entry of bytes that are told and no message."""
+    spans = [span._asdict() for span in found.spans]
+    return {"name": found.name, "spans": spans, "en": found.words.en, "zh": found.words.zh}
 
 
 @lru_cache(1024)

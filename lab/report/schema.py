@@ -28,6 +28,7 @@ def trace() -> dict[str, Any]:
         conversation[each.name] = added["facts"]
         defs["conversation"]["required"].append(each.name)
         message |= added.get("message", {})
+    defs["label"]["enum"] += dict.fromkeys(each.name for each in registry.TRANSPORT.preambles)
     for upper in registry.UPPERS:
         packet["above"]["items"]["properties"]["protocol"]["enum"].append(upper.name)
         message["protocol"]["enum"].append(upper.name)

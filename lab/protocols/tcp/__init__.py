@@ -31,6 +31,7 @@ PROTOCOL = Transport(
     carried=later(f"{_HERE}.events", "carried"),
     ahead=later(f"{_HERE}.events", "ahead"),
     delivery=later(f"{_HERE}.delivery"),
+    preambles=later("lab.protocols.preambles", "PREAMBLES"),
     # telling
     reckoned=later(f"{_HERE}.numbers", "reckoned"),
     steps=later(f"{_HERE}.report", "steps"),
