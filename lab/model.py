@@ -68,13 +68,15 @@ class Reckoning(NamedTuple):
 class Carrier(NamedTuple):
     """A record that a message came in: relative sequence numbers, places, its header's fields (offsets in the record).
 
-    `end` is exclusive.
+    `end` is exclusive. Of one that was encrypted and has been opened `plain` is the content, and among the fields are
+    what stands around that and what it took to open it: a field without a byte (`start` is `end`) is not sent.
     """
 
     start: int
     end: int
     spans: tuple[Span, ...]
     fields: tuple[Detail, ...]
+    plain: bytes = b""
 
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from rich.cells import cell_len
@@ -26,7 +26,8 @@ _NAME = 28  # columns of a field's name
 _PLACE = 15  # and of where it lies
 _ROW = 16  # bytes of the dump in a line; half as many where there is no room for them
 _DUMPED, _NAMED = 72, 8  # columns that these take, and the names of layers beside them
-_MOST_FIELDS, _MOST_BYTES, _MOST_CARRIERS = 400, 2048, 8  # that are shown
+_MOST_FIELDS, _MOST_BYTES, _MOST_PLAIN, _MOST_CARRIERS = 400, 2048, 512, 8  # that are shown
+_PLAIN: Mapping[str, str] = {}  # colours: none
 _HEX = re.compile(r"(?:[0-9a-f]{2} )+(?:…|[0-9a-f]{2})")
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _WHAT = {
@@ -82,6 +83,7 @@ def _entry(packet: Packet) -> dict[str, Any]:
                 "seq": each.start,
                 "spans": [span._asdict() for span in each.spans],
                 "fields": [field._asdict() for field in each.fields],
+                "plaintext": each.plain.hex() if each.plain else None,
             }
             for each in message.carriers
         ]
@@ -239,6 +241,12 @@ class _Page:
         if not packet.messages:
             return
         self._title("What it carries", "携带的内容")
+        if any(carrier.plain for message in packet.messages for carrier in message.carriers):
+            opened = Text(
+                "What was encrypted is shown as it was decrypted. – in front: it is not sent, both ends work it out.",
+                "加密的内容按解密后的显示。前面为 – 的值并不发送，由两端各自算出。",
+            )
+            self._paragraph(opened.pick(self._lang), "dim")
         left = _MOST_FIELDS
         for message in packet.messages:
             carriers = message.carriers
@@ -247,6 +255,9 @@ class _Page:
                 self._paragraph(Text(f"… {count} records more", f"……另有 {count} 条记录").pick(self._lang), "dim")
             for carrier in carriers[-_MOST_CARRIERS:]:
                 self._carrier(message, carrier)
+                if carrier.plain and not message.fields:
+                    self._paragraph(Text("Decrypted:", "解密后：").pick(self._lang), indent=4)
+                    self._rows(carrier.plain[:_MOST_PLAIN], "    ")
             self._paragraph(f"{TITLES[message.protocol]} {safe(message.name)}{_places(message.spans)}", "cyan")
             words = message.words.pick(self._lang)
             if words:
@@ -284,7 +295,7 @@ class _Page:
 
     def _field(self, start: int, end: int, name: str, value: str) -> None:
         """Draws where a field lies, its name and its value: both whole, but for bytes, of which there may be many."""
-        place = f"{start:>6}–{end - 1:<5}" if end - start != 1 else f"{start:>6}{'':6}"
+        place = f"{start:>6}–{end - 1:<5}" if end - start > 1 else f"{start if end > start else '–':>6}{'':6}"
         name, value, room = safe(name), brief(value), self._width - _PLACE - _NAME
         said = [clip(value, room)] if _HEX.fullmatch(value) else wrap(value, room)
         head = f"  {place} {pad(name, _NAME)}"
@@ -301,23 +312,28 @@ class _Page:
         for field in found:
             start, end = field.span[2:]
             of[start:end] = [field.layer] * (min(end, len(of)) - start) if start < len(of) else []
-        size = _ROW if self._width >= _DUMPED + _NAMED else _ROW // 2
-        named = self._width - _DUMPED + (0 if size == _ROW else 4 * size + 1)
-        for at in range(0, len(of), size):
-            line = Styled(f"{at:04x} ", "dim")
-            row = data[at : min(at + size, len(of))]
-            for place, byte in enumerate(row):
-                line.append(f"{byte:02x}", colours.get(of[at + place], ""))
-                line.append("  " if place == _ROW // 2 - 1 else " ")
-            line.append(" " * (3 * (size - len(row)) + (len(row) < _ROW // 2)))
-            for place, byte in enumerate(row):
-                line.append(chr(byte) if 0x20 <= byte < 0x7F else "·", colours.get(of[at + place], ""))
-            line.append(" " * (size - len(row)) + "  " + _fitting(dict.fromkeys(of[at : at + size]), named), "dim")
-            line.rstrip()
-            self._console.print(line, soft_wrap=True)
+        self._rows(data[: len(of)], "", of, colours)
         if len(data) > len(of):
             more = len(data) - len(of)
             self._paragraph(Text(f"… and {more} bytes more", f"……还有 {more} 字节").pick(self._lang), "dim")
+
+    def _rows(self, data: bytes, indent: str, of: Sequence[str] = (), colours: Mapping[str, str] = _PLAIN) -> None:
+        """Draws bytes in hex and as characters, with the names of the layers that they are `of`."""
+        size = _ROW if self._width >= _DUMPED + _NAMED else _ROW // 2
+        named = self._width - _DUMPED + (0 if size == _ROW else 4 * size + 1)
+        for at in range(0, len(data), size):
+            line = Styled(f"{indent}{at:04x} ", "dim")
+            row, layers = data[at : at + size], of[at : at + size]
+            styles = [colours.get(layer, "") for layer in layers] or [""] * size
+            for place, byte in enumerate(row):
+                line.append(f"{byte:02x}", styles[place])
+                line.append("  " if place == _ROW // 2 - 1 else " ")
+            line.append(" " * (3 * (size - len(row)) + (len(row) < _ROW // 2)))
+            for place, byte in enumerate(row):
+                line.append(chr(byte) if 0x20 <= byte < 0x7F else "·", styles[place])
+            line.append(" " * (size - len(row)) + "  " + _fitting(dict.fromkeys(layers), named), "dim")
+            line.rstrip()
+            self._console.print(line, soft_wrap=True)
 
 
 def _fitting(names: Iterable[str], room: int) -> str:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls.keys13 import Keys13
-from lab.protocols.tls.protection import Protection
+from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.records import Handshakes, Piece, Record, Records
 
-Placed = tuple[Record, tuple[Span, ...]]  # a record, and where it lies
+Placed = tuple[Record, tuple[Span, ...], Opened | None]  # a record, its places, what it was opened to
 
 
 class Said(NamedTuple):
@@ -53,6 +53,7 @@ class Direction:
         self.protection: Protection | None = None
         self.keys: Keys13 | None = None
         self.untold: list[Placed] = []  # of which no message has been told
+        self.last_opened: Opened | None = None  # what the record that is being read was opened to
         self.passed = 0  # encrypted records that came before their keys were known
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.dissect.formats import decimal, named, number
+from lab.dissect.formats import decimal, dump, named, number
 from lab.protocols.tls import codes
 from lab.protocols.tls.extensions import extensions
 from lab.protocols.tls.hello import RETRY_RANDOM
+from lab.protocols.tls.protection import Opened
 from lab.protocols.tls.records import Record
 from lab.protocols.tls.shapes import Shape, Shapes, Sheet, TlsField, coded, fixed, opaque, rest, struct, vector
 from lab.protocols.tls.suites import KeyExchange, key_exchange
@@ -48,6 +49,26 @@ def content_fields(kind: int, plaintext: bytes) -> list[TlsField]:
     sheet = Sheet(plaintext)
     _content(sheet, kind)
     return sheet.fields
+
+
+def opened_fields(record: Record, opened: Opened) -> list[TlsField]:
+    """Returns the parts of an encrypted record that has been opened, and what it took to open it; offsets as above.
+
+    Content and type are shown as decrypted, what is in the clear as it is on the wire. Nonce (or IV) and sequence
+    number have no bytes of their own where they are not sent: they end where they start.
+    """
+    header = record.body - record.start
+    shown = {"content": dump(opened.plaintext), "type": codes.numbered(codes.CONTENT_TYPES, opened.content_type)}
+    found = []
+    for name, start, end in opened.parts:
+        in_clear = name in ("tag", "nonce_explicit", "IV") or (name == "MAC" and end == len(record.fragment))
+        value = shown.get(name, dump(record.fragment[start:end]) if in_clear else "")
+        found.append(TlsField(2, name, header + start, header + end, value))
+    sent = {name for name, _, _ in opened.parts}
+    end = record.end - record.start
+    if opened.nonce and "IV" not in sent:
+        found.append(TlsField(2, "nonce", end, end, dump(opened.nonce)))
+    return [*found, TlsField(2, "sequence number", end, end, str(opened.sequence))]
 
 
 def inner_fields(plaintext: bytes) -> list[TlsField]:

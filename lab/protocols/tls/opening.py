@@ -95,6 +95,7 @@ class Opening:
         if opened is None:
             self.locked = self.locked or failed
             return None
+        way.last_opened = opened
         self.opened = self.opened or opened.sequence is not None
         return opened.content_type, opened.plaintext
 

@@ -154,17 +154,25 @@ def details(layer: Layer, said: Said) -> list[Detail]:
 
 
 def records(layer: Layer, said: Said) -> list[Carrier]:
-    """Returns the headers of the records that a message came in, but for one of which an earlier message has told."""
-    from lab.protocols.tls.fields import record_fields
+    """Returns the records that a message came in, but for one of which an earlier message has told: headers, and what
+    stands around the content of one that was opened."""
+    from lab.protocols.tls.fields import opened_fields, record_fields
     from lab.protocols.tls.records import HEADER
 
     session: Session = layer.session
     found = []
-    for record, spans in said.records:
+    for record, spans, opened in said.records:
         fields = record_fields(record, session.shake.version, said.encrypted)
         head = [Detail(*field) for field in fields if field.depth == 0 or field.end <= HEADER]
+        inside: list[Detail] = []
+        if opened is not None and opened.sequence is not None:
+            inside = [
+                *(Detail(*each) for each in fields if each.start == HEADER),
+                *(Detail(*each) for each in opened_fields(record, opened)),
+            ]
         start, end = (said.stop - said.records[-1][0].end + at for at in (record.start, record.end))
-        found.append(Carrier(start, end, spans, tuple(head)))
+        plain = opened.plaintext if inside and opened is not None else b""
+        found.append(Carrier(start, end, spans, (*head, *inside), plain))
     return found
 
 

@@ -79,8 +79,9 @@ class Session:
             return []
         said: list[Said] = []
         for record in way.records.feed(fresh):
+            way.last_opened = None
             told = self._record(way, record, number)
-            way.untold.append((record, way.stream.spans(record.start, record.end)))
+            way.untold.append((record, way.stream.spans(record.start, record.end), way.last_opened))
             if told:
                 told[0], way.untold = told[0]._replace(records=tuple(way.untold)), []
             elif len(way.untold) > MAX_PIECES:
@@ -100,7 +101,11 @@ class Session:
         """The bytes of memory that it keeps to read on, roughly."""
         ways = self.directions.values()
         pending = sum(way.stream.kept + len(way.records.pending) + len(way.handshakes.pending) for way in ways)
-        untold = sum(len(record.fragment) + _OVERHEAD for way in ways for record, _ in way.untold)
+        untold = sum(
+            len(record.fragment) + len(opened.plaintext if opened else b"") + _OVERHEAD
+            for way in ways
+            for record, _, opened in way.untold
+        )
         return pending + untold + len(self.shake.transcript) + len(self.shake.until_exchange)
 
     def let_go(self) -> None:

@@ -149,14 +149,54 @@ def test_every_byte_is_in_a_record_that_is_told_of_once_with_its_header(name: st
             ]
             told = [each for one in said for each in report.records(walked.above, one)]
             assert [0, *(each.end - 1 for each in told)] == [*(each.start - 1 for each in told), len(stream)]
-            for start, end, spans, fields in told:
+            for start, end, spans, fields, _ in told:
                 places = [(span.number, at) for span in spans for at in range(span.start, span.end)]
                 assert bytes(data[number][at] for number, at in places) == stream[start - 1 : end - 1]
-                by_name = {field.name.rpartition("_")[2]: field for field in fields}
+                by_name = {field.name.rpartition("_")[2]: field for field in fields[:4]}
                 head = stream[start - 1 : start + 4]
                 assert by_name["length"].value == str(int.from_bytes(head[3:5], "big")) == str(end - start - 5)
                 assert by_name["type"].value.split()[0] == str(head[0])
-                assert [(each.start, each.end) for each in fields] == [(0, end - start), (0, 1), (1, 3), (3, 5)]
+                assert [(each.start, each.end) for each in fields[:4]] == [(0, end - start), (0, 1), (1, 3), (3, 5)]
+
+
+@every_capture
+def test_every_byte_of_a_record_that_was_opened_has_its_part(name: str) -> None:
+    capture = captured(name)
+    walked = walk(frames(capture.flights), capture.keylog)
+    opened = 0
+    nonces: dict[str, set[int]] = {}
+    for record in walked.records:
+        for message in record.messages:
+            for carrier in report.records(walked.above, message.said):
+                inside = [each for each in carrier.fields if each.depth == 2]
+                if message.said.raw == b"" or not inside:
+                    assert not inside
+                    assert not carrier.plain
+                    continue
+                opened += 1
+                *parts, last = inside
+                sent = [each for each in parts if each.start < each.end]
+                assert [each.start for each in sent] == [5, *(each.end for each in sent[:-1])]
+                assert sent[-1].end == carrier.end - carrier.start
+                (content,) = (each for each in sent if each.name == "content")
+                assert content.end - content.start == len(carrier.plain)
+                assert carrier.plain[:16].hex(" ") == content.value.removesuffix(" …")
+                assert (last.name, last.start) == ("sequence number", last.end)
+                if walked.tls["version"] == "TLS 1.3":  # RFC 9846 section 5.3: the number is mixed into the IV
+                    (nonce,) = (each for each in parts if each.name == "nonce")
+                    mixed = int(nonce.value.replace(" ", ""), 16) ^ int(last.value)
+                    assert record.end is not None
+                    nonces.setdefault(record.end.role, set()).add(mixed)
+    assert opened or not walked.tls["decrypted"]
+    assert all(len(ivs) <= 3 for ivs in nonces.values()), "handshake, application, after a KeyUpdate"
+
+
+def test_what_could_not_be_opened_shows_its_header_alone() -> None:
+    walked = walk(captured("TLS 1.3").frames)
+    closed = [message.said for record in walked.records for message in record.messages if message.said.closed]
+    carrier = report.records(walked.above, closed[0])[0]
+    assert not carrier.plain
+    assert [each.name for each in carrier.fields][1:] == ["opaque_type", "legacy_record_version", "length"]
 
 
 # The trace's object.
