@@ -199,13 +199,15 @@ class Captured(NamedTuple):
     """The wire has a frame: its sender has sent it, its receiver has not got it. `kernel` is what both kernels said.
 
     `order` counts everything the wire did, in this and the following events: together they are its journal. A forged
-    frame is the wire's own: whoever it names as its sender has not sent it.
+    frame is the wire's own: whoever it names as its sender has not sent it. `listening` are the ports that programs of
+    the receiving host wait for connections at: the run has told them to; None where nobody knows.
     """
 
     frame: Frame
     order: int
     kernel: Kernels | None
     forged: bool = False
+    listening: tuple[int, ...] | None = None
 
 
 class Delivered(NamedTuple):
@@ -252,6 +254,7 @@ class Journal(NamedTuple):
     settled: int
     forged: bool = False  # as in Captured
     absorbed: bool = False  # as in Settled
+    listening: tuple[int, ...] | None = None  # as in Captured, where a conversation begins
 
 
 class Packet(NamedTuple):

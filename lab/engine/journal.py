@@ -18,6 +18,7 @@ PREFIX = "lab1 "
 UNTOLD = -1  # the order of what no journal tells
 _LATEST = 1 << 53  # an order no journal reaches
 _MOST_DELIVERIES = 16
+_MOST_LISTENING = 16  # ports
 _MOST_COMING = 1 << 16  # deliveries that lie in the future; beyond, the next happens early
 _STATE = re.compile(r"[A-Z][A-Z0-9-]{2,11}")
 
@@ -29,6 +30,8 @@ def comment(packet: Packet) -> str | None:
     told: dict[str, Any] = {"arrived": packet.journal.arrived, "settled": packet.journal.settled}
     told["delivered"] = list(packet.journal.delivered)
     told |= {name: True for name in ("forged", "absorbed") if getattr(packet.journal, name)}
+    if packet.journal.listening is not None:
+        told["listening"] = list(packet.journal.listening)
     if packet.kernel_held or packet.kernel_delivered:
         told["kernel"] = {"held": _told(packet.kernel_held), "delivered": _told(packet.kernel_delivered)}
     instants = {"held": asked.written(packet.asked_held), "delivered": asked.written(packet.asked_delivered)}
@@ -67,7 +70,7 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
             journal = Journal(UNTOLD, (), UNTOLD)
         while coming and coming[0][0] < journal.arrived:
             yield heappop(coming)[2]
-        yield Captured(frame, journal.arrived, held, journal.forged)
+        yield Captured(frame, journal.arrived, held, journal.forged, journal.listening)
         for order in journal.delivered:
             heappush(coming, (order, frame.number, Delivered(frame.number, order)))
         settled = Settled(frame.number, journal.settled, delivered, journal.absorbed)
@@ -93,8 +96,18 @@ def _journal(frame: Frame) -> tuple[Journal | None, Kernels | None, Kernels | No
             states, more = (each if isinstance(each, dict) else {} for each in (states, more))
             held, settled_then = (_kernels(states.get(each), more.get(each)) for each in ("held", "delivered"))
             forged, absorbed = said.get("forged") is True, said.get("absorbed") is True and not places
-            return Journal(arrived, places, settled, forged, absorbed), held, settled_then
+            return (
+                Journal(arrived, places, settled, forged, absorbed, _ports(said.get("listening"))),
+                held,
+                settled_then,
+            )
     return None, None, None
+
+
+def _ports(said: object) -> tuple[int, ...] | None:
+    if not isinstance(said, list):
+        return None
+    return tuple(port for port in said[:_MOST_LISTENING] if _is_order(port))
 
 
 def _is_order(value: object) -> TypeGuard[int]:

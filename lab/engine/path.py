@@ -255,6 +255,10 @@ class Path:
             record = conversations.place_told(event.frame, found)
         if self._teller:
             self._teller.opens(record)
+        if event.order >= 0:  # where in the wire's order it came to the wire; else the journal does not tell of it
+            first = record.conversation is not None and record.conversation.packets == 1
+            listening = event.listening if first else None
+            record.journal = Journal(event.order, (), settled=0, forged=event.forged, listening=listening)
         if event.forged:
             if record.conversation is not None and record.conversation.packets == 1:
                 self._forged_in.add(record.conversation.id)
@@ -263,8 +267,6 @@ class Path:
             walk.sent(record)
             self._layers.sent(record)
         record.asked_held, record.kernel_held = event.kernel, event.kernel and event.kernel.states
-        if event.order >= 0:  # where in the wire's order it came to the wire; else the journal does not tell of it
-            record.journal = Journal(arrived=event.order, delivered=(), settled=0, forged=event.forged)
         self._waiting[record.number] = record
         if self._teller:
             self._teller.sent(record)

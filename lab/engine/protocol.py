@@ -17,7 +17,7 @@ from lab.text import Text
 if TYPE_CHECKING:  # descriptors are imported with every command
     from lab.engine.record import Record
     from lab.engine.table import Table
-    from lab.model import Carrier, Detail, Example, Frame, Message, Role
+    from lab.model import Carrier, Detail, Example, Frame, Message, Role, States
 
 Labels = tuple[str, ...]
 _SILENT = Text("", "")
@@ -286,7 +286,7 @@ class Transport(Descriptor):
     """What divides a capture into conversations.
 
     `ip_protocol` is IANA's number. `read` returns a frame's segment, or the labels that say why there is none; `begin`
-    says of a new conversation whether both ends stand where the table has them start; `sent` and `got` say which events
+    says where the ends of a new conversation begin, by who listens where a journal tells; `sent` and `got` which events
     of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
     refuses is none there. `ended` are the states in which an end is through with its conversation, `closing` says
     whether one has begun to close. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
@@ -298,7 +298,7 @@ class Transport(Descriptor):
     read: Callable[[Frame], Any]
     fields: Callable[[Any, int, bytes | None], None]
     conversations: Callable[[Any], Conversations]
-    begin: Callable[[Any], bool]
+    begin: Callable[[Any, Sequence[int] | None], States | None]
     sent: Callable[[Any], Iterable[str]]
     got: Callable[[Any], Iterable[str]]
     sent_told: Callable[[Any], Iterable[str]]

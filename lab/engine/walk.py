@@ -94,7 +94,7 @@ class Walk(Mover):
         if conversation is None or record.end is None:
             return
         if conversation.packets == 1:
-            self._put_at_start(conversation)
+            self._put_at_start(conversation, record)
         for event in self._events_sent(record):
             self.move(conversation, record.end, event, record)
         record.held = conversation.states
@@ -107,14 +107,14 @@ class Walk(Mover):
         if conversation is None:
             return
         if conversation.packets == 1:
-            self._put_at_start(conversation)
+            self._put_at_start(conversation, record)
         record.held = conversation.states
         record.assumed = conversation.assumed
 
-    def _put_at_start(self, conversation: Conversation) -> None:
-        if self._begin(conversation):
-            for end in conversation.ends:
-                end.state = self._tables[end.role].starts[end.role]
+    def _put_at_start(self, conversation: Conversation, record: Record) -> None:
+        starts = self._begin(conversation, record.journal.listening if record.journal else None)
+        if starts:
+            conversation.client.state, conversation.server.state = starts
         conversation.states = States(conversation.client.state, conversation.server.state)
 
     def got(self, record: Record) -> None:

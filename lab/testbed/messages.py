@@ -68,9 +68,12 @@ def read(line: str) -> Event:
         raise ValueError(line) from error
 
 
-def _captured(frame: list[Any], order: int, kernel: list[Any] | None, forged: bool) -> Captured:
+def _captured(
+    frame: list[Any], order: int, kernel: list[Any] | None, forged: bool, listening: list[int] | None
+) -> Captured:
     number, time, data, length = frame
-    return Captured(Frame(number, time, base64.b64decode(data), length), order, _kernels(kernel), forged)
+    ports = None if listening is None else tuple(listening)
+    return Captured(Frame(number, time, base64.b64decode(data), length), order, _kernels(kernel), forged, ports)
 
 
 def _controlled(command: str, message: list[str] | None, hint: list[str] | None, number: int | None) -> Controlled:

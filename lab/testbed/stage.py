@@ -53,6 +53,8 @@ class Cable(Protocol):
     def wait(self, until: Callable[[], bool], patience: float) -> bool: ...
     def acknowledged(self, sender: Role) -> bool: ...
     def release(self) -> None: ...
+    def listens(self, role: Role, port: int) -> None:
+        """A program of a host waits for connections from now on."""
 
 
 class Host:
@@ -94,6 +96,8 @@ class Host:
             raise gone(self.role) from error
         if keylog:
             self._tell(KeyLogLines(keylog))  # before the frames that they open are told
+        if method == "listen" and kind == "done":
+            self._wire.listens(self.role, int(str(arguments[0])))
         self._wire.settle()
         if kind == "failed":
             raise OSError(value)

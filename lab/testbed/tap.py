@@ -58,6 +58,9 @@ class Tap:
     def release(self) -> None:
         raise SceneEnded(Text("a tap holds nothing that could be released", "旁听者没有扣留任何可放行的帧"))
 
+    def listens(self, role: Role, port: int) -> None:
+        """Hears that a program waits for connections. A tap has no journal to write it into."""
+
     def close(self) -> int:
         """Takes what is still to be heard, and returns how many frames were missed."""
         self.settle()

@@ -125,6 +125,7 @@ class Wire:
         self._order = 0
         self._last_forwarded: dict[Role, int] = {"client": 0, "server": 0}
         self._progress = Progress()
+        self._listening: dict[Role, tuple[int, ...]] = {"client": (), "server": ()}
 
     def start(self) -> None:
         """Forgets what the hosts said while they were set up: it never crossed, and the lesson begins now."""
@@ -180,6 +181,14 @@ class Wire:
             waiting.rule = None
         self.settle()
 
+    def listens(self, role: Role, port: int) -> None:
+        """Hears that a program of this host waits for connections at a port: the journal tells of it."""
+        self._listening[role] = (*self._listening[role], port)
+
+    def _heard_by(self, sender: Role) -> tuple[int, ...]:
+        """Returns the ports at which the other host listens."""
+        return self._listening["server" if sender == "client" else "client"]
+
     def close(self) -> None:
         """Drops what a rule still holds, so that every frame's fate is told, and asks the kernels one last time.
 
@@ -210,7 +219,7 @@ class Wire:
             self._progress.sent(sender, tcp)
         if self._is_needless(tcp):
             waiting = _Waiting(self._number, sender, data, tcp, None, 0)
-            self._tell(Captured(frame, self._count(), self._ask(waiting)))
+            self._tell(Captured(frame, self._count(), self._ask(waiting), listening=self._heard_by(sender)))
             self._settled(waiting, None, absorbed=True)
             return
         rule = self._policy.decide(sender, tcp)
@@ -222,7 +231,7 @@ class Wire:
                 self._last = waiting
             if self._commands is not None:
                 self._streams.add(tcp, data)
-        self._tell(Captured(frame, self._count(), self._ask(waiting)))
+        self._tell(Captured(frame, self._count(), self._ask(waiting), listening=self._heard_by(sender)))
         if not (rule and rule.action == "hold"):
             self._hold(waiting)
 
@@ -364,7 +373,7 @@ class Wire:
         waiting = _Waiting(self._number, sender, data, found, None, self.now(), forged=True)
         self._waiting.append(waiting)
         self._forged = True
-        self._tell(Captured(frame, self._count(), self._ask(waiting), forged=True))
+        self._tell(Captured(frame, self._count(), self._ask(waiting), True, self._heard_by(sender)))
         self._hold(waiting)
         return waiting.number
 

@@ -107,6 +107,28 @@ def test_a_packet_that_the_wire_dropped_is_settled_and_not_delivered() -> None:
     assert list(journal.events([dropped])) == [Captured(dropped, 0, None), Settled(1, 1, None)]
 
 
+@pytest.mark.parametrize(("ports", "server"), [((), "CLOSED"), ((81,), "CLOSED"), ((80, 8080), "LISTEN")])
+def test_where_the_journal_says_who_listens_nothing_is_assumed(ports: tuple[int, ...], server: str) -> None:
+    (frame,) = ladder("c> SYN 0")
+    walked = replay([Captured(frame, 1, None, listening=ports), Settled(1, 2, None)])
+    (packet,) = walked.packets
+    assert packet.held == ("SYN-SENT", server)
+    assert packet.assumed == ()
+    line = journal.comment(packet)
+    assert line is not None
+    (again,) = replay(journal.events([frame._replace(comments=(line,))])).packets
+    assert (again.held, again.assumed, again.journal) == (packet.held, packet.assumed, packet.journal)
+
+
+@pytest.mark.parametrize("said", ["8080", '"8080"', "{}", "true", "null"])
+def test_what_is_no_list_of_ports_says_nothing_about_who_listens(said: str) -> None:
+    (frame,) = ladder("c> SYN 0")
+    line = f'lab1 {{"arrived":0,"settled":1,"delivered":[],"listening":{said}}}'
+    (packet,) = replay(journal.events([frame._replace(comments=(line,))])).packets
+    assert packet.held == ("SYN-SENT", "LISTEN")
+    assert packet.assumed == ("server",)
+
+
 def test_the_states_at_the_end_are_read_when_the_packets_are_over() -> None:
     final = kernels("TIME-WAIT", "CLOSED")
     assert list(journal.events([], [journal.closing_comment(final)])) == [Final(final)]

@@ -16,8 +16,7 @@ class Expected(NamedTuple):
 
 
 _EXPECTED = {
-    "tcp/simultaneous-open": Expected(kernels=(1,), wireshark=(11,), untold={5: "when"}),
-    "tcp/refused":           Expected(kernels=(1,)),
+    "tcp/simultaneous-open": Expected(wireshark=(11,), untold={5: "when"}),
     "tcp/final-ack-lost":    Expected(untold={3: "whether"}),
     "tcp/last-ack-lost":     Expected(wireshark=(10,), untold={11: "whether"}),
 }  # fmt: skip

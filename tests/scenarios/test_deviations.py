@@ -9,6 +9,7 @@ from pathlib import Path as File
 
 import pytest
 
+import lab
 from lab.model import Role
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
@@ -65,6 +66,29 @@ def willing(monkeypatch: pytest.MonkeyPatch) -> None:
 def deviations(run: Run) -> list[tuple[str, Role, str | None, str | None]]:
     """Returns every difference from the kernels, each once: instant, end, the table's state, the kernel's."""
     return list(dict.fromkeys((x.instant, x.role, x.ours, x.kernel) for x in run.agreement.disagreements))
+
+
+def test_number_1_a_listener_is_assumed_where_the_journal_does_not_say_who_listens(
+    cable: Callable[..., Run], tmp_path: File
+) -> None:
+    def nobody_listens(stage: Stage) -> None:
+        stage.client.connect(stage.server.address, PORT)
+        with contextlib.suppress(OSError):
+            stage.client.connected()
+
+    run = cable(nobody_listens)
+    assert not run.agreement.disagreements
+    assert run.packets[0].held == ("SYN-SENT", "CLOSED")
+    assert not run.packets[0].assumed
+    said = run.file.read_bytes()
+    assert said.count(b'"listening":[]') == 1
+    forgetful = tmp_path / "forgetful.pcapng"
+    forgetful.write_bytes(said.replace(b'"listening":[]', b'"listening":{}'))
+    with lab.open(forgetful) as old:
+        first, *_ = old.packets()
+    assert first.held == ("SYN-SENT", "LISTEN")
+    assert first.assumed == ("server",)
+    assert {each.deviation for each in old.agreement.disagreements} == {agreement.LISTENER_ASSUMED}
 
 
 def test_number_2_a_close_behind_unsent_data_is_seen_when_its_fin_is(cable: Callable[..., Run]) -> None:

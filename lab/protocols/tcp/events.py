@@ -6,30 +6,36 @@ time it answers a SYN or a FIN, but moves its receiver once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lab.dissect.fragments import Reassembled, cut
 from lab.engine.protocol import Piece
-from lab.model import Frame
+from lab.model import Frame, States
 from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
-from lab.protocols.tcp.states import Event, State
+from lab.protocols.tcp.states import TABLE, Event, State
 
 _NOTHING: tuple[Event, ...] = ()
 _SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
 
-def begin(conversation: Conversation) -> bool:
-    """Returns whether both ends are where the table has them start: not where the first SYN is missing."""
+def begin(conversation: Conversation, listening: Sequence[int] | None) -> States | None:
+    """Returns the states that both ends begin in; None where the first SYN is missing and so nobody knows.
+
+    `listening` are the ports at which a program of the server listens. Where that is not known, it is assumed to.
+    """
     conversation.began["tcp.open"] = "client"
     if conversation.client.isn is not None:
-        conversation.assumed = ("server",)  # that it listens, until its first answer
-        return True
+        if listening is not None and conversation.server.port not in listening:
+            return States(TABLE.starts["client"], TABLE.starts["client"])  # nobody waits for it
+        if listening is None:
+            conversation.assumed = ("server",)  # that it listens, until its first answer
+        return States(TABLE.starts["client"], TABLE.starts["server"])
     if not conversation.from_syn:
         for end in conversation.ends:
             end.syn_acked = True
-    return False
+    return None
 
 
 def sent(record: SegmentRecord) -> Iterable[Event]:

@@ -8,7 +8,7 @@ CLOSE-WAIT, and it is step close.1. The client's state always stands left; `<` i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import pytest
@@ -55,8 +55,9 @@ def toy(*sent: str, known: bool = True) -> tuple[Walk, list[Record], Conversatio
     (conversation,) = conversations.followed.values()
     conversation.packets = 1  # as when the first of them is sent
 
-    def begin(which: Conversation) -> bool:
-        return known and which.client.state is None
+    def begin(which: Conversation, listening: Sequence[int] | None) -> States | None:
+        assert listening is None  # no journal tells
+        return States("IDLE", "IDLE") if known and which.client.state is None else None
 
     def events(direction: str) -> Iterable[str]:
         return [f"{direction} {event}" for event in sent]
