@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lab.engine.layers import Layer
     from lab.protocols.tls.direction import Said
     from lab.protocols.tls.session import Session
+    from lab.protocols.tls.shapes import TlsField
 
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))
 _PREVIEW = 40  # bytes of opened data that are shown
@@ -150,7 +151,20 @@ def details(layer: Layer, said: Said) -> list[Detail]:
         return []
     else:
         found = message_fields(said.raw, session.shake.version, session.shake.suite_code)
-    return [Detail(*field) for field in found]
+    return [detail for field in found for detail in (Detail(*field), *_inside(said.raw, field))]
+
+
+def _inside(raw: bytes, field: TlsField) -> list[Detail]:
+    """Returns what people read in a certificate, where a field is one."""
+    from lab.protocols.tls.certificates import places
+
+    if field.name not in ("cert_data", "ASN.1Cert"):
+        return []
+    found = places(raw[field.start : field.end])
+    return [
+        Detail(field.depth + 1 + inside, name, field.start + at, field.start + end, said)
+        for name, at, end, said, inside in found
+    ]
 
 
 def records(layer: Layer, said: Said) -> list[Carrier]:
