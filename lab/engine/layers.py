@@ -15,7 +15,7 @@ from typing import Any
 from lab.engine.before import Before, Taken, behind
 from lab.engine.buffers import Ahead, Room
 from lab.engine.conversation import Conversation, End, Walked
-from lab.engine.protocol import Inner, Piece, Session, Transport, Upper, Wrapping
+from lab.engine.protocol import UNKNOWN, Inner, Piece, Session, Transport, Upper, Wrapping
 from lab.engine.record import Record, Told
 from lab.engine.walk import EventSink, Mover
 from lab.events import MessageRead
@@ -83,6 +83,11 @@ def _hold(layer: Layer, record: Record) -> None:
     record.above = (*others, Above(layer.name, layer.states, None))
 
 
+def _assume(layer: Any, role: Role, event: str) -> str | None:
+    state: str | None = layer.protocol.assume(layer, role, event)
+    return state
+
+
 class Layers:
     """Recognises and walks what conversations of a transport carry. Feed it every packet when sent, and when got."""
 
@@ -95,7 +100,7 @@ class Layers:
         self._uppers = uppers
         self._before = Before(transport.preambles)
         self._first = self._before.first.union(*(upper.first for upper in uppers))
-        self._movers = {upper.name: Mover(upper.tables, told) for upper in uppers}
+        self._movers = {upper.name: Mover(upper.tables, told, _assume) for upper in uppers}
         self._secrets = {upper.name: upper.secrets() for upper in uppers}
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
         self._ahead = Ahead()
@@ -169,7 +174,11 @@ class Layers:
             waiting = sender.waiting
             while waiting and reached is not None and waiting[0][0] <= reached:
                 _, event, carrier = waiting.popleft()
-                self._movers[layer.name].move(layer, sender.peer, "got " + event, carrier)
+                mover = self._movers[layer.name]
+                if event == UNKNOWN:
+                    mover.lose(layer, sender.peer)
+                else:
+                    mover.move(layer, sender.peer, "got " + event, carrier)
             layer = layer.inner
         if self._closing(which):
             self._close(which, record)
@@ -199,15 +208,19 @@ class Layers:
     def _say(self, layer: Layer, role: Role, said: Sequence[Any], record: Record) -> None:
         """Writes down what an end has said, in the packet that completes it, and hands on what that carries."""
         mover, sender, carries = self._movers[layer.name], layer.end(role), layer.protocol.carries
-        record.messages += tuple([Told(layer, each) for each in said])
-        record.labels += tuple(dict.fromkeys(each.name for each in said if each.name not in record.labels))
+        named = [each for each in said if each.name]
+        record.messages += tuple([Told(layer, each) for each in named])
+        record.labels += tuple(dict.fromkeys(each.name for each in named if each.name not in record.labels))
         inner: list[Any] = []
         for each in said:
-            if self._told is not None and record.conversation is not None:
+            if self._told is not None and record.conversation is not None and each.name:
                 message = layer.protocol.message(layer, each, words=True)
                 self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
             if each.event:
-                mover.move(layer, sender, "sent " + each.event, record)
+                if each.event == UNKNOWN:
+                    mover.lose(layer, sender)
+                else:
+                    mover.move(layer, sender, "sent " + each.event, record)
                 if len(sender.waiting) < _MOST_WAITING:
                     sender.waiting.append((each.stop, each.event, record))
                 if each.event == carries and each.raw:

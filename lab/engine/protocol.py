@@ -331,9 +331,15 @@ class Session(Keeper, Protocol):
         """Whether what looked like this protocol at first is none."""
 
 
+# What a message is called that leaves open where its sender stands, and its receiver once that has it.
+UNKNOWN = "?"
+
+
 class Said(Protocol):
-    """A message, told when its last byte is there: its label, what the table calls it (empty where it moves nobody),
-    the relative sequence number behind it, and where it lies."""
+    """A message, told when its last byte is there: its label, what the table calls it (empty where it moves nobody,
+    UNKNOWN where nobody can say whom it moves), the relative sequence number behind it, and where it lies.
+
+    One without a label is none: it says where bytes end that were not captured."""
 
     @property
     def name(self) -> str: ...
@@ -369,6 +375,11 @@ def _nothing(_layer: Any, _said: Any) -> tuple[Any, ...]:
     return ()
 
 
+def _likeliest(layer: Any, role: Role, on: str) -> str | None:
+    row = layer.protocol.tables[role].assume(on)
+    return row.state if row else None
+
+
 class Upper(Descriptor):
     """What a transport carries, recognised by its first bytes.
 
@@ -376,7 +387,9 @@ class Upper(Descriptor):
     bytes; `begin` makes a session of what is known of secrets. `carries` is the event of its messages whose `raw` is
     data for another protocol; `closed_below` its event, where it has one, for an end whose transport is closed. Where
     `server_may_begin`, a server's words are no proof that something before them was not captured. Of a layer and a
-    message, `words` says it in a line, `fields` has all its fields, `carriers` what it came in.
+    message, `words` says it in a line, `fields` has all its fields, `carriers` what it came in. `assume` says of a
+    layer, a role and an event in which state an end is taken to have been that nobody knew the state of, None where
+    that can't be said; else it is the table's likeliest.
     """
 
     first: frozenset[int]
@@ -389,13 +402,14 @@ class Upper(Descriptor):
     server_may_begin: bool = False
     fields: Callable[[Any, Any], Sequence[Detail]] = _nothing
     carriers: Callable[[Any, Any], Sequence[Carrier]] = _nothing
+    assume: Callable[[Any, Role, str], str | None] = _likeliest
     message_facts: Callable[[Any], Mapping[str, Any]] = _no_facts
 
     def message(self, layer: Any, said: Any, words: bool = False, fields: bool = False) -> Message:
         """Returns a message as it leaves the engine, with what was asked for."""
         from lab.model import Message
 
-        event = said.event
+        event = said.event if said.event != UNKNOWN else ""
         return Message(
             self.name,
             said.name,

@@ -6,7 +6,8 @@ An event without a row is recorded as a surprise and moves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lab.engine.conversation import Conversation, End, Seen, Walked
 from lab.engine.protocol import Transport
@@ -17,14 +18,16 @@ from lab.model import Role, States, Surprise
 
 _NONE: dict[str, Move] = {}
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
+Assume = Callable[[Any, Role, str], str | None]
 EventSink = list[Event] | None  # what happens is put there, where somebody listens
 
 
 class Mover:
     """Moves ends by their tables and writes down steps and surprises."""
 
-    def __init__(self, tables: Mapping[Role, Table], told: EventSink = None) -> None:
+    def __init__(self, tables: Mapping[Role, Table], told: EventSink = None, assume: Assume | None = None) -> None:
         self._tables = tables
+        self._likely = assume
         self._moves = {role: table.moves for role, table in tables.items()}
         self._told = told
 
@@ -32,7 +35,9 @@ class Mover:
         """Something has happened to an end, in this packet."""
         state = end.state
         if state is None:
-            state = self._assume(which, end, event) or ""
+            state = self._assume(which, end, event)
+            if state is None:
+                return  # nobody can say what that is to it
         move = self._moves[end.role].get(state, _NONE).get(event)
         if move is None:
             self._surprised(end, state, event, record)
@@ -48,6 +53,11 @@ class Mover:
             began = which.began.setdefault(phase, end.role) == end.role
             self._note(which, self._tables[end.role], first if began else other, record)
 
+    def lose(self, which: Walked, end: End) -> None:
+        """Something has happened to an end that nobody can tell: where it stands now is not known."""
+        end.state = None
+        which.states = _new(States, (which.client.state, which.server.state))
+
     def moves(self, end: End, event: str) -> bool:
         """Whether the table has a row for this event in the end's state."""
         return end.state is not None and event in self._moves[end.role].get(end.state, _NONE)
@@ -62,6 +72,8 @@ class Mover:
         """Returns the state that an end is taken to be in when something happens to it that nobody saw it come to."""
         if end.role not in which.assumed:
             which.assumed += (end.role,)
+        if self._likely is not None:
+            return self._likely(which, end.role, event)
         row = self._tables[end.role].assume(event)
         return row.state if row else None
 

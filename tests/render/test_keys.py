@@ -33,12 +33,19 @@ def test_a_capture_without_tls_says_so(lang: Lang) -> None:
 
 
 @in_both_languages
-@pytest.mark.parametrize("name", ["TLS 1.2 RSA", "TLS 1.3"])
-def test_tls_without_keys_says_why_there_are_none(name: str, lang: Lang) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "TLS 1.2 RSA",
+            {"en": "neither the server's private key nor a key log was given", "zh": "既没有给出服务器私钥"},
+        ),
+        ("TLS 1.3", {"en": "no key log was given; with TLS 1.3", "zh": "没有给出密钥日志；使用 TLS 1.3 时"}),
+    ],
+)
+def test_tls_without_keys_says_why_there_are_none(name: str, why: dict[Lang, str], lang: Lang) -> None:
     text = example([*captured(name).frames], lang)
-    assert {"en": "neither the server's private key nor a key log was given", "zh": "既没有给出服务器私钥"}[
-        lang
-    ] in text
+    assert why[lang] in text
     assert "1. " not in text
 
 

@@ -8,6 +8,7 @@ from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.protection import Opened, Protection
+from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.records import Handshakes, Piece, Record, Records
 
 Placed = tuple[Record, tuple[Span, ...], Opened | None]  # a record, its places, what it was opened to
@@ -29,6 +30,7 @@ class Said(NamedTuple):
     parsed: object
     encrypted: bool
     closed: bool = False  # and could not be opened
+    why: Reason | None = None  # told once, not of each message that is closed for the same reason
     records: tuple[Placed, ...] = ()
 
 
@@ -54,6 +56,10 @@ class Direction:
         self.keys: Keys13 | None = None
         self.untold: list[Placed] = []  # of which no message has been told
         self.last_opened: Opened | None = None  # what the record that is being read was opened to
+        self.changed = False  # has sent ChangeCipherSpec
+        self.sealed = 0  # records of TLS 1.3 that could not be opened, since its keys changed
+        self.sealed_behind = 0  # which of them was the first behind the server's flight
+        self.sealed_last = 0  # how long the last of them was
         self.passed = 0  # encrypted records that came before their keys were known
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
@@ -65,6 +71,7 @@ class Direction:
     def protect(self) -> None:
         """What comes from now on is encrypted, with keys to be looked for."""
         self.encrypted, self.protection, self.tried, self.passed = True, None, -1, 0
+        self.sealed = self.sealed_behind = self.sealed_last = 0
 
     def use(self, keys: Keys13 | None, learnt: int) -> None:
         """Takes the keys of TLS 1.3 for what comes from now on; None where they are still to be looked for."""

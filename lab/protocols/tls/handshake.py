@@ -23,7 +23,9 @@ class Handshake:
         self.suite: Suite | None = None
         self.hello_retry = False
         self.resumed = False
-        self.full = False  # up to TLS 1.2: the server has asked for a key exchange
+        self.full = False  # up to TLS 1.2: a key exchange was asked for, or done
+        self.server_first: bool | None = None  # up to TLS 1.2: whether the server changed its keys first
+        self.by_length = False  # TLS 1.3: the client's Finished was told by its place and length
         self.alpn: str | None = None
         self.group: int | None = None
         self.certificates: list[bytes] = []  # the server's chain, DER
@@ -47,7 +49,8 @@ class Handshake:
         if not again:
             self.transcript = bytearray(raw)
             self.until_exchange, self.encrypted_premaster = b"", None
-            self.full = self.unheard = False
+            self.full = self.unheard = self.by_length = False
+            self.server_first = None
         return not again
 
     def take_server_hello(self, hello: ServerHello, before: int, raw: bytes) -> None:
@@ -65,6 +68,17 @@ class Handshake:
             self.group = hello.key_share.group if hello.key_share else None
             self.resumed = hello.selected_psk is not None
 
+    @property
+    def early_data(self) -> bool:
+        """Whether the client has said that it sends data before the server has answered."""
+        return isinstance(self.client_hello, ClientHello) and self.client_hello.early_data
+
+    def change(self, role: Role) -> None:
+        """Takes in a ChangeCipherSpec up to TLS 1.2. Where there was no key exchange, a session is resumed."""
+        if self.server_first is None:
+            self.server_first = not self.full
+            self.resumed = self.resumed or (self.server_first and role == "server")
+
     def take(self, role: Role, kind: int, parsed: object) -> None:
         """Takes in another message, which `role` has said."""
         if isinstance(parsed, messages.Certificate):
@@ -77,7 +91,7 @@ class Handshake:
         elif kind == codes.SERVER_HELLO_DONE:
             self.full = True
         elif isinstance(parsed, messages.ClientKeyExchange):
-            self.encrypted_premaster = parsed.encrypted
+            self.encrypted_premaster, self.full = parsed.encrypted, True
             self.until_exchange = bytes(self.transcript)
         elif kind == codes.ENCRYPTED_EXTENSIONS:
             self.alpn = next(iter(getattr(parsed, "alpn", ())), None)

@@ -18,7 +18,7 @@ from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
 from lab.protocols.tls.protection import Opened, Protection
-from lab.protocols.tls.reasons import Reason
+from lab.protocols.tls.reasons import HELLOS_MISSING, Reason
 from lab.protocols.tls.records import Record
 from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Epochs, Flight, unlock12, unlock13
@@ -127,6 +127,8 @@ class Opening:
         if way.tried == learnt:
             return
         way.tried = learnt
+        if shake.client_hello is None or (shake.server_hello is None and way.encrypted):
+            self.locked = self.locked or HELLOS_MISSING
         if shake.version == TLS13:
             self._unlock13(way, shake)
             return

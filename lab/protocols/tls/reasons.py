@@ -87,6 +87,20 @@ NO_SECRETS = Reason(
         "既没有给出服务器私钥，也没有给出密钥日志",
     ),
 )
+NO_KEY_LOG = Reason(
+    "no-key-log",
+    Text(
+        "no key log was given; with {0} the server's private key would not help (forward secrecy)",
+        "没有给出密钥日志；使用 {0} 时，服务器私钥也帮不上忙（前向保密）",
+    ),
+)
+HELLOS_MISSING = Reason(
+    "hellos-missing",
+    Text(
+        "its hellos are not in the capture: without both ends' random numbers no key can be found for it",
+        "抓包中没有它的 hello 消息：没有双方的随机数，就找不到它的密钥",
+    ),
+)
 FORWARD_SECRECY = Reason(
     "forward-secrecy",
     Text(

@@ -42,11 +42,13 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
     if step in ("tls.3", "tls.4") and _ephemeral(session):
         return "key-agreement"
     if step == "tls.4" and session.opening.keys12 is None:
-        given = session.locked is not None and session.locked.code != "no-secrets"
+        given = session.locked is not None and session.locked.code not in ("no-secrets", "no-key-log")
         return "does-not-open" if given else "not-decrypted"
     if step == "tls.5":
         if session.finished_verified is False:
             return "finished-wrong"
+        if session.shake.by_length:
+            return "by-length"
         if session.shake.version == _TLS13 or session.shake.resumed:
             return "server-finishes-first"
     return None
@@ -131,7 +133,7 @@ def words(layer: Layer, said: Said) -> Text:
     session: Session = layer.session
     told = _WORDS.get(said.name)
     if said.encrypted and said.closed:
-        return _locked(session)
+        return _locked(session, said)
     return told(session, said) if told else Text("", "")
 
 
@@ -190,9 +192,14 @@ def records(layer: Layer, said: Said) -> list[Carrier]:
     return found
 
 
-def _locked(session: Session) -> Text:
-    why = session.locked.text if session.locked else Text("no keys", "没有密钥")
-    return Text(f"encrypted; {why.en}", f"已加密；{why.zh}")
+def _locked(session: Session, said: Said) -> Text:
+    """Says that something is encrypted, and why it stays so where that has not been said before."""
+    parts = [Text("encrypted", "已加密")] if said.name != "encrypted" else []
+    if said.event == "Finished" and session.shake.version == _TLS13:
+        parts.append(Text("by its place and its length it is the Finished", "从位置和长度看是 Finished"))
+    if said.why is not None:
+        parts.append(said.why.text)
+    return Text("; ".join(each.en for each in parts), "；".join(each.zh for each in parts))
 
 
 def _client_hello(_session: Session, said: Said) -> Text:

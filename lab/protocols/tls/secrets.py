@@ -61,7 +61,7 @@ def unlock12(
     if agreed.suite.key_exchange == "TLS13":
         return reasons.UNSUPPORTED_SUITE.format(agreed.suite.name)
     derivation = Derivation()
-    premaster = _by_hand(agreed, flight, server_key, derivation) if server_key else reasons.NO_SECRETS
+    premaster = _by_hand(agreed, flight, server_key, derivation) if server_key else _nothing_given(agreed.suite)
     if isinstance(premaster, Reason) and keylog is not None:
         logged = keylog.get("CLIENT_RANDOM", agreed.client_random)
         if logged is not None:
@@ -75,7 +75,11 @@ def unlock12(
         found = keylog.get("RSA", (flight.encrypted or b"")[:8])
         if found is None:
             # A wrong key is worth telling before a log that knows nothing; that the key can't help is not.
-            hopeless = premaster.code in (reasons.NO_SECRETS.code, reasons.FORWARD_SECRECY.code)
+            hopeless = premaster.code in (
+                reasons.NO_SECRETS.code,
+                reasons.NO_KEY_LOG.code,
+                reasons.FORWARD_SECRECY.code,
+            )
             return reasons.NOT_IN_KEY_LOG.format(keylog.connections) if hopeless else premaster
         what = Text(
             "The key log has the pre-master secret: an end wrote it down by the first bytes it was encrypted to.",
@@ -90,6 +94,10 @@ def unlock12(
     return _keys(
         agreed, master_secret(agreed.suite, agreed.version, premaster, *randoms, session, derivation), derivation
     )
+
+
+def _nothing_given(suite: Suite) -> Reason:
+    return reasons.NO_KEY_LOG.format(suite.key_exchange) if suite.forward_secret else reasons.NO_SECRETS
 
 
 def _by_hand(agreed: Agreed, flight: Flight, key: PrivateKeyTypes, derivation: Derivation) -> bytes | Reason:
@@ -144,7 +152,7 @@ def unlock13(
     if agreed.suite.key_exchange != "TLS13":
         return reasons.UNSUPPORTED_SUITE.format(agreed.suite.name)
     if keylog is None:
-        return reasons.FORWARD_SECRECY.format("TLS 1.3") if server_key else reasons.NO_SECRETS
+        return (reasons.FORWARD_SECRECY if server_key else reasons.NO_KEY_LOG).format("TLS 1.3")
     derivation, epochs = Derivation(), dict[str, Keys13 | None]()
     for label, (role, name) in TRAFFIC.items():
         secret = keylog.get(label, agreed.client_random)

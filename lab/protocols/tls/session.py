@@ -14,6 +14,7 @@ from lab.protocols.tls.ciphers import TLS13
 from lab.protocols.tls.direction import AlertSaid, Direction, Said
 from lab.protocols.tls.handshake import Handshake
 from lab.protocols.tls.hello import ClientHello, ServerHello, ssl2_hello
+from lab.protocols.tls.inferred import sealed
 from lab.protocols.tls.opening import Lazy, Opening
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.records import MAX_PIECES, Handshakes, Piece, Record, Records
@@ -25,6 +26,7 @@ _NAMES = {
     24: "KeyUpdate", 25: "CompressedCertificate",
 }  # fmt: skip
 _CLOSE_NOTIFY, _FATAL = 0, 2
+OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
 _OVERHEAD = 400  # bytes that a record costs beside its own
 
@@ -37,6 +39,7 @@ class Session:
         self.shake = Handshake()  # the one that goes on, or went on last
         self.opening = Opening(secrets)
         self.alerts: list[AlertSaid] = []
+        self._told: Reason | None = None  # why something is closed
 
     @property
     def lines(self) -> tuple[DerivationLine, ...]:
@@ -86,8 +89,6 @@ class Session:
                 told[0], way.untold = told[0]._replace(records=tuple(way.untold)), []
             elif len(way.untold) > MAX_PIECES:
                 del way.untold[: MAX_PIECES // 2]
-            if self.shake.unheard:
-                told = [each._replace(event="") if self._astray(each) else each for each in told]
             said += told
         if way.records.problem:
             way.problem = way.records.problem
@@ -116,10 +117,6 @@ class Session:
             way.untold = []
         self.shake.transcript, self.shake.until_exchange, self.shake.unheard = bytearray(), b"", True
 
-    def _astray(self, said: Said) -> bool:
-        """Whether a message of TLS 1.3 moves nobody: where the ends stand before it could not be read."""
-        return self.shake.version == TLS13 and bool(said.event) and said.name not in ("alert", "close_notify")
-
     def _record(self, way: Direction, record: Record, number: int) -> list[Said]:
         if record.type == codes.SSL2:
             self.shake.client_hello = ssl2_hello(record.fragment)
@@ -127,9 +124,9 @@ class Session:
         if record.type == codes.CHANGE_CIPHER_SPEC:
             return [self._change(way, record)]
         kind, content, opened = record.type, record.fragment, False
-        clear = (
-            self.shake.version == TLS13 and kind == codes.ALERT
-        )  # from an end that had no keys yet (RFC 9846 section 5)
+        self._date(way, record)
+        # TLS 1.3: from an end that had no keys yet (RFC 9846 section 5).
+        clear = self.shake.version == TLS13 and kind == codes.ALERT
         if (way.encrypted and not clear) or (kind == codes.APPLICATION_DATA and not way.encrypted):
             found = self.opening.open(way, record, self.shake)
             if found is None:
@@ -150,29 +147,35 @@ class Session:
 
     # What is said.
 
+    def _date(self, way: Direction, record: Record) -> None:
+        """Finds the version where no ServerHello was captured: some records are up to TLS 1.2, some 1.3 alone."""
+        if self.shake.version is not None or not way.changed or not codes.SSL_3 <= record.version <= codes.TLS_1_2:
+            return
+        offers = getattr(self.shake.client_hello, "supported_versions", ())
+        if record.type == codes.APPLICATION_DATA and TLS13 in offers and not self.shake.early_data:
+            self.shake.version = TLS13  # up to TLS 1.2 a Finished comes first, with a type of its own
+            way.protect()
+        elif record.type == codes.HANDSHAKE and not _in_the_clear(record.fragment):
+            self.shake.version = record.version
+            way.protect()
+
     def _change(self, way: Direction, record: Record) -> Said:
         """ChangeCipherSpec: up to TLS 1.2 what follows is encrypted; in TLS 1.3 it means nothing (RFC 9846 E.4)."""
+        way.changed = True
         meant = self.shake.version is not None and self.shake.version != TLS13
         if meant:
             way.protect()
-            self.shake.resumed = self.shake.resumed or (way.role == "server" and not self.shake.full)
+            self.shake.change(way.role)
         return self._said(way, record, "ChangeCipherSpec", "ChangeCipherSpec" if meant else "", record.fragment, None)
 
     def _closed(self, way: Direction, record: Record) -> Said:
-        """What can't be opened. Up to TLS 1.2 the record's type still shows, so the first handshake record is known."""
-        name, event = "encrypted", ""
+        """What can't be opened, with the reason where that has not been told."""
         way.passed += way.protection is None
-        if self.shake.version == TLS13 or self.shake.version is None:
-            self.shake.unheard = self.shake.unheard or not way.finished
-        elif record.type == codes.HANDSHAKE:
-            if not way.finished:
-                name = event = "Finished"
-            way.finished = self.shake.unheard = True
-        elif record.type == codes.ALERT:
-            name = "alert"
-        else:
-            name, event = "application-data", "data"
-        return self._said(way, record, name, event, b"", None, True, True)
+        name, event = sealed(way, record, self.shake, self.directions.get(OTHER[way.role]))
+        if self.shake.version == TLS13 or event == "Finished":
+            self.shake.unheard = True
+        why, self._told = self.locked if self.locked != self._told else None, self.locked
+        return self._said(way, record, name, event, b"", None, True, True)._replace(why=why)
 
     def _handshake(self, way: Direction, record: Record, raw: bytes, pieces: tuple[Piece, ...], opened: bool) -> Said:
         kind, shake = raw[0], self.shake
@@ -233,3 +236,8 @@ class Session:
         if False in told:
             return False
         return True if len(told) == 2 and all(told) else None
+
+
+def _in_the_clear(fragment: bytes) -> bool:
+    """Whether a handshake record begins with a whole hello: behind a ChangeCipherSpec only TLS 1.3 has one."""
+    return fragment[:1] in (b"\x01", b"\x02") and 4 + int.from_bytes(fragment[1:4], "big") == len(fragment)

@@ -4,8 +4,7 @@
    ServerHello tells: the rows part there. States of TLS 1.3 have the RFC's names. RFC 5246 names none; those that end
    in _12 are ours, each called after what is awaited or sent next.
 2. A message is sent when its last byte leaves, got when its last byte has arrived, as in TCP's table (tcp/states.py).
-   What can't be decrypted is no event, so without the keys of a TLS 1.3 connection both ends stay where the ServerHello
-   took them.
+   What can't be decrypted leaves open where an end stands, but for what its place and its length tell (inferred.py).
 
 A step is a number of the lecture notes, which tell TLS 1.2 with RSA key exchange; where another version or key exchange
 has the same step done otherwise, the row says the same number and `differs` says how.

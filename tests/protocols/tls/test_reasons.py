@@ -153,7 +153,7 @@ def test_a_cipher_of_which_only_the_name_is_known_says_so_for_every_record() -> 
 def test_tls_13_needs_the_key_log_of_this_connection() -> None:
     conversation = talk13("TLS_AES_128_GCM_SHA256")
     other = talk13("TLS_CHACHA20_POLY1305_SHA256")
-    assert code(unlock13(conversation.agreed)) == "no-secrets"
+    assert code(unlock13(conversation.agreed)) == "no-key-log"
     assert code(unlock13(conversation.agreed, key_of())) == "forward-secrecy"
     assert code(unlock13(conversation.agreed, None, parse_keylog(other.keylog))) == "not-in-key-log"
     assert code(unlock13(talk("AES128-SHA").agreed, None, KeyLog())) == "unsupported-version"

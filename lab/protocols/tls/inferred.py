@@ -1,0 +1,104 @@
+"""What follows where not all can be read: of a record that can't be opened, and of an end that was lost sight of.
+
+Up to TLS 1.2 a sealed record still shows its content type. In TLS 1.3 it shows its length only, and that tells one
+message: behind the server's flight a client's record as long as a Finished is one. What is as long as an alert may be
+an alert. All else leaves open where the ends stand: nobody is said to be where he may not be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lab.engine.protocol import UNKNOWN
+from lab.model import Role
+from lab.protocols.tls import codes
+from lab.protocols.tls.ciphers import TLS13, Suite
+
+if TYPE_CHECKING:
+    from lab.protocols.tls.direction import Direction
+    from lab.protocols.tls.handshake import Handshake
+    from lab.protocols.tls.records import Record
+
+_HEADER, _INNER_TYPE, _ALERT, _END_OF_EARLY_DATA = 4, 1, 2, 4  # bytes of plaintext
+_HASHES = {"SHA384": 48}
+_MOST_IN_FLIGHT = 4  # records of a client's second flight: EndOfEarlyData, Certificate, CertificateVerify, Finished
+
+
+def sealed(way: Direction, record: Record, shake: Handshake, other: Direction | None) -> tuple[str, str]:
+    """Returns the name and the event of a record that can't be opened. `other` is the peer's direction."""
+    if shake.version == TLS13:
+        return "encrypted", _sealed13(way, record, shake, other)
+    if shake.version is None and not way.encrypted:
+        return ("application-data", "data") if way.finished else ("encrypted", "")
+    if record.type == codes.HANDSHAKE:
+        if way.finished:
+            return "encrypted", UNKNOWN  # another handshake begins
+        way.finished = True
+        return "Finished", "Finished"
+    if record.type == codes.ALERT:
+        return "alert", UNKNOWN  # that it closes, that it has failed, or a mere warning
+    return ("application-data", "data") if record.type == codes.APPLICATION_DATA else ("heartbeat", "")
+
+
+def _sealed13(way: Direction, record: Record, shake: Handshake, other: Direction | None) -> str:
+    way.sealed += 1
+    before, way.sealed_last = way.sealed_last, len(record.fragment)
+    suite = shake.suite
+    if suite is None or not suite.tag_length:
+        return UNKNOWN
+    if way.finished:
+        return UNKNOWN if len(record.fragment) == _length(_ALERT, suite) else ""
+    if way.role == "server" or other is None or not other.sealed:
+        return UNKNOWN  # all that it still had to say may be in it
+    if not way.sealed_behind:
+        way.sealed_behind = way.sealed
+    early = shake.early_data and before != _length(_END_OF_EARLY_DATA, suite)
+    in_flight = way.sealed - way.sealed_behind < _MOST_IN_FLIGHT
+    if in_flight and not early and len(record.fragment) == _length(_HEADER + _HASHES.get(suite.prf, 32), suite):
+        way.finished = other.finished = shake.by_length = True  # the server has sent its own before
+        return "Finished"
+    return UNKNOWN
+
+
+def _length(plaintext: int, suite: Suite) -> int:
+    """Returns the length of a record of TLS 1.3 without padding (RFC 9846 section 5.2)."""
+    return plaintext + _INNER_TYPE + suite.tag_length
+
+
+# States that belong to one family of versions; the others both have.
+_ONLY_13 = frozenset(
+    ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "SEND_FINISHED", "WAIT_FINISHED", "NEGOTIATED", "WAIT_FLIGHT2")
+)
+# Up to TLS 1.2 who finishes first depends on whether a session is resumed: the state before, in a full handshake and in
+# a resumed one (RFC 5246 section 7.3).
+_FULL_OR_RESUMED = {
+    ("client", "sent"): ("SEND_FLIGHT_12", "SEND_FINISHED_12"),
+    ("client", "got"): ("WAIT_FINISHED_12", "WAIT_FLIGHT_12"),
+    ("server", "sent"): ("SEND_FINISHED_12", "SEND_FLIGHT_12"),
+    ("server", "got"): ("WAIT_FINISHED_12", "WAIT_LAST_12"),
+}
+_AT_THE_END = frozenset(("ChangeCipherSpec", "Finished", "NewSessionTicket"))
+_LIKELIER = {("server", "sent NewSessionTicket"): "CONNECTED"}
+
+
+def assume(layer: Any, role: Role, on: str) -> str | None:
+    """Returns the state in which an end is taken to have been when this happened to it; None where nobody can say."""
+    session, table = layer.session, layer.protocol.tables[role]
+    version = session.shake.version
+    way, _, what = on.partition(" ")
+    if version is not None and version != TLS13 and what in _AT_THE_END:
+        state = _FULL_OR_RESUMED[role, way][bool(session.shake.server_first)]
+        return state if table.row(state, on) else None
+    if version == TLS13 and (role, on) in _LIKELIER:
+        return _LIKELIER[role, on]
+    rows = [row for row in table.rows if row.on == on]
+    if version is None:
+        new = {row.state in _ONLY_13 or row.to in _ONLY_13 for row in rows}
+        old = {row.state.endswith("_12") or row.to.endswith("_12") for row in rows}
+        if True in new and True in old:
+            return None
+    elif version == TLS13:
+        rows = [row for row in rows if not (row.state.endswith("_12") or row.to.endswith("_12"))]
+    else:
+        rows = [row for row in rows if row.state not in _ONLY_13 and row.to not in _ONLY_13]
+    return rows[0].state if rows else None
