@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab.dissect.fields import fields
-from lab.model import Carrier, Field, Message, Packet, Span, States
-from lab.protocols.registry import TRANSPORT
+from lab.model import Carrier, Field, Message, Packet, Role, Span, States
+from lab.protocols.registry import PROTOCOLS, TRANSPORT
 from lab.protocols.transport import FIELDS
 from lab.render import trace
 from lab.render.trace import dump
@@ -27,6 +27,7 @@ _PLACE = 15  # and of where it lies
 _ROW = 16  # bytes of the dump in a line; half as many where there is no room for them
 _DUMPED, _NAMED = 72, 8  # columns that these take, and the names of layers beside them
 _MOST_FIELDS, _MOST_BYTES, _MOST_PLAIN, _MOST_CARRIERS = 400, 2048, 512, 8  # that are shown
+_SHORT = {protocol.title: protocol.short or protocol.title for protocol in PROTOCOLS}
 _PLAIN: Mapping[str, str] = {}  # colours: none
 _HEX = re.compile(r"(?:[0-9a-f]{2} )+(?:…|[0-9a-f]{2})")
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
@@ -41,28 +42,36 @@ _WHAT = {
 
 
 class Explained(NamedTuple):
-    """A packet with its messages' fields, and both ends' states before it (None where nobody knows them)."""
+    """A packet with its messages' fields, and both ends' states before it (None where nobody knows them).
+
+    `speaks` is the protocol that its sender has spoken before it, above the transport.
+    """
 
     packet: Packet
     before: States | None
     began: int | None  # the first packet's time
+    speaks: str
 
 
 def find(packets: Iterator[Packet], numbers: range) -> Iterator[Explained]:
     """Yields the packets with these numbers, as far as there are any, and takes none behind them."""
     before: dict[int, States] = {}
+    speaking: dict[tuple[int | None, Role | None], str] = {}
     began: int | None = None
     for packet in packets:
         began = packet.time if began is None else began
         which, ends = packet.conversation, packet.ends
+        spoken = speaking.get((which, packet.sender), "")
         if packet.number in numbers:
             first = TRANSPORT.tables["client"].starts["client"]
             start = States(first, packet.held and packet.held.server) if ends and ends.from_start else None
-            yield Explained(packet, None if which is None else before.get(which, start), began)
+            yield Explained(packet, None if which is None else before.get(which, start), began, spoken)
         if 0 < numbers.stop - 1 <= packet.number:
             return
         if which is not None and packet.held is not None:
             before[which] = packet.delivered or packet.held
+        if packet.messages:
+            speaking[which, packet.sender] = packet.messages[0].protocol
 
 
 def as_json(found: Iterable[Explained], out: TextIO, several: bool) -> None:
@@ -106,7 +115,7 @@ def explain(found: Iterable[Explained], out: TextIO, lang: Lang) -> None:
         page.states(each)
         page.numbers(each.packet)
         page.messages(each.packet)
-        page.fields(each.packet)
+        page.fields(each)
 
 
 class _Page:
@@ -276,12 +285,12 @@ class _Page:
         for field in carrier.fields:
             self._field(field.start, field.end, " " * field.depth + field.name, field.value)
 
-    def fields(self, packet: Packet) -> None:
+    def fields(self, each: Explained) -> None:
         """Draws the frame's fields and its bytes, layer by layer."""
-        frame = packet.frame
+        packet, frame = each.packet, each.packet.frame
         if frame is None:
             return
-        found = fields(frame, FIELDS)
+        found = [*fields(frame, FIELDS), *_carried(packet, each.speaks, self._lang)]
         layers = list(dict.fromkeys(field.layer for field in found))
         colours = {layer: _COLOURS[at % len(_COLOURS)] for at, layer in enumerate(layers)}
         self._title("Fields of the frame, with the bytes they lie in", "帧的各个字段及其所在字节")
@@ -336,10 +345,34 @@ class _Page:
             self._console.print(line, soft_wrap=True)
 
 
+def _carried(packet: Packet, speaks: str, lang: Lang) -> list[Field]:
+    """Returns which bytes of a frame are whose above its transport: records where there are some, and messages."""
+    if packet.whole is not None or packet.frame is None or not packet.payload:
+        return []
+    found: dict[tuple[int, int], Field] = {}
+    first = packet.messages[0].protocol if packet.messages else speaks
+    for message in packet.messages:
+        if message.protocol != first:
+            continue  # it lies in what is told, not in the frame
+        around = [("record", span) for carrier in message.carriers for span in carrier.spans]
+        for name, span in [*around, *((message.name, span) for span in message.spans)]:
+            if (span.buffer, span.number) == ("frame", packet.number):
+                found[span.start, -span.end] = Field(TITLES[first], name, span, "")
+    covered, end = packet.payload_at, min(packet.payload_at + packet.payload, len(packet.frame.data))
+    rest = Text("of no message that ends here", "不属于在此结束的消息").pick(lang)
+    for start, behind in [*sorted((start, -behind) for start, behind in found), (end, end)]:
+        if covered < start and first:
+            span = Span("frame", packet.number, covered, start)
+            found[covered, -start] = Field(TITLES[first], rest, span, "")
+        covered = max(covered, behind)
+    return [found[place] for place in sorted(found)]
+
+
 def _fitting(names: Iterable[str], room: int) -> str:
     """Returns as many of the names as there is room for, each of them whole."""
     found = ""
     for name in filter(None, names):
+        name = _SHORT.get(name, name)
         longer = f"{found} {name}".strip()
         if cell_len(longer) <= room:
             found = longer

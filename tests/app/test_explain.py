@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from rich.cells import cell_len
 
 from lab.errors import UsageError
 from lab.protocols.selection import chosen
+from lab.render.explain import explain, find
+from lab.report.packets import packet
 from lab.text import LANGUAGES
 from scripts import generate
 from tests.app.test_diff import ERROR
 from tests.packets import IPV6, OPEN, Pair, ladder, renumbered
 from tests.places import GOLDEN, ROOT
+from tests.protocols.tls.captures import captured, frames, walk
 
 pytestmark = pytest.mark.slow  # a process for each
 
@@ -102,6 +106,27 @@ def test_a_range_is_told_packet_by_packet() -> None:
 def test_a_range_carries_the_states_on() -> None:
     found = lab("captures/tcp-connection.pcapng", "--explain", "1-2", "--lang", "en").stdout.split("─" * 80)[1]
     assert found.split("before")[1].split("when sent")[0].split() == ["SYN-SENT", "SYN-RECEIVED"]
+
+
+@pytest.mark.parametrize("mss", [100, 300, 1460])
+def test_every_byte_of_a_payload_has_its_protocols_name(mss: int) -> None:
+    """A message in several segments too: from its first byte on the sender speaks that protocol."""
+    capture = captured("TLS 1.3")
+    records = walk(frames(capture.flights, mss), capture.keylog).records
+    packets = [packet(record, words=True, fields=True) for record in records]
+    out = StringIO()
+    explain(find(iter(packets), range(1, len(packets) + 1)), out, "en")
+    spoken: set[str | None] = set()
+    for each, text in zip(packets, out.getvalue().split("\n" + "─" * 80), strict=True):
+        rows = text.split("The bytes\n")[1].strip().splitlines()
+        named = [row[72:].split() for row in rows]
+        assert named[0] == ["Ethernet"]
+        spoken |= {each.sender} if each.messages else set()
+        first, last = each.payload_at // 16, (each.payload_at + (each.payload or 0) - 1) // 16
+        if each.payload and each.sender in spoken:
+            assert named[first:] == [["TCP", "TLS"], *[["TLS"]] * (last - first)]
+        for message in each.messages:
+            assert f" {message.name}\n" in text.split("\n  TLS\n")[1]
 
 
 @pytest.mark.parametrize("said", ["5-3", "3-", "-", "3--5", "1,2", "3-x", "٣", "1" * 30])
