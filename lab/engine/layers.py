@@ -38,7 +38,7 @@ class LayerEnd(End):
 class Layer(Walked):
     """What a conversation carries: its protocol, that protocol's session, and both ends' states."""
 
-    __slots__ = ("inner", "protocol", "session", "unheard", "wrapping")
+    __slots__ = ("doubted", "inner", "protocol", "session", "unheard", "wrapping")
 
     client: LayerEnd
     server: LayerEnd
@@ -49,6 +49,7 @@ class Layer(Walked):
         self.protocol = protocol
         self.session: Any = session  # its own protocol knows more of it than the engine calls on
         self.inner: Layer | None = None  # what it carries, once that has been recognised
+        self.doubted: Layer | None = None  # that may be it, but has said nothing whole yet
         self.unheard: tuple[Role, int] | None = None  # who has said nothing of it yet, and where its stream goes on
         self.wrapping: Wrapping | None = None  # where its bytes stand in another protocol's packets
 
@@ -193,7 +194,7 @@ class Layers:
         self._before.forget(which)
         self._ahead.take(which)
         for layer in layers_of(which):
-            for end in layer.ends:
+            for end in (*layer.ends, *(layer.doubted.ends if layer.doubted else ())):
                 end.waiting.clear()
                 del end.peer  # nobody looks for cycles
 
@@ -231,17 +232,20 @@ class Layers:
 
     def _handed_on(self, layer: Layer, role: Role, data: bytes, record: Record, stop: int) -> Sequence[Any]:
         assert record.conversation
-        if layer.inner is None:
+        inner = layer.inner or layer.doubted
+        if inner is None:
             others = (each for each in self._uppers if each.name != layer.name)
             upper = next((each for each in others if self._fits(each, data, role)), None)
             if upper is None:
                 return ()
-            layer.inner = self._begun(upper, record.conversation)
-        session: Inner = layer.inner.session
+            inner = layer.doubted = self._begun(upper, record.conversation)
+        session: Inner = inner.session
         said = session.told(role, data, record.number, stop)
-        if not said and session.refuted:
+        if said:
+            layer.inner, layer.doubted = inner, None
+        elif session.refuted:
             self._room.sessions(record.conversation).remove(session)
-            layer.inner = None
+            layer.inner = layer.doubted = None
         return said
 
     def _begun(self, upper: Upper, which: Conversation) -> Layer:

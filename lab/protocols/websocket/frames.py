@@ -123,6 +123,7 @@ class Frames:
         self.problem = ""  # why nothing more can be read
         self.body_at: int | None = None  # where its payload begins, once that is known
         self.large = False  # its payload is not kept
+        self.unknown = False  # an extension was agreed on that may give reserved opcodes a meaning
         self._head = bytearray()
         self._body = bytearray()
         self._length = 0
@@ -168,7 +169,7 @@ class Frames:
         size = _EXTENDED.get(short, 0)
         self._length = int.from_bytes(head[2 : 2 + size], "big") if size else short
         told = {
-            "reserved-opcode": opcode not in OPCODES,
+            "reserved-opcode": opcode not in OPCODES and not self.unknown,
             "unmasked-frame": self.role == "client" and not key,
             "masked-frame": self.role == "server" and key,
             "fragmented-control": opcode >= CONTROL and not head[0] & 0x80,

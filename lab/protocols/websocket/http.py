@@ -24,6 +24,7 @@ BARE_LF, OBS_FOLD, BAD_HEADER = "bare-lf", "obs-fold", "bad-header"
 BAD_VERSION, BAD_KEY, OLD_HTTP, NO_HOST, NO_CONNECTION = (
     "bad-version", "bad-key", "old-http", "no-host", "no-connection",
 )  # fmt: skip
+OLD_DRAFT = "old-draft"
 WRONG_ACCEPT, NO_UPGRADE, SUBPROTOCOL_NOT_OFFERED, EXTENSION_NOT_OFFERED = (
     "wrong-accept", "no-upgrade", "subprotocol-not-offered", "extension-not-offered",
 )  # fmt: skip
@@ -63,7 +64,11 @@ class Head(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request for the protocol `websocket`, and what a server may object to in it."""
+    """A request for the protocol `websocket`, and what a server may object to in it.
+
+    `draft` is the draft before RFC 6455 that it goes by, empty where it goes by none; `answer` what a server has to
+    answer to its keys, where that is a draft's sum of them.
+    """
 
     target: str
     key: str | None
@@ -72,13 +77,20 @@ class Request(NamedTuple):
     extensions: tuple[str, ...]
     head: Head
     objections: tuple[str, ...]
+    draft: str = ""
+    answer: bytes | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its frames are others than the RFC's."""
+        return self.draft in FOREIGN
 
 
 class Response(NamedTuple):
     """An answer to a request to upgrade. `objections` are a client's, where the status is 101.
 
-    `accept_valid` is None where there is nothing to compare with. `body` is how many bytes follow the head, None where
-    that can't be told from it.
+    `accept_valid` is None where there is nothing to compare with, and so is `sum_valid`, of a draft's sum. `body` is
+    how many bytes follow the head, None where it does not say: then it is `chunked`, or ends with the connection.
     """
 
     status: int
@@ -90,6 +102,11 @@ class Response(NamedTuple):
     body: int | None
     head: Head
     objections: tuple[str, ...]
+    sum_valid: bool | None = None
+
+    @property
+    def chunked(self) -> bool:
+        return chunked(self.head)
 
 
 class HeadReader:
@@ -167,6 +184,12 @@ def request(head: Head) -> Request | None:
     if method != "GET" or not version.startswith("HTTP/") or not head.lists("upgrade", "websocket"):
         return None
     key, asked = head.first("sec-websocket-key"), head.first("sec-websocket-version")
+    draft = draft_of(head)
+    if draft in FOREIGN:  # it has rules of its own
+        named = head.tokens("sec-websocket-protocol") + head.tokens("websocket-protocol")
+        return Request(
+            target, key, asked, named, head.tokens("sec-websocket-extensions"), head, (OLD_DRAFT,), draft
+        )  # fmt: skip
     objections = {
         OLD_HTTP: version.strip() != "HTTP/1.1",
         NO_HOST: head.first("host") is None,
@@ -176,8 +199,44 @@ def request(head: Head) -> Request | None:
     }
     return Request(
         target, key, asked, head.tokens("sec-websocket-protocol"), head.tokens("sec-websocket-extensions"), head,
-        _true(objections),
+        _true(objections), draft,
     )  # fmt: skip
+
+
+# Drafts before the RFC. The first two came from WHATWG; of the IETF's, -00 is hixie-76, and -07 has the RFC's frames.
+HIXIE_75, HIXIE_76 = "hixie-75", "hixie-76"
+_BY_VERSION = {"4": "hybi-04", "5": "hybi-05", "6": "hybi-06", "7": "hybi-07", "8": "hybi-08"}  # and up to -12
+FOREIGN = (HIXIE_75, HIXIE_76, "hybi-01", "hybi-02", "hybi-03", "hybi-04", "hybi-05", "hybi-06")
+_KEYS = "sec-websocket-key1", "sec-websocket-key2"
+KEY_3, SUM = 8, 16  # bytes that hixie-76 puts behind the request's head, and behind the answer's
+
+
+def draft_of(head: Head) -> str:
+    """Returns the draft that a request goes by: some have headers that no other has, later ones a version."""
+    if all(head.all(key) for key in _KEYS):
+        told = head.first("sec-websocket-draft") or ""
+        return f"hybi-0{told}" if told in ("1", "2", "3") else HIXIE_76
+    if head.first("origin") is not None and not any(
+        each.name.lower().startswith("sec-websocket-") for each in head.headers
+    ):
+        return HIXIE_75
+    return _BY_VERSION.get(head.first("sec-websocket-version") or "", "")
+
+
+def sum_of(head: Head, third: bytes) -> bytes | None:
+    """Returns hixie-76's answer to two keys and the bytes behind the head; None where the keys are none.
+
+    Of each key the digits, as one number, are divided by how many spaces it has (draft-hixie-thewebsocketprotocol-76
+    section 1.3).
+    """
+    numbers = []
+    for name in _KEYS:
+        key = head.first(name) or ""
+        digits, spaces = "".join(each for each in key if each in "0123456789"), key.count(" ")
+        if not digits or not spaces or len(digits) > 20 or len(third) != KEY_3:
+            return None
+        numbers.append((int(digits) // spaces) & 0xFFFFFFFF)
+    return hashlib.md5(b"".join(each.to_bytes(4, "big") for each in numbers) + third, usedforsecurity=False).digest()
 
 
 def _is_key(key: str) -> bool:
@@ -196,7 +255,8 @@ def response(head: Head, asked: Request | None) -> Response | None:
         return None
     accept = head.first("sec-websocket-accept")
     right = accept_of(asked.key) if asked is not None and asked.key is not None else None
-    subprotocol, extensions = head.first("sec-websocket-protocol"), head.tokens("sec-websocket-extensions")
+    subprotocol = head.first("sec-websocket-protocol") or head.first("websocket-protocol")
+    extensions = head.tokens("sec-websocket-extensions")
     offered = asked is not None
     objections = {
         NO_UPGRADE: not head.lists("upgrade", "websocket"),
@@ -208,7 +268,7 @@ def response(head: Head, asked: Request | None) -> Response | None:
     }  # fmt: skip
     return Response(
         int(status), reason.strip(), accept, accept == right if offered and right is not None else None, subprotocol,
-        extensions, _body(head), head, _true(objections) if int(status) == SWITCHING else (),
+        extensions, body(head, int(status)), head, _true(objections) if int(status) == SWITCHING else (),
     )  # fmt: skip
 
 
@@ -223,11 +283,30 @@ def _names(extensions: Iterable[str]) -> set[str]:
     return {parameters(each)[0] for each in extensions}
 
 
-def _body(head: Head) -> int | None:
+_NO_BODY = (204, 304)  # statuses (RFC 9112 section 6.3)
+
+
+def body(head: Head, status: int | None = None) -> int | None:
+    """Returns how many bytes follow a head, a request's where there is no status; None where none are told."""
+    if status in _NO_BODY:
+        return 0
     length = head.first("content-length")
-    if head.all("transfer-encoding") or length is None or not (length.isascii() and length.isdigit()):
+    if head.all("transfer-encoding"):
         return None
+    if length is None or not (length.isascii() and length.isdigit()):
+        return 0 if status is None else None
     return int(length[:18])
+
+
+def chunked(head: Head) -> bool:
+    """Whether the body behind a head comes in chunks: that coding is the last (RFC 9112 section 6.1)."""
+    return [each.lower() for each in head.tokens("transfer-encoding")][-1:] == ["chunked"]
+
+
+def is_request(head: Head) -> bool:
+    """Whether a head is a request of HTTP/1."""
+    method, _, rest = head.line.partition(" ")
+    return method.isalpha() and rest.rpartition(" ")[2].startswith("HTTP/1.")
 
 
 def _true(objections: dict[str, bool]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _INFLATER = 40_000  # bytes of memory, roughly
 class Message(NamedTuple):
     """A whole message. `length` counts what the application gets, `wire` the bytes of payload that carried it.
 
-    `payload` is None where it was too long to keep, or can't be inflated.
+    `payload` is None where it was too long to keep, can't be inflated, or is `opaque`.
     """
 
     opcode: int
@@ -32,6 +32,7 @@ class Message(NamedTuple):
     compressed: bool
     code: int | None = None  # of a Close
     reason: str | None = None
+    opaque: bool = False  # an extension that nobody here knows has done something to it
 
 
 class Told(NamedTuple):
@@ -44,11 +45,16 @@ class Told(NamedTuple):
 
 class Messages:
     """Puts together what one end sends. `deflate` says whether it may compress, `takeover` whether it keeps its window
-    from message to message (RFC 7692 section 7.1.1)."""
+    from message to message (RFC 7692 section 7.1.1); `per_frame` that an older extension compresses frame by frame.
+
+    Where an `unknown` extension was agreed on, reserved bits may mean anything, and so may the payload with them.
+    """
 
     def __init__(self) -> None:
         self.deflate = False
         self.takeover = True
+        self.per_frame = False
+        self.unknown = False
         self.closed = False  # has sent its Close
         self._inflater: zlib._Decompress | None = None
         self._lost = False  # the inflater has missed something
@@ -57,6 +63,8 @@ class Messages:
         self._wire = 0
         self._fragments = 0
         self._kept = True
+        self._inflated_some = False  # of a message, frames were compressed
+        self._opaque = False  # a bit that nobody knows was set in a frame of it
 
     @property
     def held(self) -> int:
@@ -64,7 +72,7 @@ class Messages:
 
     def feed(self, frame: Frame) -> Told:
         problems = list(frame.problems)
-        if frame.reserved & ~RSV1 or (frame.reserved and not self._may_be_compressed(frame)):
+        if not self.unknown and not self._known(frame):
             problems.append("reserved-bit")
         if self.closed:
             problems.append("after-close")
@@ -73,49 +81,70 @@ class Messages:
         if frame.control:
             if frame.opcode in OPCODES and "length-too-large" not in problems:
                 message, wrong = _control(frame)
-                problems += wrong
+                problems += wrong if self._known(frame) or not self.unknown else []
                 self.closed = frame.opcode == CLOSE
-        elif "reserved-opcode" not in problems and "length-too-large" not in problems:
+        elif frame.opcode in OPCODES and "length-too-large" not in problems:
             message, wrong = self._fragment(frame)
             problems += wrong
         return Told(frame, tuple(problems), message)
 
+    def _known(self, frame: Frame) -> bool:
+        """Whether the frame's reserved bits are 0, or have the meaning that an extension gives them."""
+        return not frame.reserved & ~RSV1 and (not frame.reserved or self._may_be_compressed(frame))
+
     def _may_be_compressed(self, frame: Frame) -> bool:
+        if self.per_frame:
+            return not frame.control
         return self.deflate and frame.opcode in (TEXT, BINARY)
 
     def _fragment(self, frame: Frame) -> tuple[Message | None, list[str]]:
         wrong = []
+        payload: bytes | None = frame.payload if frame.length <= MOST_KEPT else None
+        if self.per_frame and frame.reserved & RSV1:
+            payload, problem = self._inflated(payload)
+            wrong += [problem] * bool(problem)
         if frame.opcode == CONTINUATION:
             if self._first is None:
-                return None, ["unexpected-continuation"]
+                return None, [*wrong, "unexpected-continuation"]
         else:
             if self._first is not None:
                 wrong.append("unfinished-message")
                 self._lost = self._lost or self._compressed(self._first)
             self._first, self._wire, self._fragments, self._kept = frame, 0, 0, True
+            self._inflated_some = self._opaque = False
             self._body.clear()
         first = self._first
         self._wire += frame.length
         self._fragments += 1
-        self._kept = self._kept and self._wire <= MOST_KEPT
-        if self._kept:
-            self._body += frame.payload
+        self._inflated_some |= self.per_frame and bool(frame.reserved & RSV1)
+        self._opaque |= self.unknown and bool(frame.reserved) and not self._known(frame)
+        self._kept = self._kept and payload is not None and len(self._body) + len(payload) <= MOST_KEPT
+        if self._kept and payload is not None:
+            self._body += payload
         else:
             self._body.clear()
         if not frame.fin:
             return None, wrong
+        return self._whole(first, wrong)
+
+    def _whole(self, first: Frame, wrong: list[str]) -> tuple[Message | None, list[str]]:
+        """Returns the message whose last fragment has come."""
         self._first = None
-        payload: bytes | None = bytes(self._body) if self._kept else None
+        payload = bytes(self._body) if self._kept else None
         self._body.clear()
+        masked = first.key is not None
+        if self._opaque:
+            return Message(first.opcode, None, None, self._wire, self._fragments, masked, False, opaque=True), wrong
         compressed = self._compressed(first)
         length: int | None = self._wire
         if compressed:
             payload, problem = self._inflated(payload)
             wrong += [problem] * bool(problem)
+        if compressed or self._inflated_some:
             length = len(payload) if payload is not None else None
-        if first.opcode == TEXT and payload is not None and not _is_utf8(payload):
+        if first.opcode == TEXT and payload is not None and not self.unknown and not _is_utf8(payload):
             wrong.append("invalid-utf8")
-        masked = first.key is not None
+        compressed = compressed or self._inflated_some
         return Message(first.opcode, payload, length, self._wire, self._fragments, masked, compressed), wrong
 
     def _compressed(self, first: Frame) -> bool:
@@ -131,7 +160,7 @@ class Messages:
             out = self._inflater.decompress(data + _TAIL, MOST_KEPT + 1)
         except zlib.error:
             self._lost = True
-            return None, "bad-deflate"
+            return None, "" if self.unknown else "bad-deflate"  # it may not be deflate alone
         if len(out) > MOST_KEPT:
             self._lost = True
             return None, "decompression-bomb"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.engine.protocol import StepOutcome
 from lab.model import NO_FACTS, Detail, Example
-from lab.protocols.websocket.frames import BINARY, fields
+from lab.protocols.websocket.frames import BINARY, OPCODES, fields
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _differs(session: Session, step: str) -> str | None:
     if step == "websocket.1" and session.request is not None:
         return next(iter(session.request.objections), None)
     if step == "websocket.2" and session.response is not None:
-        return next(iter(session.response.objections), None)
+        return next(iter(session.response.objections), "old-draft" if session.foreign else None)
     if step == "websocket.3":
         return _broken(session)
     if step == "websocket.4":
@@ -74,6 +74,8 @@ def _why_unseen(session: Session, step: str) -> str:
         return "bytes-missing"
     if answer is not None and not session.accepted:
         return "refused"
+    if answer is not None and session.foreign:
+        return "old-draft"
     if answer is not None and answer.objections:
         return "failed"
     if answer is not None:
@@ -95,6 +97,7 @@ def summary(layer: Layer) -> dict[str, Any]:
         "accept_valid": answer.accept_valid if answer is not None and accepted else None,
         "subprotocol": answer.subprotocol if answer is not None and accepted else None,
         "extensions": list(session.extensions),
+        "draft": (asked.draft or None) if asked is not None else None,
         "close_code": first.code if first is not None else None,
         "close_reason": first.reason if first is not None else None,
         "messages": [
@@ -142,22 +145,32 @@ def details(_layer: Layer, said: Said) -> list[Detail]:
 
 
 def _asked(asked: Request) -> Text:
-    parts = [Text(f"GET {asked.target}, key {asked.key}", f"GET {asked.target}，密钥 {asked.key}")]
+    parts = [Text(f"GET {asked.target}", f"GET {asked.target}")]
+    if asked.key is not None or not asked.draft:
+        parts = [Text(f"GET {asked.target}, key {asked.key}", f"GET {asked.target}，密钥 {asked.key}")]
+    if asked.draft:
+        told = f"{asked.draft} to -12" if asked.draft == "hybi-08" else asked.draft
+        parts.append(
+            Text(f"by the draft {told}, before RFC 6455", f"依据 RFC 6455 之前的草案 {told.replace(' to ', ' 至 ')}")
+        )
     if asked.subprotocols:
         offered = " ".join(asked.subprotocols)
         parts.append(Text(f"subprotocols offered: {offered}", f"提供子协议：{offered}"))
     if asked.extensions:
         offered = ", ".join(asked.extensions)
         parts.append(Text(f"extensions offered: {offered}", f"提供扩展：{offered}"))
-    return _joined([*parts, *_wrongs((*asked.objections, *asked.head.notes))])
+    wrong = tuple(each for each in asked.objections if each != "old-draft")  # that its name says
+    return _joined([*parts, *_wrongs((*wrong, *asked.head.notes))])
 
 
 def _answered(answer: Response) -> Text:
     status = f"{answer.status} {answer.reason}".strip()
     parts = [Text(status, status)]
     accept = _short(answer.accept or "")
-    if answer.accept_valid:
-        sum_ = "base64(SHA-1(key + GUID))"
+    sum_ = "base64(SHA-1(key + GUID))"
+    if answer.sum_valid is not None:
+        parts.append(_sum(answer.sum_valid))
+    elif answer.accept_valid:
         parts = [Text(f"Sec-WebSocket-Accept {accept} is right: {sum_}", f"Sec-WebSocket-Accept {accept} 正确：{sum_}")]
     elif answer.accept_valid is False and answer.status == 101:
         parts = [Text(f"Sec-WebSocket-Accept {accept or '?'} is WRONG", f"Sec-WebSocket-Accept {accept or '?'} 不符")]
@@ -173,13 +186,26 @@ def _answered(answer: Response) -> Text:
     return _joined([*parts, *_wrongs((*others, *answer.head.notes))])
 
 
+def _sum(right: bool) -> Text:
+    """Returns whether the 16 bytes behind an old draft's answer are what the request's keys come to."""
+    if right:
+        return Text("the MD5 sum behind it is right", "其后的 MD5 值正确")
+    return Text("the MD5 sum behind it is WRONG", "其后的 MD5 值不符")
+
+
 def _framed(told: Told) -> Text:
     frame, problems, message = told
     parts = []
     if problems:
         parts.append(Text(f"{frame.name} frame", f"{frame.name} 帧"))
         parts += _wrongs(problems)
-    if message is not None and message.code is not None:
+    if frame.opcode not in OPCODES and not problems:
+        parts.append(
+            Text(
+                f"{frame.name}, of an extension, {frame.length} bytes", f"{frame.name}，由扩展定义，{frame.length} 字节"
+            )
+        )
+    elif message is not None and message.code is not None:
         parts += _close(message)
     elif message is not None:
         parts.append(_message(message))
@@ -209,6 +235,11 @@ def _preview(message: Message) -> Text:
     size = message.length if message.length is not None else message.wire
     plural = "" if size == 1 else "s"
     count = Text(f"{size} byte{plural}", f"{size} 字节")
+    if message.opaque:
+        return Text(
+            f"{count.en}: an agreed extension has a use for its reserved bit, which is not known here",
+            f"{count.zh}：保留位由已商定的扩展使用，其含义未知，内容未解读",
+        )
     if message.payload is None:
         return Text(f"{count.en}, not kept", f"{count.zh}，内容未保留")
     if not size:
@@ -280,6 +311,7 @@ _WRONG = {
     "bare-lf": Text("lines end in LF alone", "行尾只有 LF"),
     "obs-fold": Text("a folded header line", "有折行的首部行"),
     "bad-header": Text("a line that is no header", "有不合格式的首部行"),
+    "old-draft": Text("a draft's, not the RFC's", "按草案而不是 RFC"),
     "bad-version": Text("not version 13", "版本不是 13"),
     "bad-key": Text("the key is not 16 bytes in base64", "密钥不是 16 字节的 base64"),
     "old-http": Text("not HTTP/1.1", "不是 HTTP/1.1"),

@@ -12,8 +12,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
+from lab.protocols.websocket.body import Body
 from lab.protocols.websocket.frames import OPCODES, Frames
-from lab.protocols.websocket.http import SWITCHING, Head, HeadReader, Request, Response, parameters, request, response
+from lab.protocols.websocket.http import (
+    KEY_3,
+    SUM,
+    SWITCHING,
+    WRONG_ACCEPT,
+    Head,
+    HeadReader,
+    Request,
+    Response,
+    body,
+    chunked,
+    is_request,
+    parameters,
+    request,
+    response,
+    sum_of,
+)
 from lab.protocols.websocket.messages import Message, Messages, Told
 
 if TYPE_CHECKING:
@@ -21,7 +38,10 @@ if TYPE_CHECKING:
 
 _SHOWN = 4096  # bytes of a payload that stay with what was said
 _MOST_MESSAGES = 4096  # that are listed; all are counted
+_MOST_UNANSWERED = 64  # requests
 _BAD_FRAME = "bad frame"
+_EXTENSION_FRAME = "extension-frame"  # with an opcode that only an extension can have given a meaning
+_PER_FRAME = ("x-webkit-deflate-frame", "deflate-frame")  # draft-tyoshino-hybi-websocket-perframe-deflate
 
 
 class Said(NamedTuple):
@@ -80,7 +100,7 @@ class _Way:
         self.at = 0  # all before this has been read
         self.head_at = 0  # where the head being read begins
         self.reader: HeadReader | None = HeadReader()
-        self.skip = 0  # bytes of a body that says nothing
+        self.body: Body | None = None  # that says nothing
         self.frames: Frames | None = None
         self.messages = Messages()
         self.header_spans: tuple[Span, ...] = ()  # of a frame whose payload is let go of as it comes
@@ -92,8 +112,9 @@ class _Way:
         kept = self.source.kept if isinstance(self.source, Stream) else 0
         return kept + sum(part.held for part in parts if part is not None)
 
-    def read_head(self) -> None:
-        self.reader, self.frames, self.head_at = HeadReader(), None, self.at
+    def read_head(self, after: Body | None = None) -> None:
+        """A head comes next, behind a body where there is one."""
+        self.reader, self.frames, self.head_at, self.body = HeadReader(), None, self.at, after
 
 
 class Session:
@@ -107,7 +128,7 @@ class Session:
         self.counted = 0  # messages, listed or not
         self.closes: list[Listed] = []  # in order
         self.bad: list[tuple[Role, str]] = []  # who broke which rule, the first few times
-        self._awaiting = False  # a request stands unanswered
+        self._unanswered: deque[bool] = deque()  # requests: whether each asks for an upgrade
         self._other = False  # the client has said something that is no request to upgrade
 
     # What was agreed.
@@ -122,6 +143,17 @@ class Session:
         streams = (way.source for way in self.ways.values() if isinstance(way.source, Stream))
         unanswered = self.response is None and self.counted > 0
         return unanswered or any(stream.held or stream.dropped for stream in streams)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the frames are those of a draft that had others: they are not read."""
+        return self.request is not None and self.request.foreign
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The extensions that were agreed on and nobody here knows: what their bits mean, and the payload with them."""
+        names = (parameters(each)[0] for each in self.extensions)
+        return tuple(name for name in names if name not in ("permessage-deflate", *_PER_FRAME))
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -190,13 +222,8 @@ class Session:
             if way.over:
                 way.at += len(fresh)
                 break
-            if way.skip:
-                skipped = min(way.skip, len(fresh))
-                way.skip -= skipped
-                way.at += skipped
-                way.head_at = way.at
-                fresh = fresh[skipped:]
-                way.source.forget(way.at)
+            if way.body is not None:
+                fresh = self._feed_body(way, way.body, fresh)
             elif way.reader is not None:
                 fresh = self._feed_head(way, way.reader, fresh, stop, said)
             else:
@@ -220,6 +247,18 @@ class Session:
             self._response(way, head, stop, said)
         way.source.forget(way.at)
         return rest
+
+    @staticmethod
+    def _feed_body(way: _Way, passed: Body, fresh: bytes) -> bytes:
+        """Passes over a body and returns what follows it."""
+        rest = passed.feed(fresh)
+        way.at += len(fresh) - len(rest or b"")
+        way.head_at = way.at
+        way.source.forget(way.at)
+        if rest is not None:
+            way.body = None
+        way.over = bool(passed.problem)
+        return rest or b""
 
     def _feed_frames(self, way: _Way, fresh: bytes, stop: int | None, said: list[Said]) -> None:
         frames = way.frames
@@ -251,43 +290,66 @@ class Session:
         way.over = True
         if way.role == "client":
             self._other = True
-        elif self._awaiting:
-            self._awaiting = False
+        elif self._unanswered and self._unanswered.popleft():
             said.append(self._headed(way, "bad-response", "", stop, None, ("bad-response",)))
 
     def _request(self, way: _Way, head: Head, stop: int | None, said: list[Said]) -> None:
         asked = request(head)
         if asked is None:
-            self._other = way.over = True
+            self._other = True
+            if self.request is not None and is_request(head) and len(self._unanswered) < _MOST_UNANSWERED:
+                self._unanswered.append(False)  # of a connection that was refused, and is used on
+                way.read_head(Body(body(head), chunked(head)))
+            else:
+                way.over = True
             return
-        self.request, self.response, self._awaiting = asked, None, True
+        if asked.draft and asked.foreign:
+            asked = asked._replace(answer=sum_of(head, way.reader.rest[:KEY_3] if way.reader else b""))
+        self.request, self.response = asked, None
+        self._unanswered.append(True)
         said.append(self._headed(way, "upgrade-request", "upgrade-request", stop, asked, asked.objections))
         way.reader, way.frames = None, Frames("client", way.at)  # what comes next, unless the server refuses
+        way.over = asked.foreign
+        server = self.ways.get("server")
+        if server is not None and server.body is not None and server.body.endless:
+            server.read_head()  # the body before is over, or nobody would ask again
 
     def _response(self, way: _Way, head: Head, stop: int | None, said: list[Said]) -> None:
         answer = response(head, self.request)
-        if answer is None or not self._awaiting:
+        if answer is None or not self._unanswered:
             self._no_head(way, stop, said)
             return
         if 100 <= answer.status < 200 and answer.status != SWITCHING:  # 100 Continue and the like: the answer follows
             way.read_head()
             return
-        self.response, self._awaiting = answer, False
+        after = Body(answer.body, answer.chunked)
+        if not self._unanswered.popleft():
+            way.read_head(after)
+            return
+        if answer.status == SWITCHING and self.foreign:
+            answer = self._proved(answer, way.reader.rest[:SUM] if way.reader else b"")
+        self.response = answer
         if answer.status == SWITCHING:
             event = "wrong 101" if answer.objections else "101"
             said.append(self._headed(way, "101", event, stop, answer, answer.objections))
             way.reader, way.frames = None, Frames("server", way.at)
+            way.over = self.foreign
             self._use_extensions(answer)
             return
         said.append(self._headed(way, "refused", "refusal", stop, answer, ()))
-        if answer.body is None:
-            way.over = True
-        else:
-            way.read_head()
-            way.skip = answer.body
+        way.read_head(after)
         client = self.ways.get("client")
-        if client is not None and not client.over:
+        if client is not None and (not client.over or self.foreign):
+            client.over = False
             client.read_head()  # it may try again on the same connection
+
+    def _proved(self, answer: Response, told: bytes) -> Response:
+        """Returns a draft's answer with what its sum comes to, where all that goes into that is there."""
+        wanted = self.request.answer if self.request is not None else None
+        if wanted is None or len(told) < SUM:
+            return answer
+        wrong = (WRONG_ACCEPT,) if told != wanted else ()
+        return answer._replace(sum_valid=told == wanted, objections=(*answer.objections, *wrong))
 
     def _headed(
         self, way: _Way, name: str, event: str, stop: int | None, parsed: Request | Response | None,
@@ -298,11 +360,18 @@ class Session:
 
     def _use_extensions(self, answer: Response) -> None:
         """Reads what the server has accepted of permessage-deflate (RFC 7692 section 7.1)."""
+        unknown = bool(self.unknown)
+        for way in self.ways.values():
+            way.messages.unknown = unknown
+            if way.frames is not None:
+                way.frames.unknown = unknown
         for name, given in map(parameters, answer.extensions):
-            if name == "permessage-deflate":
-                for role, way in self.ways.items():
+            for role, way in self.ways.items():
+                if name == "permessage-deflate":
                     way.messages.deflate = True
                     way.messages.takeover = f"{role}_no_context_takeover" not in given
+                elif name in _PER_FRAME:
+                    way.messages.per_frame = True
 
     # The frames.
 
@@ -315,9 +384,9 @@ class Session:
         told = Told(frame._replace(payload=frame.payload[:_SHOWN]), problems, message)
         if problems and len(self.bad) < _MOST_MESSAGES:
             self.bad.append((way.role, problems[0]))
-        name = problems[0] if problems else OPCODES[frame.opcode]
+        name = problems[0] if problems else OPCODES.get(frame.opcode, _EXTENSION_FRAME)
         closing = message is not None and message.code is not None
-        event = "close" if closing else _BAD_FRAME if problems else name
+        event = "close" if closing else _BAD_FRAME if problems else "" if name == _EXTENSION_FRAME else name
         return Said(name, event, stop, spans, frame.opcode, told, problems)
 
     def _list(self, role: Role, message: Message) -> None:

@@ -28,6 +28,7 @@ LABELS = {
     "ping",
     "pong",
     "close",
+    "extension-frame",
 }
 
 
