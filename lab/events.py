@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from lab.model import NO_FACTS, Above, Address, Frame, Kernels, Message, Remark, Role, States
+from lab.model import NO_FACTS, Above, Address, Frame, Kernels, Message, Remark, Role, States, Verdict
 from lab.text import Text
 
 SCHEMA = "handshake-lab/events/v1"
@@ -66,12 +66,16 @@ class PacketSent(NamedTuple):
 
 
 class PacketArrived(NamedTuple):
-    """A packet's receiver has got it, and both hosts are quiet; `states` are both ends' then."""
+    """A packet's receiver has got it, and both hosts are quiet; `states` are both ends' then.
+
+    `refused` says why its receiver has thrown it away, where that one's kernel tells.
+    """
 
     packet: int
     by: By
     states: States | None
     above: tuple[Above, ...]
+    refused: Verdict | None = None
 
 
 class PacketLost(NamedTuple):
@@ -233,6 +237,8 @@ def _plain(value: Any) -> Any:
         }
     if isinstance(value, Remark):
         return {"name": value.name, "spans": _plain(value.spans), **value.words._asdict()}
+    if isinstance(value, Verdict):
+        return value.facts()
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(each) for name, each in value._asdict().items()}
     if isinstance(value, tuple | list):

@@ -211,10 +211,15 @@ class Captured(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The wire has handed a frame to its receiver (twice, where it duplicates)."""
+    """The wire has handed a frame to its receiver (twice, where it duplicates).
+
+    `kernel` is what both kernels say once the receiver has dealt with it, before anybody has got an answer; None where
+    nobody knows, and for what is delivered twice: counters tell of both copies then.
+    """
 
     number: int
     order: int
+    kernel: Kernels | None = None
 
 
 class Settled(NamedTuple):
@@ -236,6 +241,36 @@ class Final(NamedTuple):
 
 
 WireEvent = Captured | Delivered | Settled | Final
+
+
+class Verdict(NamedTuple):
+    """What the receiver's own kernel did with a packet that it did not simply take, by its counters and drops.
+
+    `refused` tells what was thrown away from what was put aside or obeyed. `counters` are the receiver's that have
+    grown, and by how much; `dropped` by how much its drops (sk_drops) have; `answer` is what it sent meanwhile, None
+    where it was silent. `agrees` says whether the lab's own check of numbers and flags refuses the packet too, None
+    where that can't know (a clock, a queue).
+    """
+
+    code: str
+    refused: bool
+    text: Text
+    counters: tuple[tuple[str, int], ...]
+    dropped: int
+    answer: str | None
+    agrees: bool | None
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the trace has of it: plain values of JSON."""
+        return {
+            "code": self.code,
+            "en": self.text.en,
+            "zh": self.text.zh,
+            "counters": dict(self.counters),
+            "dropped": self.dropped,
+            "answer": self.answer,
+            "agrees": self.agrees,
+        }
 
 
 class Surprise(NamedTuple):
@@ -299,6 +334,12 @@ class Packet(NamedTuple):
     surprises: tuple[Surprise, ...]
     remarks: tuple[Remark, ...] = ()
     reckoned: tuple[Reckoning, ...] = ()  # where fields were asked for
+    verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it
+
+    @property
+    def refused(self) -> Verdict | None:
+        """Why its receiver has thrown it away; None where it has not, or nobody knows."""
+        return self.verdict if self.verdict is not None and self.verdict.refused else None
 
     @property
     def receiver(self) -> Role | None:

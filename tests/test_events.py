@@ -91,6 +91,7 @@ def added_up(events: Told) -> list[dict[str, Any]]:
         elif name == "packet-arrived":
             packet["states"]["delivered"] = event["states"]
             packet["above"] = [_above(each) for each in event["above"]]
+            packet["refused"] = event["refused"]
         elif name == "step-seen":
             packet["steps"] = event["steps"]
         elif name == "message-read":
@@ -104,9 +105,9 @@ def added_up(events: Told) -> list[dict[str, Any]]:
             for number, labels in event["labels"].items():
                 found[int(number)]["labels"] = labels
     for packet in found.values():
-        for key in ("above", "surprises"):
-            if not packet[key]:
-                del packet[key]
+        for key in ("above", "surprises", "refused"):
+            if not packet.get(key):
+                packet.pop(key, None)
     return list(found.values())
 
 

@@ -73,7 +73,9 @@ class Walked:
 class Conversation(Walked, ABC):
     """What a transport carries between two addresses, from its first packet to its last."""
 
-    __slots__ = ("above", "asked_final", "evicted", "first", "id", "kernel_final", "last", "lost", "packets", "told")
+    __slots__ = (
+        "above", "asked", "asked_final", "evicted", "first", "id", "kernel_final", "last", "lost", "packets", "told",
+    )  # fmt: skip
 
     def __init__(self, number: int, first: int, client: End, server: End) -> None:
         super().__init__(client, server)
@@ -84,6 +86,7 @@ class Conversation(Walked, ABC):
         self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
         self.kernel_final: States | None = None
         self.asked_final: Kernels | None = None  # what those states were taken from
+        self.asked: Kernels | None = None  # what the kernels said when they were last asked, in a replay
         self.above: Any = None  # the Layer that it carries, once that has been recognised
         self.evicted = False  # was let go of before it had ended
         self.told: list[Event] | None = None  # where what happens is put, where somebody listens

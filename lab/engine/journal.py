@@ -72,7 +72,8 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
             yield heappop(coming)[2]
         yield Captured(frame, journal.arrived, held, journal.forged, journal.listening)
         for order in journal.delivered:
-            heappush(coming, (order, frame.number, Delivered(frame.number, order)))
+            kernel = delivered if len(journal.delivered) == 1 else None
+            heappush(coming, (order, frame.number, Delivered(frame.number, order, kernel)))
         settled = Settled(frame.number, journal.settled, delivered, journal.absorbed)
         heappush(coming, (max((journal.settled, *journal.delivered)), frame.number + _LATEST, settled))
         while len(coming) > _MOST_COMING:

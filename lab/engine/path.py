@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.dissect.fragments import Fragments
 from lab.engine.layers import Layers
@@ -38,11 +38,28 @@ from lab.engine.record import Record
 from lab.engine.telling import Teller
 from lab.engine.walk import EventSink, Walk
 from lab.events import CommandAnswered, PacketHeld
-from lab.model import Captured, Delivered, Final, Frame, Journal, Settled, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Journal, Kernels, Settled, WireEvent
 
 _PATIENCE = 256  # after this many packets an unknown fate is decided from what is known, if it can be
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
 _ROUND = 65_536  # every so many packets, conversations that there is no room for are let go
+
+
+class _Delivery(NamedTuple):
+    """A packet on its way into its receiver: what the kernels said before and said behind it, and the answers to it."""
+
+    record: Record
+    before: Kernels | None
+    after: Kernels
+    answers: list[Record]
+
+    def hear(self, record: Record) -> None:
+        """Something has been sent meanwhile: an answer, where it comes from the receiver, and the first is enough."""
+        mine = self.record
+        if record.conversation is mine.conversation and record.end is not mine.end and not self.answers:
+            self.answers.append(record)
+
+
 Mine = Callable[[Frame], bool | None]  # whether a frame is to be annotated; None where only the whole packet tells
 
 
@@ -77,6 +94,7 @@ class Path:
         self._fragments = Fragments((transport.ip_protocol,))
         self._teller = Teller(told, transport) if told is not None else None
         self._waiting: dict[int, Record] = {}  # in a replay: whose fate the wire has yet to tell
+        self._delivery_of: _Delivery | None = None  # in a replay: what is being delivered
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
         """Takes in secrets: lines of an NSS key log, and the server's private key (PEM), as soon as they are known."""
@@ -218,6 +236,7 @@ class Path:
                 continue
             if isinstance(event, Delivered):  # it has arrived; the instant *delivered* is at Settled, when all is quiet
                 record = waiting[event.number]
+                self._judge(record, event.kernel)
                 walk.got(record)
                 self._layers.got(record)
                 if record.journal:
@@ -225,6 +244,8 @@ class Path:
             elif isinstance(event, Settled):  # comes for a lost packet too
                 record = waiting.pop(event.number)
                 record.asked_delivered, record.kernel_delivered = event.kernel, event.kernel and event.kernel.states
+                self._judged(record)
+                self._asked(record, event.kernel)
                 if record.journal:
                     record.journal = record.journal._replace(settled=event.order, absorbed=event.absorbed)
                     walk.settle(record)
@@ -267,11 +288,36 @@ class Path:
             walk.sent(record)
             self._layers.sent(record)
         record.asked_held, record.kernel_held = event.kernel, event.kernel and event.kernel.states
+        self._asked(record, event.kernel)
+        if self._delivery_of and not event.forged:
+            self._delivery_of.hear(record)
         self._waiting[record.number] = record
         if self._teller:
             self._teller.sent(record)
             self._teller.asked(record.conversation, record.number, "held", event.kernel)
         return record
+
+    # What a receiver's kernel says of a packet: what it has counted since it was last asked is its word on this one.
+
+    def _judge(self, record: Record, kernel: Kernels | None) -> None:
+        """A packet is being delivered, and its receiver has dealt with it."""
+        self._delivery_of = None
+        record.verdict = None
+        which = record.conversation
+        if which is not None and kernel is not None:
+            self._delivery_of = _Delivery(record, which.asked, kernel, [])
+            record.verdict = self._transport.verdict(record, which.asked, kernel, None)
+
+    def _judged(self, record: Record) -> None:
+        """A packet has been delivered: what its receiver has answered is known too."""
+        of, self._delivery_of = self._delivery_of, None
+        if of is not None and of.record is record:
+            record.verdict = self._transport.verdict(record, of.before, of.after, of.answers)
+
+    @staticmethod
+    def _asked(record: Record, kernel: Kernels | None) -> None:
+        if record.conversation is not None and kernel is not None:
+            record.conversation.asked = kernel
 
     def _ended(self, event: Final) -> None:
         """The wire is quiet for good: the kernels were asked about the scenario's own connection."""

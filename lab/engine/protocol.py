@@ -17,7 +17,7 @@ from lab.text import Text
 if TYPE_CHECKING:  # descriptors are imported with every command
     from lab.engine.record import Record
     from lab.engine.table import Table
-    from lab.model import Carrier, Detail, Example, Frame, Message, Role, States
+    from lab.model import Carrier, Detail, Example, Frame, Kernels, Message, Role, States, Verdict
 
 Labels = tuple[str, ...]
 _SILENT = Text("", "")
@@ -93,6 +93,10 @@ def _client(_step: str) -> Role:
 
 
 def _no_examples(_subject: Any) -> Example | None:
+    return None
+
+
+def _no_verdict(_record: Any, _before: Any, _after: Any, _answers: Any) -> Verdict | None:
     return None
 
 
@@ -288,10 +292,11 @@ class Transport(Descriptor):
     `ip_protocol` is IANA's number. `read` returns a frame's segment, or the labels that say why there is none; `begin`
     says where the ends of a new conversation begin, by who listens where a journal tells; `sent` and `got` which events
     of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
-    refuses is none there. `ended` are the states in which an end is through with its conversation, `closing` says
-    whether one has begun to close. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
-    whether it comes ahead of a gap. `reckoned` says of a packet how its numbers follow from those on the wire.
-    `preambles` are what may stand before whatever it carries.
+    refuses is none there. `verdict` is what its receiver's kernel says of a packet, of what was said before and said
+    behind its delivery, and of the packets that answer it (None: not known yet). `ended` are the states in which an end
+    is through with its conversation, `closing` says whether one has begun to close. `carried` are the bytes that a
+    packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap. `reckoned` says of a packet how
+    its numbers follow from those on the wire. `preambles` are what may stand before whatever it carries.
     """
 
     ip_protocol: int
@@ -308,6 +313,7 @@ class Transport(Descriptor):
     closing: Callable[[Any], bool]
     carried: Callable[[Any, Frame], list[Piece]]
     ahead: Callable[[Any], bool]
+    verdict: Callable[[Any, Kernels | None, Kernels, Sequence[Any] | None], Verdict | None] = _no_verdict
     fragment: Labels  # the very labels that `read` returns for a piece of an IP packet
     flags: Callable[[Any], Labels]  # of a segment, by name
     reckoned: Callable[[Any], tuple[Any, ...]] = _nothing_reckoned

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lab.engine.conversation import Conversation, End
-from lab.model import Above, Frame, Journal, Kernels, Remark, Role, States, Surprise
+from lab.model import Above, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
 
 
 class Told(NamedTuple):
@@ -29,7 +29,7 @@ class Record:
     __slots__ = (
         "above", "ack", "asked_delivered", "asked_held", "assumed", "conversation", "delivered", "end", "frame",
         "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "remarks",
-        "segment", "seq", "settled", "steps", "stop", "surprises", "time", "whole",
+        "segment", "seq", "settled", "steps", "stop", "surprises", "time", "verdict", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -69,3 +69,4 @@ class Record:
         self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear it close
         self.surprises: tuple[Surprise, ...] = ()
         self.remarks: tuple[Remark, ...] = ()
+        self.verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it

@@ -105,4 +105,6 @@ class Teller:
     @staticmethod
     def _arrived(record: Record) -> PacketArrived:
         by: By = "inferred" if record.journal is None else "journal"
-        return PacketArrived(record.number, by, record.delivered, record.above)
+        verdict = record.verdict
+        refused = verdict if verdict is not None and verdict.refused else None
+        return PacketArrived(record.number, by, record.delivered, record.above, refused)

@@ -31,6 +31,11 @@ class Stage(Protocol):
     def acknowledged(self, host: Any) -> None:
         """Waits until all that `host` has sent has been acknowledged on the wire."""
 
+    def inject(
+        self, sender: Any, flags: str, seq: int | str = ..., ack: int | str = ..., payload: bytes = ..., **fields: Any
+    ) -> None:
+        """Has the wire forge a segment that `sender` has not sent, as `lab.testbed.control.Inject` says."""
+
     def release(self) -> None:
         """Lets the wire go on with the frames that it holds by rule."""
 
@@ -55,7 +60,8 @@ class Scenario(NamedTuple):
 
     `endpoint` imports and returns the class that a host runs: it is made with an address family and the host's address.
     `credentials`, where a protocol needs any, makes them for a server with these addresses; the script finds them at
-    its stage.
+    its stage. `forges` says that the script has the wire forge segments, or a host's kernel set: that, as `rules`, only
+    a wire between namespaces can do.
     """
 
     name: str
@@ -63,6 +69,12 @@ class Scenario(NamedTuple):
     endpoint: Callable[[], type[Any]]
     rules: tuple[str, ...] = ()
     credentials: Callable[[Sequence[str]], Credentials] | None = None
+    forges: bool = False
+
+    @property
+    def needs_wire(self) -> bool:
+        """Whether it can't be played between containers that are only listened to."""
+        return self.forges or bool(self.rules)
 
     def make_credentials(self, addresses: Sequence[str]) -> Credentials | None:
         """Returns fresh credentials for a server with these addresses, None where the scenario needs none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.engine import journal
 from lab.model import Packet, States
-from lab.render.words import TITLES, brief
+from lab.render.words import TITLES, brief, refusal
 from lab.report import steps
 from lab.text import ROLES, Text
 
@@ -31,6 +31,9 @@ def sentence(packet: Packet) -> Text | None:
         said.append(Text("Forged on the wire: its sender has not sent it.", "线路伪造：所称的发送方并未发送。"))
     if packet.journal is not None and packet.journal.absorbed:
         said.append(Text("Sent again while another packet was held: dropped.", "另一个包被扣住期间的重传：已丢弃。"))
+    if packet.refused:
+        why = refusal(packet.refused, True)
+        said.append(Text(why.en + ".", why.zh + "。"))
     for step in packet.steps:
         told = steps.told(packet, step)
         said.append(Text(f"{told.name.en}: {told.title.en}.", f"{told.name.zh}：{told.title.zh}。"))

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab.dissect.fields import fields
-from lab.model import Carrier, Field, Message, Packet, Role, Span, States
+from lab.model import Carrier, Field, Message, Packet, Role, Span, States, Verdict
 from lab.protocols.registry import PROTOCOLS, TRANSPORT
 from lab.protocols.transport import FIELDS
 from lab.render import trace
 from lab.render.trace import dump
-from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, columns, console, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, columns, console, pad, refusal, wrap
 from lab.report import steps
 from lab.text import ROLES, Lang, Text, safe
 
@@ -175,7 +175,7 @@ class _Page:
         said += [brief(each.words.pick(lang)) + _places(each.spans) for each in packet.remarks]
         if packet.fate == "lost":
             said.append(Text("never arrived", "没有送达").pick(lang))
-        if not (does or said or packet.steps or packet.surprises):
+        if not (does or said or packet.steps or packet.refused or packet.surprises):
             return
         self._title("In words", "文字说明")
         if does and packet.sender is not None:
@@ -188,6 +188,8 @@ class _Page:
             told = steps.told(packet, step)
             self._paragraph(f"{told.name.pick(lang)}  {told.title.pick(lang)}  [{told.rfc}]", "yellow")
             self._paragraph(told.text.pick(lang), indent=4)
+        if packet.refused:
+            self._refused(packet, packet.refused)
         for surprise in packet.surprises:
             who = ROLES[surprise.role]
             self._paragraph(
@@ -197,6 +199,26 @@ class _Page:
                 ).pick(lang),
                 "red",
             )
+
+    def _refused(self, packet: Packet, why: Verdict) -> None:
+        """Draws why its receiver has thrown it away, and by what of its kernel that is known."""
+        lang = self._lang
+        self._paragraph(refusal(why, True).pick(lang) + Text(".", "。").pick(lang), "yellow")
+        grown = [f"{name} +{by}" for name, by in why.counters]
+        grown += [f"sk_drops +{why.dropped}"] if why.dropped else []
+        listed = Text(", ", "、").pick(lang).join(grown)
+        who = ROLES[packet.receiver or "server"]
+        self._paragraph(
+            Text(
+                f"So says the {who.en}'s kernel: {listed or 'no counter has moved'}; "
+                + (f"it answered with {why.answer}" if why.answer else "it sent nothing"),
+                f"依据{who.zh}内核：{listed or '没有计数器变化'}；"
+                + (f"以 {why.answer} 应答" if why.answer else "没有应答"),
+            ).pick(lang)
+            + Text(".", "。").pick(lang),
+            "dim",
+            4,
+        )
 
     def states(self, found: Explained) -> None:
         """Draws both ends' states before it, when it has left, and when it has arrived."""

@@ -20,7 +20,7 @@ from lab.model import Above, ConversationReport, Ends, Packet, States, StepRepor
 from lab.protocols.notes import note, notes
 from lab.protocols.registry import TRANSPORT, UNREAD
 from lab.protocols.transport import FIELDS
-from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, numbers, pad, wrap
+from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, numbers, pad, refusal, wrap
 from lab.report import steps as steps_
 from lab.report.agreement import Agreement, agreement
 from lab.text import ROLES, Lang, Text, safe
@@ -156,6 +156,8 @@ class Ladder:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
         if packet.fate == "lost":
             words.append(Text("never arrived", "没有送达").pick(lang))
+        if packet.refused:
+            words.append(refusal(packet.refused).pick(lang))
         for surprise in packet.surprises:
             words.append(
                 Text(

@@ -48,6 +48,8 @@ def packet(found: Packet) -> dict[str, Any]:
         ]
     if found.remarks:
         entry["remarks"] = [remark(each) for each in found.remarks]
+    if found.refused:
+        entry["refused"] = found.refused.facts()
     if found.surprises:
         entry["surprises"] = [surprise._asdict() for surprise in found.surprises]
     return entry

@@ -10,6 +10,7 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.console import Console
 
+from lab.model import Verdict
 from lab.protocols.registry import PROTOCOLS
 from lab.text import Lang, Text, safe
 
@@ -47,6 +48,14 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Lets the caller have the BrokenPipeError that rich has caught: rich itself would end the whole program."""
         raise
+
+
+def refusal(why: Verdict, begins: bool = False) -> Text:
+    """Returns why a packet was refused, in words; `begins` where they begin a sentence."""
+    said = Text(f"{'R' if begins else 'r'}efused: {why.text.en}", f"拒收：{why.text.zh}")
+    if why.agrees is not False:
+        return said
+    return Text(f"{said.en} (by its numbers it could have been taken)", f"{said.zh}（仅看各个号码，本可接受）")
 
 
 def wrap(text: str, width: int) -> list[str]:

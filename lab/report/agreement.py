@@ -24,7 +24,8 @@ _CLOSED_BEHIND_DATA = (
 
 
 class Disagreement(NamedTuple):
-    """One state told differently. `deviation` is the number in DEVIATIONS.md, None where nothing explains it."""
+    """One state told differently, or that a packet was taken. `deviation` is the number in DEVIATIONS.md, None where
+    nothing explains it."""
 
     number: int
     instant: str
@@ -49,6 +50,10 @@ class Agreement:
         ):
             if ours is not None and kernel is not None:
                 self._compare(packet.number, packet.assumed, instant, ours, kernel)
+        refused = packet.refused
+        if refused is not None and refused.agrees is False and packet.receiver is not None:
+            said = f"refused ({refused.code})"
+            self.disagreements.append(Disagreement(packet.number, "delivered", packet.receiver, "taken", said, None))
 
     def add_final(self, which: ConversationReport, last: int) -> None:
         """Compares the states at the end of a conversation, after packet `last`, where the kernels were asked."""

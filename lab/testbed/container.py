@@ -56,7 +56,7 @@ def wanted() -> Scenario:
 @contextlib.contextmanager
 def play(played: Scenario, rules: Sequence[Rule], _ipv6: bool) -> Iterator[Iterator[Event]]:
     """Plays a scenario between the two other containers. Which addresses those have is in the environment."""
-    if rules:
+    if rules or played.needs_wire:
         raise MachineError(*NEEDS_A_WIRE)
     yield _events(played)
 

@@ -66,7 +66,7 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     )  # fmt: skip
     logs = None
     try:
-        if rules:
+        if rules or scenario.needs_wire:
             logs = _one_container(client, run, image, scenario, rules, ipv6)
         else:
             logs = _three_containers(client, run, image, scenario, ipv6, sweeper)

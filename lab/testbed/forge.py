@@ -109,6 +109,12 @@ def edited(data: bytes, changes: Mapping[str, Value]) -> bytes:
     return _checked(data, kept=_CHECKSUMS & named.keys())
 
 
+def corrupted(data: bytes, tcp: Segment) -> bytes:
+    """Returns a segment's frame with one bit flipped, as noise does it: in its last byte. No checksum follows."""
+    at = tcp.start + tcp.payload - 1
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
 class Stream(NamedTuple):
     """How far one direction of a connection has come on the wire. Numbers are raw."""
 

@@ -97,7 +97,7 @@ _READERS: dict[str, Any] = {
     "Begun": Begun,
     "KeyLogLines": KeyLogLines,
     "Captured": _captured,
-    "Delivered": Delivered,
+    "Delivered": lambda number, order, kernel: Delivered(number, order, _kernels(kernel)),
     "Settled": lambda number, order, kernel, absorbed: Settled(number, order, _kernels(kernel), absorbed),
     "Held": Held,
     "Controlled": _controlled,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from lab.errors import MachineError
 from lab.model import Role
+from lab.testbed.control import Inject, Value
 from lab.testbed.messages import KeyLogLines
 from lab.text import ROLES, Text
 
@@ -55,6 +56,8 @@ class Cable(Protocol):
     def release(self) -> None: ...
     def listens(self, role: Role, port: int) -> None:
         """A program of a host waits for connections from now on."""
+
+    def inject(self, command: Inject, /) -> None: ...
 
 
 class Host:
@@ -134,6 +137,18 @@ class Stage:
                     f"{ROLES[host.role].zh}发出的数据在 {PATIENCE:.0f} 秒内无人确认",
                 )
             )
+
+    def inject(
+        self,
+        sender: Host,
+        flags: str,
+        seq: int | str = "snd.nxt",
+        ack: int | str = "rcv.nxt",
+        payload: bytes = b"",
+        **fields: Value,
+    ) -> None:
+        """Has the wire forge a segment in the name of `sender`: numbers and fields as `lab.testbed.control.Inject`."""
+        self._wire.inject(Inject(sender.role, flags, seq, ack, payload, fields))
 
     def release(self) -> None:
         """Lets the wire go on with the frames that it holds by rule."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from lab.capture.sniff import Sniffer
 from lab.model import Captured, Frame, Role, WireEvent
 from lab.protocols.transport import Segment, segment
+from lab.testbed.control import Inject
 from lab.testbed.progress import Progress
 from lab.testbed.stage import SceneEnded
 from lab.text import Text
@@ -60,6 +61,9 @@ class Tap:
 
     def listens(self, role: Role, port: int) -> None:
         """Hears that a program waits for connections. A tap has no journal to write it into."""
+
+    def inject(self, _command: Inject) -> None:
+        raise SceneEnded(Text("a tap sends nothing", "旁听者不发送任何帧"))
 
     def close(self) -> int:
         """Takes what is still to be heard, and returns how many frames were missed."""

@@ -37,7 +37,7 @@ from lab.testbed.control import (
     check_delay,
     not_held,
 )
-from lab.testbed.forge import Streams, edited, pair_reversed
+from lab.testbed.forge import Streams, corrupted, edited, pair_reversed
 from lab.testbed.progress import Progress
 from lab.testbed.rules import Policy, Rule
 from lab.testbed.stage import PATIENCE, SceneEnded
@@ -189,6 +189,15 @@ class Wire:
         """Returns the ports at which the other host listens."""
         return self._listening["server" if sender == "client" else "client"]
 
+    def inject(self, command: Inject) -> None:
+        """Puts a segment on the wire that its sender has not sent, and settles.
+
+        Raises RefusedError where it can't be made.
+        """
+        self._take_in(self._cables.arrived())
+        self._inject(command)
+        self.settle()
+
     def close(self) -> None:
         """Drops what a rule still holds, so that every frame's fate is told, and asks the kernels one last time.
 
@@ -217,20 +226,23 @@ class Wire:
         tcp = found if isinstance(found, Segment) else None
         if tcp is not None and tcp.pair not in self._foreign:
             self._progress.sent(sender, tcp)
-        if self._is_needless(tcp):
+        needless = self._is_needless(tcp)
+        rule = None if needless else self._policy.decide(sender, tcp)
+        if tcp is not None and rule and rule.action == "corrupt":  # noise, on the way to the wire
+            data = corrupted(data, tcp)
+            frame = frame._replace(data=data)
+        if needless:
             waiting = _Waiting(self._number, sender, data, tcp, None, 0)
             self._tell(Captured(frame, self._count(), self._ask(waiting), listening=self._heard_by(sender)))
             self._settled(waiting, None, absorbed=True)
             return
-        rule = self._policy.decide(sender, tcp)
         due = self.now() + (rule.delay / 1e9 if rule else 0)
         waiting = _Waiting(self._number, sender, data, tcp, rule, due)
         self._waiting.append(waiting)
         if tcp is not None:
             if tcp.pair not in self._foreign:
                 self._last = waiting
-            if self._commands is not None:
-                self._streams.add(tcp, data)
+            self._streams.add(tcp, data)
         self._tell(Captured(frame, self._count(), self._ask(waiting), listening=self._heard_by(sender)))
         if not (rule and rule.action == "hold"):
             self._hold(waiting)
@@ -273,20 +285,25 @@ class Wire:
             self._settled(waiting, None)
             return
         other: Role = "server" if waiting.sender == "client" else "client"
-        self._delivering = True
-        for _ in range(2 if action == "duplicate" else 1):
+        twice = action == "duplicate"
+        kernel = None
+        for _ in range(1 + twice):
             self._cables.send(other, waiting.data)
-            self._tell(Delivered(waiting.number, self._count()))
-            self._take_in(self._cables.barrier())
-        self._delivering = False
+            answers = self._cables.barrier()
+            kernel = None if twice else self._ask(waiting)
+            self._tell(Delivered(waiting.number, self._count(), kernel))
+            self._delivering = True
+            self._take_in(answers)
+            self._delivering = False
         self._last_forwarded[waiting.sender] = waiting.number
         if waiting.segment and self._counts(waiting, waiting.segment):
             self._progress.got(other, waiting.segment)
-        self._settled(waiting, self._ask(waiting))
+        self._settled(waiting, kernel or self._ask(waiting))
 
     def _counts(self, waiting: _Waiting, tcp: Segment) -> bool:
         """Whether its receiver may be taken to believe what a frame acknowledges, on the scenario's connection."""
-        return tcp.pair not in self._foreign and (not waiting.forged or self._streams.acceptable(tcp))
+        intact = not (waiting.rule and waiting.rule.action == "corrupt")
+        return tcp.pair not in self._foreign and intact and (not waiting.forged or self._streams.acceptable(tcp))
 
     def _settled(self, waiting: _Waiting, kernel: Kernels | None, absorbed: bool = False) -> None:
         self._tell(Settled(waiting.number, self._count(), kernel, absorbed))

@@ -129,7 +129,8 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
     """Returns the packets of a journal of which the other packets do not show whether they arrived, or not when.
 
     Whether: a bare ACK, a RST or a needless copy that was lost, for nobody sends it again; what arrived twice, or once
-    and then its copy; an ACK that was under way while the other end repeated what it acknowledges. When: what arrived
+    and then its copy; an ACK that was under way while the other end repeated what it acknowledges; what arrived and was
+    refused, unless its answer shows it; what was forged. When: what arrived
     ahead of something sent before it; a bare ACK, a RST or a needless copy under way while its receiver sent something.
     """
     replay = _Replay()
@@ -187,6 +188,8 @@ class _Replay:
 
     def got(self, packet: Packet) -> None:
         receiver = _hosts(packet)[1]
+        if _leaves_no_trace(packet):
+            self.untold[packet.number] = "whether"
         next_ = self._got_next.setdefault(receiver, _seq(packet))
         under_way = self._under_way[receiver]
         if under_way[0] is not packet or _seq(packet) > next_:
@@ -235,6 +238,13 @@ def _ends(record: Record) -> tuple[Host, Host]:
     assert record.conversation is not None
     assert record.end is not None
     return (record.conversation.id, record.end.role), (record.conversation.id, record.end.peer.role)
+
+
+def _leaves_no_trace(packet: Packet) -> bool:
+    """Whether a packet that has arrived looks to everybody else as if it had not, or as if another had sent it."""
+    refused = packet.refused
+    shown = refused is None or refused.answer == "RST" or (refused.answer is not None and _seq(packet) == packet.stop)
+    return not shown or bool(packet.journal and packet.journal.forged)
 
 
 def _sender(packet: Packet, states: States | None) -> str | None:

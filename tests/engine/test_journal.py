@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,7 +63,15 @@ def schedules(draw: st.DrawFn) -> list[WireEvent]:
         else:
             script.append(waiting[at].pop(0))
             waiting = [rest for rest in waiting if rest]
-    return [_asked(event) if draw(st.booleans()) else event for event in wire(frames, " ".join(script))]
+    events = [_asked(event) if draw(st.booleans()) else event for event in wire(frames, " ".join(script))]
+    settled = {event.number: event.kernel for event in events if isinstance(event, Settled)}
+    once = [number for number, count in Counter(re.findall(r">(\d+)", " ".join(script))).items() if count == 1]
+    return [
+        event._replace(kernel=settled[event.number])
+        if isinstance(event, Delivered) and str(event.number) in once
+        else event
+        for event in events
+    ]
 
 
 def _asked(event: WireEvent) -> WireEvent:

@@ -228,7 +228,10 @@ def test_the_table_of_tcp_has_no_other_arrows_but_those_of_a_reset_and_of_both_e
     others = {
         (row.state, row.on) for row in tcp.tables["client"].rows if row.to != row.state and "RST" not in row.on
     } - pictured
-    assert others == {("SYN-RECEIVED", "got SYN-ACK")}  # RFC 9293 figure 7, line 6: the answer is an ACK of the SYN too
+    assert others == {
+        ("SYN-RECEIVED", "got SYN-ACK"),  # RFC 9293 figure 7, line 6: the answer is an ACK of the SYN too
+        ("LISTEN", "got ACK of SYN"),  # RFC 4987 section 3.6: a SYN cookie comes back
+    }
     resets = {
         row.state: row.to for row in tcp.tables["client"].rows if row.on in ("sent RST", "got RST", "got RST (active)")
     }

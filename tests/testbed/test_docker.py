@@ -32,8 +32,8 @@ MINE = f"lab-test-{os.getpid()}"  # others may play on the same engine
 GONE_WITHIN = 5.0  # seconds
 STEPS = [f"tcp.{phase}.{number}" for phase in ("open", "close") for number in range(1, 5)]
 # TCP's; and of TLS, whose others tests/scenarios plays, the one in which two versions of OpenSSL differ.
-WITHOUT_RULES = [*(each.name for each in SCENARIOS if not each.rules), "tls/mutual"]
-WITH_RULES = [each.name for each in SCENARIOS if each.rules]
+WITHOUT_RULES = [*(each.name for each in SCENARIOS if not each.needs_wire), "tls/mutual"]
+WITH_RULES = [each.name for each in SCENARIOS if each.needs_wire]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,8 +13,9 @@ from scapy.layers.inet import TCP
 from lab.protocols.tcp import endpoints, refusals
 from lab.protocols.tcp.refusals import Answer, Reason
 from lab.protocols.tcp.scenarios import PORT, connection
-from lab.protocols.tcp.segment import ACK, FIN, FLAGS, RST, SYN
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 from lab.testbed.stage import Stage
+from tests.runs import read
 
 if sys.platform == "linux":
     from tests.testbed.forged import Fate, Forger, fates, forged, played
@@ -133,20 +134,13 @@ CASES: dict[str, tuple[str, Script]] = {
     "data after close": ("data-after-close", after_close),
     "a closed port": ("no-listener", nobody_there),
 }
+TAKEN = ("reset", "out-of-order")
 RULES = {
     "a third ACK with a wrong number": "hold client ACK #1",
     "the SYN again in SYN-RECEIVED": "hold client ACK #1",
     "another SYN in SYN-RECEIVED": "hold client ACK #1",
     "data after close": "hold client FIN #1",
 }
-
-
-def why(fate: Fate) -> Reason | None:
-    packet = fate.packet
-    assert packet.asked_held is not None
-    assert packet.asked_delivered is not None
-    dropped, moved = refusals.at(fate.receiver, packet.asked_held, packet.asked_delivered)
-    return refusals.why(sum(1 << FLAGS.index(name) for name in packet.flags), dropped, moved, answer(fate))
 
 
 def answer(fate: Fate) -> Answer | None:
@@ -163,9 +157,17 @@ def test_the_kernel_says_why_it_refuses(namespaces: None, tmp_path: Path, name: 
     run, packets = played(script, tmp_path / "run.pcapng", *rules, ipv6=ipv6)
     assert run.source.early is None
     (fate,) = fates(packets)
-    found = why(fate)
+    found = fate.packet.verdict
     assert found is not None, (fate.packet.asked_held, fate.packet.asked_delivered, answer(fate))
-    assert found.code == code
+    assert (found.code, found.answer) == (code, answer(fate))
+    assert fate.packet.refused == (None if code in TAKEN else found)
+    assert found.agrees is not False, "a rule of ours would have taken it"
+    assert fate.packet.asked_delivered is not None
+    assert dict(found.counters) == {
+        each.counter: each.by for each in fate.packet.asked_delivered.moved if each.role == fate.receiver
+    }
+    again = read(tmp_path / "run.pcapng").packets
+    assert [packet.verdict for packet in again] == [packet.verdict for packet in packets]
 
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
@@ -173,7 +175,7 @@ def test_of_what_is_taken_nothing_is_said(namespaces: None, tmp_path: Path, ipv6
     _, packets = played(connection, tmp_path / "run.pcapng", ipv6=ipv6)
     taken = fates(packets, of=lambda _: True)
     assert len(taken) >= 11
-    assert [why(fate) for fate in taken] == [None] * len(taken)
+    assert [fate.packet.verdict for fate in taken] == [None] * len(taken)
 
 
 def test_two_ends_that_disagree_do_not_answer_each_other_for_ever(namespaces: None, tmp_path: Path) -> None:
@@ -200,9 +202,9 @@ def test_a_full_accept_queue_is_named(namespaces: None, tmp_path: Path) -> None:
         stage.client.open_another(stage.server.address, PORT)
 
     _, packets = played(script, tmp_path / "run.pcapng", endpoint=lambda: Endpoint)
-    found = why(Fate(packets[-1], []))
+    found = packets[-1].refused
     assert found is not None
-    assert found.code == "accept-queue-full"
+    assert (found.code, found.answer) == ("accept-queue-full", None)
 
 
 def test_what_a_host_does_by_itself_is_told_with_the_frame_that_it_sends(namespaces: None, tmp_path: Path) -> None:

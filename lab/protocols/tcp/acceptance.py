@@ -2,15 +2,18 @@
 
 What hosts send each other and get in order is acceptable, so `events.py` need not ask. A wire's journal may tell of
 anything: a SYN-ACK overtaken by what follows it, a forged segment, the answers of two ends that count differently
-since. So with a journal every segment is checked first, and one that is refused is no event of the table.
+since. So with a journal every segment is checked first, and one that is refused is no event of the table. Two are
+asked: the receiver's kernel, whose counters the journal keeps (`refusals.py`), and the rules here. The kernel also
+knows what no rule can: clocks, queues, memory. Its word counts; where a rule here says otherwise, that is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 
-from lab.protocols.tcp import events
+from lab.model import Kernels, Verdict
+from lab.protocols.tcp import events, refusals
 from lab.protocols.tcp.conversations import End, SegmentRecord, options
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 from lab.protocols.tcp.states import Event, State
@@ -20,6 +23,34 @@ _NOTHING: tuple[Event, ...] = ()
 _BEHIND = frozenset(
     {State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING}
 )  # the FIN has been got: RCV.NXT is one past the last byte of data
+
+
+def verdict(
+    record: SegmentRecord, before: Kernels | None, after: Kernels, answers: Sequence[SegmentRecord] | None
+) -> Verdict | None:
+    """Returns what the receiver's kernel says that it did with a segment, None where it simply took it.
+
+    To be asked first when it has been delivered and before it moves anybody, with `answers` None, then with those.
+    """
+    segment, end = record.segment, record.end
+    if segment is None or end is None:
+        return None
+    dropped, moved = refusals.at(end.peer.role, before, after)
+    answer = "unknown" if answers is None else refusals.answer(answers[0].segment.flags) if answers else None
+    reason = refusals.why(segment.flags, dropped, moved, answer)
+    if reason is None:
+        return None
+    if record.verdict is not None:
+        agrees = record.verdict.agrees  # of before it was delivered
+    elif reason.taken or _unknown(end.peer) or end.peer.role in record.conversation.assumed:
+        agrees = None
+    elif reason.code == refusals.OPEN and end.peer.state == State.LISTEN:
+        agrees = None  # the connection is one from before this conversation (DEVIATIONS.md, no. 7)
+    else:
+        agrees = True if refuses(record) else False if reason.checked else None
+    counters = tuple((each.counter, each.by) for each in after.moved if each.role == end.peer.role)
+    told = None if answer == "unknown" else answer
+    return Verdict(reason.code, not reason.taken, reason.text, counters, dropped, told, agrees)
 
 
 def sent(record: SegmentRecord) -> Iterable[Event]:
@@ -37,68 +68,124 @@ def sent(record: SegmentRecord) -> Iterable[Event]:
 
 def got(record: SegmentRecord) -> Iterable[Event]:
     """Returns the events that a segment is for its receiver: those of `events.got` that it accepts."""
-    segment = record.segment
-    if segment is None or record.end is None:
+    if record.segment is None or record.end is None:
         return _NOTHING
-    end, flags = record.end.peer, segment.flags
-    if record.journal and record.journal.forged and not _intact(record):
+    end, said = record.end.peer, record.verdict
+    if (said is not None and _takes_nothing(said, end)) or refuses(record):
+        if record.segment.flags & SYN and end.syn_acked and not _forged(record):
+            end.owes |= SYN  # an old SYN-ACK: the challenge ACK acknowledges it once more
         return _NOTHING
-    if end.state is None or (end.got_next is None and end.state not in (State.CLOSED, State.LISTEN, State.SYN_SENT)):
+    if said is not None and said.code in refusals.ITS_DATA:
+        record = _without_data(record)
+    if _unknown(end):
         return events.got(record)
     match end.state:
-        case State.CLOSED:
-            return events.got(record) if flags & RST else _NOTHING
         case State.LISTEN:
-            return _by_listener(record, end) if flags & (SYN | ACK | RST | FIN) == SYN else _NOTHING
-        case State.SYN_SENT:
-            answers = record.ack is not None and 0 < record.ack <= end.next
-            return events.got(record) if flags & (SYN | RST) and (answers or not flags & ACK) else _NOTHING
+            return _by_listener(record, end)
         case State.SYN_RECEIVED if end.opened_passively:
             return _by_request(record, end)
+        case State.CLOSED | State.SYN_SENT:
+            return events.got(record)
     return _when_synchronized(record, end)
 
 
+def _takes_nothing(said: Verdict, end: End) -> bool:
+    """Whether the kernel's word is enough. Not where an end in SYN-SENT has no such connection: with an ACK that fits
+    its SYN it has been closed meanwhile, without a word (DEVIATIONS.md, no. 3), and RST is its last.
+    """
+    return said.code in refusals.WHOLLY and not (said.code == refusals.NOBODY and end.state == State.SYN_SENT)
+
+
+def refuses(record: SegmentRecord) -> bool:
+    """Whether a segment's receiver refuses it, by numbers, flags and checksums alone. It moves nobody."""
+    segment, end, flags = record.segment, record.end.peer, record.segment.flags
+    if "bad-checksum" in segment.problems or (_forged(record) and not _header_intact(record)):
+        return True
+    if _unknown(end):
+        return False
+    match end.state:
+        case State.CLOSED:
+            return not flags & RST
+        case State.LISTEN:
+            return flags & (SYN | ACK | RST | FIN) != SYN and not _returns_cookie(record, end)
+        case State.SYN_SENT:
+            answers = record.ack is not None and 0 < record.ack <= end.next
+            return not flags & (SYN | RST) or (bool(flags & (ACK | RST)) and not answers)
+        case State.SYN_RECEIVED if end.opened_passively:
+            return _request_refuses(record, end)
+    return _refuses_when_synchronized(record, end)
+
+
+def _unknown(end: End) -> bool:
+    """Whether nobody knows what an end would refuse."""
+    return end.state is None or (end.got_next is None and end.state not in (State.CLOSED, State.LISTEN, State.SYN_SENT))
+
+
 def _by_listener(record: SegmentRecord, end: End) -> Iterable[Event]:
-    """A SYN opens anew, also where another was there before and its connection was reset."""
+    """A SYN opens anew, also where another was there before and its connection was reset.
+
+    One that is answered with a SYN cookie moves nobody: all is in the number of the answer (RFC 4987 section 3.6), and
+    the ACK that brings that back takes the listener to ESTABLISHED at once.
+    """
+    if not record.segment.flags & SYN:
+        return events.got(record)
     end.got_next, end.aside, end.owes = None, None, 0
     end.got_fin = end.syn_acked = False
-    return events.got(record)
+    said = events.got(record)
+    end.cookie = record.verdict is not None and record.verdict.code == refusals.COOKIE
+    return _NOTHING if end.cookie else said
+
+
+def _returns_cookie(record: SegmentRecord, end: End) -> bool:
+    flags = record.segment.flags
+    return end.cookie and flags & (SYN | RST | ACK) == ACK and record.ack == end.next and record.seq == end.got_next
+
+
+def _is_syn_again(record: SegmentRecord, next_: int) -> bool:
+    return record.segment.flags & (SYN | ACK | RST | FIN) == SYN and record.seq == next_ - 1
+
+
+def _request_refuses(record: SegmentRecord, end: End) -> bool:
+    """A listener's SYN-RECEIVED is no full socket yet, only a request_sock (tcp_check_req in tcp_minisocks.c)."""
+    assert end.got_next is not None
+    flags = record.segment.flags
+    if _is_syn_again(record, end.got_next):
+        return False
+    if flags & ACK and record.ack != end.next:
+        return True
+    window = end.got_next + max(end.window, 0)
+    inside = record.seq == end.got_next or (record.stop > end.got_next and record.seq < window)
+    return not (inside or (record.seq == window and record.stop == window)) or not flags & (RST | SYN | ACK)
 
 
 def _by_request(record: SegmentRecord, end: End) -> Iterable[Event]:
-    """A listener's SYN-RECEIVED is no full socket yet, only a request_sock (tcp_check_req in tcp_minisocks.c)."""
-    assert record.segment is not None
     assert end.got_next is not None
-    flags = record.segment.flags
-    if flags & (SYN | ACK | RST | FIN) == SYN and record.seq == end.got_next - 1:
-        return events.got(record)  # the SYN again
-    if flags & ACK and record.ack != end.next:
-        return _NOTHING
-    window = end.got_next + max(end.window, 0)
-    inside = record.seq == end.got_next or (record.stop > end.got_next and record.seq < window)
-    if not (inside or (record.seq == window and record.stop == window)):
-        return _NOTHING
-    if flags & (RST | SYN):
+    if record.segment.flags & (RST | SYN) and not _is_syn_again(record, end.got_next):
         return (Event.GOT_RST,)  # the listener is left alone again; it answers a SYN with RST
-    return events.got(record) if flags & ACK else _NOTHING
+    return events.got(record)
+
+
+def _refuses_when_synchronized(record: SegmentRecord, end: End) -> bool:
+    """The sequence number first, then RST, SYN and ACK (tcp_validate_incoming and tcp_ack in net/ipv4/tcp_input.c)."""
+    assert end.got_next is not None
+    flags, next_, forged = record.segment.flags, end.got_next, _forged(record)
+    if flags & RST:  # exactly the next in order: RFC 5961 section 3.2
+        return record.seq != next_ and not (record.seq == next_ - 1 and end.state in _BEHIND)
+    if flags & SYN:  # a challenge ACK is the answer, but for the other half of a simultaneous open
+        half = end.state == State.SYN_RECEIVED and record.ack == end.next and record.stop == record.seq + 1 == next_
+        return not half
+    if not flags & ACK or record.stop < end.acked or (forged and record.seq > next_ + _window(end)):
+        return True
+    return record.ack is not None and record.ack > end.next  # acknowledges what was never sent
 
 
 def _when_synchronized(record: SegmentRecord, end: End) -> Iterable[Event]:
-    """The sequence number first, then RST, SYN and ACK (tcp_validate_incoming and tcp_ack in net/ipv4/tcp_input.c)."""
-    assert record.segment is not None
     assert end.got_next is not None
     flags, next_ = record.segment.flags, end.got_next
     if flags & RST:
-        behind = record.seq == next_ - 1 and end.state in _BEHIND
-        return (Event.GOT_RST,) if behind else events.got(record)
-    forged = record.journal is not None and record.journal.forged
-    if flags & SYN:  # a challenge ACK is the answer, but for the other half of a simultaneous open
-        half = end.state == State.SYN_RECEIVED and record.ack == end.next and record.stop == record.seq + 1 == next_
-        return events.got(record) if half or not forged else _NOTHING
-    if not flags & ACK or record.stop < end.acked or (forged and record.seq > next_ + _window(end)):
-        return _NOTHING
-    if record.ack is not None and record.ack > end.next:
-        return _NOTHING  # acknowledges what was never sent
+        return (Event.GOT_RST,) if record.seq != next_ else events.got(record)
+    if flags & SYN:
+        return events.got(record)
     if record.stop <= next_ and not end.got_fin and flags & FIN:
         return events.got(_without_fin(record))  # all of it is old; what it acknowledges counts
     if end.aside and record.seq <= next_:  # what lies within this is old now, a FIN too
@@ -106,14 +193,16 @@ def _when_synchronized(record: SegmentRecord, end: End) -> Iterable[Event]:
     return events.got(record)
 
 
-def _intact(record: SegmentRecord) -> bool:
-    """Whether both checksums are right, so that TCP hears of the segment at all."""
+def _forged(record: SegmentRecord) -> bool:
+    return record.journal is not None and record.journal.forged
+
+
+def _header_intact(record: SegmentRecord) -> bool:
+    """Whether the IP header's checksum is right, so that TCP hears of the segment at all (RFC 1071)."""
     frame, segment = record.frame, record.segment
-    if segment is None or "bad-checksum" in segment.problems:
-        return False
     if frame is None or len(segment.source) != 4:
         return True
-    return int.from_bytes(frame.data[_ETHERNET : segment.header], "big") % 0xFFFF == 0  # RFC 1071
+    return int.from_bytes(frame.data[_ETHERNET : segment.header], "big") % 0xFFFF == 0
 
 
 def _window(end: End) -> int:
@@ -128,6 +217,13 @@ def _window(end: End) -> int:
 
 def _without_fin(record: SegmentRecord) -> SegmentRecord:
     plain = copy(record)
-    assert record.segment is not None
     plain.segment = record.segment._replace(flags=record.segment.flags & ~FIN)
     return plain
+
+
+def _without_data(record: SegmentRecord) -> SegmentRecord:
+    """Returns what is left of a segment of which only the acknowledgement was taken."""
+    bare = _without_fin(record)
+    next_ = record.end.peer.got_next
+    bare.seq = bare.stop = record.seq if next_ is None else min(record.seq, next_)
+    return bare

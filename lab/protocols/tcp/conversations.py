@@ -32,8 +32,8 @@ class End(engine.TransportEnd):
     """
 
     __slots__ = (
-        "acked", "address", "aside", "disordered", "fin", "fin_acked", "got_fin", "heard", "history", "holes", "isn",
-        "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
+        "acked", "address", "aside", "cookie", "disordered", "fin", "fin_acked", "got_fin", "heard", "history", "holes",
+        "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
     )  # fmt: skip
 
     peer: End
@@ -61,6 +61,7 @@ class End(engine.TransportEnd):
         self.syn_acked = False
         self.fin_acked = False
         self.opened_passively = False
+        self.cookie = False  # it answers with SYN cookies: it remembers nothing of what it has got
 
     @property
     def host(self) -> str:

@@ -15,14 +15,17 @@ from lab.text import Text
 
 Answer = Literal["ACK", "SYN-ACK", "RST"]
 _LISTENING = ("LISTEN", "SYN-RECEIVED")
+Unknown = Literal["unknown"]
+COOKIE, NOBODY, OPEN = "syn-cookie", "no-connection", "syn-on-connection"
 
 
 class Reason(NamedTuple):
-    """`taken` tells what was put aside or obeyed from what was thrown away."""
+    """`taken` tells what was put aside or obeyed from what was thrown away; `checked`: numbers and flags show it."""
 
     code: str
     taken: bool
     text: Text
+    checked: bool = False
 
 
 class _Row(NamedTuple):
@@ -38,7 +41,21 @@ def _row(
     code: str, en: str, zh: str, *moved: str, flags: int = 0, no_flags: int = 0,
     answer: Answer | Literal["any"] | None = "any", dropped: bool | None = None, taken: bool = False,
 ) -> _Row:  # fmt: skip
-    return _Row(moved, flags, no_flags, answer, dropped, Reason(code, taken, Text(en, zh)))
+    return _Row(moved, flags, no_flags, answer, dropped, Reason(code, taken, Text(en, zh), code in _CHECKED))
+
+
+# Of these nothing at all is taken, and so they move nobody. Of others, an acknowledgement may count though the data
+# does not, or the answer moves the receiver.
+WHOLLY = frozenset({
+    "bad-ip-header", "bad-checksum", "accept-queue-full", "request-queue-full", "listener-dropped", "old-timestamp",
+    "timestamp-not-ours", "beyond-window", "outside-window", "syn-on-connection", "reset-not-exact",
+    "ack-not-acceptable", "no-connection", "reset-outside", "syn-with-fin", "no-ack-flag",
+})  # fmt: skip
+ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room"})  # is refused, its acknowledgement taken
+# What the rules of acceptance.py can see as well.
+_CHECKED = frozenset({
+    "bad-checksum", "syn-on-connection", "reset-not-exact", "reset-outside", "no-ack-flag", "syn-with-fin",
+})  # fmt: skip
 
 
 TABLE = (
@@ -50,8 +67,8 @@ TABLE = (
          "TcpExt ListenOverflows"),
     _row("request-queue-full", "too many handshakes are not complete yet (SYN-RECEIVED)",
          "尚未完成的握手（SYN-RECEIVED）过多", "TcpExt TCPReqQFullDrop"),
-    _row("syn-cookie", "too many handshakes are not complete yet: answered with a SYN cookie, nothing is remembered",
-         "尚未完成的握手过多：以 SYN cookie 应答，不保存任何状态", "TcpExt TCPReqQFullDoCookies", taken=True),
+    _row(COOKIE, "too many handshakes are not complete yet: answered with a SYN cookie, nothing is remembered",
+         "尚未完成的握手过多，以 SYN cookie 应答，不保存任何状态", "TcpExt TCPReqQFullDoCookies", taken=True),
     _row("listener-dropped", "the listener dropped it", "监听套接字将其丢弃", "TcpExt ListenDrops"),
     _row("syn-again", "the same SYN once more: the SYN-ACK is sent again", "同一个 SYN 再次到达：重发 SYN-ACK",
          "TcpExt TCPSynRetrans", flags=SYN, answer="SYN-ACK"),
@@ -75,59 +92,68 @@ TABLE = (
     _row("no-room", "the receiver had no memory left for it", "接收方没有内存可用",
          "TcpExt TCPBacklogDrop", "TcpExt TCPRcvQDrop", "TcpExt RcvPruned", "TcpExt PFMemallocDrop"),
     # RFC 5961 sections 3, 4 and 5: a challenge ACK is sent
-    _row("syn-on-connection", "a SYN on an open connection: answered by a challenge ACK",
-         "已建立的连接上又来了 SYN：以挑战 ACK 应答", "TcpExt TCPSYNChallenge"),
-    _row("reset-not-exact", "a RST inside the window, but not at the next number: answered by a challenge ACK",
-         "RST 在窗口内，但序号不是期望的下一个：以挑战 ACK 应答", "TcpExt TCPChallengeACK", flags=RST),
-    _row("ack-not-acceptable", "it acknowledges what was never sent, or far too long ago: answered by a challenge ACK",
-         "确认了从未发送过（或过于久远）的数据：以挑战 ACK 应答", "TcpExt TCPChallengeACK", no_flags=RST | SYN),
+    _row(OPEN, "a SYN on an open connection; answered by a challenge ACK",
+         "已建立的连接上又来了 SYN，以挑战 ACK 应答", "TcpExt TCPSYNChallenge"),
+    _row("reset-not-exact", "a RST inside the window, but not at the next number; answered by a challenge ACK",
+         "RST 在窗口内，但序号不是期望的下一个，以挑战 ACK 应答", "TcpExt TCPChallengeACK", flags=RST),
+    _row("ack-not-acceptable", "it acknowledges what was never sent, or far too long ago; answered by a challenge ACK",
+         "确认了从未发送过（或过于久远）的数据，以挑战 ACK 应答", "TcpExt TCPChallengeACK", no_flags=RST | SYN),
     # The end of a connection
-    _row("data-after-close", "data for a program that has closed its socket: answered by RST",
-         "程序已关闭套接字，却又收到数据：以 RST 应答", "TcpExt TCPAbortOnData"),
+    _row("data-after-close", "data for a program that has closed its socket; answered by RST",
+         "程序已关闭套接字，却又收到数据，以 RST 应答", "TcpExt TCPAbortOnData"),
     _row("closed-unread", "the program closed its socket with data unread: RST instead of FIN",
          "程序在还有数据未读时关闭了套接字：发 RST 而不是 FIN", "TcpExt TCPAbortOnClose"),
     _row("reset", "it ends the connection", "连接就此终止",
          "Tcp EstabResets", "Tcp AttemptFails", flags=RST, taken=True),
-    _row("syn-in-handshake", "another SYN before the handshake is complete: answered by RST, the handshake is given up",
-         "握手尚未完成又来了另一个 SYN：以 RST 应答，放弃这次握手", "Tcp AttemptFails", flags=SYN, answer="RST"),
+    _row("syn-in-handshake", "another SYN before the handshake is complete; answered by RST, the handshake is given up",
+         "握手尚未完成又来了另一个 SYN，以 RST 应答，放弃这次握手", "Tcp AttemptFails", flags=SYN, answer="RST"),
     # No connection it could belong to (RFC 9293 section 3.10.7.1 to .3)
-    _row("no-connection", "its acknowledgement fits no connection here: answered by RST",
-         "它的确认号与这里的任何连接都不符：以 RST 应答", "Tcp OutRsts", flags=ACK, answer="RST"),
-    _row("no-listener", "nobody listens on this port: answered by RST", "该端口无人监听：以 RST 应答",
+    _row(NOBODY, "its acknowledgement fits no connection here; answered by RST",
+         "它的确认号与这里的任何连接都不符，以 RST 应答", "Tcp OutRsts", flags=ACK, answer="RST"),
+    _row("no-listener", "nobody listens on this port; answered by RST", "该端口无人监听，以 RST 应答",
          "Tcp OutRsts", answer="RST"),
     # Dropped without a word
     _row("reset-outside",
-         "a RST outside the window, to a listener, or that does not acknowledge the SYN: dropped without a word",
-         "RST 在窗口外、发往监听套接字，或没有确认所发的 SYN：直接丢弃", flags=RST, answer=None, dropped=True),
-    _row("syn-with-fin", "SYN and FIN in one segment: dropped without a word", "SYN 与 FIN 同时置位：直接丢弃",
+         "a RST outside the window, to a listener, or that does not acknowledge the SYN; dropped without a word",
+         "RST 在窗口外、发往监听套接字，或没有确认所发的 SYN，直接丢弃", flags=RST, answer=None, dropped=True),
+    _row("outside-window", "it lies outside the receive window; answered by ACK", "在接收窗口之外，以 ACK 应答",
+         flags=ACK, no_flags=RST | SYN, answer="ACK", dropped=True),
+    _row("syn-with-fin", "SYN and FIN in one segment; dropped without a word", "SYN 与 FIN 同时置位，直接丢弃",
          flags=SYN | FIN, answer=None, dropped=True),
-    _row("no-ack-flag", "it has no ACK flag: dropped without a word", "没有 ACK 标志：直接丢弃",
+    _row("no-ack-flag", "it has no ACK flag; dropped without a word", "没有 ACK 标志，直接丢弃",
          no_flags=ACK | RST | SYN, answer=None, dropped=True),
 )  # fmt: skip
 
 
-def why(flags: int, dropped: int, moved: Collection[str], answer: Answer | None) -> Reason | None:
+def why(flags: int, dropped: int, moved: Collection[str], answer: Answer | Unknown | None) -> Reason | None:
     """Returns why a segment with these flags was not simply taken, or None where nothing tells.
 
     `dropped` and `moved` are the receiver's, over the delivery: by how much its drops have grown, and which counters
-    have. `answer` is what it sent meanwhile, None where it was silent.
+    have. `answer` is what it sent meanwhile, None where it was silent, "unknown" where that is not known yet.
     """
     for row in TABLE:
         if (
             (not row.moved or any(counter in moved for counter in row.moved))
             and flags & row.flags == row.flags
             and not flags & row.no_flags
-            and row.answer in ("any", answer)
+            and (answer == "unknown" or row.answer in ("any", answer))
             and row.dropped in (None, dropped > 0)
         ):
             return row.reason
     return None
 
 
-def at(receiver: Role, before: Kernels, after: Kernels) -> tuple[int, tuple[str, ...]]:
+def answer(flags: int) -> Answer:
+    """Returns what a segment with these flags is as an answer."""
+    return "RST" if flags & RST else "SYN-ACK" if flags & SYN else "ACK"
+
+
+def at(receiver: Role, before: Kernels | None, after: Kernels) -> tuple[int, tuple[str, ...]]:
     """Returns by how much the receiver's drops have grown over a delivery, and which of its counters have."""
-    ends = (before.client, after.client) if receiver == "client" else (before.server, after.server)
-    return _dropped(*ends), tuple(each.counter for each in after.moved if each.role == receiver)
+    dropped = 0
+    if before is not None:
+        dropped = _dropped(*((before.client, after.client) if receiver == "client" else (before.server, after.server)))
+    return dropped, tuple(each.counter for each in after.moved if each.role == receiver)
 
 
 def _dropped(before: Socket, after: Socket) -> int:

@@ -70,6 +70,9 @@ ROWS = (
     Row("SYN-SENT",     "got SYN",         "SYN-RECEIVED", None,               "3.10.7.3"),
     Row("SYN-RECEIVED", "got SYN-ACK",     "ESTABLISHED",  "tcp.open.4",       "3.10.7.4"),
     Row("ESTABLISHED",  "sent SYN-ACK",    "ESTABLISHED",  "tcp.open.3/2",     "3.8.1"),  # the other end's was lost
+    # a listener that answers with a SYN cookie (RFC 4987 section 3.6) keeps nothing until that comes back
+    Row("LISTEN",       "sent SYN-ACK",    "LISTEN",       "tcp.open.3/2",     "3.10.7.2"),
+    Row("LISTEN",       "got ACK of SYN",  "ESTABLISHED",  "tcp.open.4",       "3.10.7.4"),
     # closing: the end that closes first, the other end
     Row("ESTABLISHED",  "sent FIN",        "FIN-WAIT-1",   "tcp.close.1/3",    "3.10.4"),
     Row("ESTABLISHED",  "got FIN",         "CLOSE-WAIT",   None,               "3.10.7.4"),
