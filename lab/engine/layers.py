@@ -9,7 +9,8 @@ proxy says, is taken off first (`engine/before.py`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from lab.engine.before import Before, Taken, behind
@@ -104,6 +105,7 @@ class Layers:
         self._movers = {upper.name: Mover(upper.tables, told, _assume) for upper in uppers}
         self._secrets = {upper.name: upper.secrets() for upper in uppers}
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
+        self._awaiting: set[Conversation | None] = set()  # that have had a message which a later packet tells
         self._ahead = Ahead()
         self._room = Room()
 
@@ -194,9 +196,12 @@ class Layers:
         self._before.forget(which)
         self._ahead.take(which)
         for layer in layers_of(which):
+            if which in self._awaiting:
+                layer.session.let_go()  # what it still waits for knows the layer, too
             for end in (*layer.ends, *(layer.doubted.ends if layer.doubted else ())):
                 end.waiting.clear()
                 del end.peer  # nobody looks for cycles
+        self._awaiting.discard(which)
 
     def _close(self, which: Conversation, record: Record) -> None:
         """Tells those that stand on the transport where it is over, each end once."""
@@ -217,6 +222,10 @@ class Layers:
             if self._told is not None and record.conversation is not None and each.name:
                 message = layer.protocol.message(layer, each, words=True)
                 self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
+            if (awaited := getattr(each, "awaits", None)) is not None:
+                record.awaits += 1
+                self._awaiting.add(record.conversation)
+                awaited.by(partial(self._told_late, layer, role, record, each))
             if each.event:
                 if each.event == UNKNOWN:
                     mover.lose(layer, sender)
@@ -229,6 +238,18 @@ class Layers:
         _hold(layer, record)
         if inner and layer.inner:
             self._say(layer.inner, role, inner, record)
+
+    def _told_late(self, layer: Layer, role: Role, record: Record, said: Any, change: Callable[[Any], Any]) -> None:
+        """Writes down what a message of an earlier packet says, which that alone did not tell."""
+        told = change(said)
+        record.awaits -= 1
+        record.messages = tuple([Told(layer, told) if each.said is said else each for each in record.messages])
+        own = (each.said.name for each in record.messages)
+        others = (label for label in record.labels if label != said.name)
+        record.labels = tuple(dict.fromkeys((*others, *own)))
+        if self._told is not None and record.conversation is not None and told.name != said.name:
+            message = layer.protocol.message(layer, told, words=True)
+            self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
 
     def _handed_on(self, layer: Layer, role: Role, data: bytes, record: Record, stop: int) -> Sequence[Any]:
         assert record.conversation

@@ -329,13 +329,19 @@ class Path:
 
 
 def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | None = None) -> Iterator[Record]:
-    """Yields records in the order of capture, each when it is settled, or as it is among the `undecided`."""
+    """Yields records in the order of capture, each when it is settled, or as it is among the `undecided`.
+
+    One whose message a later packet tells waits for that, but not for long.
+    """
     waiting: deque[Record] = deque()
     undecided = {} if undecided is None else undecided
     for record in records:
         if record is not None:
             waiting.append(record)
-        while waiting and ((first := waiting[0]).settled or first.number in undecided):
+        while waiting and (
+            ((first := waiting[0]).settled and (not first.awaits or len(waiting) > _PATIENCE))
+            or first.number in undecided
+        ):
             waiting.popleft()
             yield undecided.pop(first.number, first)
     for record in waiting:

@@ -345,7 +345,8 @@ class Said(Protocol):
     """A message, told when its last byte is there: its label, what the table calls it (empty where it moves nobody,
     UNKNOWN where nobody can say whom it moves), the relative sequence number behind it, and where it lies.
 
-    One without a label is none: it says where bytes end that were not captured."""
+    One without a label is none: it says where bytes end that were not captured. It may have `awaits`, what it waits
+    for (Awaited)."""
 
     @property
     def name(self) -> str: ...
@@ -362,6 +363,26 @@ class Inner(Session, Protocol):
 
     def told(self, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
         """Takes in what the other has carried and opened, in order; `stop` is as that one's message has it."""
+
+
+class Awaited:
+    """A message that only a later packet tells in full: its own packet is not shown before, for a while.
+
+    Whoever has made it calls `tell` once, with what makes of the message the one that tells more, or not at all.
+    """
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: Callable[[Callable[[Any], Any]], None] | None = None
+
+    def by(self, told: Callable[[Callable[[Any], Any]], None]) -> None:
+        self._told = told
+
+    def tell(self, change: Callable[[Any], Any]) -> None:
+        if self._told is not None:
+            self._told(change)
+            self._told = None
 
 
 class Secrets(Protocol):

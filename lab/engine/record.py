@@ -27,9 +27,10 @@ class Record:
     """
 
     __slots__ = (
-        "above", "ack", "asked_delivered", "asked_held", "assumed", "conversation", "delivered", "end", "frame",
-        "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number", "remarks",
-        "segment", "seq", "settled", "steps", "stop", "surprises", "time", "verdict", "whole",
+        "above", "ack", "asked_delivered", "asked_held", "assumed", "awaits", "conversation", "delivered", "end",
+        "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number",
+        "remarks", "segment", "seq", "settled", "steps", "stop", "surprises", "time", "verdict",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +57,7 @@ class Record:
         self.new = False  # takes sequence space that nobody has acknowledged yet
         self.got = False
         self.settled = False
+        self.awaits = 0  # how many of its messages only a later packet tells
         self.held: States | None = None
         self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
         self.delivered: States | None = None

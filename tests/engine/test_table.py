@@ -159,7 +159,7 @@ def test_the_states_of_tls_1_3_are_those_of_the_rfcs_pictures() -> None:
             "START", "WAIT_SH", "WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED", "CONNECTED",
         },
         "server": {
-            "START", "RECVD_CH", "NEGOTIATED", "WAIT_FLIGHT2", "WAIT_CV", "WAIT_FINISHED", "CONNECTED",
+            "START", "RECVD_CH", "NEGOTIATED", "WAIT_EOED", "WAIT_FLIGHT2", "WAIT_CV", "WAIT_FINISHED", "CONNECTED",
         },
     }  # fmt: skip
     for role, names in pictured.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lab.engine.protocol import Awaited
 from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls.keys13 import Keys13
@@ -32,6 +33,7 @@ class Said(NamedTuple):
     closed: bool = False  # and could not be opened
     why: Reason | None = None  # told once, not of each message that is closed for the same reason
     records: tuple[Placed, ...] = ()
+    awaits: Awaited | None = None  # what only a later packet tells
 
 
 class AlertSaid(NamedTuple):

@@ -10,6 +10,8 @@ from lab.protocols.tls.keys13 import retried
 
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
 _MOST_CERTIFICATES = 16
+_APART = {codes.HELLO_REQUEST}  # messages of which no Finished tells
+_APART_13 = {codes.NEW_SESSION_TICKET, codes.KEY_UPDATE}  # they may come before the client's Finished has
 
 
 class Handshake:
@@ -38,7 +40,8 @@ class Handshake:
     def add(self, raw: bytes) -> int:
         """Takes a message into the transcript, as long as there is room, and returns how long that was before."""
         before = len(self.transcript)
-        if raw[0] != codes.HELLO_REQUEST and before < _MOST_TRANSCRIPT:
+        apart = _APART_13 if self.version == codes.TLS_1_3 else _APART
+        if raw[0] not in apart and before < _MOST_TRANSCRIPT:
             self.transcript += raw
         return before
 

@@ -67,7 +67,17 @@ def _length(plaintext: int, suite: Suite) -> int:
 
 # States that belong to one family of versions; the others both have.
 _ONLY_13 = frozenset(
-    ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "SEND_FINISHED", "WAIT_FINISHED", "NEGOTIATED", "WAIT_FLIGHT2")
+    (
+        "WAIT_EE",
+        "WAIT_CERT_CR",
+        "WAIT_CERT",
+        "WAIT_CV",
+        "SEND_FINISHED",
+        "WAIT_FINISHED",
+        "NEGOTIATED",
+        "WAIT_EOED",
+        "WAIT_FLIGHT2",
+    )
 )
 # Up to TLS 1.2 who finishes first depends on whether a session is resumed: the state before, in a full handshake and in
 # a resumed one (RFC 5246 section 7.3).

@@ -99,6 +99,29 @@ class Opening:
         self.opened = self.opened or opened.sequence is not None
         return opened.content_type, opened.plaintext
 
+    def tried(self, way: Direction, record: Record, shake: Handshake) -> Opened | None:
+        """As `open`, of a record that may have been protected otherwise: what does not open spoils nothing."""
+        if way.protection is None:
+            self._unlock(way, shake)
+        return None if way.protection is None else self.with_(way.protection, record)
+
+    def with_(self, protection: Protection, record: Record) -> Opened | None:
+        """Returns what a protection makes of a record that it may not be of."""
+        before = protection.failed
+        opened = protection.open(record.type, record.version, record.fragment)
+        protection.failed = before
+        self.opened = self.opened or (opened is not None and opened.sequence is not None)
+        return opened
+
+    def early(self, shake: Handshake) -> Protection | None:
+        """Returns the protection of the client's early data, None where nobody knows its secret."""
+        agreed = _agreed(shake)
+        if self.epochs is None and (agreed is None or self._secrets.keylog is None):
+            return None
+        found = self.epochs or (unlock13(agreed, None, self._secrets.keylog) if agreed is not None else None)
+        keys = found.client_early if isinstance(found, Epochs) else None
+        return keys.protection() if keys is not None else None
+
     def _open_late(self, way: Direction, record: Record) -> Opened | None:
         """Opens a record with keys that were learnt late: how many before it had the same keys, nobody has told."""
         candidates: list[tuple[bool, Keys13 | None, Protection]] = []

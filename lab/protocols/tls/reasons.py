@@ -137,6 +137,18 @@ UNSUPPORTED_VERSION = Reason(
     Text("the lab does not decrypt version {0:04x}", "实验室不能解密版本 {0:04x}"),
 )
 
+EARLY_REJECTED = Reason(
+    "early-data-rejected",
+    Text("the server has rejected it, and skips it unread", "服务器已拒绝，未经读取即跳过"),
+)
+EARLY_UNDECIDED = Reason(
+    "early-data-undecided",
+    Text(
+        "the capture does not show whether the server takes it",
+        "抓包中看不到服务器是否接受",
+    ),
+)
+
 # A record.
 RECORD_LENGTH = Reason(
     "record-length",

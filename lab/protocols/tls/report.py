@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))
 _PREVIEW = 40  # bytes of opened data that are shown
 _TLS13 = 0x0304
+_EARLY = {True: "accepted", False: "rejected", None: "unknown"}
 
 
 def steps(layer: Layer) -> list[StepOutcome]:
@@ -96,6 +97,7 @@ def summary(layer: Layer) -> dict[str, Any]:
         "alpn": shake.alpn,
         "resumed": shake.resumed,
         "hello_retry": shake.hello_retry,
+        "early_data": _EARLY[session.early.accepted] if session.early is not None else None,
         "client_certificate": shake.client_certificate,
         "decrypted": session.opening.opened,
         "finished_verified": session.finished_verified,
@@ -195,6 +197,8 @@ def records(layer: Layer, said: Said) -> list[Carrier]:
 def _locked(session: Session, said: Said) -> Text:
     """Says that something is encrypted, and why it stays so where that has not been said before."""
     parts = [Text("encrypted", "已加密")] if said.name != "encrypted" else []
+    if said.event == "early data":
+        parts = [Text("early data", "早期数据")]
     if said.event == "Finished" and session.shake.version == _TLS13:
         parts.append(Text("by its place and its length it is the Finished", "从位置和长度看是 Finished"))
     if said.why is not None:
@@ -217,6 +221,8 @@ def _client_hello(_session: Session, said: Said) -> Text:
         parts.append(Text(f"for {hello.sni}", f"访问 {hello.sni}"))
     if getattr(hello, "alpn", ()):
         parts.append(Text(f"ALPN {_listed(hello.alpn)}", f"ALPN {_listed(hello.alpn)}"))
+    if getattr(hello, "early_data", False):
+        parts.append(Text("announces early data (0-RTT)", "预告早期数据（0-RTT）"))
     return _joined(parts)
 
 
@@ -301,10 +307,11 @@ def _data(_session: Session, said: Said) -> Text:
     text = said.raw[:_PREVIEW].decode("utf-8", "replace")
     size = len(said.raw)
     odd = sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text)
+    early = Text("early data, ", "早期数据，") if said.event == "early data" else Text("", "")
     if not text or odd > len(text) // 8:
-        return Text(f"{size} bytes, decrypted", f"{size} 字节，已解密")
+        return Text(f"{early.en}{size} bytes, decrypted", f"{early.zh}{size} 字节，已解密")
     more = "…" if size > _PREVIEW else ""
-    return Text(f'decrypted: "{text}{more}"', f'解密后："{text}{more}"')
+    return Text(f'{early.en}decrypted: "{text}{more}"', f'{early.zh}解密后："{text}{more}"')
 
 
 def _ticket(_session: Session, said: Said) -> Text:
@@ -312,8 +319,13 @@ def _ticket(_session: Session, said: Said) -> Text:
     return Text(f"for resuming within {lifetime} s", f"可在 {lifetime} 秒内恢复会话")
 
 
-def _extensions(session: Session, _said: Said) -> Text:
-    return Text(f"ALPN {session.shake.alpn}", f"ALPN {session.shake.alpn}") if session.shake.alpn else Text("", "")
+def _extensions(session: Session, said: Said) -> Text:
+    chosen = next(iter(getattr(said.parsed, "alpn", ())), None)
+    parts = [Text(f"ALPN {chosen}", f"ALPN {chosen}")] if chosen else []
+    if session.early is not None and session.early.accepted is not None:
+        taken = Text("takes the early data", "接受早期数据")
+        parts.append(taken if session.early.accepted else Text("rejects the early data", "拒绝早期数据"))
+    return _joined(parts)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -7,16 +7,19 @@ damaged ends that direction, never the reading.
 
 from __future__ import annotations
 
+from lab.engine.protocol import Awaited
 from lab.model import DerivationLine, Role
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls import codes, messages
 from lab.protocols.tls.ciphers import TLS13
 from lab.protocols.tls.direction import AlertSaid, Direction, Said
+from lab.protocols.tls.early import Early
 from lab.protocols.tls.handshake import Handshake
 from lab.protocols.tls.hello import ClientHello, ServerHello, ssl2_hello
 from lab.protocols.tls.inferred import sealed
 from lab.protocols.tls.opening import Lazy, Opening
-from lab.protocols.tls.reasons import Reason
+from lab.protocols.tls.protection import Opened
+from lab.protocols.tls.reasons import EARLY_UNDECIDED, Reason
 from lab.protocols.tls.records import MAX_PIECES, Handshakes, Piece, Record, Records
 
 _NAMES = {
@@ -40,6 +43,7 @@ class Session:
         self.opening = Opening(secrets)
         self.alerts: list[AlertSaid] = []
         self._told: Reason | None = None  # why something is closed
+        self.early: Early | None = None  # what the client sends before it has heard the server, where it has said so
 
     @property
     def lines(self) -> tuple[DerivationLine, ...]:
@@ -107,6 +111,7 @@ class Session:
             for way in ways
             for record, _, opened in way.untold
         )
+        untold += self.early.held if self.early is not None else 0
         return pending + untold + len(self.shake.transcript) + len(self.shake.until_exchange)
 
     def let_go(self) -> None:
@@ -115,6 +120,7 @@ class Session:
             way.problem = way.problem or "no-room"
             way.stream, way.records, way.handshakes = Stream(0), Records(way.role), Handshakes()
             way.untold = []
+        self.early = None
         self.shake.transcript, self.shake.until_exchange, self.shake.unheard = bytearray(), b"", True
 
     def _record(self, way: Direction, record: Record, number: int) -> list[Said]:
@@ -124,6 +130,8 @@ class Session:
         if record.type == codes.CHANGE_CIPHER_SPEC:
             return [self._change(way, record)]
         kind, content, opened = record.type, record.fragment, False
+        if way.role == "client" and self.early is not None and self.early.takes(record):
+            return self._early(way, record, number, self.early)
         self._date(way, record)
         # TLS 1.3: from an end that had no keys yet (RFC 9846 section 5).
         clear = self.shake.version == TLS13 and kind == codes.ALERT
@@ -133,6 +141,30 @@ class Session:
                 return [self._closed(way, record)]
             kind, content = found
             opened = True
+        return self._content(way, record, number, kind, content, opened)
+
+    def _early(self, way: Direction, record: Record, number: int, early: Early) -> list[Said]:
+        """What may be early data, or is what comes behind it."""
+        found = early.open(way, record, self.shake, self.opening)
+        if found is None:
+            return [self._closed(way, record)] if not early.going else [self._skipped(way, record, None)]
+        if not isinstance(found, Opened):
+            return [self._skipped(way, record, found)]
+        way.last_opened = found
+        told = self._content(way, record, number, found.content_type, found.plaintext, True)
+        return [each._replace(event="early data") if early.going and each.event == "data" else each for each in told]
+
+    def _skipped(self, way: Direction, record: Record, why: Reason | Awaited | None) -> Said:
+        """Early data that stays closed, or does until the server has said what becomes of it."""
+        said = self._said(way, record, "encrypted", "early data", b"", None, True, True)
+        if isinstance(why, Awaited):
+            return said._replace(why=EARLY_UNDECIDED, awaits=why)
+        return said._replace(why=why)
+
+    def _content(
+        self, way: Direction, record: Record, number: int, kind: int, content: bytes, opened: bool
+    ) -> list[Said]:
+        """What a record says, in the clear or opened."""
         if kind == codes.HANDSHAKE:
             name = f"{number}:{record.start}" if opened else "stream"
             if opened:
@@ -174,6 +206,8 @@ class Session:
         name, event = sealed(way, record, self.shake, self.directions.get(OTHER[way.role]))
         if self.shake.version == TLS13 or event == "Finished":
             self.shake.unheard = True
+        if self.early is not None and way.role == "server":  # whether it takes early data may have stood here
+            self.early.decide(None, self.shake, self.opening)
         why, self._told = self.locked if self.locked != self._told else None, self.locked
         return self._said(way, record, name, event, b"", None, True, True)._replace(why=why)
 
@@ -185,20 +219,35 @@ class Session:
         if isinstance(parsed, ClientHello):
             if shake.take_client_hello(parsed, raw):
                 self.opening.begin()
+                self.early = Early() if parsed.early_data else None
+            elif self.early is not None:
+                self.early.over()
         elif isinstance(parsed, ServerHello):
             name = event = self._server_hello(parsed, before, raw)
             if name == "ServerHello":
                 event = f"{name} ({'1.3' if shake.version == TLS13 else '1.2'})"
         elif isinstance(parsed, messages.Finished):
+            if way.role == "server" and self.early is not None and self.early.read:
+                event = "Finished (0-RTT)"
             self._finished(way, parsed, before)
         elif kind == codes.KEY_UPDATE:
             self.opening.update(way)
         else:
             shake.take(way.role, kind, parsed)
+            self._about_early(way, kind, parsed)
         return Said(name, event, way.base + record.end, way.places(pieces), raw, parsed, opened)
+
+    def _about_early(self, way: Direction, kind: int, parsed: object) -> None:
+        """Takes in what is said of early data: that the server takes it, or not, and where it ends."""
+        if self.early is not None and kind == codes.ENCRYPTED_EXTENSIONS and way.role == "server":
+            self.early.decide(getattr(parsed, "early_data", False), self.shake, self.opening)
+        elif self.early is not None and kind == codes.END_OF_EARLY_DATA and way.role == "client":
+            self.early.over()
 
     def _server_hello(self, hello: ServerHello, before: int, raw: bytes) -> str:
         self.shake.take_server_hello(hello, before, raw)
+        if self.early is not None:
+            self.early.hears(hello, self.shake, self.opening)
         if hello.is_hello_retry:
             return "HelloRetryRequest"
         if self.shake.version == TLS13:

@@ -40,6 +40,7 @@ class State(StrEnum):
     FAILED = "FAILED"
     RECVD_CH = "RECVD_CH"
     NEGOTIATED = "NEGOTIATED"
+    WAIT_EOED = "WAIT_EOED"
     WAIT_FLIGHT2 = "WAIT_FLIGHT2"
     WAIT_CKE_12 = "WAIT_CKE_12"
     WAIT_LAST_12 = "WAIT_LAST_12"
@@ -55,8 +56,10 @@ class Event(StrEnum):
     GOT_CERTIFICATE_REQUEST = "got CertificateRequest"
     GOT_CERTIFICATE = "got Certificate"
     GOT_FINISHED = "got Finished"
+    GOT_FINISHED_0_RTT = "got Finished (0-RTT)"
     GOT_COMPRESSED_CERTIFICATE = "got CompressedCertificate"
     GOT_CERTIFICATE_VERIFY = "got CertificateVerify"
+    SENT_EARLY_DATA = "sent early data"
     SENT_END_OF_EARLY_DATA = "sent EndOfEarlyData"
     SENT_CERTIFICATE = "sent Certificate"
     SENT_COMPRESSED_CERTIFICATE = "sent CompressedCertificate"
@@ -83,6 +86,8 @@ class Event(StrEnum):
     SENT_SERVER_HELLO_1_3 = "sent ServerHello (1.3)"
     SENT_ENCRYPTED_EXTENSIONS = "sent EncryptedExtensions"
     SENT_CERTIFICATE_REQUEST = "sent CertificateRequest"
+    SENT_FINISHED_0_RTT = "sent Finished (0-RTT)"
+    GOT_EARLY_DATA = "got early data"
     GOT_END_OF_EARLY_DATA = "got EndOfEarlyData"
     SENT_SERVER_HELLO_1_2 = "sent ServerHello (1.2)"
     SENT_CERTIFICATE_STATUS = "sent CertificateStatus"
@@ -102,6 +107,7 @@ _CLIENT = (
     Row("WAIT_CERT_CR",     "got CertificateRequest",   "WAIT_CERT",        None,     "9846 A.1"),
     Row("WAIT_CERT_CR",     "got Certificate",          "WAIT_CV",          None,     "9846 A.1"),
     Row("WAIT_CERT_CR",     "got Finished",             "SEND_FINISHED",    None,     "9846 A.1"),  # with a PSK
+    Row("WAIT_CERT_CR",     "got Finished (0-RTT)",     "SEND_FINISHED",    None,     "9846 A.1"),  # takes early data
     Row("WAIT_CERT",        "got Certificate",          "WAIT_CV",          None,     "9846 A.1"),
     Row("WAIT_CERT_CR",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CERT",        "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
@@ -154,7 +160,8 @@ _SERVER = (
     Row("NEGOTIATED",       "sent CompressedCertificate", "NEGOTIATED",     "tls.2",  "8879 4"),
     Row("NEGOTIATED",       "sent CertificateVerify",   "NEGOTIATED",       None,     "9846 A.2"),
     Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "9846 A.2"),
-    Row("WAIT_FLIGHT2",     "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "9846 A.2"),
+    Row("NEGOTIATED",       "sent Finished (0-RTT)",    "WAIT_EOED",        "tls.5",  "9846 A.2"),  # takes early data
+    Row("WAIT_EOED",        "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "9846 A.2"),
     Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "9846 A.2"),
     Row("WAIT_FLIGHT2",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.2"),
@@ -183,6 +190,7 @@ _SERVER = (
     Row("WAIT_LAST_12",     "got ChangeCipherSpec",     "WAIT_LAST_12",     None,     "5246 7.3"),
     Row("WAIT_LAST_12",     "got Finished",             "CONNECTED",        "tls.6",  "5246 7.3"),
     # connected
+    Row("WAIT_EOED",        "sent NewSessionTicket",    "WAIT_EOED",        None,     "9846 4.7.1"),
     Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "9846 4.7.1"),
     Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "9846 4.7.1"),
     # authentication after the handshake
@@ -206,10 +214,16 @@ _BOTH = (
     Row("CLOSE_GOT",        "sent close_notify",        "CLOSED",           None,     "9846 6.1"),
 )  # fmt: skip
 # Data may pass before an end knows that the other has finished: RFC 9846 section 4.5.3, and False Start (RFC 7918).
-_EARLY = ("WAIT_FLIGHT2", "WAIT_FINISHED_12", "WAIT_LAST_12")
+_EARLY = ("WAIT_EOED", "WAIT_FLIGHT2", "WAIT_FINISHED_12", "WAIT_LAST_12")
+
+# While a client sends early data, and while it comes: read, or skipped where the server does not take it.
+_ZERO_RTT = {
+    "sent": ("WAIT_SH", "WAIT_EE", "WAIT_CERT_CR", "SEND_FINISHED"),
+    "got": ("START", "RECVD_CH", "NEGOTIATED", "WAIT_EOED", "WAIT_FLIGHT2"),
+}
 
 
-def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
+def _whole(rows: Iterable[Row], way: str) -> tuple[Row, ...]:
     """Returns one end's rows, with those both ends have and with what ends it from anywhere: a fatal alert."""
     listed = (*rows, *_BOTH)
     states = dict.fromkeys(name for row in listed for name in (row.state, row.to))
@@ -221,9 +235,10 @@ def _whole(rows: Iterable[Row]) -> tuple[Row, ...]:
         for what, to in (("fatal alert", "FAILED"), ("close_notify", "CLOSED"))
         if name != "FAILED" and not any((row.state, row.on) == (name, f"{way} {what}") for row in listed)
     ]
-    return (*listed, *early, *ends)
+    zero = [Row(name, f"{way} early data", name, None, "9846 4.3.10") for name in _ZERO_RTT[way]]
+    return (*listed, *early, *zero, *ends)
 
 
-CLIENT = Table("tls", State, Event, _whole(_CLIENT), {"client": State.START})
-SERVER = Table("tls", State, Event, _whole(_SERVER), {"server": State.START})
+CLIENT = Table("tls", State, Event, _whole(_CLIENT, "sent"), {"client": State.START})
+SERVER = Table("tls", State, Event, _whole(_SERVER, "got"), {"server": State.START})
 TABLES = {"client": CLIENT, "server": SERVER}
