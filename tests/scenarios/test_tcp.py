@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.protocols.catalogue import scenarios
 from lab.protocols.tcp.scenarios import SCENARIOS
 from tests.runs import Run
-from tests.scenarios.plays import every
+from tests.scenarios.plays import every, only
 
 # Opening and closing: of each step the packets that it is seen in, `-` for none, and how it departs from the notes.
 STEPS = {
@@ -21,6 +21,7 @@ STEPS = {
     "tcp/syn-lost":            "1,2:retransmitted 3 4 4  9 10 11 12",
     "tcp/final-ack-lost":      "1 2 3:lost 4  6 7 8 9",
     "tcp/last-ack-lost":       "1 2 3 3  8 9 10,12:retransmitted 11,13:retransmitted",
+    "tcp/ecn":                 "1 2 3 3  8 9 10 11",
 }  # fmt: skip
 
 
@@ -37,3 +38,15 @@ def test_the_steps_are_those_of_the_scenario(played: Run) -> None:
     ]
     wanted = STEPS[played.scenario.name].split()
     assert steps == wanted, played.shows(" ".join(wanted), " ".join(steps))
+
+
+@only("tcp/ecn")
+def test_the_kernels_agree_on_ecn_and_let_their_data_be_marked(played: Run) -> None:
+    told = {packet.number: set(packet.labels) for packet in played.packets}
+    assert told[1] == {"SYN", "ecn-offered"}
+    assert told[2] == {"SYN-ACK", "ecn-accepted"}
+    assert not {label for labels in list(told.values())[2:] for label in labels} & {"ecn-echo", "cwr"}
+    for packet in played.packets:
+        assert packet.frame is not None
+        ect = packet.frame.data[15] & 3  # the last two bits of the IP header's second byte
+        assert (ect == 2) == ("data" in packet.labels), packet.number

@@ -14,10 +14,12 @@ from lab.engine import conversation as engine
 from lab.engine.conversation import LANES
 from lab.engine.record import Record
 from lab.model import Address, Ends, Frame, Role
+from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Options, Segment
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
+_ECN = SYN | BITS
 _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
@@ -32,8 +34,8 @@ class End(engine.TransportEnd):
     """
 
     __slots__ = (
-        "acked", "address", "aside", "cookie", "disordered", "fin", "fin_acked", "got_fin", "heard", "history", "holes",
-        "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
+        "acked", "address", "aside", "cookie", "disordered", "ecn", "fin", "fin_acked", "got_fin", "heard", "history",
+        "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
     )  # fmt: skip
 
     peer: End
@@ -50,6 +52,7 @@ class End(engine.TransportEnd):
         self.acked = -1  # by the segment before
         self.options: bytes | None = None  # of its SYN, as on the wire
         self.history = 0  # which letters of the history it has, as bits
+        self.ecn: str | None = None  # what it has offered, or both have agreed on (ecn.py)
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
         self.pending: list[SegmentRecord] = []
@@ -239,6 +242,8 @@ class Conversations:
             labels = of_order(labels, record, conversation, end, payload, flags)
         if not window and not flags & _SPECIAL:
             labels += ("zero-window",)
+        if flags & _ECN:
+            labels = of_ecn(labels, end, flags)
         if problems:
             labels += problems
         if payload > _LEAST_LARGE and payload > _limit(end.peer):

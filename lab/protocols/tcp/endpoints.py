@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import struct
+from pathlib import Path
 
 
 class Endpoint:
@@ -78,6 +79,10 @@ class Endpoint:
         """Closes with RST instead of FIN: SO_LINGER with a time of 0."""
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
+
+    def set_kernel(self, name: str, value: str) -> None:
+        """Sets a parameter of this host's kernel (net.ipv4.…). Raises OSError where that is not allowed."""
+        Path("/proc/sys/net/ipv4", name).write_text(value)
 
     def secrets(self) -> str:
         """Returns what has been added to the key log (NSS) since it was last asked: TCP has no secrets."""

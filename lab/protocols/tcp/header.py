@@ -59,6 +59,16 @@ TCP_OPTIONS: Known = {  # RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 2385, RF
     34: ("TCP Fast Open", (
         ("Cookie",                              2, None, dump),
     )),
+    172: ("Accurate ECN Order 0", (
+        ("EE0B",                                2,    3, decimal),
+        ("ECEB",                                5,    3, decimal),
+        ("EE1B",                                8,    3, decimal),
+    )),
+    174: ("Accurate ECN Order 1", (
+        ("EE1B",                                2,    3, decimal),
+        ("ECEB",                                5,    3, decimal),
+        ("EE0B",                                8,    3, decimal),
+    )),
 }  # fmt: skip
 
 

@@ -127,6 +127,12 @@ def last_ack_lost(stage: Stage) -> None:
     stage.acknowledged(stage.server)
 
 
+def ecn(stage: Stage) -> None:
+    for host in (stage.client, stage.server):
+        host.set_kernel("tcp_ecn", "1")
+    connection(stage)
+
+
 def endpoint() -> type[Endpoint]:
     """Returns the programs of a host that speaks TCP and nothing on top of it."""
     from lab.protocols.tcp.endpoints import Endpoint
@@ -146,4 +152,5 @@ SCENARIOS = (
     Scenario("tcp/syn-lost", connection, endpoint, ("drop client SYN #1",)),
     Scenario("tcp/final-ack-lost", final_ack_lost, endpoint, ("drop client ACK #1",)),
     Scenario("tcp/last-ack-lost", last_ack_lost, endpoint, ("drop client ACK #3",)),
+    Scenario("tcp/ecn", ecn, endpoint, forges=True),
 )
