@@ -2,7 +2,8 @@
 
     number seconds  client       ── what it is ──────────▶  server        step  proof
 
-80 columns wide, whatever the language. A state is bright where it has just changed. The proof is ✓ where both kernels
+As wide as the terminal, between 60 and 140 columns, and 80 where there is none; in less than 80 a step's name stands
+below its arrow. A state is bright where it has just changed. The proof is ✓ where both kernels
 said the same as the table, ≈ where a known and numbered deviation explains the difference, ≠ where nothing does, and
 nothing where none was asked.
 """
@@ -10,6 +11,7 @@ nothing where none was asked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -20,15 +22,28 @@ from lab.model import Above, ConversationReport, Ends, Packet, States, StepRepor
 from lab.protocols.notes import note, notes
 from lab.protocols.registry import TRANSPORT, UNREAD
 from lab.protocols.transport import FIELDS
-from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, numbers, pad, refusal, wrap
+from lab.render.words import (
+    EXPLAINED,
+    LABELS,
+    TITLES,
+    USUAL,
+    address,
+    brief,
+    clip,
+    columns,
+    numbers,
+    pad,
+    refusal,
+    wrap,
+)
 from lab.report import steps as steps_
 from lab.report.agreement import Agreement, agreement
 from lab.text import ROLES, Lang, Text, safe
 
-WIDTH = 80
-_STATE, _STEP, _INDENT = 12, 9, 12  # columns
-_RIGHT = WIDTH - (_STATE + 1 + _STEP + 2)  # where the server's states begin
-_ARROW = WIDTH - (3 + 1 + 6 + 2 + _STATE + 1 + 1 + _STATE + 1 + _STEP + 2)
+NARROWEST, WIDEST = 60, 140
+_STATE, _STEP = 12, 9  # columns
+_ROOMY = 30  # columns of an arrow
+_LEAST_SAID = 24  # columns that a sentence needs beside something
 _STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}
 _LISTED = 30  # columns for the packets of a step
 _PREVIEW = 48  # bytes of payload shown
@@ -36,11 +51,37 @@ _NONE_GONE: Mapping[str, int] = {}
 _MOST_SUMMARIES = 3  # conversations summed up one by one
 
 
+class _Layout(NamedTuple):
+    """Columns: all there are, in front of the client's states, of an arrow, of a step (0: it stands below), of an
+    indent."""
+
+    width: int
+    lead: int
+    arrow: int
+    step: int
+    indent: int
+
+    @property
+    def right(self) -> int:
+        """Where the server's states begin."""
+        return self.lead + _STATE + 1 + self.arrow + 1
+
+    def spread(self, left: str, right: str) -> str:
+        """Puts two texts over the two columns of states."""
+        return pad(" " * self.lead + left, min(self.right, self.width - cell_len(right))) + right
+
+
+def _layout(width: int) -> _Layout:
+    lead, step, indent = (12, _STEP + 1, 12) if width >= USUAL else (9, 0, 4)
+    return _Layout(width, lead, width - lead - 2 * _STATE - step - 4, step, indent)
+
+
 class Ladder:
     """Draws on a console, a packet at a time, in the order of the packets."""
 
     def __init__(self, console: Console, lang: Lang) -> None:
         self._console = console
+        self._layout = _layout(columns(console, NARROWEST, WIDEST))
         self._lang: Lang = lang
         self._began: int | None = None
         self._last: int | None = None  # the conversation drawn last
@@ -62,25 +103,26 @@ class Ladder:
             self._head(which, ends, packet)
         self._print(self._line(packet, which))
         for text, style in self._below(packet):
-            for line in wrap(text, WIDTH - _INDENT):
-                self._print(Styled(" " * _INDENT + line, style))
+            for line in wrap(text, self._layout.width - self._layout.indent):
+                self._print(Styled(" " * self._layout.indent + line, style))
 
     def _head(self, which: int, ends: Ends, packet: Packet) -> None:
         self._last = which
         names = [ROLES[role].pick(self._lang) for role in ("client", "server")]
         left, right = address(*ends.client), address(*ends.server)
+        layout, spread = self._layout, self._layout.spread
         self._print(Styled(""))
         if which or (which not in self._shown and packet.number > 1):
-            self._print(Styled(_spread(Text("conversation", "连接").pick(self._lang) + f" {which}", ""), "dim"))
-        self._print(Styled(_spread(*names), "bold"))
-        if _INDENT + cell_len(left) >= min(_RIGHT, WIDTH - cell_len(right)):  # too long to stand side by side
-            self._print(Styled(_spread(left, ""), "dim"))
+            self._print(Styled(spread(Text("conversation", "连接").pick(self._lang) + f" {which}", "")))
+        self._print(Styled(spread(*names), "bold"))
+        if layout.lead + cell_len(left) >= min(layout.right, layout.width - cell_len(right)):  # too long side by side
+            self._print(Styled(spread(left, "")))
             left = ""
-        self._print(Styled(_spread(left, right), "dim"))
+        self._print(Styled(spread(left, right)))
         if which not in self._shown and ends.from_start and packet.held:
             start = TRANSPORT.tables["client"].starts["client"]
             self._shown[which] = (start, packet.held.server)
-            self._print(Styled(_spread(start, packet.held.server or ""), "dim"))
+            self._print(Styled(spread(start, packet.held.server or "")))
         self._shown.setdefault(which, (None, None))
 
     def _line(self, packet: Packet, which: int) -> Styled:
@@ -95,18 +137,20 @@ class Ladder:
         shown = self._shown.get(which, (None, None))
         line = Styled()
         line.append(self._lead(packet), "dim")
-        line.append(pad(client or ("?" if arrived or forward else ""), _STATE), "bold" if client != shown[0] else "dim")
-        line.append(" ")
-        line.append(_arrow(packet, forward), next((_STYLES[x] for x in packet.labels if x in _STYLES), "dim"))
+        line.append(pad(client or ("?" if arrived or forward else ""), _STATE), "bold" if client != shown[0] else "")
         line.append(" ")
         line.append(
-            pad(server or ("?" if arrived or not forward else ""), _STATE), "bold" if server != shown[1] else "dim"
+            _arrow(packet, forward, self._layout.arrow), next((_STYLES[x] for x in packet.labels if x in _STYLES), "")
+        )
+        line.append(" ")
+        line.append(
+            pad(server or ("?" if arrived or not forward else ""), _STATE), "bold" if server != shown[1] else ""
         )
         self._shown[which] = (client or shown[0], server or shown[1])
         self._spell(packet, client if client != shown[0] else None, server if server != shown[1] else None)
         line.append(" ")
-        line.append(pad(self._steps(packet), _STEP), "yellow")
-        line.append(" ")
+        if self._layout.step:
+            line.append(pad(self._steps(packet), self._layout.step), "yellow")
         proof = _proof(packet)
         line.append(proof, {"✓": "green", "≈": "yellow"}.get(proof, "bold red"))
         line.rstrip()
@@ -138,13 +182,16 @@ class Ladder:
         for step in packet.steps:
             title = steps_.told(packet, step).title.pick(lang)
             own = step.startswith(TRANSPORT.name + ".")
+            name = "" if self._layout.step else note(step).name.pick(lang)
             if packet.conversation is not None and (own or (packet.conversation, title) not in self._titles):
-                said.append(title)
+                said.append(f"{name}  {title}".lstrip())
                 self._titles.add((packet.conversation, title))
+            elif name:
+                said.append(name)
         if said and self._spelled:
             written = " → ".join(self._spelled)
             spelling = Text(f"  [notes: {written}]", f"　[讲义：{written}]").pick(lang)
-            if cell_len(said[-1] + spelling) <= WIDTH - _INDENT:
+            if cell_len(said[-1] + spelling) <= self._layout.width - self._layout.indent:
                 said[-1] += spelling
             else:
                 said.append(spelling.strip())
@@ -165,12 +212,12 @@ class Ladder:
                     f"意外：{ROLES[surprise.role].zh}在 {surprise.state} 状态 {surprise.on}",
                 ).pick(lang)
             )
-        below = [(line, "dim") for line in said]
+        below = [(line, "") for line in said]
         words = [word for word in words if word]
         if words:
             below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
         preview = _preview(packet)
-        return [*below, (preview, "dim cyan")] if preview else below
+        return [*below, (preview, "cyan")] if preview else below
 
     def _messages(self, packet: Packet) -> list[str]:
         """Returns what a protocol above TCP says in a packet, a line a message."""
@@ -207,22 +254,23 @@ class Ladder:
         size = (
             Text(f"{packet.frame.length} bytes", f"{packet.frame.length} 字节").pick(self._lang) if packet.frame else ""
         )
-        self._print(Styled(clip(f"{self._lead(packet)}({words}; {size})", WIDTH), "dim"))
+        self._print(Styled(clip(f"{self._lead(packet)}({words}; {size})", self._layout.width), "dim"))
 
     def _lead(self, packet: Packet) -> str:
         """Returns the packet's number and seconds in the columns before the states, as exactly as there is room for."""
-        room = _INDENT - 1
+        room = self._layout.lead - 1
         forms = [""]
         if packet.time is not None and self._began is not None:
             seconds = (packet.time - self._began) / 1e9
-            forms = [*(f"{seconds:.{digits}f}" for digits in (3, 1, 0)), f"{seconds:.0e}", ""]
+            exact = (3, 1, 0) if self._layout.step else (2, 1, 0)
+            forms = [*(f"{seconds:.{digits}f}" for digits in exact), f"{seconds:.0e}", ""]
         for form in forms:
-            lead = f"{packet.number:>3} {form:>6}"
+            lead = f"{packet.number:>3} {form:>{room - 5 if self._layout.step else room - 4}}"
             if len(lead) > room:
                 lead = f"{packet.number} {form}"
             if len(lead) <= room:
                 break
-        return pad(clip(lead.rstrip() if len(lead) > room else lead, room), _INDENT)
+        return pad(clip(lead.rstrip() if len(lead) > room else lead, room), self._layout.lead)
 
     def _print(self, text: Styled) -> None:
         text.rstrip()
@@ -270,8 +318,10 @@ class Ladder:
         if differs:
             said = (Text("as above", "同上") if differs.text in told else differs.text).pick(lang)
             told.add(differs.text)
-        for at, text in enumerate(wrap(said, WIDTH - used)):
-            line.append(("\n" + " " * used if at else "") + text)
+        beside = self._layout.width - used >= _LEAST_SAID
+        used = used if beside else 4
+        for at, text in enumerate(wrap(said, self._layout.width - used)):
+            line.append(("\n" + " " * used if at or not beside else "") + text)
         self._print(line)
 
     def _count(self, conversations: Sequence[ConversationReport], gone: Mapping[str, int]) -> None:
@@ -286,7 +336,7 @@ class Ladder:
             f"{count} conversations in all, by Zeek's conn_state: {listed}",
             f"共 {count} 个连接，按 Zeek 的 conn_state：{listed}",
         )
-        for line in wrap(said.pick(self._lang), WIDTH):
+        for line in wrap(said.pick(self._lang), self._layout.width):
             self._print(Styled(line))
 
     def _agreement(self, agreement: Agreement) -> None:
@@ -302,7 +352,7 @@ class Ladder:
             rest = Text(f"; the rest is no. {listed} of DEVIATIONS.md", f"；其余见 DEVIATIONS.md 第 {listed} 条")
             said += rest.pick(lang)
         self._print(Styled(""))
-        for line in wrap(said + Text(".", "。").pick(lang), WIDTH):
+        for line in wrap(said + Text(".", "。").pick(lang), self._layout.width):
             self._print(Styled(line, "green"))
         for each in agreement.unexplained:
             kernel, role = safe(str(each.kernel)), ROLES[each.role]
@@ -326,30 +376,34 @@ def _grouped(steps: Sequence[StepReport]) -> list[list[StepReport]]:
     return groups
 
 
-def _arrow(packet: Packet, forward: bool) -> str:
+def _arrow(packet: Packet, forward: bool, width: int) -> str:
     """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
     kind = "+".join(label for label in packet.labels if label in TRANSPORT.kinds) or packet.labels[0]
+    short = kind
     if packet.messages:
         top = packet.messages[-1].protocol  # what is carried says more than what carries it
         names = [message.name for message in packet.messages if message.protocol == top]
-        several = f"{TITLES[top]} ×{len(names)}"
-        kind = "+".join(names) if cell_len("+".join(names)) <= _ARROW - 10 else names[0] if len(names) == 1 else several
+        several, short = f"{TITLES[top]} ×{len(names)}", TITLES[top]
+        kind = "+".join(names) if cell_len("+".join(names)) <= width - 10 else names[0] if len(names) == 1 else several
     size = f" {packet.payload}B" if packet.payload else ""
     ack = f" ack={packet.ack}" if packet.ack is not None else ""
     lost = packet.fate == "lost"
-    room = _ARROW - (9 if lost else 5)
+    short_of = 0 if not lost else 4 if width >= _ROOMY else 1  # columns that it does not reach
+    room = width - 4 - short_of
     for text in (
         f"{kind}{size} seq={packet.seq}{ack}",
         f"{kind}{size} seq={packet.seq}",
         f"{kind}{size}",
-        clip(kind, room),
+        kind,
+        f"{short}{size}",
+        clip(short, room),
     ):
         if cell_len(text) <= room:
             break
-    line = "─" * (_ARROW - 4 - cell_len(text) - (4 if lost else 0))
+    line = "─" * (room - cell_len(text))
     if forward:
-        return f"─ {text} {line}" + ("✗    " if lost else "▶")
-    return ("    ✗" if lost else "◀") + f"{line} {text} ─"
+        return f"─ {text} {line}" + ("✗" + " " * short_of if lost else "▶")
+    return (" " * short_of + "✗" if lost else "◀") + f"{line} {text} ─"
 
 
 def _proof(packet: Packet) -> str:
@@ -380,8 +434,3 @@ def _preview(packet: Packet) -> str:
     if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
         return ""
     return f'"{safe(text)}{"…" if packet.payload > _PREVIEW else ""}"'
-
-
-def _spread(left: str, right: str) -> str:
-    """Puts two texts over the two columns of states."""
-    return pad(" " * _INDENT + left, min(_RIGHT, WIDTH - cell_len(right))) + right

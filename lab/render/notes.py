@@ -50,7 +50,7 @@ def introduction(name: str, rules: list[str], out: TextIO, lang: Lang) -> None:
     page = _Page(out)
     note = notes(name.partition("/")[0]).scenarios[name]
     page.line(f"{name}: {note.title.pick(lang)}", "bold")
-    page.paragraph(note.teaches.pick(lang), "dim")
+    page.paragraph(note.teaches.pick(lang))
     for rule in rules:
         page.line(Text("The wire's rule: ", "线路规则：").pick(lang) + rule, "yellow")
     out.flush()
@@ -72,7 +72,7 @@ def lecture(name: str, out: TextIO, lang: Lang) -> None:
     for state in lesson.states.values():
         spelled = Text(f" (notes: {state.notes})", f"（讲义：{state.notes}）").pick(lang) if state.notes else ""
         page.line("  " + state.name + spelled)
-        page.paragraph(state.text.pick(lang), "dim", 6)
+        page.paragraph(state.text.pick(lang), indent=6)
     if tables["client"] is tables["server"]:
         _table(page, tables["client"], Text("The table both ends walk", "两端共同遵循的状态表"), lang)
         return

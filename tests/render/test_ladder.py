@@ -17,6 +17,7 @@ from rich.console import Console
 from lab.app.formats import write_ladder
 from lab.bulk.rows import Gone
 from lab.model import Captured, Frame, Settled, States
+from lab.protocols.notes import note
 from lab.render.ladder import Ladder
 from lab.report.agreement import Agreement, agreement
 from lab.text import LANGUAGES, Lang
@@ -76,9 +77,9 @@ def assert_harmless(text: str) -> None:
         assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"), ascii(text)
 
 
-def assert_fits(text: str) -> None:
+def assert_fits(text: str, width: int = 80) -> None:
     for line in text.splitlines():
-        assert cell_len(line) <= 80, f"{cell_len(line)} columns: {line!r}"
+        assert cell_len(line) <= width, f"{cell_len(line)} columns: {line!r}"
 
 
 def assert_aligned(text: str) -> None:
@@ -100,6 +101,46 @@ def assert_aligned(text: str) -> None:
 @pytest.mark.parametrize("pair", [IPV4, IPV6, LONG], ids=["IPv4", "IPv6", "long IPv6"])
 def test_every_line_has_at_most_80_columns(name: str, lang: Lang, pair: Pair) -> None:
     assert_fits(draw(walk(ladder(*CAPTURES[name], pair=pair)), lang))
+
+
+@in_both_languages
+@every_capture
+@pytest.mark.parametrize("width", [60, 61, 79, 80, 81, 100, 140])
+def test_the_ladder_takes_the_width_that_the_terminal_has(name: str, lang: Lang, width: int) -> None:
+    walked = walk(ladder(*CAPTURES[name]))
+    drawn = draw(walked, lang, width=width, force_terminal=True, color_system=None)
+    assert_fits(drawn, width)
+    right = width - 24 if width >= 80 else width - 14
+    rungs = list(numbered(drawn.splitlines()))
+    assert len(rungs) == len(walked.records)
+    for line in rungs:
+        assert re.match(r"[A-Z?]|$| ", column(line, right)), line
+        assert re.match(r" |$", column(line, right - 1)), line
+        assert column(line, right - 2)[:1] in ("▶", "─", " ", ""), line
+    assert "…" not in drawn.replace("……", "") or name == "every flag"
+    steps = [note(step).name.pick(lang).rsplit(" ", 1) for packet in walked.packets for step in packet.steps]
+    assert all(phase in drawn for phase, _ in steps)
+
+
+@in_both_languages
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_syn_ack_has_both_its_numbers_at_every_width(lang: Lang, width: int) -> None:
+    drawn = draw(walk(ladder(*OPEN)), lang, width=width, force_terminal=True, color_system=None)
+    assert " SYN-ACK seq=0 ack=1 ─" in drawn
+
+
+@pytest.mark.parametrize("width", [20, 59, 500])
+def test_there_is_a_least_and_a_greatest_width(width: int) -> None:
+    drawn = draw(walk(ladder(*OPEN)), "en", width=width, force_terminal=True, color_system=None)
+    assert_fits(drawn, min(max(width, 60), 140))
+
+
+def test_what_teaches_is_not_dim() -> None:
+    """A projector shows nothing of it."""
+    drawn = draw(walk(ladder(*OPEN)), "en", force_terminal=True, color_system="truecolor")
+    dim = re.findall(r"\x1b\[2m([^\x1b]*)", drawn)
+    assert {each.strip()[:1] for each in dim} <= set("123p"), "numbers and times, and the packets of a step"
+    assert "\x1b[2m" in drawn
 
 
 @in_both_languages
