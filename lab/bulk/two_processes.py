@@ -1,7 +1,8 @@
 """A large file is annotated by two processes, half of its conversations each; the rows are put in order again.
 
 Both read the whole file, which is the cheap part, and each lets the other's packets go by unread. What comes out is to
-the byte what one process would have written.
+the byte what one process would have written; only a connection that goes on with a session of another, in the other
+half, whose own secret no key log has, stays closed.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ class Handshake:
         self.certificates: list[bytes] = []  # the server's chain, DER
         self.client_certificate = False
         self.encrypted_premaster: bytes | None = None
+        self.ticket: bytes | None = None  # up to TLS 1.2, which the server has given
         self.until_exchange = b""  # the messages up to ClientKeyExchange, empty where there was none
         self.transcript = bytearray()
         self.unheard = False  # some of it could not be opened: what its Finished must say is not known
@@ -96,5 +97,7 @@ class Handshake:
         elif isinstance(parsed, messages.ClientKeyExchange):
             self.encrypted_premaster, self.full = parsed.encrypted, True
             self.until_exchange = bytes(self.transcript)
-        elif kind == codes.ENCRYPTED_EXTENSIONS:
+        elif isinstance(parsed, messages.NewSessionTicket):
+            self.ticket = parsed.ticket if self.version != codes.TLS_1_3 else None
+        elif kind == codes.ENCRYPTED_EXTENSIONS and role == "server":  # the client's, where it has some, agree nothing
             self.alpn = next(iter(getattr(parsed, "alpn", ())), None)

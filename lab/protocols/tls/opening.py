@@ -18,10 +18,11 @@ from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
 from lab.protocols.tls.protection import Opened, Protection
-from lab.protocols.tls.reasons import HELLOS_MISSING, Reason
+from lab.protocols.tls.reasons import HELLOS_MISSING, NO_PREMASTER, SESSION_UNKNOWN, Reason
 from lab.protocols.tls.records import Record
 from lab.protocols.tls.rsa import load_server_key
-from lab.protocols.tls.secrets import Agreed, Epochs, Flight, unlock12, unlock13
+from lab.protocols.tls.secrets import Agreed, Epochs, Flight, resumed12, unlock12, unlock13
+from lab.protocols.tls.sessions import Sessions
 
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
 
@@ -34,6 +35,7 @@ class Secrets:
         self.server_key: PrivateKeyTypes | None = None
         self.refused: Reason | None = None  # why the server's key can't be used
         self.learnt = 0  # how often
+        self.sessions = Sessions()  # that were opened, for those that resume them
 
     def learn(self, keylog: bytes, server_key: bytes) -> None:
         """Takes in more lines of a key log, or the server's key (PEM)."""
@@ -159,6 +161,12 @@ class Opening:
         if self.keys12 is None and agreed is not None:
             flight = Flight(shake.until_exchange, shake.encrypted_premaster, next(iter(shake.certificates), None))
             keys = unlock12(agreed, flight, self._secrets.server_key, self._secrets.keylog)
+            if isinstance(keys, Reason) and not shake.full:
+                resumed = self._secrets.sessions.resumed(shake)
+                if resumed is not None:
+                    keys = resumed12(agreed, resumed.master, resumed.client_random)
+                elif keys.code == NO_PREMASTER.code and shake.server_first:
+                    keys = SESSION_UNKNOWN
             if isinstance(keys, Reason):
                 self.locked = self._secrets.refused or keys
             else:
@@ -195,13 +203,15 @@ class Opening:
         if way.keys is not None:
             way.use(way.keys.update(), self._secrets.learnt)
 
-    def finish(self, way: Direction, finished: Finished, heard: bytes | None) -> None:
+    def finish(self, way: Direction, finished: Finished, heard: bytes | None, shake: Handshake) -> None:
         """Checks an end's Finished by what was said before it, None where that is not known; other keys may follow."""
         wrong: Reason | None = None
         if self.keys12 is not None:
             if heard is not None:
                 wrong = self.keys12.check_finished(way.role, heard, finished.verify_data)
                 way.verified = wrong is None
+            if wrong is None:
+                self._secrets.sessions.remember(shake, self.keys12.master)
         elif way.keys is not None and heard is not None:
             wrong = way.keys.check_finished(heard, finished.verify_data)
             way.verified = wrong is None

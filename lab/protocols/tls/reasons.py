@@ -78,6 +78,13 @@ NO_PREMASTER = Reason(
         "没有 ClientKeyExchange：这个连接恢复了先前的会话，或者开头没有捕获到",
     ),
 )
+SESSION_UNKNOWN = Reason(
+    "session-unknown",
+    Text(
+        "a session is resumed, and the handshake that it comes from is not among the packets read, or stayed closed",
+        "恢复的是先前的会话，而建立该会话的握手不在读取的包中，或者未能解开",
+    ),
+)
 
 # Ways in.
 NO_SECRETS = Reason(

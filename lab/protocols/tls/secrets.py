@@ -100,6 +100,20 @@ def _nothing_given(suite: Suite) -> Reason:
     return reasons.NO_KEY_LOG.format(suite.key_exchange) if suite.forward_secret else reasons.NO_SECRETS
 
 
+def resumed12(agreed: Agreed, master: bytes, client_random: bytes) -> Keys12 | Reason:
+    """Returns the keys of a connection that resumes a session: `master` is of that with the other client random."""
+    if not TLS10 <= agreed.version <= TLS12:
+        return reasons.UNSUPPORTED_VERSION.format(agreed.version)
+    derivation = Derivation()
+    what = Text(
+        "A session is resumed: its main secret, as RFC 9846 calls the master secret, is that of an earlier connection "
+        f"of this capture, whose client random begins {client_random[:4].hex(' ')}.",
+        f"恢复会话：主密钥取自此抓包中先前的连接，其客户端随机数以 {client_random[:4].hex(' ')} 开头。",
+    )
+    derivation.given(what, "the session's first connection", Named(MASTER, master), "RFC 5246 section 7.3")
+    return _keys(agreed, master, derivation)
+
+
 def _by_hand(agreed: Agreed, flight: Flight, key: PrivateKeyTypes, derivation: Derivation) -> bytes | Reason:
     """Returns the pre-master secret of a static RSA handshake."""
     if agreed.suite.forward_secret:

@@ -259,7 +259,9 @@ class Session:
         if way.finished and self.shake.version == TLS13:
             return  # an authentication after the handshake (RFC 9846 section 4.7.2): the keys stay; it is not checked
         way.finished, way.last_finished = True, finished
-        self.opening.finish(way, finished, None if self.shake.unheard else bytes(self.shake.transcript[:before]))
+        self.opening.finish(
+            way, finished, None if self.shake.unheard else bytes(self.shake.transcript[:before]), self.shake
+        )
 
     def _alert(self, way: Direction, record: Record, content: bytes, opened: bool) -> Said:
         alert = messages.alert(content)
