@@ -335,6 +335,7 @@ class Packet(NamedTuple):
     remarks: tuple[Remark, ...] = ()
     reckoned: tuple[Reckoning, ...] = ()  # where fields were asked for
     verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it
+    points: tuple[Text, ...] = ()  # sentences on what is to be pointed out in it, where words were asked for
 
     @property
     def refused(self) -> Verdict | None:

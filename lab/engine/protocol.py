@@ -92,6 +92,10 @@ def _client(_step: str) -> Role:
     return "client"
 
 
+def _no_points(*_subject: Any) -> Sequence[Text]:
+    return ()
+
+
 def _no_examples(_subject: Any) -> Example | None:
     return None
 
@@ -161,6 +165,7 @@ class Descriptor(_Described):
     `short` where there is little room. `label_words` says labels in words that need some, `explained` in more, once.
     `details` are facts that a comparison asks for and the trace does not have. `data` are the labels of messages that
     are a program's own, `unawaited` of a server's messages that nobody waits for.
+    `points` are sentences on what is to be pointed out in a packet, where that shows in the capture.
     """
 
     name: str
@@ -181,6 +186,7 @@ class Descriptor(_Described):
     usual_actor: Callable[[str], Role] = _client  # who acts in a step that nobody saw
     got_steps: frozenset[str] = frozenset()  # steps that are no sending: their packet's receiver acts
     example: Callable[[Any], Example | None] = _no_examples
+    points: Callable[..., Sequence[Text]] = _no_points  # of a record; of a layer and a record
 
 
 class Delivery(Protocol):

@@ -43,6 +43,7 @@ def sentence(packet: Packet) -> Text | None:
         words, name = message.words, f"{TITLES[message.protocol]} {message.name}"
         en, zh = (f"{name}: {words.en}", f"{name}：{words.zh}") if words.en else (name, name)
         said.append(Text(brief(en) + ".", brief(zh) + "。"))
+    said += [Text(brief(point.en) + ".", brief(point.zh) + "。") for point in packet.points]
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
     states = _states(packet)
     return Text(f"{words.en} {states.en}".strip(), f"{words.zh}{states.zh}")

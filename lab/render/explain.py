@@ -175,7 +175,7 @@ class _Page:
         said += [brief(each.words.pick(lang)) + _places(each.spans) for each in packet.remarks]
         if packet.fate == "lost":
             said.append(Text("never arrived", "没有送达").pick(lang))
-        if not (does or said or packet.steps or packet.refused or packet.surprises):
+        if not (does or said or packet.points or packet.steps or packet.refused or packet.surprises):
             return
         self._title("In words", "文字说明")
         if does and packet.sender is not None:
@@ -190,6 +190,8 @@ class _Page:
             self._paragraph(told.text.pick(lang), indent=4)
         if packet.refused:
             self._refused(packet, packet.refused)
+        for point in packet.points:
+            self._paragraph(brief(point.pick(lang)) + Text(".", "。").pick(lang), "yellow")
         for surprise in packet.surprises:
             who = ROLES[surprise.role]
             self._paragraph(

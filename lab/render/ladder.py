@@ -197,6 +197,7 @@ class Ladder:
                 said.append(spelling.strip())
         said += [brief(remark.words.pick(lang)) for remark in packet.remarks]
         said += self._messages(packet)
+        said += [brief(point.pick(lang)) for point in packet.points]
         said += [_above(above, packet).pick(lang) for above in packet.above if self._worth_telling(above, packet)]
         words = [self._once(label).pick(lang) for label in packet.labels if label in LABELS]
         if packet.journal and len(packet.journal.delivered) > 1:

@@ -7,6 +7,7 @@ from lab.engine.record import Record
 from lab.model import Fate, Message, Packet
 from lab.protocols import registry
 from lab.protocols.notes import notes
+from lab.text import Text
 
 _flags = registry.TRANSPORT.flags
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
@@ -27,13 +28,14 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
                 record.number, record.time, record.frame, record.whole, record.labels, None, None, None, (), None, None,
                 0, None, None, None, None, 0, None, None, "unknown", (), record.kernel_held, record.kernel_delivered,
                 record.asked_held, record.asked_delivered, record.journal, (), _NONE, (), (), (),
-                record.remarks, (), None,
+                record.remarks, (), None, (),
             ),
         )  # fmt: skip
     fate: Fate = "unknown" if not record.settled else "arrived" if record.got else "lost"
     messages: tuple[Message, ...] = ()
     if record.messages:
         messages = tuple([layer.protocol.message(layer, said, words, fields) for layer, said in record.messages])
+    points = _points(record) if words else ()
     departures = _departures(record) if words and record.steps else _NONE
     return _new(
         Packet,
@@ -44,9 +46,17 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
             record.delivered, fate, record.assumed, record.kernel_held, record.kernel_delivered, record.asked_held,
             record.asked_delivered, record.journal, record.steps, departures, messages, record.above, record.surprises,
             record.remarks, registry.TRANSPORT.reckoned(record) if fields else (),
-            record.verdict,
+            record.verdict, points,
         ),
     )  # fmt: skip
+
+
+def _points(record: Record) -> tuple[Text, ...]:
+    """Returns what the protocols of a packet point out in it, from the transport upwards."""
+    found = list(registry.TRANSPORT.points(record))
+    for layer in layers_of(record.conversation) if record.conversation is not None else ():
+        found += layer.protocol.points(layer, record)
+    return tuple(found)
 
 
 def _departures(record: Record) -> tuple[str | None, ...]:

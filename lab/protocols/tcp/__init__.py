@@ -34,6 +34,7 @@ PROTOCOL = Transport(
     delivery=later(f"{_HERE}.delivery"),
     preambles=later("lab.protocols.preambles", "PREAMBLES"),
     # telling
+    points=later(f"{_HERE}.points", "points"),
     reckoned=later(f"{_HERE}.numbers", "reckoned"),
     steps=later(f"{_HERE}.report", "steps"),
     facts=later(f"{_HERE}.report", "facts"),

@@ -127,6 +127,12 @@ class SegmentRecord(Record):
     conversation: Conversation
     end: End
 
+    @property
+    def receiver(self) -> End:
+        """The end that it is for, also when its conversation has been let go of."""
+        which = self.conversation
+        return which.server if self.end is which.client else which.client
+
 
 class UnsureError(Exception):
     """Nobody can say which conversations there is no room for."""

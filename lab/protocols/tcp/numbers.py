@@ -14,15 +14,15 @@ _NOTHING = Text("", "")
 
 def reckoned(record: SegmentRecord) -> tuple[Reckoning, ...]:
     """Returns how the relative numbers of a segment follow from the raw ones, and how many bytes its window is."""
-    end, segment = record.end, record.segment
+    end, peer, segment = record.end, record.receiver, record.segment
     found = [
         Reckoning(Text("sequence number", "序号"), _relative(end, segment.seq, record.seq)),
         Reckoning(Text("takes", "占用"), _taken(record)),
     ]
     if record.ack is not None:
-        found.append(Reckoning(Text("acknowledgment", "确认号"), _relative(end.peer, segment.ack, record.ack)))
-        found.append(Reckoning(_NOTHING, _awaited(end.peer, record.ack)))
-    found.append(Reckoning(Text("window", "窗口"), _window(end, segment.window, bool(segment.flags & SYN))))
+        found.append(Reckoning(Text("acknowledgment", "确认号"), _relative(peer, segment.ack, record.ack)))
+        found.append(Reckoning(_NOTHING, _awaited(peer, record.ack)))
+    found.append(Reckoning(Text("window", "窗口"), _window(end, peer, segment.window, bool(segment.flags & SYN))))
     return tuple(found)
 
 
@@ -80,7 +80,7 @@ def _awaited(peer: End, ack: int) -> Text:
     )
 
 
-def _window(end: End, raw: int, in_syn: bool) -> Text:
+def _window(end: End, peer: End, raw: int, in_syn: bool) -> Text:
     """Returns how many bytes a window is: the shift is in the SYNs, and holds where both have one (RFC 7323)."""
     role = ROLES[end.role]
     if in_syn:
@@ -88,7 +88,7 @@ def _window(end: End, raw: int, in_syn: bool) -> Text:
             f"{raw} bytes: in a SYN it is never scaled (RFC 7323 section 2.2)",
             f"{raw} 字节：SYN 中的窗口从不缩放（RFC 7323 第 2.2 节）",
         )
-    known = {each.role: options(each.options).window_scale for each in (end, end.peer) if each.options is not None}
+    known = {each.role: options(each.options).window_scale for each in (end, peer) if each.options is not None}
     without = next((who for who, shift in known.items() if shift is None), None)
     if without is not None:
         who = ROLES[without]
@@ -101,7 +101,7 @@ def _window(end: End, raw: int, in_syn: bool) -> Text:
     answered = len(known) == 2 or "server" in known  # a SYN-ACK has the option only where the SYN had it
     shift = known.get(end.role) if answered else None
     if shift is None:
-        unseen = ROLES[end.role if end.role not in known else end.peer.role]
+        unseen = ROLES[end.role if end.role not in known else peer.role]
         return Text(
             f"{raw}, raw: how much it is scaled was said in the SYNs, and none of the {unseen.en} was captured",
             f"{raw}（原始值）：缩放位数在 SYN 中约定，而没有抓到{unseen.zh}的 SYN",

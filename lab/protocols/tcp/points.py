@@ -1,0 +1,65 @@
+"""What is to be pointed out in a segment: of a RST who sends it, and as far as the evidence goes, why.
+
+What made it is seen from its own numbers (RFC 9293 section 3.5.2, section 3.10.7.1): a RST with ACK and without a
+connection answers what had no ACK; one without ACK takes its number from the acknowledgement that it answers; one with
+ACK in a connection answers nothing, its end breaks off. A kernel's counters, where they were asked, say more.
+"""
+
+from __future__ import annotations
+
+from lab.protocols.tcp.conversations import SegmentRecord
+from lab.protocols.tcp.segment import ACK, RST
+from lab.text import ROLES, Text
+
+_WHY = {  # a counter of its sender's kernel that has moved by the time that the RST leaves
+    "TcpExt TCPAbortOnClose": Text("its program closed with data unread", "程序关闭时还有数据未读"),
+    "TcpExt TCPAbortOnData": Text("its program closed without waiting (SO_LINGER 0)", "程序以 SO_LINGER 0 关闭"),
+    "TcpExt TCPAbortOnTimeout": Text("it has waited too long for an answer", "等待应答超时"),
+    "TcpExt TCPAbortOnMemory": Text("its kernel has no memory left for it", "内核内存不足"),
+}  # fmt: skip
+
+
+def points(record: SegmentRecord) -> tuple[Text, ...]:
+    """Returns the sentence on a RST; nothing for what is none, or what its alleged sender has not sent."""
+    if not record.segment.flags & RST or "forged" in record.labels:
+        return ()
+    end, peer = record.end, record.receiver
+    mine, other = ROLES[end.role], ROLES[peer.role]
+    if not record.segment.flags & ACK:
+        if record.seq == peer.acked:
+            return (
+                Text(
+                    f"RST of the {mine.en}, with the number that the {other.en} last acknowledged: so one answers a "
+                    "segment that belongs to no connection",
+                    f"{mine.zh}的 RST，序号取自{other.zh}最近的确认号：对不属于任何连接的报文段就这样应答",
+                ),
+            )
+        return (
+            Text(
+                f"RST of the {mine.en}: the connection is to end at once, without an answer",
+                f"{mine.zh}的 RST：要求立即终止连接，无需应答",
+            ),
+        )
+    if end.isn is None and peer.isn is not None and peer.acked < 0:
+        return (
+            Text(
+                f"The {mine.en} refuses the connection: RST in answer to the SYN",
+                f"{mine.zh}拒绝连接：以 RST 应答 SYN",
+            ),
+        )
+    why = _why(record)
+    return (
+        Text(
+            f"The {mine.en} aborts the connection: RST instead of FIN, at once and without an answer"
+            + (f"; {why.en}" if why else ""),
+            f"{mine.zh}中止连接：不发 FIN 而发 RST，立即终止，无需应答" + (f"；{why.zh}" if why else ""),
+        ),
+    )
+
+
+def _why(record: SegmentRecord) -> Text | None:
+    kernels = record.asked_held
+    if kernels is None:
+        return None
+    moved = {each.counter for each in kernels.moved if each.role == record.end.role}
+    return next((text for counter, text in _WHY.items() if counter in moved), None)

@@ -1,0 +1,80 @@
+"""A RST has its sentence: who resets, and as far as the evidence goes, why."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.model import Captured, Delivered, Kernels, Moved, Settled, Socket, WireEvent
+from lab.report.packets import packet
+from tests.packets import CAPTURES, OPEN, TALK, ladder, replay, walk
+
+ABORTS = "The client aborts the connection: RST instead of FIN, at once and without an answer"
+
+ANSWERS = (
+    "RST of the {}, with the number that the {} last acknowledged: so one answers a segment that belongs to no "
+    "connection"
+)
+
+
+def last(*lines: str) -> list[str]:
+    """Returns what is pointed out in the last packet; nothing is in those before."""
+    *before, found = walk(ladder(*lines)).packets
+    assert not any(each.points for each in before)
+    assert all(text.zh for text in found.points)
+    return [text.en for text in found.points]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (CAPTURES["refused"], "The server refuses the connection: RST in answer to the SYN"),
+        (("c> SYN 0 5", "s> RST-ACK 0 6"), "The server refuses the connection: RST in answer to the SYN"),
+        (CAPTURES["reset"], ABORTS),
+        ((*OPEN, *TALK, "s> RST-ACK 15 15"), ABORTS.replace("client", "server")),
+        (
+            CAPTURES["reset by the server"],
+            ANSWERS.format("server", "client"),
+        ),
+        (
+            CAPTURES["reset of a half-open connection"],
+            ANSWERS.format("client", "server"),
+        ),
+        ((*OPEN, "c> RST 5000"), "RST of the client: the connection is to end at once, without an answer"),
+    ],
+)
+def test_a_reset_has_its_sentence(lines: tuple[str, ...], said: str) -> None:
+    assert last(*lines) == [said]
+
+
+@pytest.mark.parametrize("counter", ["TcpExt TCPAbortOnClose", "TcpExt TCPAbortOnData"])
+def test_a_kernel_that_was_asked_says_why(counter: str) -> None:
+    frames = ladder(*OPEN, "c> RST-ACK 1 1")
+    events: list[WireEvent] = []
+    for frame in frames:
+        moved = (Moved("client", counter, 1), Moved("server", "TcpExt TCPAbortOnMemory", 1))
+        kernels = Kernels(Socket(None), Socket(None), moved if frame.number == 4 else ())
+        order = len(events)
+        events += [Captured(frame, order, kernels), Delivered(frame.number, order + 1)]
+        events.append(Settled(frame.number, order + 2, kernels._replace(moved=())))
+    why = {"TcpExt TCPAbortOnClose": "with data unread", "TcpExt TCPAbortOnData": "(SO_LINGER 0)"}[counter]
+    (said,) = replay(events).packets[-1].points
+    assert said.en.startswith(f"{ABORTS}; its program closed")
+    assert said.en.endswith(why)
+
+
+def test_of_a_forged_reset_nobody_is_said_to_send_it() -> None:
+    frames = ladder(*OPEN, "c> RST 1")
+    events: list[WireEvent] = []
+    for frame in frames:
+        order = len(events)
+        events += [Captured(frame, order, None, frame.number == 4), Delivered(frame.number, order + 1)]
+        events.append(Settled(frame.number, order + 2, None))
+    assert replay(events).packets[-1].points == ()
+
+
+def test_a_packet_can_be_told_when_its_conversation_has_been_let_go_of() -> None:
+    records = walk(ladder(*OPEN, "c> RST 1")).records
+    before = [packet(record, words=True, fields=True) for record in records]
+    for end in (records[0].conversation.client, records[0].conversation.server):  # type: ignore[union-attr]
+        del end.peer
+    assert [packet(record, words=True, fields=True) for record in records] == before
