@@ -63,6 +63,8 @@ class PacketSent(NamedTuple):
     above: tuple[Above, ...]
     frame: Frame | None
     remarks: tuple[Remark, ...] = ()
+    answers: int | None = None  # of an ICMP error: the packet that it quotes, and its conversation
+    quotes: int | None = None
 
 
 class PacketArrived(NamedTuple):

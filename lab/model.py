@@ -342,6 +342,9 @@ class Packet(NamedTuple):
         """Why its receiver has thrown it away; None where it has not, or nobody knows."""
         return self.verdict if self.verdict is not None and self.verdict.refused else None
 
+    answers: int | None = None  # the packet that an ICMP error quotes
+    quotes: int | None = None  # and its conversation
+
     @property
     def receiver(self) -> Role | None:
         """The end that it is for."""

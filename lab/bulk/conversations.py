@@ -30,7 +30,7 @@ from lab.dissect.fragments import Fragments
 from lab.engine.path import Path, in_order
 from lab.model import LINKTYPE_ETHERNET, Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Segment, UnsureError, segment
+from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Quoted, Segment, UnsureError, segment
 from lab.render.rows import CSV_PLACES, as_one
 from lab.render.table import csv_rows, words
 from lab.render.trace import dump
@@ -174,8 +174,10 @@ class LaneReader:
                     if what is FRAGMENT:  # whose it is only its whole packet tells
                         whole = fragments.add(frame)
                         what = segment(whole) if whole else what
-                    if isinstance(what, Segment):
+                    if isinstance(what, Segment | Quoted):
                         pair = what.pair
+                        if not mine[(what.source_port ^ what.destination_port) % LANES]:
+                            continue
                     elif what is not FRAGMENT and not (self._rows and 0 in lanes):
                         continue
                     odd.append(Odd(frame.number, offset + begin, pair))
@@ -267,7 +269,7 @@ class LaneReader:
             found = segment(frame)
             if found is FRAGMENT:
                 return None
-            if not isinstance(found, Segment):
+            if not isinstance(found, Segment | Quoted):
                 return 0 in lanes
             return (found.source_port ^ found.destination_port) % LANES in lanes
 

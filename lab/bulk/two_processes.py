@@ -21,7 +21,7 @@ from lab.engine import journal
 from lab.engine.path import Mine
 from lab.errors import InputError, LabError
 from lab.model import LINKTYPE_ETHERNET, Frame
-from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Segment, segment
+from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Quoted, Segment, segment
 from lab.render import rows as lines_
 from lab.runs.recorded import Recorded
 from lab.runs.run import Run
@@ -152,7 +152,7 @@ def is_ours(frame: Frame) -> bool | None:
         found = segment(frame)
         if found is FRAGMENT:
             return None
-        if not isinstance(found, Segment):
+        if not isinstance(found, Segment | Quoted):
             return True
         mixed = found.source_port ^ found.destination_port
     return mixed % LANES in OURS  # both directions alike

@@ -63,6 +63,12 @@ def opened(frame: Frame) -> Inside | Unopened:
         at, kind = found.at, TUNNELS[found.protocol]
 
 
+def within(data: bytes, at: int, version: int) -> Inside | None:
+    """Opens an IP header that another message quotes, itself cut short as it may be; None where it is none."""
+    found = _in_ipv4(data, at, 0) if version == 4 else _in_ipv6(data, at, 0)
+    return found if isinstance(found, Inside) else None
+
+
 class Fragment(NamedTuple):
     """A piece of an IP packet: `key` names the packet, `offset` says where in its payload the piece lies.
 

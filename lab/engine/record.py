@@ -27,9 +27,9 @@ class Record:
     """
 
     __slots__ = (
-        "above", "ack", "asked_delivered", "asked_held", "assumed", "awaits", "conversation", "delivered", "end",
-        "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new", "number",
-        "remarks", "segment", "seq", "settled", "steps", "stop", "surprises", "time", "verdict",
+        "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "conversation", "delivered",
+        "end", "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new",
+        "number", "quotes", "remarks", "segment", "seq", "settled", "steps", "stop", "surprises", "time", "verdict",
         "whole",
     )  # fmt: skip
 
@@ -71,4 +71,6 @@ class Record:
         self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear it close
         self.surprises: tuple[Surprise, ...] = ()
         self.remarks: tuple[Remark, ...] = ()
+        self.answers: int | None = None  # the packet that it quotes, of what no transport reads
+        self.quotes: int | None = None  # and the id of that packet's conversation
         self.verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it

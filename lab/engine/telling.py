@@ -64,6 +64,8 @@ class Teller:
             record.above,
             record.frame,
             record.remarks,
+            record.answers,
+            record.quotes,
         )
         if which is None:
             self._told.append(told)

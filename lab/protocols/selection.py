@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 
 from lab.errors import UsageError
 from lab.model import Frame
-from lab.protocols.transport import FRAGMENT, Segment, segment
+from lab.protocols.transport import FRAGMENT, Quoted, Segment, segment
 from lab.text import Text
 
 Test = Callable[[bytes], bool]  # of a socket pair, either way round
@@ -34,7 +34,7 @@ def chosen(expression: str) -> Callable[[Frame], bool | None]:
         found = segment(frame)
         if found is FRAGMENT:  # its whole packet tells
             return None
-        return isinstance(found, Segment) and test(found.pair)
+        return isinstance(found, Segment | Quoted) and test(found.pair)
 
     return of
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from lab.engine.conversation import LANES
 from lab.protocols.tcp import header
 from lab.protocols.tcp.conversations import MOST_IN_A_LANE, Elsewhere, UnsureError
+from lab.protocols.tcp.icmp import Quoted
 from lab.protocols.tcp.report import community_id
 from lab.protocols.tcp.segment import ACK, FIN, FLAGS, FRAGMENT, RST, SYN, TCP, Segment, segment
 
@@ -16,5 +17,5 @@ FIELDS = {NUMBER: header.read}  # what takes apart what IP carries
 
 __all__ = [
     "ACK", "FIELDS", "FIN", "FLAGS", "FRAGMENT", "LANES", "MOST_IN_A_LANE", "NUMBER", "RST", "SYN", "Elsewhere",
-    "Segment", "UnsureError", "community_id", "segment",
+    "Quoted", "Segment", "UnsureError", "community_id", "segment",
 ]  # fmt: skip

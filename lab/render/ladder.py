@@ -249,13 +249,16 @@ class Ladder:
     def _other(self, packet: Packet) -> None:
         labels = [label for label in packet.labels if label != UNREAD]
         named = innermost(packet.frame, FIELDS) if packet.frame and not labels else ""
-        if not named:
+        if not named and not packet.remarks:  # these say what it is
             labels.insert(0, UNREAD)
         words = ", ".join([named] * bool(named) + [LABELS[label].pick(self._lang) for label in labels])
         size = (
             Text(f"{packet.frame.length} bytes", f"{packet.frame.length} 字节").pick(self._lang) if packet.frame else ""
         )
         self._print(Styled(clip(f"{self._lead(packet)}({words}; {size})", self._layout.width), "dim"))
+        for remark in packet.remarks:
+            for line in wrap(brief(remark.words.pick(self._lang)), self._layout.width - self._layout.indent):
+                self._print(Styled(" " * self._layout.indent + line, "yellow"))
 
     def _lead(self, packet: Packet) -> str:
         """Returns the packet's number and seconds in the columns before the states, as exactly as there is room for."""

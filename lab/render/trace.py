@@ -46,6 +46,8 @@ def packet(found: Packet) -> dict[str, Any]:
             {"protocol": name, "states": {"held": _states(held), "delivered": _states(delivered)}}
             for name, held, delivered in found.above
         ]
+    if found.quotes is not None:
+        entry |= {"answers": found.answers, "quotes": found.quotes}
     if found.remarks:
         entry["remarks"] = [remark(each) for each in found.remarks]
     if found.refused:

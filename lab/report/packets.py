@@ -28,7 +28,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
                 record.number, record.time, record.frame, record.whole, record.labels, None, None, None, (), None, None,
                 0, None, None, None, None, 0, None, None, "unknown", (), record.kernel_held, record.kernel_delivered,
                 record.asked_held, record.asked_delivered, record.journal, (), _NONE, (), (), (),
-                record.remarks, (), None, (),
+                record.remarks, (), None, (), record.answers, record.quotes,
             ),
         )  # fmt: skip
     fate: Fate = "unknown" if not record.settled else "arrived" if record.got else "lost"
@@ -46,7 +46,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
             record.delivered, fate, record.assumed, record.kernel_held, record.kernel_delivered, record.asked_held,
             record.asked_delivered, record.journal, record.steps, departures, messages, record.above, record.surprises,
             record.remarks, registry.TRANSPORT.reckoned(record) if fields else (),
-            record.verdict, points,
+            record.verdict, points, None, None,
         ),
     )  # fmt: skip
 

@@ -177,7 +177,8 @@ class Run:
         """
         seen = False
         for record in self._settled():
-            if self._only is not None and (record.conversation is None or record.conversation.id != self._only):
+            of = record.conversation.id if record.conversation is not None else record.quotes
+            if self._only is not None and of != self._only:
                 continue
             seen = self.shown = True
             yield packet(record, self._words, record.number in self._fields)

@@ -24,6 +24,7 @@ from lab.runs.recorded import open_run
 from scripts import generate
 from tests.bulk.test_two_processes import written
 from tests.packets import IPV6, OPEN, Pair, ladder
+from tests.protocols.tcp.test_icmp import error
 
 COUNT = 6000  # packets of a story
 both = pytest.mark.parametrize("rows", [False, True], ids=["conversations", "rows"])
@@ -244,3 +245,16 @@ def test_the_command_says_the_same_either_way(tmp_path: Path, form: RowFormat, m
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert said.stdout == written(file, form, halved=False)
     assert said.stderr == ""
+
+
+@both
+def test_an_icmp_error_is_read_with_the_conversation_that_it_quotes(tmp_path: Path, rows: bool) -> None:
+    frames: list[bytes] = []
+    for port in range(40_000, 40_040):
+        pair = Pair(client_port=port)
+        talk = ladder(*OPEN, pair=pair) if port % 3 else ladder("c> SYN 0", pair=pair)
+        frames += [frame.data for frame in ([*talk, error(talk[-1], 3, 13)] if port % 2 else talk)]
+    file = saved(frames, tmp_path)
+    assert in_columns(file, rows) == one_by_one(file, rows)
+    if not rows:
+        assert "icmp-prohibited" in "".join(one_by_one(file))

@@ -13,8 +13,10 @@ from ipaddress import ip_address
 from lab.engine import conversation as engine
 from lab.engine.conversation import LANES
 from lab.engine.record import Record
-from lab.model import Address, Ends, Frame, Role
+from lab.model import Address, Ends, Frame, Remark, Role, Span
+from lab.protocols.tcp import icmp
 from lab.protocols.tcp.ecn import BITS, of_ecn
+from lab.protocols.tcp.icmp import DAMAGED, Kind, Quoted
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Options, Segment
 
@@ -24,6 +26,7 @@ _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 MOST_IN_A_LANE = 2048  # conversations that are kept open
+_MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
 _OLD = 257  # packets later nothing about a packet is open any more
 
 
@@ -75,6 +78,13 @@ class End(engine.TransportEnd):
         """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
         return self.window < 0 and self.peer.acked > 0
 
+    def outstanding(self, raw: int, flags: int | None) -> SegmentRecord | None:
+        """Returns the last packet with this number that it has sent, where nothing shows yet what became of it."""
+        for each in reversed(self.pending):
+            if each.segment.seq == raw and flags in (None, each.segment.flags):
+                return each
+        return None
+
     def relative(self, raw: int) -> int:
         """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
         if self.next_raw is None:
@@ -87,7 +97,7 @@ class End(engine.TransportEnd):
 class Conversation(engine.Conversation):
     """Two ends and what has been counted between them."""
 
-    __slots__ = ("_identity", "from_syn", "history", "reset_by", "retransmissions")
+    __slots__ = ("_identity", "errors", "from_syn", "history", "reset_by", "retransmissions")
 
     client: End
     server: End
@@ -98,6 +108,7 @@ class Conversation(engine.Conversation):
         self.retransmissions = 0
         self.history = ""  # Zeek's letters
         self.reset_by: Role | None = None
+        self.errors: dict[int, Kind] | None = None  # packets that an ICMP error has answered
         self._identity: Ends | None = None  # addresses as text take long, for every packet
 
     @property
@@ -107,6 +118,17 @@ class Conversation(engine.Conversation):
             ends = Address(client.host, client.port), Address(server.host, server.port)
             known = self._identity = Ends(*ends, client.isn is not None)
         return known
+
+    def refuse(self, record: SegmentRecord, kind: Kind) -> None:
+        """Takes down that an ICMP error says of a packet that it did not get through."""
+        if kind is Kind.QUENCH:
+            return
+        self.errors = self.errors or {}
+        if len(self.errors) < _MOST_ERRORS:
+            self.errors[record.number] = kind
+        if not record.new and not record.settled:  # nothing will show what became of it: this does
+            record.end.pending.remove(record)
+            self.lose(record)
 
     @property
     def lane(self) -> int:
@@ -211,10 +233,10 @@ class Conversations:
         for end in which.ends:
             del end.peer  # the two hold each other, and nobody looks for such cycles
 
-    def place(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
+    def place(self, frame: Frame, segment: Segment | Quoted | tuple[str, ...]) -> Record:
         """Returns the packet's record: with conversation, sender, relative numbers and labels where it is TCP."""
         if not isinstance(segment, Segment):
-            return Record(frame, segment)
+            return self._other(frame, segment)
         pair, raw_seq, raw_ack, flags, window, _, _, payload, problems = segment
         found = self._senders.get(pair)
         if found is None or (flags & _SYN_ACK == SYN and _is_new(found[1], segment)):
@@ -270,7 +292,7 @@ class Conversations:
             conversation.history += spelled(fresh, end.role)
         return record
 
-    def place_told(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
+    def place_told(self, frame: Frame, segment: Segment | Quoted | tuple[str, ...]) -> Record:
         """Returns the record of a packet whose arrival a wire will tell, as `place` does.
 
         A RST without ACK has its number from what it answers: nothing is counted by that.
@@ -284,13 +306,13 @@ class Conversations:
             found[1].next, found[1].next_raw = before
         return record
 
-    def place_forged(self, frame: Frame, segment: Segment | tuple[str, ...]) -> Record:
+    def place_forged(self, frame: Frame, segment: Segment | Quoted | tuple[str, ...]) -> Record:
         """Returns the record of a packet that its sender has not sent: nothing that is counted of the sender moves.
 
         One that belongs to no conversation opens one; what it says there is taken for its sender's first number.
         """
         if not isinstance(segment, Segment):
-            return Record(frame, (*segment, "forged"))
+            return Record(frame, (*(segment.labels if isinstance(segment, Quoted) else segment), "forged"))
         found = self._senders.get(segment.pair)
         if found is None:
             found = self._open(frame.number, segment)
@@ -310,6 +332,24 @@ class Conversations:
         )
         if flags & ACK:
             record.ack = end.peer.relative(segment.ack) if end.peer.next_raw is not None else 1
+        return record
+
+    def _other(self, frame: Frame, found: Quoted | tuple[str, ...]) -> Record:
+        """Returns the record of what is no segment; an ICMP error belongs to the packet that it quotes."""
+        if not isinstance(found, Quoted):
+            return Record(frame, found)
+        record = Record(frame, found.labels)
+        known = self._senders.get(found.pair) if found.labels is not DAMAGED else None
+        packet = None
+        if known is not None:
+            conversation, end = known
+            packet = end.outstanding(found.seq, found.flags)
+            record.quotes = conversation.id
+        if packet is not None:
+            record.answers = packet.number
+            packet.conversation.refuse(packet, found.kind)
+        words = icmp.words(found, record.answers, known is not None)
+        record.remarks = (Remark("icmp-error", words, (Span("frame", frame.number, found.at, found.end),)),)
         return record
 
     def _open(self, number: int, segment: Segment) -> tuple[Conversation, End]:

@@ -209,7 +209,9 @@ def _give_up_acks(end: End, start: int) -> None:
 def _give_up_copies(end: End, start: int, stop: int) -> None:
     """Gives up what is waiting of the sequence space that is sent again. What is sent again is among the oldest."""
     for item in itertools.islice(end.pending, _MOST_SEARCHED):
-        if item.new and start <= item.seq and item.stop <= stop:
+        errors = item.conversation.errors
+        within = start <= item.seq and item.stop <= stop
+        if item.new and (within or (errors and item.number in errors and start < item.stop and item.seq < stop)):
             item.new = False
             _lose(item)
 

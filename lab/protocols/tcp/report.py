@@ -128,7 +128,7 @@ def _of_its_segments(
         return "server-closes-first"
     if step != "tcp.open.4":
         if all(each.number in conversation.lost for each in found):
-            return "lost" if step == "tcp.open.3" else "unanswered"
+            return _refused(conversation, found) or ("lost" if step == "tcp.open.3" else "unanswered")
         if len(found) > 1:
             return "retransmitted"
         if step == "tcp.close.3" and second and found[0].start > second[0].stop:
@@ -150,8 +150,16 @@ def _why_unseen(conversation: Conversation, step: str) -> str:
     if conversation.reset_by:
         return "reset"
     if step.startswith("tcp.open") or not opened(conversation):
-        return "unanswered" if conversation.from_syn else "not-finished"
+        if not conversation.from_syn:
+            return "not-finished"
+        return _refused(conversation, seen(conversation, "tcp.open.1")) or "unanswered"
     return "not-finished"
+
+
+def _refused(conversation: Conversation, found: Sequence[Seen]) -> str | None:
+    """Returns what the last ICMP error says that answers one of these packets, None where none does."""
+    errors = conversation.errors or {}
+    return next((errors[each.number] for each in reversed(found) if each.number in errors), None)
 
 
 def _both(found: Sequence[Seen]) -> bool:

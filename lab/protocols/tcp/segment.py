@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lab.dissect.packet import ETHERNET, Inside, Unopened, opened
 from lab.model import Frame
+from lab.protocols.tcp.icmp import ICMP, ICMPV6, Quoted, quoted
 
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
@@ -79,8 +80,11 @@ class Options(NamedTuple):
     timestamps: bool
 
 
-def segment(frame: Frame) -> Segment | tuple[str, ...]:
-    """Returns the frame's TCP segment, or the labels that say why there is none. Never raises."""
+def segment(frame: Frame) -> Segment | Quoted | tuple[str, ...]:
+    """Returns the frame's TCP segment, the ICMP error that quotes one, or the labels that say why there is none.
+
+    Never raises.
+    """
     _, _, data, length_on_wire, linktype, _ = frame
     size = len(data)
     if linktype == ETHERNET and size >= _USUAL_SIZE:
@@ -105,7 +109,7 @@ def segment(frame: Frame) -> Segment | tuple[str, ...]:
     return _opened(frame)
 
 
-def _opened(frame: Frame) -> Segment | tuple[str, ...]:
+def _opened(frame: Frame) -> Segment | Quoted | tuple[str, ...]:
     found = opened(frame)
     if found is Unopened.TRUNCATED:
         return TRUNCATED
@@ -113,7 +117,9 @@ def _opened(frame: Frame) -> Segment | tuple[str, ...]:
         return NOT_TCP
     if found.fragment:
         return FRAGMENT
-    return _segment(frame, found) if found.protocol == TCP else NOT_TCP
+    if found.protocol == TCP:
+        return _segment(frame, found)
+    return (quoted(frame, found) if found.protocol in (ICMP, ICMPV6) else None) or NOT_TCP
 
 
 def _segment(frame: Frame, inside: Inside) -> Segment | tuple[str, ...]:

@@ -16,6 +16,7 @@ LABELS = {
     "unfinished-checksum": Text("checksum left to the network card", "校验和留待网卡计算"),
     "larger-than-mss": Text("larger than the MSS", "大于 MSS"),
     "not-tcp": Text("not TCP", "不是 TCP"),
+    "icmp-error": Text("ICMP error", "ICMP 差错报文"),
     "no-flags": Text("no flags", "没有任何标志"),
     "ecn-offered": Text("offers ECN", "提议使用 ECN"),
     "accecn-offered": Text("offers accurate ECN (AccECN)", "提议使用精确 ECN（AccECN）"),

@@ -15,6 +15,7 @@ import pytest
 from lab.capture.pcapng import Writer
 from lab.engine import journal
 from lab.protocols.notes import notes
+from lab.protocols.tcp.icmp import Kind
 from lab.render.comments import comments
 from lab.report.conversations import entry
 from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, Walked, ladder, prompt, renumbered, replay, walk
@@ -216,7 +217,8 @@ def test_a_segment_that_was_lost_and_whose_work_a_later_one_did_is_called_lost()
 
 
 def test_every_code_of_the_notes_is_tried_here() -> None:
-    assert set(notes("tcp").differs) == {*CASES, "lost"}
+    of_icmp = {kind.value for kind in Kind if kind.value}  # in test_icmp.py
+    assert set(notes("tcp").differs) == {*CASES, "lost", *of_icmp}
 
 
 def test_where_only_the_first_syn_is_missing_that_step_was_not_captured_and_the_others_were() -> None:

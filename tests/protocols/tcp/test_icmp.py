@@ -1,0 +1,213 @@
+"""An ICMP error belongs to the segment that it quotes: it is its answer, and the segment has not arrived."""
+
+from __future__ import annotations
+
+import random
+import struct
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.capture.pcapng import Writer
+from lab.events import PacketSent
+from lab.model import Frame
+from lab.protocols.tcp.icmp import Kind
+from lab.render import trace
+from tests.packets import IPV4, IPV6, OPEN, Pair, Walked, ladder, renumbered, walk
+from tests.protocols.tcp.test_report import codes
+from tests.protocols.tls.captures import shown
+
+ROUTER, ROUTER_6 = "192.0.2.254", "2001:db8::fe"
+ERRORS: dict[str, tuple[Pair, int, int, str, str]] = {
+    "net unreachable": (IPV4, 3, 0, Kind.UNREACHABLE, "network unreachable"),
+    "host unreachable": (IPV4, 3, 1, Kind.UNREACHABLE, "host unreachable"),
+    "port unreachable": (IPV4, 3, 3, Kind.UNREACHABLE, "port unreachable"),
+    "net prohibited": (IPV4, 3, 9, Kind.PROHIBITED, "network administratively prohibited"),
+    "host prohibited": (IPV4, 3, 10, Kind.PROHIBITED, "host administratively prohibited"),
+    "prohibited": (IPV4, 3, 13, Kind.PROHIBITED, "communication administratively prohibited"),
+    "a code to come": (IPV4, 3, 99, Kind.UNREACHABLE, "destination unreachable"),
+    "too big": (IPV4, 3, 4, Kind.TOO_BIG, "at most 1400 bytes fit (MTU)"),
+    "time exceeded": (IPV4, 11, 0, Kind.OTHER, "time to live exceeded"),
+    "parameter problem": (IPV4, 12, 0, Kind.OTHER, "parameter problem"),
+    "no route, IPv6": (IPV6, 1, 0, Kind.UNREACHABLE, "no route"),
+    "prohibited, IPv6": (IPV6, 1, 1, Kind.PROHIBITED, "administratively prohibited"),
+    "rejected, IPv6": (IPV6, 1, 6, Kind.PROHIBITED, "the route rejects it"),
+    "too big, IPv6": (IPV6, 2, 0, Kind.TOO_BIG, "at most 1400 bytes fit (MTU)"),
+    "hop limit, IPv6": (IPV6, 3, 0, Kind.OTHER, "hop limit exceeded"),
+    "parameter problem, IPv6": (IPV6, 4, 1, Kind.OTHER, "parameter problem"),
+}
+
+
+def total(data: bytes) -> int:
+    """Returns the checksum (RFC 1071)."""
+    return 0xFFFF - (int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF)
+
+
+def error(quoted: Frame, kind: int, code: int, size: int = 1000, mtu: int = 1400) -> Frame:
+    """Returns the ICMP error that quotes a frame's IP packet, with so many bytes behind its IP header."""
+    packet, six = quoted.data[14:], quoted.data[12:14] == b"\x86\xdd"
+    header = 40 if six else 20
+    limit = struct.pack("!I", mtu) if (kind, code) == ((2, 0) if six else (3, 4)) else bytes(4)
+    body = limit + packet[: header + size]
+    sender, target = (ip_address(ROUTER_6).packed, packet[8:24]) if six else (ip_address(ROUTER).packed, packet[12:16])
+    pseudo = sender + target + struct.pack("!II", len(body) + 4, 58) if six else b""
+    message = struct.pack("!BBH", kind, code, total(pseudo + struct.pack("!BBH", kind, code, 0) + body)) + body
+    if six:
+        outer = struct.pack("!IHBB", 6 << 28, len(message), 58, 64) + sender + target
+    else:
+        outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(message), 7, 0, 64, 1, 0) + sender + target
+        outer = outer[:10] + struct.pack("!H", total(outer)) + outer[12:]
+    data = quoted.data[6:12] + quoted.data[:6] + quoted.data[12:14] + outer + message
+    return quoted._replace(data=data, length=len(data))
+
+
+def answered(*lines: str, at: int, kind: int = 3, code: int = 13, size: int = 1000, pair: Pair = IPV4) -> Walked:
+    """Takes a conversation through the path in which packet `at` is answered, behind the others up to `at`."""
+    frames = ladder(*lines, pair=pair)
+    return walk(renumbered(*frames[:at], error(frames[at - 1], kind, code, size), *frames[at:]))
+
+
+@pytest.mark.parametrize("size", [8, 14, 1000])
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_syn_that_is_refused_is_not_without_an_answer(name: str, size: int) -> None:
+    pair, kind, code, comes_to, words = ERRORS[name]
+    walked = answered("c> SYN 0", at=1, kind=kind, code=code, size=size, pair=pair)
+    syn, told = walked.packets
+    assert told.labels == ("not-tcp", "icmp-error")
+    assert (told.answers, told.quotes, told.conversation, told.sender) == (1, 0, None, None)
+    (remark,) = told.remarks
+    assert words in remark.words.en
+    assert "packet 1" in remark.words.en
+    assert "第 1 号包" in remark.words.zh
+    assert syn.fate != "arrived"
+    assert syn.delivered is None
+    assert walked.only.states.client == "SYN-SENT", "what the client's program does then is not in the capture"
+    assert set(codes(walked).values()) == {comes_to}
+
+
+def test_it_is_told_in_the_trace_and_on_the_ladder() -> None:
+    (syn,) = ladder("c> SYN 0")
+    frames = renumbered(syn, error(syn, 3, 13))
+    told = shown(frames)
+    assert "ICMP 3/13 from 192.0.2.254: communication administratively prohibited; it answers packet 1" in told.replace(
+        "\n            ", " "
+    )
+    assert "192.0.2.254 发来 ICMP 3/13：管理上禁止通信" in told
+    entry = trace.packet(walk(frames).packets[1])
+    assert (entry["answers"], entry["quotes"], entry["conversation"]) == (1, 0, None)
+    assert entry["remarks"][0]["spans"] == [{"buffer": "frame", "number": 2, "start": 34, "end": len(frames[1].data)}]
+
+
+def test_of_several_copies_it_answers_the_last() -> None:
+    walked = answered("c> SYN 0", "c> SYN 0", "c> SYN 0", at=2)
+    assert walked.packets[2].answers == 2
+    assert codes(walked)["open.1"] == Kind.PROHIBITED
+
+
+def test_where_a_later_copy_is_taken_the_connection_opens() -> None:
+    walked = answered("c> SYN 0", *OPEN, at=1, code=1)
+    assert walked.packets[1].answers == 1
+    assert walked.packets[0].fate == "lost"
+    assert codes(walked)["open.1"] == "retransmitted"
+    assert walked.only.states.client == "ESTABLISHED"
+
+
+def test_what_is_too_big_never_arrives_and_its_pieces_do() -> None:
+    walked = answered(
+        *OPEN, "c> data 1 1 1400", "c> data 1 1 1000", "c> data 1001 1 400", "s> ACK 1 1401", at=4, code=4
+    )
+    assert [packet.fate for packet in walked.packets[3:]] == ["lost", "unknown", "arrived", "arrived", "arrived"]
+    assert walked.packets[4].answers == 4
+
+
+@pytest.mark.parametrize("line", ["c> ACK 1 1", "c> RST 1"])
+def test_what_takes_no_numbers_has_not_arrived_either(line: str) -> None:
+    walked = answered(*OPEN[:2], line, "s> SYN-ACK 0 1", at=3, kind=11, code=0)
+    assert walked.packets[3].answers == 3
+    assert walked.packets[2].fate == "lost"
+    assert walked.packets[2].delivered is None
+
+
+def test_an_acknowledgement_refutes_it() -> None:
+    """Anybody can send an ICMP message (RFC 5927): what is acknowledged has arrived."""
+    walked = answered(*OPEN, "c> data 1 1 14", "s> ACK 1 15", at=4, kind=11, code=0)
+    assert walked.packets[4].answers == 4
+    assert walked.packets[3].fate == "arrived"
+
+
+def test_a_source_quench_says_nothing_of_the_packet() -> None:
+    walked = answered("c> SYN 0", at=1, kind=4, code=0)
+    assert walked.packets[1].answers == 1
+    assert "RFC 6633" in walked.packets[1].remarks[0].words.en
+    assert codes(walked)["open.1"] == "unanswered"
+
+
+def test_what_quotes_nothing_of_this_capture_is_only_named() -> None:
+    """As behind address translation: what is quoted has other addresses than what was captured."""
+    (syn,) = ladder("c> SYN 0")
+    (translated,) = ladder("c> SYN 0", pair=IPV4._replace(client="203.0.113.9", client_port=1025))
+    walked = walk(renumbered(syn, error(translated, 3, 13)))
+    told = walked.packets[1]
+    assert (told.labels, told.answers, told.quotes) == (("not-tcp", "icmp-error"), None, None)
+    assert "no connection in this capture (203.0.113.9:1025 → 192.0.2.2:8080)" in told.remarks[0].words.en
+    assert codes(walked)["open.1"] == "unanswered"
+
+
+def test_a_number_that_nothing_outstanding_has_is_no_answer() -> None:
+    frames = ladder(*OPEN, "c> data 1 1 14", "s> ACK 1 15")
+    walked = walk(renumbered(*frames, error(frames[3], 3, 13)))
+    assert (walked.packets[5].answers, walked.packets[5].quotes) == (None, 0)
+    assert walked.packets[3].fate == "arrived"
+
+
+def test_a_damaged_error_answers_nothing() -> None:
+    (syn,) = ladder("c> SYN 0")
+    told = error(syn, 3, 13)
+    walked = walk(renumbered(syn, told._replace(data=told.data[:-1] + b"\xff")))
+    assert walked.packets[1].labels == ("not-tcp", "icmp-error", "bad-checksum")
+    assert walked.packets[1].answers is None
+
+
+@pytest.mark.parametrize("pair", [IPV4, IPV6])
+def test_of_other_protocols_it_is_no_answer(pair: Pair) -> None:
+    (syn,) = ladder("c> SYN 0", pair=pair)
+    at = 14 + (9 if pair is IPV4 else 6)
+    datagram = syn._replace(data=syn.data[:at] + b"\x11" + syn.data[at + 1 :])
+    kind = 3 if pair is IPV4 else 1
+    walked = walk(renumbered(syn, error(datagram, kind, 4 if pair is IPV6 else 3), error(syn, 0, 0)))
+    assert [packet.labels for packet in walked.packets[1:]] == [("not-tcp",)] * 2
+
+
+def test_damage_and_cuts_raise_nothing() -> None:
+    dice = random.Random(792)
+    for pair, kind in ((IPV4, 3), (IPV6, 1)):
+        (syn,) = ladder("c> SYN 0", pair=pair)
+        told = error(syn, kind, 1)
+        for size in range(14, len(told.data)):
+            shown(renumbered(syn, told._replace(data=told.data[:size])))
+        for _ in range(100):
+            changed = bytearray(told.data)
+            for _ in range(dice.choice((1, 2, 5))):
+                changed[dice.randrange(12, len(changed))] = dice.randrange(256)
+            walk(renumbered(syn, told._replace(data=bytes(changed))))
+
+
+def test_it_stays_with_its_conversation(tmp_path: Path) -> None:
+    (first,), (second,) = ladder("c> SYN 0"), ladder("c> SYN 0", pair=IPV4._replace(client_port=40001))
+    file = saved(tmp_path / "two.pcapng", [first, second, error(second, 3, 13), error(first, 3, 1)])
+    for number, packets in ((0, [1, 4]), (1, [2, 3])):
+        assert [packet.number for packet in lab.open(str(file), conversation=number)] == packets
+    assert [packet.number for packet in lab.open(str(file), filter="port 40001")] == [2, 3]
+    sent = [event for event in lab.open(str(file)).events() if isinstance(event, PacketSent)]
+    assert [event.answers for event in sent] == [None, None, 2, 1]
+    assert [event.quotes for event in sent] == [None, None, 1, 0]
+
+
+def saved(file: Path, frames: list[Frame]) -> Path:
+    with file.open("wb") as out:
+        writer = Writer(out)
+        for frame in renumbered(*frames):
+            writer.packet(frame, ())
+    return file
