@@ -180,11 +180,15 @@ class Address(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """The two ends of a conversation; `from_start` says that the client's first packet was captured."""
+    """The two ends of a conversation; `from_start` says that the client's first packet was captured.
+
+    `isns` are the raw numbers that their streams begin with, None where that has not been seen (yet).
+    """
 
     client: Address
     server: Address
     from_start: bool
+    isns: tuple[int | None, int | None] = (None, None)
 
 
 class Above(NamedTuple):

@@ -325,5 +325,5 @@ def _of_one_only(fact: Fact) -> bool:
 
 
 def _ends(which: Side) -> str:
-    client, server, _ = which.which.ends
+    client, server = which.which.ends[:2]
     return f"{address(*client)} → {address(*server)}"

@@ -89,6 +89,7 @@ class Ladder:
         self._titles: set[tuple[int, str]] = set()  # of the steps above TCP: said once a conversation
         self._spelled: list[str] = []  # how the notes spell what has just changed
         self._shown: dict[int, tuple[str | None, str | None]] = {}
+        self._told_isns: dict[int, list[int | None]] = {}
         self._told_above: dict[tuple[int, str], States] = {}
 
     def rung(self, packet: Packet) -> None:
@@ -102,6 +103,8 @@ class Ladder:
         if which != self._last:
             self._head(which, ends, packet)
         self._print(self._line(packet, which))
+        for isn in filter(None, self._isns(which, ends, (int(packet.sender == "server"),))):
+            self._print(Styled(" " * self._layout.indent + isn))
         for text, style in self._below(packet):
             for line in wrap(text, self._layout.width - self._layout.indent):
                 self._print(Styled(" " * self._layout.indent + line, style))
@@ -119,11 +122,22 @@ class Ladder:
             self._print(Styled(spread(left, "")))
             left = ""
         self._print(Styled(spread(left, right)))
+        isns = self._isns(which, ends)
+        if any(isns):
+            self._print(Styled(spread(*isns)))
         if which not in self._shown and ends.from_start and packet.held:
             start = TRANSPORT.tables["client"].starts["client"]
             self._shown[which] = (start, packet.held.server)
             self._print(Styled(spread(start, packet.held.server or "")))
         self._shown.setdefault(which, (None, None))
+
+    def _isns(self, which: int, ends: Ends, roles: tuple[int, ...] = (0, 1)) -> list[str]:
+        """Returns the raw numbers that are relative 0, of the ends in question, each once in a conversation."""
+        told, fresh = self._told_isns.setdefault(which, [None, None]), ["", ""]
+        for at in roles:
+            if ends.isns[at] not in (None, told[at]):
+                told[at], fresh[at] = ends.isns[at], f"ISN {ends.isns[at]}"
+        return fresh
 
     def _line(self, packet: Packet, which: int) -> Styled:
         assert packet.held

@@ -122,6 +122,33 @@ def test_the_ladder_takes_the_width_that_the_terminal_has(name: str, lang: Lang,
     assert all(phase in drawn for phase, _ in steps)
 
 
+def test_the_raw_isns_stand_once_under_the_header() -> None:
+    drawn = draw(walk(ladder(*OPEN, *TALK))).splitlines()
+    assert drawn[3].split() == ["ISN", "1000000000", "ISN", "3000000000"]
+    assert column(drawn[3], RIGHT) == "ISN 3000000000"
+    assert "\n".join(drawn).count("ISN") == 2
+    interleaved = renumbered(
+        *(each for both in zip(ladder(*OPEN), ladder(*OPEN, pair=IPV6), strict=True) for each in both)
+    )
+    assert draw(walk(interleaved)).count("ISN") == 4
+
+
+def test_an_isn_that_comes_later_stands_below_its_packet() -> None:
+    walked = walk(ladder("c> SYN 0", *OPEN))
+    first, *others = walked.packets
+    assert first.ends is not None
+    early = first._replace(ends=first.ends._replace(isns=(first.seq_raw, None)))
+    out = io.StringIO()
+    picture = Ladder(Console(file=out, highlight=False), "en")
+    for packet in (early, *others):
+        picture.rung(packet)
+    lines = out.getvalue().splitlines()
+    assert lines[3].split() == ["ISN", "1000000000"]
+    at = next(at for at, line in enumerate(lines) if "SYN-ACK" in line)
+    assert lines[at + 1].split() == ["ISN", "3000000000"]
+    assert "ISN" not in draw(walk(ladder(*TALK)))
+
+
 @in_both_languages
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_a_syn_ack_has_both_its_numbers_at_every_width(lang: Lang, width: int) -> None:
@@ -251,10 +278,11 @@ def test_whatever_packets_come_every_line_fits_and_every_rung_is_aligned(walked:
 
 def test_the_picture_of_the_notes_own_connection() -> None:
     drawn = draw(walk(ladder(*OPEN, 'c> data 1 1 "Hello, server!"', "s> ACK 1 15"))).splitlines()
-    assert drawn[:9] == [
+    assert drawn[:10] == [
         "",
         "            client                                      server",
         "            192.0.2.1:40000                             192.0.2.2:8080",
+        "            ISN 1000000000                              ISN 3000000000",
         "            CLOSED                                      LISTEN",
         "  1  0.000  SYN-SENT     ─ SYN seq=0 ─────────────────▶ SYN-RECEIVED open 1",
         "            The client asks for a connection: SYN  [notes: SYN_SEND → SYN_RCVD]",

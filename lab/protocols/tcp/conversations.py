@@ -114,9 +114,9 @@ class Conversation(engine.Conversation):
     @property
     def identity(self) -> Ends:
         known, client, server = self._identity, self.client, self.server
-        if known is None or known.from_start != (client.isn is not None):
+        if known is None or known.isns[0] != client.isn or known.isns[1] != server.isn:
             ends = Address(client.host, client.port), Address(server.host, server.port)
-            known = self._identity = Ends(*ends, client.isn is not None)
+            known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn))
         return known
 
     def refuse(self, record: SegmentRecord, kind: Kind) -> None:
