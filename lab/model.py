@@ -340,14 +340,13 @@ class Packet(NamedTuple):
     reckoned: tuple[Reckoning, ...] = ()  # where fields were asked for
     verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it
     points: tuple[Text, ...] = ()  # sentences on what is to be pointed out in it, where words were asked for
+    answers: int | None = None  # the packet that an ICMP error quotes
+    quotes: int | None = None  # and its conversation
 
     @property
     def refused(self) -> Verdict | None:
         """Why its receiver has thrown it away; None where it has not, or nobody knows."""
         return self.verdict if self.verdict is not None and self.verdict.refused else None
-
-    answers: int | None = None  # the packet that an ICMP error quotes
-    quotes: int | None = None  # and its conversation
 
     @property
     def receiver(self) -> Role | None:

@@ -109,9 +109,11 @@ def _postgresql_answer(data: bytes) -> int:
 
 
 _START = re.compile(
-    rb"(?:[!-~]{1,32} )?STARTTLS\r\n|STLS\r\n|AUTH (?:TLS|SSL|TLS-C)\r\n|<starttls [^<>]{1,200}/>", re.IGNORECASE
+    rb"(?:(?:EHLO|LHLO) [!-~]{1,255}\r\n)?(?:[!-~]{1,32} )?STARTTLS\r\n|STLS\r\n|AUTH (?:TLS|SSL|TLS-C)\r\n|"
+    rb"<starttls [^<>]{1,200}/>",
+    re.IGNORECASE,
 )  # SMTP (RFC 3207), IMAP (RFC 9051), NNTP, ManageSieve; POP3 (RFC 2595); FTP (RFC 4217); XMPP (RFC 6120)
-_STARTED = re.compile(rb"(?:[^\r\n]{0,500}\r\n){1,8}?(?=[\x14-\x17]\x03)|<proceed [^<>]{1,200}/>")
+_STARTED = re.compile(rb"(?:[^\r\n]{0,500}\r\n){1,40}?(?=[\x14-\x17]\x03)|<proceed [^<>]{1,200}/>")
 
 
 def _starttls(data: bytes, role: Role, _first: bool) -> int | None:
@@ -199,6 +201,20 @@ def _socks(data: bytes, role: Role, first: bool) -> int | None:
     return greeting
 
 
+def _socks4(data: bytes, role: Role, first: bool) -> int | None:
+    """SOCKS 4 and 4A: version, command, port, address, the user's name, and where that is told, the host's."""
+    if role != "client" or not first or data[:2] != b"\x04\x01" or len(data) < 9:
+        return 0
+    end = data.find(b"\0", 8, 300)
+    if end >= 0 and data[4:7] == bytes(3) and data[7]:
+        end = data.find(b"\0", end + 1, 600)
+    return end + 1
+
+
+def _socks4_answer(data: bytes) -> int:
+    return 8 if data[:2] == b"\0\x5a" else 0
+
+
 def _socks_answer(data: bytes) -> int:
     at = 2 if data[:2] == b"\x05\0" and data[2:3] == b"\x05" else 0
     if data[at : at + 2] == b"\x05\0" and (size := _socks_message(data[at:])):
@@ -234,13 +250,15 @@ PREAMBLES = (
              lambda _: _asks("PostgreSQL SSLRequest"), _postgresql_answer),
     Preamble("tls-request", frozenset(b"A"), _amqp, True,
              lambda _: _asks("AMQP 1.0"), _amqp_answer),
-    Preamble("tls-request", frozenset(b"SsAa<123456789"), _starttls, False,
+    Preamble("tls-request", frozenset(b"SsAaEeTtXx<.123456789"), _starttls, False,
              lambda _: _asks("STARTTLS"), _started),
     Preamble("tls-request", frozenset(b"\x30"), _ldap, True, lambda _: _asks("LDAP StartTLS"),
              _ldap_answer),
     Preamble("tunnel-request", frozenset(b"C"), _connect, True, _connect_words, _connected),
     Preamble("tunnel-request", frozenset(b"\x05"), _socks, False, lambda _: Text(
         "SOCKS 5: asks a proxy to connect on", "SOCKS 5：请代理继续连接"), _socks_answer),
+    Preamble("tunnel-request", frozenset(b"\x04"), _socks4, False, lambda _: Text(
+        "SOCKS 4: asks a proxy to connect on", "SOCKS 4：请代理继续连接"), _socks4_answer),
     Preamble("tds-header", frozenset(b"\x12"), _tds, False, lambda _: Text(
         "TDS, of MS SQL: while its handshake lasts, TLS stands inside TDS packets, each with a header of 8 bytes",
         "MS SQL 的 TDS：握手期间，TLS 装在 TDS 包里，每个 TDS 包有 8 字节的首部"), wraps=_wrapping),

@@ -12,7 +12,10 @@ MARKS = Text("[lab] ", "[实验] ")
 
 
 def comments(packet: Packet) -> list[str]:
-    """Returns a packet's comments: everyone else's kept, ours made anew. In words only for a packet that is TCP."""
+    """Returns a packet's comments: everyone else's kept, ours made anew.
+
+    In words only for a packet that is TCP, or is about it.
+    """
     written = packet.frame.comments if packet.frame else ()
     others = [text for text in written if not journal.is_ours(text)]
     # What was measured once is not measured again: it stays as it was written.
@@ -23,10 +26,13 @@ def comments(packet: Packet) -> list[str]:
 
 
 def sentence(packet: Packet) -> Text | None:
-    """Returns a packet's steps and the states it leads from and to, in words; None for a packet that is no TCP."""
-    if packet.sender is None:
+    """Returns a packet's steps and the states it leads from and to, in words.
+
+    None for a packet that is no TCP, but for one that has something to say of TCP.
+    """
+    said = [Text(brief(each.words.en) + ".", brief(each.words.zh) + "。") for each in packet.remarks]
+    if packet.sender is None and not said:
         return None
-    said = []
     if packet.journal is not None and packet.journal.forged:
         said.append(Text("Forged on the wire: its sender has not sent it.", "线路伪造：所称的发送方并未发送。"))
     if packet.journal is not None and packet.journal.absorbed:

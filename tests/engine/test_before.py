@@ -41,12 +41,18 @@ BEFORE: dict[str, tuple[bytes, str, str]] = {
         "server.example:443",
     ),
     "SOCKS 5": (SOCKS, "tunnel-request", "SOCKS"),
+    "SOCKS 4": (b"\x04\x01\x01\xbb\xc0\0\2\3me\0", "tunnel-request", "SOCKS"),
+    "SOCKS 4A": (b"\x04\x01\x01\xbb\0\0\0\1me\0server.example\0", "tunnel-request", "SOCKS"),
+    "SMTP, with its EHLO": (b"EHLO client.example\r\nSTARTTLS\r\n", "tls-request", "STARTTLS"),
+    "IMAP of OpenSSL": (b". STARTTLS\r\n", "tls-request", "STARTTLS"),
     "SOCKS 5, greeting too": (b"\x05\x01\0" + SOCKS, "tunnel-request", "SOCKS"),
 }  # fmt: skip
 ANSWERS = {
     "PostgreSQL": b"S",
     "SMTP": b"220 2.0.0 Ready to start TLS\r\n",
     "IMAP": b"a001 OK Begin TLS negotiation now\r\n",
+    "SMTP, with its EHLO": b"250-server.example\r\n250 STARTTLS\r\n220 2.0.0 Ready to start TLS\r\n",
+    "SOCKS 4": b"\0\x5a\0\0\0\0\0\0",
     "XMPP": b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
     "LDAP": bytes.fromhex("300c02010178070a010004000400"),
     "AMQP": b"AMQP\2\1\0\0",

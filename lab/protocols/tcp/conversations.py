@@ -26,6 +26,7 @@ _WRAP, _HALF = 1 << 32, 1 << 31
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 MOST_IN_A_LANE = 2048  # conversations that are kept open
+_MOST_GIVEN_UP = 16  # packets of an end that were lost, and may still be quoted
 _MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
 _OLD = 257  # packets later nothing about a packet is open any more
 
@@ -37,8 +38,8 @@ class End(engine.TransportEnd):
     """
 
     __slots__ = (
-        "acked", "address", "aside", "cookie", "disordered", "ecn", "fin", "fin_acked", "got_fin", "heard", "history",
-        "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
+        "acked", "address", "aside", "cookie", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin", "heard",
+        "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
     )  # fmt: skip
 
     peer: End
@@ -59,6 +60,7 @@ class End(engine.TransportEnd):
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
         self.pending: list[SegmentRecord] = []
+        self.given_up: list[tuple[int, int, bytes]] | None = None  # lost: number, raw number, identification
         self.disordered = 0  # up to here the new ones among them may not stand in order
         # What it has got.
         self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
@@ -78,12 +80,35 @@ class End(engine.TransportEnd):
         """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
         return self.window < 0 and self.peer.acked > 0
 
-    def outstanding(self, raw: int, flags: int | None) -> SegmentRecord | None:
-        """Returns the last packet with this number that it has sent, where nothing shows yet what became of it."""
-        for each in reversed(self.pending):
-            if each.segment.seq == raw and flags in (None, each.segment.flags):
-                return each
-        return None
+    def quoted_by(self, error: Quoted) -> tuple[int, SegmentRecord | None] | None:
+        """Returns the number of the packet that an error quotes, with its record where its fate is still open.
+
+        Of copies that nothing tells apart it is the last.
+        """
+        told = [
+            (each.number, each)
+            for each in reversed(self.pending)
+            if each.segment.seq == error.seq and error.flags in (None, each.segment.flags)
+        ]
+        for number, each in told:
+            if each.frame is not None and _ident(each.frame, each.segment) == error.ident:
+                return number, each
+        for number, seq, ident in self.given_up or ():
+            if error.ident and (seq, ident) == (error.seq, error.ident):
+                return number, None
+        return told[0] if told else None
+
+    def give_up(self, record: SegmentRecord) -> None:
+        """Remembers of a packet that was lost what an error may still quote."""
+        ident = _ident(record.frame, record.segment) if record.frame is not None else b""
+        self.given_up = [*(self.given_up or ())[1 - _MOST_GIVEN_UP :], (record.number, record.segment.seq, ident)]
+
+    def may_have_sent(self, raw: int) -> bool:
+        """Whether a number is one of its stream, as far as that has come."""
+        if self.next_raw is None:
+            return False
+        back = (self.next_raw - raw) % _WRAP
+        return back <= self.next if self.isn is not None else back < _HALF
 
     def relative(self, raw: int) -> int:
         """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
@@ -119,14 +144,16 @@ class Conversation(engine.Conversation):
             known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn))
         return known
 
-    def refuse(self, record: SegmentRecord, kind: Kind) -> None:
-        """Takes down that an ICMP error says of a packet that it did not get through."""
+    def refuse(self, number: int, record: SegmentRecord | None, kind: Kind) -> None:
+        """Takes down that an ICMP error says of a packet that it did not get through; `record` while that is open."""
         if kind is Kind.QUENCH:
             return
         self.errors = self.errors or {}
         if len(self.errors) < _MOST_ERRORS:
-            self.errors[record.number] = kind
-        if not record.new and not record.settled:  # nothing will show what became of it: this does
+            self.errors[number] = kind
+        if (
+            record is not None and not record.new and not record.settled
+        ):  # nothing will show what became of it: this does
             record.end.pending.remove(record)
             self.lose(record)
 
@@ -341,13 +368,14 @@ class Conversations:
         record = Record(frame, found.labels)
         known = self._senders.get(found.pair) if found.labels is not DAMAGED else None
         packet = None
+        if known is not None and not known[1].may_have_sent(found.seq):
+            known = None  # of an earlier connection of the same addresses, or made up
         if known is not None:
-            conversation, end = known
-            packet = end.outstanding(found.seq, found.flags)
-            record.quotes = conversation.id
-        if packet is not None:
-            record.answers = packet.number
-            packet.conversation.refuse(packet, found.kind)
+            packet = known[1].quoted_by(found)
+            record.quotes = known[0].id
+        if known is not None and packet is not None:
+            record.answers = packet[0]
+            known[0].refuse(*packet, found.kind)
         words = icmp.words(found, record.answers, known is not None)
         record.remarks = (Remark("icmp-error", words, (Span("frame", frame.number, found.at, found.end),)),)
         return record
@@ -365,6 +393,12 @@ class Conversations:
         self._senders[segment.pair] = conversation, source
         self._senders[segment.reversed_pair] = conversation, target
         return conversation, source
+
+
+def _ident(frame: Frame, segment: Segment) -> bytes:
+    """Returns the identification in the IPv4 header before a segment, empty where that has options or is another."""
+    at = segment.header - 20
+    return frame.data[at + 4 : at + 6] if at >= 0 and frame.data[at] == 0x45 else b""
 
 
 def _limit(end: End) -> int:

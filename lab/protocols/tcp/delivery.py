@@ -218,6 +218,7 @@ def _give_up_copies(end: End, start: int, stop: int) -> None:
 
 def _lose(item: SegmentRecord) -> None:
     if item.conversation is not None and not item.settled:
+        item.end.give_up(item)
         item.conversation.lose(item)
 
 

@@ -46,6 +46,7 @@ class Quoted(NamedTuple):
     pair: bytes  # as of a Segment
     seq: int
     flags: int | None
+    ident: bytes  # its identification, of IPv4: copies differ in it
     at: int
     end: int
 
@@ -141,7 +142,8 @@ def quoted(frame: Frame, inside: Inside) -> Quoted | None:
     return Quoted(
         LABELS if inside.end > len(data) or _sound(data[at:end], inside) else DAMAGED,
         inside.addresses[:size], version, data[at], data[at + 1], mtu, found.addresses + header[:4],
-        int.from_bytes(header[4:8], "big"), flags, at, end,
+        int.from_bytes(header[4:8], "big"), flags, data[at + _HEADER + 4 : at + _HEADER + 6] if version == 4 else b"",
+        at, end,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from lab.events import PacketSent
 from lab.model import Frame
 from lab.protocols.tcp.icmp import Kind
 from lab.render import trace
+from lab.render.comments import comments
 from tests.packets import IPV4, IPV6, OPEN, Pair, Walked, ladder, renumbered, walk
 from tests.protocols.tcp.test_report import codes
 from tests.protocols.tls.captures import shown
@@ -104,6 +105,32 @@ def test_of_several_copies_it_answers_the_last() -> None:
     walked = answered("c> SYN 0", "c> SYN 0", "c> SYN 0", at=2)
     assert walked.packets[2].answers == 2
     assert codes(walked)["open.1"] == Kind.PROHIBITED
+
+
+def test_copies_are_told_apart_by_their_identification() -> None:
+    """As of a traceroute, which has several on the way at a time."""
+    frames = [
+        frame._replace(data=frame.data[:18] + bytes([0, frame.number]) + frame.data[20:])
+        for frame in ladder("c> SYN 0", "c> SYN 0", "c> SYN 0")
+    ]
+    told = [error(frame, 11, 0) for frame in frames]
+    walked = walk(renumbered(*frames, *told))
+    assert [packet.answers for packet in walked.packets] == [None, None, None, 1, 2, 3]
+    assert {packet.fate for packet in walked.packets[:3]}.isdisjoint({"arrived"})
+
+
+def test_an_earlier_connection_of_the_same_addresses_is_not_the_one_that_is_quoted() -> None:
+    (old,), (new,) = ladder("c> SYN 0"), ladder("c> SYN 500000")
+    walked = walk(renumbered(old, new, error(old, 3, 13)))
+    assert (walked.packets[2].answers, walked.packets[2].quotes) == (None, None)
+    assert len(walked.conversations) == 2
+
+
+def test_it_is_written_beside_the_packet_too() -> None:
+    (syn,) = ladder("c> SYN 0")
+    english, chinese = comments(walk(renumbered(syn, error(syn, 3, 13))).packets[1])
+    assert english.startswith("[lab] ICMP 3/13 from 192.0.2.254")
+    assert chinese.startswith("[实验] 192.0.2.254 发来 ICMP 3/13")
 
 
 def test_where_a_later_copy_is_taken_the_connection_opens() -> None:
