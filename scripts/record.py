@@ -45,5 +45,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--redraw"]:
         redraw()
     else:
-        for each in sys.argv[1:] or [one.name for one in scenarios()]:
+        for each in sys.argv[1:] or [one.name for one in scenarios() if one.lacking() is None]:
             record(each)

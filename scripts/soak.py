@@ -84,7 +84,9 @@ def _asked(words: list[str]) -> tuple[int, list[str]]:
         runs = int(words.pop(0))
     if not runs:
         raise UsageError(Text("0 runs prove nothing", "运行 0 次证明不了什么"), Text("soak.py 100", "soak.py 100"))
-    return runs, [scenario(word).name for word in words] or [each.name for each in lab.scenarios()]
+    return runs, [scenario(word).name for word in words] or [
+        each.name for each in lab.scenarios() if scenario(each.name).lacking() is None
+    ]
 
 
 def _total(sums: list[Sum]) -> int:

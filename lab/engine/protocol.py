@@ -176,6 +176,7 @@ class Descriptor(_Described):
     short: str = ""
     label_words: Mapping[str, Text] = _NO_FACTS
     explained: Mapping[str, Text] = _NO_FACTS
+    meanings: Mapping[str, Text] = _NO_FACTS  # of its messages' fields (lab/render/meanings.py)
     details: Callable[[Any], Mapping[str, Any]] = _no_facts
     compared: tuple[Compared, ...] = ()
     sentences: tuple[Sentence, ...] = ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from lab.text import Text
+
 
 class Host(Protocol):
     """One host of the stage. Any method of the scenario's endpoint can be called on it, as if it were here."""
@@ -61,7 +63,7 @@ class Scenario(NamedTuple):
     `endpoint` imports and returns the class that a host runs: it is made with an address family and the host's address.
     `credentials`, where a protocol needs any, makes them for a server with these addresses; the script finds them at
     its stage. `forges` says that the script has the wire forge segments, or a host's kernel set: that, as `rules`, only
-    a wire between namespaces can do.
+    a wire between namespaces can do. `lacking` says what this machine's own libraries lack for it, None where nothing.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Scenario(NamedTuple):
     rules: tuple[str, ...] = ()
     credentials: Callable[[Sequence[str]], Credentials] | None = None
     forges: bool = False
+    lacking: Callable[[], Text | None] = lambda: None
 
     @property
     def needs_wire(self) -> bool:

@@ -16,8 +16,22 @@ from lab.model import Carrier, Field, Message, Packet, Role, Span, States, Verdi
 from lab.protocols.registry import PROTOCOLS, TRANSPORT
 from lab.protocols.transport import FIELDS
 from lab.render import trace
+from lab.render.meanings import with_meanings
 from lab.render.trace import dump
-from lab.render.words import EXPLAINED, LABELS, TITLES, address, brief, clip, columns, console, pad, refusal, wrap
+from lab.render.words import (
+    EXPLAINED,
+    LABELS,
+    MEANINGS,
+    TITLES,
+    address,
+    brief,
+    clip,
+    columns,
+    console,
+    pad,
+    refusal,
+    wrap,
+)
 from lab.report import steps
 from lab.text import ROLES, Lang, Text, safe
 
@@ -296,8 +310,10 @@ class _Page:
             if words:
                 self._paragraph(brief(words), indent=4)
             details = message.fields
-            for field in details[:left]:
+            for field, meaning in with_meanings(details[:left], MEANINGS[message.protocol]):
                 self._field(field.start, field.end, " " * field.depth + field.name, field.value)
+                if meaning is not None:
+                    self._paragraph(meaning.pick(self._lang), "green", _PLACE)
             left = max(left - len(details), 0)
         if not left:
             self._paragraph(Text("… and more fields, not shown", "……还有更多字段，未列出").pick(self._lang), "dim")

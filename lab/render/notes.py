@@ -41,6 +41,9 @@ def catalogue(out: TextIO, lang: Lang) -> None:
         page.paragraph(note.teaches.pick(lang), indent=4)
         for rule in scenario.rules:
             page.line("    " + Text("wire: ", "线路：").pick(lang) + rule, "dim")
+        if (lacking := scenario.lacking()) is not None:
+            where = Text(f"only with --testbed docker: {lacking.en}", f"只能用 --testbed docker：{lacking.zh}")
+            page.paragraph(where.pick(lang), "yellow", 4)
         page.line()
     page.line(Text("Play one: lab run tcp/syn-lost", "运行其中一个：lab run tcp/syn-lost").pick(lang))
 

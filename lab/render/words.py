@@ -26,6 +26,7 @@ LABELS = {
 # What needs more words: they are told once, at the first packet that needs them.
 EXPLAINED = {label: text for protocol in PROTOCOLS for label, text in protocol.explained.items()}
 
+MEANINGS = {protocol.name: protocol.meanings for protocol in PROTOCOLS}
 TITLES = {protocol.name: protocol.title for protocol in PROTOCOLS}
 
 USUAL = 80  # columns where nobody says how many there are

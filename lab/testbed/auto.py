@@ -50,5 +50,8 @@ def _by_docker(
             Text(f"without Linux it takes Docker: {error.message.en}", f"没有 Linux 就需要 Docker：{error.message.zh}"),
             Text(f"{error.hint.en}; lab annotate FILE works without", f"{error.hint.zh}；lab annotate 文件 则不需要"),
         ) from error
-    say(_INSTEAD.pick(choose(sys.argv[1:], os.environ)))
+    instead = _INSTEAD
+    if scenario.lacking() is not None:
+        instead = Text(f"{refused.message.en}: using Docker.", f"{refused.message.zh}：改用 Docker。")
+    say(instead.pick(choose(sys.argv[1:], os.environ)))
     return docker.play(scenario, rules, ipv6)

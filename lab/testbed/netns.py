@@ -129,6 +129,14 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool
     Raises MachineError where namespaces are not to be had. Leaving the context ends all processes.
     """
     require_linux()
+    if (lacking := scenario.lacking()) is not None:
+        raise MachineError(
+            Text(f"{scenario.name} can't be played here: {lacking.en}", f"{scenario.name} 无法在此运行：{lacking.zh}"),
+            Text(
+                f"lab run {scenario.name} --testbed docker: the lab's image has what it takes",
+                f"lab run {scenario.name} --testbed docker：实验室的镜像具备所需条件",
+            ),
+        )
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads it any more: that is for whoever writes next to hear
             stream.flush()

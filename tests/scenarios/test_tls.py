@@ -51,6 +51,8 @@ EXPECTED = {
     "tls/1.2-ecdhe":         Expected("ECDHE", (f"{FULL} s ccs Finished {TALK} {ENDED}",)),
     "tls/1.3":               Expected("1.3", (f"{HELLOS} {ON} {ENDED}",)),
     "tls/1.3-hello-retry":   Expected("1.3", (f"{RETRIED} {ON} {ENDED}",)),
+    "tls/1.3-hybrid":        Expected("1.3", (f"{HELLOS} {ON} {ENDED}",)),
+    "tls/1.3-hybrid-retry":  Expected("1.3", (f"{RETRIED} {ON} {ENDED}",)),
     "tls/1.2-resumption":    Expected(
                                  "ECDHE", (f"{FULL} s Ticket ccs Finished {TALK} {ENDED}", f"{SHORT} {ON} {ENDED}")),
     "tls/1.2-resumption-id": Expected("ECDHE", (f"{FULL} s ccs Finished {TALK} {ENDED}", f"{SHORT} {ON} {ENDED}")),

@@ -130,6 +130,21 @@ def test_a_scenario_ends_in_the_states_it_ends_in_with_namespaces(
     assert seen(ours) == seen(theirs)
 
 
+@pytest.mark.parametrize(("name", "hellos"), [("tls/1.3-hybrid", 1), ("tls/1.3-hybrid-retry", 2)])
+def test_the_image_has_what_it_takes_for_the_hybrid_key_exchange(
+    nothing_left: None, tmp_path: Path, name: str, hellos: int
+) -> None:
+    found = trace(tmp_path, "run", name)
+    (which,) = found["conversations"]
+    assert which["tls"]["group"] == "X25519MLKEM768"
+    assert which["tls"]["key_exchange"] == "ECDHE+ML-KEM"
+    assert which["tls"]["hello_retry"] == (hellos == 2)
+    assert which["tls"]["finished_verified"]
+    assert which["final"]["states"] == {"client": "TIME-WAIT", "server": "CLOSED"}
+    labels = [label for packet in found["packets"] for label in packet["labels"]]
+    assert labels.count("ClientHello") == hellos
+
+
 @pytest.mark.parametrize("name", WITH_RULES)
 def test_a_scenario_that_needs_the_wire_has_it_in_one_container(nothing_left: None, tmp_path: Path, name: str) -> None:
     found = trace(tmp_path, "run", name)

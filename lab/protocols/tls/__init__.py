@@ -94,6 +94,7 @@ PROTOCOL = Upper(
     words=later(f"{_HERE}.report", "words"),
     fields=later(f"{_HERE}.report", "details"),
     carriers=later(f"{_HERE}.report", "records"),
+    meanings=later(f"{_HERE}.meanings", "MEANINGS"),
     assume=later(f"{_HERE}.inferred", "assume"),
     example=later(f"{_HERE}.report", "example"),
     compared=later(f"{_HERE}.compare", "COMPARED"),

@@ -229,5 +229,12 @@ SRTP_PROFILES = Registry(
     "0x{:04x}",
 )  # fmt: skip
 ECH_TYPES = Registry({0: "outer", 1: "inner"})
+HPKE_KEMS = Registry(
+    {
+        0x0010: "DHKEM(P-256, HKDF-SHA256)", 0x0011: "DHKEM(P-384, HKDF-SHA384)", 0x0012: "DHKEM(P-521, HKDF-SHA512)",
+        0x0020: "DHKEM(X25519, HKDF-SHA256)", 0x0021: "DHKEM(X448, HKDF-SHA512)", 0x647A: "X-Wing",
+    },
+    "0x{:04x}",
+)  # fmt: skip
 HPKE_KDFS = Registry({1: "HKDF-SHA256", 2: "HKDF-SHA384", 3: "HKDF-SHA512"}, "0x{:04x}")
 HPKE_AEADS = Registry({1: "AES-128-GCM", 2: "AES-256-GCM", 3: "ChaCha20Poly1305", 0xFFFF: "Export-only"}, "0x{:04x}")

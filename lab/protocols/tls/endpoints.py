@@ -6,18 +6,25 @@ passed. Between two commands nothing is sent: OpenSSL only acts when it is calle
 
 from __future__ import annotations
 
+import _ssl
 import contextlib
+import ctypes
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 from lab.protocols.tcp import endpoints
 from lab.protocols.tls.terms import Identity, Terms
+from lab.text import Text
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 # Or the client's is compressed (RFC 8879) where OpenSSL 3.2 and later can: SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
 _PLAIN_CERTIFICATES = 1 << 32
+_SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 
 
 class Endpoint(endpoints.Endpoint):
@@ -140,11 +147,59 @@ def _only_group(context: ssl.SSLContext, group: str) -> None:
 
     Python 3.11.2, Debian 12's, knows only older curves here; the OpenSSL beside it prefers X25519 by itself.
     """
+    if ":" in group:
+        choose_groups(context, group)
+        return
     try:
         context.set_ecdh_curve(group)
     except ssl.SSLError:
         if group != "X25519":
             raise
+
+
+def choose_groups(context: ssl.SSLContext, groups: str) -> None:
+    """Has a context offer or accept these groups alone, in OpenSSL's notation, with a key share of the first.
+
+    Before Python 3.15 `ssl` can name one curve, and no hybrid group (RFC 10024), which is none: so OpenSSL itself is
+    asked. Raises ssl.SSLError where it does not know one of them, or can't be asked.
+    """
+    wanted = groups.strip(":")
+    if hasattr(context, "set_groups"):
+        context.set_groups(wanted)
+        return
+    openssl = _openssl()
+    place = (
+        openssl and ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
+    )  # behind CPython's header
+    if not place or openssl.SSL_CTX_ctrl(place, _SET_GROUPS_LIST, 0, wanted.encode()) != 1:
+        raise ssl.SSLError(f"OpenSSL has no groups {wanted}")
+
+
+@cache
+def lacking(group: str) -> Text | None:
+    """Returns why no connection of this machine's Python can have a group; None where it can."""
+    try:
+        choose_groups(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), group)
+    except ssl.SSLError:
+        return Text(
+            f"{group} needs OpenSSL 3.5 or later, and this Python has {ssl.OPENSSL_VERSION}",
+            f"{group} 需要 OpenSSL 3.5 或更新的版本，而这个 Python 使用的是 {ssl.OPENSSL_VERSION}",
+        )
+    return None
+
+
+@cache
+def _openssl() -> Any:
+    """Returns the OpenSSL that `ssl` itself uses; None where that can't be reached."""
+    if sys.implementation.name != "cpython":
+        return None
+    try:
+        found = ctypes.CDLL(_ssl.__file__)
+        found.SSL_CTX_ctrl.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
+        found.SSL_CTX_ctrl.restype = ctypes.c_long
+    except (AttributeError, OSError):
+        return None
+    return found
 
 
 def _introduce(context: ssl.SSLContext, identity: Identity) -> None:

@@ -9,30 +9,50 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab.dissect.formats import decimal, number
-from lab.protocols.tls import codes
+from lab.dissect.formats import decimal, hexadecimal, number
+from lab.protocols.tls import codes, shares
 from lab.protocols.tls.shapes import Shape, Shapes, Sheet, coded, fixed, opaque, rest, struct, texts, vector, within
 
 Where = Literal["CH", "SH", "HRR", "EE", "CT", "CR", "NST"]
 
 _SCHEMES = vector("supported_signature_algorithms", 2, coded("SignatureScheme", 2, codes.SIGNATURE_SCHEMES))
-_KEY_SHARE_ENTRY = (coded("group", 2, codes.GROUPS), opaque("key_exchange", 2))
 _OCSP_RESPONSE = (coded("status_type", 1, codes.STATUS_TYPES), opaque("response", 3))
 _PROTOCOLS = vector("protocol_name_list", 2, texts("ProtocolName", 1))
 
 
 def _encrypted_hello(sheet: Sheet) -> bool:
-    """Draft-ietf-tls-esni section 5: only the outer ClientHello carries anything."""
+    """RFC 9849 section 5: only the outer ClientHello carries anything."""
     outer = sheet.left > 0 and sheet.data[sheet.at] == 0
     return coded("type", 1, codes.ECH_TYPES)(sheet) and (not outer or sheet.all(_ECH_OUTER))
 
 
+_HPKE_SUITE: Shapes = (coded("kdf_id", 2, codes.HPKE_KDFS), coded("aead_id", 2, codes.HPKE_AEADS))
 _ECH_OUTER: Shapes = (
-    struct("cipher_suite", coded("kdf_id", 2, codes.HPKE_KDFS), coded("aead_id", 2, codes.HPKE_AEADS)),
+    struct("cipher_suite", *_HPKE_SUITE),
     fixed("config_id", 1, decimal),
     opaque("enc", 2),
     opaque("payload", 2),
 )
+_ECH_CONTENTS: Shapes = (
+    fixed("config_id", 1, decimal),
+    coded("kem_id", 2, codes.HPKE_KEMS),
+    opaque("public_key", 2),
+    vector("cipher_suites", 2, struct("HpkeSymmetricCipherSuite", *_HPKE_SUITE)),
+    fixed("maximum_name_length", 1, decimal),
+    texts("public_name", 1),
+    vector(
+        "ech_config_extensions", 2, struct("ECHConfigExtension", fixed("type", 2, decimal), opaque("extension_data", 2))
+    ),
+)
+
+
+def _ech_config(sheet: Sheet) -> bool:
+    """RFC 9849 section 4: what a version that nobody knows says is data."""
+    version = int.from_bytes(sheet.data[sheet.at : sheet.at + 2], "big")
+    contents = _ECH_CONTENTS if version == codes.ENCRYPTED_CLIENT_HELLO else ()
+    with sheet.container("ECHConfig"):
+        return fixed("version", 2, hexadecimal)(sheet) and within("contents", 2, *contents)(sheet)
+
 
 _ROWS: tuple[tuple[int, str, Shapes], ...] = (
     # RFC 6066
@@ -112,15 +132,15 @@ _ROWS: tuple[tuple[int, str, Shapes], ...] = (
             "OIDFilter", opaque("certificate_extension_oid", 1), opaque("certificate_extension_values", 2),
         )),
     )),
-    (codes.KEY_SHARE, "CH", (vector("client_shares", 2, struct("KeyShareEntry", *_KEY_SHARE_ENTRY)),)),
-    (codes.KEY_SHARE, "SH", (struct("server_share", *_KEY_SHARE_ENTRY),)),
+    (codes.KEY_SHARE, "CH", (vector("client_shares", 2, struct("KeyShareEntry", *shares.entry("client"))),)),
+    (codes.KEY_SHARE, "SH", (struct("server_share", *shares.entry("server")),)),
     (codes.KEY_SHARE, "HRR", (coded("selected_group", 2, codes.GROUPS),)),
-    # draft-vvv-tls-alps section 4, draft-ietf-tls-esni section 5
+    # draft-vvv-tls-alps section 4, RFC 9849 section 5
     (codes.APPLICATION_SETTINGS_OLD, "CH", (vector("supported_protocols", 2, texts("ProtocolName", 1)),)),
     (codes.APPLICATION_SETTINGS, "CH", (vector("supported_protocols", 2, texts("ProtocolName", 1)),)),
     (codes.ENCRYPTED_CLIENT_HELLO, "CH", (_encrypted_hello,)),
     (codes.ENCRYPTED_CLIENT_HELLO, "HRR", (fixed("confirmation", 8),)),
-    (codes.ENCRYPTED_CLIENT_HELLO, "EE", (opaque("retry_configs", 2),)),
+    (codes.ENCRYPTED_CLIENT_HELLO, "EE", (vector("retry_configs", 2, _ech_config),)),
     (codes.ECH_OUTER_EXTENSIONS, "CH", (vector("OuterExtensions", 1, coded("ExtensionType", 2, codes.EXTENSIONS)),)),
 )  # fmt: skip
 _CONTENTS = {(kind, where): shapes for kind, places, shapes in _ROWS for where in places.split()}

@@ -126,8 +126,19 @@ def _key_exchange(session: Session) -> str:
     if session.shake.suite.key_exchange == "TLS13":
         if session.shake.resumed:
             return "PSK_ECDHE" if session.shake.group is not None else "PSK"
-        return "ECDHE" if session.shake.group is None or session.shake.group not in range(256, 512) else "DHE"
+        return _of_group(session.shake.group)
     return session.shake.suite.key_exchange
+
+
+def _of_group(group: int | None) -> str:
+    from lab.protocols.tls import codes
+
+    name = codes.name(codes.GROUPS, group) if group is not None else ""
+    for kem in ("MLKEM", "Kyber"):
+        if kem in name:
+            written = kem.replace("MLKEM", "ML-KEM")
+            return written if name.startswith(kem) else f"ECDHE+{written}"
+    return "ECDHE" if group is None or group not in range(256, 512) else "DHE"
 
 
 def words(layer: Layer, said: Said) -> Text:
@@ -208,22 +219,24 @@ def _locked(session: Session, said: Said) -> Text:
 
 def _client_hello(_session: Session, said: Said) -> Text:
     from lab.protocols.tls import codes
+    from lab.protocols.tls.offers import ech, grease, large_share
 
     hello: Any = said.parsed
     offered = getattr(hello, "supported_versions", ()) or (hello.version,)
-    names = [codes.name(codes.VERSIONS, each) for each in offered]
-    suites = len(hello.suites)
+    names = [codes.name(codes.VERSIONS, each) for each in offered if not codes.is_grease(each)]
+    suites = sum(not codes.is_grease(each) for each in hello.suites)
     parts = [
         Text(f"offers {_listed(names)}", f"提供 {_listed(names)}"),
         Text(f"{suites} cipher suites", f"{suites} 个加密套件"),
     ]
     if getattr(hello, "sni", None):
         parts.append(Text(f"for {hello.sni}", f"访问 {hello.sni}"))
+    parts += ech(hello)
     if getattr(hello, "alpn", ()):
         parts.append(Text(f"ALPN {_listed(hello.alpn)}", f"ALPN {_listed(hello.alpn)}"))
     if getattr(hello, "early_data", False):
         parts.append(Text("announces early data (0-RTT)", "预告早期数据（0-RTT）"))
-    return _joined(parts)
+    return _joined([*parts, *large_share(hello, len(said.raw), said.spans), *grease(hello)])
 
 
 def _server_hello(_session: Session, said: Said) -> Text:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.protocols.scenario import Scenario, Stage
 from lab.protocols.tls.terms import SERVER, Terms
+from lab.text import Text
 
 if TYPE_CHECKING:
     from lab.protocols.tls.credentials import Credentials
@@ -25,6 +26,7 @@ RESPONSE = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len
 RSA = "AES128-GCM-SHA256"
 ECDHE = "ECDHE-RSA-AES128-GCM-SHA256"
 ECDHE_256 = "ECDHE-RSA-AES256-GCM-SHA384"
+HYBRID = "X25519MLKEM768"
 
 Script = Callable[["Stage"], None]
 
@@ -93,6 +95,25 @@ def hello_retry(stage: Stage) -> None:
     stage.server.listen(PORT)
     _connect(stage)
     _shake(stage, client._replace(group=""), server._replace(group="prime256v1"))
+    _talk(stage)
+    _finish(stage)
+
+
+def hybrid(stage: Stage) -> None:
+    """OpenSSL's own list on both sides: from version 3.5 on the hybrid group stands first in it."""
+    client, server = _terms(stage, "1.3")
+    stage.server.listen(PORT)
+    _connect(stage)
+    _shake(stage, client._replace(group=""), server._replace(group=""))
+    _talk(stage)
+    _finish(stage)
+
+
+def hybrid_retry(stage: Stage) -> None:
+    client, server = _terms(stage, "1.3")
+    stage.server.listen(PORT)
+    _connect(stage)
+    _shake(stage, client._replace(group=f"X25519:{HYBRID}"), server._replace(group=f"{HYBRID}:"))
     _talk(stage)
     _finish(stage)
 
@@ -178,7 +199,7 @@ def _certificate_demanded(stage: Stage, client: Terms, server: Terms) -> tuple[T
 # The credentials
 
 
-def _tls(name: str, script: Script, **how: bool) -> Scenario:
+def _tls(name: str, script: Script, lacking: Callable[[], Text | None] = lambda: None, **how: bool) -> Scenario:
     """Returns a scenario; `how` its credentials are made is in lab.protocols.tls.credentials."""
 
     def credentials(addresses: Sequence[str]) -> Credentials:
@@ -186,7 +207,13 @@ def _tls(name: str, script: Script, **how: bool) -> Scenario:
 
         return credentials.make(addresses, **how)
 
-    return Scenario(name, script, endpoint=endpoint, credentials=credentials)
+    return Scenario(name, script, endpoint=endpoint, credentials=credentials, lacking=lacking)
+
+
+def _lacks_hybrid() -> Text | None:
+    from lab.protocols.tls import endpoints
+
+    return endpoints.lacking(HYBRID)
 
 
 def endpoint() -> type[Endpoint]:
@@ -201,6 +228,8 @@ SCENARIOS = (
     _tls("tls/1.2-ecdhe", _conversation("1.2", ECDHE)),
     _tls("tls/1.3", _conversation("1.3")),
     _tls("tls/1.3-hello-retry", hello_retry),
+    _tls("tls/1.3-hybrid", hybrid, _lacks_hybrid),
+    _tls("tls/1.3-hybrid-retry", hybrid_retry, _lacks_hybrid),
     _tls("tls/1.2-resumption", _resumption("1.2", ECDHE)),
     _tls("tls/1.2-resumption-id", _resumption("1.2", ECDHE, tickets=0)),
     _tls("tls/1.3-resumption", _resumption("1.3")),

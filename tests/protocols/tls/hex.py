@@ -30,6 +30,10 @@ def client_hello(*extensions: bytes) -> bytes:
 
 
 SHARE = bytes(range(0x80, 0xA0))
+ECH_CONFIG = (  # RFC 9849 section 4
+    x("2a 0020") + vector(2, SHARE) + vector(2, x("0001 0001 0001 0003")) + x("40") + vector(1, b"front.example")
+    + vector(2, x("0007"), vector(2, b"abc"))
+)  # fmt: skip
 
 # As browsers send it: GREASE in every list (RFC 8701), a hybrid key share, ALPS, ECH, compressed certificates.
 GREASE_HELLO = message(
@@ -120,7 +124,7 @@ TLS_1_3 = {
     "EncryptedExtensions": message(8, vector(
         2, extension(0), extension(16, vector(2, vector(1, b"h2"))), extension(10, vector(2, x("001d"))),
         extension(28, x("4001")), extension(42), extension(58, x("01")), extension(17613, b"settings"),
-        extension(0xFE0D, vector(2, b"configs")), extension(20, x("02")), extension(1, x("02")),
+        extension(0xFE0D, vector(2, x("fe0d"), vector(2, ECH_CONFIG))), extension(20, x("02")), extension(1, x("02")),
     )),
     "Certificate": message(11, vector(1, b"ctx"), vector(3, vector(3, b"DER"), vector(
         2, extension(5, x("01"), vector(3, b"OCSP")), extension(18, vector(2, vector(2, b"SCT"))),
