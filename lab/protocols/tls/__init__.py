@@ -97,6 +97,7 @@ PROTOCOL = Upper(
     meanings=later(f"{_HERE}.meanings", "MEANINGS"),
     assume=later(f"{_HERE}.inferred", "assume"),
     example=later(f"{_HERE}.report", "example"),
+    points=later(f"{_HERE}.points", "points"),
     compared=later(f"{_HERE}.compare", "COMPARED"),
     sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"application-data"}),
