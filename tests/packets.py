@@ -41,7 +41,7 @@ from lab.model import (
     WireEvent,
 )
 from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.protocols.tcp.conversations import Conversation
+from lab.protocols.tcp.conversation import Conversation
 from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN
 from lab.report.conversations import report
 from lab.report.packets import packet
@@ -243,7 +243,9 @@ def _frame(line: str, pair: Pair) -> bytes:
     if text is not None:
         payload = bytes.fromhex(text) if hexed else text.encode()
     else:
-        payload = bytes(ord("a") + at % 26 for at in range(rest.pop(0) if rest else 0))
+        payload = bytes(
+            ord("a") + (seq - 1 + at) % 26 for at in range(rest.pop(0) if rest else 0)
+        )  # as the stream has it
     assert not rest, f"too many numbers: {line!r}"
     isns = (pair.client_isn, pair.server_isn) if who == "c" else (pair.server_isn, pair.client_isn)
     listed = _options(options or "") + (b"\x01\x01\x08\x0a" + struct.pack("!II", 7, 9) if pair.timestamps else b"")

@@ -33,12 +33,13 @@ from typing import Any, NamedTuple
 
 from lab.dissect.fragments import Fragments
 from lab.engine.layers import Layers
+from lab.engine.lookahead import Lookahead
 from lab.engine.protocol import Transport, Upper
 from lab.engine.record import Record
 from lab.engine.telling import Teller
 from lab.engine.walk import EventSink, Walk
 from lab.events import CommandAnswered, PacketHeld
-from lab.model import Captured, Delivered, Final, Frame, Journal, Kernels, Settled, WireEvent
+from lab.model import Captured, Delivered, Final, Frame, Journal, Kernels, Role, Settled, WireEvent
 
 _PATIENCE = 256  # after this many packets an unknown fate is decided from what is known, if it can be
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
@@ -82,6 +83,7 @@ class Path:
     ) -> None:
         self._transport = transport
         self._conversations = transport.conversations(elsewhere)
+        self._uppers = uppers
         self._delivery = transport.delivery
         self._let_go = let_go
         self._young: deque[Record] = deque()  # whose fate was unknown when they came
@@ -119,19 +121,20 @@ class Path:
         Where the frames are only some of a capture's, `last` is the number of its last packet.
         """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
-        read, delivery, fragment = self._transport.read, self._delivery, self._transport.fragment
+        delivery, fragment = self._delivery, self._transport.fragment
         proved_by, reset_by, sent = delivery.proved_by, delivery.reset_by, delivery.sent
         teller = self._teller
         number, end_of_round = 0, _ROUND
-        for frame in frames:
+        ahead = Lookahead(frames, self._transport.read, mine)
+        self._conversations.foresee(ahead, self._spoken_by)
+        for frame, found in ahead:
             number = frame.number
             while number >= end_of_round:
                 end_of_round = self._end_round(end_of_round)
             if young and young[0].number < number - _PATIENCE:
                 self._grow_old(number)
-            if mine and mine(frame) is False:
+            if found is None:
                 continue
-            found = read(frame)
             if found is fragment:
                 whole = self._fragments.add(frame)
                 if mine and not mine(whole or frame._replace(data=b"")):  # only the whole packet tells whose it is
@@ -153,9 +156,12 @@ class Path:
                     walk.settle(arrived)
                 if teller:
                     teller.opens(record)
-                walk.sent(record)
-                if record.segment.payload or conversation.above:
-                    layers.sent(record)
+                if record.disowned:
+                    walk.forged(record)
+                else:
+                    walk.sent(record)
+                    if record.segment.payload or conversation.above:
+                        layers.sent(record)
                 late = reset_by(record, proved) if proved else ()
                 for arrived in late:  # they provoked this RST: whoever got them is quiet only now
                     walk.settle(arrived)
@@ -176,11 +182,15 @@ class Path:
             if teller:
                 teller.closes(conversation, number)
 
+    def _spoken_by(self, data: bytes) -> Role | None:
+        """Returns the role of whoever says this, where some protocol knows."""
+        return next((role for upper in self._uppers if (role := upper.spoken_by(data)) is not None), None)
+
     def _placed(self, frame: Frame, whole: Frame | None) -> Record:
         """Returns the record of a fragment, and where it completes one, of the packet."""
         transport = self._transport
-        record = self._conversations.place(frame, transport.read(whole) if whole else transport.fragment)
-        record.whole = whole
+        record = self._conversations.place(whole or frame, transport.read(whole) if whole else transport.fragment)
+        record.frame, record.whole = frame, whole
         return record
 
     def _grow_old(self, number: int) -> None:
@@ -337,7 +347,11 @@ def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | No
     undecided = {} if undecided is None else undecided
     for record in records:
         if record is not None:
-            waiting.append(record)
+            if waiting and record.number < waiting[-1].number:  # sent after what was captured behind it
+                last = waiting.pop()
+                waiting += (record, last)
+            else:
+                waiting.append(record)
         while waiting and (
             ((first := waiting[0]).settled and (not first.awaits or len(waiting) > _PATIENCE))
             or first.number in undecided

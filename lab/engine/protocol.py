@@ -218,8 +218,14 @@ class Conversations(Protocol):
     @property
     def followed(self) -> Mapping[int, Any]: ...
 
+    def foresee(self, ahead: Any, spoken_by: Callable[[bytes], Role | None]) -> None:
+        """Says how to look at packets to come (engine/lookahead.py), and which end it is that says some bytes."""
+
     def place(self, frame: Frame, segment: Any) -> Record:
-        """Returns the packet's record: whose it is, its place in the stream, its labels."""
+        """Returns the packet's record: whose it is, its place in the stream, its labels.
+
+        Where one that comes behind it was sent before it, it is that one's record, and this packet is put back.
+        """
 
     def place_told(self, frame: Frame, segment: Any) -> Record:
         """Returns the record of a packet whose arrival a wire will tell."""
@@ -405,6 +411,10 @@ class NoSecrets:
     def learn(self, keylog: bytes, server_key: bytes) -> None: ...
 
 
+def _nobody(_data: bytes) -> Role | None:
+    return None
+
+
 def _nothing(_layer: Any, _said: Any) -> tuple[Any, ...]:
     return ()
 
@@ -417,7 +427,8 @@ def _likeliest(layer: Any, role: Role, on: str) -> str | None:
 class Upper(Descriptor):
     """What a transport carries, recognised by its first bytes.
 
-    `first` are the bytes it can begin with; `recognise` says whether a beginning is its own, None where that needs more
+    `first` are the bytes it can begin with; `spoken_by` says which end it is that begins a segment so, where no other
+    can; `recognise` says whether a beginning is its own, None where that needs more
     bytes; `begin` makes a session of what is known of secrets. `carries` is the event of its messages whose `raw` is
     data for another protocol; `closed_below` its event, where it has one, for an end whose transport is closed. Where
     `server_may_begin`, a server's words are no proof that something before them was not captured. Of a layer and a
@@ -428,6 +439,7 @@ class Upper(Descriptor):
 
     first: frozenset[int]
     recognise: Callable[[bytes, Role], bool | None]
+    spoken_by: Callable[[bytes], Role | None] = _nobody
     begin: Callable[[Any], Session]
     words: Callable[[Any, Any], Text]
     secrets: Callable[[], Secrets] = NoSecrets

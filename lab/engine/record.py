@@ -28,8 +28,9 @@ class Record:
 
     __slots__ = (
         "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "conversation", "delivered",
-        "end", "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels", "messages", "new",
-        "number", "quotes", "remarks", "segment", "seq", "settled", "steps", "stop", "surprises", "time", "verdict",
+        "discarded", "disowned", "end", "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels",
+        "messages", "new", "number", "quotes", "remarks", "segment", "seq", "settled", "steps", "stop", "surprises",
+        "time", "verdict",
         "whole",
     )  # fmt: skip
 
@@ -55,6 +56,8 @@ class Record:
         self.ack: int | None = None
         self.stop = stop  # the number behind the last it takes
         self.new = False  # takes sequence space that nobody has acknowledged yet
+        self.disowned = False  # its alleged sender has not sent it
+        self.discarded = False  # its receiver has not taken it, if it got it
         self.got = False
         self.settled = False
         self.awaits = 0  # how many of its messages only a later packet tells

@@ -133,7 +133,7 @@ class Walk(Mover):
         """The packet has arrived."""
         record.got = True
         conversation = record.conversation
-        if conversation is None or record.end is None:
+        if conversation is None or record.end is None or record.discarded:
             return
         for event in self._events_got(record):
             self.move(conversation, record.end.peer, event, record)

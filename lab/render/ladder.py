@@ -127,8 +127,9 @@ class Ladder:
             self._print(Styled(spread(*isns)))
         if which not in self._shown and ends.from_start and packet.held:
             start = TRANSPORT.tables["client"].starts["client"]
-            self._shown[which] = (start, packet.held.server)
-            self._print(Styled(spread(start, packet.held.server or "")))
+            other = packet.held.server if packet.sender == "client" else TRANSPORT.tables["server"].starts["server"]
+            self._shown[which] = (start, other)
+            self._print(Styled(spread(start, other or "")))
         self._shown.setdefault(which, (None, None))
 
     def _isns(self, which: int, ends: Ends, roles: tuple[int, ...] = (0, 1)) -> list[str]:

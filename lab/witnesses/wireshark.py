@@ -25,7 +25,8 @@ from lab.text import Text
 
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
-BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE = 15, 17, 18
+BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE, COUNTS_FOR_NOTHING = 15, 17, 18, 20
+_FOR_NOTHING = {"refuted", "disregarded", "discarded", "conflicting-data"}
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
@@ -174,6 +175,7 @@ class _Comparison:
         self._senders: dict[tuple[int, str], _Sender] = {}
         self._anew: dict[int, int] = {}  # ours -> theirs, where a dissector has begun another in its middle
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
+        self._odd: set[int] = set()  # their streams in which a segment counts for nothing here
 
     def of(self, packet: Packet, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
@@ -202,9 +204,16 @@ class _Comparison:
                 yield Disagreement(packet.number, "conversation", anew, opinion.stream, None)
             yield Disagreement(packet.number, "conversation", self._streams[which], opinion.stream, BEGINS_ANEW)
             return
+        stream = self._streams.get(which, opinion.stream)
+        if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there
+            self._odd.add(opinion.stream)
+            yield Disagreement(packet.number, "conversation", stream, opinion.stream, COUNTS_FOR_NOTHING)
+            return
         seq = packet.seq or 0
         me = self._senders.setdefault((which, sender), _Sender())
         peer = self._senders.setdefault((which, receiver), _Sender())
+        if not _FOR_NOTHING.isdisjoint(packet.labels) or (found.flags & RST and seq > me.next):
+            self._odd.add(opinion.stream)
         if found.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
             me.shift = seq
         for name, ours, theirs in (
@@ -236,6 +245,8 @@ class _Comparison:
         """Returns the numbered reason for whatever differs in a whole stream."""
         if opinion.stream in self._spoilt:
             return NOT_ALL_THERE
+        if opinion.stream in self._odd:
+            return COUNTS_FOR_NOTHING
         return SYN_ACK_AGAIN if moved else None
 
 

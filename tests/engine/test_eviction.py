@@ -17,7 +17,7 @@ from lab.engine.path import Path
 from lab.model import Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.tcp import conversations
-from lab.protocols.tcp.conversations import Conversation
+from lab.protocols.tcp.conversation import Conversation
 from lab.protocols.transport import LANES
 from lab.report.conversations import entry
 from lab.runs.recorded import open_run

@@ -14,8 +14,8 @@ from copy import copy
 
 from lab.model import Kernels, Verdict
 from lab.protocols.tcp import events, refusals
-from lab.protocols.tcp.conversations import End, SegmentRecord, options
-from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
+from lab.protocols.tcp.conversation import End, SegmentRecord
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, options
 from lab.protocols.tcp.states import Event, State
 
 _ETHERNET = 14  # bytes before the IP header on the lab's own wire

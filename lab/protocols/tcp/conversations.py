@@ -7,180 +7,36 @@ never wrap: a stream longer than 4 GiB goes on counting.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from ipaddress import ip_address
+from collections.abc import Callable, Iterable
 
-from lab.engine import conversation as engine
 from lab.engine.conversation import LANES
+from lab.engine.lookahead import Lookahead
 from lab.engine.record import Record
-from lab.model import Address, Ends, Frame, Remark, Role, Span
-from lab.protocols.tcp import icmp
+from lab.model import Frame, Remark, Role, Span
+from lab.protocols.tcp import doubts, icmp
+from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
+from lab.protocols.tcp.copies import Sent
 from lab.protocols.tcp.ecn import BITS, of_ecn
-from lab.protocols.tcp.icmp import DAMAGED, Kind, Quoted
+from lab.protocols.tcp.icmp import DAMAGED, Quoted
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
-from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Options, Segment
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment, options
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _ECN = SYN | BITS
 _WRAP, _HALF = 1 << 32, 1 << 31
-_END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 MOST_IN_A_LANE = 2048  # conversations that are kept open
-_MOST_GIVEN_UP = 16  # packets of an end that were lost, and may still be quoted
-_MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
+_ROLES_WITHIN = 16  # packets in which it must show who asks
+_NEAR = 1 << 24  # numbers: as far from where a connection has come to as its segments may be
+_IPV4_PAIR = 12  # bytes of a pair of addresses and ports
+_OPENING = frozenset((None, "CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED"))  # where a SYN may be sent again
+_RESETS_FREELY = frozenset(("CLOSED", "LISTEN"))  # where whoever sends a RST goes on as before
+SpokenBy = Callable[[bytes], Role | None]
 _OLD = 257  # packets later nothing about a packet is open any more
 
 
-class End(engine.TransportEnd):
-    """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw.
-
-    What it has sent, this file writes; what has arrived of it, delivery.py; what it has got, events.py.
-    """
-
-    __slots__ = (
-        "acked", "address", "aside", "cookie", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin", "heard",
-        "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "window",
-    )  # fmt: skip
-
-    peer: End
-
-    def __init__(self, role: Role, address: bytes, port: int) -> None:
-        super().__init__(role)
-        self.address = address
-        self.port = port
-        # What it has sent.
-        self.isn: int | None = None  # raw; None where the SYN was not captured
-        self.holes: list[tuple[int, int]] | None = None  # jumped over, not captured
-        self.fin: int | None = None  # the number of its FIN
-        self.window = -1  # of the segment before
-        self.acked = -1  # by the segment before
-        self.options: bytes | None = None  # of its SYN, as on the wire
-        self.history = 0  # which letters of the history it has, as bits
-        self.ecn: str | None = None  # what it has offered, or both have agreed on (ecn.py)
-        # What is known to have arrived of it.
-        self.heard = 0  # all before this has been acknowledged
-        self.pending: list[SegmentRecord] = []
-        self.given_up: list[tuple[int, int, bytes]] | None = None  # lost: number, raw number, identification
-        self.disordered = 0  # up to here the new ones among them may not stand in order
-        # What it has got.
-        self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
-        self.got_fin = False
-        self.owes = 0  # acknowledgements, bits of SYN and FIN
-        self.syn_acked = False
-        self.fin_acked = False
-        self.opened_passively = False
-        self.cookie = False  # it answers with SYN cookies: it remembers nothing of what it has got
-
-    @property
-    def host(self) -> str:
-        return str(ip_address(self.address))
-
-    @property
-    def unheard(self) -> bool:
-        """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
-        return self.window < 0 and self.peer.acked > 0
-
-    def quoted_by(self, error: Quoted) -> tuple[int, SegmentRecord | None] | None:
-        """Returns the number of the packet that an error quotes, with its record where its fate is still open.
-
-        Of copies that nothing tells apart it is the last.
-        """
-        told = [
-            (each.number, each)
-            for each in reversed(self.pending)
-            if each.segment.seq == error.seq and error.flags in (None, each.segment.flags)
-        ]
-        for number, each in told:
-            if each.frame is not None and _ident(each.frame, each.segment) == error.ident:
-                return number, each
-        for number, seq, ident in self.given_up or ():
-            if error.ident and (seq, ident) == (error.seq, error.ident):
-                return number, None
-        return told[0] if told else None
-
-    def give_up(self, record: SegmentRecord) -> None:
-        """Remembers of a packet that was lost what an error may still quote."""
-        ident = _ident(record.frame, record.segment) if record.frame is not None else b""
-        self.given_up = [*(self.given_up or ())[1 - _MOST_GIVEN_UP :], (record.number, record.segment.seq, ident)]
-
-    def may_have_sent(self, raw: int) -> bool:
-        """Whether a number is one of its stream, as far as that has come."""
-        if self.next_raw is None:
-            return False
-        back = (self.next_raw - raw) % _WRAP
-        return back <= self.next if self.isn is not None else back < _HALF
-
-    def relative(self, raw: int) -> int:
-        """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
-        if self.next_raw is None:
-            self.next_raw, self.next = raw, 1
-            return 1
-        ahead = (raw - self.next_raw) % _WRAP
-        return self.next + (ahead - _WRAP if ahead >= _HALF else ahead)
-
-
-class Conversation(engine.Conversation):
-    """Two ends and what has been counted between them."""
-
-    __slots__ = ("_identity", "errors", "from_syn", "history", "reset_by", "retransmissions")
-
-    client: End
-    server: End
-
-    def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
-        super().__init__(number, first, client, server)
-        self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
-        self.retransmissions = 0
-        self.history = ""  # Zeek's letters
-        self.reset_by: Role | None = None
-        self.errors: dict[int, Kind] | None = None  # packets that an ICMP error has answered
-        self._identity: Ends | None = None  # addresses as text take long, for every packet
-
-    @property
-    def identity(self) -> Ends:
-        known, client, server = self._identity, self.client, self.server
-        if known is None or known.isns[0] != client.isn or known.isns[1] != server.isn:
-            ends = Address(client.host, client.port), Address(server.host, server.port)
-            known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn))
-        return known
-
-    def refuse(self, number: int, record: SegmentRecord | None, kind: Kind) -> None:
-        """Takes down that an ICMP error says of a packet that it did not get through; `record` while that is open."""
-        if kind is Kind.QUENCH:
-            return
-        self.errors = self.errors or {}
-        if len(self.errors) < _MOST_ERRORS:
-            self.errors[number] = kind
-        if (
-            record is not None and not record.new and not record.settled
-        ):  # nothing will show what became of it: this does
-            record.end.pending.remove(record)
-            self.lose(record)
-
-    @property
-    def lane(self) -> int:
-        return (self.client.port ^ self.server.port) % LANES
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended: both FINs were acknowledged, or there was a reset."""
-        return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
-
-
-class SegmentRecord(Record):
-    """The record of a segment."""
-
-    __slots__ = ()
-
-    segment: Segment
-    conversation: Conversation
-    end: End
-
-    @property
-    def receiver(self) -> End:
-        """The end that it is for, also when its conversation has been let go of."""
-        which = self.conversation
-        return which.server if self.end is which.client else which.client
+def _nobody(_data: bytes) -> Role | None:
+    return None
 
 
 class UnsureError(Exception):
@@ -229,7 +85,14 @@ class Conversations:
         self._elsewhere = elsewhere
         self._senders: dict[bytes, tuple[Conversation, End]] = {}
         self._count = 0
+        self._ahead: Lookahead | None = None  # where nobody tells what arrived, but later packets
+        self._spoken_by: SpokenBy = _nobody
+        self._sent = Sent()
         self.followed: dict[int, Conversation] = {}
+
+    def foresee(self, ahead: Lookahead, spoken_by: SpokenBy) -> None:
+        """Says how to look at packets to come, and which end it is that says some bytes."""
+        self._ahead, self._spoken_by = ahead, spoken_by
 
     def excess(self, before: int = 0) -> list[Conversation]:
         """Returns those that there is no room for: first what is over, and what has been quiet for longest.
@@ -252,6 +115,11 @@ class Conversations:
     def forget(self, which: Conversation) -> None:
         """Lets go of a conversation: a later packet of its pair begins another."""
         del self.followed[which.id]
+        if which.former is not None:
+            which.former.latter = None
+        if which.latter is not None:
+            which.latter.former = None
+        which.former = which.latter = None
         for end in which.ends:
             ports = end.port.to_bytes(2, "big") + end.peer.port.to_bytes(2, "big")
             pair = end.address + end.peer.address + ports
@@ -264,37 +132,78 @@ class Conversations:
         """Returns the packet's record: with conversation, sender, relative numbers and labels where it is TCP."""
         if not isinstance(segment, Segment):
             return self._other(frame, segment)
-        pair, raw_seq, raw_ack, flags, window, _, _, payload, problems = segment
-        found = self._senders.get(pair)
-        if found is None or (flags & _SYN_ACK == SYN and _is_new(found[1], segment)):
-            found = self._open(frame.number, segment)
+        found = self._senders.get(segment.pair)
+        if found is None:
+            if self._ahead is not None and segment.flags & _SYN_ACK == _SYN_ACK:
+                syn = doubts.syn_of(segment, self._ahead.behind(frame.number))
+                if syn is not None:  # sent before this, captured behind it
+                    self._ahead.take(syn[0].number)
+                    self._ahead.put_back(frame, segment)
+                    frame, segment = syn
+            found = self._open(frame, segment)
+        elif segment.flags & _SYN_ACK == SYN and _is_new(found[1], segment):
+            found = self._again(found[0], frame, segment)
+        elif found[0].former is not None:
+            found = _booked(found, segment)
+        pair, raw_seq, raw_ack, flags, window, header, _, payload, problems = segment
         conversation, end = found
         conversation.packets += 1
         conversation.last = frame.number
         taken = payload
+        odd = False  # does not count, or may not
         if flags & _SPECIAL:
             if flags & RST:
                 taken = 0  # what a RST carries is no part of the stream
             if flags & _SYN_FIN:
                 taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
             if flags & SYN:
-                _first(end, frame, segment)
+                if flags & ACK and end.isn is not None and end.isn != raw_seq:
+                    if not self._is_answered(end, frame, segment):
+                        return self._stray(found, frame, segment, "disregarded")
+                    _disregard(end)
+                first_of(end, frame, segment)
+        elif payload:
+            ttl = _ttl(frame.data, header, len(pair))
+            odd = ttl != end.ttl or bool(problems) or not flags & ACK
+        if end.ttl < 0:
+            end.ttl = _ttl(frame.data, header, len(pair))
         seq = end.next if raw_seq == end.next_raw else end.relative(raw_seq)
         stop = seq + taken
         usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         labels = usual
         record = SegmentRecord(frame, labels, segment, conversation, end, seq, stop)
+        if flags & _SYN_ACK == SYN and raw_seq == end.isn and end.state not in _OPENING:
+            record.disowned = True  # its own SYN, late or copied: it was sent before
         if flags & ACK:
             peer = end.peer
+            if (
+                end.isn is None
+                and peer.isn is not None
+                and raw_ack != peer.next_raw
+                and self._is_foreign(end, frame, segment)
+            ):
+                return self._stray(found, frame, segment, "disregarded")
             ack = record.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
+            if payload and (odd or ack > peer.next or ack < end.acked) and self._is_replaced(frame, segment):
+                return self._stray(found, frame, segment, "discarded")
             if taken:
                 if seq != end.next:
-                    labels = of_order(labels, record, conversation, end, payload, flags)
+                    labels = self._of_order(labels, record, payload, flags)
             elif (ack == end.acked or seq != end.next) and not flags & RST:
                 labels = of_bare_ack(labels, record, conversation, end, window, ack)
             end.acked = ack
-        elif taken and seq != end.next:
-            labels = of_order(labels, record, conversation, end, payload, flags)
+        elif taken:
+            if payload and odd and self._is_replaced(frame, segment):
+                return self._stray(found, frame, segment, "discarded")
+            if seq != end.next:
+                labels = self._of_order(labels, record, payload, flags)
+        if payload and stop > end.next:
+            self._sent.keep(end, seq + bool(flags & SYN), frame, segment)
+        if flags & RST and self._ahead is not None and not conversation.over:
+            if end.state == "SYN-SENT":
+                conversation.still_asked = not flags & ACK and self._is_asked_again(frame, segment)
+            elif end.state not in _RESETS_FREELY and self._is_refuted(record, frame, segment):
+                labels += ("refuted",)
         if not window and not flags & _SPECIAL:
             labels += ("zero-window",)
         if flags & _ECN:
@@ -306,7 +215,7 @@ class Conversations:
         if labels is not usual:
             record.labels = labels
             letters = letters_of(labels)
-        if stop > end.next:
+        if stop > end.next and not flags & RST:
             record.new = taken > 0
             end.next_raw = (raw_seq + taken) % _WRAP
             end.next = stop
@@ -317,6 +226,64 @@ class Conversations:
         if fresh:
             end.history |= fresh
             conversation.history += spelled(fresh, end.role)
+        return record
+
+    def _of_order(self, labels: tuple[str, ...], record: SegmentRecord, payload: int, flags: int) -> tuple[str, ...]:
+        """Returns the labels of a segment that takes numbers, but not the next: with other bytes it repeats nothing."""
+        conversation, end = record.conversation, record.end
+        found = of_order(labels, record, conversation, end, payload, flags)
+        if payload and found[-1] == "retransmission" and self._sent.differs(end, record):
+            conversation.retransmissions -= 1
+            return (*labels, "conflicting-data")
+        return found
+
+    def _is_asked_again(self, frame: Frame, segment: Segment) -> bool:
+        """Whether a RST only refuses an answer to a SYN, for that is sent again."""
+        assert self._ahead is not None
+        return doubts.asked_again(segment, self._ahead.behind(frame.number))
+
+    def _is_refuted(self, record: SegmentRecord, frame: Frame, segment: Segment) -> bool:
+        """Asks what follows whether a RST counts; returns whether it does not, and is to be called so."""
+        assert self._ahead is not None
+        end = record.end
+        exact = record.seq in (end.next, end.heard, end.peer.got_next)
+        refuted = doubts.reset(frame, segment, self._ahead.behind(frame.number), exact)
+        if refuted is None:
+            return False
+        record.disowned, record.discarded = True, not refuted.obeyed
+        return not (end.state == "SYN-RECEIVED" and end.opened_passively)  # that refuses an ACK so, and goes on
+
+    def _is_answered(self, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether of two SYN-ACKs with different numbers the later one is acknowledged."""
+        if self._ahead is None or end.peer.acked >= 0:
+            return False
+        return doubts.answered(segment, self._ahead.behind(frame.number))
+
+    def _is_foreign(self, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether what answers a SYN, but acknowledges another, is refused: RST has the number that it acknowledges."""
+        if end.peer.state != "SYN-SENT" or segment.flags & RST or self._ahead is None:
+            return False
+        return doubts.refused(segment, self._ahead.behind(frame.number))
+
+    def _is_replaced(self, frame: Frame, segment: Segment) -> bool:
+        """Whether something odd is not what its receiver has read."""
+        return self._ahead is not None and doubts.replaced(frame, segment, self._ahead.behind(frame.number))
+
+    def _stray(self, found: tuple[Conversation, End], frame: Frame, segment: Segment, label: str) -> SegmentRecord:
+        """Returns the record of a segment that counts for nothing: nothing that is counted of its sender moves."""
+        conversation, end = found
+        flags, payload = segment.flags, segment.payload
+        usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
+        fresh = letters & ~end.history
+        end.history |= fresh
+        conversation.history += spelled(fresh, end.role)
+        seq = _asked(end, segment.seq, 0 if flags & SYN else 1)
+        record = SegmentRecord(
+            frame, (*usual, label, *segment.problems), segment, conversation, end, seq, seq + doubts.taken(segment)
+        )
+        if flags & ACK:
+            record.ack = _asked(end.peer, segment.ack, 1)
+        record.disowned = record.discarded = True
         return record
 
     def place_told(self, frame: Frame, segment: Segment | Quoted | tuple[str, ...]) -> Record:
@@ -342,7 +309,7 @@ class Conversations:
             return Record(frame, (*(segment.labels if isinstance(segment, Quoted) else segment), "forged"))
         found = self._senders.get(segment.pair)
         if found is None:
-            found = self._open(frame.number, segment)
+            found = self._open(frame, segment)
             if segment.flags & SYN:
                 found[1].isn = found[1].next_raw = segment.seq
             else:
@@ -352,13 +319,13 @@ class Conversations:
         conversation.last = frame.number
         flags, payload = segment.flags, segment.payload
         taken = 0 if flags & RST else payload + bool(flags & SYN) + bool(flags & FIN)
-        seq = 1 if end.next_raw is None else end.relative(segment.seq)  # asked of an end it would settle the count
+        seq = _asked(end, segment.seq, 1)
         usual, _ = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         record = SegmentRecord(
             frame, (*usual, *segment.problems, "forged"), segment, conversation, end, seq, seq + taken
         )
         if flags & ACK:
-            record.ack = end.peer.relative(segment.ack) if end.peer.next_raw is not None else 1
+            record.ack = _asked(end.peer, segment.ack, 1)
         return record
 
     def _other(self, frame: Frame, found: Quoted | tuple[str, ...]) -> Record:
@@ -380,25 +347,93 @@ class Conversations:
         record.remarks = (Remark("icmp-error", words, (Span("frame", frame.number, found.at, found.end),)),)
         return record
 
-    def _open(self, number: int, segment: Segment) -> tuple[Conversation, End]:
-        """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else the higher port."""
+    def _open(self, frame: Frame, segment: Segment) -> tuple[Conversation, End]:
+        """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else who speaks as a client does.
+
+        Where nobody does, it is the higher port.
+        """
         syn, ack = segment.flags & SYN, segment.flags & ACK
-        forward = not ack if syn else segment.source_port >= segment.destination_port
+        if syn:
+            forward = not ack
+        else:
+            later = self._ahead.behind(frame.number, _ROLES_WITHIN) if self._ahead is not None else ()
+            shown = doubts.client(frame, segment, later, self._spoken_by)
+            forward = segment.source_port >= segment.destination_port if shown is None else shown
         source = End("client" if forward else "server", segment.source, segment.source_port)
         target = End("server" if forward else "client", segment.destination, segment.destination_port)
         client, server = (source, target) if forward else (target, source)
-        conversation = Conversation(self._count, number, client, server, bool(syn))
+        conversation = Conversation(self._count, frame.number, client, server, bool(syn))
         self._count += 1
         self.followed[conversation.id] = conversation
         self._senders[segment.pair] = conversation, source
         self._senders[segment.reversed_pair] = conversation, target
         return conversation, source
 
+    def _again(self, former: Conversation, frame: Frame, segment: Segment) -> tuple[Conversation, End]:
+        """A SYN with another number begins another conversation on the same addresses and ports."""
+        before = former.former
+        if before is not None:
+            mine = _end_at(before, segment.source, segment.source_port)
+            if mine.isn == segment.seq:
+                return before, mine  # the SYN of the one before, once more
+            before.latter = former.former = None
+        found = self._open(frame, segment)
+        former.latter, found[0].former = found[0], former
+        return found
 
-def _ident(frame: Frame, segment: Segment) -> bytes:
-    """Returns the identification in the IPv4 header before a segment, empty where that has options or is another."""
-    at = segment.header - 20
-    return frame.data[at + 4 : at + 6] if at >= 0 and frame.data[at] == 0x45 else b""
+
+def _disregard(end: End) -> None:
+    """Takes back the SYN-ACKs of an end: another, with a different number, is the one that counts."""
+    for item in end.pending:
+        for step in item.steps:
+            seen = item.conversation.steps[step]
+            seen[:] = [each for each in seen if each.number != item.number]
+        item.labels += ("disregarded",)
+        item.disowned = item.discarded = item.settled = True
+        item.steps = ()
+    end.pending.clear()
+    end.isn = end.next_raw = end.options = None
+    end.next = end.heard = 0
+
+
+def _end_at(which: Conversation, address: bytes, port: int) -> End:
+    client = which.client
+    return client if (client.address, client.port) == (address, port) else which.server
+
+
+def _booked(found: tuple[Conversation, End], segment: Segment) -> tuple[Conversation, End]:
+    """Returns whose a segment is where its addresses and ports were used before: by the numbers it is nearer to."""
+    conversation, end = found
+    former = conversation.former
+    if former is None:
+        return found
+    before = _end_at(former, end.address, end.port)
+    old, new = _distance(before, segment), _distance(end, segment)
+    return (former, before) if old is not None and old < _NEAR and (new is None or old < new) else found
+
+
+def _distance(end: End, segment: Segment) -> int | None:
+    """Returns how far a segment's numbers lie from those that a connection has come to; None: nobody knows."""
+    away = []
+    if end.next_raw is not None:
+        away.append(abs(doubts.ahead_of(segment.seq, end.next_raw)))
+    if segment.flags & ACK and end.peer.next_raw is not None:
+        away.append(abs(doubts.ahead_of(segment.ack, end.peer.next_raw)))
+    return max(away, default=None)
+
+
+def _asked(end: End, raw: int, unknown: int) -> int:
+    """Returns a relative number without counting by it."""
+    return unknown if end.next_raw is None else end.relative(raw)
+
+
+def _ttl(data: bytes, header: int, addresses: int) -> int:
+    """Returns the TTL, or hop limit, of a segment whose header begins there; 0 behind options or extension headers."""
+    if addresses == _IPV4_PAIR:
+        at = header - 20
+        return data[at + 8] if at >= 0 and data[at] == 0x45 else 0
+    at = header - 40
+    return data[at + 7] if at >= 0 and data[at] >> 4 == 6 else 0
 
 
 def _limit(end: End) -> int:
@@ -411,33 +446,15 @@ def _is_new(end: End, segment: Segment) -> bool:
     """Whether a SYN on a used pair begins another conversation: not where it is a repetition or a simultaneous open."""
     if end.isn is not None:
         return end.isn != segment.seq
+    if end.peer.isn is not None and end.peer.acked < 0:
+        return False  # the first SYN of an end that has sent an ACK before: it answers in two segments
     return end.next_raw is not None or end.peer.acked >= 0
 
 
-def _first(end: End, frame: Frame, segment: Segment) -> None:
+def first_of(end: End, frame: Frame, segment: Segment) -> None:
     """Takes in what only a SYN tells: where the stream begins, and the options."""
     if end.options is None:
         end.options = frame.data[segment.header + 20 : segment.start]
     if end.isn is None:
         end.isn = segment.seq
         end.next_raw, end.next = segment.seq, 0  # a SYN is 0, whatever was counted before it
-
-
-def options(data: bytes) -> Options:
-    """Returns what a SYN's options offer; what is malformed counts as not offered (RFC 9293 section 3.2)."""
-    mss = scale = None
-    sack = stamps = False
-    at, end = 0, len(data)
-    while at + 1 < end and data[at] != _END_OF_OPTIONS:
-        kind = data[at]
-        size = 1 if kind == _NO_OPERATION else data[at + 1]
-        if size < 1 or at + size > end:
-            break
-        if kind == _MSS and size == 4:
-            mss = data[at + 2] << 8 | data[at + 3]
-        elif kind == _WINDOW_SCALE and size == 3:
-            scale = data[at + 2]
-        sack = sack or (kind, size) == (_SACK_PERMITTED, 2)
-        stamps = stamps or (kind, size) == (_TIMESTAMPS, 10)
-        at += size
-    return Options(mss, scale, sack, stamps)

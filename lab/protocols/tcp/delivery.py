@@ -18,8 +18,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
-from lab.protocols.tcp.segment import RST, SYN
+from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
+from lab.protocols.tcp.segment import ACK, RST, SYN
 
 _SYN_RST = SYN | RST
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
@@ -29,10 +29,15 @@ _MOST_SEARCHED = 512  # of them, for older copies
 
 def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
     """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
+    got = _proved(record)
+    return got if record.conversation.latter is None else sorted([*got, *_challenged(record)], key=_number)
+
+
+def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
     end = record.end
     if end is None:
         return ()
-    peer, ack = end.peer, record.ack
+    peer, ack = end.peer, None if record.discarded else record.ack
     if not (peer.pending or end.pending):
         if ack is not None and ack > peer.heard:
             peer.heard = ack
@@ -69,6 +74,20 @@ def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
     return got if len(got) < 2 else sorted(got, key=_number)
 
 
+def _challenged(record: SegmentRecord) -> list[SegmentRecord]:
+    """Takes the SYN of a new connection that the old one on the same pair answers: it has arrived, and was refused."""
+    latter, flags = record.conversation.latter, record.segment.flags
+    if latter is None or flags & (_SYN_RST | ACK) != ACK:
+        return []
+    asks = latter.client if record.end.port == latter.server.port else latter.server
+    found = [item for item in asks.pending if item.segment.flags & SYN and not item.settled]
+    asks.pending = [item for item in asks.pending if item not in found]
+    for item in found:
+        item.discarded, item.new = True, False
+        latter.refused += (item.number,)
+    return found
+
+
 def reset_by(record: SegmentRecord, proved: Sequence[SegmentRecord]) -> Sequence[SegmentRecord]:
     """Returns those of the packets a RST has proved that it is the receiving kernel's own, immediate answer to."""
     if not record.segment.flags & RST or not record.conversation.reset_by:
@@ -81,7 +100,7 @@ def sent(record: SegmentRecord) -> None:
     end = record.end
     if end is None:
         return
-    again = len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)
+    again = not record.disowned and len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)
     if again and record.stop > record.seq and record.stop > end.heard:
         record.new = True
         end.disordered = end.next

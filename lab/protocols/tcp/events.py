@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from lab.dissect.fragments import Reassembled, cut
 from lab.engine.protocol import Piece
 from lab.model import Frame, States
-from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
+from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 from lab.protocols.tcp.states import TABLE, Event, State
 
@@ -52,8 +52,10 @@ def sent(record: SegmentRecord) -> Iterable[Event]:
     if conversation is not None and end.role == "server" and conversation.client.isn is not None:
         conversation.assumed = ()  # its first answer
     if flags & RST:
-        if conversation is not None and conversation.reset_by is None and not (end.fin_acked and end.peer.fin_acked):
+        over = end.fin_acked and end.peer.fin_acked
+        if conversation is not None and conversation.reset_by is None and not over and not conversation.still_asked:
             conversation.reset_by = end.role
+            conversation.fins_before = end.fin is not None and end.peer.fin is not None
         return (Event.SENT_RST,)
     if flags & SYN:
         end.owes &= ~SYN
@@ -88,6 +90,8 @@ def got(record: SegmentRecord) -> Iterable[Event]:
         return _got_rst(record, end)
     if flags & SYN:
         return _got_syn(record, end)
+    if end.state == State.SYN_SENT and end.got_next is None and not segment.payload:
+        return _NOTHING  # RFC 9293 section 3.10.7.3, fourth: neither SYN nor RST, so it is dropped
     fin = bool(flags & FIN)
     quiet = not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None
     if quiet and (end.got_next is None or record.seq <= end.got_next):
@@ -139,7 +143,8 @@ def _got_syn(record: SegmentRecord, end: End) -> Iterable[Event]:
     if answers and not end.syn_acked:  # the second half of a simultaneous open
         end.syn_acked = True
         return (Event.GOT_SYN_ACK,)
-    end.owes |= SYN
+    if not end.peer.syn_acked:  # else it knows, and the answer is a challenge ACK or a duplicate: no step
+        end.owes |= SYN
     return _NOTHING
 
 

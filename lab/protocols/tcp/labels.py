@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from lab.model import Role
+from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
-
-if TYPE_CHECKING:
-    from lab.protocols.tcp.conversations import Conversation, End, SegmentRecord
 
 _MOST_HOLES = 64  # remembered for an end: what lies further back is called a retransmission when it comes
 

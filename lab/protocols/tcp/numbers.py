@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab.model import Reckoning
-from lab.protocols.tcp.conversations import End, SegmentRecord, options
-from lab.protocols.tcp.segment import FIN, SYN
+from lab.protocols.tcp.conversation import End, SegmentRecord
+from lab.protocols.tcp.segment import FIN, SYN, options
 from lab.text import ROLES, Text
 
 _WRAP = 1 << 32

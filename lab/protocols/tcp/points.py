@@ -7,7 +7,7 @@ ACK in a connection answers nothing, its end breaks off. A kernel's counters, wh
 
 from __future__ import annotations
 
-from lab.protocols.tcp.conversations import SegmentRecord
+from lab.protocols.tcp.conversation import SegmentRecord
 from lab.protocols.tcp.segment import ACK, RST
 from lab.text import ROLES, Text
 

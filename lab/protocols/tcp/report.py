@@ -11,8 +11,8 @@ from typing import Any
 from lab.engine.conversation import Seen
 from lab.engine.protocol import StepOutcome
 from lab.model import Role
-from lab.protocols.tcp.conversations import Conversation, End, options
-from lab.protocols.tcp.segment import TCP
+from lab.protocols.tcp.conversation import Conversation, End
+from lab.protocols.tcp.segment import TCP, options
 from lab.protocols.tcp.states import TABLE
 
 STEPS = tuple(f"tcp.{phase}.{number}" for phase in ("open", "close") for number in (1, 2, 3, 4))
@@ -98,8 +98,11 @@ def opened(conversation: Conversation) -> bool:
 
 
 def closed(conversation: Conversation) -> str | None:
-    """Returns `fin` where both ends' FINs were acknowledged, `rst` where a reset ended it, None while it is open."""
-    if conversation.reset_by:
+    """Returns `fin` where both ends' FINs were acknowledged, or both sent before a reset, `rst` where a reset ended it.
+
+    None while it is open.
+    """
+    if conversation.reset_by and not conversation.fins_before:
         return "rst"
     return "fin" if conversation.over else None
 
@@ -111,7 +114,7 @@ def differs(conversation: Conversation, step: str) -> str | None:
         return _why_unseen(conversation, step)
     opening = step.startswith("tcp.open")
     if opening and _both(seen(conversation, "tcp.open.1")):
-        return "simultaneous-open"
+        return "simultaneous-open" if {"h", "H"} <= set(conversation.history) else "split-handshake"
     second, third = (seen(conversation, f"tcp.close.{number}") for number in (2, 3))
     if not opening and step != "tcp.close.1" and second and third:
         if third[0].number < second[0].number:
@@ -129,8 +132,11 @@ def _of_its_segments(
     if step != "tcp.open.4":
         if all(each.number in conversation.lost for each in found):
             return _refused(conversation, found) or ("lost" if step == "tcp.open.3" else "unanswered")
+        if len(found) > 1 and any(each.number in conversation.refused for each in found):
+            return "half-open"
         if len(found) > 1:
-            return "retransmitted"
+            halves = step == "tcp.open.2" and found[0].start == found[0].stop
+            return "split-handshake" if halves else "retransmitted"
         if step == "tcp.close.3" and second and found[0].start > second[0].stop:
             return "half-close"
         if found[0].payload:
@@ -178,6 +184,8 @@ def conn_state(conversation: Conversation) -> str:
     client = asked or ((before.islower() or not before) and after != after.lower())
     server = "h" in letters or "s" in letters
     fins = "F" in letters, "f" in letters
+    if conversation.fins_before and server:
+        return "SF"
     if conversation.reset_by and "r" in letters:
         if "R" in letters:
             return "RSTR" if "d" in letters.lower() else "REJ"

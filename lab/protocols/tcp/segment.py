@@ -24,6 +24,8 @@ _usual = Struct("!12xHBxHxxHxBxx12sIIHHH").unpack_from  # what is a pair for `Se
 _USUAL_IP, _USUAL_TCP, _USUAL_SIZE, _USUAL_VERSION = 14, 34, 54, 0x45
 _tcp = Struct("!4sIIHHH").unpack_from  # ports, seq, ack, offset+flags, window, checksum
 
+_END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
+
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _NONE: tuple[str, ...] = ()
 NOT_TCP = ("not-tcp",)
@@ -78,6 +80,26 @@ class Options(NamedTuple):
     window_scale: int | None
     sack_permitted: bool
     timestamps: bool
+
+
+def options(data: bytes) -> Options:
+    """Returns what a SYN's options offer; what is malformed counts as not offered (RFC 9293 section 3.2)."""
+    mss = scale = None
+    sack = stamps = False
+    at, end = 0, len(data)
+    while at + 1 < end and data[at] != _END_OF_OPTIONS:
+        kind = data[at]
+        size = 1 if kind == _NO_OPERATION else data[at + 1]
+        if size < 1 or at + size > end:
+            break
+        if kind == _MSS and size == 4:
+            mss = data[at + 2] << 8 | data[at + 3]
+        elif kind == _WINDOW_SCALE and size == 3:
+            scale = data[at + 2]
+        sack = sack or (kind, size) == (_SACK_PERMITTED, 2)
+        stamps = stamps or (kind, size) == (_TIMESTAMPS, 10)
+        at += size
+    return Options(mss, scale, sack, stamps)
 
 
 def segment(frame: Frame) -> Segment | Quoted | tuple[str, ...]:

@@ -73,6 +73,10 @@ ROWS = (
     # a listener that answers with a SYN cookie (RFC 4987 section 3.6) keeps nothing until that comes back
     Row("LISTEN",       "sent SYN-ACK",    "LISTEN",       "tcp.open.3/2",     "3.10.7.2"),
     Row("LISTEN",       "got ACK of SYN",  "ESTABLISHED",  "tcp.open.4",       "3.10.7.4"),
+    # opening, other ways to answer: the SYN-ACK in two segments; one ACK of SYN, data and FIN
+    Row("SYN-RECEIVED", "sent ACK of SYN", "SYN-RECEIVED", "tcp.open.3/2",     "3.5"),
+    Row("SYN-RECEIVED", "sent SYN",        "SYN-RECEIVED", "tcp.open.3/2",     "3.5"),
+    Row("CLOSE-WAIT",   "sent ACK of SYN", "CLOSE-WAIT",   "tcp.open.3",       "3.10.7.4"),
     # closing: the end that closes first, the other end
     Row("ESTABLISHED",  "sent FIN",        "FIN-WAIT-1",   "tcp.close.1/3",    "3.10.4"),
     Row("ESTABLISHED",  "got FIN",         "CLOSE-WAIT",   None,               "3.10.7.4"),

@@ -9,6 +9,16 @@ LABELS = {
     "out-of-order": Text("out of order", "乱序"),
     "previous-segment-not-captured": Text("a segment before it was not captured", "之前有报文段未被捕获"),
     "duplicate-ack": Text("duplicate ACK", "重复确认"),
+    "conflicting-data": Text("other bytes under numbers that were sent before", "序号与先前相同，内容却不同"),
+    "refuted": Text(
+        "its sender goes on as if it had not sent it: forged, or by a box in between",
+        "所谓的发送方照常继续：系伪造，或由中间设备发出",
+    ),
+    "disregarded": Text("does not count: its receiver goes on without it", "不起作用：接收方没有采用它"),
+    "discarded": Text(
+        "not what its receiver has read: the same numbers come again with other bytes",
+        "接收方读到的不是它：同样的序号随后带着不同的内容再次出现",
+    ),
     "keep-alive": Text("keep-alive", "保活探测"),
     "window-update": Text("window update", "窗口更新"),
     "zero-window": Text("zero window", "零窗口"),

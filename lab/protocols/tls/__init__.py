@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _HERE = "lab.protocols.tls"
 _MAJOR, _SSL2_TYPE, _SSL2_HELLO = 3, 2, 1  # the first byte of all versions; where SSL 2.0 has its message type
+_TYPE = 5  # where a record of the handshake has its first message's type
+_HELLOS: dict[int, Role] = {1: "client", 2: "server"}
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
 
 
@@ -26,6 +28,13 @@ def _recognise(data: bytes, role: Role) -> bool | None:
     from lab.protocols.tls.records import looks_like_tls
 
     return looks_like_tls(data, role)
+
+
+def _spoken_by(data: bytes) -> Role | None:
+    """A ClientHello is the client's, a ServerHello the server's (RFC 9846)."""
+    if len(data) > _TYPE and data[0] == _HANDSHAKE and data[1] == _MAJOR:
+        return _HELLOS.get(data[_TYPE])
+    return None
 
 
 def _begin(secrets: Any) -> Session:
@@ -85,6 +94,7 @@ PROTOCOL = Upper(
     # reading
     first=frozenset({_HANDSHAKE, *_SSL2}),
     recognise=_recognise,
+    spoken_by=_spoken_by,
     begin=_begin,
     secrets=_Secrets,
     carries="data",

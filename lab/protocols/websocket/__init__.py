@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from lab.model import Role
 
 _HERE = "lab.protocols.websocket"
-_GET = b"GET "
+_GET, _STATUS = b"GET ", b"HTTP/1."
 
 
 def _recognise(data: bytes, role: Role) -> bool | None:
     """A client's GET may be it: whether it asks for an upgrade only its whole head tells, which the session reads."""
     return None if role == "client" and _GET.startswith(data[: len(_GET)]) else False
+
+
+def _spoken_by(data: bytes) -> Role | None:
+    """HTTP/1.1: a request is the client's, a status line the server's (RFC 9112 sections 3 and 4)."""
+    if data.startswith(_GET):
+        return "client"
+    return "server" if data.startswith(_STATUS) else None
 
 
 def _begin(_secrets: Any) -> Session:
@@ -40,6 +47,7 @@ PROTOCOL = Upper(
     # reading
     first=frozenset(_GET[:1]),
     recognise=_recognise,
+    spoken_by=_spoken_by,
     begin=_begin,
     closed_below="TCP closed",
     # telling

@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 
 from lab.engine.record import Record
 from lab.model import Frame
-from lab.protocols.tcp.conversations import Conversation
+from lab.protocols.tcp.conversation import Conversation
 from lab.render import trace
 from lab.report.conversations import entry
 from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, ladder, renumbered, walk

@@ -302,6 +302,8 @@ def test_whatever_is_said_every_fate_is_decided_and_new_data_is_got_only_where_i
             other.end is record.end and other.ack is not None for other in records[: spoke - 1]
         ):
             continue  # what it acknowledges was not captured: the tests at the end tell of that
+        if record.disowned or record.discarded:
+            continue  # sent earlier than it was captured, or by somebody else
         if record.got and first and record.seq < record.stop and not record.segment.flags & RST:
             heard = [other.ack for other in records if other.end is record.end.peer and other.ack is not None]
             resets = [other.seq for other in records if other.end is record.end.peer and "RST" in other.labels]

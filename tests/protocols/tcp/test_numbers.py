@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.protocols.tcp.conversations import SegmentRecord
+from lab.protocols.tcp.conversation import SegmentRecord
 from lab.protocols.tcp.numbers import reckoned
 from lab.runs.recorded import open_run
 from tests.packets import OPEN, Pair, ladder, walk

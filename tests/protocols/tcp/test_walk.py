@@ -18,7 +18,8 @@ from lab.engine.table import Row, Table
 from lab.engine.walk import Walk
 from lab.model import Role, States, Surprise
 from lab.protocols.registry import TRANSPORT
-from lab.protocols.tcp.conversations import Conversation, Conversations
+from lab.protocols.tcp.conversation import Conversation
+from lab.protocols.tcp.conversations import Conversations
 from lab.protocols.tcp.segment import segment
 from tests.packets import OPEN, TALK, follow, ladder, prompt, replay, walk
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from lab.engine.layers import Layer
 from lab.engine.record import Record
 from lab.model import Frame, Packet, Role
-from lab.protocols.tcp.conversations import Conversation
+from lab.protocols.tcp.conversation import Conversation
 from lab.protocols.tls.session import Session
 from lab.render.comments import comments
 from lab.render.keys import worked_examples

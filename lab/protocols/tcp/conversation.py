@@ -1,0 +1,187 @@
+"""A TCP connection as it is counted: two ends, how far their streams have come, what is known to have arrived.
+
+Numbers are relative unless named raw: a SYN is 0, and where the SYN was not captured the first byte seen is 1.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from lab.engine import conversation as engine
+from lab.engine.conversation import LANES
+from lab.engine.record import Record
+from lab.model import Address, Ends, Frame, Role
+from lab.protocols.tcp.icmp import Kind, Quoted
+from lab.protocols.tcp.segment import Segment
+
+_WRAP, _HALF = 1 << 32, 1 << 31
+_MOST_GIVEN_UP = 16  # packets of an end that were lost, and may still be quoted
+_MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
+
+
+class End(engine.TransportEnd):
+    """One end of a conversation: who it is and how far its stream has come. Numbers are relative unless named raw.
+
+    What it has sent, conversations.py writes; what has arrived of it, delivery.py; what it has got, events.py.
+    """
+
+    __slots__ = (
+        "acked", "address", "aside", "cookie", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin", "heard",
+        "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "syn_acked", "ttl",
+        "window",
+    )  # fmt: skip
+
+    peer: End
+
+    def __init__(self, role: Role, address: bytes, port: int) -> None:
+        super().__init__(role)
+        self.address = address
+        self.port = port
+        # What it has sent.
+        self.isn: int | None = None  # raw; None where the SYN was not captured
+        self.holes: list[tuple[int, int]] | None = None  # jumped over, not captured
+        self.fin: int | None = None  # the number of its FIN
+        self.window = -1  # of the segment before
+        self.ttl = -1  # of its first segment
+        self.acked = -1  # by the segment before
+        self.options: bytes | None = None  # of its SYN, as on the wire
+        self.history = 0  # which letters of the history it has, as bits
+        self.ecn: str | None = None  # what it has offered, or both have agreed on (ecn.py)
+        # What is known to have arrived of it.
+        self.heard = 0  # all before this has been acknowledged
+        self.pending: list[SegmentRecord] = []
+        self.given_up: list[tuple[int, int, bytes]] | None = None  # lost: number, raw number, identification
+        self.disordered = 0  # up to here the new ones among them may not stand in order
+        # What it has got.
+        self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
+        self.got_fin = False
+        self.owes = 0  # acknowledgements, bits of SYN and FIN
+        self.syn_acked = False
+        self.fin_acked = False
+        self.opened_passively = False
+        self.cookie = False  # it answers with SYN cookies: it remembers nothing of what it has got
+
+    @property
+    def host(self) -> str:
+        return str(ip_address(self.address))
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
+        return self.window < 0 and self.peer.acked > 0
+
+    def quoted_by(self, error: Quoted) -> tuple[int, SegmentRecord | None] | None:
+        """Returns the number of the packet that an error quotes, with its record where its fate is still open.
+
+        Of copies that nothing tells apart it is the last.
+        """
+        told = [
+            (each.number, each)
+            for each in reversed(self.pending)
+            if each.segment.seq == error.seq and error.flags in (None, each.segment.flags)
+        ]
+        for number, each in told:
+            if each.frame is not None and _ident(each.frame, each.segment) == error.ident:
+                return number, each
+        for number, seq, ident in self.given_up or ():
+            if error.ident and (seq, ident) == (error.seq, error.ident):
+                return number, None
+        return told[0] if told else None
+
+    def give_up(self, record: SegmentRecord) -> None:
+        """Remembers of a packet that was lost what an error may still quote."""
+        ident = _ident(record.frame, record.segment) if record.frame is not None else b""
+        self.given_up = [*(self.given_up or ())[1 - _MOST_GIVEN_UP :], (record.number, record.segment.seq, ident)]
+
+    def may_have_sent(self, raw: int) -> bool:
+        """Whether a number is one of its stream, as far as that has come."""
+        if self.next_raw is None:
+            return False
+        back = (self.next_raw - raw) % _WRAP
+        return back <= self.next if self.isn is not None else back < _HALF
+
+    def relative(self, raw: int) -> int:
+        """Returns a number of this end's stream counted from its SYN; the first number ever seen settles the count."""
+        if self.next_raw is None:
+            self.next_raw, self.next = raw, 1
+            return 1
+        ahead = (raw - self.next_raw) % _WRAP
+        return self.next + (ahead - _WRAP if ahead >= _HALF else ahead)
+
+
+class Conversation(engine.Conversation):
+    """Two ends and what has been counted between them."""
+
+    __slots__ = (
+        "_identity", "errors", "fins_before", "former", "from_syn", "history", "latter", "refused", "reset_by",
+        "retransmissions", "still_asked",
+    )  # fmt: skip
+
+    client: End
+    server: End
+
+    def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
+        super().__init__(number, first, client, server)
+        self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
+        self.retransmissions = 0
+        self.history = ""  # Zeek's letters
+        self.reset_by: Role | None = None
+        self.still_asked = False  # a RST refused an answer to the SYN, which is sent again
+        self.fins_before = False  # both ends had sent their FIN before the reset
+        self.former: Conversation | None = None  # the one before it, on the same addresses and ports
+        self.latter: Conversation | None = None  # and the one after it
+        self.refused: tuple[int, ...] = ()  # packets with a step that arrived, and were not taken
+        self.errors: dict[int, Kind] | None = None  # packets that an ICMP error has answered
+        self._identity: Ends | None = None  # addresses as text take long, for every packet
+
+    @property
+    def identity(self) -> Ends:
+        known, client, server = self._identity, self.client, self.server
+        if known is None or known.isns[0] != client.isn or known.isns[1] != server.isn:
+            ends = Address(client.host, client.port), Address(server.host, server.port)
+            known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn))
+        return known
+
+    def refuse(self, number: int, record: SegmentRecord | None, kind: Kind) -> None:
+        """Takes down that an ICMP error says of a packet that it did not get through; `record` while that is open."""
+        if kind is Kind.QUENCH:
+            return
+        self.errors = self.errors or {}
+        if len(self.errors) < _MOST_ERRORS:
+            self.errors[number] = kind
+        if (
+            record is not None and not record.new and not record.settled
+        ):  # nothing will show what became of it: this does
+            record.end.pending.remove(record)
+            self.lose(record)
+
+    @property
+    def lane(self) -> int:
+        return (self.client.port ^ self.server.port) % LANES
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended: both FINs were acknowledged, or there was a reset."""
+        return bool(self.reset_by) or (self.client.fin_acked and self.server.fin_acked)
+
+
+class SegmentRecord(Record):
+    """The record of a segment."""
+
+    __slots__ = ()
+
+    segment: Segment
+    conversation: Conversation
+    end: End
+
+    @property
+    def receiver(self) -> End:
+        """The end that it is for, also when its conversation has been let go of."""
+        which = self.conversation
+        return which.server if self.end is which.client else which.client
+
+
+def _ident(frame: Frame, segment: Segment) -> bytes:
+    """Returns the identification in the IPv4 header before a segment, empty where that has options or is another."""
+    at = segment.header - 20
+    return frame.data[at + 4 : at + 6] if at >= 0 and frame.data[at] == 0x45 else b""

@@ -1,0 +1,152 @@
+"""Segments that can't be understood alone: what comes behind them says what they were.
+
+A RST ends a connection, unless its alleged sender goes on as if there had been none: then somebody else has sent it
+(a blind reset, RFC 5961 section 3; a box in between). Of two SYN-ACKs with different numbers that one counts which is
+acknowledged. Of two segments that give the same numbers other bytes, at most one has been read: not one that a receiver
+must throw away (a wrong checksum, an acknowledgement of what was never sent) or that may not have come so far (a TTL
+unlike its sender's). And where no SYN was captured, whoever asks is the client.
+
+Nothing here moves anything: `conversations.py` asks, with the packets to come, and places the segment accordingly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from lab.model import Frame, Role
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment
+
+_WRAP, _HALF = 1 << 32, 1 << 31
+_OVERTAKEN = 50_000_000  # nanoseconds: what is captured so much later may have been sent before
+_MOST_ASKED = 16  # segments with data in which somebody may show that he is the client or the server
+Later = Iterable[tuple[Frame, object]]
+
+
+class Refuted(NamedTuple):
+    """A RST that its alleged sender has not sent; `obeyed` says that its receiver has closed all the same."""
+
+    obeyed: bool
+
+
+def ahead_of(number: int, other: int) -> int:
+    """Returns by how much a raw number lies behind another, negative where before it (RFC 9293 section 3.4)."""
+    away = (number - other) % _WRAP
+    return away - _WRAP if away >= _HALF else away
+
+
+def taken(segment: Segment) -> int:
+    """Returns how many sequence numbers a segment takes; what a RST carries is no part of the stream."""
+    flags = segment.flags
+    return 0 if flags & RST else segment.payload + bool(flags & SYN) + bool(flags & FIN)
+
+
+def _of_pair(later: Later, segment: Segment) -> Iterator[tuple[Frame, Segment, bool]]:
+    """Yields the segments of the same connection, and whether each is of the same sender."""
+    pair, answers = segment.pair, segment.reversed_pair
+    for frame, each in later:
+        if isinstance(each, Segment):
+            if each.pair == pair:
+                yield frame, each, True
+            elif each.pair == answers:
+                yield frame, each, False
+
+
+def reset(frame: Frame, segment: Segment, later: Later, exact: bool) -> Refuted | None:
+    """Returns what refutes a RST, None where nothing does; `exact` says that it has the next number in order."""
+    said: list[tuple[Frame, Segment]] = []
+    answered = False
+    for other, each, same in _of_pair(later, segment):
+        if each.flags & (SYN | ACK) == SYN:
+            break  # another connection
+        if each.flags & (RST | SYN):
+            continue
+        if same:
+            said.append((other, each))
+        elif said:
+            answered = True
+    if not said or _overtaken(frame, segment, said):
+        return None
+    return Refuted(exact and not answered)
+
+
+def _overtaken(frame: Frame, rst: Segment, said: list[tuple[Frame, Segment]]) -> bool:
+    """Whether all that its sender says behind a RST stands before it in the stream: sent earlier, captured later."""
+    stops = [ahead_of(each.seq + taken(each), rst.seq) for _, each in said]
+    last = said[-1][0]
+    late = frame.time is None or last.time is None or last.time - frame.time > _OVERTAKEN
+    return not late and max(stops) == 0
+
+
+def asked_again(segment: Segment, later: Later) -> bool:
+    """Whether the sender of a RST in SYN-SENT sends its SYN again."""
+    for _, each, same in _of_pair(later, segment):
+        if same and not each.flags & RST:
+            return each.flags & (SYN | ACK) == SYN
+    return False
+
+
+def answered(segment: Segment, later: Later) -> bool:
+    """Whether a SYN-ACK is the one that its receiver acknowledges."""
+    for _, each, same in _of_pair(later, segment):
+        if not same and each.flags & (SYN | ACK | RST) == ACK:
+            return (segment.seq + 1) % _WRAP == each.ack
+    return False
+
+
+def refused(segment: Segment, later: Later) -> bool:
+    """Whether a segment is answered by a RST without ACK that has the number it acknowledges (RFC 9293, 3.5.2)."""
+    for _, each, same in _of_pair(later, segment):
+        if not same:
+            return each.flags & (RST | ACK) == RST and each.seq == segment.ack
+    return False
+
+
+def replaced(frame: Frame, segment: Segment, later: Later) -> bool:
+    """Whether the same numbers come once more, with other bytes and nothing odd, before they are acknowledged."""
+    stop = (segment.seq + taken(segment)) % _WRAP
+    mine = frame.data[segment.start : segment.start + segment.payload]
+    for other, each, same in _of_pair(later, segment):
+        if not same:
+            if each.flags & ACK and not each.flags & RST and ahead_of(each.ack, segment.seq) > 0:
+                return False
+            continue
+        begin = ahead_of(each.seq, segment.seq)
+        if "bad-checksum" in each.problems or begin >= ahead_of(stop, segment.seq) or begin + each.payload <= 0:
+            continue
+        theirs = other.data[each.start : each.start + each.payload]
+        ours = mine[max(begin, 0) :]
+        theirs = theirs[max(-begin, 0) :]
+        size = min(len(ours), len(theirs))
+        if "bad-checksum" in segment.problems or ours[:size] != theirs[:size]:
+            return True
+    return False
+
+
+def syn_of(segment: Segment, later: Later) -> tuple[Frame, Segment] | None:
+    """Returns the SYN that a SYN-ACK answers, where that was captured only behind it."""
+    for frame, each, same in _of_pair(later, segment):
+        if not same and each.flags & (SYN | ACK | RST | FIN) == SYN:
+            return (frame, each) if (each.seq + 1) % _WRAP == segment.ack else None
+    return None
+
+
+def client(frame: Frame, segment: Segment, later: Later, spoken_by: Callable[[bytes], Role | None]) -> bool | None:
+    """Returns whether the sender of a connection's first segment is its client, by what is said; None: nobody tells."""
+    asked = 0
+    for other, each, same in _with_first(frame, segment, later):
+        if each.flags & SYN:
+            return None
+        if each.payload:
+            asked += 1
+            role = spoken_by(other.data[each.start : each.start + each.payload])
+            if role is not None:
+                return same == (role == "client")
+            if asked == _MOST_ASKED:
+                return None
+    return None
+
+
+def _with_first(frame: Frame, segment: Segment, later: Later) -> Iterator[tuple[Frame, Segment, bool]]:
+    yield frame, segment, True
+    yield from _of_pair(later, segment)
