@@ -247,11 +247,16 @@ class Ladder:
         return lines
 
     def _once(self, label: str) -> Text:
-        """Returns what is said of a label; what needs explaining, and is on every other packet, only the first time."""
+        """Returns what is said of a label: what needs explaining is explained once, and then named.
+
+        What comes of where was captured, and is on every other packet, is not even named again.
+        """
         if label not in EXPLAINED:
             return LABELS[label]
         told, self._told = label in self._told, self._told | {label}
-        return Text("", "") if told else EXPLAINED[label]
+        if not told:
+            return EXPLAINED[label]
+        return Text("", "") if label in TRANSPORT.by_chance else LABELS[label]
 
     def _spell(self, packet: Packet, *changed: str | None) -> None:
         """Keeps how the notes spell the states that have just changed, in the order in which they did."""

@@ -115,6 +115,17 @@ def corrupted(data: bytes, tcp: Segment) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
+def marked(data: bytes) -> bytes:
+    """Returns a frame marked as a router with a long queue marks it: congestion experienced (RFC 3168 section 5).
+
+    One that does not say that it may be marked stays as it is.
+    """
+    shift = 0 if data[14] >> 4 == 4 else 4  # IPv6 has the two bits in the middle of its first four bytes
+    if not data[15] >> shift & 3:
+        return data
+    return _checked(data[:15] + bytes([data[15] | 3 << shift]) + data[16:], kept=frozenset())
+
+
 class Stream(NamedTuple):
     """How far one direction of a connection has come on the wire. Numbers are raw."""
 

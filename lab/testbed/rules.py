@@ -17,6 +17,7 @@ from lab.text import Text
 ACTIONS = {
     "drop": Text("never delivered", "不送达"),
     "corrupt": Text("one bit flipped on the way", "途中翻转一个比特"),
+    "mark": Text("marked for congestion on the way, if it may be (ECN)", "途中打上拥塞标记（ECN），若它允许"),
     "delay": Text("delivered later", "延迟送达"),
     "duplicate": Text("delivered twice", "送达两次"),
     "swap": Text("delivered after the same sender's next frame", "排在同一发送方的下一帧之后送达"),

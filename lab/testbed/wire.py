@@ -37,7 +37,7 @@ from lab.testbed.control import (
     check_delay,
     not_held,
 )
-from lab.testbed.forge import Streams, corrupted, edited, pair_reversed
+from lab.testbed.forge import Streams, corrupted, edited, marked, pair_reversed
 from lab.testbed.progress import Progress
 from lab.testbed.rules import Policy, Rule
 from lab.testbed.stage import PATIENCE, SceneEnded
@@ -230,6 +230,9 @@ class Wire:
         rule = None if needless else self._policy.decide(sender, tcp)
         if tcp is not None and rule and rule.action == "corrupt":  # noise, on the way to the wire
             data = corrupted(data, tcp)
+            frame = frame._replace(data=data)
+        elif tcp is not None and rule and rule.action == "mark":  # by a router, on the way to the wire
+            data = marked(data)
             frame = frame._replace(data=data)
         if needless:
             waiting = _Waiting(self._number, sender, data, tcp, None, 0)

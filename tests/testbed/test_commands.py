@@ -34,7 +34,7 @@ from lab.testbed.control import (
     parse,
     write,
 )  # fmt: skip
-from lab.testbed.forge import FIELDS, LONGEST_FRAME, Streams, edited
+from lab.testbed.forge import FIELDS, LONGEST_FRAME, Streams, edited, marked
 from lab.text import Text
 from tests.packets import IPV4, IPV6, OPEN, TALK, Pair, kernels, ladder, replay
 
@@ -309,6 +309,22 @@ def test_whatever_is_asked_for_comes_out_a_segment_or_two_lines(pair: Pair, chan
 
 
 # Injected.
+
+
+@pytest.mark.parametrize("ect", [1, 2, 3])
+@both
+def test_a_router_marks_only_what_says_that_it_may_be_marked(pair: Pair, ect: int) -> None:
+    """RFC 3168 section 5."""
+    plain = talk(pair)
+    assert marked(plain) == plain
+    field = "ECN" if pair is IPV4 else "Traffic Class"
+    asks = edited(plain, {field: ect})
+    found = marked(asks)
+    sound(found)
+    before, after = values(asks), values(found)
+    changed = {name for key, name in after if after[key, name] != before[key, name]}
+    assert changed <= {field, "Header Checksum"}
+    assert "CE)" in after["IPv4" if pair is IPV4 else "IPv6", field]
 
 
 def streams(*lines: str, pair: Pair = IPV4) -> tuple[Streams, bytes, bytes]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PORT = 8080
 CLIENT_PORT = 40000  # only where both ends must know it beforehand
-HELLO, ANSWER = "Hello, server!", "Hello, client!"
+HELLO, ANSWER, AGAIN = "Hello, server!", "Hello, client!", "More slowly now."
 
 
 def _open(stage: Stage) -> None:
@@ -130,7 +130,14 @@ def last_ack_lost(stage: Stage) -> None:
 def ecn(stage: Stage) -> None:
     for host in (stage.client, stage.server):
         host.set_kernel("tcp_ecn", "1")
-    connection(stage)
+    _open(stage)
+    _talk(stage)
+    stage.client.send(AGAIN)
+    stage.server.receive()
+    stage.client.close()
+    stage.acknowledged(stage.client)
+    stage.server.close()
+    stage.acknowledged(stage.server)
 
 
 def endpoint() -> type[Endpoint]:
@@ -152,5 +159,5 @@ SCENARIOS = (
     Scenario("tcp/syn-lost", connection, endpoint, ("drop client SYN #1",)),
     Scenario("tcp/final-ack-lost", final_ack_lost, endpoint, ("drop client ACK #1",)),
     Scenario("tcp/last-ack-lost", last_ack_lost, endpoint, ("drop client ACK #3",)),
-    Scenario("tcp/ecn", ecn, endpoint, forges=True),
+    Scenario("tcp/ecn", ecn, endpoint, ("mark client data #1",), forges=True),
 )
