@@ -16,6 +16,7 @@ from typing import Any
 from lab.engine.before import Before, Taken, behind
 from lab.engine.buffers import Ahead, Room
 from lab.engine.conversation import Conversation, End, Walked
+from lab.engine.gaps import Behind
 from lab.engine.protocol import UNKNOWN, Inner, Piece, Session, Transport, Upper, Wrapping
 from lab.engine.record import Record, Told
 from lab.engine.walk import EventSink, Mover
@@ -29,10 +30,12 @@ _MOST_WAITING = 4096  # messages of one direction that have been sent and not ye
 class LayerEnd(End):
     """One end in the upper protocol's table."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("missed", "unseen", "waiting")
 
     def __init__(self, role: Role, state: str) -> None:
         super().__init__(role, state)
+        self.missed = 0  # all that is missing before this relative number has been told
+        self.unseen = 0  # up to here its peer acknowledges what was not captured
         self.waiting: deque[tuple[int, str, Record]] = deque()  # sent by it, not yet got: stop, event, packet
 
 
@@ -98,6 +101,7 @@ class Layers:
         self._closing = transport.closing
         self._carried = transport.carried
         self._comes_ahead = transport.ahead
+        self._cut, self._missing = transport.cut, transport.missing
         self._told = told
         self._uppers = uppers
         self._before = Before(transport.preambles)
@@ -107,6 +111,7 @@ class Layers:
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
         self._awaiting: set[Conversation | None] = set()  # that have had a message which a later packet tells
         self._ahead = Ahead()
+        self._behind = Behind()
         self._room = Room()
 
     def learn(self, keylog: bytes, server_key: bytes) -> None:
@@ -116,9 +121,13 @@ class Layers:
 
     def sent(self, record: Record) -> None:
         """The packet has left its sender, and its transport knows."""
+        which = record.conversation
+        if which is not None and which.above is not None:
+            self.missed(record)
+            if record.ack is not None and record.end is not None and record.ack > record.end.peer.next:
+                self._unseen(which, record.end.peer, record.ack)
         if record.segment is not None and record.segment.payload:
             self._read(record)
-        which = record.conversation
         if which is not None and which.above is not None and self._closing(which):
             self._close(which, record)
             for layer in layers_of(which):
@@ -149,6 +158,15 @@ class Layers:
             if said:
                 which.above = layer
                 self._say(layer, each.end.role, said, record)
+        if layer.wrapping is None:
+            lacking = self._cut(record, frame)
+            if lacking is not None:
+                said = layer.session.missed(end.role, *lacking[1:])
+                which.above = layer if said else which.above
+                self._say(layer, end.role, said, record)
+            if which.above is layer and self._comes_ahead(record):
+                self._behind.keep(which, record)
+                self.missed(record)
         if not record.messages and layer.session.refuted:
             which.above = None
             self._maybe.pop(which, None)
@@ -158,6 +176,35 @@ class Layers:
             self._keep_ahead(which, record, frame)  # it may be the middle of what a protocol begins with
         elif self._maybe and which.above is layer:
             self._maybe.pop(which, None)
+
+    def missed(self, record: Record) -> None:
+        """A packet tells what its sender has got: what of that was not captured will not come."""
+        which, end = record.conversation, record.end
+        layer: Layer | None = which.above if which is not None else None
+        if which is None or end is None or layer is None or layer.wrapping is not None:
+            return
+        side = layer.end(end.peer.role)
+        if record.ack is not None and record.ack > max(end.peer.next, side.unseen):
+            self._movers[layer.name].lose(layer, side)
+        for each in self._missing(record):
+            side, stop = layer.end(each.end.role), each.relative + each.size
+            if stop > side.missed:
+                side.missed = stop
+                said = layer.session.missed(side.role, *each[1:])
+                for place, part in self._behind.parted(which, said, record):
+                    fresh = [one for one in part if one.name or one.stop > side.unseen]
+                    if fresh:
+                        self._say(layer, side.role, fresh, place)
+
+    def _unseen(self, which: Conversation, end: Any, ack: int) -> None:
+        """What was acknowledged of an end is not captured: nobody knows what it was, to this end and to its peer."""
+        for layer in layers_of(which):
+            side = layer.end(end.role)
+            if ack > side.unseen:
+                side.unseen = ack
+                for each in layer.ends:
+                    self._movers[layer.name].lose(layer, each)
+                layer.session.unseen(end.role)
 
     def _keep_ahead(self, which: Conversation, record: Record, frame: Frame) -> None:
         """Keeps a segment that comes ahead of order: what is missing before it may tell whose it is."""
@@ -193,6 +240,7 @@ class Layers:
         """Lets go of a conversation."""
         self._maybe.pop(which, None)
         self._room.forget(which)
+        self._behind.forget(which)
         self._before.forget(which)
         self._ahead.take(which)
         for layer in layers_of(which):
@@ -233,6 +281,8 @@ class Layers:
                     mover.move(layer, sender, "sent " + each.event, record)
                 if len(sender.waiting) < _MOST_WAITING:
                     sender.waiting.append((each.stop, each.event, record))
+                if layer.inner and each.event in (carries, UNKNOWN) and not each.raw:
+                    layer.inner.session.lost(role)
                 if each.event == carries and each.raw:
                     inner += self._handed_on(layer, role, each.raw, record, each.stop)
         _hold(layer, record)

@@ -149,6 +149,8 @@ class Path:
                     teller.sent(record)
             else:
                 proved = proved_by(record)
+                if proved and conversation.above:
+                    layers.missed(record)
                 for arrived in proved:
                     walk.got(arrived)
                     if conversation.above:

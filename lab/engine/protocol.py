@@ -255,6 +255,15 @@ def _nothing_reckoned(_record: Any) -> tuple[Any, ...]:
     return ()
 
 
+class Missing(NamedTuple):
+    """Bytes of an end's stream that were not captured and will not come: from where on, raw and relative, how many."""
+
+    end: Any
+    seq: int
+    relative: int
+    size: int
+
+
 class Preamble(NamedTuple):
     """What may stand in a stream before the protocol that it is about, and is none of that protocol's.
 
@@ -308,7 +317,8 @@ class Transport(Descriptor):
     refuses is none there. `verdict` is what its receiver's kernel says of a packet, of what was said before and said
     behind its delivery, and of the packets that answer it (None: not known yet). `ended` are the states in which an end
     is through with its conversation, `closing` says whether one has begun to close. `carried` are the bytes that a
-    packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap. `reckoned` says of a packet how
+    packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap; `cut` are those of it that were
+    not captured, `missing` those before packets that will not come, as far as it tells. `reckoned` says of a packet how
     its numbers follow from those on the wire. `preambles` are what may stand before whatever it carries.
     """
 
@@ -327,6 +337,8 @@ class Transport(Descriptor):
     carried: Callable[[Any, Frame], list[Piece]]
     ahead: Callable[[Any], bool]
     verdict: Callable[[Any, Kernels | None, Kernels, Sequence[Any] | None], Verdict | None] = _no_verdict
+    cut: Callable[[Any, Frame], Missing | None]
+    missing: Callable[[Any], Sequence[Missing]]
     fragment: Labels  # the very labels that `read` returns for a piece of an IP packet
     flags: Callable[[Any], Labels]  # of a segment, by name
     reckoned: Callable[[Any], tuple[Any, ...]] = _nothing_reckoned
@@ -344,6 +356,12 @@ class Session(Keeper, Protocol):
 
     def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> Sequence[Said]:
         """Takes in a segment's payload (`seq` raw, at `at` of frame `number`) and returns what is now wholly said."""
+
+    def missed(self, role: Role, seq: int, relative: int, size: int) -> Sequence[Said]:
+        """Goes on behind bytes that were not captured, and returns what is said by that, and by what stood behind."""
+
+    def unseen(self, role: Role) -> None:
+        """Says that an end has sent what was not captured, behind all that was."""
 
     @property
     def refuted(self) -> bool:
@@ -373,6 +391,9 @@ class Said(Protocol):
 
 class Inner(Session, Protocol):
     """A protocol that can also stand inside another, as WebSocket does in TLS."""
+
+    def lost(self, role: Role) -> None:
+        """Says that the other could not open some of what it carried here, nobody knows how much."""
 
     def told(self, role: Role, data: bytes, number: int, stop: int) -> Sequence[Any]:
         """Takes in what the other has carried and opened, in order; `stop` is as that one's message has it."""

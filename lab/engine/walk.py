@@ -59,8 +59,10 @@ class Mover:
         which.states = _new(States, (which.client.state, which.server.state))
 
     def moves(self, end: End, event: str) -> bool:
-        """Whether the table has a row for this event in the end's state."""
-        return end.state is not None and event in self._moves[end.role].get(end.state, _NONE)
+        """Whether the table has a row for this event in the end's state, or in any where that is not known."""
+        if end.state is None:  # wherever it stands, where there is any such row
+            return self._tables[end.role].assume(event) is not None
+        return event in self._moves[end.role].get(end.state, _NONE)
 
     def _surprised(self, end: End, state: str, event: str, record: Record) -> None:
         record.surprises += (Surprise(end.role, state, event),)

@@ -31,6 +31,8 @@ PROTOCOL = Transport(
     closing=later(f"{_HERE}.events", "closing"),
     carried=later(f"{_HERE}.events", "carried"),
     ahead=later(f"{_HERE}.events", "ahead"),
+    cut=later(f"{_HERE}.missing", "cut"),
+    missing=later(f"{_HERE}.missing", "missing"),
     delivery=later(f"{_HERE}.delivery"),
     preambles=later("lab.protocols.preambles", "PREAMBLES"),
     # telling

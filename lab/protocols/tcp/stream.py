@@ -56,6 +56,7 @@ class Stream:
         self._first = first
         self._limit = limit
         self._waiting = 0  # pieces behind a gap
+        self._absent: list[tuple[int, int]] = []  # start and end of what will not come, in order
         self._pieces: list[Piece] = []
 
     def add(self, seq: int, data: bytes, frame: int, at: int) -> bytes:
@@ -77,6 +78,43 @@ class Stream:
             return b""
         self._insert(Piece(start + skipped, end, frame, at + skipped, data[skipped:]))
         return self._deliver()
+
+    def lack(self, seq: int, size: int) -> None:
+        """Takes down that `size` bytes from raw sequence number `seq` on were not captured and will not come."""
+        start = self._unwrap(seq)
+        if start + size > self.expected and len(self._absent) < HELD_PIECES:
+            self._absent.append((start, start + size))
+            self._absent.sort()
+
+    @property
+    def lacking(self) -> int:
+        """How many bytes will not come that are the next to be delivered."""
+        if not self._absent:
+            return 0
+        self._absent = [each for each in self._absent if each[1] > self.expected]
+        if not self._absent or self._absent[0][0] > self.expected:
+            return 0
+        end = self._absent[0][1]
+        after = self._after(self.expected)
+        if after < len(self._pieces):
+            end = min(end, self._pieces[after].start)
+        return max(end - self.expected, 0)
+
+    def pass_over(self) -> bytes:
+        """Goes on behind what is `lacking` and returns the bytes found there; they end at `expected`."""
+        self.expected += self.lacking
+        return self._deliver()
+
+    def begins(self, start: int, end: int) -> tuple[int, ...]:
+        """Returns the offsets from `start` to before `end` at which what a segment brought begins."""
+        found = []
+        for index in range(self._after(start), len(self._pieces)):
+            piece = self._pieces[index]
+            if piece.start >= end:
+                break
+            if piece.start >= start:
+                found.append(piece.start)
+        return tuple(found)
 
     def skip_gap(self) -> bytes:
         """Goes on behind the first gap and returns the bytes found there; they end at `expected`. Empty without a gap.

@@ -14,6 +14,8 @@ from lab.protocols.tls.records import Handshakes, Piece, Record, Records
 
 Placed = tuple[Record, tuple[Span, ...], Opened | None]  # a record, its places, what it was opened to
 
+_MOST_TRIES = 256
+
 
 class Said(NamedTuple):
     """One message, told when its last byte is there. `stop` is the relative sequence number behind it.
@@ -31,6 +33,7 @@ class Said(NamedTuple):
     parsed: object
     encrypted: bool
     closed: bool = False  # and could not be opened
+    cut: bool = False  # some of it was not captured
     why: Reason | None = None  # told once, not of each message that is closed for the same reason
     records: tuple[Placed, ...] = ()
     awaits: Awaited | None = None  # what only a later packet tells
@@ -58,11 +61,17 @@ class Direction:
         self.keys: Keys13 | None = None
         self.untold: list[Placed] = []  # of which no message has been told
         self.last_opened: Opened | None = None  # what the record that is being read was opened to
+        self.closed = False  # has sent close_notify
+        self.unsure = False  # whether it has changed its keys was not captured
+        self.gone = 0  # bytes of which nobody knows what records they were
+        self.holed = False  # some of it was not captured
         self.changed = False  # has sent ChangeCipherSpec
         self.sealed = 0  # records of TLS 1.3 that could not be opened, since its keys changed
         self.sealed_behind = 0  # which of them was the first behind the server's flight
         self.sealed_last = 0  # how long the last of them was
-        self.passed = 0  # encrypted records that came before their keys were known
+        self.passed = 0  # encrypted records that came before their keys were known, or may have, in a hole
+        self.least = 0  # how many of them there were at least
+        self.tries = _MOST_TRIES  # how often a record is looked for behind a hole
         self.tried = -1  # how much was known when its keys were looked for
         self.finished = False  # has sent its Finished
         self.last_finished: object = None
@@ -73,6 +82,7 @@ class Direction:
     def protect(self) -> None:
         """What comes from now on is encrypted, with keys to be looked for."""
         self.encrypted, self.protection, self.tried, self.passed = True, None, -1, 0
+        self.least = 0
         self.sealed = self.sealed_behind = self.sealed_last = 0
 
     def use(self, keys: Keys13 | None, learnt: int) -> None:

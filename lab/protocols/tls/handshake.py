@@ -5,13 +5,15 @@ from __future__ import annotations
 from lab.model import Role
 from lab.protocols.tls import codes, messages
 from lab.protocols.tls.ciphers import Suite, suite
-from lab.protocols.tls.hello import ClientHello, ServerHello, Ssl2Hello
+from lab.protocols.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, Ssl2Hello
 from lab.protocols.tls.keys13 import retried
 
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
 _MOST_CERTIFICATES = 16
 _APART = {codes.HELLO_REQUEST}  # messages of which no Finished tells
 _APART_13 = {codes.NEW_SESSION_TICKET, codes.KEY_UPDATE}  # they may come before the client's Finished has
+_HEADER, _RANDOM = 4, 32  # bytes
+_SUITES_13 = 0x13
 
 
 class Handshake:
@@ -72,16 +74,44 @@ class Handshake:
             self.group = hello.key_share.group if hello.key_share else None
             self.resumed = hello.selected_psk is not None
 
+    def take_cut(self, raw: bytes) -> None:
+        """Takes in the beginning of a message the rest of which was not captured: only what surely stands there."""
+        self.full = self.full or raw[0] in (codes.SERVER_HELLO_DONE, codes.CLIENT_KEY_EXCHANGE)
+        parsed = messages.read(raw, self.version, self.suite_code)
+        if isinstance(parsed, ClientHello) and len(parsed.random) == _RANDOM:
+            self.take_client_hello(parsed, raw)
+            self.unheard = True
+        elif isinstance(parsed, ServerHello) and not parsed.is_hello_retry and len(raw) >= self._suite_ends(raw):
+            self.suite_code, self.suite = parsed.suite, suite(parsed.suite, codes.name(codes.SUITES, parsed.suite))
+            # Which version it is stands behind the suite; but a suite of TLS 1.3 is of no other.
+            is13 = parsed.selected_version == codes.TLS_1_3 or parsed.suite >> 8 == _SUITES_13
+            self.version = codes.TLS_1_3 if is13 else parsed.version
+            if is13:
+                self.server_hello = parsed
+
+    @staticmethod
+    def _suite_ends(raw: bytes) -> int:
+        at = _HEADER + 2 + _RANDOM
+        return at + 1 + raw[at] + 2 if len(raw) > at else at + 1 + 2
+
+    @staticmethod
+    def retried(raw: bytes) -> bool:
+        """Whether a ServerHello, or the beginning of one, is a HelloRetryRequest."""
+        return raw[_HEADER + 2 : _HEADER + 2 + _RANDOM] == RETRY_RANDOM
+
     @property
     def early_data(self) -> bool:
         """Whether the client has said that it sends data before the server has answered."""
         return isinstance(self.client_hello, ClientHello) and self.client_hello.early_data
 
-    def change(self, role: Role) -> None:
-        """Takes in a ChangeCipherSpec up to TLS 1.2. Where there was no key exchange, a session is resumed."""
-        if self.server_first is None:
+    def change(self, sure: bool) -> None:
+        """Takes in a ChangeCipherSpec up to TLS 1.2. Where there was no key exchange before, a session is resumed.
+
+        That is `sure` where nothing is missing of what the client has said.
+        """
+        if self.server_first is None and (self.full or sure):
             self.server_first = not self.full
-            self.resumed = self.resumed or (self.server_first and role == "server")
+            self.resumed = self.resumed or not self.full
 
     def take(self, role: Role, kind: int, parsed: object) -> None:
         """Takes in another message, which `role` has said."""

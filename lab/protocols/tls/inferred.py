@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lab.protocols.tls.records import Record
 
 _HEADER, _INNER_TYPE, _ALERT, _END_OF_EARLY_DATA = 4, 1, 2, 4  # bytes of plaintext
+_FINISHED = range(32, 129)  # bytes of a record with a Finished up to TLS 1.2: 12 or 36 of plaintext, IV, MAC, padding
+_MOST_PLAIN = 1 << 18  # bytes of a handshake message: what is longer is none
 _HASHES = {"SHA384": 48}
 _MOST_IN_FLIGHT = 4  # records of a client's second flight: EndOfEarlyData, Certificate, CertificateVerify, Finished
 
@@ -28,8 +30,9 @@ def sealed(way: Direction, record: Record, shake: Handshake, other: Direction | 
     """Returns the name and the event of a record that can't be opened. `other` is the peer's direction."""
     if shake.version == TLS13:
         return "encrypted", _sealed13(way, record, shake, other)
-    if shake.version is None and not way.encrypted:
-        return ("application-data", "data") if way.finished else ("encrypted", "")
+    if shake.version is None and record.type == codes.APPLICATION_DATA:  # in TLS 1.3 it may be anything
+        name = "encrypted" if TLS13 in getattr(shake.client_hello, "supported_versions", ()) else "application-data"
+        return name, "" if way.role == "client" and shake.early_data and not way.unsure else UNKNOWN
     if record.type == codes.HANDSHAKE:
         if way.finished:
             return "encrypted", UNKNOWN  # another handshake begins
@@ -38,6 +41,25 @@ def sealed(way: Direction, record: Record, shake: Handshake, other: Direction | 
     if record.type == codes.ALERT:
         return "alert", UNKNOWN  # that it closes, that it has failed, or a mere warning
     return ("application-data", "data") if record.type == codes.APPLICATION_DATA else ("heartbeat", "")
+
+
+def changed(record: Record, announced: bool) -> bool:
+    """Whether a record shows that its sender has changed its keys, or has `announced` it, where that is not certain."""
+    size = len(record.fragment)
+    if record.type != codes.HANDSHAKE:
+        return record.type == codes.APPLICATION_DATA or (record.type == codes.ALERT and size != _ALERT)
+    if announced:  # only TLS 1.3 has a hello in the clear behind that
+        length = int.from_bytes(record.fragment[1:4], "big")
+        return record.fragment[:1] not in (b"\x01", b"\x02") or length >= _MOST_PLAIN
+    return size in _FINISHED and not record.gaps and not _in_the_clear(record.fragment)
+
+
+def _in_the_clear(fragment: bytes) -> bool:
+    """Whether bytes are handshake messages from the first to the last."""
+    at = 0
+    while at < len(fragment) and fragment[at] in codes.HANDSHAKE_TYPES.names:
+        at += _HEADER + int.from_bytes(fragment[at + 1 : at + _HEADER], "big")
+    return at == len(fragment)
 
 
 def _sealed13(way: Direction, record: Record, shake: Handshake, other: Direction | None) -> str:
@@ -96,8 +118,12 @@ def assume(layer: Any, role: Role, on: str) -> str | None:
     session, table = layer.session, layer.protocol.tables[role]
     version = session.shake.version
     way, _, what = on.partition(" ")
+    if what == "close_notify":
+        return _closing(session, role, way)
     if version is not None and version != TLS13 and what in _AT_THE_END:
-        state = _FULL_OR_RESUMED[role, way][bool(session.shake.server_first)]
+        if session.shake.server_first is None:
+            return None
+        state = _FULL_OR_RESUMED[role, way][session.shake.server_first]
         return state if table.row(state, on) else None
     if version == TLS13 and (role, on) in _LIKELIER:
         return _LIKELIER[role, on]
@@ -112,3 +138,11 @@ def assume(layer: Any, role: Role, on: str) -> str | None:
     else:
         rows = [row for row in rows if row.state not in _ONLY_13 and row.to not in _ONLY_13]
     return rows[0].state if rows else None
+
+
+def _closing(session: Any, role: Role, way: str) -> str | None:
+    """Says where an end stood before a close_notify: whether there was one in the other direction, if that is known."""
+    other = session.directions.get(role if way == "got" else ("server" if role == "client" else "client"))
+    if other is not None and other.closed:
+        return "CLOSE_SENT" if way == "got" else "CLOSE_GOT"
+    return None if other is None or other.holed else "CONNECTED"

@@ -24,6 +24,7 @@ from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Epochs, Flight, resumed12, unlock12, unlock13
 from lab.protocols.tls.sessions import Sessions
 
+_LEAST_RECORD = 22  # bytes of a record that is encrypted
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
 
 
@@ -90,6 +91,9 @@ class Opening:
             self._unlock(way, shake)
         if way.protection is None:
             return None
+        if record.gaps:  # not all of it was captured: it can't be opened, those behind it can
+            way.protection.sequence += 1
+            return None
         opened = way.protection.open(record.type, record.version, record.fragment)
         failed = way.protection.failed
         if opened is None and way.passed:
@@ -124,6 +128,19 @@ class Opening:
         keys = found.client_early if isinstance(found, Epochs) else None
         return keys.protection() if keys is not None else None
 
+    def change(self, way: Direction) -> None:
+        """Counts the records that a direction may have sent with its keys since a change that was not captured."""
+        way.protect()
+        way.passed = min(way.gone // _LEAST_RECORD, _MOST_PASSED)
+
+    def skip(self, way: Direction, size: int) -> None:
+        """Counts the records that there may have been in bytes that were not captured: from none to many."""
+        if way.encrypted:
+            sequence = way.protection.sequence if way.protection is not None else 0
+            way.least += sequence
+            way.passed += sequence + min(size // _LEAST_RECORD, _MOST_PASSED)
+            way.protection, way.tried = None, -1
+
     def _open_late(self, way: Direction, record: Record) -> Opened | None:
         """Opens a record with keys that were learnt late: how many before it had the same keys, nobody has told."""
         candidates: list[tuple[bool, Keys13 | None, Protection]] = []
@@ -135,15 +152,18 @@ class Opening:
                 if keys is not None:
                     candidates.append((finished, keys, keys.protection()))
         for finished, keys, protection in candidates:
-            fewest = way.passed if keys is None else max(way.passed - _MOST_PASSED, 0)
+            fewest = max(way.least if keys is None else 0, way.passed - _MOST_PASSED)
             for number in range(way.passed, fewest - 1, -1):
                 protection.sequence, protection.failed = number, None
                 opened = protection.open(record.type, record.version, record.fragment)
                 if opened is not None:
                     way.finished, way.keys, way.protection, way.passed = finished, keys, protection, 0
+                    way.least = 0
                     self.locked = None
                     return opened
         way.protection = None  # more may be learnt
+        if way.holed and way.tries:
+            way.tries, way.tried = way.tries - 1, -1
         return None
 
     def _unlock(self, way: Direction, shake: Handshake) -> None:

@@ -40,6 +40,7 @@ class Record(NamedTuple):
     start: int
     end: int
     fragment: bytes
+    gaps: tuple[tuple[int, int], ...] = ()  # start and end of what was not captured of the fragment: zeros stand there
 
     @property
     def body(self) -> int:
@@ -57,12 +58,64 @@ class Records:
         self.offset = start
         self.problem: RecordProblem | None = None
         self._may_be_ssl2 = role == "client"  # only the first record, and only the client's
+        self.lost = False  # where the next record begins is not known
+        self._ever_lost = False
         self._held = b""
+        self._gaps: list[tuple[int, int]] = []  # in what is held
 
     @property
     def pending(self) -> bytes:
         """The beginning of a record that is not yet whole."""
         return self._held
+
+    def lose(self, size: int) -> list[Record]:
+        """Goes on behind `size` bytes that were not captured; returns the record that ends in them, with its gaps.
+
+        Where more is missing than a record whose length is known, it is `lost` until one begins with a segment.
+        """
+        if self.problem:
+            return []
+        held, found = len(self._held), list[Record]()
+        whole = self._size(0) if held >= HEADER and not self.lost else None
+        if whole is not None:
+            inside = min(size, whole - held)
+            self._gaps.append((held, held + inside))
+            self._held += bytes(inside)
+            size -= inside
+            if held + inside == whole:
+                found.append(self._record(0, whole))
+                self._held, self._gaps = b"", []
+        if size:
+            self.offset += len(self._held) + size
+            self._held, self._gaps = b"", []
+            self.lost = self._ever_lost = True
+            self._may_be_ssl2 = False
+        return found
+
+    def find(self, data: bytes, begins: tuple[int, ...]) -> bytes:
+        """Looks for a record at one of the offsets in the stream; returns what of the next bytes is to be fed."""
+        for start in begins:
+            if self._chained(data, start - self.offset):
+                rest = data[start - self.offset :]
+                self.offset, self.lost = start, False
+                return rest
+        self.offset += len(data)
+        return b""
+
+    @staticmethod
+    def _chained(data: bytes, at: int) -> bool:
+        """Whether headers of records stand at `at` and behind each record, as far as there are bytes to tell."""
+        first = True
+        while at < len(data):
+            head = data[at : at + HEADER]
+            if len(head) < HEADER:
+                return not first
+            length = int.from_bytes(head[3:5], "big")
+            plausible = codes.CHANGE_CIPHER_SPEC <= head[0] <= codes.HEARTBEAT and head[1:2] == b"\x03" and head[2] <= 4
+            if not plausible or not 0 < length <= MAX_FRAGMENT:
+                return False
+            at, first = at + HEADER + length, False
+        return not first
 
     def feed(self, data: bytes) -> list[Record]:
         """Takes the next bytes of the stream and returns the records that are now whole."""
@@ -74,6 +127,11 @@ class Records:
         while (size := self._size(at)) is not None and at + size <= len(held):
             found.append(self._record(at, size))
             at += size
+            self._gaps = []
+        if self.problem and self._ever_lost:  # what looked like a record's beginning was none
+            self.problem, self.lost = None, True
+            self.offset += len(held) - at
+            at = len(held)
         self._held = b"" if self.problem else held[at:]
         return found
 
@@ -104,7 +162,8 @@ class Records:
         else:
             kind, version, header = held[at], int.from_bytes(held[at + 1 : at + 3], "big"), HEADER
         self._may_be_ssl2 = False
-        return Record(kind, version, start, self.offset, held[at + header : at + size])
+        gaps = tuple((max(low - header, 0), high - header) for low, high in self._gaps)
+        return Record(kind, version, start, self.offset, held[at + header : at + size], gaps)
 
 
 def _ssl2_length(head: bytes) -> int:
@@ -164,12 +223,14 @@ class Piece(NamedTuple):
 class HandshakeMessage(NamedTuple):
     """One handshake message: `raw` is its header of four bytes and its body, `pieces` say where they lie, in order.
 
-    Of a message that is too long `raw` is only the header, and so are the pieces.
+    Of a message that is too long `raw` is only the header, and so are the pieces. Of one that is `cut`, some of which
+    was not captured, it is what was there before.
     """
 
     type: int
     raw: bytes
     pieces: tuple[Piece, ...]
+    cut: bool = False
 
 
 class Handshakes:
@@ -182,7 +243,8 @@ class Handshakes:
         self.problem: MessageProblem | None = None
         self._held = bytearray()
         self._pieces: list[Piece] = []
-        self._skip = 0  # bytes still to come of a message that is too long
+        self._skip = 0  # bytes still to come of a message that is too long, or cut
+        self.lost = False  # where the next message begins is not known
 
     @property
     def pending(self) -> bytes:
@@ -198,6 +260,26 @@ class Handshakes:
     def holds(self) -> bool:
         """Whether bytes of a message are kept until it is whole: of one that is too long, none are."""
         return bool(self._held)
+
+    def lose(self, size: int | None) -> list[HandshakeMessage]:
+        """Goes on behind `size` bytes that were not captured, None where nobody knows; returns what that cuts."""
+        found = []
+        if len(self._held) >= 4:
+            self._skip = self._length() - len(self._held)
+            found.append(self._message(len(self._held))._replace(cut=True))
+        elif self._held:  # how long it is was to be told by what is missing
+            size = None
+        self._held, self._pieces = bytearray(), []
+        if size is None or size > self._skip:
+            self._skip, self.lost = 0, True
+        else:
+            self._skip -= size
+        return found
+
+    def find(self, payload: bytes) -> None:
+        """Looks for a message where a record's payload begins: most do, and what does not seldom looks like one."""
+        length = int.from_bytes(payload[1:4], "big")
+        self.lost = len(payload) < 4 or payload[0] not in codes.HANDSHAKE_TYPES.names or length > MAX_FRAGMENT
 
     def feed(self, payload: bytes, piece: Piece) -> list[HandshakeMessage]:
         """Takes the next payload, which lies at `piece`, and returns the messages that are now whole.

@@ -43,7 +43,7 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
     if step in ("tls.3", "tls.4") and _ephemeral(session):
         return "key-agreement"
     if step == "tls.4" and session.opening.keys12 is None:
-        given = session.locked is not None and session.locked.code not in ("no-secrets", "no-key-log")
+        given = session.locked is not None and session.locked.code not in ("no-secrets", "no-key-log", "hellos-missing")
         return "does-not-open" if given else "not-decrypted"
     if step == "tls.5":
         if session.finished_verified is False:
@@ -145,6 +145,8 @@ def words(layer: Layer, said: Said) -> Text:
     """Returns what a message says, in a line; empty where its name says all."""
     session: Session = layer.session
     told = _WORDS.get(said.name)
+    if said.cut:
+        return Text("cut short in the capture", "在抓包中被截短")
     if said.encrypted and said.closed:
         return _locked(session, said)
     return told(session, said) if told else Text("", "")
@@ -156,7 +158,7 @@ def details(layer: Layer, said: Said) -> list[Detail]:
     from lab.protocols.tls.fields import content_fields, message_fields
 
     session: Session = layer.session
-    if not said.raw:
+    if not said.raw or said.cut:
         return []
     if said.name in ("alert", "close_notify"):
         found = content_fields(codes.ALERT, said.raw)

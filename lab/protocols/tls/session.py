@@ -7,7 +7,7 @@ damaged ends that direction, never the reading.
 
 from __future__ import annotations
 
-from lab.engine.protocol import Awaited
+from lab.engine.protocol import UNKNOWN, Awaited
 from lab.model import DerivationLine, Role
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls import codes, messages
@@ -16,11 +16,11 @@ from lab.protocols.tls.direction import AlertSaid, Direction, Said
 from lab.protocols.tls.early import Early
 from lab.protocols.tls.handshake import Handshake
 from lab.protocols.tls.hello import ClientHello, ServerHello, ssl2_hello
-from lab.protocols.tls.inferred import sealed
+from lab.protocols.tls.inferred import changed, sealed
 from lab.protocols.tls.opening import Lazy, Opening
 from lab.protocols.tls.protection import Opened
 from lab.protocols.tls.reasons import EARLY_UNDECIDED, Reason
-from lab.protocols.tls.records import MAX_PIECES, Handshakes, Piece, Record, Records
+from lab.protocols.tls.records import MAX_PIECES, HandshakeMessage, Handshakes, Piece, Record, Records
 
 _NAMES = {
     0: "HelloRequest", 1: "ClientHello", 2: "ServerHello", 4: "NewSessionTicket", 5: "EndOfEarlyData",
@@ -28,7 +28,7 @@ _NAMES = {
     14: "ServerHelloDone", 15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished", 22: "CertificateStatus",
     24: "KeyUpdate", 25: "CompressedCertificate",
 }  # fmt: skip
-_CLOSE_NOTIFY, _FATAL = 0, 2
+_CLOSE_NOTIFY, _FATAL, _MESSAGE_HEADER = 0, 2, 4
 OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
 _OVERHEAD = 400  # bytes that a record costs beside its own
@@ -62,8 +62,8 @@ class Session:
 
     @property
     def incomplete(self) -> bool:
-        """Whether bytes are missing: lost and never sent again, or not captured. Behind them nothing is read."""
-        return any(way.stream.held or way.stream.dropped for way in self.directions.values())
+        """Whether bytes are missing: lost and never sent again, or not captured."""
+        return any(way.holed or way.stream.held or way.stream.dropped for way in self.directions.values())
 
     @property
     def damaged(self) -> bool:
@@ -82,23 +82,78 @@ class Session:
         if way is None:
             way = self.directions[role] = Direction(role, seq, relative)
         fresh = way.stream.add(seq, data, number, at)
-        if way.problem or not fresh:
-            return []
+        said = self._read(way, fresh, number) if fresh else []
+        return [*said, *self._pass_over(way)] if way.stream.lacking else said
+
+    def missed(self, role: Role, seq: int, relative: int, size: int) -> list[Said]:
+        """Goes on behind bytes that were not captured, and returns what is said by that, and by what stood behind."""
+        way = self.directions.get(role)
+        if way is None:
+            way = self.directions[role] = Direction(role, seq, relative)
+        way.stream.lack(seq, size)
+        return self._pass_over(way)
+
+    def unseen(self, role: Role) -> None:
+        """An end has sent what was not captured: nobody knows all of the handshake."""
+        self.shake.unheard = True
+        if role in self.directions:
+            self.directions[role].holed = True
+
+    def _pass_over(self, way: Direction) -> list[Said]:
         said: list[Said] = []
-        for record in way.records.feed(fresh):
+        while size := way.stream.lacking:
+            way.holed = True
+            fresh = way.stream.pass_over()
+            if way.problem:
+                continue
+            said += self._tell(way, way.records.lose(size), None)
+            if way.records.lost:
+                said += self._lose(way, size)
+            if fresh:
+                said += self._read(way, fresh, None)
+        return said
+
+    def _lose(self, way: Direction, size: int) -> list[Said]:
+        """Nobody knows what was said in bytes that are missing between two records, nor where both ends stand now."""
+        end = way.stream.expected
+        said = [self._cut(way, each, end) for each in way.handshakes.lose(None)]
+        self.shake.unheard = True
+        self.opening.skip(way, size)
+        way.unsure = True
+        way.gone += size
+        return [*said, Said("", UNKNOWN, way.base + way.records.offset, (), b"", None, False)]
+
+    def _read(self, way: Direction, fresh: bytes, number: int | None) -> list[Said]:
+        """Reads the bytes that have become contiguous; the last came with packet `number`, where that is known."""
+        if way.problem:
+            return []
+        if way.records.lost:
+            fresh = way.records.find(fresh, way.stream.begins(way.stream.expected - len(fresh), way.stream.expected))
+        said = self._tell(way, way.records.feed(fresh), number)
+        if way.records.lost:
+            way.untold = []
+        if way.records.problem:
+            way.problem = way.records.problem
+        if not way.handshakes.holds:
+            way.carriers.clear()
+            way.stream.forget(way.records.offset)
+        return said
+
+    def _tell(self, way: Direction, records: list[Record], number: int | None) -> list[Said]:
+        said: list[Said] = []
+        for record in records:
             way.last_opened = None
-            told = self._record(way, record, number)
+            if number is None:
+                places = way.stream.spans(record.start, record.end)
+                told = self._record(way, record, places[-1].number if places else 0)
+            else:
+                told = self._record(way, record, number)
             way.untold.append((record, way.stream.spans(record.start, record.end), way.last_opened))
             if told:
                 told[0], way.untold = told[0]._replace(records=tuple(way.untold)), []
             elif len(way.untold) > MAX_PIECES:
                 del way.untold[: MAX_PIECES // 2]
             said += told
-        if way.records.problem:
-            way.problem = way.records.problem
-        if not way.handshakes.holds:
-            way.carriers.clear()
-            way.stream.forget(way.records.offset)
         return said
 
     @property
@@ -132,7 +187,7 @@ class Session:
         kind, content, opened = record.type, record.fragment, False
         if way.role == "client" and self.early is not None and self.early.takes(record):
             return self._early(way, record, number, self.early)
-        self._date(way, record)
+        self._infer(way, record)
         # TLS 1.3: from an end that had no keys yet (RFC 9846 section 5).
         clear = self.shake.version == TLS13 and kind == codes.ALERT
         if (way.encrypted and not clear) or (kind == codes.APPLICATION_DATA and not way.encrypted):
@@ -169,27 +224,74 @@ class Session:
             name = f"{number}:{record.start}" if opened else "stream"
             if opened:
                 way.carriers[name] = (record.start, record.end, number)
-            start = 0 if opened else record.body
-            told = way.handshakes.feed(content, Piece(name, start, start + len(content)))
-            return [self._handshake(way, record, each.raw, each.pieces, opened) for each in told]
+            return self._handshakes(way, record, content, opened, name)
+        if kind == codes.ALERT and record.gaps:
+            return [self._said(way, record, "alert", UNKNOWN, b"", None)._replace(cut=True)]
         if kind == codes.ALERT:
             return [self._alert(way, record, content, opened)]
         name, event = ("application-data", "data") if kind == codes.APPLICATION_DATA else ("heartbeat", "")
         return [self._said(way, record, name, event, content, None, opened)]
 
+    def _handshakes(self, way: Direction, record: Record, content: bytes, opened: bool, name: str) -> list[Said]:
+        """Reads on in handshake messages, and goes on behind what was not captured of a record."""
+        said: list[Said] = []
+        at, start = 0, 0 if opened else record.body
+        if way.handshakes.lost and (not record.gaps or record.gaps[0][0] >= _MESSAGE_HEADER):
+            way.handshakes.find(content)
+        lost = way.handshakes.lost
+        for low, high in (*record.gaps, (len(content), len(content))):
+            if low > at and not way.handshakes.lost:
+                for each in way.handshakes.feed(content[at:low], Piece(name, start + at, start + low)):
+                    if each.cut:
+                        said.append(self._cut(way, each, record.end))
+                    else:
+                        said.append(self._handshake(way, record, each.raw, each.pieces, opened))
+            if high > low:
+                said += [self._cut(way, each, record.end) for each in way.handshakes.lose(high - low)]
+            at = high
+        if way.handshakes.lost and not lost:  # what else is in the record nobody knows
+            self.shake.unheard = True
+            said.append(Said("", UNKNOWN, way.base + record.end, (), b"", None, False))
+        return said
+
+    def _cut(self, way: Direction, message: HandshakeMessage, end: int) -> Said:
+        """Returns a handshake message of which only the beginning was captured: its header tells what it is."""
+        kind, raw = message.type, message.raw
+        name = event = _NAMES.get(kind, "handshake")
+        self.shake.unheard = True
+        self.shake.take_cut(raw)
+        if kind == codes.CLIENT_HELLO:
+            self.opening.begin()
+        elif kind == codes.SERVER_HELLO:
+            version = self.shake.version
+            event = UNKNOWN if version is None else f"{name} ({'1.3' if version == TLS13 else '1.2'})"
+            if self.shake.retried(raw):
+                name = event = "HelloRetryRequest"
+            elif version == TLS13:
+                for each in self.directions.values():
+                    each.protect()
+        return Said(name, event, way.base + end, way.places(message.pieces), raw, None, False, cut=True)
+
     # What is said.
 
-    def _date(self, way: Direction, record: Record) -> None:
-        """Finds the version where no ServerHello was captured: some records are up to TLS 1.2, some 1.3 alone."""
-        if self.shake.version is not None or not way.changed or not codes.SSL_3 <= record.version <= codes.TLS_1_2:
+    def _infer(self, way: Direction, record: Record) -> None:
+        """Finds out the version, and whether an end has changed its keys, where that was not captured."""
+        if (
+            way.encrypted
+            or self.shake.version == TLS13
+            or not (way.unsure or way.changed)
+            or not changed(record, way.changed)
+        ):
             return
-        offers = getattr(self.shake.client_hello, "supported_versions", ())
-        if record.type == codes.APPLICATION_DATA and TLS13 in offers and not self.shake.early_data:
-            self.shake.version = TLS13  # up to TLS 1.2 a Finished comes first, with a type of its own
-            way.protect()
-        elif record.type == codes.HANDSHAKE and not _in_the_clear(record.fragment):
-            self.shake.version = record.version
-            way.protect()
+        data = record.type == codes.APPLICATION_DATA
+        if self.shake.version is None and codes.SSL_3 <= record.version <= codes.TLS_1_2:
+            offers = getattr(self.shake.client_hello, "supported_versions", ())
+            if not data or record.version < codes.TLS_1_2:  # a type of its own is encrypted up to TLS 1.2 only
+                self.shake.version = record.version
+            elif way.changed and TLS13 in offers and not self.shake.early_data:
+                self.shake.version = TLS13  # up to TLS 1.2 a Finished comes first
+        self.opening.change(way)
+        way.finished = way.finished or (self.shake.version != TLS13 and record.type != codes.HANDSHAKE)
 
     def _change(self, way: Direction, record: Record) -> Said:
         """ChangeCipherSpec: up to TLS 1.2 what follows is encrypted; in TLS 1.3 it means nothing (RFC 9846 E.4)."""
@@ -197,12 +299,14 @@ class Session:
         meant = self.shake.version is not None and self.shake.version != TLS13
         if meant:
             way.protect()
-            self.shake.change(way.role)
+            client = self.directions.get("client")
+            self.shake.change(client is not None and not client.holed and self.shake.client_hello is not None)
         return self._said(way, record, "ChangeCipherSpec", "ChangeCipherSpec" if meant else "", record.fragment, None)
 
     def _closed(self, way: Direction, record: Record) -> Said:
         """What can't be opened, with the reason where that has not been told."""
-        way.passed += way.protection is None
+        if way.protection is None:
+            way.passed, way.least = way.passed + 1, way.least + 1
         name, event = sealed(way, record, self.shake, self.directions.get(OTHER[way.role]))
         if self.shake.version == TLS13 or event == "Finished":
             self.shake.unheard = True
@@ -271,6 +375,7 @@ class Session:
         # RFC 9846 section 6: in TLS 1.3 the level means nothing, every alert but two ends the connection.
         fatal = alert.level == _FATAL or (self.shake.version == TLS13 and alert.description != 90)
         event = "close_notify" if closing else "fatal alert" if fatal else ""
+        way.closed = way.closed or closing
         return self._said(way, record, "close_notify" if closing else "alert", event, content, alert, opened)
 
     def _said(
@@ -287,8 +392,3 @@ class Session:
         if False in told:
             return False
         return True if len(told) == 2 and all(told) else None
-
-
-def _in_the_clear(fragment: bytes) -> bool:
-    """Whether a handshake record begins with a whole hello: behind a ChangeCipherSpec only TLS 1.3 has one."""
-    return fragment[:1] in (b"\x01", b"\x02") and 4 + int.from_bytes(fragment[1:4], "big") == len(fragment)

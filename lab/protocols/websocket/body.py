@@ -58,6 +58,15 @@ class Body:
                 return None
         return None
 
+    def lose(self, size: int) -> bool:
+        """Goes on behind bytes that were not captured; returns whether where it ends can be known still."""
+        if self._endless:
+            return True
+        if size >= self._left:  # what stands behind may begin in what is missing
+            return False
+        self._left -= size
+        return True
+
     def _ends(self, line: bytes) -> bool:
         """Takes a line between two chunks, or of the trailer; returns whether the body ends with it (section 7.1)."""
         self._line = b""

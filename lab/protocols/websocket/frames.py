@@ -59,6 +59,7 @@ class Frame(NamedTuple):
     key: bytes | None  # the masking key, None without
     payload: bytes
     problems: tuple[str, ...]
+    cut: bool = False  # some of its payload was not captured: what there is is the beginning
 
     @property
     def length(self) -> int:
@@ -129,6 +130,7 @@ class Frames:
         self._length = 0
         self._missing = 0  # bytes of the payload still to come
         self._problems: tuple[str, ...] = ()
+        self._cut = False
 
     @property
     def held(self) -> int:
@@ -155,12 +157,27 @@ class Frames:
             taken = data[at : at + self._missing]
             self._missing -= len(taken)
             at += len(taken)
-            if not self.large:
+            if not self.large and not self._cut:
                 self._body += taken
             if self._missing:
                 break
             found.append(self._end())
         return found
+
+    def lose(self, size: int) -> tuple[list[Frame], bool]:
+        """Goes on behind bytes that were not captured: returns the frame that ends in them, and whether where the next
+        one begins is known still."""
+        if self.body_at is None:
+            self.offset += len(self._head) + size
+            self._head.clear()
+            return [], False
+        self._cut = True
+        inside = min(size, self._missing)
+        self._missing -= inside
+        found = [] if self._missing else [self._end()]
+        if size > inside:
+            self.offset += size - inside
+        return found, size == inside
 
     def _begin(self) -> Frame | None:
         """Reads a complete header; returns a frame only where nobody can tell how long it is."""
@@ -195,9 +212,9 @@ class Frames:
         end = begun + self._length
         frame = Frame(
             self.offset, begun, end, bool(head[0] & 0x80), head[0] >> 4 & 7, head[0] & 0x0F, key,
-            masked(body, key) if key is not None else body, self._problems,
+            masked(body, key) if key is not None else body, self._problems, self._cut,
         )  # fmt: skip
-        self.offset, self.body_at, self.large = end, None, False
+        self.offset, self.body_at, self.large, self._cut = end, None, False, False
         self._head, self._body = bytearray(), bytearray()
         return frame
 
@@ -207,3 +224,21 @@ def _header_size(head: bytearray) -> int:
     if len(head) < 2:
         return 2
     return 2 + _EXTENDED.get(head[1] & 0x7F, 0) + (4 if head[1] & 0x80 else 0)
+
+
+def whole_frames(data: bytes, role: Role) -> bool:
+    """Whether bytes are frames from the first to the last, such as this end sends: nothing else tells them apart."""
+    at = 0
+    while at < len(data):
+        head = bytearray(data[at : at + 14])
+        size = _header_size(head)
+        if len(head) < size or bool(head[1] & 0x80) != (role == "client"):
+            return False
+        if head[0] & 0x0F not in OPCODES or head[0] & 0x30 or (head[0] & 0x88 == 0x08):
+            return False
+        short = head[1] & 0x7F
+        if not (short or head[0]):  # zeros: an empty fragment is allowed, and what is more likely is something else
+            return False
+        extended = _EXTENDED.get(short, 0)
+        at += size + (int.from_bytes(head[2 : 2 + extended], "big") if extended else short)
+    return at == len(data) > 0

@@ -149,6 +149,10 @@ class HeadReader:
             self._buffer.clear()
         return None
 
+    def cut(self) -> Head | None:
+        """Returns what there is of a head the rest of which was not captured: its whole lines."""
+        return self._head(self._line) if self._lines else None
+
     def _head(self, end: int) -> Head:
         notes = [BARE_LF] * self._bare
         headers: list[Header] = []

@@ -14,6 +14,7 @@ from lab.protocols.websocket.frames import BINARY, CLOSE, CONTINUATION, MOST_KEP
 _TAIL = b"\0\0\xff\xff"  # RFC 7692 section 7.2.2: what the sender has cut off behind each message
 _REGISTERED = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # codes that may be sent (section 7.4)
 NO_CODE = 1005
+_CODE = 2  # bytes
 _INFLATER = 40_000  # bytes of memory, roughly
 
 
@@ -65,6 +66,12 @@ class Messages:
         self._kept = True
         self._inflated_some = False  # of a message, frames were compressed
         self._opaque = False  # a bit that nobody knows was set in a frame of it
+        self._holed = False  # what was not captured may have begun a message
+
+    def lose(self) -> None:
+        """Nobody knows what was sent in bytes that are missing: fragments, or what an inflater needs."""
+        self._first, self._holed, self._lost = None, True, True
+        self._body.clear()
 
     @property
     def held(self) -> int:
@@ -99,19 +106,21 @@ class Messages:
 
     def _fragment(self, frame: Frame) -> tuple[Message | None, list[str]]:
         wrong = []
-        payload: bytes | None = frame.payload if frame.length <= MOST_KEPT else None
+        payload: bytes | None = frame.payload if frame.length <= MOST_KEPT and not frame.cut else None
         if self.per_frame and frame.reserved & RSV1:
             payload, problem = self._inflated(payload)
             wrong += [problem] * bool(problem)
         if frame.opcode == CONTINUATION:
             if self._first is None:
-                return None, [*wrong, "unexpected-continuation"]
+                begun = self._holed  # in what is missing
+                self._holed = begun and not frame.fin
+                return None, wrong if begun else [*wrong, "unexpected-continuation"]
         else:
             if self._first is not None:
                 wrong.append("unfinished-message")
                 self._lost = self._lost or self._compressed(self._first)
             self._first, self._wire, self._fragments, self._kept = frame, 0, 0, True
-            self._inflated_some = self._opaque = False
+            self._inflated_some = self._opaque = self._holed = False
             self._body.clear()
         first = self._first
         self._wire += frame.length
@@ -173,8 +182,10 @@ def _control(frame: Frame) -> tuple[Message, list[str]]:
     code: int | None = None
     reason: str | None = None
     wrong: list[str] = []
-    if frame.opcode == CLOSE:
+    if frame.opcode == CLOSE and (not frame.cut or len(frame.payload) >= _CODE):
         code, reason, wrong = close_of(frame.payload)
+        if frame.cut:
+            wrong = [each for each in wrong if each != "invalid-utf8"]
     masked = frame.key is not None
     return Message(
         frame.opcode, frame.payload, frame.length, frame.length, 1, masked, False, code, reason

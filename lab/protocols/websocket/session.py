@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab.engine.protocol import UNKNOWN
 from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
 from lab.protocols.websocket.body import Body
-from lab.protocols.websocket.frames import OPCODES, Frames
+from lab.protocols.websocket.frames import OPCODES, Frame, Frames, whole_frames
 from lab.protocols.websocket.http import (
     KEY_3,
+    NO_CONNECTION,
+    NO_UPGRADE,
     SUM,
     SWITCHING,
     WRONG_ACCEPT,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 _SHOWN = 4096  # bytes of a payload that stay with what was said
 _MOST_MESSAGES = 4096  # that are listed; all are counted
 _MOST_UNANSWERED = 64  # requests
+_ALONE = (WRONG_ACCEPT, NO_UPGRADE, NO_CONNECTION)  # objections to an answer that need no more than a key
 _BAD_FRAME = "bad frame"
 _EXTENSION_FRAME = "extension-frame"  # with an opcode that only an extension can have given a meaning
 _PER_FRAME = ("x-webkit-deflate-frame", "deflate-frame")  # draft-tyoshino-hybi-websocket-perframe-deflate
@@ -105,6 +109,8 @@ class _Way:
         self.messages = Messages()
         self.header_spans: tuple[Span, ...] = ()  # of a frame whose payload is let go of as it comes
         self.over = False  # nothing more is read
+        self.lost = False  # where the next frame begins is not known
+        self.holed = False  # some of it was not captured
 
     @property
     def held(self) -> int:
@@ -129,6 +135,7 @@ class Session:
         self.closes: list[Listed] = []  # in order
         self.bad: list[tuple[Role, str]] = []  # who broke which rule, the first few times
         self._unanswered: deque[bool] = deque()  # requests: whether each asks for an upgrade
+        self._cut = False  # the request was not wholly captured
         self._other = False  # the client has said something that is no request to upgrade
 
     # What was agreed.
@@ -139,10 +146,11 @@ class Session:
 
     @property
     def incomplete(self) -> bool:
-        """Whether bytes were not captured: a gap, behind which nothing is read, or frames without an answer."""
+        """Whether bytes were not captured: a gap, a cut, or frames without an answer."""
         streams = (way.source for way in self.ways.values() if isinstance(way.source, Stream))
         unanswered = self.response is None and self.counted > 0
-        return unanswered or any(stream.held or stream.dropped for stream in streams)
+        holed = any(way.holed for way in self.ways.values())
+        return unanswered or holed or any(stream.held or stream.dropped for stream in streams)
 
     @property
     def foreign(self) -> bool:
@@ -186,9 +194,92 @@ class Session:
         assert isinstance(way.source, Stream)
         fresh = way.source.add(seq, data, number, at)
         said = self._read(way, fresh, None)
+        if way.source.lacking:
+            said += self._pass_over(way, way.source)
         if way.over:
             way.source.forget(way.source.expected)
         return said
+
+    def missed(self, role: Role, seq: int, relative: int, size: int) -> list[Said]:
+        """Goes on behind bytes that were not captured, and returns what is said by that, and by what stood behind."""
+        way = self.ways.get(role)
+        if way is None:
+            way = self.ways[role] = _Way(role, seq, relative)
+        if not isinstance(way.source, Stream):
+            return []
+        way.source.lack(seq, size)
+        return self._pass_over(way, way.source)
+
+    def lost(self, role: Role) -> None:
+        """Some of what it was to be told of one end could not be decrypted, nobody knows how much."""
+        way = self.ways.get(role)
+        if way is not None and way.frames is not None:
+            way.lost = way.holed = True
+            way.frames = Frames(role, way.at)
+            way.messages.lose()
+
+    def unseen(self, role: Role) -> None:
+        """An end has sent what was not captured."""
+        if role in self.ways:
+            self.ways[role].holed = True
+
+    def _pass_over(self, way: _Way, source: Stream) -> list[Said]:
+        said: list[Said] = []
+        while size := source.lacking:
+            way.holed = True
+            fresh = source.pass_over()
+            if not way.over:
+                self._lose(way, size, said)
+            way.at += size
+            said += self._read(way, fresh, None)
+        return said
+
+    def _lose(self, way: _Way, size: int, said: list[Said]) -> None:
+        """Goes on behind `size` bytes: within a body or a frame whose length is known, else nobody knows where."""
+        if way.body is not None:
+            way.over = not way.body.lose(size)
+        elif way.reader is not None:
+            self._cut_head(way, way.reader, said)
+        elif way.frames is not None:
+            found, known = way.frames.lose(size)
+            said += [self._framed(way, frame, None) for frame in found]
+            way.lost = way.lost or not known
+        if way.lost or way.over:
+            way.messages.lose()
+            said.append(Said("", UNKNOWN, way.base + way.at + size, (), None, None, ()))
+
+    def _cut_head(self, way: _Way, reader: HeadReader, said: list[Said]) -> None:
+        """Takes a head by the lines of it that were captured; whether more should stand there nobody can tell."""
+        head = reader.cut()
+        asked = request(head) if head is not None and way.role == "client" else None
+        answer = response(head, self.request) if head is not None and way.role == "server" else None
+        if asked is not None:
+            self.request, self.response = asked._replace(objections=()), None
+            self._unanswered.append(True)
+            self._cut = True
+            said.append(self._headed(way, "upgrade-request", "upgrade-request", None, self.request, ()))
+        elif answer is not None and answer.status == SWITCHING:
+            valid = answer.accept_valid if answer.accept is not None else None
+            self.response = answer._replace(objections=(), accept_valid=valid)
+            self._unanswered.clear()
+            said.append(self._headed(way, "101", "101", None, self.response, ()))
+        elif head is not None or way.role == "client" or self.request is None:
+            way.over = True
+            return
+        way.reader, way.lost = None, True  # where the answer is missing as a whole, frames behind it show what it was
+
+    def _found(self, way: _Way, fresh: bytes) -> bytes:
+        """Looks for frames from a segment's beginning to the end; returns what of the bytes is to be read."""
+        end = way.at + len(fresh)
+        begins = way.source.begins(way.at, end) if isinstance(way.source, Stream) else (way.at,)
+        for start in begins:
+            if whole_frames(fresh[start - way.at :], way.role):
+                way.lost, rest = False, fresh[start - way.at :]
+                way.at, way.frames = start, Frames(way.role, start)
+                return rest
+        way.at = end
+        way.source.forget(end)
+        return b""
 
     def told(self, role: Role, data: bytes, number: int, stop: int) -> list[Said]:
         """Takes in decrypted bytes, in order: those that came with packet `number`, their carrier ending at `stop`.
@@ -224,6 +315,8 @@ class Session:
                 break
             if way.body is not None:
                 fresh = self._feed_body(way, way.body, fresh)
+            elif way.lost:
+                fresh = self._found(way, fresh)
             elif way.reader is not None:
                 fresh = self._feed_head(way, way.reader, fresh, stop, said)
             else:
@@ -265,11 +358,7 @@ class Session:
         assert frames is not None
         found = frames.feed(fresh)
         way.at += len(fresh)
-        for frame in found:
-            told = way.messages.feed(frame)
-            spans = way.header_spans + way.source.spans(frame.start, frame.end)
-            way.header_spans = ()
-            said.append(self._frame(way, told, self._stop(way, frame.end, stop), spans))
+        said += [self._framed(way, frame, stop) for frame in found]
         if frames.problem:
             way.over = True
         elif frames.large and frames.body_at is not None:
@@ -278,6 +367,12 @@ class Session:
             way.source.forget(way.at)
         else:
             way.source.forget(frames.offset)
+
+    def _framed(self, way: _Way, frame: Frame, stop: int | None) -> Said:
+        told = way.messages.feed(frame)
+        spans = way.header_spans + way.source.spans(frame.start, frame.end)
+        way.header_spans = ()
+        return self._frame(way, told, self._stop(way, frame.end, stop), spans)
 
     @staticmethod
     def _stop(way: _Way, offset: int, stop: int | None) -> int:
@@ -305,7 +400,7 @@ class Session:
             return
         if asked.draft and asked.foreign:
             asked = asked._replace(answer=sum_of(head, way.reader.rest[:KEY_3] if way.reader else b""))
-        self.request, self.response = asked, None
+        self.request, self.response, self._cut = asked, None, False
         self._unanswered.append(True)
         said.append(self._headed(way, "upgrade-request", "upgrade-request", stop, asked, asked.objections))
         way.reader, way.frames = None, Frames("client", way.at)  # what comes next, unless the server refuses
@@ -322,6 +417,8 @@ class Session:
         if 100 <= answer.status < 200 and answer.status != SWITCHING:  # 100 Continue and the like: the answer follows
             way.read_head()
             return
+        if self._cut:  # what was offered further down nobody knows
+            answer = answer._replace(objections=tuple(each for each in answer.objections if each in _ALONE))
         after = Body(answer.body, answer.chunked)
         if not self._unanswered.popleft():
             way.read_head(after)

@@ -77,7 +77,7 @@ def test_before_tcp_begins_to_close_only_what_is_said_has_states() -> None:
 
 def test_what_could_not_be_read_is_not_said_to_be_missing() -> None:
     said = lines([*OPENING, ("client", frame(1, b"hello", b"mask")), ("server", frame(1, b"hello")), *CLOSES])
-    for gone, steps in ((6, ["bytes-missing"] * 3), (8, [None, None, "bytes-missing"])):
+    for gone, steps in ((6, ["bytes-missing", None, None]), (8, [None] * 3), (12, [None, None, "bytes-missing"])):
         records = ladder(*said[: gone - 1], *said[gone:])
         found = report.steps(walk(records).above)
         assert [each.code for each in found[1:]] == steps, said[gone - 1]

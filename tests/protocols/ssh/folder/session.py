@@ -131,6 +131,12 @@ class Session:
     def begins(self, role: Role, seq: int, relative: int) -> None:
         self.ways[role] = _Way(role, seq, relative)
 
+    def unseen(self, _role: Role) -> None: ...
+
+    def missed(self, *_missing: int | Role) -> list[Said]:
+        """Behind bytes that were not captured it reads nothing more."""
+        return []
+
     def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> list[Said]:
         """Takes in a segment's payload (`seq` raw, at `at` of frame `number`) and returns what is now wholly said."""
         way = self.ways.get(role)

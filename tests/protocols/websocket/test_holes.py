@@ -1,0 +1,80 @@
+"""Behind a hole and behind a cut frames are read on where they can be; nothing is told that the whole does not say."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.model import Role
+from tests.packets import renumbered
+from tests.protocols.tls.captures import Walked, frames, walk
+from tests.protocols.tls.test_holes import snapped
+from tests.protocols.websocket.talks import frame
+from tests.protocols.websocket.test_http import ANSWER, ASKED
+
+SAID: list[tuple[Role, bytes]] = [
+    ("client", ASKED),
+    ("server", ANSWER),
+    ("client", frame(1, b"hello", b"mask")),
+    ("server", frame(2, bytes(600)) + frame(9, b"there?")),
+    ("client", frame(10, b"there?", b"mask")),
+    ("server", frame(1, b"fragmen", fin=False)),
+    ("server", frame(0, b"ted")),
+    ("client", frame(1, b"x" * 300, b"mask")),
+    ("client", frame(8, b"\x03\xe8over", b"mask")),
+    ("server", frame(8, b"\x03\xe8over")),
+]
+
+
+def _agrees(told: Walked, whole: Walked, gone: int | None = None) -> None:
+    records = [record for record in whole.records if record.number != gone]
+    for ours, theirs in zip(told.records, records, strict=True):
+        names = [each.said.name for each in theirs.messages]
+        assert all(each.said.name in names for each in ours.messages), theirs.number
+        if ours.above and theirs.above and [each.said.name for each in ours.messages] == names:
+            for said, known in zip(ours.above, theirs.above, strict=True):
+                pairs = zip(
+                    (*said.held, *(said.delivered or ())), (*known.held, *(known.delivered or ())), strict=False
+                )
+                assert all(state in (None, other) for state, other in pairs), (theirs.number, said, known)
+    assert not told.surprises
+    assert told.only.above is None or not told.above.session.bad
+
+
+@pytest.mark.parametrize("mss", [9000, 200])
+def test_a_hole_anywhere_makes_nothing_untrue(mss: int) -> None:
+    made = frames(SAID, mss)
+    whole = walk(made)
+    for each in made[4:]:
+        if len(each.data) > 54:
+            rest = renumbered(*[frame for frame in made if frame.number != each.number])
+            _agrees(walk(rest), whole, each.number)
+
+
+@pytest.mark.parametrize("size", [55, 60, 64, 70, 100, 180, 300])
+def test_a_cut_anywhere_makes_nothing_untrue(size: int) -> None:
+    made = frames(SAID, 9000)
+    cut = snapped(made, size)
+    told = walk([*made[:6], *cut[6:]])  # both heads whole
+    _agrees(told, walk(made))
+    if size > 59:  # each frame's header
+        named = [[each.said.name for each in record.messages] for record in told.records]
+        assert named[7] == ["text"]
+        assert named[9][:1] == ["binary"]
+        assert [each.message.code for each in told.above.session.closes] == ([1000, 1000] if size > 61 else [1000])
+
+
+def test_of_a_message_that_is_cut_nobody_says_what_it_was() -> None:
+    made = frames(SAID, 9000)
+    told = walk([*made[:6], *snapped(made, 70)[6:]])
+    (message,) = [each.said.parsed.message for each in told.records[9].messages if each.said.name == "binary"]
+    assert message.payload is None
+    assert message.wire == 600
+
+
+def test_a_request_cut_short_is_a_request_and_lacks_nothing() -> None:
+    made = frames(SAID, 9000)
+    told = walk(snapped(made, 54 + len(ASKED) - 30))
+    assert [each.said.name for each in told.records[3].messages] == ["upgrade-request"]
+    assert told.above.session.request.objections == ()
+    assert [each.said.name for each in told.records[5].messages] == ["101"]
+    assert not told.surprises
