@@ -317,7 +317,7 @@ import sys
 from lab.app.annotate import Asked, annotate
 from lab.app.formats import Format
 for number in sys.argv[2:]:
-    annotate(Asked(sys.argv[1], Format.JSON, b"", b"", False, None, int(number), None, None), "en")
+    annotate(Asked(sys.argv[1], Format.JSON, b"", b"", False, None, number, None, None), "en")
 """
 
 
