@@ -9,7 +9,10 @@ from lab.model import Packet, States
 from lab.render.rows import AT_ONCE, Write, as_lines
 from lab.render.trace import time as written
 
-CSV_HEADER = "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps\n"
+CSV_HEADER = (
+    "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps,"
+    "client_delivered,server_delivered\n"
+)
 _SECOND = 1_000_000_000  # nanoseconds
 
 
@@ -27,9 +30,9 @@ def csv_rows(packets: Iterable[Packet]) -> Iterator[str]:
             time = f"{when}{fraction:09}Z"
         sender, held = packet.sender, packet.held
         if sender is None or held is None:
-            yield f"{packet.number},{time},,,,,,,,,{' '.join(packet.labels)},"
+            yield f"{packet.number},{time},,,,,,,,,{' '.join(packet.labels)},,,"
             continue
-        key = sender, packet.flags, held, packet.labels, packet.steps
+        key = sender, packet.flags, held, packet.delivered, packet.labels, packet.steps
         around = said.get(key)
         if around is None:
             around = said[key] = _words(*key)
@@ -45,14 +48,15 @@ def words(packet: Packet) -> tuple[str, str]:
     """Returns what stands in a packet's row before the numbers of the stream, and behind them."""
     assert packet.sender
     assert packet.held
-    return _words(packet.sender, packet.flags, packet.held, packet.labels, packet.steps)
+    return _words(packet.sender, packet.flags, packet.held, packet.delivered, packet.labels, packet.steps)
 
 
 def _words(
-    role: str, flags: tuple[str, ...], held: States, labels: tuple[str, ...], steps: tuple[str, ...]
-) -> tuple[str, str]:
-    states = f"{held.client or ''},{held.server or ''}"
-    return f",{role},{' '.join(flags)},", f",{states},{' '.join(labels)},{' '.join(steps)}"
+    role: str, flags: tuple[str, ...], held: States, delivered: States | None, labels: tuple[str, ...],
+    steps: tuple[str, ...],
+) -> tuple[str, str]:  # fmt: skip
+    before, after = (f"{states.client or ''},{states.server or ''}" if states else "," for states in (held, delivered))
+    return f",{role},{' '.join(flags)},", f",{before},{' '.join(labels)},{' '.join(steps)},{after}"
 
 
 def as_csv(lines: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:

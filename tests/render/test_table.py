@@ -41,7 +41,8 @@ VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FOR
 FILE = {"name": "x.pcapng", "sha256": "0" * 64, "format": "pcapng", "packets": 1, "problems": []}
 ARP = Frame(1, None, bytes(12) + b"\x08\x06" + bytes(28), 42)
 HEADER = (
-    "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps"  # design section 3
+    "number,time,conversation,from,flags,seq,ack,payload,client_state,server_state,labels,steps,"  # as it was at first
+    "client_delivered,server_delivered"
 )
 
 
@@ -244,11 +245,13 @@ def test_csv_says_the_same_in_the_columns_that_were_promised(name: str) -> None:
     for line, packet in zip(lines, packets, strict=True):
         assert '"' not in line
         row = dict(zip(head.split(","), line.split(","), strict=True))
-        held = packet["states"]["held"] if packet["states"] else {"client": None, "server": None}
+        nobody = {"client": None, "server": None}
+        held, delivered = ((packet["states"] and packet["states"][at]) or nobody for at in ("held", "delivered"))
         expected = {
             **{field: packet[field] for field in ("number", "time", "conversation", "from", "seq", "ack", "payload")},
             **{field: " ".join(packet[field]) for field in ("flags", "labels", "steps")},
             "client_state": held["client"], "server_state": held["server"],
+            "client_delivered": delivered["client"], "server_delivered": delivered["server"],
         }  # fmt: skip
         assert row == {field: "" if value is None else str(value) for field, value in expected.items()}
 
