@@ -64,6 +64,7 @@ class Opening:
 
     def __init__(self, secrets: Lazy) -> None:
         self.keys12: Keys12 | None = None
+        self.first12: Keys12 | None = None  # of the first handshake, where there was another
         self.epochs: Epochs | None = None
         self.locked: Reason | None = None  # why something could not be opened
         self.opened = False  # something was
@@ -71,10 +72,15 @@ class Opening:
         self._unlocked = -1  # how much was known when TLS 1.3's keys were looked for
 
     @property
+    def known12(self) -> Keys12 | None:
+        """The keys up to TLS 1.2, of the first handshake where there was another."""
+        return self.first12 or self.keys12
+
+    @property
     def lines(self) -> tuple[DerivationLine, ...]:
         """The worked example of the keys, as far as they are known."""
-        if self.keys12 is not None:
-            return self.keys12.lines
+        if self.known12 is not None:
+            return self.known12.lines
         return self.epochs.lines if self.epochs is not None else ()
 
     @property
@@ -83,6 +89,7 @@ class Opening:
 
     def begin(self) -> None:
         """Another handshake begins: its keys are still to be agreed."""
+        self.first12 = self.first12 or self.keys12
         self.keys12, self.epochs, self._unlocked = None, None, -1
 
     def open(self, way: Direction, record: Record, shake: Handshake) -> tuple[int, bytes] | None:

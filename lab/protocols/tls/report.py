@@ -34,23 +34,23 @@ def steps(layer: Layer) -> list[StepOutcome]:
 def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]) -> str | None:
     if not packets:
         return _why_unseen(session, layer, step)
-    if step == "tls.1" and session.shake.hello_retry:
+    if step == "tls.1" and session.first.hello_retry:
         return "hello-retry"
-    if step == "tls.2" and session.shake.version == _TLS13:
-        return "resumed" if session.shake.resumed else "certificate-encrypted"
-    if step == "tls.2" and session.shake.resumed:
+    if step == "tls.2" and session.first.version == _TLS13:
+        return "resumed" if session.first.resumed else "certificate-encrypted"
+    if step == "tls.2" and session.first.resumed:
         return "resumed"
     if step in ("tls.3", "tls.4") and _ephemeral(session):
         return "key-agreement"
-    if step == "tls.4" and session.opening.keys12 is None:
+    if step == "tls.4" and session.opening.known12 is None:
         given = session.locked is not None and session.locked.code not in ("no-secrets", "no-key-log", "hellos-missing")
         return "does-not-open" if given else "not-decrypted"
     if step == "tls.5":
         if session.finished_verified is False:
             return "finished-wrong"
-        if session.shake.by_length:
+        if session.first.by_length:
             return "by-length"
-        if session.shake.version == _TLS13 or session.shake.resumed:
+        if session.first.version == _TLS13 or session.first.resumed:
             return "server-finishes-first"
     return None
 
@@ -59,9 +59,9 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if step == "tls.1":
         return "not-captured"
     if step in ("tls.3", "tls.4"):
-        if session.shake.version == _TLS13:
+        if session.first.version == _TLS13:
             return "key-share"
-        if session.shake.resumed:
+        if session.first.resumed:
             return "resumed"
     if any(alert.description for alert in session.alerts) and "FAILED" in layer.states:
         return "failed"
@@ -70,13 +70,13 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if session.incomplete:
         return "bytes-missing"
     passed = any(way.passed for way in session.directions.values())
-    if session.shake.version == _TLS13 and (session.locked is not None or passed):
+    if session.first.version == _TLS13 and (session.locked is not None or passed):
         return "encrypted"
     return "not-finished"
 
 
 def _ephemeral(session: Session) -> bool:
-    suite = session.shake.suite
+    suite = session.first.suite
     return suite is not None and suite.key_exchange != "RSA"
 
 
@@ -86,7 +86,7 @@ def summary(layer: Layer) -> dict[str, Any]:
     from lab.protocols.tls.certificates import described
 
     session: Session = layer.session
-    shake = session.shake
+    shake = session.first
     hello, version, code, suite = shake.client_hello, shake.version, shake.suite_code, shake.suite
     return {
         "version": codes.name(codes.VERSIONS, version) if version is not None else None,
@@ -118,16 +118,16 @@ def example(layer: Layer) -> Example:
     session: Session = layer.session
     locked = session.locked.text if session.locked is not None else None
     title = Text("The keys of conversation {0}", "连接 {0} 的密钥")
-    return Example(title, locked, session.lines, bool(session.shake.encrypted_premaster))
+    return Example(title, locked, session.lines, bool(session.first.encrypted_premaster))
 
 
 def _key_exchange(session: Session) -> str:
-    assert session.shake.suite
-    if session.shake.suite.key_exchange == "TLS13":
-        if session.shake.resumed:
-            return "PSK_ECDHE" if session.shake.group is not None else "PSK"
-        return _of_group(session.shake.group)
-    return session.shake.suite.key_exchange
+    assert session.first.suite
+    if session.first.suite.key_exchange == "TLS13":
+        if session.first.resumed:
+            return "PSK_ECDHE" if session.first.group is not None else "PSK"
+        return _of_group(session.first.group)
+    return session.first.suite.key_exchange
 
 
 def _of_group(group: int | None) -> str:
@@ -193,7 +193,7 @@ def records(layer: Layer, said: Said) -> list[Carrier]:
     session: Session = layer.session
     found = []
     for record, spans, opened in said.records:
-        fields = record_fields(record, session.shake.version, said.encrypted)
+        fields = record_fields(record, session.first.version, said.encrypted)
         head = [Detail(*field) for field in fields if field.depth == 0 or field.end <= HEADER]
         inside: list[Detail] = []
         if opened is not None and opened.sequence is not None:
@@ -212,7 +212,7 @@ def _locked(session: Session, said: Said) -> Text:
     parts = [Text("encrypted", "已加密")] if said.name != "encrypted" else []
     if said.event == "early data":
         parts = [Text("early data", "早期数据")]
-    if said.event == "Finished" and session.shake.version == _TLS13:
+    if said.event == "Finished" and session.first.version == _TLS13:
         parts.append(Text("by its place and its length it is the Finished", "从位置和长度看是 Finished"))
     if said.why is not None:
         parts.append(said.why.text)
@@ -227,7 +227,9 @@ def _client_hello(_session: Session, said: Said) -> Text:
     offered = getattr(hello, "supported_versions", ()) or (hello.version,)
     names = [codes.name(codes.VERSIONS, each) for each in offered if not codes.is_grease(each)]
     suites = sum(not codes.is_grease(each) for each in hello.suites)
+    again = said.event.endswith("(again)")
     parts = [
+        *([Text("another handshake (renegotiation)", "再次握手（重新协商）")] if again else []),
         Text(f"offers {_listed(names)}", f"提供 {_listed(names)}"),
         Text(f"{suites} cipher suites", f"{suites} 个加密套件"),
     ]

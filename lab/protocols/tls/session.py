@@ -28,7 +28,7 @@ _NAMES = {
     14: "ServerHelloDone", 15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished", 22: "CertificateStatus",
     24: "KeyUpdate", 25: "CompressedCertificate",
 }  # fmt: skip
-_CLOSE_NOTIFY, _FATAL, _MESSAGE_HEADER = 0, 2, 4
+_CLOSE_NOTIFY, _NO_RENEGOTIATION, _FATAL, _MESSAGE_HEADER = 0, 100, 2, 4
 OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
 _OVERHEAD = 400  # bytes that a record costs beside its own
@@ -40,10 +40,17 @@ class Session:
     def __init__(self, secrets: Lazy) -> None:
         self.directions: dict[Role, Direction] = {}
         self.shake = Handshake()  # the one that goes on, or went on last
+        self._first: Handshake | None = None  # where that is another
         self.opening = Opening(secrets)
         self.alerts: list[AlertSaid] = []
+        self._verified: bool | None = None  # both Finished of the first handshake, where there was another
         self._told: Reason | None = None  # why something is closed
         self.early: Early | None = None  # what the client sends before it has heard the server, where it has said so
+
+    @property
+    def first(self) -> Handshake:
+        """The handshake that the connection began with: a renegotiation changes nothing of what is told of it."""
+        return self._first or self.shake
 
     @property
     def lines(self) -> tuple[DerivationLine, ...]:
@@ -316,11 +323,14 @@ class Session:
         return self._said(way, record, name, event, b"", None, True, True)._replace(why=why)
 
     def _handshake(self, way: Direction, record: Record, raw: bytes, pieces: tuple[Piece, ...], opened: bool) -> Said:
-        kind, shake = raw[0], self.shake
+        kind = raw[0]
+        again = kind == codes.CLIENT_HELLO and self._begin_again()
+        shake = self.shake
         parsed = messages.read(raw, shake.version, shake.suite_code)
         name = event = _NAMES.get(kind, "handshake")
         before = shake.add(raw)
         if isinstance(parsed, ClientHello):
+            event = "ClientHello (again)" if again else event
             if shake.take_client_hello(parsed, raw):
                 self.opening.begin()
                 self.early = Early() if parsed.early_data else None
@@ -340,6 +350,21 @@ class Session:
             shake.take(way.role, kind, parsed)
             self._about_early(way, kind, parsed)
         return Said(name, event, way.base + record.end, way.places(pieces), raw, parsed, opened)
+
+    def _begin_again(self) -> bool:
+        """A ClientHello behind a whole handshake up to TLS 1.2 begins another (RFC 5246 section 7.4.1)."""
+        ways = self.directions.values()
+        before = self.shake
+        if before.version in (None, TLS13) or not ways or not all(way.finished for way in ways):
+            return False
+        if self._first is None:
+            self._first, self._verified = before, self.finished_verified
+        self._first.transcript, self._first.until_exchange = bytearray(), b""
+        self.shake = Handshake()
+        self.shake.version, self.shake.suite_code = before.version, before.suite_code  # until the server has chosen
+        for way in ways:
+            way.finished = False
+        return True
 
     def _about_early(self, way: Direction, kind: int, parsed: object) -> None:
         """Takes in what is said of early data: that the server takes it, or not, and where it ends."""
@@ -376,6 +401,8 @@ class Session:
         fatal = alert.level == _FATAL or (self.shake.version == TLS13 and alert.description != 90)
         event = "close_notify" if closing else "fatal alert" if fatal else ""
         way.closed = way.closed or closing
+        if alert.description == _NO_RENEGOTIATION and not fatal:
+            event = "no_renegotiation"
         return self._said(way, record, "close_notify" if closing else "alert", event, content, alert, opened)
 
     def _said(
@@ -391,4 +418,6 @@ class Session:
         told = [way.verified for way in self.directions.values()]
         if False in told:
             return False
+        if self._first is not None:
+            return self._verified
         return True if len(told) == 2 and all(told) else None

@@ -12,7 +12,7 @@ has the same step done otherwise, the row says the same number and `differs` say
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from lab.engine.table import Row, Table
@@ -34,6 +34,8 @@ class State(StrEnum):
     SEND_FLIGHT_12 = "SEND_FLIGHT_12"
     WAIT_FINISHED_12 = "WAIT_FINISHED_12"
     SEND_FINISHED_12 = "SEND_FINISHED_12"
+    RENEGOTIATING_12 = "RENEGOTIATING_12"
+    RENEGOTIATING_LAST_12 = "RENEGOTIATING_LAST_12"
     CLOSE_SENT = "CLOSE_SENT"
     CLOSE_GOT = "CLOSE_GOT"
     CLOSED = "CLOSED"
@@ -50,6 +52,10 @@ class Event(StrEnum):
     """A message is sent, or got, by its last byte."""
 
     SENT_CLIENT_HELLO = "sent ClientHello"
+    SENT_CLIENT_HELLO_AGAIN = "sent ClientHello (again)"
+    SENT_NO_RENEGOTIATION = "sent no_renegotiation"
+    GOT_NO_RENEGOTIATION = "got no_renegotiation"
+    GOT_HELLO_REQUEST = "got HelloRequest"
     GOT_HELLO_RETRY_REQUEST = "got HelloRetryRequest"
     GOT_SERVER_HELLO_1_3 = "got ServerHello (1.3)"
     GOT_ENCRYPTED_EXTENSIONS = "got EncryptedExtensions"
@@ -61,6 +67,7 @@ class Event(StrEnum):
     GOT_CERTIFICATE_VERIFY = "got CertificateVerify"
     SENT_EARLY_DATA = "sent early data"
     SENT_END_OF_EARLY_DATA = "sent EndOfEarlyData"
+    SENT_ENCRYPTED_EXTENSIONS = "sent EncryptedExtensions"
     SENT_CERTIFICATE = "sent Certificate"
     SENT_COMPRESSED_CERTIFICATE = "sent CompressedCertificate"
     SENT_CERTIFICATE_VERIFY = "sent CertificateVerify"
@@ -81,10 +88,11 @@ class Event(StrEnum):
     GOT_CLOSE_NOTIFY = "got close_notify"
     SENT_FATAL_ALERT = "sent fatal alert"
     GOT_FATAL_ALERT = "got fatal alert"
+    SENT_HELLO_REQUEST = "sent HelloRequest"
+    GOT_CLIENT_HELLO_AGAIN = "got ClientHello (again)"
     GOT_CLIENT_HELLO = "got ClientHello"
     SENT_HELLO_RETRY_REQUEST = "sent HelloRetryRequest"
     SENT_SERVER_HELLO_1_3 = "sent ServerHello (1.3)"
-    SENT_ENCRYPTED_EXTENSIONS = "sent EncryptedExtensions"
     SENT_CERTIFICATE_REQUEST = "sent CertificateRequest"
     SENT_FINISHED_0_RTT = "sent Finished (0-RTT)"
     GOT_EARLY_DATA = "got early data"
@@ -114,6 +122,7 @@ _CLIENT = (
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.1"),
     Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "9846 A.1"),
+    Row("SEND_FINISHED",    "sent EncryptedExtensions", "SEND_FINISHED",    None,     "draft-vvv-tls-alps 3"),
     Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent CompressedCertificate", "SEND_FINISHED",  None,     "8879 4"),
     Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "9846 A.1"),
@@ -140,6 +149,7 @@ _CLIENT = (
     Row("SEND_FINISHED_12", "sent ChangeCipherSpec",    "SEND_FINISHED_12", None,     "5246 7.3"),
     Row("SEND_FINISHED_12", "sent Finished",            "CONNECTED",        "tls.5",  "5246 7.3"),
     # connected
+    Row("SEND_FINISHED",    "got NewSessionTicket",     "SEND_FINISHED",    None,     "9846 4.7.1"),
     Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "9846 4.7.1"),
     # authentication after the handshake
     Row("CONNECTED",        "got CertificateRequest",   "CONNECTED",        None,     "9846 4.7.2"),
@@ -162,6 +172,7 @@ _SERVER = (
     Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "9846 A.2"),
     Row("NEGOTIATED",       "sent Finished (0-RTT)",    "WAIT_EOED",        "tls.5",  "9846 A.2"),  # takes early data
     Row("WAIT_EOED",        "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "9846 A.2"),
+    Row("WAIT_FLIGHT2",     "got EncryptedExtensions",  "WAIT_FLIGHT2",     None,     "draft-vvv-tls-alps 3"),
     Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "9846 A.2"),
     Row("WAIT_FLIGHT2",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.2"),
@@ -213,21 +224,65 @@ _BOTH = (
     Row("CLOSE_SENT",       "got close_notify",         "CLOSED",           None,     "9846 6.1"),
     Row("CLOSE_GOT",        "sent close_notify",        "CLOSED",           None,     "9846 6.1"),
 )  # fmt: skip
-# Data may pass before an end knows that the other has finished: RFC 9846 section 4.5.3, and False Start (RFC 7918).
-_EARLY = ("WAIT_EOED", "WAIT_FLIGHT2", "WAIT_FINISHED_12", "WAIT_LAST_12")
+# Data may pass before its sender has heard the other's Finished: the server's behind its own (RFC 9846 section 4.5.3,
+# in a resumed session RFC 5246 section 7.3), the client's behind its own (False Start, RFC 7918 section 3). Nobody's
+# handshake is complete with that: it is no step.
+_AHEAD: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "client": (
+        ("WAIT_FINISHED_12", "sent data", "7918 3"), ("SEND_FINISHED", "got data", "9846 4.5.3"),
+        ("SEND_FINISHED_12", "got data", "5246 7.3"),
+    ),
+    "server": (
+        ("SEND_FINISHED_12", "got data", "7918 3"), ("WAIT_LAST_12", "sent data", "5246 7.3"),
+        *((name, "sent data", "9846 4.5.3") for name in ("WAIT_EOED", "WAIT_FLIGHT2", "WAIT_CV", "WAIT_FINISHED")),
+    ),
+}  # fmt: skip
 
 # While a client sends early data, and while it comes: read, or skipped where the server does not take it.
 _ZERO_RTT = {
-    "sent": ("WAIT_SH", "WAIT_EE", "WAIT_CERT_CR", "SEND_FINISHED"),
-    "got": ("START", "RECVD_CH", "NEGOTIATED", "WAIT_EOED", "WAIT_FLIGHT2"),
+    "client": ("WAIT_SH", "WAIT_EE", "WAIT_CERT_CR", "SEND_FINISHED"),
+    "server": ("START", "RECVD_CH", "NEGOTIATED", "WAIT_EOED", "WAIT_FLIGHT2"),
 }
 
+# Another handshake under the keys of the one before, up to TLS 1.2. Whoever asks for it, full or resumed, each end is
+# connected again when both have finished. Its messages are none of the notes' steps. Data may pass meanwhile.
+_CLIENT_SAYS = {"Certificate": "7.4.6", "ClientKeyExchange": "7.4.7", "CertificateVerify": "7.4.8"}
+_SERVER_SAYS = {
+    "HelloRequest": "7.4.1.1", "ServerHello (1.2)": "7.4.1.3", "Certificate": "7.4.2", "ServerKeyExchange": "7.4.3",
+    "CertificateRequest": "7.4.4", "ServerHelloDone": "7.4.5",
+}  # fmt: skip
+_EITHER = {"ChangeCipherSpec": "7.1", "data": "7.4.1"}
 
-def _whole(rows: Iterable[Row], way: str) -> tuple[Row, ...]:
+
+def _renegotiation(role: str) -> Iterator[Row]:
+    """Yields the rows of a renegotiation (RFC 5246 section 7.4.1) for one end."""
+    client, server = ("sent", "got") if role == "client" else ("got", "sent")
+    going, last = "RENEGOTIATING_12", "RENEGOTIATING_LAST_12"
+    yield Row("CONNECTED", f"{server} HelloRequest", "CONNECTED", None, "5246 7.4.1.1")
+    yield Row("CONNECTED", f"{client} ClientHello (again)", going, None, "5246 7.4.1.2")
+    for name, section in _SERVER_SAYS.items():
+        yield Row(going, f"{server} {name}", going, None, f"5246 {section}")
+    yield Row(going, f"{server} CertificateStatus", going, None, "6066 8")
+    for name, section in _CLIENT_SAYS.items():
+        yield Row(going, f"{client} {name}", going, None, f"5246 {section}")
+    for state, to in ((going, last), (last, "CONNECTED")):
+        yield Row(state, f"{server} NewSessionTicket", state, None, "5077 3.3")
+        for way in ("sent", "got"):
+            for name, section in _EITHER.items():
+                yield Row(state, f"{way} {name}", state, None, f"5246 {section}")
+            yield Row(state, f"{way} Finished", to, None, "5246 7.4.9")
+    for way in ("sent", "got"):
+        for state in ("CONNECTED", going):
+            yield Row(state, f"{way} no_renegotiation", "CONNECTED", None, "5246 7.2.2")
+
+
+def _whole(rows: Iterable[Row], role: str) -> tuple[Row, ...]:
     """Returns one end's rows, with those both ends have and with what ends it from anywhere: a fatal alert."""
-    listed = (*rows, *_BOTH)
+    way = "sent" if role == "client" else "got"
+    ahead = [Row(state, on, state, None, source) for state, on, source in _AHEAD[role]]
+    zero = [Row(name, f"{way} early data", name, None, "9846 4.3.10") for name in _ZERO_RTT[role]]
+    listed = (*rows, *_BOTH, *ahead, *zero, *_renegotiation(role))
     states = dict.fromkeys(name for row in listed for name in (row.state, row.to))
-    early = [Row(name, "sent data", name, "tls.6", "9846 4.5.3") for name in _EARLY if name in states]
     ends = [
         Row(name, f"{way} {what}", to, None, "9846 6.2" if what == "fatal alert" else "9846 6.1")
         for name in states
@@ -235,10 +290,9 @@ def _whole(rows: Iterable[Row], way: str) -> tuple[Row, ...]:
         for what, to in (("fatal alert", "FAILED"), ("close_notify", "CLOSED"))
         if name != "FAILED" and not any((row.state, row.on) == (name, f"{way} {what}") for row in listed)
     ]
-    zero = [Row(name, f"{way} early data", name, None, "9846 4.3.10") for name in _ZERO_RTT[way]]
-    return (*listed, *early, *zero, *ends)
+    return (*listed, *ends)
 
 
-CLIENT = Table("tls", State, Event, _whole(_CLIENT, "sent"), {"client": State.START})
-SERVER = Table("tls", State, Event, _whole(_SERVER, "got"), {"server": State.START})
+CLIENT = Table("tls", State, Event, _whole(_CLIENT, "client"), {"client": State.START})
+SERVER = Table("tls", State, Event, _whole(_SERVER, "server"), {"server": State.START})
 TABLES = {"client": CLIENT, "server": SERVER}

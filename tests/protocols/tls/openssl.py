@@ -1,6 +1,6 @@
 """What Python's ssl can't do, recorded with OpenSSL's own programs: 0-RTT, renegotiation. Tests read `openssl.json`.
 
-    python -m tests.protocols.tls.openssl
+    python -m tests.protocols.tls.openssl [NAME ...]
 
 talks anew and writes it. A relay between `s_client` and `s_server` on the loopback writes down what passes.
 """
@@ -13,6 +13,7 @@ import re
 import select
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -111,7 +112,10 @@ def client(folder: Path, port: int, *options: str, types: tuple[str, ...] = ("he
             time.sleep(0.7)  # s_client takes a letter for a command only where it is all there is to read
             running.stdin.write(line)
             running.stdin.flush()
-        running.wait(20)
+        try:
+            running.wait(20)
+        finally:
+            running.kill()
 
 
 ONE_3, ONE_2 = "-tls1_3", ("-tls1_2", "-cipher", "AES128-GCM-SHA256@SECLEVEL=0")
@@ -173,9 +177,10 @@ PLAYS = {
 }
 
 
-def record() -> None:
-    written = {}
-    for name, play in PLAYS.items():
+def record(*names: str) -> None:
+    """Talks anew, all or these, and writes it."""
+    written = dict(_recorded()) if names else {}
+    for name, play in ((name, play) for name, play in PLAYS.items() if name in names or not names):
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
             pem = identity("rsa")[0]
@@ -194,4 +199,4 @@ def record() -> None:
 
 
 if __name__ == "__main__":
-    record()
+    record(*sys.argv[1:])
