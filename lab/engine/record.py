@@ -74,6 +74,6 @@ class Record:
         self.above: tuple[Above, ...] = ()  # of protocols of which it completes a message, or which hear it close
         self.surprises: tuple[Surprise, ...] = ()
         self.remarks: tuple[Remark, ...] = ()
-        self.answers: int | None = None  # the packet that it quotes, of what no transport reads
+        self.answers: int | None = None  # the packet that it quotes or, where that is refused, replies to
         self.quotes: int | None = None  # and the id of that packet's conversation
         self.verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it

@@ -85,6 +85,7 @@ def _challenged(record: SegmentRecord) -> list[SegmentRecord]:
     for item in found:
         item.discarded, item.new = True, False
         latter.refused += (item.number,)
+        record.answers = item.number
     return found
 
 

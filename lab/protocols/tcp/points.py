@@ -20,8 +20,10 @@ _WHY = {  # a counter of its sender's kernel that has moved by the time that the
 
 
 def points(record: SegmentRecord) -> tuple[Text, ...]:
-    """Returns the sentence on a RST; nothing for what is none, or what its alleged sender has not sent."""
-    if not record.segment.flags & RST or "forged" in record.labels:
+    """Returns the sentence on a RST, unless its alleged sender has not sent it, or on what answers a refusal."""
+    if record.answers is not None:
+        return (_refusal(record, record.answers),)
+    if not record.segment.flags & RST or "forged" in record.labels or record.disowned:
         return ()
     end, peer = record.end, record.receiver
     mine, other = ROLES[end.role], ROLES[peer.role]
@@ -54,6 +56,20 @@ def points(record: SegmentRecord) -> tuple[Text, ...]:
             + (f"; {why.en}" if why else ""),
             f"{mine.zh}中止连接：不发 FIN 而发 RST，立即终止，无需应答" + (f"；{why.zh}" if why else ""),
         ),
+    )
+
+
+def _refusal(record: SegmentRecord, number: int) -> Text:
+    latter = record.conversation.latter
+    if latter is not None and number in latter.refused:
+        return Text(
+            f"Challenge ACK, in answer to the SYN in packet {number}: here the old connection on these ports is still "
+            "open (RFC 9293 section 3.5.1)",
+            f"挑战 ACK，应答第 {number} 号包的 SYN：在这一端，这对端口上的旧连接仍然打开（RFC 9293 第 3.5.1 节）",
+        )
+    return Text(
+        f"Answers packet {number}, which acknowledges what was not sent here: that is refused",
+        f"应答第 {number} 号包：它确认了这一端没有发送过的数据，因而被拒收",
     )
 
 
