@@ -233,6 +233,16 @@ def test_a_scenario_is_played_under_rules_and_saved(namespaces: None, tmp_path: 
     assert saved.conversations[0].facts == run.conversations[0].facts
 
 
+@pytest.mark.slow
+def test_a_challenge_ack_is_not_the_third_step(namespaces: None) -> None:
+    """The SYN's copies come to a server that is past it already."""
+    with lab.run("tcp/connection", rules="delay client SYN 3s", testbed="netns") as run:
+        packets = list(run)
+    assert [packet.fate for packet in packets if packet.labels[0] == "SYN"] == ["arrived"] * 2
+    assert sum("tcp.open.3" in packet.steps for packet in packets) == 1
+    assert run.agreement.unexplained == []
+
+
 def test_several_rules_are_one_text_or_many(namespaces: None) -> None:
     both = "duplicate client SYN #1; duplicate server RST #1"
     for rules in (both, both.split("; ")):

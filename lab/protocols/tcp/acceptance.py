@@ -20,6 +20,7 @@ from lab.protocols.tcp.states import Event, State
 
 _ETHERNET = 14  # bytes before the IP header on the lab's own wire
 _NOTHING: tuple[Event, ...] = ()
+_SYN_ACK = SYN | ACK
 _BEHIND = frozenset(
     {State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING}
 )  # the FIN has been got: RCV.NXT is one past the last byte of data
@@ -72,8 +73,9 @@ def got(record: SegmentRecord) -> Iterable[Event]:
         return _NOTHING
     end, said = record.end.peer, record.verdict
     if (said is not None and _takes_nothing(said, end)) or refuses(record):
-        if record.segment.flags & SYN and end.syn_acked and not _forged(record):
-            end.owes |= SYN  # an old SYN-ACK: the challenge ACK acknowledges it once more
+        waits = end.syn_acked and not end.peer.syn_acked
+        if record.segment.flags & _SYN_ACK == _SYN_ACK and waits and not _forged(record):
+            end.owes |= SYN  # its sender has not got the ACK yet: the challenge ACK acknowledges it once more
         return _NOTHING
     if said is not None and said.code in refusals.ITS_DATA:
         record = _without_data(record)
