@@ -62,6 +62,8 @@ def innermost(frame: Frame, readers: Readers) -> str:
     """
     named = ""
     for field in fields(frame, readers):
+        if field.layer.startswith(_QUOTED):  # what another message is about
+            break
         if field.name in ("Type", "Protocol", "Next Header") and field.value.endswith(")"):
             named = field.value.partition("(")[2].rstrip(")")
     return "" if named in ("length", "IPv4", "IPv6", *(_PROTOCOLS[each] for each in readers)) else named
@@ -141,6 +143,39 @@ FRAGMENT: Table = (  # RFC 8200 section 4.5
     ("Res",                                     2,    2, bits(13, 2)),
     ("M flag",                                  2,    2, bits(15, 1)),
     ("Identification",                          4,    4, hexadecimal),
+)  # fmt: skip
+
+_ICMP, _ICMPV6 = 1, 58
+_QUOTED = "quoted "  # before the layers of a packet that an ICMP error quotes
+ICMP_HEADER: Table = (  # RFC 792, RFC 4443 section 2.1; what follows depends on the type
+    ("Type",                                    0,    1, decimal),
+    ("Code",                                    1,    1, decimal),
+    ("Checksum",                                2,    2, hexadecimal),
+)  # fmt: skip
+_REST: Table = (("unused", 0, 4, dump),)
+_POINTER: Table = (
+    ("Pointer",                                 0,    1, decimal),
+    ("unused",                                  1,    3, dump),
+)  # fmt: skip
+# What an error has before the packet that it quotes, by protocol, type and perhaps code.
+_ERRORS: dict[tuple[int, ...], Table] = {
+    (_ICMP, 3): _REST,
+    (_ICMP, 3, 4): (  # RFC 1191 section 4
+        ("unused",                              0,    2, dump),
+        ("Next-Hop MTU",                        2,    2, decimal),
+    ),
+    (_ICMP, 4): _REST,
+    (_ICMP, 11): _REST,
+    (_ICMP, 12): _POINTER,
+    (_ICMPV6, 1): _REST,
+    (_ICMPV6, 2): (("MTU",                      0,    4, decimal),),
+    (_ICMPV6, 3): _REST,
+    (_ICMPV6, 4): (("Pointer",                  0,    4, decimal),),
+}  # fmt: skip
+QUOTED: Table = (  # of what IP carries, the eight bytes that are always there (RFC 792)
+    ("Source Port",                             0,    2, decimal),
+    ("Destination Port",                        2,    2, decimal),
+    ("Sequence Number",                         4,    4, decimal),
 )  # fmt: skip
 
 # Options: kind, name, and the fields that follow the kind and the length.
@@ -349,11 +384,43 @@ def _ipv6(sheet: Sheet) -> None:
 def _transport(sheet: Sheet, layer: str, protocol: int, offset: int, end: int, addresses: bytes | None) -> None:
     if protocol in sheet.readers and not offset:
         sheet.readers[protocol](sheet, end, addresses)
+    elif protocol in (_ICMP, _ICMPV6) and not offset:
+        _icmp(sheet, protocol, end, addresses)
     elif protocol in TUNNELS and not offset and sheet.tunnels < MOST_TUNNELS:
         sheet.tunnels += 1
         _read(sheet, TUNNELS[protocol])
     else:
         sheet.rest(layer, "data", end)
+
+
+def _icmp(sheet: Sheet, protocol: int, end: int, addresses: bytes | None) -> None:
+    """An ICMP message; of an error also what it quotes, as far as that is an IP header and begins what has a reader."""
+    layer = "ICMP" if protocol == _ICMP else "ICMPv6"
+    kind, code, covered = sheet.peek(0, 1), sheet.peek(1, 1), sheet.data[sheet.at : end]
+    pseudo = (addresses or b"") + len(covered).to_bytes(4, "big") + bytes([0, 0, 0, _ICMPV6])
+    notes = {"Checksum": verdict(pseudo if protocol == _ICMPV6 else b"", covered, 2)} if addresses is not None else {}
+    if not sheet.table(layer, ICMP_HEADER, end, notes if len(covered) >= 4 else {}):
+        return
+    rows = _ERRORS.get((protocol, kind, code)) or _ERRORS.get((protocol, kind))
+    if rows and sheet.table(layer, rows, sheet.at + 4):
+        _quoted(sheet, protocol, end)
+    sheet.rest(layer, "data", end)
+
+
+def _quoted(sheet: Sheet, protocol: int, end: int) -> None:
+    """The packet that an ICMP error quotes."""
+    name, table = ("IPv4", IPV4_HEADER) if protocol == _ICMP else ("IPv6", IPV6_HEADER)
+    start, version = sheet.at, 4 if protocol == _ICMP else 6
+    size = 4 * (sheet.peek(0, 1) & 15) if protocol == _ICMP else 40
+    inner, piece = (sheet.peek(9, 1), sheet.peek(6, 2) & 0x1FFF) if protocol == _ICMP else (sheet.peek(6, 1), 0)
+    if sheet.peek(0, 1) >> 4 != version or size < 20 or not sheet.table(_QUOTED + name, table, end):
+        return
+    sheet.rest(_QUOTED + name, "options", start + size)
+    layer = _QUOTED + name
+    if inner in sheet.readers and not piece:
+        layer = _QUOTED + _PROTOCOLS[inner]
+        sheet.table(layer, QUOTED, end)
+    sheet.rest(layer, "data", end)
 
 
 def verdict(pseudo: bytes, covered: bytes, at: int) -> str:
