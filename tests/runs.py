@@ -87,7 +87,7 @@ class Run:
                 ]
                 answers = [each for each in self.of(copy.receiver) if (each.ack or 0) >= copy.stop]
                 before = [each for each in originals + answers if each.number < copy.number]
-                if all(each.fate == "arrived" for each in before):
+                if all(each.fate == "arrived" and not each.refused for each in before):
                     return True
         return False
 

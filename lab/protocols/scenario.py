@@ -62,8 +62,9 @@ class Scenario(NamedTuple):
 
     `endpoint` imports and returns the class that a host runs: it is made with an address family and the host's address.
     `credentials`, where a protocol needs any, makes them for a server with these addresses; the script finds them at
-    its stage. `forges` says that the script has the wire forge segments, or a host's kernel set: that, as `rules`, only
-    a wire between namespaces can do. `lacking` says what this machine's own libraries lack for it, None where nothing.
+    its stage. `wired` says that without rules, too, only a wire between namespaces will do: it forges segments, a
+    host's kernel is told something, or what is taught is what the kernels count. `lacking` says what this machine's own
+    libraries lack for it, None where nothing.
     """
 
     name: str
@@ -71,13 +72,13 @@ class Scenario(NamedTuple):
     endpoint: Callable[[], type[Any]]
     rules: tuple[str, ...] = ()
     credentials: Callable[[Sequence[str]], Credentials] | None = None
-    forges: bool = False
+    wired: bool = False
     lacking: Callable[[], Text | None] = lambda: None
 
     @property
     def needs_wire(self) -> bool:
         """Whether it can't be played between containers that are only listened to."""
-        return self.forges or bool(self.rules)
+        return self.wired or bool(self.rules)
 
     def make_credentials(self, addresses: Sequence[str]) -> Credentials | None:
         """Returns fresh credentials for a server with these addresses, None where the scenario needs none."""

@@ -49,7 +49,7 @@ class Agreement:
             ("delivered", packet.delivered, packet.kernel_delivered),
         ):
             if ours is not None and kernel is not None:
-                self._compare(packet.number, packet.assumed, instant, ours, kernel)
+                self._compare(packet.number, packet.assumed, instant, ours, kernel, _forgotten_by(packet))
         refused = packet.refused
         if refused is not None and refused.agrees is False and packet.receiver is not None:
             said = f"refused ({refused.code})"
@@ -62,13 +62,18 @@ class Agreement:
             ours = States(final["client"], final["server"])
             self._compare(last, which.facts["assumed"], "final", ours, which.kernel_final)
 
-    def _compare(self, number: int, assumed: Sequence[Role], instant: str, ours: States, kernel: States) -> None:
+    def _compare(
+        self, number: int, assumed: Sequence[Role], instant: str, ours: States, kernel: States,
+        forgotten_by: Role | None = None,
+    ) -> None:  # fmt: skip
         for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
             if mine is None or theirs is None:
                 continue  # a capture that begins midway: there is nothing to compare
             self.compared += 1
             if mine != theirs:
                 deviation = _deviation(assumed, instant, role, mine, theirs)
+                if deviation is None and (role, theirs, instant) == (forgotten_by, "CLOSED", "held"):
+                    deviation = SILENT_EVENT
                 self.disagreements.append(Disagreement(number, instant, role, mine, theirs, deviation))  # type: ignore[arg-type]  # mypy widens the literals of the loop
 
     @property
@@ -87,6 +92,11 @@ def agreement(packets: Iterable[Packet]) -> Agreement:
     for packet in packets:
         result.add(packet)
     return result
+
+
+def _forgotten_by(packet: Packet) -> Role | None:
+    """Returns who, by its kernel's answer to a packet, has no such connection any more: it has said nothing of that."""
+    return packet.receiver if packet.refused is not None and packet.refused.code == "no-connection" else None
 
 
 def _deviation(assumed: Sequence[Role], instant: str, role: str, ours: str | None, kernel: str | None) -> int | None:

@@ -70,6 +70,7 @@ _BITS: dict[Key, tuple[int, int]] = {
     ("IPv6", "Flow Label"): (12, 20),
 }
 _PAYLOAD = ("TCP", "payload")
+_STAMP, _STAMPS, _NOPS = "TS Value (TSval)", {"tsval", "tsecr"}, b"\x01\x01"
 _CHECKSUMS = frozenset({("TCP", "Checksum"), ("IPv4", "Header Checksum")})
 # Bytes that are no field, and to whom a frame goes: its receiver is at the other end of the cable.
 _NOT_TO_CHANGE = {"data", "padding", "truncated", "Destination Address"}
@@ -189,7 +190,8 @@ class Streams:
             ack = _number(wanted.ack, "rcv.nxt", {
                 "rcv.nxt": acked, "snd.nxt": peer.next if peer else None, "isn": peer.isn if peer else None,
             })  # fmt: skip
-        data = _bare(template, seq, ack, bits, own.window if own else 65535, wanted.payload)
+        options = _timestamps(self._frames.get(pair)) if wanted.fields.keys() & _STAMPS else b""
+        data = _bare(template, seq, ack, bits, own.window if own else 65535, wanted.payload, options)
         return edited(data, wanted.fields) if wanted.fields else data
 
 
@@ -373,20 +375,28 @@ def _summed(data: bytes, start: int, end: int, at: int, pseudo: bytes) -> bytes:
 # A segment from nothing.
 
 
-def _bare(template: bytes, seq: int, ack: int, bits: int, window: int, payload: bytes) -> bytes:
-    """Returns a segment without options, between the hosts and ports of the template."""
+def _bare(template: bytes, seq: int, ack: int, bits: int, window: int, payload: bytes, options: bytes) -> bytes:
+    """Returns a segment between the hosts and ports of the template, whose own options it has not."""
     found = _segment(template)
     assert found is not None  # only segments are templates
     ip = template[: _ETHERNET + (_IPV4_HEADER if len(found.source) == 4 else _IPV6_HEADER)]
     if len(found.source) == 4:
         ip = ip[:_ETHERNET] + b"\x45" + ip[_ETHERNET + 1 :]
-    header = _TCP.pack(found.source_port, found.destination_port, seq, ack, 5 << 12 | bits, window, 0, 0)
+    offset = (_TCP_HEADER + len(options)) // 4
+    header = _TCP.pack(found.source_port, found.destination_port, seq, ack, offset << 12 | bits, window, 0, 0)
+    header += options
     behind = len(header) + len(payload)
     at = _ETHERNET + (2 if len(found.source) == 4 else 4)
     length = behind + (_IPV4_HEADER if len(found.source) == 4 else 0)
     if len(ip) + behind > LONGEST_FRAME:
         return _fitting(ip + header + payload, 0)
     return _checked(ip[:at] + length.to_bytes(2, "big") + ip[at + 2 :] + header + payload)
+
+
+def _timestamps(data: bytes | None) -> bytes:
+    """Returns the timestamps option of a host's own segment, as it is usually written; nothing where it has none."""
+    stamp = next((each.span for each in _fields(data) if each.name == _STAMP), None) if data is not None else None
+    return _NOPS + data[stamp.start - 2 : stamp.start + 8] if data is not None and stamp is not None else b""
 
 
 def _mirrored(data: bytes) -> bytes:

@@ -130,8 +130,9 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
 
     Whether: a bare ACK, a RST or a needless copy that was lost, for nobody sends it again; what arrived twice, or once
     and then its copy; an ACK that was under way while the other end repeated what it acknowledges; what arrived and was
-    refused, unless its answer shows it; what was forged. When: what arrived
-    ahead of something sent before it; a bare ACK, a RST or a needless copy under way while its receiver sent something.
+    refused, unless its answer shows it; what was forged. When: what arrived ahead of something sent before it; what was
+    answered and not remembered (SYN cookies); a bare ACK, a RST or a needless copy under way while its receiver sent
+    something.
     """
     replay = _Replay()
     for _, sent, packet in _journal(packets):
@@ -190,6 +191,8 @@ class _Replay:
         receiver = _hosts(packet)[1]
         if _leaves_no_trace(packet):
             self.untold[packet.number] = "whether"
+        elif packet.verdict and not packet.refused and packet.delivered == packet.held and _seq(packet) < packet.stop:
+            self.untold.setdefault(packet.number, "when")
         next_ = self._got_next.setdefault(receiver, _seq(packet))
         under_way = self._under_way[receiver]
         if under_way[0] is not packet or _seq(packet) > next_:

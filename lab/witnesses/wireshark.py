@@ -26,7 +26,7 @@ from lab.text import Text
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
 BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE, COUNTS_FOR_NOTHING = 15, 17, 18, 20
-_FOR_NOTHING = {"refuted", "disregarded", "discarded", "conflicting-data"}
+_FOR_NOTHING = {"refuted", "disregarded", "discarded", "conflicting-data", "forged"}
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
@@ -173,7 +173,7 @@ class _Comparison:
     def __init__(self) -> None:
         self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
         self._senders: dict[tuple[int, str], _Sender] = {}
-        self._anew: dict[int, int] = {}  # ours -> theirs, where a dissector has begun another in its middle
+        self._anew: dict[int, tuple[int, int]] = {}  # ours -> theirs, where another has begun in its middle, and why
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
         self._odd: set[int] = set()  # their streams in which a segment counts for nothing here
 
@@ -197,12 +197,15 @@ class _Comparison:
             yield Disagreement(packet.number, "tcp", True, False, None if opinion.damaged is None else NOT_ALL_THERE)
             return
         anew = self._anew.get(which)
-        if anew is None and ":vnc" in opinion.protocols and self._streams.get(which, opinion.stream) != opinion.stream:
-            anew = self._anew[which] = opinion.stream
+        if anew is None and self._streams.get(which, opinion.stream) != opinion.stream:
+            if ":vnc" in opinion.protocols:
+                anew = self._anew[which] = opinion.stream, BEGINS_ANEW
+            elif "forged" in packet.labels and found.flags & SYN:
+                anew = self._anew[which] = opinion.stream, COUNTS_FOR_NOTHING
         if anew is not None:
-            if opinion.stream != anew:
-                yield Disagreement(packet.number, "conversation", anew, opinion.stream, None)
-            yield Disagreement(packet.number, "conversation", self._streams[which], opinion.stream, BEGINS_ANEW)
+            if opinion.stream != anew[0]:
+                yield Disagreement(packet.number, "conversation", anew[0], opinion.stream, None)
+            yield Disagreement(packet.number, "conversation", self._streams[which], opinion.stream, anew[1])
             return
         stream = self._streams.get(which, opinion.stream)
         if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there

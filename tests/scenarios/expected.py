@@ -19,6 +19,15 @@ _EXPECTED = {
     "tcp/simultaneous-open": Expected(wireshark=(11,), untold={5: "when"}),
     "tcp/final-ack-lost":    Expected(untold={3: "whether"}),
     "tcp/last-ack-lost":     Expected(wireshark=(10,), untold={11: "whether"}),
+    "tcp/bad-checksum":      Expected(untold={4: "whether", 5: "whether"}),
+    "tcp/challenge-ack":     Expected(wireshark=(20,), untold={8: "whether", 10: "whether"}),
+    "tcp/blind-reset":       Expected(wireshark=(20,), untold={8: "whether", 9: "whether", 13: "whether"}),
+    "tcp/old-timestamp":     Expected(wireshark=(20,), untold={8: "whether"}),
+    "tcp/half-open":         Expected(kernels=(3,)),
+    "tcp/accept-queue-full": Expected(
+        wireshark=(10,), untold={1: "whether", 2: "whether", 4: "whether", 5: "whether"},
+    ),
+    "tcp/syn-cookies":       Expected(untold={1: "when"}),
 }  # fmt: skip
 
 

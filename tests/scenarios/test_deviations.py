@@ -42,10 +42,6 @@ class Endpoint(endpoints.Endpoint):
         self._others = [self._new()]
         self._others[0].connect_ex((address, port))
 
-    def parameter(self, name: str, value: str) -> None:
-        """Sets a parameter of this host's kernel."""
-        File("/proc/sys/net/ipv4", name).write_text(value)
-
     def fill(self) -> int:
         """Hands over bytes until the kernel takes no more and returns how many it took."""
         taken = 0
@@ -198,7 +194,7 @@ def test_number_5_with_cookies_a_listener_remembers_nothing_and_the_table_goes_w
     namespaces: None, willing: None, tmp_path: File
 ) -> None:
     def flooded(stage: Stage) -> None:
-        stage.server.parameter("tcp_syncookies", "2")
+        stage.server.set_kernel("tcp_syncookies", "2")
         connection(stage)
 
     run = play(Scenario("test", flooded, endpoint), tmp_path / "run.pcapng")

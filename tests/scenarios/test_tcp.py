@@ -22,6 +22,14 @@ STEPS = {
     "tcp/final-ack-lost":      "1 2 3:lost 4  6 7 8 9",
     "tcp/last-ack-lost":       "1 2 3 3  8 9 10,12:retransmitted 11,13:retransmitted",
     "tcp/ecn":                 "1 2 3 3  10 11 12 13",
+    "tcp/bad-checksum":        "1 2 3 3  9 10 11 12",
+    "tcp/challenge-ack":       "1 2 3 3  12 13 14 15",
+    "tcp/blind-reset":         "1 2 3 3  -:reset -:reset -:reset -:reset",
+    "tcp/old-timestamp":       "1 2 3 3  10 11 12 13",
+    "tcp/zero-window":         "1 2 3 3  last-3 last-2 last-1 last",  # how much a buffer takes, kernels decide
+    "tcp/half-open":           "1 2 3 3  -:reset -:reset -:reset -:reset",
+    "tcp/accept-queue-full":   "1,2:retransmitted 3,5:retransmitted 4,6:retransmitted 6  11 12 13 14",
+    "tcp/syn-cookies":         "1 2:syn-cookie 3 3  8 9 10 11",
 }  # fmt: skip
 
 
@@ -37,6 +45,8 @@ def test_the_steps_are_those_of_the_scenario(played: Run) -> None:
         for step in played.only.steps
     ]
     wanted = STEPS[played.scenario.name].split()
+    last = len(played.packets)
+    wanted = [str(last - int(each[5:] or 0)) if each.startswith("last") else each for each in wanted]
     assert steps == wanted, played.shows(" ".join(wanted), " ".join(steps))
 
 
@@ -49,3 +59,60 @@ def test_the_kernels_agree_on_ecn_echo_a_mark_and_slow_down(played: Run) -> None
     ]  # fmt: skip
     marks = [packet.frame.data[15] & 3 for packet in played.packets if packet.frame]  # in the IP header: ECN
     assert [(number, mark) for number, mark in enumerate(marks, 1) if mark] == [(4, 3), (6, 2), (8, 2)]
+
+
+# What a receiver's kernel refuses: the packet, whether it was forged, why, what has counted it, and the answer.
+_ON_OPEN = {"TcpExt TCPChallengeACK": 1, "TcpExt TCPSYNChallenge": 1, "Tcp InErrs": 1}
+_OVERFLOWS = {"TcpExt ListenOverflows": 1, "TcpExt ListenDrops": 1}
+_Refused = list[tuple[int, bool, str, dict[str, int], str | None]]
+REFUSED: dict[str, _Refused] = {
+    "tcp/refused":           [(1, False, "no-listener", {"Tcp OutRsts": 1}, "RST")],
+    "tcp/bad-checksum":      [(4, False, "bad-checksum", {"Tcp InErrs": 1, "Tcp InCsumErrors": 1}, None)],
+    "tcp/challenge-ack":     [
+        (8, True, "syn-on-connection", _ON_OPEN, "ACK"),
+        (10, True, "ack-not-acceptable", {"TcpExt TCPChallengeACK": 1}, "ACK"),
+    ],
+    "tcp/blind-reset":       [
+        (8, True, "reset-outside", {}, None),
+        (9, True, "reset-not-exact", {"TcpExt TCPChallengeACK": 1}, "ACK"),
+        (14, False, "no-connection", {"Tcp OutRsts": 1}, "RST"),
+    ],
+    "tcp/old-timestamp":     [(8, True, "old-timestamp", {"TcpExt PAWSEstab": 1}, "ACK")],
+    "tcp/half-open":         [(8, False, "no-connection", {"Tcp OutRsts": 1}, "RST")],
+    "tcp/accept-queue-full": [
+        (1, False, "accept-queue-full", _OVERFLOWS, None),
+        (4, False, "accept-queue-full", _OVERFLOWS, None),
+        (5, False, "syn-on-connection", _ON_OPEN, "ACK"),
+    ],
+}  # fmt: skip
+
+
+@every("tcp")
+def test_what_a_kernel_refuses_moves_nobody_and_its_counters_say_why(played: Run) -> None:
+    found = [
+        (packet.number, "forged" in packet.labels, why.code, dict(why.counters), why.answer)
+        for packet in played.packets
+        if (why := packet.refused)
+    ]
+    wanted: _Refused = REFUSED.get(played.scenario.name, [])
+    if played.scenario.name == "tcp/zero-window":
+        (probe,) = played.of("client", "keep-alive")
+        wanted = [(probe.number, False, "outside-window", {}, "ACK")]
+        assert played.of("server", "zero-window")[0].number == probe.number - 1
+    assert found == wanted, played.shows(wanted, str(found))
+    for packet in played.packets:
+        if packet.refused and packet.refused.answer != "RST":
+            assert packet.delivered == packet.held
+            assert packet.refused.agrees is not False
+
+
+@only("tcp/syn-cookies")
+def test_a_cookie_is_remembered_by_nobody_but_the_number_itself(played: Run) -> None:
+    syn, cookie, ack = played.packets[:3]
+    assert [each.kernel_delivered and each.kernel_delivered.server for each in (syn, cookie, ack)] == [
+        "LISTEN", "LISTEN", "ESTABLISHED",
+    ]  # fmt: skip
+    assert syn.verdict is not None
+    assert (syn.verdict.code, syn.refused) == ("syn-cookie", None)
+    assert ack.asked_delivered is not None
+    assert ("server", "TcpExt SyncookiesRecv", 1) in ack.asked_delivered.moved

@@ -124,7 +124,7 @@ CASES: dict[str, tuple[str, Script]] = {
     "no ACK flag": ("no-ack-flag", open_("P", payload=b"x")),
     "no flags": ("no-ack-flag", open_("")),
     "data out of order": ("out-of-order", open_("PA", 10, payload=b"x")),
-    "a RST to LISTEN": ("reset-outside", listening("R")),
+    "a RST to LISTEN": ("reset-ignored", listening("R")),
     "SYN and FIN to LISTEN": ("syn-with-fin", listening("SF")),
     "an ACK to LISTEN": ("no-connection", listening("A")),
     "a third ACK with a wrong number": ("no-connection", half_open("A", 0, 1000)),
@@ -247,7 +247,7 @@ def test_every_row_can_be_reached() -> None:
         flags = [row.flags | more for more in (0, ACK, RST, SYN, FIN) if not more & row.no_flags]
         answers: tuple[Answer | None, ...] = (None, "ACK", "SYN-ACK", "RST")
         found = [
-            refusals.why(flag, dropped, row.moved[:1], answer)
+            refusals.why(flag, dropped, row.moved[:1], answer, (row.states or (None,))[0])
             for flag in flags
             for dropped in (0, 1)
             for answer in answers

@@ -38,7 +38,7 @@ def verdict(
         return None
     dropped, moved = refusals.at(end.peer.role, before, after)
     answer = "unknown" if answers is None else refusals.answer(answers[0].segment.flags) if answers else None
-    reason = refusals.why(segment.flags, dropped, moved, answer)
+    reason = refusals.why(segment.flags, dropped, moved, answer, end.peer.state)  # of what is refused it stays
     if reason is None:
         return None
     if record.verdict is not None:

@@ -197,7 +197,7 @@ class Conversations:
                 return self._stray(found, frame, segment, "discarded")
             if seq != end.next:
                 labels = self._of_order(labels, record, payload, flags)
-        if payload and stop > end.next:
+        if payload and stop > end.next and "bad-checksum" not in problems:  # a damaged copy is not what was sent
             self._sent.keep(end, seq + bool(flags & SYN), frame, segment)
         if flags & RST and self._ahead is not None and not conversation.over:
             if end.state == "SYN-SENT":

@@ -11,6 +11,9 @@ import socket
 import struct
 from pathlib import Path
 
+_TCP_REPAIR = 19  # include/uapi/linux/tcp.h
+_BACKOFF = 4  # the byte of tcp_info that counts the probes of a closed window, as long as none has opened it
+
 
 class Endpoint:
     """One end of one connection. `address` is this host's own; texts travel as UTF-8. Raises OSError as sockets do."""
@@ -20,13 +23,19 @@ class Endpoint:
         self._address = address
         self._listener: socket.socket | None = None
         self._socket: socket.socket | None = None
+        self._crowd: list[socket.socket] = []
 
-    def listen(self, port: int) -> None:
-        """Waits for connections: socket, bind, listen (the passive open)."""
+    def listen(self, port: int, backlog: int = 128, buffer: int = 0) -> None:
+        """Waits for connections: socket, bind, listen (the passive open). `backlog` and 1 more may wait for accept.
+
+        Connections get a receive buffer of so many bytes; 0 leaves it to the kernel, which makes it as large as needed.
+        """
         self._listener = self._new()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if buffer:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self._listener.bind((self._address, port))
-        self._listener.listen()
+        self._listener.listen(backlog)
 
     def bind(self, port: int) -> None:
         """Takes a port before connecting from it, as both ends of a simultaneous open must."""
@@ -83,6 +92,34 @@ class Endpoint:
     def set_kernel(self, name: str, value: str) -> None:
         """Sets a parameter of this host's kernel (net.ipv4.…). Raises OSError where that is not allowed."""
         Path("/proc/sys/net/ipv4", name).write_text(value)
+
+    def crash(self) -> None:
+        """Loses all sockets as if the power had failed: nothing is sent (TCP_REPAIR, which takes CAP_NET_ADMIN)."""
+        if self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+            self.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def crowd(self, count: int) -> None:
+        """Fills the listener's queue with connections from this host to itself: they do not cross the wire."""
+        if self._listener is None:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        for _ in range(count):
+            self._crowd.append(self._new())
+            self._crowd[-1].connect_ex(self._listener.getsockname())
+
+    def disperse(self) -> None:
+        """Takes those connections from the queue again, and closes them."""
+        while self._crowd and self._listener is not None:
+            self._listener.accept()[0].close()
+            self._crowd.pop().close()
+
+    def probed(self) -> None:
+        """Returns once the kernel has asked its peer, whose window is closed, whether it is still."""
+        if not self._end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKOFF + 1)[_BACKOFF]:
+            raise BlockingIOError
 
     def secrets(self) -> str:
         """Returns what has been added to the key log (NSS) since it was last asked: TCP has no secrets."""

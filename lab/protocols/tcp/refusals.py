@@ -15,6 +15,9 @@ from lab.text import Text
 
 Answer = Literal["ACK", "SYN-ACK", "RST"]
 _LISTENING = ("LISTEN", "SYN-RECEIVED")
+_OPEN = (
+    "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT",
+)  # fmt: skip
 Unknown = Literal["unknown"]
 COOKIE, NOBODY, OPEN = "syn-cookie", "no-connection", "syn-on-connection"
 
@@ -34,14 +37,16 @@ class _Row(NamedTuple):
     no_flags: int  # and none of these
     answer: Answer | Literal["any"] | None
     dropped: bool | None  # whether sk_drops has grown; None where that does not matter
+    states: tuple[str, ...]  # that the receiver is in, where there are any
     reason: Reason
 
 
 def _row(
     code: str, en: str, zh: str, *moved: str, flags: int = 0, no_flags: int = 0,
     answer: Answer | Literal["any"] | None = "any", dropped: bool | None = None, taken: bool = False,
+    states: tuple[str, ...] = (),
 ) -> _Row:  # fmt: skip
-    return _Row(moved, flags, no_flags, answer, dropped, Reason(code, taken, Text(en, zh), code in _CHECKED))
+    return _Row(moved, flags, no_flags, answer, dropped, states, Reason(code, taken, Text(en, zh), code in _CHECKED))
 
 
 # Of these nothing at all is taken, and so they move nobody. Of others, an acknowledgement may count though the data
@@ -49,12 +54,14 @@ def _row(
 WHOLLY = frozenset({
     "bad-ip-header", "bad-checksum", "accept-queue-full", "request-queue-full", "listener-dropped", "old-timestamp",
     "timestamp-not-ours", "beyond-window", "outside-window", "syn-on-connection", "reset-not-exact",
-    "ack-not-acceptable", "no-connection", "reset-outside", "syn-with-fin", "no-ack-flag",
+    "ack-not-acceptable", "no-connection", "reset-to-listener", "reset-not-ours", "reset-outside", "reset-ignored",
+    "syn-with-fin", "no-ack-flag",
 })  # fmt: skip
 ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room"})  # is refused, its acknowledgement taken
 # What the rules of acceptance.py can see as well.
 _CHECKED = frozenset({
-    "bad-checksum", "syn-on-connection", "reset-not-exact", "reset-outside", "no-ack-flag", "syn-with-fin",
+    "bad-checksum", "syn-on-connection", "reset-not-exact", "reset-to-listener", "reset-not-ours", "reset-outside",
+    "no-ack-flag", "syn-with-fin",
 })  # fmt: skip
 
 
@@ -113,9 +120,14 @@ TABLE = (
     _row("no-listener", "nobody listens on this port; answered by RST", "该端口无人监听，以 RST 应答",
          "Tcp OutRsts", answer="RST"),
     # Dropped without a word
-    _row("reset-outside",
-         "a RST outside the window, to a listener, or that does not acknowledge the SYN; dropped without a word",
-         "RST 在窗口外、发往监听套接字，或没有确认所发的 SYN，直接丢弃", flags=RST, answer=None, dropped=True),
+    _row("reset-to-listener", "a listener takes no RST; dropped without a word", "监听套接字不接受 RST，直接丢弃",
+         flags=RST, answer=None, dropped=True, states=("LISTEN",)),
+    _row("reset-not-ours", "a RST that does not acknowledge the SYN; dropped without a word",
+         "RST 没有确认所发的 SYN，直接丢弃", flags=RST, answer=None, dropped=True, states=("SYN-SENT",)),
+    _row("reset-outside", "a RST outside the receive window; dropped without a word", "RST 在接收窗口之外，直接丢弃",
+         flags=RST, answer=None, dropped=True, states=_OPEN),
+    _row("reset-ignored", "a RST that counts for nothing here; dropped without a word",
+         "这个 RST 在此不起作用，直接丢弃", flags=RST, answer=None, dropped=True),
     _row("outside-window", "it lies outside the receive window; answered by ACK", "在接收窗口之外，以 ACK 应答",
          flags=ACK, no_flags=RST | SYN, answer="ACK", dropped=True),
     _row("syn-with-fin", "SYN and FIN in one segment; dropped without a word", "SYN 与 FIN 同时置位，直接丢弃",
@@ -125,11 +137,14 @@ TABLE = (
 )  # fmt: skip
 
 
-def why(flags: int, dropped: int, moved: Collection[str], answer: Answer | Unknown | None) -> Reason | None:
+def why(
+    flags: int, dropped: int, moved: Collection[str], answer: Answer | Unknown | None, state: str | None = None
+) -> Reason | None:
     """Returns why a segment with these flags was not simply taken, or None where nothing tells.
 
     `dropped` and `moved` are the receiver's, over the delivery: by how much its drops have grown, and which counters
     have. `answer` is what it sent meanwhile, None where it was silent, "unknown" where that is not known yet.
+    `state` is the receiver's before, None where nobody knows it.
     """
     for row in TABLE:
         if (
@@ -138,6 +153,7 @@ def why(flags: int, dropped: int, moved: Collection[str], answer: Answer | Unkno
             and not flags & row.no_flags
             and (answer == "unknown" or row.answer in ("any", answer))
             and row.dropped in (None, dropped > 0)
+            and (not row.states or state in row.states)
         ):
             return row.reason
     return None

@@ -129,6 +129,8 @@ def _of_its_segments(
 ) -> str | None:
     if step == "tcp.close.1" and conversation.began.get("tcp.close") == "server":
         return "server-closes-first"
+    if step == "tcp.open.2" and any(end.cookie for end in conversation.ends):
+        return "syn-cookie"
     if step != "tcp.open.4":
         if all(each.number in conversation.lost for each in found):
             return _refused(conversation, found) or ("lost" if step == "tcp.open.3" else "unanswered")

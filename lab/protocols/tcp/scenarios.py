@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 PORT = 8080
 CLIENT_PORT = 40000  # only where both ends must know it beforehand
 HELLO, ANSWER, AGAIN = "Hello, server!", "Hello, client!", "More slowly now."
+OLD = b"from long ago"
+MUCH = "".join(f"{number % 1000:03} " for number in range(1500))  # more bytes than the receiver has room for
+_SMALL = 4096  # bytes of a receive buffer
+_ASIDE, _FAR = 1000, 1_000_000  # numbers away: within the receive window, and beyond it
+_LONG_AGO = 5000  # milliseconds
 
 
 def _open(stage: Stage) -> None:
@@ -140,6 +145,77 @@ def ecn(stage: Stage) -> None:
     stage.acknowledged(stage.server)
 
 
+def _close(stage: Stage) -> None:
+    stage.client.close()
+    stage.acknowledged(stage.client)
+    stage.server.close()
+    stage.acknowledged(stage.server)
+
+
+def challenge_ack(stage: Stage) -> None:
+    _open(stage)
+    _talk(stage)
+    stage.inject(stage.client, "SYN", seq=f"snd.nxt+{_ASIDE}")
+    stage.inject(stage.client, "ACK", ack=f"snd.nxt+{_ASIDE}")
+    _close(stage)
+
+
+def blind_reset(stage: Stage) -> None:
+    _open(stage)
+    _talk(stage)
+    stage.inject(stage.client, "RST", seq=f"snd.nxt+{_FAR}")
+    stage.inject(stage.client, "RST", seq=f"snd.nxt+{_ASIDE}")
+    _talk(stage)
+    stage.inject(stage.client, "RST")
+    stage.client.send(HELLO)
+
+
+def old_timestamp(stage: Stage) -> None:
+    _open(stage)
+    _talk(stage)
+    stage.inject(stage.client, "PSH,ACK", payload=OLD, tsval=f"-{_LONG_AGO}")
+    _close(stage)
+
+
+def accept_queue_full(stage: Stage) -> None:
+    stage.server.listen(PORT, 1)
+    stage.server.crowd(2)
+    stage.client.connect(stage.server.address, PORT)
+    stage.server.disperse()
+    stage.client.connected()  # with the SYN that is sent again; the ACK is held
+    stage.server.crowd(2)
+    stage.release()
+    stage.server.disperse()
+    stage.server.accept()  # with the ACK of the SYN-ACK that is sent again
+    _talk(stage)
+    _close(stage)
+
+
+def syn_cookies(stage: Stage) -> None:
+    stage.server.set_kernel("tcp_syncookies", "2")
+    connection(stage)
+
+
+def half_open(stage: Stage) -> None:
+    _open(stage)
+    _talk(stage)
+    stage.server.crash()
+    stage.client.send(HELLO)
+
+
+def zero_window(stage: Stage) -> None:
+    stage.server.listen(PORT, 1, _SMALL)
+    stage.client.connect(stage.server.address, PORT)
+    stage.client.connected()
+    stage.server.accept()
+    stage.client.send(MUCH)
+    stage.client.probed()
+    left = len(MUCH)
+    while left:
+        left -= len(stage.server.receive())
+    _close(stage)
+
+
 def endpoint() -> type[Endpoint]:
     """Returns the programs of a host that speaks TCP and nothing on top of it."""
     from lab.protocols.tcp.endpoints import Endpoint
@@ -159,5 +235,13 @@ SCENARIOS = (
     Scenario("tcp/syn-lost", connection, endpoint, ("drop client SYN #1",)),
     Scenario("tcp/final-ack-lost", final_ack_lost, endpoint, ("drop client ACK #1",)),
     Scenario("tcp/last-ack-lost", last_ack_lost, endpoint, ("drop client ACK #3",)),
-    Scenario("tcp/ecn", ecn, endpoint, ("mark client data #1",), forges=True),
+    Scenario("tcp/ecn", ecn, endpoint, ("mark client data #1",), wired=True),
+    Scenario("tcp/bad-checksum", connection, endpoint, ("corrupt client data #1",)),
+    Scenario("tcp/challenge-ack", challenge_ack, endpoint, wired=True),
+    Scenario("tcp/blind-reset", blind_reset, endpoint, wired=True),
+    Scenario("tcp/old-timestamp", old_timestamp, endpoint, wired=True),
+    Scenario("tcp/zero-window", zero_window, endpoint, wired=True),
+    Scenario("tcp/half-open", half_open, endpoint, wired=True),
+    Scenario("tcp/accept-queue-full", accept_queue_full, endpoint, ("hold client ACK #1",)),
+    Scenario("tcp/syn-cookies", syn_cookies, endpoint, wired=True),
 )

@@ -19,7 +19,7 @@ LABELS = {
         "not what its receiver has read: the same numbers come again with other bytes",
         "接收方读到的不是它：同样的序号随后带着不同的内容再次出现",
     ),
-    "keep-alive": Text("keep-alive", "保活探测"),
+    "keep-alive": Text("keep-alive or window probe", "保活或零窗口探测"),
     "window-update": Text("window update", "窗口更新"),
     "zero-window": Text("zero window", "零窗口"),
     "bad-checksum": Text("bad checksum", "校验和错误"),

@@ -223,7 +223,7 @@ def test_a_segment_that_was_lost_and_whose_work_a_later_one_did_is_called_lost()
 
 def test_every_code_of_the_notes_is_tried_here() -> None:
     of_icmp = {kind.value for kind in Kind if kind.value}  # in test_icmp.py
-    assert set(notes("tcp").differs) == {*CASES, "lost", *of_icmp}
+    assert set(notes("tcp").differs) == {*CASES, "lost", "syn-cookie", *of_icmp}  # a cookie: in test_acceptance.py
 
 
 def test_where_only_the_first_syn_is_missing_that_step_was_not_captured_and_the_others_were() -> None:
