@@ -189,6 +189,8 @@ class Conversations:
             if taken:
                 if seq != end.next:
                     labels = self._of_order(labels, record, payload, flags)
+                    if flags & FIN and stop <= end.next and ack < end.acked:
+                        record.disowned = True  # it was sent before what has acknowledged more: a late copy
             elif (ack == end.acked or seq != end.next) and not flags & RST:
                 labels = of_bare_ack(labels, record, conversation, end, window, ack)
             end.acked = ack

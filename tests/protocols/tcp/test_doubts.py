@@ -200,6 +200,19 @@ def test_a_syn_that_comes_late_is_no_step_nor_is_the_challenge_it_gets() -> None
     assert not surprises(walked)
 
 
+def test_a_fin_that_acknowledges_less_than_was_acknowledged_before_is_a_late_copy() -> None:
+    walked = follow(
+        *OPEN,
+        "c> FIN 1 1        ; FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "s> data 1 2 5     ; FIN-WAIT-2 < CLOSE-WAIT close.2",
+        "s> FIN 6 2        ; TIME-WAIT < LAST-ACK close.3",
+        "c> ACK 2 7        ; TIME-WAIT > CLOSED close.4",
+        "c> FIN 1 1        ; TIME-WAIT > CLOSED",
+        "s> RST 1          ; TIME-WAIT < CLOSED",
+    )
+    assert not surprises(walked)
+
+
 def test_a_split_handshake_of_five_steps_goes_through_syn_received_at_both_ends() -> None:
     walked = follow(
         "c> SYN 0          ; SYN-SENT > SYN-RECEIVED open.1",
