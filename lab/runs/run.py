@@ -348,6 +348,8 @@ class _OfOne:
         if isinstance(event, (PacketArrived, PacketLost)):
             return event.packet in self._packets
         mine = getattr(event, "conversation", self._number) == self._number
+        if isinstance(event, PacketSent) and event.quotes is not None:  # what is said of a packet of the conversation
+            return event.quotes == self._number
         if mine and isinstance(event, PacketSent):
             self._packets.add(event.packet)
         return mine

@@ -23,6 +23,7 @@ from lab.render.trace import dump
 from lab.runs.recorded import open_run
 from scripts import generate
 from tests.bulk.test_two_processes import written
+from tests.engine.test_before import BEFORE
 from tests.packets import IPV6, OPEN, Pair, ladder
 from tests.protocols.tcp.test_icmp import error
 
@@ -258,3 +259,15 @@ def test_an_icmp_error_is_read_with_the_conversation_that_it_quotes(tmp_path: Pa
     assert in_columns(file, rows) == one_by_one(file, rows)
     if not rows:
         assert "icmp-prohibited" in "".join(one_by_one(file))
+
+
+@both
+def test_what_stands_before_a_protocol_is_no_ordinary_data(tmp_path: Path, rows: bool) -> None:
+    frames: list[bytes] = []
+    for number, (before, _, _) in enumerate(BEFORE.values()):
+        for at, data in enumerate((before, before + b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03", b"CONNECT the dots")):
+            pair = Pair(client_port=41_000 + 3 * number + at)
+            talk = ladder(*OPEN, f'c> data 1 1 x"{data.hex()}"', f"s> ACK 1 {1 + len(data)}", pair=pair)
+            frames += [frame.data for frame in talk]
+    file = saved(frames, tmp_path)
+    assert in_columns(file, rows) == one_by_one(file, rows)

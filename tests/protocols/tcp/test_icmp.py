@@ -133,6 +133,13 @@ def test_it_is_written_beside_the_packet_too() -> None:
     assert chinese.startswith("[实验] 192.0.2.254 发来 ICMP 3/13")
 
 
+def test_a_syn_ack_that_is_refused_is_told_so() -> None:
+    walked = answered("c> SYN 0", "s> SYN-ACK 0 1", at=2, code=10)
+    assert walked.packets[2].answers == 2
+    assert codes(walked)["open.2"] == Kind.PROHIBITED
+    assert walked.packets[1].fate != "arrived"
+
+
 def test_where_a_later_copy_is_taken_the_connection_opens() -> None:
     walked = answered("c> SYN 0", *OPEN, at=1, code=1)
     assert walked.packets[1].answers == 1
@@ -226,6 +233,8 @@ def test_it_stays_with_its_conversation(tmp_path: Path) -> None:
     file = saved(tmp_path / "two.pcapng", [first, second, error(second, 3, 13), error(first, 3, 1)])
     for number, packets in ((0, [1, 4]), (1, [2, 3])):
         assert [packet.number for packet in lab.open(str(file), conversation=number)] == packets
+        events = lab.open(str(file), conversation=number).events()
+        assert [event.packet for event in events if isinstance(event, PacketSent)] == packets
     assert [packet.number for packet in lab.open(str(file), filter="port 40001")] == [2, 3]
     sent = [event for event in lab.open(str(file)).events() if isinstance(event, PacketSent)]
     assert [event.answers for event in sent] == [None, None, 2, 1]
