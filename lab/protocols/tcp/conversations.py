@@ -167,7 +167,7 @@ class Conversations:
             odd = ttl != end.ttl or bool(problems) or not flags & ACK
         if end.ttl < 0:
             end.ttl = _ttl(frame.data, header, len(pair))
-        seq = end.next if raw_seq == end.next_raw else end.relative(raw_seq)
+        seq = end.next if raw_seq == end.next_raw else _counted(end, raw_seq, flags)
         stop = seq + taken
         usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         labels = usual
@@ -183,7 +183,7 @@ class Conversations:
                 and self._is_foreign(end, frame, segment)
             ):
                 return self._stray(found, frame, segment, "disregarded")
-            ack = record.ack = peer.next if raw_ack == peer.next_raw else peer.relative(raw_ack)
+            ack = record.ack = peer.next if raw_ack == peer.next_raw else _counted(peer, raw_ack, flags)
             if payload and (odd or ack > peer.next or ack < end.acked) and self._is_replaced(frame, segment):
                 return self._stray(found, frame, segment, "discarded")
             if taken:
@@ -248,7 +248,7 @@ class Conversations:
         """Asks what follows whether a RST counts; returns whether it does not, and is to be called so."""
         assert self._ahead is not None
         end = record.end
-        exact = record.seq in (end.next, end.heard, end.peer.got_next)
+        exact = end.next_raw is None or record.seq in (end.next, end.heard, end.peer.got_next)
         refuted = doubts.reset(frame, segment, self._ahead.behind(frame.number), exact)
         if refuted is None:
             return False
@@ -422,6 +422,11 @@ def _distance(end: End, segment: Segment) -> int | None:
     if segment.flags & ACK and end.peer.next_raw is not None:
         away.append(abs(doubts.ahead_of(segment.ack, end.peer.next_raw)))
     return max(away, default=None)
+
+
+def _counted(end: End, raw: int, flags: int) -> int:
+    """Returns a relative number. The first settles how an end's are counted; not a RST's, which may be of no stream."""
+    return _asked(end, raw, 1) if flags & RST else end.relative(raw)
 
 
 def _asked(end: End, raw: int, unknown: int) -> int:

@@ -34,9 +34,10 @@ def _relative(end: End, raw: int, relative: int) -> Text:
         first = (raw - relative + 1) % _WRAP
         turns = (relative - raw + first - 1) // _WRAP
         return Text(
-            f"{relative} = {raw} − {first} + 1{_turned(turns)}: no SYN of the {role.en} was captured, so its "
-            "first number that was seen is called 1",
-            f"{relative} = {raw} − {first} + 1{_turned(turns)}：没有抓到{role.zh}的 SYN，因此把见到的第一个序号记为 1",
+            f"{relative} = {raw} − {first} + 1{_turned(turns)}: no SYN of the {role.en} was captured, so the "
+            "first number of its stream that was seen is called 1",
+            f"{relative} = {raw} − {first} + 1{_turned(turns)}：没有抓到{role.zh}的 SYN，"
+            "因此把其字节流中见到的第一个序号记为 1",
         )
     if raw == isn and not turns:
         return Text(

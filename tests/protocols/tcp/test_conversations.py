@@ -197,6 +197,15 @@ def test_a_segment_one_before_the_next_is_a_keep_alive() -> None:
     assert labels("c> ACK 1 1") == []
 
 
+@pytest.mark.parametrize("reset", ["RST 0", "RST 77777", "RST-ACK 0 1", "RST-ACK 77777 4000000000"])
+@pytest.mark.parametrize("sender", ["c", "s"])
+def test_a_reset_that_a_capture_begins_with_settles_no_numbers(sender: str, reset: str) -> None:
+    """It need not be of the stream: the first byte seen is 1 all the same, and nothing before it is missing."""
+    records = walk(ladder(f"{sender}> {reset}", "c> data 500 900 10", "s> data 900 510 5", "c> ACK 510 905")).records
+    assert relative(records) == [(1, 1 if "ACK" in reset else None), (1, 1), (1, 11), (11, 6)]
+    assert not [label for record in records for label in record.labels if label.startswith("previous")]
+
+
 def test_an_ack_said_twice_while_something_is_outstanding_is_a_duplicate() -> None:
     """RFC 5681 section 2."""
     assert labels("c> data 1 1 10", "s> ACK 1 1", "s> ACK 1 1") == ["duplicate-ack"]

@@ -57,7 +57,7 @@ def test_a_fin_with_data_takes_both() -> None:
 
 def test_where_no_syn_was_captured_it_is_said_from_where_numbers_are_counted() -> None:
     found = told("c> data 501 901 14", "s> ACK 901 515")
-    why = "SYN of the client was captured, so its first number that was seen is called 1"
+    why = "SYN of the client was captured, so the first number of its stream that was seen is called 1"
     assert found["acknowledgment"].startswith(f"15 = 1000000515 − 1000000501 + 1: no {why}")
     assert found["sequence number"].startswith("1 = 3000000901 − 3000000901 + 1: no SYN of the server")
     wrapped = told("c> data 1 1 14", "c> data 15 1 5", pair=Pair(client_isn=(1 << 32) - 10))
