@@ -22,7 +22,7 @@ with signals.quiet_until_ready():
     from typer.core import TyperCommand, TyperGroup
 
     from lab.app.formats import Format
-    from lab.protocols.registry import PROTOCOLS, TRANSPORT
+    from lab.protocols.registry import PROTOCOLS
 
 if TYPE_CHECKING:
     from lab.engine.protocol import Choice, Command
@@ -100,7 +100,6 @@ WireOption = Annotated[
 TestbedOption = Annotated[Testbed, typer.Option("--testbed", help=_("Where to run it.", "在哪种测试床上运行。"))]
 OutOption = Annotated[Path | None, typer.Option("-o", help=_("Save the capture here.", "抓包文件保存到此处。"))]
 RenderedOption = Annotated[Path | None, typer.Option("-o", help=_("Write the output here.", "输出写到此处。"))]
-_PROTOCOL = _("The protocol.", "协议。")
 
 
 class Shown(StrEnum):
@@ -226,14 +225,15 @@ def diff_(
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
-    protocol: Annotated[str, typer.Argument(help=_PROTOCOL)] = TRANSPORT.name,
-    out: RenderedOption = None,
-    lang: LangOption = LANGUAGE,
-) -> None:
-    from lab.render.notes import lecture
+    subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_("What about: tcp (default), FIN-WAIT-2, close 3.", "查什么：tcp（默认）、FIN-WAIT-2、挥手 3。"))] = None,
+    out: RenderedOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.protocols.subject import subjects
+    from lab.render.notes import told
 
+    found = subjects(subject or [])
     with files.rendered(out) as stream:
-        lecture(protocol, stream, LANG)
+        told(found, stream, LANG)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.text import Text as Styled
 
 from lab.engine.protocol import Descriptor
-from lab.engine.table import Table
+from lab.engine.table import Row, Table
 from lab.protocols.catalogue import scenarios
-from lab.protocols.notes import NoteStep, cast, notes
+from lab.protocols.notes import NoteState, NoteStep, cast, notes
 from lab.protocols.registry import protocol
+from lab.protocols.subject import Subject
 from lab.render.words import console, pad, wrap
 from lab.text import ROLES, Lang, Text
 
@@ -59,11 +62,56 @@ def introduction(name: str, rules: list[str], out: TextIO, lang: Lang) -> None:
     out.flush()
 
 
-def lecture(name: str, out: TextIO, lang: Lang) -> None:
-    """Prints a protocol's steps, states and table, and the table's holes. Raises UsageError for an unknown name."""
+def told(found: Sequence[Subject], out: TextIO, lang: Lang) -> None:
+    """Prints what the notes say of protocols, states and steps."""
+    page = _Page(out)
+    for at, (name, kind, which) in enumerate(found):
+        if at:
+            page.line()
+        if kind == "protocol":
+            _lecture(page, name, lang)
+        elif kind == "state":
+            _of_state(page, protocol(name), which, lang)
+        else:
+            _of_step(page, protocol(name), which, lang)
+
+
+def _of_state(page: _Page, about: Descriptor, name: str, lang: Lang) -> None:
+    """Prints a state, what leads to it and what leads on, by the table of each end that has it."""
+    _state(page, notes(about.name).states[name], lang, about.title)
+    for table, whose in _tables(about):
+        into = [row for row in table.rows if row.to == name != row.state]
+        onward = [row for row in table.rows if row.state == name]
+        _rows(page, table, into, Text(f"What leads here{whose.en}", f"进入该状态{whose.zh}"), lang)
+        _rows(page, table, onward, Text(f"What leads on{whose.en}", f"离开该状态{whose.zh}"), lang)
+
+
+def _of_step(page: _Page, about: Descriptor, name: str, lang: Lang) -> None:
+    """Prints a step, and the rows of the table that are it."""
+    _step(page, about, notes(about.name).steps[name], lang)
+    for table, whose in _tables(about):
+        rows = [row for row in table.rows if name in _steps_of(row.step)]
+        _rows(page, table, rows, Text(f"In the table{whose.en}", f"状态表中的对应行{whose.zh}"), lang)
+
+
+def _tables(about: Descriptor) -> list[tuple[Table, Text]]:
+    """Returns a protocol's tables, and whose each is, where the ends have their own."""
+    tables = about.tables
+    if tables["client"] is tables["server"]:
+        return [(tables["client"], Text("", ""))]
+    return [(table, Text(f", {ROLES[role].en}", f"（{ROLES[role].zh}）")) for role, table in tables.items()]
+
+
+def _steps_of(step: str | None) -> tuple[str, ...]:
+    """Returns the ids that a row's step is: of the end that began, and of the other."""
+    phase, _, numbers = (step or "").rpartition(".")
+    return tuple(f"{phase}.{number}" for number in numbers.split("/"))
+
+
+def _lecture(page: _Page, name: str, lang: Lang) -> None:
+    """Prints a protocol's steps, states and table, and the table's holes."""
     about = protocol(name)
     tables = about.tables
-    page = _Page(out)
     lesson = notes(name)
     page.line(lesson.title.pick(lang), "bold")
     if lesson.about:
@@ -73,15 +121,20 @@ def lecture(name: str, out: TextIO, lang: Lang) -> None:
     page.line()
     page.line(Text("States", "状态").pick(lang), "bold")
     for state in lesson.states.values():
-        spelled = Text(f" (notes: {state.notes})", f"（讲义：{state.notes}）").pick(lang) if state.notes else ""
-        page.line("  " + state.name + spelled)
-        page.paragraph(state.text.pick(lang), indent=6)
+        _state(page, state, lang)
     if tables["client"] is tables["server"]:
         _table(page, tables["client"], Text("The table both ends walk", "两端共同遵循的状态表"), lang)
         return
     for role, table in tables.items():
         title = Text(f"The table the {ROLES[role].en} walks", f"{ROLES[role].zh}遵循的状态表")
         _table(page, table, title, lang)
+
+
+def _state(page: _Page, state: NoteState, lang: Lang, title: str = "") -> None:
+    """Prints a state; alone, with the title of its protocol, it is a heading."""
+    spelled = Text(f" (notes: {state.notes})", f"（讲义：{state.notes}）").pick(lang) if state.notes else ""
+    page.line(f"{f'{title}  ' if title else '  '}{state.name}{spelled}", "bold yellow" if title else "")
+    page.paragraph(state.text.pick(lang), indent=2 if title else 6)
 
 
 def _step(page: _Page, about: Descriptor, step: NoteStep, lang: Lang) -> None:
@@ -94,7 +147,10 @@ def _step(page: _Page, about: Descriptor, step: NoteStep, lang: Lang) -> None:
     page.paragraph(beyond + cast(step.beyond, actor).pick(lang), "green", 2)
 
 
-def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
+def _rows(page: _Page, table: Table, rows: Sequence[Row], title: Text, lang: Lang) -> None:
+    """Prints rows of a table under a title; nothing where there is none."""
+    if not rows:
+        return
     page.line()
     page.line(title.pick(lang), "bold")
     heads = [
@@ -104,15 +160,18 @@ def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
         Text("step", "步骤"),
         Text(table.rfc, f"{table.rfc} 章节") if table.rfc else Text("RFC section", "RFC 与章节"),
     ]
-    columns = zip(*((row.state, row.on, row.to, row.step or "", row.source) for row in table.rows), strict=True)
-    widths = [max(map(len, column)) + 1 for column in columns]
-    widths[3] = max(widths[3] - len(table.protocol) - 1, 6)
-    page.line("  " + "".join(pad(head.pick(lang), width) for head, width in zip(heads, widths, strict=True)), "dim")
-    for row in table.rows:
+    lines = [[head.pick(lang) for head in heads]]
+    for row in rows:
         to = row.to if row.to != row.state else _SAME
-        step = (row.step or "").removeprefix(table.protocol + ".")
-        cells = (row.state, row.on, to, step, row.source)
-        page.line("  " + "".join(pad(cell, width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+        lines.append([row.state, row.on, to, (row.step or "").removeprefix(table.protocol + "."), row.source])
+    widths = [max(map(cell_len, column)) + 1 for column in zip(*lines, strict=True)]
+    for at, cells in enumerate(lines):
+        line = "".join(pad(cell, width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        page.line("  " + line, "" if at else "dim")
+
+
+def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
+    _rows(page, table, table.rows, title, lang)
     holes = table.holes
     page.line()
     page.paragraph(
