@@ -22,7 +22,7 @@ with signals.quiet_until_ready():
     from typer.core import TyperCommand, TyperGroup
 
     from lab.app.formats import Format
-    from lab.protocols.registry import PROTOCOLS
+    from lab.protocols.registry import PROTOCOLS, TRANSPORT
 
 if TYPE_CHECKING:
     from lab.engine.protocol import Choice, Command
@@ -225,7 +225,7 @@ def diff_(
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
-    subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_("What about: tcp (default), FIN-WAIT-2, close 3.", "查什么：tcp（默认）、FIN-WAIT-2、挥手 3。"))] = None,
+    subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_(f"What about: {TRANSPORT.name} (default), FIN-WAIT-2, close 3.", f"查什么：{TRANSPORT.name}（默认）、FIN-WAIT-2、挥手 3。"))] = None,
     out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.protocols.subject import subjects

@@ -11,7 +11,6 @@ from lab.protocols.notes import notes
 from lab.protocols.registry import PROTOCOLS, TRANSPORT
 from lab.text import LANGUAGES, Text
 
-
 _MOST_NEAR = 6  # names that may have been meant
 
 
