@@ -88,6 +88,11 @@ class End(engine.TransportEnd):
                 return number, None
         return told[0] if told else None
 
+    def holds(self, raw: int) -> SegmentRecord | None:
+        """Returns the last packet that a number lies within: one that a network card has cut up behind the capture."""
+        number = self.relative(raw)
+        return next((each for each in reversed(self.pending) if each.seq < number < each.stop), None)
+
     def give_up(self, record: SegmentRecord) -> None:
         """Remembers of a packet that was lost what an error may still quote."""
         ident = _ident(record.frame, record.segment) if record.frame is not None else b""

@@ -345,7 +345,9 @@ class Conversations:
         if known is not None and packet is not None:
             record.answers = packet[0]
             known[0].refuse(*packet, found.kind)
-        words = icmp.words(found, record.answers, known is not None)
+        elif known is not None and (whole := known[1].holds(found.seq)) is not None:
+            record.answers = whole.number
+        words = icmp.words(found, record.answers, known is not None, packet is None)
         record.remarks = (Remark("icmp-error", words, (Span("frame", frame.number, found.at, found.end),)),)
         return record
 

@@ -155,8 +155,8 @@ def _sound(message: bytes, inside: Inside) -> bool:
     return total % 0xFFFF == 0
 
 
-def words(error: Quoted, packet: int | None, known: bool) -> Text:
-    """Returns what an error says: of which packet, where that was found, of a `known` connection or of none."""
+def words(error: Quoted, packet: int | None, known: bool, part: bool) -> Text:
+    """Returns what an error says: of which packet, or `part` of one, of a `known` connection or of none."""
     meaning = _MEANINGS.get((error.version, error.type, error.code)) or _BY_TYPE[error.version, error.type]
     mtu_en = f", at most {error.mtu} bytes fit (MTU)" if error.mtu is not None else ""
     mtu_zh = f"，下一跳 MTU 为 {error.mtu} 字节" if error.mtu is not None else ""
@@ -177,6 +177,11 @@ def words(error: Quoted, packet: int | None, known: bool) -> Text:
         )
     if error.kind is Kind.QUENCH:
         return Text(f"{said.en}; it quotes packet {packet}", f"{said.zh}；它引用了第 {packet} 号包")
+    if part:
+        return Text(
+            f"{said.en}; it answers a part of packet {packet}, which has not got through",
+            f"{said.zh}；它是对第 {packet} 号包中一部分的回答，这一部分没有送到对方的 TCP",
+        )
     return Text(
         f"{said.en}; it answers packet {packet}, which has not got through",
         f"{said.zh}；它是对第 {packet} 号包的回答，该包没有送到对方的 TCP",

@@ -156,6 +156,16 @@ def test_what_is_too_big_never_arrives_and_its_pieces_do() -> None:
     assert walked.packets[4].answers == 4
 
 
+def test_it_may_answer_a_part_of_what_was_captured_as_one() -> None:
+    """As where the network card cuts large segments up, behind the capture."""
+    frames = ladder(*OPEN, "c> data 1 1 4380", "c> data 1461 1 1400", "s> ACK 1 4381")
+    (part,) = ladder("c> data 1461 1 1460")
+    walked = walk(renumbered(*frames[:4], error(part, 3, 4), *frames[4:]))
+    assert walked.packets[4].answers == 4
+    assert "answers a part of packet 4" in walked.packets[4].remarks[0].words.en
+    assert "at most 1400 bytes" in walked.packets[4].remarks[0].words.en
+
+
 @pytest.mark.parametrize("line", ["c> ACK 1 1", "c> RST 1"])
 def test_what_takes_no_numbers_has_not_arrived_either(line: str) -> None:
     walked = answered(*OPEN[:2], line, "s> SYN-ACK 0 1", at=3, kind=11, code=0)
