@@ -28,6 +28,8 @@ _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads ne
 MOST_IN_A_LANE = 2048  # conversations that are kept open
 _ROLES_WITHIN = 16  # packets in which it must show who asks
 _NEAR = 1 << 24  # numbers: as far from where a connection has come to as its segments may be
+_MANY_OPTIONS = 40  # bytes of a header: more than timestamps need
+_STAMPED = b"\1\1\10\12"  # options that begin with a timestamp, as nearly all hosts write them
 _IPV4_PAIR = 12  # bytes of a pair of addresses and ports
 _OPENING = frozenset((None, "CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED"))  # where a SYN may be sent again
 _RESETS_FREELY = frozenset(("CLOSED", "LISTEN"))  # where whoever sends a RST goes on as before
@@ -163,8 +165,7 @@ class Conversations:
                     _disregard(end)
                 first_of(end, frame, segment)
         elif payload:
-            ttl = _ttl(frame.data, header, len(pair))
-            odd = ttl != end.ttl or bool(problems) or not flags & ACK
+            odd = _is_odd(end, frame.data, segment)
         if end.ttl < 0:
             end.ttl = _ttl(frame.data, header, len(pair))
         seq = end.next if raw_seq == end.next_raw else _counted(end, raw_seq, flags)
@@ -188,6 +189,8 @@ class Conversations:
                 return self._stray(found, frame, segment, "discarded")
             if taken:
                 if seq != end.next:
+                    if payload > 1 and _is_outside(end, seq, stop):
+                        return self._stray(found, frame, segment, "outside-window")
                     labels = self._of_order(labels, record, payload, flags)
                     if flags & FIN and stop <= end.next and ack < end.acked:
                         record.disowned = True  # it was sent before what has acknowledged more: a late copy
@@ -434,6 +437,35 @@ def _counted(end: End, raw: int, flags: int) -> int:
 def _asked(end: End, raw: int, unknown: int) -> int:
     """Returns a relative number without counting by it."""
     return unknown if end.next_raw is None else end.relative(raw)
+
+
+def _is_odd(end: End, data: bytes, segment: Segment) -> bool:
+    """Whether there is something about a segment with data that may keep its receiver from reading it.
+
+    That is a wrong checksum, no ACK, an option that only some segments have (a signature, RFC 2385), a TTL unlike its
+    sender's, a timestamp older than one before (RFC 7323 section 5).
+    """
+    pair, _, _, flags, _, header, start, _, problems = segment
+    odd = (
+        bool(problems) or not flags & ACK or start - header >= _MANY_OPTIONS or _ttl(data, header, len(pair)) != end.ttl
+    )
+    if data[header + 20 : header + 24] == _STAMPED:
+        stamp = int.from_bytes(data[header + 24 : header + 28], "big")
+        odd = odd or (end.stamp is not None and doubts.ahead_of(stamp, end.stamp) < 0)
+        if not odd:
+            end.stamp = stamp
+    return odd
+
+
+def _is_outside(end: End, seq: int, stop: int) -> bool:
+    """Whether a segment lies before its sender's stream, or behind all that its receiver can ever have offered."""
+    if end.isn is None or end.peer.isn is None:
+        return False
+    if stop <= 1:
+        return True
+    mine, theirs = (options(each.options or b"").window_scale for each in (end, end.peer))
+    scale = min(theirs, 14) if mine is not None and theirs is not None else 0
+    return seq > max(end.peer.acked, end.next, 0) + (0xFFFF << scale)
 
 
 def _ttl(data: bytes, header: int, addresses: int) -> int:

@@ -136,6 +136,8 @@ def _of_its_segments(
             return _refused(conversation, found) or ("lost" if step == "tcp.open.3" else "unanswered")
         if len(found) > 1 and any(each.number in conversation.refused for each in found):
             return "half-open"
+        if found[0].number in conversation.refused:
+            return "challenged"
         if len(found) > 1:
             halves = step == "tcp.open.2" and found[0].start == found[0].stop
             return "split-handshake" if halves else "retransmitted"
@@ -147,6 +149,8 @@ def _of_its_segments(
 
 
 def _why_unseen(conversation: Conversation, step: str) -> str:
+    if conversation.refused:
+        return "challenged"
     first_syn_missing = step == "tcp.open.1" and conversation.client.isn is None
     unheard = conversation.client.unheard or conversation.server.unheard
     if unheard or (step == "tcp.open.2" and seen(conversation, "tcp.open.3")):

@@ -15,6 +15,9 @@ LABELS = {
         "所谓的发送方照常继续：系伪造，或由中间设备发出",
     ),
     "disregarded": Text("does not count: its receiver goes on without it", "不起作用：接收方没有采用它"),
+    "outside-window": Text(
+        "outside of all that its receiver can have offered: thrown away", "在接收方可能提供的窗口之外：被丢弃"
+    ),
     "discarded": Text(
         "not what its receiver has read: the same numbers come again with other bytes",
         "接收方读到的不是它：同样的序号随后带着不同的内容再次出现",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _HERE = "lab.protocols.websocket"
 _GET, _STATUS = b"GET ", b"HTTP/1."
+_REQUESTS = (_GET, b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"PATCH ")
 
 
 def _recognise(data: bytes, role: Role) -> bool | None:
@@ -22,7 +23,7 @@ def _recognise(data: bytes, role: Role) -> bool | None:
 
 def _spoken_by(data: bytes) -> Role | None:
     """HTTP/1.1: a request is the client's, a status line the server's (RFC 9112 sections 3 and 4)."""
-    if data.startswith(_GET):
+    if data.startswith(_REQUESTS):
         return "client"
     return "server" if data.startswith(_STATUS) else None
 

@@ -276,10 +276,43 @@ def short_lived(frame: Frame, ttl: int = 3) -> Frame:
     return frame._replace(data=frame.data[:22] + bytes([ttl]) + frame.data[23:])
 
 
-@pytest.mark.parametrize("kind", ["checksum", "acknowledges the unsent", "acknowledges the old", "ttl"])
+def test_a_blind_syn_leaves_the_connection_as_it_is() -> None:
+    """RFC 5961 section 4."""
+    after = ("c> data 1 1 5", "s> ACK 1 6", "c> FIN 6 1", "s> FIN 1 7", "c> ACK 7 2")
+    walked = walk(ladder(*OPEN, "c> SYN 9000", "s> ACK 1 1", *after))
+    assert [record.conversation and record.conversation.id for record in walked.records[3:]] == [1, 0, 0, 0, 0, 0, 0]
+    assert entry(walked.conversations[0])["conn_state"] == "SF"
+    assert not surprises(walked)
+
+
+@pytest.mark.parametrize("seq", [-9000, -SIZE, 2_000_000_000])
+def test_a_decoy_outside_of_the_window_is_not_read(seq: int) -> None:
+    walked = walk(ladder(*OPEN, sends(DECOY, seq=seq), sends(REAL), f"s> ACK 1 {SIZE + 1}"))
+    assert told(walked, 4) == ("data", "outside-window")
+    assert entry(walked.only)["tls"]["sni"] == "real.example"
+    assert entry(walked.only)["tcp"]["retransmissions"] == 0
+
+
+def test_a_decoy_with_an_old_timestamp_is_not_read() -> None:
+    """PAWS, RFC 7323 section 5."""
+    first = "c> data 1 1 1 <nop, nop, ts 900 0>"
+    both = (f"{sends(DECOY, seq=2)} <nop, nop, ts 7 0>", f"{sends(REAL, seq=2)} <nop, nop, ts 901 0>")
+    walked = walk(ladder(*OPEN, first, "s> ACK 1 2", *both, f"s> ACK 1 {SIZE + 2}"))
+    assert told(walked, 6) == ("data", "discarded")
+    assert entry(walked.only)["tls"]["sni"] == "real.example"
+
+
+@pytest.mark.parametrize(
+    "kind", ["checksum", "acknowledges the unsent", "acknowledges the old", "ttl", "no ACK", "signed"]
+)
 def test_a_decoy_that_its_receiver_throws_away_is_not_read(kind: str) -> None:
     ack = {"acknowledges the unsent": 900_000, "acknowledges the old": -80_000}.get(kind, 1)
-    frames = ladder(*OPEN, sends(DECOY, ack), sends(REAL), f"s> ACK 1 {SIZE + 1}")
+    decoy = sends(DECOY, ack)
+    if kind == "no ACK":
+        decoy = decoy.replace("data 1 1", "[P] 1")
+    elif kind == "signed":
+        decoy += f" <nop, nop, hex 1312{'00' * 16}>"
+    frames = ladder(*OPEN, decoy, sends(REAL), f"s> ACK 1 {SIZE + 1}")
     if kind == "checksum":
         frames[3] = spoilt(frames[3])
     elif kind == "ttl":

@@ -195,6 +195,7 @@ CASES = {
         (*OPEN, "c> SYN 9000", "s> ACK 1 1", "c> RST 1", "c> SYN 9000", "s> SYN-ACK 7000 9001", "c> ACK 9001 7001"),
         ["open.1"],
     ),
+    "challenged": ((*OPEN, "c> SYN 9000", "s> ACK 1 1", "c> data 1 1 5", "s> ACK 1 6"), ALL),
     "simultaneous-close": (UNEVEN["simultaneous close"], ["close.2", "close.3", "close.4"]),
     "server-closes-first": (
         (*OPEN, *TALK, "s> FIN 15 15", "c> ACK 15 16", "c> FIN 15 16", "s> ACK 16 16"), ["close.1"],
