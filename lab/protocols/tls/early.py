@@ -85,6 +85,7 @@ class Early:
         if self._decided:
             return
         self._decided, self.accepted = True, accepted
+        shake.early_rejected = accepted is False
         if accepted is not False:
             self._protection = opening.early(shake)
         for record, awaited in self._waiting:

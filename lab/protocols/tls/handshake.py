@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.model import Role
 from lab.protocols.tls import codes, messages
 from lab.protocols.tls.ciphers import Suite, suite
+from lab.protocols.tls.compressed import opened
 from lab.protocols.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, Ssl2Hello
 from lab.protocols.tls.keys13 import retried
 
@@ -26,6 +27,7 @@ class Handshake:
         self.suite_code: int | None = None
         self.suite: Suite | None = None
         self.hello_retry = False
+        self.early_rejected = False
         self.resumed = False
         self.full = False  # up to TLS 1.2: a key exchange was asked for, or done
         self.server_first: bool | None = None  # up to TLS 1.2: whether the server changed its keys first
@@ -101,8 +103,9 @@ class Handshake:
 
     @property
     def early_data(self) -> bool:
-        """Whether the client has said that it sends data before the server has answered."""
-        return isinstance(self.client_hello, ClientHello) and self.client_hello.early_data
+        """Whether the client has said that it sends data before the server has answered, and that has not refused."""
+        said = isinstance(self.client_hello, ClientHello) and self.client_hello.early_data
+        return said and not self.early_rejected
 
     def change(self, sure: bool) -> None:
         """Takes in a ChangeCipherSpec up to TLS 1.2. Where there was no key exchange before, a session is resumed.
@@ -115,6 +118,8 @@ class Handshake:
 
     def take(self, role: Role, kind: int, parsed: object) -> None:
         """Takes in another message, which `role` has said."""
+        if isinstance(parsed, messages.CompressedCertificate):
+            parsed = opened(parsed)
         if isinstance(parsed, messages.Certificate):
             if role == "server":
                 self.certificates = list(parsed.chain[:_MOST_CERTIFICATES])

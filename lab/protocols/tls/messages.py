@@ -36,6 +36,15 @@ class Certificate(NamedTuple):
     damaged: bool
 
 
+class CompressedCertificate(NamedTuple):
+    """RFC 8879 section 4. `length` is that of the Certificate message, without its header, before it was compressed."""
+
+    algorithm: int
+    length: int
+    compressed: bytes
+    damaged: bool
+
+
 class CertificateRequest(NamedTuple):
     """RFC 9846 section 4.4.2, RFC 5246 section 7.4.4. `authorities` are distinguished names in DER."""
 
@@ -129,6 +138,7 @@ Parsed = (
     | ServerHello
     | EncryptedExtensions
     | Certificate
+    | CompressedCertificate
     | CertificateRequest
     | CertificateVerify
     | ServerKeyExchange
@@ -154,6 +164,8 @@ def read(raw: bytes, version: int | None = None, suite: int | None = None) -> Pa
             return encrypted_extensions(raw)
         case codes.CERTIFICATE:
             return certificate(raw, version)
+        case codes.COMPRESSED_CERTIFICATE:
+            return compressed_certificate(raw)
         case codes.CERTIFICATE_REQUEST:
             return certificate_request(raw, version)
         case codes.CERTIFICATE_VERIFY:
@@ -182,6 +194,11 @@ def certificate(raw: bytes, version: int) -> Certificate:
         entries.vector(2)
     body.also(entries)
     return Certificate(context, tuple(chain), ends(body))
+
+
+def compressed_certificate(raw: bytes) -> CompressedCertificate:
+    body = body_of(raw)
+    return CompressedCertificate(body.number(2), body.number(3), body.vector(3), ends(body))
 
 
 def certificate_request(raw: bytes, version: int) -> CertificateRequest:

@@ -156,6 +156,23 @@ EARLY_UNDECIDED = Reason(
     ),
 )
 
+# A compressed certificate (RFC 8879).
+COMPRESSION_UNKNOWN = Reason(
+    "compression-unknown", Text("it is compressed in a way the lab does not know: {0}", "压缩方式 {0} 未知，无法解压")
+)
+COMPRESSION_LIBRARY = Reason(
+    "compression-library",
+    Text("the Python library for {0} is not installed: it can't be opened", "没有安装 {0} 的 Python 库，无法解压"),
+)
+COMPRESSION_TOO_LONG = Reason(
+    "compression-too-long",
+    Text("it says it is of {0} bytes: the lab opens at most {1}", "声称解压后有 {0} 字节：实验室最多解压 {1} 字节"),
+)
+COMPRESSION_DAMAGED = Reason(
+    "compression-damaged",
+    Text("it does not open to the {0} bytes that it announces: damaged", "解压不出它声称的 {0} 字节：已损坏"),
+)
+
 # A record.
 RECORD_LENGTH = Reason(
     "record-length",

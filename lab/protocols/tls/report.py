@@ -275,6 +275,21 @@ def _certificate(_session: Session, said: Said) -> Text:
     )
 
 
+def _compressed(session: Session, said: Said) -> Text:
+    from lab.protocols.tls import codes
+    from lab.protocols.tls.compressed import opened
+
+    parsed: Any = said.parsed
+    found: Any = opened(parsed)
+    how = codes.name(codes.CERTIFICATE_COMPRESSIONS, parsed.algorithm)
+    size = len(parsed.compressed)
+    told = Text(
+        f"{size} bytes of {how} instead of {parsed.length}", f"以 {how} 压缩：{size} 字节，原为 {parsed.length} 字节"
+    )
+    inside = _certificate(session, said._replace(parsed=found)) if hasattr(found, "chain") else found.text
+    return Text(f"{told.en}; {inside.en}", f"{told.zh}；{inside.zh}")
+
+
 def _server_key(_session: Session, said: Said) -> Text:
     from lab.protocols.tls import codes
 
@@ -357,5 +372,5 @@ _WORDS = {
     "ClientHello": _client_hello, "ServerHello": _server_hello, "HelloRetryRequest": _retry,
     "Certificate": _certificate, "ServerKeyExchange": _server_key, "ClientKeyExchange": _client_key,
     "Finished": _finished, "alert": _alert, "application-data": _data,
-    "NewSessionTicket": _ticket, "EncryptedExtensions": _extensions,
+    "CompressedCertificate": _compressed, "NewSessionTicket": _ticket, "EncryptedExtensions": _extensions,
 }  # fmt: skip

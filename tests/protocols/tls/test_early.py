@@ -110,6 +110,8 @@ def test_without_secrets_the_states_go_on_at_the_server_hello_all_the_same(name:
     assert not [line for line in walked.ladder if line.startswith("WAIT_SH") and "ClientHello" not in line]
     assert walked.surprises == []
     assert walked.session.finished_verified is None
+    told = any(line.startswith("CONNECTED > CONNECTED: encrypted") for line in walked.ladder)
+    assert told or name == REJECTED[1], "the client's Finished is as long as one, and EndOfEarlyData may come before"
     known = {"0-RTT accepted": "unknown", "0-RTT rejected, other ALPN": "unknown"}  # only EncryptedExtensions say it
     assert walked.tls["early_data"] == known.get(name, "rejected")
 

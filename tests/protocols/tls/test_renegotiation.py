@@ -6,9 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lab.model import Role
-from lab.protocols.tls.keylog import parse_keylog
-from lab.protocols.tls.keys13 import Keys13
 from tests.protocols.tls.captures import Capture, captured, frames, shown, walk
+from tests.protocols.tls.forged import handshake, handshake_keys, messages_of, seal
 from tests.protocols.tls.openssl import recorded
 
 NAMES = ("renegotiation", "renegotiation, resumed")
@@ -187,19 +186,11 @@ def test_the_clients_encrypted_extensions_agree_nothing(kind: int) -> None:
     """As Chromium sends them, behind the server's flight: the application settings, which are no choice of protocol."""
     capture = captured("TLS 1.3 ALPN")
     walked = walk(capture.frames, capture.keylog)
-    client = walked.session.directions["client"]
-    assert client.keys
-    suite = walked.session.shake.suite
-    assert suite
-    random = getattr(walked.session.shake.client_hello, "random", b"")
-    secret = parse_keylog(capture.keylog).get("CLIENT_HANDSHAKE_TRAFFIC_SECRET", random)
-    assert secret
-    keys = Keys13(suite, "client", "client_handshake_traffic_secret", secret)
     settings = kind.to_bytes(2, "big") + b"\0\x04" + b"h2!!"
-    message = b"\x08" + (len(settings) + 2).to_bytes(3, "big") + len(settings).to_bytes(2, "big") + settings
-    heard = bytes(walked.session.shake.transcript)
-    finished = keys.verify_data(until_client_finished(heard) + message)
-    sealed = seal(keys, 0, message) + seal(keys, 1, b"\x14" + len(finished).to_bytes(3, "big") + finished)
+    message = handshake(8, len(settings).to_bytes(2, "big") + settings)
+    keys = handshake_keys(walked.session, capture.keylog, "client")
+    finished = handshake(20, keys.verify_data(b"".join(messages_of(walked.session)[:-1]) + message))
+    sealed = seal(keys, 0, message) + seal(keys, 1, finished)
     ccs, rest = capture.flights[2][1][:6], capture.flights[3:]
     flights = [*capture.flights[:2], ("client", ccs + sealed), *rest]
     found = walk(frames(flights, 9000), capture.keylog)
@@ -207,19 +198,3 @@ def test_the_clients_encrypted_extensions_agree_nothing(kind: int) -> None:
     assert found.ladder[2] == "CONNECTED > CONNECTED: ChangeCipherSpec EncryptedExtensions Finished"
     assert found.session.finished_verified is True
     assert found.surprises == []
-
-
-def until_client_finished(transcript: bytes) -> bytes:
-    """Returns all messages before the last, which is the client's Finished."""
-    at = last = 0
-    while at < len(transcript):
-        last, at = at, at + 4 + int.from_bytes(transcript[at + 1 : at + 4], "big")
-    return transcript[:last]
-
-
-def seal(keys: Keys13, number: int, message: bytes) -> bytes:
-    """Encrypts a handshake message as the client's record with this number (RFC 9846 section 5.2)."""
-    nonce = (int.from_bytes(keys.keys.iv, "big") ^ number).to_bytes(12, "big")
-    inner = message + b"\x16"
-    header = b"\x17\x03\x03" + (len(inner) + 16).to_bytes(2, "big")
-    return header + AESGCM(keys.keys.key).encrypt(nonce, inner, header)
