@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lab.model import Role
 
 _HERE = "lab.protocols.tls"
-_MAJOR, _SSL2_TYPE, _SSL2_HELLO = 3, 2, 1  # the first byte of all versions; where SSL 2.0 has its message type
+_MAJORS, _SSL2_TYPE, _SSL2_HELLO = (3, 1), 2, 1  # first bytes of versions, TLCP's the other; SSL 2.0's message type
 _TYPE = 5  # where a record of the handshake has its first message's type
 _HELLOS: dict[int, Role] = {1: "client", 2: "server"}
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
@@ -23,7 +23,8 @@ _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with;
 
 
 def _recognise(data: bytes, role: Role) -> bool | None:
-    if len(data) > _SSL2_TYPE and (data[1] != _MAJOR if data[0] == _HANDSHAKE else data[_SSL2_TYPE] != _SSL2_HELLO):
+    record = data[0] == _HANDSHAKE
+    if len(data) > _SSL2_TYPE and (data[1] not in _MAJORS if record else data[_SSL2_TYPE] != _SSL2_HELLO):
         return False  # told without more ado: any data may begin with such a byte
     from lab.protocols.tls.records import looks_like_tls
 
@@ -32,7 +33,7 @@ def _recognise(data: bytes, role: Role) -> bool | None:
 
 def _spoken_by(data: bytes) -> Role | None:
     """A ClientHello is the client's, a ServerHello the server's (RFC 9846)."""
-    if len(data) > _TYPE and data[0] == _HANDSHAKE and data[1] == _MAJOR:
+    if len(data) > _TYPE and data[0] == _HANDSHAKE and data[1] in _MAJORS:
         return _HELLOS.get(data[_TYPE])
     return None
 

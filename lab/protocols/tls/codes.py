@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from lab.protocols.tls.suites import SUITES as SUITE_NAMES
+from lab.protocols.tls.suites import TLCP_SUITES
 
 
 class Registry(NamedTuple):
@@ -55,10 +56,12 @@ CONTENT_TYPES = Registry({
     APPLICATION_DATA: "application_data", HEARTBEAT: "heartbeat", 25: "tls12_cid", 26: "ACK", SSL2: "SSL 2.0",
 })  # fmt: skip
 
+TLCP = 0x0101  # GB/T 38636-2020: TLS 1.1 with the algorithms SM2, SM3, SM4, and two certificates
 SSL_2, SSL_3, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 = 0x0200, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
 
 VERSIONS = Registry(
     {
+        TLCP: "TLCP 1.1",
         0x0002: "SSL 2.0",  # as it stands in an SSL 2.0 hello
         SSL_2: "SSL 2.0", SSL_3: "SSL 3.0", TLS_1_0: "TLS 1.0", TLS_1_1: "TLS 1.1", TLS_1_2: "TLS 1.2",
         TLS_1_3: "TLS 1.3", 0xFEFF: "DTLS 1.0", 0xFEFD: "DTLS 1.2", 0xFEFC: "DTLS 1.3",
@@ -104,7 +107,7 @@ HANDSHAKE_TYPES = Registry({
     COMPRESSED_CERTIFICATE: "compressed_certificate", 26: "ekt_key", MESSAGE_HASH: "message_hash",
 })  # fmt: skip
 
-SUITES = Registry(SUITE_NAMES, "0x{:04x}", 2)
+SUITES = Registry({**SUITE_NAMES, **TLCP_SUITES}, "0x{:04x}", 2)
 SSL2_SUITES = Registry(  # three bytes; those that begin with 0 are suites of TLS
     {
         **SUITE_NAMES,

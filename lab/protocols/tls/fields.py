@@ -253,7 +253,8 @@ _SERVER_KEY_EXCHANGES: Mapping[KeyExchange, Shapes] = {
     "RSA_PSK": _HINT, "DHE_PSK": _HINT + _DH_PARAMS, "ECDHE_PSK": _HINT + _EC_PARAMS,
 }  # fmt: skip
 _CLIENT_KEY_EXCHANGES: Mapping[KeyExchange, Shapes] = {
-    "RSA": _PRE_MASTER_SECRET, "DH": _DH_PUBLIC, "DHE": _DH_PUBLIC, "DH_anon": _DH_PUBLIC, "ECDH": _EC_PUBLIC,
+    "RSA": _PRE_MASTER_SECRET, "ECC": _PRE_MASTER_SECRET,
+    "DH": _DH_PUBLIC, "DHE": _DH_PUBLIC, "DH_anon": _DH_PUBLIC, "ECDH": _EC_PUBLIC,
     "ECDHE": _EC_PUBLIC, "ECDH_anon": _EC_PUBLIC, "PSK": _IDENTITY, "RSA_PSK": _IDENTITY + _PRE_MASTER_SECRET,
     "DHE_PSK": _IDENTITY + _DH_PUBLIC, "ECDHE_PSK": _IDENTITY + _EC_PUBLIC,
 }  # fmt: skip
@@ -265,10 +266,10 @@ def _body(kind: int, version: int | None, suite: int | None) -> Shapes:
     before = version is not None and version < codes.TLS_1_2
     signature = (_SIGNATURE,) if before else _SIGNED
     if kind == codes.SERVER_KEY_EXCHANGE:
-        signed = exchange in ("DHE", "ECDHE")
+        signed = exchange in ("DHE", "ECDHE", "ECC")
         return _SERVER_KEY_EXCHANGES.get(exchange, ()) + (signature if signed else ())
     if kind == codes.CLIENT_KEY_EXCHANGE:
-        unframed = exchange == "RSA" and version is not None and version <= codes.SSL_3
+        unframed = exchange == "RSA" and version == codes.SSL_3
         return (rest("EncryptedPreMasterSecret"),) if unframed else _CLIENT_KEY_EXCHANGES.get(exchange, ())
     if version is not None and version >= codes.TLS_1_3:
         return _TLS_1_3.get(kind) or _ANY.get(kind, ())

@@ -130,6 +130,10 @@ class Alert(NamedTuple):
     damaged: bool
 
 
+_SIGNED = ("DHE", "ECDHE", "ECC", "ECDHE_SM2")
+_CURVE = 3  # bytes that name one
+
+
 # Readers.
 
 
@@ -229,8 +233,10 @@ def server_key_exchange(raw: bytes, version: int, suite: int) -> ServerKeyExchan
         group, public = body.number(2), body.vector(1)
     elif exchange == "other":
         body.rest()
+    elif exchange == "ECDHE_SM2" and body.number(1) == codes.NAMED_CURVE:
+        group, public = body.number(2), body.vector(1)
     params = body.data[: body.at]
-    scheme, signature = _signature(body, version) if exchange in ("DHE", "ECDHE") else (None, b"")
+    scheme, signature = _signature(body, version) if exchange in _SIGNED else (None, b"")
     return ServerKeyExchange(exchange, group, public, p, g, hint, params, scheme, signature, ends(body))
 
 
@@ -242,11 +248,14 @@ def client_key_exchange(raw: bytes, version: int, suite: int) -> ClientKeyExchan
         body.rest()
     elif exchange in ("DH", "ECDH") and body.over:
         pass  # the client's certificate has its half (RFC 5246 section 7.4.7.2)
-    elif exchange in ("RSA", "RSA_PSK"):
-        encrypted = body.rest() if version <= codes.SSL_3 else body.vector(2)  # RFC 5246 section 7.4.7.1 on SSL 3.0
+    elif exchange in ("RSA", "RSA_PSK", "ECC"):
+        encrypted = body.rest() if version == codes.SSL_3 else body.vector(2)  # RFC 5246 section 7.4.7.1 on SSL 3.0
     elif exchange in ("DH", "DHE", "DH_anon", "DHE_PSK"):
         public = body.vector(2)
     elif exchange in ("ECDH", "ECDHE", "ECDH_anon", "ECDHE_PSK"):
+        public = body.vector(1)
+    elif exchange == "ECDHE_SM2":  # here the curve is said once more
+        body.take(_CURVE)
         public = body.vector(1)
     return ClientKeyExchange(exchange, encrypted, public, identity, ends(body))
 

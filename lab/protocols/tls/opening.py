@@ -18,11 +18,12 @@ from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
 from lab.protocols.tls.protection import Opened, Protection
-from lab.protocols.tls.reasons import HELLOS_MISSING, NO_PREMASTER, SESSION_UNKNOWN, Reason
+from lab.protocols.tls.reasons import HELLOS_MISSING, NO_PREMASTER, SESSION_UNKNOWN, UNSUPPORTED_SUITE, Reason
 from lab.protocols.tls.records import Record
 from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Epochs, Flight, resumed12, unlock12, unlock13
 from lab.protocols.tls.sessions import Sessions
+from lab.protocols.tls.suites import TLCP_SUITES
 
 _LEAST_RECORD = 22  # bytes of a record that is encrypted
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
@@ -86,6 +87,12 @@ class Opening:
     @property
     def _secrets(self) -> Secrets:
         return self._source.known
+
+    @property
+    def given(self) -> bool:
+        """Whether any secret was given, be it for this connection or not."""
+        known = self._secrets
+        return known.keylog is not None or known.server_key is not None or known.refused is not None
 
     def begin(self) -> None:
         """Another handshake begins: its keys are still to be agreed."""
@@ -181,6 +188,8 @@ class Opening:
         way.tried = learnt
         if shake.client_hello is None or (shake.server_hello is None and way.encrypted):
             self.locked = self.locked or HELLOS_MISSING
+        if shake.suite is None and shake.suite_code is not None and shake.suite_code in TLCP_SUITES:
+            self.locked = self.locked or UNSUPPORTED_SUITE.format(TLCP_SUITES[shake.suite_code])
         if shake.version == TLS13:
             self._unlock13(way, shake)
             return

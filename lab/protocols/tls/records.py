@@ -21,6 +21,7 @@ MAX_FRAGMENT = (1 << 14) + 2048  # RFC 5246 section 6.2.3; RFC 9846 section 5.2 
 MAX_MESSAGE = 1 << 20  # bytes; the length field could say sixteen times as much, a chain of certificates needs 10 kB
 MAX_PIECES = 1 << 14  # a message in records of one byte has as many pieces as bytes
 
+_MAJOR, _MOST_MINOR, _TLCP = 3, 4, codes.TLCP.to_bytes(2, "big")
 _SSL2_HEADER = 2
 _SSL2_FIXED = 9  # msg_type, version and three lengths
 
@@ -111,8 +112,10 @@ class Records:
             if len(head) < HEADER:
                 return not first
             length = int.from_bytes(head[3:5], "big")
-            plausible = codes.CHANGE_CIPHER_SPEC <= head[0] <= codes.HEARTBEAT and head[1:2] == b"\x03" and head[2] <= 4
-            if not plausible or not 0 < length <= MAX_FRAGMENT:
+            version = (head[1] == _MAJOR and head[2] <= _MOST_MINOR) or head[1:3] == _TLCP
+            if not codes.CHANGE_CIPHER_SPEC <= head[0] <= codes.HEARTBEAT or not version:
+                return False
+            if not 0 < length <= MAX_FRAGMENT:
                 return False
             at, first = at + HEADER + length, False
         return not first
@@ -146,7 +149,7 @@ class Records:
             return _SSL2_HEADER + _ssl2_length(head) if likely else None
         if not codes.CHANGE_CIPHER_SPEC <= head[0] <= codes.HEARTBEAT:
             self.problem = "bad-type"
-        elif len(head) > 1 and head[1] != 3:
+        elif len(head) > 1 and head[1] != _MAJOR and head[1:3] not in (_TLCP[:1], _TLCP):
             self.problem = "bad-version"
         elif len(head) >= HEADER and int.from_bytes(head[3:5], "big") > MAX_FRAGMENT:
             self.problem = "bad-length"
@@ -200,9 +203,11 @@ def looks_like_tls(data: bytes, role: Role) -> bool | None:
         return _ssl2_hello(data[: _SSL2_HEADER + _SSL2_FIXED])
     alert = role == "server" and data[:1] == bytes([codes.ALERT])
     hello = codes.CLIENT_HELLO if role == "client" else codes.SERVER_HELLO
-    content = ((1, 2), range(256)) if alert else ((hello,), (0,), range(256), range(256), (3,))
+    tlcp = data[1:2] == _TLCP[:1]
+    major, minor = ((_TLCP[0],), (_TLCP[1],)) if tlcp else ((_MAJOR,), range(_MOST_MINOR + 1))
+    content = ((1, 2), range(256)) if alert else ((hello,), (0,), range(256), range(256), major)
     length = int.from_bytes(data[3:5], "big")
-    expected = ((codes.ALERT if alert else codes.HANDSHAKE,), (3,), range(5), range(256), range(256), *content[:length])
+    expected = ((codes.ALERT if alert else codes.HANDSHAKE,), major, minor, range(256), range(256), *content[:length])
     if any(byte not in values for byte, values in zip(data, expected, strict=False)):
         return False
     if len(data) < HEADER:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))
 _PREVIEW = 40  # bytes of opened data that are shown
-_TLS13 = 0x0304
+_TLS13, _TLCP = 0x0304, 0x0101
 _EARLY = {True: "accepted", False: "rejected", None: "unknown"}
 
 
@@ -43,8 +43,7 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
     if step in ("tls.3", "tls.4") and _ephemeral(session):
         return "key-agreement"
     if step == "tls.4" and session.opening.known12 is None:
-        given = session.locked is not None and session.locked.code not in ("no-secrets", "no-key-log", "hellos-missing")
-        return "does-not-open" if given else "not-decrypted"
+        return "does-not-open" if session.opening.given and session.locked is not None else "not-decrypted"
     if step == "tls.5":
         if session.finished_verified is False:
             return "finished-wrong"
@@ -87,11 +86,11 @@ def summary(layer: Layer) -> dict[str, Any]:
 
     session: Session = layer.session
     shake = session.first
-    hello, version, code, suite = shake.client_hello, shake.version, shake.suite_code, shake.suite
+    hello, version, code = shake.client_hello, shake.version, shake.suite_code
     return {
         "version": codes.name(codes.VERSIONS, version) if version is not None else None,
         "cipher_suite": codes.name(codes.SUITES, code) if code is not None else None,
-        "key_exchange": _key_exchange(session) if suite is not None else None,
+        "key_exchange": _key_exchange(session),
         "group": codes.name(codes.GROUPS, shake.group) if shake.group is not None else None,
         "sni": getattr(hello, "sni", None),
         "alpn": shake.alpn,
@@ -121,13 +120,18 @@ def example(layer: Layer) -> Example:
     return Example(title, locked, session.lines, bool(session.first.encrypted_premaster))
 
 
-def _key_exchange(session: Session) -> str:
-    assert session.first.suite
-    if session.first.suite.key_exchange == "TLS13":
-        if session.first.resumed:
-            return "PSK_ECDHE" if session.first.group is not None else "PSK"
-        return _of_group(session.first.group)
-    return session.first.suite.key_exchange
+def _key_exchange(session: Session) -> str | None:
+    from lab.protocols.tls.suites import TLCP_SUITES
+
+    shake = session.first
+    if shake.suite is None:
+        own = TLCP_SUITES.get(shake.suite_code or 0)
+        return own.partition("_")[0] if own is not None else None
+    if shake.suite.key_exchange == "TLS13":
+        if shake.resumed:
+            return "PSK_ECDHE" if shake.group is not None else "PSK"
+        return _of_group(shake.group)
+    return shake.suite.key_exchange
 
 
 def _of_group(group: int | None) -> str:
@@ -226,7 +230,8 @@ def _client_hello(_session: Session, said: Said) -> Text:
     hello: Any = said.parsed
     offered = getattr(hello, "supported_versions", ()) or (hello.version,)
     names = [codes.name(codes.VERSIONS, each) for each in offered if not codes.is_grease(each)]
-    suites = sum(not codes.is_grease(each) for each in hello.suites)
+    listed = getattr(hello, "specs", hello.suites)  # in SSL 2.0's format some may be SSL 2.0's own
+    suites = sum(not codes.is_grease(each) for each in listed)
     again = said.event.endswith("(again)")
     parts = [
         *([Text("another handshake (renegotiation)", "再次握手（重新协商）")] if again else []),
@@ -259,7 +264,7 @@ def _retry(_session: Session, said: Said) -> Text:
     return Text(f"asks for a key share of {group}", f"要求给出 {group} 的密钥份额")
 
 
-def _certificate(_session: Session, said: Said) -> Text:
+def _certificate(session: Session, said: Said) -> Text:
     from lab.protocols.tls.certificates import described
 
     chain = getattr(said.parsed, "chain", ())
@@ -267,6 +272,12 @@ def _certificate(_session: Session, said: Said) -> Text:
         return Text("none", "没有证书")
     first = described(chain[0])
     several = len(chain) > 1
+    if session.shake.version == _TLCP and several:
+        en, zh = (f" of {first['subject']}", f"属于 {first['subject']}") if first["subject"] else ("", "是服务器的")
+        return Text(
+            f"{len(chain)} certificates, the first two{en}: one to sign with, one to encrypt with",
+            f"共 {len(chain)} 张证书，前两张{zh}：签名证书和加密证书",
+        )
     if first["subject"] is None:
         return Text(f"{len(chain)} certificates, the first is damaged", f"共 {len(chain)} 张证书，第一张已损坏")
     return Text(
@@ -295,7 +306,14 @@ def _server_key(_session: Session, said: Said) -> Text:
 
     parsed: Any = said.parsed
     group = codes.name(codes.GROUPS, parsed.group) if parsed.group is not None else parsed.exchange
-    scheme = codes.name(codes.SIGNATURE_SCHEMES, parsed.scheme) if parsed.scheme is not None else "?"
+    if parsed.exchange == "ECC":
+        return Text(
+            "a signature over both random numbers and the certificate to encrypt with",
+            "对双方随机数和加密证书的签名",
+        )
+    if parsed.scheme is None:  # before TLS 1.2 the suite says what signs
+        return Text(f"its half of {group}, signed", f"{group} 的公开值，附签名")
+    scheme = codes.name(codes.SIGNATURE_SCHEMES, parsed.scheme)
     return Text(f"its half of {group}, signed with {scheme}", f"{group} 的公开值，以 {scheme} 签名")
 
 

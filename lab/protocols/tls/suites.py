@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 # How the pre-master secret comes about; in TLS 1.3 the suite does not say. DH and ECDH are static: the certificate has
-# the server's half. What is anonymous is ephemeral as well, but nobody signs it.
+# the server's half. What is anonymous is ephemeral as well, but nobody signs it. ECC and ECDHE_SM2 are TLCP's: the
+# secret encrypted with the SM2 key of the server's second certificate, or agreed on.
 KeyExchange = Literal[
-    "RSA", "DH", "DHE", "DH_anon", "ECDH", "ECDHE", "ECDH_anon", "PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK", "other"
+    "RSA", "DH", "DHE", "DH_anon", "ECDH", "ECDHE", "ECDH_anon", "PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK", "ECC",
+    "ECDHE_SM2", "other",
 ]  # fmt: skip
 
 
@@ -370,6 +372,30 @@ SUITES = {
     0xD005: "TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256",
 }
 
+# TLCP's own, and those of GM/T 0024 before it: GB/T 38636-2020 section 6.4.5.2.1, table 2. They say no TLS_.
+TLCP_SUITES = {
+    0xE001: "ECDHE_SM1_SM3",
+    0xE003: "ECC_SM1_SM3",
+    0xE005: "IBSDH_SM1_SM3",
+    0xE007: "IBC_SM1_SM3",
+    0xE009: "RSA_SM1_SM3",
+    0xE00A: "RSA_SM1_SHA1",
+    0xE011: "ECDHE_SM4_CBC_SM3",
+    0xE013: "ECC_SM4_CBC_SM3",
+    0xE015: "IBSDH_SM4_CBC_SM3",
+    0xE017: "IBC_SM4_CBC_SM3",
+    0xE019: "RSA_SM4_CBC_SM3",
+    0xE01A: "RSA_SM4_CBC_SHA1",
+    0xE01C: "RSA_SM4_CBC_SHA256",
+    0xE051: "ECDHE_SM4_GCM_SM3",
+    0xE053: "ECC_SM4_GCM_SM3",
+    0xE055: "IBSDH_SM4_GCM_SM3",
+    0xE057: "IBC_SM4_GCM_SM3",
+    0xE059: "RSA_SM4_GCM_SM3",
+    0xE05A: "RSA_SM4_GCM_SHA256",
+}
+_TLCP_EXCHANGES: dict[str, KeyExchange] = {"ECDHE": "ECDHE_SM2", "ECC": "ECC", "RSA": "RSA"}
+
 # What stands between TLS_ and _WITH_, without _EXPORT.
 _KEY_EXCHANGES: dict[str, KeyExchange] = {
     "RSA": "RSA",
@@ -393,5 +419,7 @@ _KEY_EXCHANGES: dict[str, KeyExchange] = {
 
 def key_exchange(suite: int | None) -> KeyExchange:
     """Returns the key exchange of a suite; `other` where the name tells none that is read here, as in TLS 1.3."""
+    if suite in TLCP_SUITES:
+        return _TLCP_EXCHANGES.get(TLCP_SUITES[suite].partition("_")[0], "other")
     before, found, _ = SUITES.get(suite or 0, "").removeprefix("TLS_").partition("_WITH_")
     return _KEY_EXCHANGES.get(before.removesuffix("_EXPORT"), "other") if found else "other"

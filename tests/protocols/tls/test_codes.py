@@ -127,6 +127,7 @@ def plain(text: str) -> str:
 # Experiments with numbers that IANA has given away since, and other spellings.
 WIRESHARK_DIFFERS = {
     "frodo640aes", "frodo640shake", "frodo976aes", "delegated_credentials", "Connection ID", "extended_master_secret",
+    "GMTLS",
 }  # fmt: skip
 
 
