@@ -34,9 +34,9 @@ SLOW = {"large", "busy"}  # captures of many thousand packets
 TOGETHER = {
     "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py"),
     "namespaces": (
-        "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py", "tests/test_api.py",
-        "tests/test_docs.py", "tests/test_events.py", "tests/test_moments.py", "tests/test_soak.py",
-        "tests/protocols/ssh/test_folder.py",
+        "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py",
+        "tests/app/test_next.py", "tests/test_api.py", "tests/test_docs.py", "tests/test_events.py",
+        "tests/test_moments.py", "tests/test_soak.py", "tests/protocols/ssh/test_folder.py",
     ),
 }  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,11 +40,33 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
     finally:
         _tell_the_end(run, sys.stdout if form is Format.LADDER else sys.stderr, lang)
     early = run.source.early
+    if form is Format.LADDER and early is None and sys.stdout.isatty():
+        with contextlib.suppress(OSError):  # a terminal that has hung up
+            sys.stdout.write(_what_next(run, name, file).pick(lang) + "\n")
     if early is not None and not wire:
         raise LabError(
             early,
             Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
         )
+
+
+def _what_next(run: Run, name: str, file: Path) -> Text:
+    """Returns what to try now, as much of it as there are columns for."""
+    from lab.protocols.catalogue import after
+    from lab.report.steps import telling
+
+    where = shlex.quote(str(file))
+    ideas = (
+        f"lab annotate {where} --explain {telling(run.conversations)}",
+        f"lab run {after(name)}",
+        f"wireshark {where}",
+    )
+    room = shutil.get_terminal_size().columns - len("Next: ")
+    said = ideas[0]
+    for idea in ideas[1:]:
+        longer = f"{said} · {idea}"
+        said = longer if len(longer) <= room else said
+    return Text(f"Next: {said}", f"接下来：{said}")
 
 
 def _write(run: Run, form: Format, file: Path, lang: Lang) -> None:

@@ -17,6 +17,12 @@ def scenarios() -> tuple[Scenario, ...]:
     return tuple(each for protocol in PROTOCOLS for each in protocol.scenarios())
 
 
+def after(name: str) -> str:
+    """Returns the name of the scenario that comes after this one; after the last, the first."""
+    names = [each.name for each in scenarios()]
+    return names[(names.index(name) + 1) % len(names)]
+
+
 def scenario(name: str) -> Scenario:
     """Returns a scenario by its name. Raises UsageError, with the nearest name there is."""
     for each in scenarios():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from lab.engine.layers import layers_of
 from lab.engine.protocol import StepOutcome
-from lab.model import Differs, Packet, Role, StepReport
+from lab.model import ConversationReport, Differs, Packet, Role, StepReport
 from lab.protocols import registry
 from lab.protocols.notes import NoteStep, cast, note, notes
 from lab.text import Text
@@ -41,6 +42,16 @@ def told(packet: Packet, step: str) -> NoteStep:
     found = instead.get((step, code or ""), note(step))
     actor = acting(packet, step)
     return found._replace(title=cast(found.title, actor), text=cast(found.text, actor))
+
+
+def telling(reports: Iterable[ConversationReport]) -> int:
+    """Returns the packet that has most to tell: of the first step that departs from the notes, else of the last
+    protocol's first step; 1 where no step was seen."""
+    seen = [step for which in reports for step in which.steps if step.packets]
+    departing = [step for step in seen if step.differs is not None]
+    own = [step for step in seen if not step.id.startswith(registry.TRANSPORT.name + ".")]
+    found = next(iter(departing or own or seen), None)
+    return found.packets[0] if found is not None else 1
 
 
 def _report(protocol: str, step: StepOutcome) -> StepReport:
