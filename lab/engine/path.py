@@ -39,7 +39,7 @@ from lab.engine.record import Record
 from lab.engine.telling import Teller
 from lab.engine.walk import EventSink, Walk
 from lab.events import CommandAnswered, PacketHeld
-from lab.model import Captured, Delivered, Final, Frame, Journal, Kernels, Role, Settled, WireEvent
+from lab.model import Address, Captured, Delivered, Final, Frame, Journal, Kernels, Role, Settled, WireEvent
 
 _PATIENCE = 256  # after this many packets an unknown fate is decided from what is known, if it can be
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
@@ -56,9 +56,17 @@ class _Delivery(NamedTuple):
 
     def hear(self, record: Record) -> None:
         """Something has been sent meanwhile: an answer, where it comes from the receiver, and the first is enough."""
-        mine = self.record
-        if record.conversation is mine.conversation and record.end is not mine.end and not self.answers:
+        if not self.answers and _addresses(record)[::-1] == _addresses(self.record):
             self.answers.append(record)
+
+
+def _addresses(record: Record) -> tuple[Address, ...]:
+    """Returns sender and receiver: an answer may belong to another conversation of the same two."""
+    which, end = record.conversation, record.end
+    if which is None or end is None:
+        return ()
+    ends = which.identity
+    return (ends.client, ends.server) if end.role == "client" else (ends.server, ends.client)
 
 
 Mine = Callable[[Frame], bool | None]  # whether a frame is to be annotated; None where only the whole packet tells
