@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lab.engine.protocol import Compared, fact
@@ -112,9 +113,20 @@ def side(packets: Iterable[Packet]) -> tuple[tuple[Row, ...], tuple[int, ...], i
         left_out += not found
         cut += max(len(rows) + len(found) - MOST, 0)
         found = found[: MOST - len(rows)]
+        for at in _begun(packet, numbers):
+            if rows[at].protocol == TRANSPORT.name:
+                rows[at] = rows[at]._replace(data=False)
         rows += found
         numbers += [packet.number] * len(found)
     return tuple(rows), tuple(numbers), left_out, cut
+
+
+def _begun(packet: Packet, numbers: Sequence[int]) -> Iterator[int]:
+    """Yields the places of the rows in which a packet's messages began: what those carried was no program's."""
+    for message in packet.messages:
+        if message.name not in _DATA:
+            for number in {span.number for span in message.spans if span.buffer == "frame"} - {packet.number}:
+                yield from range(bisect_left(numbers, number), bisect_right(numbers, number))
 
 
 def _rows(packet: Packet) -> Iterator[Row]:

@@ -159,6 +159,16 @@ def test_tls_13_saves_a_round_trip_and_sends_no_secret() -> None:
     assert "ClientKeyExchange" in alone
 
 
+def test_what_a_handshake_message_begins_in_is_no_data_of_a_program() -> None:
+    found = compared(file("tls-1.3"), file("tls-1.3-hybrid"), "0")
+    facts = {fact.name: (fact.ours, fact.theirs) for fact in found.facts}
+    assert "round_trips" not in facts, "a ClientHello in two segments takes no other"
+    assert facts["group"] == ("x25519", "X25519MLKEM768")
+    assert facts["key_exchange"] == ("ECDHE", "ECDHE+ML-KEM")
+    retried = compared(file("tls-1.3-hybrid"), file("tls-1.3-hybrid-retry"), "0")
+    assert {fact.name: (fact.ours, fact.theirs) for fact in retried.facts}["round_trips"] == (2, 3)
+
+
 def test_websocket_says_the_same_in_tls_as_without() -> None:
     found = compared(file("websocket-connection"), file("websocket-tls"), "0")
     assert not any(each.fields for each in found.matches)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lab.protocols.tls.endpoints import lacking as lacking_for
+from lab.protocols.tls.scenarios import HYBRID
 from lab.text import LANGUAGES
 from tests.left_behind import TWO_LINES
 from tests.places import ROOT
@@ -51,6 +54,25 @@ def test_where_there_were_no_keys_no_command_shows_them(namespaces: None, tmp_pa
     done = lab("run", "tls/expired", "--lang", "en", "--testbed", "netns", "-o", str(tmp_path / "out.pcapng"))
     assert "Saved with its notes" in done.stdout
     assert "--show keys" not in done.stdout
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_scenario_for_which_this_machine_lacks_something_says_what_and_is_not_played(
+    namespaces: None, tmp_path: Path, lang: str
+) -> None:
+    lacking = lacking_for(HYBRID)
+    listed, said = lab("scenarios", "--lang", lang).stdout, "--testbed docker"
+    done = lab("run", "tls/1.3-hybrid", "--testbed", "netns", "--lang", lang, "-o", str(tmp_path / "out.pcapng"))
+    if lacking is None:
+        assert done.returncode == 0, done.stderr
+        assert said not in listed
+        return
+    assert done.returncode == 4
+    assert TWO_LINES[lang].fullmatch(done.stderr)
+    assert ssl.OPENSSL_VERSION in done.stderr
+    assert "lab run tls/1.3-hybrid --testbed docker" in done.stderr
+    assert listed.count(said) == 2
+    assert not (tmp_path / "out.pcapng").exists()
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
