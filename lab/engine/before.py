@@ -44,7 +44,7 @@ class Before:
 
     def __init__(self, preambles: Sequence[Preamble]) -> None:
         self.first = frozenset().union(*(each.first for each in preambles))
-        self._preambles = preambles
+        self._by_first = {byte: tuple(each for each in preambles if byte in each.first) for byte in self.first}
         self._parts: dict[tuple[Conversation, Role], _Part] = {}
         self._asked: dict[Conversation, tuple[Preamble, ...]] = {}  # which may yet be answered
 
@@ -58,12 +58,11 @@ class Before:
         part = self._parts.pop((which, role), None)
         if part is not None and part.stop == piece.relative:
             return self._measured(which, piece, part)
-        for preamble in self._preambles:
-            if piece.data[0] in preamble.first:
-                part = _Part(preamble, b"", 0, piece.relative, piece.relative == 1, ())
-                found = self._measured(which, piece, part)
-                if found or self.awaits(which, role):
-                    return found
+        for preamble in self._by_first.get(piece.data[0], ()):
+            part = _Part(preamble, b"", 0, piece.relative, piece.relative == 1, ())
+            found = self._measured(which, piece, part)
+            if found or self.awaits(which, role):
+                return found
         return None
 
     def _measured(self, which: Conversation, piece: Piece, part: _Part) -> Taken | None:
