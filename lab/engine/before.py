@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lab.engine.conversation import Conversation
@@ -37,6 +37,20 @@ def behind(piece: Piece, size: int) -> Piece:
     """Returns what of a piece stands behind its first bytes."""
     _, seq, relative, data, _, at = piece
     return piece._replace(seq=(seq + size) % (1 << 32), relative=relative + size, data=data[size:], at=at + size)
+
+
+def speaker(preambles: Sequence[Preamble], data: bytes, spoken_by: Callable[[bytes], Role | None]) -> Role | None:
+    """Returns who begins a segment so, by what stands at its beginning or behind a preamble; None: nobody can tell."""
+    role = spoken_by(data) if data else None
+    for preamble in preambles:
+        if role is not None or not data or data[0] not in preamble.first:
+            continue
+        size = preamble.measure(data, "client", True) or 0
+        if size and preamble.sure:
+            role = "client"
+        elif 0 < size < len(data):
+            role = spoken_by(data[size:])
+    return role
 
 
 class Before:

@@ -32,6 +32,7 @@ from copy import copy
 from typing import Any, NamedTuple
 
 from lab.dissect.fragments import Fragments
+from lab.engine.before import speaker
 from lab.engine.layers import Layers
 from lab.engine.lookahead import Lookahead
 from lab.engine.protocol import Transport, Upper
@@ -194,6 +195,9 @@ class Path:
 
     def _spoken_by(self, data: bytes) -> Role | None:
         """Returns the role of whoever says this, where some protocol knows."""
+        return speaker(self._transport.preambles, data, self._begun_by)
+
+    def _begun_by(self, data: bytes) -> Role | None:
         return next((role for upper in self._uppers if (role := upper.spoken_by(data)) is not None), None)
 
     def _placed(self, frame: Frame, whole: Frame | None) -> Record:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from lab.model import Frame, Role, Span
-from tests.packets import OPEN, ladder
+from tests.packets import IPV4, OPEN, ladder
 from tests.protocols.tls.captures import Flights, Walked, captured, frames, lines, shown, walk
 
 V2 = (
@@ -127,6 +127,16 @@ def test_it_may_be_cut_anywhere(kind: str) -> None:
         (remark,) = (remark for packet in walked.packets for remark in packet.remarks)
         assert remark.name == label
         assert bytes_of(made, remark.spans) == before
+
+
+@pytest.mark.parametrize("kind", ["PROXY, version 1", "MySQL", "PostgreSQL", "SMTP", "HTTP CONNECT", "SOCKS 5"])
+def test_without_a_syn_whoever_says_it_is_the_client(kind: str) -> None:
+    before = BEFORE[kind][0]
+    made = frames(behind(before), 9000, pair=IPV4._replace(client_port=443, server_port=50000))[3:]
+    walked = walk(made, captured("TLS 1.3").keylog)
+    assert walked.only.client.port == 443
+    assert walked.messages[0] == "c> ClientHello"
+    assert walked.tls["version"] == "TLS 1.3"
 
 
 def test_two_may_stand_one_behind_the_other() -> None:
