@@ -189,7 +189,7 @@ class Conversations:
                 return self._stray(found, frame, segment, "discarded")
             if taken:
                 if seq != end.next:
-                    if payload > 1 and _is_outside(end, seq, stop):
+                    if payload > 1 and self._is_outside(end, frame, segment, seq):
                         return self._stray(found, frame, segment, "outside-window")
                     labels = self._of_order(labels, record, payload, flags)
                     if flags & FIN and stop <= end.next and ack < end.acked:
@@ -273,6 +273,21 @@ class Conversations:
     def _is_replaced(self, frame: Frame, segment: Segment) -> bool:
         """Whether something odd is not what its receiver has read."""
         return self._ahead is not None and doubts.replaced(frame, segment, self._ahead.behind(frame.number))
+
+    def _is_outside(self, end: End, frame: Frame, segment: Segment, seq: int) -> bool:
+        """Whether a segment lies before its sender's stream, or behind all that its receiver can have offered.
+
+        Behind that it may also lie because much before it was not captured: then its sender goes on from there.
+        """
+        if end.isn is None or end.peer.isn is None or end.next_raw is None:
+            return False
+        if seq + doubts.taken(segment) <= 1:
+            return True
+        mine, theirs = (options(each.options or b"").window_scale for each in (end, end.peer))
+        scale = min(theirs, 14) if mine is not None and theirs is not None else 0
+        if self._ahead is None or seq <= max(end.peer.acked, end.next) + (0xFFFF << scale):
+            return False
+        return doubts.left_behind(segment, end.next_raw, self._ahead.behind(frame.number))
 
     def _stray(self, found: tuple[Conversation, End], frame: Frame, segment: Segment, label: str) -> SegmentRecord:
         """Returns the record of a segment that counts for nothing: nothing that is counted of its sender moves."""
@@ -455,17 +470,6 @@ def _is_odd(end: End, data: bytes, segment: Segment) -> bool:
         if not odd:
             end.stamp = stamp
     return odd
-
-
-def _is_outside(end: End, seq: int, stop: int) -> bool:
-    """Whether a segment lies before its sender's stream, or behind all that its receiver can ever have offered."""
-    if end.isn is None or end.peer.isn is None:
-        return False
-    if stop <= 1:
-        return True
-    mine, theirs = (options(each.options or b"").window_scale for each in (end, end.peer))
-    scale = min(theirs, 14) if mine is not None and theirs is not None else 0
-    return seq > max(end.peer.acked, end.next, 0) + (0xFFFF << scale)
 
 
 def _ttl(data: bytes, header: int, addresses: int) -> int:

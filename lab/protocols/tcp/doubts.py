@@ -102,6 +102,14 @@ def refused(segment: Segment, later: Later) -> bool:
     return False
 
 
+def left_behind(segment: Segment, next_: int, later: Later) -> bool:
+    """Whether its sender goes on from raw number `next_`, and not from this segment, far ahead of it."""
+    for _, each, same in _of_pair(later, segment):
+        if same and each.payload:
+            return each.seq == next_
+    return False
+
+
 def replaced(frame: Frame, segment: Segment, later: Later) -> bool:
     """Whether the same numbers come once more, with other bytes and nothing odd, before they are acknowledged."""
     stop = (segment.seq + taken(segment)) % _WRAP

@@ -186,7 +186,7 @@ def test_the_end_that_did_not_close_first_takes_step_2_even_in_time_wait() -> No
         *CROSSED,
         "s> ACK 2 2         ; lost < CLOSING close.2",
         "c> ACK 2 2         ; CLOSING > TIME-WAIT close.4",
-        "c> FIN 1 1         ; CLOSING > TIME-WAIT close.1",
+        "c> FIN 1 2         ; CLOSING > TIME-WAIT close.1",
         "s> ACK 2 2         ; TIME-WAIT < TIME-WAIT close.2",
     )
 
