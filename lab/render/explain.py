@@ -51,7 +51,7 @@ _WHAT = {
     "ACK": Text("acknowledges what has arrived, and carries no data", "确认已收到的内容，不带数据"),
     "data": Text("carries data", "携带数据"),
     "FIN": Text("says that no more data will come", "表示不会再发送数据"),
-    "RST": Text("ends the connection at once", "立即终止连接"),
+    "RST": Text("declares the connection over", "宣告连接终止"),
 }
 
 
@@ -195,7 +195,10 @@ class _Page:
         if does and packet.sender is not None:
             who = ROLES[packet.sender]
             listed = Text("; it ", "；并且").pick(lang).join(does)
-            self._paragraph(Text(f"The {who.en} {listed}.", f"{who.zh}的这个包{listed}。").pick(lang))
+            what = Text(f"The {who.en} {listed}.", f"{who.zh}的这个包{listed}。")
+            if packet.journal is not None and packet.journal.forged:
+                what = Text(f"In the {who.en}'s name, it {listed}.", f"它以{who.zh}的名义{listed}。")
+            self._paragraph(what.pick(lang))
         for each in said:
             self._paragraph(Text(f"Note: {each.rstrip('.')}.", f"注意：{each.rstrip('。')}。").pick(lang), "yellow")
         for step in packet.steps:

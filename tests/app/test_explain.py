@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow  # a process for each
 
 PACKETS = [
     ("tcp-connection", 1), ("tcp-connection", 9), ("tls-1.2-rsa", 6), ("tls-1.3", 6), ("websocket-connection", 8),
-    ("websocket-connection", 6), ("tcp-syn-lost", 1),
+    ("websocket-connection", 6), ("tcp-syn-lost", 1), ("tcp-blind-reset", 9),
 ]  # fmt: skip
 
 

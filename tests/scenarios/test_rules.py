@@ -37,6 +37,15 @@ def test_without_rules_nothing_is_lost_or_delivered_twice(cable: Callable[..., R
     assert max(packet.stop for packet in run.of("client", "data")) == 50_001
 
 
+def test_a_corrupted_acknowledgement_is_none(cable: Callable[..., Run]) -> None:
+    """Its receiver throws it away: a timer repeats the FIN, and that is acknowledged once more."""
+    run = cable(connection, "corrupt server ACK #2")
+    (damaged,) = [packet for packet in run.packets if "bad-checksum" in packet.labels]
+    assert damaged.refused is not None, run.shows("a refusal", "none")
+    assert (damaged.refused.code, damaged.fate, damaged.delivered) == ("bad-checksum", "arrived", damaged.held)
+    assert run.of("client", "FIN", "retransmission"), run.shows("the FIN again", "none")
+
+
 @pytest.mark.parametrize("size", [5_000, 50_000])
 def test_drop_with_a_number_loses_that_frame_and_it_is_sent_again(cable: Callable[..., Run], size: int) -> None:
     run = cable(bulk("client", size), "drop client data #3")

@@ -34,7 +34,7 @@ from lab.testbed.control import (
     parse,
     write,
 )  # fmt: skip
-from lab.testbed.forge import FIELDS, LONGEST_FRAME, Streams, edited, marked
+from lab.testbed.forge import FIELDS, LONGEST_FRAME, Streams, corrupted, edited, marked
 from lab.text import Text
 from tests.packets import IPV4, IPV6, OPEN, TALK, Pair, kernels, ladder, replay
 
@@ -353,6 +353,29 @@ def test_what_is_injected_stands_where_its_sender_would_go_on(pair: Pair) -> Non
         assert (found.seq, found.ack, found.flags, found.payload) == (seq, ack, flags, payload)
         assert found.problems == ()
         sound(data)
+
+
+@both
+def test_what_is_injected_has_a_timestamp_where_one_is_asked_for_and_its_sender_uses_them(pair: Pair) -> None:
+    stamped = pair._replace(timestamps=True)
+    known, client, _ = streams(*OPEN, *TALK, pair=stamped)
+    data = known.forged(Inject("client", "PSH,ACK", payload=b"old", fields={"tsval": "-3"}), client)
+    found = values(data)
+    assert (found["TCP", "TS Value (TSval)"], found["TCP", "TS Echo Reply (TSecr)"]) == ("4", "9")
+    assert read(data).payload == 3
+    sound(data)
+    assert ("TCP", "TS Value (TSval)") not in values(known.forged(Inject("client", "ACK"), client))
+    with pytest.raises(RefusedError, match="tsval"):
+        streams(*OPEN, pair=pair)[0].forged(Inject("client", "ACK", fields={"tsval": 1}), client)
+
+
+@both
+@pytest.mark.parametrize("line", ["c> data 1 1 14", "c> data 1 1 15", "c> ACK 1 1"])
+def test_of_a_corrupted_frame_one_bit_is_another_and_the_checksum_says_so(pair: Pair, line: str) -> None:
+    data = ladder(line, pair=pair)[0].data
+    damaged = corrupted(data, read(data))
+    assert sum((a ^ b).bit_count() for a, b in zip(data, damaged, strict=True)) == 1
+    assert read(damaged).problems == ("bad-checksum",)
 
 
 @both
