@@ -152,9 +152,10 @@ class Page:
             return [(f" {arrow} {pad(clip(what, room - 5), room - 4)}", tone), step]
         if row.protocol != TRANSPORT.name:
             return [(f" {_arrow(what, forward, room - 2)} ", tone), step]
-        states = [pad(clip(state or "?", _STATE), _STATE) for state in row.states]
+        lost = "lost" in row.remarks
+        states = [pad(clip(state or ("" if lost else "?"), _STATE), _STATE) for state in row.rung]
         styles = [f"bold {tone}" if "states" in fields else tone] * 2
-        arrow = _arrow(what, forward, room - 2 * _STATE - 4)
+        arrow = _arrow(what, forward, room - 2 * _STATE - 4, lost)
         return [(f" {states[0]}", styles[0]), (f" {arrow} ", tone), (f"{states[1]} ", styles[1]), step]
 
     def _named(self, steps: tuple[str, ...]) -> str:
@@ -174,14 +175,25 @@ class Page:
             yield from wrap(there.pick(self._lang), room)
             return
         fields = match.fields or ("remarks", "words")
-        if "states" in fields and (not self._ladders or row.protocol != TRANSPORT.name):
-            states = Text("states {0} · {1}", "状态 {0} · {1}").format(*(state or "?" for state in row.states))
-            yield from wrap(states.pick(self._lang), room)
+        if "states" in fields:
+            yield from wrap(self._states(row, match, found).pick(self._lang), room)
         if "remarks" in fields:
             said = [_REMARKS.get(label, Text(label, label)).pick(self._lang) for label in row.remarks]
             yield from wrap(Text("; ", "；").pick(self._lang).join(said), room)
         if "words" in fields:
             yield from wrap(brief(row.words.pick(self._lang)), room)
+
+    def _states(self, row: Row, match: Match, found: Comparison) -> Text:
+        """Returns the states of a row, where they differ and are not drawn; or in what both differed before it came."""
+        assert match.ours is not None
+        assert match.theirs is not None
+        if found.ours.rows[match.ours].rung != found.theirs.rows[match.theirs].rung:
+            drawn = self._ladders and row.protocol == TRANSPORT.name
+            both = Text("states {0} · {1}", "状态 {0} · {1}").format(*(state or "?" for state in row.rung))
+            return Text("", "") if drawn else both
+        role, at = ("server", 1) if row.sender == "client" else ("client", 0)
+        before = row.states[at] or "?"
+        return Text(f"the {role} before: {before}", f"{ROLES[role].zh}此前：{before}")
 
     def _legend(self, found: Comparison) -> None:
         """Draws what the marks mean, and how often each stands there; then what does not stand there."""
@@ -198,7 +210,13 @@ class Page:
             "dim",
         )
         if self._ladders:
-            self._wrapped(Text("States: both ends', when the packet is sent.", "状态：包发出时双方各自的状态。"), "dim")
+            self._wrapped(
+                Text(
+                    "States: the sender's when it is sent, the receiver's when it has arrived.",
+                    "状态：发送方为发出时的状态，接收方为送达后的状态。",
+                ),
+                "dim",
+            )
         if ours.left_out or theirs.left_out:
             self._wrapped(
                 Text(
@@ -293,10 +311,10 @@ def _alike(found: Comparison) -> Text:
     return Text("A and B say the same.", "A 与 B 所说相同。")
 
 
-def _arrow(what: str, forward: bool, width: int) -> str:
+def _arrow(what: str, forward: bool, width: int, lost: bool = False) -> str:
     what = clip(what, width - 4)
-    line = "─" * (width - 4 - cell_len(what)) + "─"
-    return f"─ {what} {line[:-1]}▶" if forward else f"◀{line[:-1]} {what} ─"
+    line = "─" * (width - 4 - cell_len(what))
+    return f"─ {what} {line}{'✗' if lost else '▶'}" if forward else f"{'✗' if lost else '◀'}{line} {what} ─"
 
 
 def _filled(parts: list[tuple[str, str]], width: int) -> list[tuple[str, str]]:

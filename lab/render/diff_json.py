@@ -56,8 +56,8 @@ def _entry(which: Side, at: int | None) -> dict[str, Any] | None:
     row = which.rows[at]
     return {
         "packet": which.packets[at], "from": row.sender, "protocol": row.protocol, "name": row.name,
-        "steps": list(row.steps), "states": row.states._asdict(), "remarks": list(row.remarks),
-        "words": row.words._asdict(),
+        "steps": list(row.steps), "states": row.states._asdict(), "delivered": row.arrived._asdict(),
+        "remarks": list(row.remarks), "words": row.words._asdict(),
     }  # fmt: skip
 
 

@@ -25,10 +25,14 @@ _RANDOM = re.compile(
 _DATA = frozenset(label for each in PROTOCOLS for label in each.data)
 _UNAWAITED = frozenset(label for each in PROTOCOLS for label in each.unawaited)
 _UNKNOWN = States(None, None)
+_NOWHERE = _UNKNOWN, _UNKNOWN
 
 
 class Row(NamedTuple):
-    """What one end says at one place. `states` are both ends' when it is sent, in the protocol that says it."""
+    """What one end says at one place. `states` are both ends' when it is sent, in the protocol that says it.
+
+    `arrived` are both ends' when it has arrived, where it has, as far as that is known.
+    """
 
     sender: Role
     protocol: str
@@ -39,6 +43,14 @@ class Row(NamedTuple):
     words: Text
     data: bool  # what a program says, and no handshake
     awaited: bool  # whether the other end waits for it
+    arrived: States = _UNKNOWN
+
+    @property
+    def rung(self) -> States:
+        """The states that a ladder shows: the sender's when it is sent, the receiver's when it has arrived."""
+        if self.sender == "client":
+            return States(self.states.client, self.arrived.server)
+        return States(self.arrived.client, self.states.server)
 
 
 class Side(NamedTuple):
@@ -134,7 +146,7 @@ def _rows(packet: Packet) -> Iterator[Row]:
     if sender is None:
         return
     below, remarks = TRANSPORT.name, _remarks(packet)
-    above = {name: held for name, held, _ in packet.above}
+    above = {name: (held, delivered or _UNKNOWN) for name, held, delivered in packet.above}
     last = packet.messages[-1].protocol if packet.messages else ""
     left = list(packet.steps)  # each is told once: at the message that it is
     for at, message in enumerate(packet.messages, 1):
@@ -144,8 +156,9 @@ def _rows(packet: Packet) -> Iterator[Row]:
         final = all(each.protocol != name for each in packet.messages[at:])
         mine = [step for step in left if step.startswith(name + ".") and (final or step in _steps_of(message))]
         left = [step for step in left if step not in mine]
-        states = above.get(name, _UNKNOWN) if final else _UNKNOWN  # they are those behind the last
-        yield Row(sender, name, message.name, tuple(mine), states, remarks, message.words, *_kind(message.name))
+        both = above.get(name, _NOWHERE) if final else _NOWHERE  # they are those behind the last
+        own = tuple(mine)
+        yield Row(sender, name, message.name, own, both[0], remarks, message.words, *_kind(message.name), both[1])
     steps = tuple(step for step in packet.steps if step.startswith(below + "."))
     names = [label for label in packet.labels if label in TRANSPORT.kinds and not (packet.messages and label in _DATA)]
     if packet.messages and not steps and not set(names) - {TRANSPORT.bare}:
@@ -153,7 +166,8 @@ def _rows(packet: Packet) -> Iterator[Row]:
     if names == [TRANSPORT.bare] and not steps and not remarks:
         return
     said = " ".join(names)
-    yield Row(sender, below, said, steps, packet.held or _UNKNOWN, remarks, Text("", ""), *_kind(said))
+    held, arrived = packet.held or _UNKNOWN, packet.delivered or _UNKNOWN
+    yield Row(sender, below, said, steps, held, remarks, Text("", ""), *_kind(said), arrived)
 
 
 def _kind(name: str) -> tuple[bool, bool]:
@@ -208,7 +222,11 @@ def _once(rows: tuple[Row, ...], alone: Iterable[int | None]) -> dict[tuple[Role
 
 
 def _order(which: Side) -> list[str]:
-    return [repr(row._replace(states=States(*(state and str(state) for state in row.states)))) for row in which.rows]
+    return [repr(row._replace(states=_spelled(row.states), arrived=_spelled(row.arrived))) for row in which.rows]
+
+
+def _spelled(states: States) -> States:
+    return States(*(state and str(state) for state in states))
 
 
 def _meant(row: Row) -> Row:
@@ -231,8 +249,12 @@ def _differing(ours: Row, theirs: Row) -> tuple[str, ...]:
     ours, theirs = _meant(ours), _meant(theirs)
     if _UNKNOWN in (ours.states, theirs.states):
         theirs = theirs._replace(states=ours.states)
-    names = ("name", "steps", "states", "remarks", "words")
-    return tuple(name for name in names if getattr(ours, name) != getattr(theirs, name))
+    if _UNKNOWN in (ours.arrived, theirs.arrived):
+        theirs = theirs._replace(arrived=ours.arrived)
+    differing = {name for name, mine, other in zip(Row._fields, ours, theirs, strict=True) if mine != other}
+    if "arrived" in differing:
+        differing.add("states")
+    return tuple(name for name in ("name", "steps", "states", "remarks", "words") if name in differing)
 
 
 _PACKETS = Compared("packets", Text("packets", "包数"), fact("packets"))

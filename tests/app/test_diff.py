@@ -29,6 +29,7 @@ from lab.render.diff import NARROWEST, USUAL, WIDEST, draw
 from lab.report.align import MOST, Pair, align
 from lab.report.comparison import Side, compare, side
 from lab.report.summary import SENTENCES, in_short
+from lab.runs.recorded import open_run
 from lab.text import LANGUAGES, Lang, Text
 from scripts import generate
 from tests.packets import CAPTURES, IPV6, OPEN, ladder, walk
@@ -134,7 +135,7 @@ def test_long_addresses_and_numbers_find_room(width: int) -> None:
 
 def test_a_real_terminal_says_how_wide_it_is() -> None:
     """Two ladders with the states of both ends where there are 120 columns, one column of names where there are 60."""
-    for width, said in ((120, "─ SYN ──────────▶ LISTEN"), (60, "=   1    1 ─▶ SYN")):
+    for width, said in ((120, "─ SYN ──────────▶ SYN-RECEIVED"), (60, "=   1    1 ─▶ SYN")):
         assert said in on_terminal(width, *(f"captures/{name}.pcapng" for name in LECTURES[0]))
 
 
@@ -325,6 +326,40 @@ def test_a_conversation_that_is_not_there_is_named() -> None:
 
 
 ERROR = {"en": ["error", "hint"], "zh": ["错误", "提示"]}
+
+
+def test_a_wide_comparison_shows_both_instants_as_the_ladder_does() -> None:
+    """The sender's state when it is sent, the receiver's when it has arrived."""
+    shown = at("tcp-connection", "tcp-syn-lost", "en", 120)
+    with open_run(file("tcp-connection")) as run:
+        rungs = {
+            packet.number: (
+                (packet.held.client, packet.delivered.server)
+                if packet.sender == "client"
+                else (packet.delivered.client, packet.held.server)
+            )
+            for packet in run.packets()
+            if packet.held and packet.delivered
+        }
+    lines = [line[:58] for line in shown.splitlines() if re.match(r" +[0-9]+ [A-Z]", line)]
+    assert len(lines) == 9
+    for line in lines:
+        number, left, *_ = line.split()
+        right = re.findall(r"[▶─] ([A-Z][A-Z0-9-]+)", line)[-1]
+        assert (left, right) == rungs[int(number)], line
+
+
+def test_a_packet_that_never_arrived_ends_in_a_cross_and_moves_nobody() -> None:
+    shown = at("tcp-connection", "tcp-syn-lost", "en", 120)
+    (lost,) = [line for line in shown.splitlines() if "✗" in line]
+    assert re.search(r"SYN-SENT +─ SYN ─+✗ +open 1", lost)
+
+
+def test_states_that_differ_only_before_it_came_are_told_below() -> None:
+    for width in (60, 80, 120):
+        shown = at("tcp-connection", "tcp-three-segment-close", "en", width)
+        assert "the client before: FIN-WAIT-2" in shown
+        assert "the client before: FIN-WAIT-1" in shown
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
