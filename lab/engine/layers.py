@@ -18,7 +18,7 @@ from lab.engine.buffers import Ahead, Room
 from lab.engine.conversation import Conversation, End, Walked
 from lab.engine.gaps import Behind
 from lab.engine.protocol import UNKNOWN, Inner, Piece, Session, Transport, Upper, Wrapping
-from lab.engine.record import Record, Told
+from lab.engine.record import PATIENCE, Record, Told
 from lab.engine.walk import EventSink, Mover
 from lab.events import MessageRead
 from lab.model import Above, Frame, Role, States
@@ -293,11 +293,13 @@ class Layers:
         """Writes down what a message of an earlier packet says, which that alone did not tell."""
         told = change(said)
         record.awaits -= 1
+        if record.conversation is None or record.conversation.last - record.number > PATIENCE:
+            return  # it may have been shown
         record.messages = tuple([Told(layer, told) if each.said is said else each for each in record.messages])
         own = (each.said.name for each in record.messages)
         others = (label for label in record.labels if label != said.name)
         record.labels = tuple(dict.fromkeys((*others, *own)))
-        if self._told is not None and record.conversation is not None and told.name != said.name:
+        if self._told is not None and told.name != said.name:
             message = layer.protocol.message(layer, told, words=True)
             self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
 

@@ -36,13 +36,12 @@ from lab.engine.before import speaker
 from lab.engine.layers import Layers
 from lab.engine.lookahead import Lookahead
 from lab.engine.protocol import Transport, Upper
-from lab.engine.record import Record
+from lab.engine.record import PATIENCE, Record
 from lab.engine.telling import Teller
 from lab.engine.walk import EventSink, Walk
 from lab.events import CommandAnswered, PacketHeld
 from lab.model import Address, Captured, Delivered, Final, Frame, Journal, Kernels, Role, Settled, WireEvent
 
-_PATIENCE = 256  # after this many packets an unknown fate is decided from what is known, if it can be
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
 _ROUND = 65_536  # every so many packets, conversations that there is no room for are let go
 
@@ -140,7 +139,7 @@ class Path:
             number = frame.number
             while number >= end_of_round:
                 end_of_round = self._end_round(end_of_round)
-            if young and young[0].number < number - _PATIENCE:
+            if young and young[0].number < number - PATIENCE:
                 self._grow_old(number)
             if found is None:
                 continue
@@ -210,7 +209,7 @@ class Path:
     def _grow_old(self, number: int) -> None:
         """Decides, before packet `number`, the fates of packets that were sent long ago, where that can be."""
         young, old = self._young, self._old
-        while young and young[0].number < number - _PATIENCE:
+        while young and young[0].number < number - PATIENCE:
             record = young.popleft()
             if not record.settled:
                 self._got(self._delivery.after_long(record))
@@ -367,7 +366,7 @@ def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | No
             else:
                 waiting.append(record)
         while waiting and (
-            ((first := waiting[0]).settled and (not first.awaits or len(waiting) > _PATIENCE))
+            ((first := waiting[0]).settled and (not first.awaits or waiting[-1].number - first.number > PATIENCE))
             or first.number in undecided
         ):
             waiting.popleft()

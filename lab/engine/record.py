@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from lab.engine.conversation import Conversation, End
 from lab.model import Above, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
 
+PATIENCE = 256  # so many packets later what is not known of a packet is decided from what is known, if it can be
+
 
 class Told(NamedTuple):
     """A message that a packet completes: whose it is, and its protocol's own account of it."""

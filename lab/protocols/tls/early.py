@@ -33,6 +33,7 @@ class Early:
         self.going = True  # what the client sends now may be early data
         self._protection: Protection | None = None
         self._waiting: list[tuple[Record, Awaited]] = []
+        self._let_go = 0  # records that there was no room for
 
     @property
     def held(self) -> int:
@@ -62,8 +63,11 @@ class Early:
         if shake.server_hello is None:  # another ClientHello was asked for: until that comes, all is skipped
             return reasons.EARLY_REJECTED
         found = opening.tried(way, record, shake)
-        if found is not None and self.accepted and self._protection is None:
-            shake.transcript += END  # it has come, in a record that nobody could open
+        if found is not None and self.accepted:
+            if self._protection is None:
+                shake.transcript += END  # it has come, in a record that nobody could open
+            else:
+                shake.unheard = True  # something was lost of what came early
         if found is not None or way.protection is None:
             self.going = False
             return found
@@ -71,7 +75,8 @@ class Early:
 
     def _wait(self, record: Record) -> Reason | Awaited:
         if len(self._waiting) >= _MOST_WAITING or self.held + len(record.fragment) > _MOST_BYTES:
-            return reasons.EARLY_UNDECIDED
+            self._let_go += 1
+            return reasons.EARLY_TOO_MUCH
         self._waiting.append((record, Awaited()))
         return self._waiting[-1][1]
 
@@ -95,6 +100,8 @@ class Early:
             else:
                 awaited.tell(partial(_closed, reasons.EARLY_REJECTED if accepted is False else self._lacking(opening)))
         self._waiting.clear()
+        if self._protection is not None:
+            self._protection.sequence += self._let_go
 
     def over(self) -> None:
         """EndOfEarlyData, or another ClientHello: nothing more of it comes."""

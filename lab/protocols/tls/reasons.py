@@ -148,6 +148,13 @@ EARLY_REJECTED = Reason(
     "early-data-rejected",
     Text("the server has rejected it, and skips it unread", "服务器已拒绝，未经读取即跳过"),
 )
+EARLY_TOO_MUCH = Reason(
+    "early-data-too-much",
+    Text(
+        "more than the lab keeps until the server has said whether it takes it",
+        "在服务器表明是否接受之前，数据量超过了实验室能保留的上限",
+    ),
+)
 EARLY_UNDECIDED = Reason(
     "early-data-undecided",
     Text(

@@ -34,9 +34,9 @@ def messages_of(session: Session) -> list[bytes]:
     return found
 
 
-def seal(keys: Keys13, number: int, message: bytes) -> bytes:
-    """Encrypts handshake messages as the record of this number (RFC 9846 section 5.2)."""
+def seal(keys: Keys13, number: int, message: bytes, kind: int = 22) -> bytes:
+    """Encrypts handshake messages, or what else, as the record of this number (RFC 9846 section 5.2)."""
     nonce = (int.from_bytes(keys.keys.iv, "big") ^ number).to_bytes(12, "big")
-    inner = message + b"\x16"
+    inner = message + bytes([kind])
     header = b"\x17\x03\x03" + (len(inner) + 16).to_bytes(2, "big")
     return header + AESGCM(keys.keys.key).encrypt(nonce, inner, header)

@@ -14,7 +14,8 @@ from lab.protocols.tls.handshake import Handshake
 from lab.protocols.tls.opening import Opening, Secrets
 from lab.protocols.tls.records import Record
 from tests.packets import path
-from tests.protocols.tls.captures import Walked, frames, shown, walk
+from tests.protocols.tls.captures import Flights, Walked, frames, shown, walk
+from tests.protocols.tls.forged import seal
 from tests.protocols.tls.openssl import EARLY, recorded
 
 REJECTED = ("0-RTT rejected, ticket unknown", "0-RTT rejected, other ALPN", "0-RTT rejected, hello retry")
@@ -212,3 +213,43 @@ def test_tshark_reads_the_same_handshake(name: str, tshark: str, tmp_path: Path)
         messages = [each.said for each in record.messages if each.said.name != "ChangeCipherSpec"]
         kinds = [str(said.raw[0]) for said in messages if said.name[0].isupper()]
         assert theirs[str(record.number)] == ",".join(kinds), record.number
+
+
+def early_records(count: int, size: int) -> tuple[list[bytes], bytes]:
+    """Returns early data as a client would have sent it, with the secret of a real connection, and its end."""
+    capture = recorded("0-RTT accepted")
+    session = walk(capture.frames, capture.keylog).session
+    assert session.opening.epochs
+    keys = session.opening.epochs.client_early
+    assert keys
+    return [seal(keys, number, bytes(size), kind=23) for number in range(count)], seal(keys, count, END)
+
+
+@pytest.mark.parametrize(("count", "size", "closed"), [(3, 100, 0), (40, 16_000, 0), (300, 10, 44), (100, 16_000, 35)])
+def test_however_much_comes_early_its_end_is_read(count: int, size: int, closed: int) -> None:
+    """What there is no room for until the server has spoken stays closed; what comes behind it does not."""
+    capture = recorded("0-RTT accepted")
+    hello, flight, last = (data for _, data in capture.flights[:3])
+    before = hello[: 5 + int.from_bytes(hello[3:5], "big")]
+    early, end = early_records(count, size)
+    assert last.startswith(b"\x17\x03\x03\x00\x15"), "EndOfEarlyData"
+    flights: Flights = [
+        ("client", before + b"".join(early)), ("server", flight), ("client", end + last[26:]), *capture.flights[3:]
+    ]  # fmt: skip
+    walked = walk(frames(flights, 65_000), capture.keylog)
+    told = [each.said for record in walked.records for each in record.messages if each.said.event == "early data"]
+    assert len(told) == count
+    assert sum(each.closed for each in told) == closed
+    assert {each.raw for each in told if not each.closed} == {bytes(size)}
+    assert walked.session.finished_verified is True
+    assert walked.surprises == []
+
+
+def test_a_decision_that_comes_after_long_changes_nothing_that_may_have_been_shown() -> None:
+    """Whoever reads only some of the packets decides by their numbers, as whoever reads them all."""
+    capture = recorded("0-RTT accepted")
+    made = frames(capture.flights, 9000)
+    for apart, name in ((200, "application-data"), (300, "encrypted")):
+        late = [*made[:5], *(frame._replace(number=frame.number + apart) for frame in made[5:])]
+        (early,) = [record for record in path(capture.keylog).settled(late) if record.number == 4]
+        assert early.messages[-1].said.name == early.labels[-1] == name
