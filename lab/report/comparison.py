@@ -121,6 +121,8 @@ def side(packets: Iterable[Packet]) -> tuple[tuple[Row, ...], tuple[int, ...], i
     numbers: list[int] = []
     left_out = cut = 0
     for packet in packets:
+        if packet.sender is None:  # what says something of one of them: neither end has sent it
+            continue
         found = list(_rows(packet))
         left_out += not found
         cut += max(len(rows) + len(found) - MOST, 0)
@@ -143,8 +145,7 @@ def _begun(packet: Packet, numbers: Sequence[int]) -> Iterator[int]:
 
 def _rows(packet: Packet) -> Iterator[Row]:
     sender = packet.sender
-    if sender is None:
-        return
+    assert sender
     below, remarks = TRANSPORT.name, _remarks(packet)
     above = {name: (held, delivered or _UNKNOWN) for name, held, delivered in packet.above}
     last = packet.messages[-1].protocol if packet.messages else ""

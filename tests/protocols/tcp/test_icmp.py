@@ -243,6 +243,7 @@ def test_it_stays_with_its_conversation(tmp_path: Path) -> None:
     file = saved(tmp_path / "two.pcapng", [first, second, error(second, 3, 13), error(first, 3, 1)])
     for number, packets in ((0, [1, 4]), (1, [2, 3])):
         assert [packet.number for packet in lab.open(str(file), conversation=number)] == packets
+        assert lab.compare(str(file), str(file), conversations=(number, number)).ours.left_out == 0
         events = lab.open(str(file), conversation=number).events()
         assert [event.packet for event in events if isinstance(event, PacketSent)] == packets
     assert [packet.number for packet in lab.open(str(file), filter="port 40001")] == [2, 3]
