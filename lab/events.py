@@ -1,8 +1,9 @@
 """What the engine tells while a run goes on (schema handshake-lab/events/v1): immutable values, or JSON objects.
 
 A packet is told twice: `PacketSent` when it has left its sender and nobody has got it, `PacketArrived` or `PacketLost`
-when its fate is known. What it changes is told between the two, or behind: `StateChanged`, `StepSeen`, `MessageRead`,
-`Surprised`. The trace is what the events add up to. Sequence numbers are relative where they are not called raw.
+when its fate is known, neither where nobody will know it. What it changes is told between the two, or behind:
+`StateChanged`, `StepSeen`, `MessageRead`, `Surprised`. The trace is what the events add up to. Sequence numbers are
+relative where they are not called raw.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from lab.model import NO_FACTS, Above, Address, Frame, Kernels, Message, Remark, Role, States, Verdict
+from lab.model import NO_FACTS, Above, Address, By, Frame, Kernels, Message, Remark, Role, States, Verdict
 from lab.text import Text
 
 SCHEMA = "handshake-lab/events/v1"
-By = Literal["journal", "inferred"]
 Instant = Literal["held", "delivered", "final"]
 
 
@@ -70,7 +70,8 @@ class PacketSent(NamedTuple):
 class PacketArrived(NamedTuple):
     """A packet's receiver has got it, and both hosts are quiet; `states` are both ends' then.
 
-    `refused` says why its receiver has thrown it away, where that one's kernel tells.
+    The wire did it (`journal`), the receiver's own packets prove it (`acknowledged`), or it is `inferred`. `refused`
+    says why its receiver has thrown it away, where that one's kernel tells.
     """
 
     packet: int
@@ -81,7 +82,7 @@ class PacketArrived(NamedTuple):
 
 
 class PacketLost(NamedTuple):
-    """A packet has not arrived: the wire dropped it (`journal`), or its repetition shows it (`inferred`).
+    """A packet has not arrived: the wire dropped it (`journal`), or only a later copy was acknowledged (`inferred`).
 
     It was `absorbed` where it repeats what its sender would not have had to repeat, had another not been held by hand.
     """

@@ -14,6 +14,7 @@ from lab.text import Text
 
 Role = Literal["client", "server"]
 Fate = Literal["arrived", "lost", "unknown"]
+By = Literal["journal", "acknowledged", "inferred"]  # the wire did it; its receiver's own packets prove it; else
 
 LINKTYPE_ETHERNET = 1
 
@@ -300,9 +301,11 @@ class Packet(NamedTuple):
     """One packet, when its fate is known, or nobody can know it any more: what it is, who sent it, what it meant.
 
     Sequence numbers are relative but for the raw ones; it takes those from `seq` to before `stop`. `flags` are names.
-    `held` and `delivered` are both ends' states at the packet's two instants; `steps` the notes' steps that it is, and
-    `departures` the code of how its conversation departs from each, where words were asked for. `whole` is the packet
-    that it completes where that came in IP fragments. What belongs to no conversation has neither sender nor numbers.
+    `by` says how its fate is known, None where that is unknown. `held` and `delivered` are both ends' states at the
+    packet's two instants, `delivered` None where it is not known to have arrived; `steps` the notes' steps that it is,
+    and `departures` the code of how its conversation departs from each, where words were asked for. `whole` is the
+    packet that it completes where that came in IP fragments. What belongs to no conversation has neither sender nor
+    numbers.
     """
 
     number: int
@@ -325,6 +328,7 @@ class Packet(NamedTuple):
     held: States | None
     delivered: States | None
     fate: Fate
+    by: By | None
     assumed: tuple[Role, ...]  # ends whose state when held rests on an assumption
     kernel_held: States | None
     kernel_delivered: States | None

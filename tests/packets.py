@@ -15,7 +15,8 @@ was delivered, and the steps of TCP that it is seen in:
            "s> SYN-ACK 0 1 ; ESTABLISHED < SYN-RECEIVED open.2",
            "c>| ACK 1 1    ; ESTABLISHED > lost open.3")
 
-`c>|` is a packet that the wire dropped; what is delivered, and when, is inferred where no line says so.
+`c>|` is a packet that the wire dropped; what is delivered, and when, is inferred where no line says so. What never
+arrived is `lost`, of what nobody knows whether it has there is `?`.
 """
 
 from __future__ import annotations
@@ -177,7 +178,8 @@ def drawn(record: Record) -> str:
     """Returns a packet as the ladder shows it: the sender's state when held, the receiver's when delivered."""
     assert record.end is not None
     assert record.held is not None
-    arrived = record.delivered or States("lost", "lost")
+    nowhere = record.fate if record.fate == "lost" else "?"  # unknown
+    arrived = record.delivered or States(nowhere, nowhere)
     if record.end.role == "client":
         return f"{record.held.client} > {arrived.server}"
     return f"{arrived.client} < {record.held.server}"

@@ -90,8 +90,11 @@ def added_up(events: Told) -> list[dict[str, Any]]:
             found[event["packet"]] = _sent(event)
         elif name == "packet-arrived":
             packet["states"]["delivered"] = event["states"]
+            packet |= {"fate": "arrived", "by": event["by"]}
             packet["above"] = [_above(each) for each in event["above"]]
             packet["refused"] = event["refused"]
+        elif name == "packet-lost":
+            packet |= {"fate": "lost", "by": event["by"]}
         elif name == "step-seen":
             packet["steps"] = event["steps"]
         elif name == "message-read":
@@ -120,6 +123,8 @@ def _sent(event: dict[str, Any]) -> dict[str, Any]:
         "messages": [],
         "states": None if event["from"] is None else {"held": event["states"], "delivered": None},
         "kernel": None,
+        "fate": "unknown",
+        "by": None,
         "steps": [],
         "above": [_above(each) for each in event["above"]],
         "surprises": [],
@@ -188,7 +193,7 @@ def test_the_same_holds_where_nobody_noted_what_arrived(capture: Path, tmp_path:
             writer.packet(frame, ())
         writer.finish()
     assert not told(bare)[0]["journal"]
-    assert {each["by"] for each in told(bare) if "by" in each} == {"inferred"}
+    assert {each["by"] for each in told(bare) if "by" in each} == {"acknowledged", "inferred"}
     valid(told(bare))
     adds_up(bare)
     comes_in_order(bare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lab.model import Ends, Kernels, Role, States
+from lab.model import By, Ends, Kernels, Role, States
 
 if TYPE_CHECKING:
     from lab.events import Event
@@ -74,7 +74,8 @@ class Conversation(Walked, ABC):
     """What a transport carries between two addresses, from its first packet to its last."""
 
     __slots__ = (
-        "above", "asked", "asked_final", "evicted", "first", "id", "kernel_final", "last", "lost", "packets", "told",
+        "above", "asked", "asked_final", "evicted", "first", "id", "kernel_final", "last", "packets", "told",
+        "undelivered",
     )  # fmt: skip
 
     def __init__(self, number: int, first: int, client: End, server: End) -> None:
@@ -83,7 +84,7 @@ class Conversation(Walked, ABC):
         self.first = first  # the number of its first packet
         self.last = first  # and of its last
         self.packets = 0
-        self.lost: tuple[int, ...] = ()  # packets with a step that never arrived
+        self.undelivered: dict[int, By | None] = {}  # packets with a step that was not got: how that is known
         self.kernel_final: States | None = None
         self.asked_final: Kernels | None = None  # what those states were taken from
         self.asked: Kernels | None = None  # what the kernels said when they were last asked, in a replay
@@ -91,17 +92,16 @@ class Conversation(Walked, ABC):
         self.evicted = False  # was let go of before it had ended
         self.told: list[Event] | None = None  # where what happens is put, where somebody listens
 
-    def lose(self, record: Any) -> None:
-        """Takes down that a packet was not got; only of packets that are a step is it remembered."""
+    def not_got(self, record: Any) -> None:
+        """Takes down that a packet was not got, or that nobody will know; it is remembered of those that are a step."""
         record.settled = True
         if record.steps:
-            self.lost += (record.number,)
-        if self.told is not None:
+            self.undelivered[record.number] = record.by
+        if self.told is not None and record.by is not None:
             from lab.events import PacketLost  # here: with every command a conversation is imported, and few listen
 
             journal = record.journal
-            told = PacketLost(record.number, "journal" if journal else "inferred", bool(journal and journal.absorbed))
-            self.told.append(told)
+            self.told.append(PacketLost(record.number, record.by, bool(journal and journal.absorbed)))
 
     @property
     @abstractmethod

@@ -232,7 +232,7 @@ class Layers:
             layer = layer.inner
         if self._closing(which):
             self._close(which, record)
-        if record.above:
+        if record.above and record.by is not None:
             states = {layer.name: layer.states for layer in layers_of(which)}
             record.above = tuple([Above(name, held, states.get(name)) for name, held, _ in record.above])
 

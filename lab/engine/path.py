@@ -260,10 +260,11 @@ class Path:
             if isinstance(event, Delivered):  # it has arrived; the instant *delivered* is at Settled, when all is quiet
                 record = waiting[event.number]
                 self._judge(record, event.kernel)
-                walk.got(record)
-                self._layers.got(record)
                 if record.journal:
                     record.journal = record.journal._replace(delivered=(*record.journal.delivered, event.order))
+                    record.by = "journal"
+                walk.got(record)
+                self._layers.got(record)
             elif isinstance(event, Settled):  # comes for a lost packet too
                 record = waiting.pop(event.number)
                 record.asked_delivered, record.kernel_delivered = event.kernel, event.kernel and event.kernel.states
@@ -271,6 +272,7 @@ class Path:
                 self._asked(record, event.kernel)
                 if record.journal:
                     record.journal = record.journal._replace(settled=event.order, absorbed=event.absorbed)
+                    record.by = "journal"
                     walk.settle(record)
                     if teller:
                         if record.got:

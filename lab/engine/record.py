@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lab.engine.conversation import Conversation, End
-from lab.model import Above, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
+from lab.model import Above, By, Fate, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
 
 PATIENCE = 256  # so many packets later what is not known of a packet is decided from what is known, if it can be
 
@@ -29,10 +29,10 @@ class Record:
     """
 
     __slots__ = (
-        "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "conversation", "delivered",
-        "discarded", "disowned", "end", "frame", "got", "held", "journal", "kernel_delivered", "kernel_held", "labels",
-        "messages", "new", "number", "quotes", "remarks", "segment", "seq", "settled", "steps", "stop", "surprises",
-        "time", "verdict",
+        "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "by", "conversation",
+        "delivered", "discarded", "disowned", "end", "frame", "got", "held", "journal", "kernel_delivered",
+        "kernel_held", "labels", "messages", "new", "number", "quotes", "remarks", "segment", "seq", "settled", "steps",
+        "stop", "surprises", "time", "verdict",
         "whole",
     )  # fmt: skip
 
@@ -60,7 +60,8 @@ class Record:
         self.new = False  # takes sequence space that nobody has acknowledged yet
         self.disowned = False  # its alleged sender has not sent it
         self.discarded = False  # its receiver has not taken it, if it got it
-        self.got = False
+        self.got = False  # its receiver has walked the table by it: known to have arrived only where `by` says how
+        self.by: By | None = None  # how its fate is known; None while it is not, and where it will not be
         self.settled = False
         self.awaits = 0  # how many of its messages only a later packet tells
         self.held: States | None = None
@@ -79,3 +80,10 @@ class Record:
         self.answers: int | None = None  # the packet that it quotes or, where that is refused, replies to
         self.quotes: int | None = None  # and the id of that packet's conversation
         self.verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it
+
+    @property
+    def fate(self) -> Fate:
+        """What is known of where it has gone, as far as it is settled."""
+        if self.by is None or not self.settled:
+            return "unknown"
+        return "arrived" if self.got else "lost"

@@ -8,7 +8,6 @@ from lab.engine.conversation import Conversation
 from lab.engine.protocol import Transport
 from lab.engine.record import Record
 from lab.events import (
-    By,
     ConversationClosed,
     ConversationOpened,
     Event,
@@ -70,13 +69,15 @@ class Teller:
         if which is None:
             self._told.append(told)
             return
+        proved = [each for each in proved if each.by is not None]
         before = [self._arrived(each) for each in proved if each not in late]
         self._told[self._place : self._place] = [*before, told]
-        self._told += [self._arrived(each) for each in late]
+        self._told += [self._arrived(each) for each in late if each.by is not None]
 
     def arrived(self, record: Record) -> None:
-        """A packet has been got, and both hosts are quiet."""
-        self._told.append(self._arrived(record))
+        """A packet has been got, and both hosts are quiet; where nobody knows that, nothing is told."""
+        if record.by is not None and record.conversation is not None:
+            self._told.append(self._arrived(record))
 
     def asked(self, which: Conversation | None, number: int | None, instant: Instant, kernel: Kernels | None) -> None:
         """The kernels were asked, where there are some."""
@@ -106,7 +107,6 @@ class Teller:
 
     @staticmethod
     def _arrived(record: Record) -> PacketArrived:
-        by: By = "inferred" if record.journal is None else "journal"
         verdict = record.verdict
         refused = verdict if verdict is not None and verdict.refused else None
-        return PacketArrived(record.number, by, record.delivered, record.above, refused)
+        return PacketArrived(record.number, record.by or "inferred", record.delivered, record.above, refused)

@@ -141,12 +141,12 @@ class Walk(Mover):
             self.move(conversation, record.end.peer, event, record)
 
     def settle(self, record: Record) -> None:
-        """The packet's fate is known and both hosts are quiet: the *delivered* instant, where it arrived."""
+        """The packet's fate is settled and both hosts are quiet: the *delivered* instant, where it has arrived."""
         record.settled = True
         conversation = record.conversation
         if conversation is None:
             return
-        if record.got:
+        if not record.got:
+            conversation.not_got(record)
+        elif record.by is not None:
             record.delivered = conversation.states
-        else:
-            conversation.lose(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.engine import journal
 from lab.model import Packet, States
 from lab.render.words import TITLES, brief, refusal
-from lab.report import steps
+from lab.report import fate, steps
 from lab.text import ROLES, Text
 
 MARKS = Text("[lab] ", "[实验] ")
@@ -35,8 +35,6 @@ def sentence(packet: Packet) -> Text | None:
         return None
     if packet.journal is not None and packet.journal.forged:
         said.append(Text("Forged on the wire: its sender has not sent it.", "线路伪造：所称的发送方并未发送。"))
-    if packet.journal is not None and packet.journal.absorbed:
-        said.append(Text("Sent again while another packet was held: dropped.", "另一个包被扣住期间的重传：已丢弃。"))
     if packet.refused:
         why = refusal(packet.refused, True)
         said.append(Text(why.en + ".", why.zh + "。"))
@@ -62,9 +60,10 @@ def _states(packet: Packet) -> Text:
         return Text("", "")
     left = _of(packet.held, sender)
     mine, theirs = ROLES[sender], ROLES[receiver]
-    if packet.delivered is None:
-        return Text(f"{mine.en} {left.en}; never seen to arrive.", f"{mine.zh} {left.zh}；未见送达。")
-    arrived = _of(packet.delivered, receiver)
+    became = fate.words(packet)
+    if became is not None:
+        return Text(f"{mine.en} {left.en}; {became.en}.", f"{mine.zh} {left.zh}；{became.zh}。")
+    arrived = _of(packet.delivered or packet.held, receiver)
     return Text(
         f"{mine.en} {left.en} -> {theirs.en} {arrived.en}.",
         f"{mine.zh} {left.zh} → {theirs.zh} {arrived.zh}。",

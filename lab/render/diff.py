@@ -19,6 +19,7 @@ from lab.model import StepReport
 from lab.protocols.notes import note
 from lab.protocols.registry import TRANSPORT, protocol
 from lab.render.words import LABELS, TITLES, address, brief, clip, console, pad, wrap
+from lab.report import fate
 from lab.report.comparison import Comparison, Fact, Match, Row, Side, compared
 from lab.report.summary import in_short
 from lab.text import ROLES, Lang, Text, safe
@@ -36,7 +37,7 @@ _VALUES = {
     "client": ROLES["client"], "server": ROLES["server"],
     **{name: Text(said, said) for name, said in TITLES.items()},
 }  # fmt: skip
-_REMARKS = {**LABELS, "lost": Text("never arrived", "没有送达")}
+_REMARKS = {**LABELS, **fate.WORDS}
 _MARKS = {"=": "dim", "≠": "yellow", "<": "cyan", ">": "magenta"}
 _NOBODY = StepReport("", False, (), None)
 

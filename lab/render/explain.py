@@ -32,7 +32,7 @@ from lab.render.words import (
     refusal,
     wrap,
 )
-from lab.report import steps
+from lab.report import fate, steps
 from lab.text import ROLES, Lang, Text, safe
 
 NARROWEST, WIDEST = 60, 100
@@ -187,8 +187,8 @@ class _Page:
         does = [_WHAT[label].pick(lang) for label in packet.labels if label in _WHAT]
         said = [EXPLAINED.get(label, LABELS[label]).pick(lang) for label in packet.labels if label in LABELS]
         said += [brief(each.words.pick(lang)) + _places(each.spans) for each in packet.remarks]
-        if packet.fate == "lost":
-            said.append(Text("never arrived", "没有送达").pick(lang))
+        if (became := fate.words(packet)) is not None:
+            said.append(became.pick(lang))
         if not (does or said or packet.points or packet.steps or packet.refused or packet.surprises):
             return
         self._title("In words", "文字说明")

@@ -36,6 +36,7 @@ from lab.render.words import (
     refusal,
     wrap,
 )
+from lab.report import fate
 from lab.report import steps as steps_
 from lab.report.agreement import Agreement, agreement
 from lab.text import ROLES, Lang, Text, safe
@@ -217,8 +218,8 @@ class Ladder:
         words = [self._once(label).pick(lang) for label in packet.labels if label in LABELS]
         if packet.journal and len(packet.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
-        if packet.fate == "lost":
-            words.append(Text("never arrived", "没有送达").pick(lang))
+        if (became := fate.words(packet)) is not None:
+            words.append(became.pick(lang))
         if packet.refused:
             words.append(refusal(packet.refused).pick(lang))
         for surprise in packet.surprises:
@@ -401,7 +402,10 @@ def _grouped(steps: Sequence[StepReport]) -> list[list[StepReport]]:
 
 
 def _arrow(packet: Packet, forward: bool, width: int) -> str:
-    """Returns the arrow with as much text on it as there is room for; one that never arrived ends in a cross."""
+    """Returns the arrow with as much text on it as there is room for; one that was lost ends in a cross.
+
+    One of which nobody knows ends in a question mark.
+    """
     kind = "+".join(label for label in packet.labels if label in TRANSPORT.kinds) or packet.labels[0]
     short = kind
     if packet.messages:
@@ -411,8 +415,8 @@ def _arrow(packet: Packet, forward: bool, width: int) -> str:
         kind = "+".join(names) if cell_len("+".join(names)) <= width - 10 else names[0] if len(names) == 1 else several
     size = f" {packet.payload}B" if packet.payload else ""
     ack = f" ack={packet.ack}" if packet.ack is not None else ""
-    lost = packet.fate == "lost"
-    short_of = 0 if not lost else 4 if width >= _ROOMY else 1  # columns that it does not reach
+    mark = {"lost": "✗", "unknown": "?"}.get(packet.fate, "")
+    short_of = 0 if not mark else 4 if width >= _ROOMY else 1  # columns that it does not reach
     room = width - 4 - short_of
     for text in (
         f"{kind}{size} seq={packet.seq}{ack}",
@@ -426,8 +430,8 @@ def _arrow(packet: Packet, forward: bool, width: int) -> str:
             break
     line = "─" * (room - cell_len(text))
     if forward:
-        return f"─ {text} {line}" + ("✗" + " " * short_of if lost else "▶")
-    return (" " * short_of + "✗" if lost else "◀") + f"{line} {text} ─"
+        return f"─ {text} {line}" + (mark + " " * short_of if mark else "▶")
+    return (" " * short_of + mark if mark else "◀") + f"{line} {text} ─"
 
 
 def _proof(packet: Packet) -> str:

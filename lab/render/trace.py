@@ -37,6 +37,8 @@ def packet(found: Packet) -> dict[str, Any]:
         if found.sender is None
         else {"held": _states(found.held), "delivered": _states(found.delivered)},
         "kernel": None,
+        "fate": found.fate,
+        "by": found.by,
         "steps": list(found.steps),
     }
     if found.kernel_held or found.kernel_delivered:

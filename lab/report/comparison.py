@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from lab.engine.protocol import Compared, fact
 from lab.model import ConversationReport, Message, Packet, Role, States, StepReport
 from lab.protocols.registry import PROTOCOLS, TRANSPORT, UPPERS, protocol
+from lab.report import fate
 from lab.report.align import MOST, Pair, align
 from lab.text import Text
 
@@ -39,7 +40,7 @@ class Row(NamedTuple):
     name: str
     steps: tuple[str, ...]
     states: States
-    remarks: tuple[str, ...]  # labels that say how it fares, and `lost`
+    remarks: tuple[str, ...]  # labels that say how it fares, and `lost` or `unacknowledged`
     words: Text
     data: bool  # what a program says, and no handshake
     awaited: bool  # whether the other end waits for it
@@ -186,7 +187,8 @@ def _remarks(packet: Packet) -> tuple[str, ...]:
     said = {message.name for message in packet.messages}
     chance = {*TRANSPORT.kinds, *TRANSPORT.by_chance, *said}
     found = tuple(label for label in packet.labels if label not in chance)
-    return (*found, "lost") if packet.fate == "lost" else found
+    became = fate.remark(packet)
+    return (*found, became) if became else found
 
 
 def compare(ours: Side, theirs: Side) -> Comparison:

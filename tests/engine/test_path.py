@@ -23,7 +23,7 @@ captures = st.sampled_from(list(CAPTURES.values()))
 
 
 def plausible(records: list[Record]) -> bool:
-    """Whether each record tells states of the table: of both ends when held, and when delivered if it was got."""
+    """Whether each record tells states of the table: of both ends when held, and when delivered if it arrived."""
     for record in records:
         if record.conversation is None:
             if (record.held, record.delivered) != (None, None) or not record.settled:
@@ -31,7 +31,7 @@ def plausible(records: list[Record]) -> bool:
             continue
         if record.held is None or not set(record.held) <= STATES or not set(record.delivered or ()) <= STATES:
             return False
-        if record.got != (record.delivered is not None) or not record.settled:
+        if (record.fate == "arrived") != (record.delivered is not None) or not record.settled:
             return False
     return True
 

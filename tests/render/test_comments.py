@@ -52,11 +52,16 @@ def test_a_packet_with_two_steps_tells_both() -> None:
     assert chinese.count("握手 3：") == chinese.count("握手 4：") == 1
 
 
-def test_a_packet_that_never_arrived_says_so() -> None:
+def test_a_packet_that_was_dropped_and_one_of_which_nobody_knows_say_so() -> None:
     (syn,) = walk(ladder("c> SYN 0")).packets
     english, chinese = comments(syn)
-    assert english.endswith("client SYN-SENT; never seen to arrive.")
-    assert chinese.endswith("客户端 SYN-SENT；未见送达。")
+    assert english.endswith("client SYN-SENT; not seen acknowledged.")
+    assert chinese.endswith("客户端 SYN-SENT；未见确认。")
+    (dropped,) = replay(prompt(ladder("c> SYN 0"), dropped=(1,))).packets
+    english, chinese, journal = comments(dropped)
+    assert english.endswith("client SYN-SENT; the wire dropped it.")
+    assert chinese.endswith("客户端 SYN-SENT；被线路丢弃。")
+    assert journal.startswith("lab1 ")
 
 
 def test_where_nobody_knows_the_state_the_comment_says_that() -> None:

@@ -58,7 +58,7 @@ def draw(walked: Walked, lang: Lang = "en", agreed: Agreement | None = None, **c
 
 def numbered(lines: Iterable[str]) -> Iterator[str]:
     """Returns the lines that are rungs: they begin with a packet's number, and have an arrow."""
-    return (line for line in lines if re.match(r" *\d+ .*[▶◀✗]", line))
+    return (line for line in lines if re.match(r" *\d+ .*[▶◀─]", line))
 
 
 def column(line: str, at: int) -> str:
@@ -207,13 +207,15 @@ def test_packets_out_of_the_order_of_time_and_without_a_time_fit_and_are_aligned
 @in_both_languages
 @pytest.mark.parametrize("size", [1, 40_000])
 @pytest.mark.parametrize("at", [1, 100, 12_345, 1_234_567, 2_000_000_000])
-def test_a_packet_that_never_arrived_ends_in_a_cross_and_is_as_wide_as_the_others(
-    lang: Lang, at: int, size: int
+@pytest.mark.parametrize("mark", "✗?")
+def test_a_packet_that_is_not_known_to_have_arrived_ends_in_its_mark_and_is_as_wide_as_the_others(
+    lang: Lang, at: int, size: int, mark: str
 ) -> None:
-    drawn = draw(walk(ladder(*OPEN, f"s> data {at} 1 7", f"c> data {at} 1 {size}", f"s> data {at + 7} 1 {size}")), lang)
-    lost = list(numbered(drawn.splitlines()))[3:]
-    assert [line.count("✗") for line in lost] == [1, 1, 1]
-    assert not any("▶" in line or "◀" in line for line in lost)
+    frames = ladder(*OPEN, f"s> data {at} 1 7", f"c> data {at} 1 {size}", f"s> data {at + 7} 1 {size}")
+    drawn = draw(walk(frames) if mark == "?" else replay(prompt(frames, dropped=(4, 5, 6))), lang)
+    left = list(numbered(drawn.splitlines()))[3:]
+    assert [line.count(mark) for line in left] == [1, 1, 1]
+    assert not any("▶" in line or "◀" in line for line in left)
     assert_fits(drawn)
     assert_aligned(drawn)
 
@@ -295,12 +297,15 @@ def test_the_picture_of_the_notes_own_connection() -> None:
 
 @in_both_languages
 def test_a_lost_packets_receiver_has_no_state_beside_the_cross(lang: Lang) -> None:
-    (line,) = numbered(draw(walk(ladder("c> SYN 0")), lang).splitlines())
-    assert "✗" in line
-    assert "SYN-SENT" in line
-    assert "LISTEN" not in line
-    (line,) = list(numbered(draw(walk(ladder(*OPEN, "s> data 1 1 5")), lang).splitlines()))[3:]
+    frames = ladder("c> SYN 0", "c> SYN 0", *OPEN[1:], "s> data 1 1 5")
+    first, *_, line = numbered(draw(replay(prompt(frames, dropped=(1, 5))), lang).splitlines())
+    assert "✗" in first
+    assert "SYN-SENT" in first
+    assert "LISTEN" not in first
     assert line.index("✗") < line.index("data"), "it never came to the left end"
+    first, *_, line = numbered(draw(walk(frames), lang).splitlines())
+    assert "✗" in first, "the second was answered"
+    assert line.index("?") < line.index("data"), "whether it came to the left end nobody knows"
 
 
 @in_both_languages

@@ -191,7 +191,7 @@ def test_what_json_says_of_a_packet_is_what_the_packet_is() -> None:
             "held": {"client": "SYN-SENT", "server": "SYN-RECEIVED"},
             "delivered": {"client": "ESTABLISHED", "server": "SYN-RECEIVED"},
         },
-        "kernel": None, "steps": ["tcp.open.2"],
+        "kernel": None, "fate": "arrived", "by": "acknowledged", "steps": ["tcp.open.2"],
     }  # fmt: skip
     assert third["steps"] == ["tcp.open.3", "tcp.open.4"]
 

@@ -6,6 +6,7 @@ Numbers are relative unless named raw: a SYN is 0, and where the SYN was not cap
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from lab.engine import conversation as engine
 from lab.engine.conversation import LANES
@@ -15,7 +16,7 @@ from lab.protocols.tcp.icmp import Kind, Quoted
 from lab.protocols.tcp.segment import Segment
 
 _WRAP, _HALF = 1 << 32, 1 << 31
-_MOST_GIVEN_UP = 16  # packets of an end that were lost, and may still be quoted
+_MOST_GIVEN_UP = 16  # packets of an end that are waited for no longer, and may still be quoted
 _MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
 
 
@@ -26,9 +27,9 @@ class End(engine.TransportEnd):
     """
 
     __slots__ = (
-        "acked", "address", "aside", "cookie", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin", "heard",
-        "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "stamp", "syn_acked",
-        "ttl", "window",
+        "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin",
+        "heard", "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "shut_out",
+        "stamp", "syn_acked", "ttl", "window",
     )  # fmt: skip
 
     peer: End
@@ -51,7 +52,9 @@ class End(engine.TransportEnd):
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
         self.pending: list[SegmentRecord] = []
-        self.given_up: list[tuple[int, int, bytes]] | None = None  # lost: number, raw number, identification
+        self.given_up: list[tuple[int, int, bytes]] | None = None  # given up: number, raw number, identification
+        self.copies: list[Copy] = []  # what was sent again before anything acknowledged it
+        self.shut_out: list[int] | None = None  # numbers of packets sent into a window of 0
         self.disordered = 0  # up to here the new ones among them may not stand in order
         # What it has got.
         self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
@@ -95,7 +98,7 @@ class End(engine.TransportEnd):
         return next((each for each in reversed(self.pending) if each.seq < number < each.stop), None)
 
     def give_up(self, record: SegmentRecord) -> None:
-        """Remembers of a packet that was lost what an error may still quote."""
+        """Remembers of a packet that is waited for no longer what an error may still quote."""
         ident = _ident(record.frame, record.segment) if record.frame is not None else b""
         self.given_up = [*(self.given_up or ())[1 - _MOST_GIVEN_UP :], (record.number, record.segment.seq, ident)]
 
@@ -159,7 +162,8 @@ class Conversation(engine.Conversation):
             record is not None and not record.new and not record.settled
         ):  # nothing will show what became of it: this does
             record.end.pending.remove(record)
-            self.lose(record)
+            record.by = "inferred"
+            self.not_got(record)
 
     @property
     def lane(self) -> int:
@@ -185,6 +189,17 @@ class SegmentRecord(Record):
         """The end that it is for, also when its conversation has been let go of."""
         which = self.conversation
         return which.server if self.end is which.client else which.client
+
+
+class Copy(NamedTuple):
+    """A packet of which nothing was acknowledged when its sender sent that `again`.
+
+    `stamp` is the timestamp of that one, None where it has none or where the echo of it would not tell them apart.
+    """
+
+    first: SegmentRecord
+    again: SegmentRecord
+    stamp: int | None
 
 
 def _ident(frame: Frame, segment: Segment) -> bytes:

@@ -4,27 +4,31 @@ From packets alone this must be inferred, and these are the rules. *New* sequenc
 its receiver acknowledges it, and not before. All the rest (bare ACKs, RSTs, repetitions of what was acknowledged) is
 got, in order, before the next packet of the conversation; but not ahead of new sequence space of the same sender, and
 not by a packet that newly acknowledges something captured before it. Where something unacknowledged is sent again, the
-last copy is the one that is got; where something acknowledged is sent again, the acknowledgement was not. A RST that
-acknowledges nothing shows that what it answers was got: it has the number which that acknowledged. At the end
-of the capture, or when nothing has followed for long, only such rest is got: an unanswered SYN was not. Where an end
-acknowledges what was not captured, and nothing of its peer is, all it has sent is taken as got: by the next it sends
-where its SYN was captured, else at the end.
+copy is got that the acknowledgement is for (`repetitions.py`), as a rule the last; where something acknowledged is sent
+again, the acknowledgement was not got by then. A RST that acknowledges nothing shows that what it answers was got: it
+has the number which that acknowledged. At the end of the capture, or when nothing has followed for long, only such rest
+is got. Where an end acknowledges what was not captured, and nothing of its peer is, all it has sent is taken as got: by
+the next it sends where its SYN was captured, else at the end.
+
+What is known is told apart from what is inferred: `by` of a record. What is acknowledged has arrived; the rest that is
+got is inferred to have. Only an earlier copy is ever said to be lost, where a later one was needed. Of all else that is
+not got nobody knows whether it has arrived: it may be under way where the capture ends, be refused behind a closed
+window, be swallowed by a reset; and an acknowledgement of what is sent again may be late, or ignored until data comes.
 
 Where the wire kept a journal nothing is inferred: it says what was delivered, and in which order.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
+from lab.protocols.tcp import repetitions
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, RST, SYN
 
 _SYN_RST = SYN | RST
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
 _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
-_MOST_SEARCHED = 512  # of them, for older copies
 
 
 def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
@@ -38,7 +42,7 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
     if end is None:
         return ()
     peer, ack = end.peer, None if record.discarded else record.ack
-    if not (peer.pending or end.pending):
+    if not (peer.pending or end.pending or peer.copies):
         if ack is not None and ack > peer.heard:
             peer.heard = ack
         return ()
@@ -55,9 +59,11 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
     if ack is not None and ack > peer.heard:
         peer.heard = ack
         got = _acknowledged(peer, ack)
+        if peer.copies:
+            got = repetitions.acknowledged(peer, record, ack) + got
         if got:
             if end.pending and not end.pending[0].new:
-                first = next(item.number for item in got if item.new)
+                first = next((item.number for item in got if item.new), None)
                 got += _rest(end, first)
             return got if len(got) == 1 else sorted(got, key=_number)
     if (
@@ -69,6 +75,8 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
     ):
         return got
     got = _rest(peer) if peer.pending and not peer.pending[0].new else []
+    if peer.copies and ack is not None:
+        got = repetitions.acknowledged(peer, record, ack) + got
     if end.pending and not end.pending[0].new:
         got += _rest(end)
     return got if len(got) < 2 else sorted(got, key=_number)
@@ -84,6 +92,7 @@ def _challenged(record: SegmentRecord) -> list[SegmentRecord]:
     asks.pending = [item for item in asks.pending if item not in found]
     for item in found:
         item.discarded, item.new = True, False
+        item.by = "acknowledged"
         latter.refused += (item.number,)
         record.answers = item.number
     return found
@@ -105,20 +114,23 @@ def sent(record: SegmentRecord) -> None:
     if again and record.stop > record.seq and record.stop > end.heard:
         record.new = True
         end.disordered = end.next
-        _give_up_copies(end, record.seq, record.stop)
+        repetitions.replaced(end, record)
+    if record.new and not end.peer.window:
+        end.shut_out = [*(end.shut_out or ())[-_MOST_PENDING:], record.number]
     end.pending.append(record)
     if len(end.pending) > _MOST_PENDING:
-        _lose(end.pending.pop(0))
+        _give_up(end.pending.pop(0))
 
 
 def waiting(conversation: Conversation) -> list[SegmentRecord]:
     """Returns the packets of both ends whose fate is not known yet."""
-    return [record for end in conversation.ends for record in end.pending]
+    return [record for end in conversation.ends for record in (*repetitions.waiting(end), *end.pending)]
 
 
 def after_long(record: SegmentRecord) -> list[SegmentRecord]:
     """Returns what the receiver of a packet has got when nothing has followed it for long."""
     end = record.end
+    repetitions.after_long(end, record)
     return _all(end) if end.peer.unheard else _rest(end)
 
 
@@ -126,16 +138,19 @@ def at_the_end(conversation: Conversation) -> list[SegmentRecord]:
     """Returns what both ends have still got when the capture is over, and gives up what they have not."""
     got = []
     for end in conversation.ends:
+        repetitions.at_the_end(end)
         got += _all(end) if end.peer.unheard else _rest(end)
-        for lost in end.pending:
-            _lose(lost)
+        for left in end.pending:
+            _give_up(left)
         end.pending.clear()
     return sorted(got, key=_number)
 
 
 def _all(end: End) -> list[SegmentRecord]:
-    """Takes all that `end` has pending."""
+    """Takes all that `end` has pending: of data and FINs nobody knows whether they have arrived."""
     got = [item for item in end.pending if not item.settled]
+    for item in got:
+        item.by = "inferred" if not item.new or item.segment.flags & SYN else None
     end.pending.clear()
     for item in got:
         if item.new:
@@ -147,15 +162,20 @@ def _rest(end: End, before: int | None = None) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
     if len(end.pending) == 1 and before is None and not end.pending[0].new:
         item = end.pending.pop()
-        return [] if item.settled else [item]
+        if item.settled:
+            return []
+        item.by = "inferred"
+        return [item]
     at = 0
     for item in end.pending:
         if item.new or (before is not None and item.number >= before):
             break
         at += 1
-    got = end.pending[:at]
+    got = [item for item in end.pending[:at] if not item.settled]
     del end.pending[:at]
-    return [item for item in got if not item.settled]
+    for item in got:
+        item.by = "inferred"
+    return got
 
 
 def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
@@ -164,6 +184,7 @@ def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     if first is not None and len(end.pending) == 1 and first.new and _covers(ack, first):
         end.pending.pop()
         end.disordered = 0
+        first.by = "acknowledged"
         _catch_up(end.peer, first)
         return [first]
     last = 0
@@ -182,6 +203,7 @@ def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
             kept.append(item)
         elif not item.settled:
             got.append(item)
+            item.by = "acknowledged" if item.new else "inferred"
             if item.new:
                 _catch_up(end.peer, item)
     if kept:
@@ -208,10 +230,12 @@ def _reset(end: End, number: int) -> list[SegmentRecord]:
     """Takes what a RST without ACK answers: it has the number which that acknowledged (RFC 9293 section 3.5.2)."""
     for at, item in enumerate(end.pending):
         if item.new and item.ack == number:
-            got = end.pending[: at + 1]
+            got = [each for each in end.pending[: at + 1] if not each.settled]
             del end.pending[: at + 1]
             _catch_up(end.peer, item)
-            return [item for item in got if not item.settled]
+            for each in got:
+                each.by = "acknowledged" if each is item else "inferred"
+            return got
         if item.new:
             break
     return []
@@ -223,23 +247,14 @@ def _give_up_acks(end: End, start: int) -> None:
         if item.new:
             return
         if item.ack is not None and item.ack > start:
-            _lose(item)
+            _give_up(item)
 
 
-def _give_up_copies(end: End, start: int, stop: int) -> None:
-    """Gives up what is waiting of the sequence space that is sent again. What is sent again is among the oldest."""
-    for item in itertools.islice(end.pending, _MOST_SEARCHED):
-        errors = item.conversation.errors
-        within = start <= item.seq and item.stop <= stop
-        if item.new and (within or (errors and item.number in errors and start < item.stop and item.seq < stop)):
-            item.new = False
-            _lose(item)
-
-
-def _lose(item: SegmentRecord) -> None:
-    if item.conversation is not None and not item.settled:
+def _give_up(item: SegmentRecord) -> None:
+    """Leaves open whether it has arrived."""
+    if not item.settled:
         item.end.give_up(item)
-        item.conversation.lose(item)
+        item.conversation.not_got(item)
 
 
 def _number(record: SegmentRecord) -> int:

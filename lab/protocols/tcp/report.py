@@ -132,8 +132,10 @@ def _of_its_segments(
     if step == "tcp.open.2" and any(end.cookie for end in conversation.ends):
         return "syn-cookie"
     if step != "tcp.open.4":
-        if all(each.number in conversation.lost for each in found):
-            return _refused(conversation, found) or ("lost" if step == "tcp.open.3" else "unanswered")
+        if all(each.number in conversation.undelivered for each in found):
+            known = any(conversation.undelivered[each.number] for each in found)
+            left = "unanswered" if step != "tcp.open.3" else "lost" if known else "unconfirmed"
+            return _refused(conversation, found) or left
         if len(found) > 1 and any(each.number in conversation.refused for each in found):
             return "half-open"
         if found[0].number in conversation.refused:

@@ -222,9 +222,15 @@ def test_a_segment_that_was_lost_and_whose_work_a_later_one_did_is_called_lost()
     assert codes(replay(prompt(frames, dropped=(3,))))["open.3"] == "lost"
 
 
+def test_an_acknowledgement_whose_object_is_sent_again_is_not_called_lost() -> None:
+    """It may be late, or ignored: a Linux listener with TCP_DEFER_ACCEPT takes none that brings no data."""
+    assert differs(*OPEN, "s> SYN-ACK 0 1")["open.3"] == "unconfirmed"
+
+
 def test_every_code_of_the_notes_is_tried_here() -> None:
     of_icmp = {kind.value for kind in Kind if kind.value}  # in test_icmp.py
-    assert set(notes("tcp").differs) == {*CASES, "lost", "syn-cookie", *of_icmp}  # a cookie: in test_acceptance.py
+    told = {*CASES, "lost", "unconfirmed", "syn-cookie", *of_icmp}  # a cookie: in test_acceptance.py
+    assert set(notes("tcp").differs) == told
 
 
 def test_where_only_the_first_syn_is_missing_that_step_was_not_captured_and_the_others_were() -> None:
