@@ -20,9 +20,8 @@ Array = npt.NDArray[Any]
 
 _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
 _FIRST = np.zeros(256, bool)
-_FIRST[[byte for upper in UPPERS for byte in upper.first]] = True
+_FIRST[[byte for upper in UPPERS for byte in upper.first | upper.later]] = True
 _FIRST[[byte for preamble in TRANSPORT.preambles for byte in preamble.first]] = True
-_LOOK_BEFORE = 4096  # bytes in which a preamble must show itself
 
 
 class Columns(NamedTuple):
@@ -76,7 +75,7 @@ def usual(
     begun = bytes_[np.minimum(at + 34 + header, len(buffer))]
     for index in np.flatnonzero((payload > 0) & _FIRST[begun]).tolist():
         start = int(at[index]) + 34 + int(header[index])
-        plain[index] |= _begins(buffer[start : start + min(_LOOK_BEFORE, int(payload[index]))])
+        plain[index] |= _begins(buffer[start : start + int(payload[index])])
     numbers = (np.flatnonzero(usual) + number + 1).astype(np.uint32)
     for index in np.flatnonzero(flags & SYN).tolist():
         start = int(at[index])
@@ -98,7 +97,7 @@ def _begins(data: bytes) -> bool:
     roles: tuple[Role, Role] = ("client", "server")
     return any(
         upper.recognise(data[:LOOK], role) is not False for upper in UPPERS for role in roles if data[0] in upper.first
-    ) or any(
+    ) or any(upper.goes_on(data) for upper in UPPERS if data[0] in upper.later) or any(
         preamble.measure(data, role, True) != 0
         for preamble in TRANSPORT.preambles for role in roles if data[0] in preamble.first
     )  # fmt: skip

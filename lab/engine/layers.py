@@ -105,7 +105,7 @@ class Layers:
         self._told = told
         self._uppers = uppers
         self._before = Before(transport.preambles)
-        self._first = self._before.first.union(*(upper.first for upper in uppers))
+        self._first = self._before.first.union(*(upper.first | upper.later for upper in uppers))
         self._movers = {upper.name: Mover(upper.tables, told, _assume) for upper in uppers}
         self._secrets = {upper.name: upper.secrets() for upper in uppers}
         self._maybe: dict[Conversation, Layer] = {}  # recognised by too few bytes to be sure
@@ -396,5 +396,11 @@ class Layers:
                     which.above = layer
                 else:
                     self._maybe[which] = layer
+                return layer
+        for upper in self._uppers:
+            if begin[0] in upper.later and upper.goes_on(piece.data):
+                layer = which.above = self._begun(upper, which)
+                self._movers[layer.name].lose(layer, layer.client)
+                self._movers[layer.name].lose(layer, layer.server)
                 return layer
         return None

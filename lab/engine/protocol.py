@@ -445,12 +445,17 @@ def _likeliest(layer: Any, role: Role, on: str) -> str | None:
     return row.state if row else None
 
 
+def _never(_data: bytes) -> bool:
+    return False
+
+
 class Upper(Descriptor):
     """What a transport carries, recognised by its first bytes.
 
     `first` are the bytes it can begin with; `spoken_by` says which end it is that begins a segment so, where no other
-    can; `recognise` says whether a beginning is its own, None where that needs more
-    bytes; `begin` makes a session of what is known of secrets. `carries` is the event of its messages whose `raw` is
+    can; `recognise` says whether a beginning is its own, None where that needs more bytes; `goes_on` says of a whole
+    segment, which begins with one of `later`, whether it can only be a later part of it, whose beginning was not
+    captured; `begin` makes a session of what is known of secrets. `carries` is the event of its messages whose `raw` is
     data for another protocol; `closed_below` its event, where it has one, for an end whose transport is closed. Where
     `server_may_begin`, a server's words are no proof that something before them was not captured. Of a layer and a
     message, `words` says it in a line, `fields` has all its fields, `carriers` what it came in. `assume` says of a
@@ -461,6 +466,8 @@ class Upper(Descriptor):
     first: frozenset[int]
     recognise: Callable[[bytes, Role], bool | None]
     spoken_by: Callable[[bytes], Role | None] = _nobody
+    later: frozenset[int] = frozenset()
+    goes_on: Callable[[bytes], bool] = _never
     begin: Callable[[Any], Session]
     words: Callable[[Any, Any], Text]
     secrets: Callable[[], Secrets] = NoSecrets

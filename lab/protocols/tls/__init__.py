@@ -19,6 +19,8 @@ _HELLOS: dict[int, Role] = {1: "client", 2: "server"}
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
 
 
+_LATER = frozenset(range(0x14, 0x18))  # what any record begins with
+
 # What reads TLS is imported when there is some: most captures that are asked about have none.
 
 
@@ -29,6 +31,14 @@ def _recognise(data: bytes, role: Role) -> bool | None:
     from lab.protocols.tls.records import looks_like_tls
 
     return looks_like_tls(data, role)
+
+
+def _goes_on(data: bytes) -> bool:
+    if data[1:2] not in (b"\x03", b"\x01"):
+        return False
+    from lab.protocols.tls.records import goes_on
+
+    return goes_on(data)
 
 
 def _spoken_by(data: bytes) -> Role | None:
@@ -95,6 +105,8 @@ PROTOCOL = Upper(
     # reading
     first=frozenset({_HANDSHAKE, *_SSL2}),
     recognise=_recognise,
+    later=_LATER,
+    goes_on=_goes_on,
     spoken_by=_spoken_by,
     begin=_begin,
     secrets=_Secrets,

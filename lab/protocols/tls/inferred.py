@@ -110,7 +110,7 @@ _FULL_OR_RESUMED = {
     ("server", "got"): ("WAIT_FINISHED_12", "WAIT_LAST_12"),
 }
 _AT_THE_END = frozenset(("ChangeCipherSpec", "Finished", "NewSessionTicket"))
-_LIKELIER = {("server", "sent NewSessionTicket"): "CONNECTED"}
+_OF_THE_CONNECTED = frozenset(("data", "NewSessionTicket", "KeyUpdate"))
 
 
 def assume(layer: Any, role: Role, on: str) -> str | None:
@@ -125,8 +125,8 @@ def assume(layer: Any, role: Role, on: str) -> str | None:
             return None
         state = _FULL_OR_RESUMED[role, way][session.shake.server_first]
         return state if table.row(state, on) else None
-    if version == TLS13 and (role, on) in _LIKELIER:
-        return _LIKELIER[role, on]
+    if what in _OF_THE_CONNECTED and (version == TLS13 or what == "data") and table.row("CONNECTED", on):
+        return "CONNECTED"
     rows = [row for row in table.rows if row.on == on]
     if version is None:
         new = {row.state in _ONLY_13 or row.to in _ONLY_13 for row in rows}

@@ -217,6 +217,30 @@ def looks_like_tls(data: bytes, role: Role) -> bool | None:
     return True if len(data) >= len(expected) else None
 
 
+# Lengths of records that there can be behind a handshake's beginning, by content type: what is encrypted has at least
+# a MAC.
+_LATER = {
+    codes.CHANGE_CIPHER_SPEC: range(1, 2),
+    codes.ALERT: range(2, 512),
+    codes.HANDSHAKE: range(4, MAX_FRAGMENT + 1),
+    codes.APPLICATION_DATA: range(16, MAX_FRAGMENT + 1),
+}
+_VERSIONS = frozenset((codes.TLCP, codes.TLS_1_0, codes.TLS_1_1, codes.TLS_1_2))
+
+
+def goes_on(data: bytes) -> bool:
+    """Says whether a segment is records of TLS and nothing else: one or more to its very end, or several headers."""
+    at = found = 0
+    versions = set[int]()
+    while at + HEADER <= len(data):
+        kind, version, length = data[at], int.from_bytes(data[at + 1 : at + 3], "big"), data[at + 3] << 8 | data[at + 4]
+        versions.add(version)
+        if length not in _LATER.get(kind, ()) or version not in _VERSIONS or len(versions) > 1:
+            return False
+        at, found = at + HEADER + length, found + 1
+    return found > 1 or at == len(data) > 0
+
+
 class Piece(NamedTuple):
     """Where bytes lie: `start` to before `end` of the stream, or of a buffer of decrypted bytes that has a name."""
 

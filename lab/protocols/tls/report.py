@@ -57,6 +57,8 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
 def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if step == "tls.1":
         return "not-captured"
+    if session.later:
+        return "encrypted" if step == "tls.6" else "not-captured"
     if step in ("tls.3", "tls.4"):
         if session.first.version == _TLS13:
             return "key-share"

@@ -20,7 +20,16 @@ from lab.protocols.tls.inferred import changed, sealed
 from lab.protocols.tls.opening import Lazy, Opening
 from lab.protocols.tls.protection import Opened
 from lab.protocols.tls.reasons import EARLY_UNDECIDED, Reason
-from lab.protocols.tls.records import MAX_PIECES, HandshakeMessage, Handshakes, Piece, Record, Records
+from lab.protocols.tls.records import (
+    MAX_PIECES,
+    HandshakeMessage,
+    Handshakes,
+    Piece,
+    Record,
+    Records,
+    goes_on,
+    looks_like_tls,
+)
 
 _NAMES = {
     0: "HelloRequest", 1: "ClientHello", 2: "ServerHello", 4: "NewSessionTicket", 5: "EndOfEarlyData",
@@ -31,6 +40,7 @@ _NAMES = {
 _CLOSE_NOTIFY, _NO_RENEGOTIATION, _FATAL, _MESSAGE_HEADER = 0, 100, 2, 4
 OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
+_LONG = 1 << 20  # bytes that may have been said before a capture began
 _OVERHEAD = 400  # bytes that a record costs beside its own
 
 
@@ -43,6 +53,7 @@ class Session:
         self._first: Handshake | None = None  # where that is another
         self.opening = Opening(secrets)
         self.alerts: list[AlertSaid] = []
+        self.later = False  # neither hello was captured: it was joined where it had begun
         self._verified: bool | None = None  # both Finished of the first handshake, where there was another
         self._told: Reason | None = None  # why something is closed
         self.early: Early | None = None  # what the client sends before it has heard the server, where it has said so
@@ -88,9 +99,19 @@ class Session:
         way = self.directions.get(role)
         if way is None:
             way = self.directions[role] = Direction(role, seq, relative)
+        if not way.stream.expected and not way.holed:
+            self._joins(way, data)
         fresh = way.stream.add(seq, data, number, at)
         said = self._read(way, fresh, number) if fresh else []
         return [*said, *self._pass_over(way)] if way.stream.lacking else said
+
+    def _joins(self, way: Direction, data: bytes) -> None:
+        """Looks for the first record of a direction whose beginning was not captured, nor either hello."""
+        shake = self.shake
+        unheard = shake.client_hello is None and shake.server_hello is None
+        if unheard and (self.later or goes_on(data)) and looks_like_tls(data, way.role) is False:
+            way.holed = way.unsure = way.records.lost = self.later = True
+            way.gone = _LONG
 
     def missed(self, role: Role, seq: int, relative: int, size: int) -> list[Said]:
         """Goes on behind bytes that were not captured, and returns what is said by that, and by what stood behind."""
@@ -283,12 +304,9 @@ class Session:
 
     def _infer(self, way: Direction, record: Record) -> None:
         """Finds out the version, and whether an end has changed its keys, where that was not captured."""
-        if (
-            way.encrypted
-            or self.shake.version == TLS13
-            or not (way.unsure or way.changed)
-            or not changed(record, way.changed)
-        ):
+        known = way.encrypted and self.shake.version is not None
+        doubted = not known and self.shake.version != TLS13 and (way.unsure or way.changed)
+        if not doubted or not changed(record, way.changed):
             return
         data = record.type == codes.APPLICATION_DATA
         if self.shake.version is None and codes.SSL_3 <= record.version <= codes.TLS_1_2:
@@ -297,7 +315,8 @@ class Session:
                 self.shake.version = record.version
             elif way.changed and TLS13 in offers and not self.shake.early_data:
                 self.shake.version = TLS13  # up to TLS 1.2 a Finished comes first
-        self.opening.change(way)
+        if not way.encrypted:
+            self.opening.change(way)
         way.finished = way.finished or (self.shake.version != TLS13 and record.type != codes.HANDSHAKE)
 
     def _change(self, way: Direction, record: Record) -> Said:

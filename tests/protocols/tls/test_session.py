@@ -470,11 +470,6 @@ def test_a_capture_that_begins_with_the_server_hello_has_its_messages_but_no_key
     assert not walked.tls["decrypted"]
 
 
-def test_a_capture_that_begins_in_the_middle_of_the_data_is_just_tcp() -> None:
-    capture = captured("TLS 1.3")
-    assert walk(renumbered(*capture.frames[11:]), capture.keylog).only.above is None
-
-
 def test_behind_a_segment_that_was_lost_for_good_nothing_is_read_and_little_is_kept() -> None:
     capture = play(static_rsa, said=bytes(8000))
     more: tuple[Role, bytes] = ("server", record(23, bytes(1 << 14)))
