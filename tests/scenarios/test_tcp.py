@@ -70,7 +70,7 @@ REFUSED: dict[str, _Refused] = {
     "tcp/bad-checksum":      [(4, False, "bad-checksum", {"Tcp InErrs": 1, "Tcp InCsumErrors": 1}, None)],
     "tcp/challenge-ack":     [
         (8, True, "syn-on-connection", _ON_OPEN, "ACK"),
-        (10, True, "ack-not-acceptable", {"TcpExt TCPChallengeACK": 1}, "ACK"),
+        (10, True, "ack-of-unsent", {"TcpExt TCPChallengeACK": 1}, "ACK"),
     ],
     "tcp/blind-reset":       [
         (8, True, "reset-outside", {}, None),

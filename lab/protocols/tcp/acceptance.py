@@ -41,6 +41,8 @@ def verdict(
     reason = refusals.why(segment.flags, dropped, moved, answer, end.peer.state)  # of what is refused it stays
     if reason is None:
         return None
+    if reason.code == refusals.WRONG_ACK and record.ack is not None and record.ack > end.peer.next:
+        reason = refusals.UNSENT
     if record.verdict is not None:
         agrees = record.verdict.agrees  # of before it was delivered
     elif reason.taken or _unknown(end.peer) or end.peer.role in record.conversation.assumed:

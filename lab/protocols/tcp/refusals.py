@@ -20,6 +20,7 @@ _OPEN = (
 )  # fmt: skip
 Unknown = Literal["unknown"]
 COOKIE, NOBODY, OPEN = "syn-cookie", "no-connection", "syn-on-connection"
+WRONG_ACK = "ack-too-old"  # as far as the counters tell; of what was never sent it is `UNSENT`
 
 
 class Reason(NamedTuple):
@@ -49,12 +50,21 @@ def _row(
     return _Row(moved, flags, no_flags, answer, dropped, states, Reason(code, taken, Text(en, zh), code in _CHECKED))
 
 
+UNSENT = Reason(
+    "ack-of-unsent",
+    taken=False,
+    text=Text(
+        "it acknowledges what was never sent; answered by a challenge ACK", "确认了从未发送过的数据，以挑战 ACK 应答"
+    ),
+    checked=True,
+)
+
 # Of these nothing at all is taken, and so they move nobody. Of others, an acknowledgement may count though the data
 # does not, or the answer moves the receiver.
 WHOLLY = frozenset({
     "bad-ip-header", "bad-checksum", "accept-queue-full", "request-queue-full", "listener-dropped", "old-timestamp",
     "timestamp-not-ours", "beyond-window", "outside-window", "syn-on-connection", "reset-not-exact",
-    "ack-not-acceptable", "no-connection", "reset-to-listener", "reset-not-ours", "reset-outside", "reset-ignored",
+    WRONG_ACK, UNSENT.code, "no-connection", "reset-to-listener", "reset-not-ours", "reset-outside", "reset-ignored",
     "syn-with-fin", "no-ack-flag",
 })  # fmt: skip
 ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room"})  # is refused, its acknowledgement taken
@@ -103,8 +113,8 @@ TABLE = (
          "已建立的连接上又来了 SYN，以挑战 ACK 应答", "TcpExt TCPSYNChallenge"),
     _row("reset-not-exact", "a RST inside the window, but not at the next number; answered by a challenge ACK",
          "RST 在窗口内，但序号不是期望的下一个，以挑战 ACK 应答", "TcpExt TCPChallengeACK", flags=RST),
-    _row("ack-not-acceptable", "it acknowledges what was never sent, or far too long ago; answered by a challenge ACK",
-         "确认了从未发送过（或过于久远）的数据，以挑战 ACK 应答", "TcpExt TCPChallengeACK", no_flags=RST | SYN),
+    _row(WRONG_ACK, "it acknowledges what was acknowledged far too long ago; answered by a challenge ACK",
+         "确认号过于陈旧，以挑战 ACK 应答", "TcpExt TCPChallengeACK", no_flags=RST | SYN),
     # The end of a connection
     _row("data-after-close", "data for a program that has closed its socket; answered by RST",
          "程序已关闭套接字，却又收到数据，以 RST 应答", "TcpExt TCPAbortOnData"),
