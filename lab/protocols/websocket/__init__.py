@@ -58,6 +58,7 @@ PROTOCOL = Upper(
     fields=later(f"{_HERE}.report", "details"),
     message_facts=later(f"{_HERE}.report", "opcode"),
     example=later(f"{_HERE}.report", "example"),
+    points=later(f"{_HERE}.report", "points"),
     compared=later(f"{_HERE}.compare", "COMPARED"),
     sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"text", "binary"}),

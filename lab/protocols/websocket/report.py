@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lab.engine.layers import Layer
+    from lab.engine.record import Record
     from lab.protocols.websocket.http import Request, Response
     from lab.protocols.websocket.messages import Message, Told
     from lab.protocols.websocket.session import Said, Session
@@ -81,6 +82,20 @@ def _why_unseen(session: Session, step: str) -> str:
     if answer is not None:
         return "nothing-said" if step == "websocket.3" else "abnormal"
     return "not-answered"
+
+
+def points(layer: Layer, record: Record) -> list[Text]:
+    """Returns what is to be pointed out in a packet that begins to end TCP: that no Close went before it."""
+    session: Session = layer.session
+    ends = "RST" in record.labels or "tcp.close.1" in record.steps
+    if not ends or "forged" in record.labels or session.closes or _why_unseen(session, "websocket.4") != "abnormal":
+        return []
+    return [
+        Text(
+            "No Close frame before it: abnormal closure, which programs report as 1006 (RFC 6455 section 7.1.5)",
+            "此前没有 Close 帧：异常关闭，程序报告为 1006（RFC 6455 第 7.1.5 节）",
+        )
+    ]
 
 
 def summary(layer: Layer) -> dict[str, Any]:
