@@ -13,10 +13,10 @@ from rich.text import Text as Styled
 from lab.engine.protocol import NoSecrets
 from lab.model import ConversationReport
 from lab.protocols.registry import UPPERS
-from lab.render.words import console, wrap
+from lab.render.words import columns, console, wrap
 from lab.text import Lang, Text
 
-WIDTH = 80
+NARROWEST, WIDEST = 60, 100
 _ROW = 24  # bytes of a value in a line
 _MOST = 64  # bytes of a value that are shown
 _TEXT = 16  # bytes, all printable: these are no key by chance
@@ -26,9 +26,10 @@ _MOST_SHOWN = 20  # connections
 def worked_examples(conversations: Iterable[ConversationReport], out: TextIO, lang: Lang) -> None:
     """Prints for each conversation how its keys came about, and its accept value, or why that can't be told."""
     page = console(out)
+    width = columns(page, NARROWEST, WIDEST)
 
     def line(text: str = "", style: str = "", indent: int = 0) -> None:
-        for each in wrap(text, WIDTH - indent) or [""]:
+        for each in wrap(text, width - indent) or [""]:
             page.print(Styled(" " * indent + each, style), soft_wrap=True)
 
     shown = 0

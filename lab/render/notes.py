@@ -14,24 +14,26 @@ from lab.protocols.catalogue import scenarios
 from lab.protocols.notes import NoteState, NoteStep, cast, notes
 from lab.protocols.registry import protocol
 from lab.protocols.subject import Subject
-from lab.render.words import console, pad, wrap
+from lab.render.words import columns, console, pad, wrap
 from lab.text import ROLES, Lang, Text
 
-WIDTH = 80
+NARROWEST, WIDEST = 60, 100
 _SAME = "·"
+_IN, _TO = 0, 2  # columns of a table
 
 
 class _Page:
-    """Prints lines of at most 80 columns, in colour where there is a terminal."""
+    """Prints lines as wide as the terminal, within reason, in colour where there is one."""
 
     def __init__(self, out: TextIO) -> None:
         self._console = console(out)
+        self._width = columns(self._console, NARROWEST, WIDEST)
 
     def line(self, text: str = "", style: str = "") -> None:
         self._console.print(Styled(text, style), soft_wrap=True)
 
     def paragraph(self, text: str, style: str = "", indent: int = 0) -> None:
-        for line in wrap(text, WIDTH - indent):
+        for line in wrap(text, self._width - indent):
             self.line(" " * indent + line, style)
 
 
@@ -82,8 +84,8 @@ def _of_state(page: _Page, about: Descriptor, name: str, lang: Lang) -> None:
     for table, whose in _tables(about):
         into = [row for row in table.rows if row.to == name != row.state]
         onward = [row for row in table.rows if row.state == name]
-        _rows(page, table, into, Text(f"What leads here{whose.en}", f"进入该状态{whose.zh}"), lang)
-        _rows(page, table, onward, Text(f"What leads on{whose.en}", f"离开该状态{whose.zh}"), lang)
+        _rows(page, table, into, Text(f"What leads here{whose.en}", f"进入该状态{whose.zh}"), lang, _TO)
+        _rows(page, table, onward, Text(f"What leads on{whose.en}", f"离开该状态{whose.zh}"), lang, _IN)
 
 
 def _of_step(page: _Page, about: Descriptor, name: str, lang: Lang) -> None:
@@ -147,8 +149,8 @@ def _step(page: _Page, about: Descriptor, step: NoteStep, lang: Lang) -> None:
     page.paragraph(beyond + cast(step.beyond, actor).pick(lang), "green", 2)
 
 
-def _rows(page: _Page, table: Table, rows: Sequence[Row], title: Text, lang: Lang) -> None:
-    """Prints rows of a table under a title; nothing where there is none."""
+def _rows(page: _Page, table: Table, rows: Sequence[Row], title: Text, lang: Lang, without: int | None = None) -> None:
+    """Prints rows of a table under a title, `without` a column that all have the same; nothing where there is none."""
     if not rows:
         return
     page.line()
@@ -164,6 +166,8 @@ def _rows(page: _Page, table: Table, rows: Sequence[Row], title: Text, lang: Lan
     for row in rows:
         to = row.to if row.to != row.state else _SAME
         lines.append([row.state, row.on, to, (row.step or "").removeprefix(table.protocol + "."), row.source])
+    if without is not None:
+        lines = [[cell for at, cell in enumerate(cells) if at != without] for cells in lines]
     widths = [max(map(cell_len, column)) + 1 for column in zip(*lines, strict=True)]
     for at, cells in enumerate(lines):
         line = "".join(pad(cell, width) for cell, width in zip(cells, widths, strict=True)).rstrip()
