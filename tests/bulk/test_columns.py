@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -271,3 +273,22 @@ def test_what_stands_before_a_protocol_is_no_ordinary_data(tmp_path: Path, rows:
             frames += [frame.data for frame in talk]
     file = saved(frames, tmp_path)
     assert in_columns(file, rows) == one_by_one(file, rows)
+
+
+@both
+def test_what_ecn_s_flags_mean_depends_on_the_syns_here_too(tmp_path: Path, rows: bool) -> None:
+    frames: list[bytes] = []
+    answers = ("[SA]", "[SAE]", "[SAC]", "[SAECN]")
+    for number, (offer, answer) in enumerate(itertools.product(("SYN", "[SEC]", "[SECN]"), answers * 8)):
+        pair = Pair(client_port=42_000 + number)
+        talk = ladder(
+            f"c> {offer} 0", f"s> {answer} 0 1", "c> ACK 1 1", "c> data 1 1 9", "s> [AE] 1 10", "c> [PAC] 10 1 9",
+            "s> ACK 1 19", "c> FIN 19 1", "s> FIN 1 20", "c> ACK 20 2", pair=pair,
+        )  # fmt: skip
+        frames += [frame.data for frame in talk]
+    file = saved(frames, tmp_path)
+    assert in_columns(file, rows) == one_by_one(file, rows)
+    if rows:
+        assert {"ecn-echo", "accecn-accepted", "ecn-declined"} <= set(
+            re.findall(r"[\w-]+", "".join(one_by_one(file, rows)))
+        )
