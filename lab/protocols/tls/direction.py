@@ -76,6 +76,7 @@ class Direction:
         self.finished = False  # has sent its Finished
         self.last_finished: object = None
         self.verified: bool | None = None  # whether that was right; None where nobody could tell
+        self.hidden = False  # it does not fit what was heard, which need not be what was said (ECH)
         self.problem = ""
         self.carriers: dict[str, tuple[int, int, int]] = {}  # a plaintext's name -> its record in the stream, its frame
 

@@ -76,6 +76,12 @@ class Handshake:
             self.group = hello.key_share.group if hello.key_share else None
             self.resumed = hello.selected_psk is not None
 
+    @property
+    def may_be_hidden(self) -> bool:
+        """Whether another ClientHello than the one that can be read may count: one inside it (RFC 9849)."""
+        hello = self.client_hello
+        return self.version == codes.TLS_1_3 and isinstance(hello, ClientHello) and hello.encrypted_client_hello
+
     def take_cut(self, raw: bytes) -> None:
         """Takes in the beginning of a message the rest of which was not captured: only what surely stands there."""
         self.full = self.full or raw[0] in (codes.SERVER_HELLO_DONE, codes.CLIENT_KEY_EXCHANGE)

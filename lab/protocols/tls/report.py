@@ -344,6 +344,11 @@ def _finished(session: Session, said: Said) -> Text:
             if way.verified:
                 return Text("verify_data is right", "verify_data 验证无误")
             return Text("verify_data is WRONG", "verify_data 验证不符")
+        if way.last_finished is said.parsed and way.hidden:
+            return Text(
+                "verify_data fits no hello that can be read: it covers the one that ECH hides, or is wrong",
+                "verify_data 与能读到的 hello 不符：它覆盖的是藏在 ECH 中的那一个，或者有误",
+            )
     return Text("", "")
 
 

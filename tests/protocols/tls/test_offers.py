@@ -13,11 +13,14 @@ from lab.protocols.tls import codes, endpoints
 from lab.protocols.tls.fields import leaves, message_fields
 from lab.protocols.tls.hello import client_hello
 from lab.protocols.tls.offers import ech, grease, large_share
+from lab.protocols.tls.report import steps, summary
 from lab.protocols.tls.shapes import TlsField
 from lab.protocols.tls.shares import kem, parts
 from lab.render.meanings import with_meanings
 from lab.text import Text
 from tests.packets import Walked, ladder, walk
+from tests.protocols.tls.captures import captured, frames
+from tests.protocols.tls.captures import walk as walk_tls
 from tests.protocols.tls.hex import ECH_CONFIG, GREASE_HELLO, SHARE, extension, message, vector, x
 from tests.protocols.tls.hex import client_hello as hello_of
 
@@ -165,3 +168,29 @@ def test_openssl_has_the_hybrid_group_from_3_5_on_and_it_is_said_where_it_has_no
     hello = client_hello(theirs.read()[5:])
     assert hello.groups == (23, 29)
     assert [share.group for share in hello.key_shares] == [23]
+
+
+def test_a_finished_that_covers_a_hidden_hello_is_not_called_wrong() -> None:
+    """Here the hello that both ends have heard is another than the captured one, as it is where ECH is accepted."""
+    capture = captured("TLS 1.3")
+    (role, hello), *others = capture.flights
+    assert role == "client"
+    for added, words, wrong in (
+        (extension(0xFE0D, OUTER), "verify_data fits no hello that can be read", False),
+        (extension(0x0A0A), "verify_data is WRONG", True),
+    ):
+        body = hello[9:]
+        at = 2 + 32 + 1 + body[34] + 2
+        at += int.from_bytes(body[at - 2 : at], "big")
+        at += 1 + body[at]
+        longer = body[:at] + vector(2, body[at + 2 :], added)
+        flights = [("client", hello[:3] + vector(2, message(1, longer))), *others]
+        assert client_hello(message(1, longer)).damaged is False
+        walked = walk_tls(frames(flights), capture.keylog)
+        said = [each.words.en for packet in walked.packets for each in packet.messages if each.name == "Finished"]
+        assert len(said) == 2
+        assert all(each.startswith(words) for each in said), said
+        facts = summary(walked.above)
+        assert facts["decrypted"]
+        assert facts["finished_verified"] is (False if wrong else None)
+        assert ("finished-wrong" in [code for _, _, code, *_ in steps(walked.above)]) is wrong
