@@ -29,7 +29,7 @@ class Early:
 
     def __init__(self) -> None:
         self.accepted: bool | None = None  # None: the server has not said, or nobody could read it
-        self._decided = False
+        self.decided = False
         self.going = True  # what the client sends now may be early data
         self._protection: Protection | None = None
         self._waiting: list[tuple[Record, Awaited]] = []
@@ -56,7 +56,7 @@ class Early:
 
         None where it is no early data, or where nobody can tell.
         """
-        if not self._decided:
+        if not self.decided:
             return self._wait(record)
         if self._protection is not None and (found := opening.with_(self._protection, record)) is not None:
             return found
@@ -87,9 +87,9 @@ class Early:
 
     def decide(self, accepted: bool | None, shake: Handshake, opening: Opening) -> None:
         """The server has said whether it takes early data, or has said so and nobody can read it (None)."""
-        if self._decided:
+        if self.decided:
             return
-        self._decided, self.accepted = True, accepted
+        self.decided, self.accepted = True, accepted
         shake.early_rejected = accepted is False
         if accepted is not False:
             self._protection = opening.early(shake)
@@ -107,11 +107,17 @@ class Early:
         """EndOfEarlyData, or another ClientHello: nothing more of it comes."""
         self.going = False
 
+    def lost(self) -> None:
+        """Some of what the client has sent was not captured: once the server has decided, its end may be in that."""
+        self.going = self.going and not self.decided
+
     def _lacking(self, opening: Opening) -> Reason | None:
         if self._protection is not None:
             return self._protection.failed
         known = opening.epochs is not None
-        return reasons.KEY_LOG_INCOMPLETE.format("CLIENT_EARLY_TRAFFIC_SECRET") if known else opening.locked
+        if known:
+            return reasons.KEY_LOG_INCOMPLETE.format("CLIENT_EARLY_TRAFFIC_SECRET")
+        return opening.locked or reasons.EARLY_UNDECIDED
 
 
 def _opened(opened: Opened, said: Said) -> Said:

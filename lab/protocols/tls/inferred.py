@@ -34,7 +34,7 @@ def sealed(way: Direction, record: Record, shake: Handshake, other: Direction | 
         name = "encrypted" if TLS13 in getattr(shake.client_hello, "supported_versions", ()) else "application-data"
         return name, "" if way.role == "client" and shake.early_data and not way.unsure else UNKNOWN
     if record.type == codes.HANDSHAKE:
-        if way.finished:
+        if way.finished or (way.holed and len(record.fragment) not in _FINISHED):
             return "encrypted", UNKNOWN  # another handshake begins
         way.finished = True
         return "Finished", "Finished"

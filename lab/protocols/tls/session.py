@@ -126,11 +126,13 @@ class Session:
         self.shake.unheard = True
         if role in self.directions:
             self.directions[role].holed = True
+        self._undecided(role)
 
     def _pass_over(self, way: Direction) -> list[Said]:
         said: list[Said] = []
         while size := way.stream.lacking:
             way.holed = True
+            self._undecided(way.role)
             fresh = way.stream.pass_over()
             if way.problem:
                 continue
@@ -141,11 +143,19 @@ class Session:
                 said += self._read(way, fresh, None)
         return said
 
+    def _undecided(self, role: Role) -> None:
+        """What the server has said of early data may not have been captured, nor where that ends."""
+        if role == "server" and self.early is not None and not self.early.decided:
+            self.early.decide(None, self.shake, self.opening)
+            self.early.over()
+
     def _lose(self, way: Direction, size: int) -> list[Said]:
         """Nobody knows what was said in bytes that are missing between two records, nor where both ends stand now."""
         end = way.stream.expected
         said = [self._cut(way, each, end) for each in way.handshakes.lose(None)]
         self.shake.unheard = True
+        if self.early is not None and way.role == "client":
+            self.early.lost()
         self.opening.skip(way, size)
         way.unsure = True
         way.gone += size
@@ -343,7 +353,7 @@ class Session:
 
     def _handshake(self, way: Direction, record: Record, raw: bytes, pieces: tuple[Piece, ...], opened: bool) -> Said:
         kind = raw[0]
-        again = kind == codes.CLIENT_HELLO and self._begin_again()
+        again = opened and kind == codes.CLIENT_HELLO and self._begin_again()
         shake = self.shake
         parsed = messages.read(raw, shake.version, shake.suite_code)
         name = event = _NAMES.get(kind, "handshake")
@@ -371,17 +381,16 @@ class Session:
         return Said(name, event, way.base + record.end, way.places(pieces), raw, parsed, opened)
 
     def _begin_again(self) -> bool:
-        """A ClientHello behind a whole handshake up to TLS 1.2 begins another (RFC 5246 section 7.4.1)."""
-        ways = self.directions.values()
+        """A ClientHello that was encrypted begins another handshake, up to TLS 1.2 (RFC 5246 section 7.4.1)."""
         before = self.shake
-        if before.version in (None, TLS13) or not ways or not all(way.finished for way in ways):
+        if before.version in (None, TLS13):
             return False
         if self._first is None:
             self._first, self._verified = before, self.finished_verified
         self._first.transcript, self._first.until_exchange = bytearray(), b""
         self.shake = Handshake()
         self.shake.version, self.shake.suite_code = before.version, before.suite_code  # until the server has chosen
-        for way in ways:
+        for way in self.directions.values():
             way.finished = False
         return True
 

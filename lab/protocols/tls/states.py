@@ -149,8 +149,8 @@ _CLIENT = (
     Row("SEND_FINISHED_12", "sent ChangeCipherSpec",    "SEND_FINISHED_12", None,     "5246 7.3"),
     Row("SEND_FINISHED_12", "sent Finished",            "CONNECTED",        "tls.5",  "5246 7.3"),
     # connected
-    Row("SEND_FINISHED",    "got NewSessionTicket",     "SEND_FINISHED",    None,     "9846 4.7.1"),
     Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "9846 4.7.1"),
+    Row("SEND_FINISHED",    "got NewSessionTicket",     "SEND_FINISHED",    None,     "9846 4.7.1"),
     # authentication after the handshake
     Row("CONNECTED",        "got CertificateRequest",   "CONNECTED",        None,     "9846 4.7.2"),
     Row("CONNECTED",        "sent Certificate",         "CONNECTED",        None,     "9846 4.7.2"),
@@ -201,9 +201,9 @@ _SERVER = (
     Row("WAIT_LAST_12",     "got ChangeCipherSpec",     "WAIT_LAST_12",     None,     "5246 7.3"),
     Row("WAIT_LAST_12",     "got Finished",             "CONNECTED",        "tls.6",  "5246 7.3"),
     # connected
+    Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "9846 4.7.1"),
     Row("WAIT_EOED",        "sent NewSessionTicket",    "WAIT_EOED",        None,     "9846 4.7.1"),
     Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "9846 4.7.1"),
-    Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "9846 4.7.1"),
     # authentication after the handshake
     Row("CONNECTED",        "sent CertificateRequest",  "CONNECTED",        None,     "9846 4.7.2"),
     Row("CONNECTED",        "got Certificate",          "CONNECTED",        None,     "9846 4.7.2"),

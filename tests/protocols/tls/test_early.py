@@ -253,3 +253,22 @@ def test_a_decision_that_comes_after_long_changes_nothing_that_may_have_been_sho
         late = [*made[:5], *(frame._replace(number=frame.number + apart) for frame in made[5:])]
         (early,) = [record for record in path(capture.keylog).settled(late) if record.number == 4]
         assert early.messages[-1].said.name == early.labels[-1] == name
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_with_a_flight_missing_nothing_is_taken_for_early_data_that_is_not_and_nothing_surprises(name: str) -> None:
+    capture = recorded(name)
+    for keylog in (capture.keylog, b""):
+        for missing in range(len(capture.flights)):
+            whole = frames(capture.flights, 9000)
+            carrying = [frame.number for frame in whole if frame.number > 3 and len(frame.data) > 54]
+            walked = walk([frame for frame in whole if frame.number != carrying[missing]], keylog)
+            assert walked.surprises == [], missing
+            assert walked.session.finished_verified is not False, missing
+            late = [
+                record.number
+                for record in walked.records
+                for each in record.messages
+                if each.said.event == "early data"
+            ]
+            assert set(late) <= {4}, missing

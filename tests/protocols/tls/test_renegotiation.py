@@ -198,3 +198,14 @@ def test_the_clients_encrypted_extensions_agree_nothing(kind: int) -> None:
     assert found.ladder[2] == "CONNECTED > CONNECTED: ChangeCipherSpec EncryptedExtensions Finished"
     assert found.session.finished_verified is True
     assert found.surprises == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_a_flight_missing_there_is_still_no_surprise(name: str) -> None:
+    capture = recorded(name)
+    for given in ({"keylog": capture.keylog}, {"server_key": capture.server_key}):
+        whole = frames(capture.flights, 9000)
+        for missing in [frame.number for frame in whole if frame.number > 3 and len(frame.data) > 54]:
+            walked = walk([frame for frame in whole if frame.number != missing], **given)
+            assert walked.surprises == [], (missing, given.keys())
+            assert walked.session.finished_verified is not False, missing
