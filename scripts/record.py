@@ -3,10 +3,12 @@
     python scripts/record.py [SCENARIO ...]
 
 Run it when a scenario, the notes or the ladder has changed on purpose, and read the difference before committing it.
+`--redraw` draws the ladders of the captures there are, `--renote` writes the notes in them, and plays nothing.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # the references are draw
 
 from lab.protocols.catalogue import scenario, scenarios
 from lab.runs.live import Live
+from lab.runs.recorded import open_run, write_again
 from lab.runs.run import Run
 from lab.testbed import netns
 from lab.testbed.rules import parse
@@ -34,6 +37,17 @@ def record(name: str) -> None:
     print(capture)
 
 
+def renote() -> None:
+    """Writes the notes that the captures carry anew: what Wireshark shows of them is what the lab says today."""
+    for capture in sorted(FOLDER.glob("*.pcapng")):
+        out = io.BytesIO()
+        with open_run(str(capture), words=True) as run:
+            write_again(run, out)
+        if out.getvalue() != capture.read_bytes():
+            capture.write_bytes(out.getvalue())
+            print(capture)
+
+
 def redraw() -> None:
     """Draws the ladders of the captures there are anew."""
     for capture in sorted(FOLDER.glob("*.pcapng")):
@@ -44,6 +58,8 @@ def redraw() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--redraw"]:
         redraw()
+    elif sys.argv[1:] == ["--renote"]:
+        renote()
     else:
         for each in sys.argv[1:] or [one.name for one in scenarios() if one.lacking() is None]:
             record(each)
