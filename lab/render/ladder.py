@@ -38,7 +38,7 @@ from lab.render.words import (
 )
 from lab.report import fate
 from lab.report import steps as steps_
-from lab.report.agreement import Agreement, agreement
+from lab.report.agreement import Agreement
 from lab.text import ROLES, Lang, Text, safe
 
 NARROWEST, WIDEST = 60, 140
@@ -92,6 +92,7 @@ class Ladder:
         self._shown: dict[int, tuple[str | None, str | None]] = {}
         self._told_isns: dict[int, list[int | None]] = {}
         self._told_above: dict[tuple[int, str], States] = {}
+        self._asked = Agreement()  # of the packets drawn so far
 
     def rung(self, packet: Packet) -> None:
         """Draws one packet; it should be settled, or its receiver's state is left open."""
@@ -167,10 +168,18 @@ class Ladder:
         line.append(" ")
         if self._layout.step:
             line.append(pad(self._steps(packet), self._layout.step), "yellow")
-        proof = _proof(packet)
+        proof = self._proof(packet)
         line.append(proof, {"✓": "green", "≈": "yellow"}.get(proof, "bold red"))
         line.rstrip()
         return line
+
+    def _proof(self, packet: Packet) -> str:
+        asked, before = self._asked, (self._asked.compared, len(self._asked.disagreements))
+        asked.add(packet)
+        if asked.compared == before[0]:
+            return ""
+        differing = asked.disagreements[before[1] :]
+        return "≠" if any(each.deviation is None for each in differing) else "≈" if differing else "✓"
 
     def _steps(self, packet: Packet) -> str:
         names = [note(step).name.pick(self._lang) for step in packet.steps]
@@ -432,13 +441,6 @@ def _arrow(packet: Packet, forward: bool, width: int) -> str:
     if forward:
         return f"─ {text} {line}" + (mark + " " * short_of if mark else "▶")
     return (" " * short_of + mark if mark else "◀") + f"{line} {text} ─"
-
-
-def _proof(packet: Packet) -> str:
-    asked = agreement([packet])
-    if not asked.compared:
-        return ""
-    return "≠" if asked.unexplained else "≈" if asked.disagreements else "✓"
 
 
 def _above(above: Above, packet: Packet) -> Text:

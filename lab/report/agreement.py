@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from lab.model import ConversationReport, Packet, Role, States
+from lab.model import Address, ConversationReport, Packet, Role, States
 
 # The numbers of DEVIATIONS.md.
-LISTENER_ASSUMED, CLOSED_BEHIND_DATA, SILENT_EVENT = 1, 2, 3
+LISTENER_ASSUMED, CLOSED_BEHIND_DATA, SILENT_EVENT, SAME_PAIR_AGAIN = 1, 2, 3, 7
 _CLOSED_BEHIND_DATA = (
     ("ESTABLISHED", "FIN-WAIT-1"),
     ("CLOSE-WAIT", "LAST-ACK"),
@@ -41,6 +41,7 @@ class Agreement:
     def __init__(self) -> None:
         self.compared = 0
         self.disagreements: list[Disagreement] = []
+        self._by_ends: dict[tuple[Address, Address], dict[int, States]] = {}  # each conversation's, as last told
 
     def add(self, packet: Packet) -> None:
         """Compares what the table says of a settled packet with what the kernels said, where they were asked."""
@@ -49,7 +50,9 @@ class Agreement:
             ("delivered", packet.delivered, packet.kernel_delivered),
         ):
             if ours is not None and kernel is not None:
-                self._compare(packet.number, packet.assumed, instant, ours, kernel, _forgotten_by(packet))
+                self._compare(packet.number, packet.assumed, instant, ours, kernel, packet)
+        if packet.kernel_held is not None and packet.conversation is not None and packet.held is not None:
+            self._same_pair(packet)[packet.conversation] = packet.delivered or packet.held
         refused = packet.refused
         if refused is not None and refused.agrees is False and packet.receiver is not None:
             said = f"refused ({refused.code})"
@@ -64,7 +67,7 @@ class Agreement:
 
     def _compare(
         self, number: int, assumed: Sequence[Role], instant: str, ours: States, kernel: States,
-        forgotten_by: Role | None = None,
+        packet: Packet | None = None,
     ) -> None:  # fmt: skip
         for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
             if mine is None or theirs is None:
@@ -72,9 +75,26 @@ class Agreement:
             self.compared += 1
             if mine != theirs:
                 deviation = _deviation(assumed, instant, role, mine, theirs)
-                if deviation is None and (role, theirs, instant) == (forgotten_by, "CLOSED", "held"):
-                    deviation = SILENT_EVENT
+                if deviation is None and packet is not None:
+                    deviation = self._of_packet(packet, instant, role, mine, theirs)
                 self.disagreements.append(Disagreement(number, instant, role, mine, theirs, deviation))  # type: ignore[arg-type]  # mypy widens the literals of the loop
+
+    def _of_packet(self, packet: Packet, instant: str, role: str, ours: str, kernel: str) -> int | None:
+        """Returns the numbered reason for a difference that the packet itself, or what was told before it, explains."""
+        if instant == "held" and kernel == "CLOSED" and role == _forgotten_by(packet):
+            return SILENT_EVENT
+        others = {which: states for which, states in self._same_pair(packet).items() if which != packet.conversation}
+        if others:  # a kernel has one socket for both: in the newest conversation, until that has begun, an older one's
+            newest = max(others)
+            behind = packet.conversation is not None and packet.conversation < newest
+            asked = [others[newest]] if behind else others.values() if ours == "LISTEN" else ()
+            if kernel in [states.client if role == "client" else states.server for states in asked]:
+                return SAME_PAIR_AGAIN
+        return None
+
+    def _same_pair(self, packet: Packet) -> dict[int, States]:
+        """Returns the conversations between this packet's two ends, each with its states as last told."""
+        return self._by_ends.setdefault((packet.ends.client, packet.ends.server), {}) if packet.ends else {}
 
     @property
     def unexplained(self) -> list[Disagreement]:

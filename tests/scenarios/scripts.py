@@ -16,6 +16,16 @@ def opened(stage: Stage) -> None:
     stage.server.accept()
 
 
+def opened_from(stage: Stage, port: int, listens: bool = True) -> None:
+    """Opens from a port that the client has taken before."""
+    if listens:
+        stage.server.listen(PORT)
+    stage.client.bind(port)
+    stage.client.connect(stage.server.address, PORT)
+    stage.client.connected()
+    stage.server.accept()
+
+
 def closed(stage: Stage) -> None:
     stage.client.close()
     stage.acknowledged(stage.client)

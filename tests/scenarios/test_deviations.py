@@ -17,7 +17,7 @@ from lab.protocols.tcp.scenarios import CLIENT_PORT, PORT, connection, endpoint
 from lab.report import agreement
 from lab.testbed.stage import Stage
 from tests.runs import Run, play
-from tests.scenarios.scripts import closed, hand_over, opened
+from tests.scenarios.scripts import closed, hand_over, opened, opened_from
 
 
 class Endpoint(endpoints.Endpoint):
@@ -220,6 +220,32 @@ def test_number_7_a_server_in_time_wait_takes_the_same_pair_again(namespaces: No
     run = play(Scenario("test", again_from_the_same_port, endpoint), tmp_path / "run.pcapng")
     assert len(run.conversations) == 2
     assert deviations(run) == [("held", "server", "LISTEN", "TIME-WAIT")]
+    assert run.agreement.deviations == [agreement.SAME_PAIR_AGAIN]
+
+
+def test_number_7_a_client_that_has_lost_its_connection_asks_again_and_resets_the_old_one(
+    namespaces: None, tmp_path: File
+) -> None:
+    """RFC 9293 section 3.5.1, figure 10."""
+
+    def comes_back(stage: Stage) -> None:
+        opened_from(stage, CLIENT_PORT)
+        stage.client.crash()
+        opened_from(stage, CLIENT_PORT, listens=False)
+        closed(stage)
+
+    run = play(Scenario("test", comes_back, endpoint), tmp_path / "run.pcapng")
+    assert len(run.conversations) == 2
+    assert not run.agreement.unexplained, run.shows("number 7 only", str(run.agreement.unexplained))
+    assert run.agreement.deviations == [agreement.SAME_PAIR_AGAIN]
+    syn, challenge, reset, again = run.packets[3:7]
+    assert syn.refused is not None
+    assert (syn.refused.code, syn.refused.answer, syn.delivered) == ("syn-on-connection", "ACK", syn.held)
+    assert challenge.refused is not None
+    assert (challenge.refused.code, challenge.refused.answer) == ("no-connection", "RST")
+    assert ("RST" in reset.flags, "retransmission" in again.labels) == (True, True)
+    old, new = ({packet.conversation for packet in some} for some in ((challenge, reset), (syn, again)))
+    assert (old, new) == ({0}, {1})
 
 
 def test_wireshark_sees_the_same_windows_close_and_open(cable: Callable[..., Run], willing: None) -> None:
