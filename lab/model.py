@@ -183,13 +183,15 @@ class Address(NamedTuple):
 class Ends(NamedTuple):
     """The two ends of a conversation; `from_start` says that the client's first packet was captured.
 
-    `isns` are the raw numbers that their streams begin with, None where that has not been seen (yet).
+    `isns` are the raw numbers that their streams begin with, None where that has not been seen (yet). `alone` is the
+    end whose packets were captured where none of the other's were, though it has said something.
     """
 
     client: Address
     server: Address
     from_start: bool
     isns: tuple[int | None, int | None] = (None, None)
+    alone: Role | None = None
 
 
 class Above(NamedTuple):

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab.dissect.fields import innermost
-from lab.model import Above, ConversationReport, Ends, Packet, States, StepReport
+from lab.model import Above, ConversationReport, Ends, Packet, Role, States, StepReport
 from lab.protocols.notes import note, notes
 from lab.protocols.registry import TRANSPORT, UNREAD
 from lab.protocols.transport import FIELDS
@@ -124,6 +124,9 @@ class Ladder:
             self._print(Styled(spread(left, "")))
             left = ""
         self._print(Styled(spread(left, right)))
+        if ends.alone is not None and which not in self._shown:
+            for line in wrap(_alone(ends.alone).pick(self._lang), layout.width):
+                self._print(Styled(line, "yellow"))
         isns = self._isns(which, ends)
         if any(isns):
             self._print(Styled(spread(*isns)))
@@ -464,3 +467,13 @@ def _preview(packet: Packet) -> str:
     if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
         return ""
     return f'"{safe(text)}{"…" if packet.payload > _PREVIEW else ""}"'
+
+
+def _alone(role: Role) -> Text:
+    """Says that nothing of the other end is in the capture."""
+    mine, other = ROLES[role], ROLES["server" if role == "client" else "client"]
+    return Text(
+        f"Only the {mine.en}'s packets are in this capture: of the {other.en} there is what these acknowledge, and its "
+        "states are inferred from that or not known.",
+        f"抓包中只有{mine.zh}一方的包：关于{other.zh}，只能看到这些包确认了什么，其状态据此推断，或者不得而知。",
+    )

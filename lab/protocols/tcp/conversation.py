@@ -122,8 +122,8 @@ class Conversation(engine.Conversation):
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "_identity", "errors", "fins_before", "former", "from_syn", "history", "latter", "refused", "reset_by",
-        "retransmissions", "still_asked",
+        "_identity", "alone", "alone_known", "errors", "fins_before", "former", "from_syn", "history", "latter",
+        "refused", "reset_by", "retransmissions", "still_asked",
     )  # fmt: skip
 
     client: End
@@ -132,6 +132,8 @@ class Conversation(engine.Conversation):
     def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
         super().__init__(number, first, client, server)
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
+        self.alone_known = False  # whether it has been looked for
+        self.alone: Role | None = None  # nothing of the other end is captured, as far as can be seen
         self.retransmissions = 0
         self.history = ""  # Zeek's letters
         self.reset_by: Role | None = None
@@ -146,9 +148,9 @@ class Conversation(engine.Conversation):
     @property
     def identity(self) -> Ends:
         known, client, server = self._identity, self.client, self.server
-        if known is None or known.isns[0] != client.isn or known.isns[1] != server.isn:
+        if known is None or known.isns[0] != client.isn or known.isns[1] != server.isn or known.alone is not self.alone:
             ends = Address(client.host, client.port), Address(server.host, server.port)
-            known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn))
+            known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn), self.alone)
         return known
 
     def refuse(self, number: int, record: SegmentRecord | None, kind: Kind) -> None:

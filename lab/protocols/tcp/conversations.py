@@ -168,6 +168,8 @@ class Conversations:
             odd = _is_odd(end, frame.data, segment)
         if end.ttl < 0:
             end.ttl = _ttl(frame.data, header, len(pair))
+        if end.window < 0 and conversation.alone is not None:
+            conversation.alone = None  # here is the other one, after all
         seq = end.next if raw_seq == end.next_raw else _counted(end, raw_seq, flags)
         stop = seq + taken
         usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
@@ -197,6 +199,10 @@ class Conversations:
             elif (ack == end.acked or seq != end.next) and not flags & RST:
                 labels = of_bare_ack(labels, record, conversation, end, window, ack)
             end.acked = ack
+            if peer.window < 0 and ack > 0 and not conversation.alone_known and self._ahead is not None:
+                conversation.alone_known = True
+                heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number))
+                conversation.alone = None if heard else end.role
         elif taken:
             if payload and odd and self._is_replaced(frame, segment):
                 return self._stray(found, frame, segment, "discarded")

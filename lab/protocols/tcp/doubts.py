@@ -131,6 +131,11 @@ def replaced(frame: Frame, segment: Segment, later: Later) -> bool:
     return False
 
 
+def answered_at_all(segment: Segment, later: Later) -> bool:
+    """Whether anything of the other end comes behind a segment."""
+    return any(not same for _, _, same in _of_pair(later, segment))
+
+
 def syn_of(segment: Segment, later: Later) -> tuple[Frame, Segment] | None:
     """Returns the SYN that a SYN-ACK answers, where that was captured only behind it."""
     for frame, each, same in _of_pair(later, segment):

@@ -64,6 +64,7 @@ def facts(which: Conversation) -> dict[str, Any]:
             "server_isn": server.isn,
             "retransmissions": which.retransmissions,
             "options": {end.role: _options(end) for end in which.ends},
+            **({"one_direction": which.alone} if which.alone is not None else {}),
         },
     }
 

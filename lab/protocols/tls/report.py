@@ -69,7 +69,7 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if session.damaged:
         return "unreadable"
     if session.incomplete:
-        return "bytes-missing"
+        return "not-captured" if session.one_sided else "bytes-missing"
     passed = any(way.passed for way in session.directions.values())
     if session.first.version == _TLS13 and (session.locked is not None or passed):
         return "encrypted"

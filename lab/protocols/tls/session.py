@@ -84,6 +84,11 @@ class Session:
         return any(way.holed or way.stream.held or way.stream.dropped for way in self.directions.values())
 
     @property
+    def one_sided(self) -> bool:
+        """Whether nothing at all of one end was captured."""
+        return len([way for way in self.directions.values() if way.stream.expected]) < 2
+
+    @property
     def damaged(self) -> bool:
         """Whether an end has sent what is no record: behind it nothing is read."""
         return any(way.problem for way in self.directions.values())
@@ -326,8 +331,16 @@ class Session:
             elif way.changed and TLS13 in offers and not self.shake.early_data:
                 self.shake.version = TLS13  # up to TLS 1.2 a Finished comes first
         if not way.encrypted:
+            if way.changed and self.shake.version not in (None, TLS13):
+                self.shake.change(self._all_of_client)
             self.opening.change(way)
         way.finished = way.finished or (self.shake.version != TLS13 and record.type != codes.HANDSHAKE)
+
+    @property
+    def _all_of_client(self) -> bool:
+        """Whether nothing is missing of what the client has said."""
+        client = self.directions.get("client")
+        return client is not None and not client.holed and self.shake.client_hello is not None
 
     def _change(self, way: Direction, record: Record) -> Said:
         """ChangeCipherSpec: up to TLS 1.2 what follows is encrypted; in TLS 1.3 it means nothing (RFC 9846 E.4)."""
@@ -335,8 +348,7 @@ class Session:
         meant = self.shake.version is not None and self.shake.version != TLS13
         if meant:
             way.protect()
-            client = self.directions.get("client")
-            self.shake.change(client is not None and not client.holed and self.shake.client_hello is not None)
+            self.shake.change(self._all_of_client)
         return self._said(way, record, "ChangeCipherSpec", "ChangeCipherSpec" if meant else "", record.fragment, None)
 
     def _closed(self, way: Direction, record: Record) -> Said:
