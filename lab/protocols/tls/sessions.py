@@ -1,4 +1,4 @@
-"""TLS 1.2 sessions that were opened, by what resumes them: the master secret is the earlier connection's.
+"""TLS 1.2 sessions that were opened, by what resumes them: the main secret is the earlier connection's.
 
 A session is resumed by its number, which the server has given in its hello (RFC 5246 section 7.3), or by a ticket,
 which stands in the clear in NewSessionTicket (RFC 5077 section 3.1).
