@@ -35,7 +35,7 @@ class State(StrEnum):
     WAIT_FINISHED_12 = "WAIT_FINISHED_12"
     SEND_FINISHED_12 = "SEND_FINISHED_12"
     RENEGOTIATING_12 = "RENEGOTIATING_12"
-    RENEGOTIATING_LAST_12 = "RENEGOTIATING_LAST_12"
+    REFINISHING_12 = "REFINISHING_12"
     CLOSE_SENT = "CLOSE_SENT"
     CLOSE_GOT = "CLOSE_GOT"
     CLOSED = "CLOSED"
@@ -122,7 +122,7 @@ _CLIENT = (
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.1"),
     Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "9846 A.1"),
-    Row("SEND_FINISHED",    "sent EncryptedExtensions", "SEND_FINISHED",    None,     "draft-vvv-tls-alps 3"),
+    Row("SEND_FINISHED",    "sent EncryptedExtensions", "SEND_FINISHED",    None,     "tls-alps 3"),  # draft-vvv-tls-alps
     Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent CompressedCertificate", "SEND_FINISHED",  None,     "8879 4"),
     Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "9846 A.1"),
@@ -172,7 +172,7 @@ _SERVER = (
     Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "9846 A.2"),
     Row("NEGOTIATED",       "sent Finished (0-RTT)",    "WAIT_EOED",        "tls.5",  "9846 A.2"),  # takes early data
     Row("WAIT_EOED",        "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "9846 A.2"),
-    Row("WAIT_FLIGHT2",     "got EncryptedExtensions",  "WAIT_FLIGHT2",     None,     "draft-vvv-tls-alps 3"),
+    Row("WAIT_FLIGHT2",     "got EncryptedExtensions",  "WAIT_FLIGHT2",     None,     "tls-alps 3"),  # draft-vvv-tls-alps
     Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "9846 A.2"),
     Row("WAIT_FLIGHT2",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.2"),
@@ -257,7 +257,7 @@ _EITHER = {"ChangeCipherSpec": "7.1", "data": "7.4.1"}
 def _renegotiation(role: str) -> Iterator[Row]:
     """Yields the rows of a renegotiation (RFC 5246 section 7.4.1) for one end."""
     client, server = ("sent", "got") if role == "client" else ("got", "sent")
-    going, last = "RENEGOTIATING_12", "RENEGOTIATING_LAST_12"
+    going, last = "RENEGOTIATING_12", "REFINISHING_12"
     yield Row("CONNECTED", f"{server} HelloRequest", "CONNECTED", None, "5246 7.4.1.1")
     yield Row("CONNECTED", f"{client} ClientHello (again)", going, None, "5246 7.4.1.2")
     for name, section in _SERVER_SAYS.items():
