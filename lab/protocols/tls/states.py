@@ -122,7 +122,7 @@ _CLIENT = (
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.1"),
     Row("WAIT_FINISHED",    "got Finished",             "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent EndOfEarlyData",      "SEND_FINISHED",    None,     "9846 A.1"),
-    Row("SEND_FINISHED",    "sent EncryptedExtensions", "SEND_FINISHED",    None,     "tls-alps 3"),  # draft-vvv-tls-alps
+    Row("SEND_FINISHED",    "sent EncryptedExtensions", "SEND_FINISHED",    None,     "tls-alps 3"),  # a draft
     Row("SEND_FINISHED",    "sent Certificate",         "SEND_FINISHED",    None,     "9846 A.1"),
     Row("SEND_FINISHED",    "sent CompressedCertificate", "SEND_FINISHED",  None,     "8879 4"),
     Row("SEND_FINISHED",    "sent CertificateVerify",   "SEND_FINISHED",    None,     "9846 A.1"),
@@ -172,7 +172,7 @@ _SERVER = (
     Row("NEGOTIATED",       "sent Finished",            "WAIT_FLIGHT2",     "tls.5",  "9846 A.2"),
     Row("NEGOTIATED",       "sent Finished (0-RTT)",    "WAIT_EOED",        "tls.5",  "9846 A.2"),  # takes early data
     Row("WAIT_EOED",        "got EndOfEarlyData",       "WAIT_FLIGHT2",     None,     "9846 A.2"),
-    Row("WAIT_FLIGHT2",     "got EncryptedExtensions",  "WAIT_FLIGHT2",     None,     "tls-alps 3"),  # draft-vvv-tls-alps
+    Row("WAIT_FLIGHT2",     "got EncryptedExtensions",  "WAIT_FLIGHT2",     None,     "tls-alps 3"),  # a draft
     Row("WAIT_FLIGHT2",     "got Certificate",          "WAIT_CV",          None,     "9846 A.2"),
     Row("WAIT_FLIGHT2",     "got CompressedCertificate", "WAIT_CV",         None,     "8879 4"),
     Row("WAIT_CV",          "got CertificateVerify",    "WAIT_FINISHED",    None,     "9846 A.2"),
