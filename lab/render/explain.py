@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from rich.cells import cell_len
@@ -13,9 +13,10 @@ from rich.text import Text as Styled
 
 from lab.dissect.fields import fields
 from lab.model import Carrier, Field, Message, Packet, Role, Span, States, Verdict
-from lab.protocols.registry import PROTOCOLS, TRANSPORT
+from lab.protocols.registry import TRANSPORT
 from lab.protocols.transport import FIELDS
 from lab.render import trace
+from lab.render.bytes import carried, dumped
 from lab.render.meanings import with_meanings
 from lab.render.trace import dump
 from lab.render.words import (
@@ -38,11 +39,7 @@ from lab.text import ROLES, Lang, Text, safe
 NARROWEST, WIDEST = 60, 100
 _NAME = 28  # columns of a field's name
 _PLACE = 15  # and of where it lies
-_ROW = 16  # bytes of the dump in a line; half as many where there is no room for them
-_DUMPED, _NAMED = 72, 8  # columns that these take, and the names of layers beside them
 _MOST_FIELDS, _MOST_BYTES, _MOST_PLAIN, _MOST_CARRIERS = 400, 2048, 512, 8  # that are shown
-_SHORT = {protocol.title: protocol.short or protocol.title for protocol in PROTOCOLS}
-_PLAIN: Mapping[str, str] = {}  # colours: none
 _HEX = re.compile(r"(?:[0-9a-f]{2} )+(?:…|[0-9a-f]{2})")
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _WHAT = {
@@ -307,7 +304,8 @@ class _Page:
                 self._carrier(message, carrier)
                 if carrier.plain and not message.fields:
                     self._paragraph(Text("Decrypted:", "解密后：").pick(self._lang), indent=4)
-                    self._rows(carrier.plain[:_MOST_PLAIN], "    ")
+                    for line in dumped(carrier.plain[:_MOST_PLAIN], self._width, "    "):
+                        self._console.print(line, soft_wrap=True)
             self._paragraph(f"{TITLES[message.protocol]} {safe(message.name)}{_places(message.spans)}", "cyan")
             words = message.words.pick(self._lang)
             if words:
@@ -333,7 +331,7 @@ class _Page:
         packet, frame = each.packet, each.packet.frame
         if frame is None:
             return
-        found = [*fields(frame, FIELDS), *_carried(packet, each.speaks, self._lang)]
+        found = [*fields(frame, FIELDS), *carried(packet, each.speaks, self._lang)]
         layers = list(dict.fromkeys(field.layer for field in found))
         colours = {layer: _COLOURS[at % len(_COLOURS)] for at, layer in enumerate(layers)}
         self._title("Fields of the frame, with the bytes they lie in", "帧的各个字段及其所在字节")
@@ -364,62 +362,11 @@ class _Page:
         for field in found:
             start, end = field.span[2:]
             of[start:end] = [field.layer] * (min(end, len(of)) - start) if start < len(of) else []
-        self._rows(data[: len(of)], "", of, colours)
+        for line in dumped(data[: len(of)], self._width, "", of, colours):
+            self._console.print(line, soft_wrap=True)
         if len(data) > len(of):
             more = len(data) - len(of)
             self._paragraph(Text(f"… and {more} bytes more", f"……还有 {more} 字节").pick(self._lang), "dim")
-
-    def _rows(self, data: bytes, indent: str, of: Sequence[str] = (), colours: Mapping[str, str] = _PLAIN) -> None:
-        """Draws bytes in hex and as characters, with the names of the layers that they are `of`."""
-        size = _ROW if self._width >= _DUMPED + _NAMED else _ROW // 2
-        named = self._width - _DUMPED + (0 if size == _ROW else 4 * size + 1)
-        for at in range(0, len(data), size):
-            line = Styled(f"{indent}{at:04x} ", "dim")
-            row, layers = data[at : at + size], of[at : at + size]
-            styles = [colours.get(layer, "") for layer in layers] or [""] * size
-            for place, byte in enumerate(row):
-                line.append(f"{byte:02x}", styles[place])
-                line.append("  " if place == _ROW // 2 - 1 else " ")
-            line.append(" " * (3 * (size - len(row)) + (len(row) < _ROW // 2)))
-            for place, byte in enumerate(row):
-                line.append(chr(byte) if 0x20 <= byte < 0x7F else "·", styles[place])
-            line.append(" " * (size - len(row)) + "  " + _fitting(dict.fromkeys(layers), named), "dim")
-            line.rstrip()
-            self._console.print(line, soft_wrap=True)
-
-
-def _carried(packet: Packet, speaks: str, lang: Lang) -> list[Field]:
-    """Returns which bytes of a frame are whose above its transport: records where there are some, and messages."""
-    if packet.whole is not None or packet.frame is None or not packet.payload:
-        return []
-    found: dict[tuple[int, int], Field] = {}
-    first = packet.messages[0].protocol if packet.messages else speaks
-    for message in packet.messages:
-        if message.protocol != first:
-            continue  # it lies in what is told, not in the frame
-        around = [("record", span) for carrier in message.carriers for span in carrier.spans]
-        for name, span in [*around, *((message.name, span) for span in message.spans)]:
-            if (span.buffer, span.number) == ("frame", packet.number):
-                found[span.start, -span.end] = Field(TITLES[first], name, span, "")
-    covered, end = packet.payload_at, min(packet.payload_at + packet.payload, len(packet.frame.data))
-    rest = Text("of no message that ends here", "不属于在此结束的消息").pick(lang)
-    for start, behind in [*sorted((start, -behind) for start, behind in found), (end, end)]:
-        if covered < start and first:
-            span = Span("frame", packet.number, covered, start)
-            found[covered, -start] = Field(TITLES[first], rest, span, "")
-        covered = max(covered, behind)
-    return [found[place] for place in sorted(found)]
-
-
-def _fitting(names: Iterable[str], room: int) -> str:
-    """Returns as many of the names as there is room for, each of them whole."""
-    found = ""
-    for name in filter(None, names):
-        name = _SHORT.get(name, name)
-        longer = f"{found} {name}".strip()
-        if cell_len(longer) <= room:
-            found = longer
-    return found
 
 
 def _places(spans: Sequence[Span]) -> str:
