@@ -198,6 +198,8 @@ class Conversations:
                         record.disowned = True  # it was sent before what has acknowledged more: a late copy
             elif (ack == end.acked or seq != end.next) and not flags & RST:
                 labels = of_bare_ack(labels, record, conversation, end, window, ack)
+                if seq < end.next and ack == end.acked and labels is usual and self._is_denial(end, frame, segment):
+                    labels = (*usual, "challenge-ack")
             end.acked = ack
             if peer.window < 0 and ack > 0 and not conversation.alone_known and self._ahead is not None:
                 conversation.alone_known = True
@@ -279,6 +281,12 @@ class Conversations:
     def _is_replaced(self, frame: Frame, segment: Segment) -> bool:
         """Whether something odd is not what its receiver has read."""
         return self._ahead is not None and doubts.replaced(frame, segment, self._ahead.behind(frame.number))
+
+    def _is_denial(self, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether an end that stands further back than its stream has been told to is the one that knows it."""
+        if self._ahead is None or end.next_raw is None or not any(item.new for item in end.peer.pending):
+            return False
+        return doubts.stands_back(segment, end.next_raw, self._ahead.behind(frame.number))
 
     def _is_outside(self, end: End, frame: Frame, segment: Segment, seq: int) -> bool:
         """Whether a segment lies before its sender's stream, or behind all that its receiver can have offered.

@@ -34,6 +34,8 @@ _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
     """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
     got = _proved(record)
+    if "challenge-ack" in record.labels:
+        got = sorted([*got, *_denied(record)], key=_number)
     return got if record.conversation.latter is None else sorted([*got, *_challenged(record)], key=_number)
 
 
@@ -56,6 +58,7 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
         return _all(end)
     if not record.new and record.seq < record.stop and "retransmission" in record.labels:
         _give_up_acks(peer, record.seq)
+        repetitions.crossed(peer, record)
     if ack is not None and ack > peer.heard:
         peer.heard = ack
         got = _acknowledged(peer, ack)
@@ -98,6 +101,18 @@ def _challenged(record: SegmentRecord) -> list[SegmentRecord]:
     return found
 
 
+def _denied(record: SegmentRecord) -> list[SegmentRecord]:
+    """Takes what a challenge ACK answers: the last that acknowledges what its sender has not sent, and is refused."""
+    pending = record.end.peer.pending
+    found = next((item for item in reversed(pending) if item.new and (item.ack or 0) > record.seq), None)
+    if found is None:
+        return []
+    pending.remove(found)
+    found.new, found.discarded, found.by = False, True, "acknowledged"
+    record.answers = found.number
+    return [found]
+
+
 def reset_by(record: SegmentRecord, proved: Sequence[SegmentRecord]) -> Sequence[SegmentRecord]:
     """Returns those of the packets a RST has proved that it is the receiving kernel's own, immediate answer to."""
     if not record.segment.flags & RST or not record.conversation.reset_by:
@@ -109,6 +124,9 @@ def sent(record: SegmentRecord) -> None:
     """Puts a packet among those that have been sent and not yet got; older copies of the same are given up."""
     end = record.end
     if end is None:
+        return
+    if record.disowned and record.discarded and (record.segment.payload or record.segment.flags & SYN):
+        record.conversation.not_got(record)  # nothing tells whether it got as far as its receiver
         return
     again = not record.disowned and len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)
     if again and record.stop > record.seq and record.stop > end.heard:

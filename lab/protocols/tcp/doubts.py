@@ -102,6 +102,14 @@ def refused(segment: Segment, later: Later) -> bool:
     return False
 
 
+def stands_back(segment: Segment, next_: int, later: Later) -> bool:
+    """Whether the sender of a bare ACK goes on before raw number `next_`: it has not sent what lies between."""
+    for _, each, same in _of_pair(later, segment):
+        if same and not each.flags & RST:
+            return ahead_of(each.seq, next_) < 0
+    return False
+
+
 def left_behind(segment: Segment, next_: int, later: Later) -> bool:
     """Whether its sender goes on from raw number `next_`, and not from this segment, far ahead of it."""
     for _, each, same in _of_pair(later, segment):

@@ -47,6 +47,20 @@ def _repeats(again: SegmentRecord, item: SegmentRecord) -> bool:
     return again.seq <= item.seq and item.stop <= again.stop
 
 
+def crossed(end: End, record: SegmentRecord) -> None:
+    """Takes an acknowledgement for the earlier copy, where its sender repeats what the later one has acknowledged.
+
+    So it had not got that one: the two crossed, and the later copy comes when the earlier one has come already.
+    """
+    for copy in end.copies:
+        first, again, _ = copy
+        if again in end.pending and again.new and (first.ack or 0) <= record.seq < (again.ack or 0):
+            end.copies = [each for each in end.copies if each is not copy]
+            end.pending.insert(end.pending.index(again), first)
+            first.new, again.new = True, False
+            return
+
+
 def acknowledged(end: End, record: SegmentRecord, ack: int) -> list[SegmentRecord]:
     """Returns those copies of `end` that an acknowledgement shows to have been got, and says which it shows lost."""
     echo, doubled = _stamps(record)[1], _doubled(record, end, ack)

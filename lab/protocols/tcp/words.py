@@ -10,6 +10,7 @@ LABELS = {
     "previous-segment-not-captured": Text("a segment before it was not captured", "之前有报文段未被捕获"),
     "duplicate-ack": Text("duplicate ACK", "重复确认"),
     "conflicting-data": Text("other bytes under numbers that were sent before", "序号与先前相同，内容却不同"),
+    "challenge-ack": Text("challenge ACK", "挑战 ACK"),
     "refuted": Text(
         "its sender goes on as if it had not sent it: forged, or by a box in between",
         "所谓的发送方照常继续：系伪造，或由中间设备发出",

@@ -340,6 +340,37 @@ def test_other_bytes_under_the_same_numbers_are_no_repetition() -> None:
     assert entry(walked.only)["tcp"]["retransmissions"] == 0
 
 
+def test_what_acknowledges_bytes_that_were_never_sent_has_arrived_and_is_refused() -> None:
+    """A hijacked connection: the client knows nothing of the second command, and says so."""
+    walked = walk(
+        ladder(
+            *OPEN, 'c> data 1 1 "ls\n"', "s> ACK 1 4", 'c> data 4 1 "cat secret\n"', 's> data 1 15 "what it says"',
+            "c> ACK 4 1", "s> ACK 13 15", 'c> data 4 1 "pwd\n"', "s> ACK 13 15",
+        )
+    )  # fmt: skip
+    assert told(walked, 8) == ("ACK", "challenge-ack")
+    assert (walked.records[6].got, walked.records[6].discarded, walked.records[7].answers) == (True, True, 7)
+    assert told(walked, 10) == ("data", "conflicting-data")
+
+
+def test_an_ack_that_is_only_late_denies_nothing() -> None:
+    walked = walk(ladder(*OPEN, "c> data 1 1 5", "s> data 1 6 5", "c> ACK 1 1", "c> data 6 6 5", "s> ACK 6 11"))
+    assert "challenge-ack" not in told(walked, 6)
+
+
+def test_where_fins_and_their_copies_cross_each_acknowledges_what_it_had_got() -> None:
+    walked = follow(
+        *OPEN,
+        "s> FIN 1 1       ; CLOSING < FIN-WAIT-1 close.1",
+        "c> FIN 1 1       ; FIN-WAIT-1 > CLOSING close.3",
+        "c> FIN 1 2       ; CLOSING > TIME-WAIT close.2 close.3",
+        "s> FIN 1 2       ; TIME-WAIT < CLOSING close.1 close.4",
+        "s> ACK 2 2       ; TIME-WAIT < TIME-WAIT close.4",
+        "c> ACK 2 2       ; TIME-WAIT > TIME-WAIT close.2",
+    )
+    assert not surprises(walked)
+
+
 def test_a_repetition_cut_otherwise_has_the_same_bytes() -> None:
     walked = walk(ladder(*OPEN, "c> data 1 1 10", "c> data 11 1 10", "c> data 1 1 20", "c> data 6 1 10", "s> ACK 1 21"))
     assert [told(walked, number)[-1] for number in (6, 7)] == ["retransmission", "retransmission"]
