@@ -82,7 +82,8 @@ class PacketArrived(NamedTuple):
 
 
 class PacketLost(NamedTuple):
-    """A packet has not arrived: the wire dropped it (`journal`), or only a later copy was acknowledged (`inferred`).
+    """A packet has not arrived: the wire dropped it (`journal`), or only a later copy was acknowledged or an error
+    message answers it (`inferred`).
 
     It was `absorbed` where it repeats what its sender would not have had to repeat, had another not been held by hand.
     """

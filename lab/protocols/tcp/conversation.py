@@ -160,12 +160,15 @@ class Conversation(engine.Conversation):
         self.errors = self.errors or {}
         if len(self.errors) < _MOST_ERRORS:
             self.errors[number] = kind
-        if (
-            record is not None and not record.new and not record.settled
-        ):  # nothing will show what became of it: this does
+        if record is not None and not record.new and not record.settled:  # nothing else will show what became of it
             record.end.pending.remove(record)
-            record.by = "inferred"
             self.not_got(record)
+
+    def not_got(self, record: SegmentRecord) -> None:
+        """Takes down that a packet was not got, or that nobody will know: what an ICMP error answers was not."""
+        if record.by is None and self.errors and record.number in self.errors:
+            record.by = "inferred"
+        super().not_got(record)
 
     @property
     def lane(self) -> int:
