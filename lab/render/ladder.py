@@ -243,6 +243,7 @@ class Ladder:
             )
         below = [(line, "") for line in said]
         words = [word for word in words if word]
+        words[:-1] = [word.rstrip(".。") for word in words[:-1]]  # each but the last goes on
         if words:
             below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
         preview = _preview(packet)

@@ -14,7 +14,8 @@ from lab.protocols.tcp.segment import ACK, AE, CWR, ECE, SYN
 BITS = ECE | CWR | AE
 _CLASSIC, _ACCURATE = ECE | CWR, ECE | CWR | AE
 OFFERED, ACCURATELY_OFFERED, AGREED, ACCURATELY_AGREED = "offered", "accurate offered", "agreed", "accurate agreed"
-_OFFERS = (OFFERED, ACCURATELY_OFFERED)
+GIVEN_UP = "given up"  # by the last SYN; an answer to an earlier one may still accept
+_ACCURATELY = (ACCURATELY_OFFERED, ACCURATELY_AGREED)
 
 
 class End(Protocol):
@@ -34,27 +35,31 @@ def of_ecn(labels: tuple[str, ...], end: End, flags: int) -> tuple[str, ...]:
         return (*labels, *echo, "cwr") if found & CWR else (*labels, *echo)
     if flags & ACK:
         return _answered(labels, end, found)
-    before = end.ecn
     if found == _ACCURATE:
         end.ecn = ACCURATELY_OFFERED
         return (*labels, "accecn-offered")
     if found == _CLASSIC:
         end.ecn = OFFERED
         return (*labels, "ecn-offered")
-    end.ecn = None
-    return (*labels, "ecn-given-up") if before in _OFFERS else labels
+    if end.ecn is None:
+        return labels
+    if end.ecn not in (AGREED, ACCURATELY_AGREED):
+        end.ecn = GIVEN_UP
+    return (*labels, "ecn-given-up")
 
 
 def _answered(labels: tuple[str, ...], end: End, found: int) -> tuple[str, ...]:
     """Of a SYN-ACK. One that mirrors all that the SYN had comes from an end that knows none of it."""
     offered = end.peer.ecn
-    if offered not in (*_OFFERS, AGREED, ACCURATELY_AGREED):
+    if offered is None:
         return labels
-    if offered in (ACCURATELY_OFFERED, ACCURATELY_AGREED) and found not in (0, ECE, _ACCURATE):
+    if offered in _ACCURATELY and found not in (0, ECE, _ACCURATE):
         end.ecn = end.peer.ecn = ACCURATELY_AGREED
         return (*labels, "accecn-accepted")
     if found & _CLASSIC == ECE:
         end.ecn = end.peer.ecn = AGREED
         return (*labels, "ecn-accepted")
     end.ecn = None  # the other end's offer stands: another SYN-ACK may accept it
+    if offered == GIVEN_UP:
+        return labels
     return (*labels, "ecn-declined")

@@ -56,10 +56,10 @@ EXPLAINED = {
         "大于 MSS：内核把一个大报文段交给网卡切分（TSO），网桥则原样转发。在真实线路上这会是多个报文段；以下同此。",
     ),
     "ecn-offered": Text(
-        "offers ECN (RFC 3168 section 6.1.1): ECE and CWR in a SYN ask whether routers may mark packets of this "
-        "connection instead of dropping them. Nothing is congested.",
-        "提议使用 ECN（RFC 3168 第 6.1.1 节）：SYN 中的 ECE 和 CWR 询问路由器能否给这个连接的包打上标记，而不是丢弃。"
-        "此时并没有拥塞。",
+        "offers ECN (RFC 3168 section 6.1.1): ECE and CWR in a SYN ask the other end whether routers may mark packets "
+        "of this connection instead of dropping them. Nothing is congested.",
+        "提议使用 ECN（RFC 3168 第 6.1.1 节）：SYN 中的 ECE 和 CWR 是在问对方，"
+        "路由器可否给这个连接的包打上标记而不丢弃。此时并没有拥塞。",
     ),
     "accecn-offered": Text(
         "offers accurate ECN (AccECN, RFC 9768 section 3.1.1): AE, CWR and ECE in a SYN. An end that knows only ECN "
