@@ -31,6 +31,7 @@ class Early:
         self.accepted: bool | None = None  # None: the server has not said, or nobody could read it
         self.decided = False
         self.going = True  # what the client sends now may be early data
+        self.told: Reason | None = None  # why what waited stays closed: said once
         self._protection: Protection | None = None
         self._waiting: list[tuple[Record, Awaited]] = []
         self._let_go = 0  # records that there was no room for
@@ -98,7 +99,9 @@ class Early:
             if opened is not None and opened.content_type == codes.APPLICATION_DATA:
                 awaited.tell(partial(_opened, opened))
             else:
-                awaited.tell(partial(_closed, reasons.EARLY_REJECTED if accepted is False else self._lacking(opening)))
+                why = reasons.EARLY_REJECTED if accepted is False else self._lacking(opening)
+                awaited.tell(partial(_closed, None if self.told is not None else why))
+                self.told = self.told or (why if accepted is not False else None)
         self._waiting.clear()
         if self._protection is not None:
             self._protection.sequence += self._let_go

@@ -360,6 +360,7 @@ class Session:
             self.shake.unheard = True
         if self.early is not None and way.role == "server":  # whether it takes early data may have stood here
             self.early.decide(None, self.shake, self.opening)
+            self._told = self._told or self.early.told
         why, self._told = self.locked if self.locked != self._told else None, self.locked
         return self._said(way, record, name, event, b"", None, True, True)._replace(why=why)
 

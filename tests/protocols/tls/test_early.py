@@ -272,3 +272,9 @@ def test_with_a_flight_missing_nothing_is_taken_for_early_data_that_is_not_and_n
                 if each.said.event == "early data"
             ]
             assert set(late) <= {4}, missing
+
+
+def test_that_no_key_log_was_given_is_told_once_of_early_data_and_all_else() -> None:
+    walked = walk(frames(recorded("0-RTT accepted").flights, 9000))
+    said = [message.words.en for packet in walked.packets for message in packet.messages]
+    assert len([words for words in said if "no key log was given" in words]) == 1
