@@ -11,6 +11,7 @@ from lab.bulk.columns import Array, Columns
 from lab.protocols.transport import ACK, FIN, RST, SYN
 
 _LEAST_LARGE = 1220  # bytes: larger payloads are held against the MSS
+_SOON = 1_000_000  # nanoseconds: what repeats a segment sooner may be a copy of it
 
 
 class Odd(NamedTuple):
@@ -74,6 +75,9 @@ def tokens(columns: Columns, starts: Array) -> tuple[Array, Array]:
     fits &= np.where(other | spoke, ack & heard & (acks_all | acks_again), ~ack)
     fits &= ((flags & RST) == 0) & (payload <= _LEAST_LARGE) & ~columns.plain
     same = spoke & (columns.window == columns.window[mine])
+    # One acknowledgement, captured twice, is told by more than is in the columns.
+    soon = np.abs(columns.time - columns.time[mine]) < _SOON
+    fits &= ~(same & soon & acks_again & (taken == 0) & (columns.seq == columns.seq[mine]))
     bits = ((other, 0), (acks_all, 12), (acks_again, 13), (columns.window == 0, 14), (same, 15))
     tokens = flags << 1 | np.minimum(payload, 2) << 10
     for bit, at in bits:

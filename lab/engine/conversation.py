@@ -102,6 +102,9 @@ class Conversation(Walked, ABC):
 
             journal = record.journal
             self.told.append(PacketLost(record.number, record.by, bool(journal and journal.absorbed)))
+        for copy in record.copies:
+            copy.by = record.by
+            self.not_got(copy)
 
     @property
     @abstractmethod

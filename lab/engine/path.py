@@ -155,6 +155,13 @@ class Path:
                 record.settled = True
                 if teller:
                     teller.sent(record)
+            elif record.copy_of is not None:
+                if teller:
+                    teller.opens(record)
+                walk.once_more(record, record.copy_of)
+                if teller:
+                    teller.once_more(record)
+                young.append(record)
             else:
                 proved = proved_by(record)
                 if proved and conversation.above:

@@ -29,8 +29,8 @@ class Record:
     """
 
     __slots__ = (
-        "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "by", "conversation",
-        "delivered", "discarded", "disowned", "end", "frame", "got", "held", "journal", "kernel_delivered",
+        "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "by", "conversation", "copies",
+        "copy_of", "delivered", "discarded", "disowned", "end", "frame", "got", "held", "journal", "kernel_delivered",
         "kernel_held", "labels", "messages", "new", "number", "quotes", "remarks", "segment", "seq", "settled", "steps",
         "stop", "surprises", "time", "verdict",
         "whole",
@@ -62,6 +62,8 @@ class Record:
         self.discarded = False  # its receiver has not taken it, if it got it
         self.got = False  # its receiver has walked the table by it: known to have arrived only where `by` says how
         self.by: By | None = None  # how its fate is known; None while it is not, and where it will not be
+        self.copies: tuple[Record, ...] = ()  # the same packet, captured once more
+        self.copy_of: Record | None = None  # that which it is one of
         self.settled = False
         self.awaits = 0  # how many of its messages only a later packet tells
         self.held: States | None = None

@@ -14,6 +14,7 @@ from lab.events import (
     Instant,
     KernelAsked,
     PacketArrived,
+    PacketLost,
     PacketSent,
     SecretsLearnt,
 )
@@ -70,14 +71,25 @@ class Teller:
             self._told.append(told)
             return
         proved = [each for each in proved if each.by is not None]
-        before = [self._arrived(each) for each in proved if each not in late]
+        before = [told for each in proved if each not in late for told in self._arrived_all(each)]
         self._told[self._place : self._place] = [*before, told]
-        self._told += [self._arrived(each) for each in late if each.by is not None]
+        self._told += [told for each in late if each.by is not None for told in self._arrived_all(each)]
 
     def arrived(self, record: Record) -> None:
         """A packet has been got, and both hosts are quiet; where nobody knows that, nothing is told."""
         if record.by is not None and record.conversation is not None:
+            self._told += self._arrived_all(record)
+
+    def once_more(self, record: Record) -> None:
+        """A packet was captured once more; what has become of it may be known already."""
+        self.sent(record)
+        if record.fate == "arrived":
             self._told.append(self._arrived(record))
+        elif record.fate == "lost":
+            self._told.append(PacketLost(record.number, record.by or "inferred"))
+
+    def _arrived_all(self, record: Record) -> list[Event]:
+        return [self._arrived(each) for each in (record, *record.copies)]
 
     def asked(self, which: Conversation | None, number: int | None, instant: Instant, kernel: Kernels | None) -> None:
         """The kernels were asked, where there are some."""

@@ -115,6 +115,12 @@ class Walk(Mover):
         if conversation.assumed:
             record.assumed = conversation.assumed
 
+    def once_more(self, record: Record, first: Record) -> None:
+        """The packet is another that was captured before: it moves nobody, and has what becomes of that."""
+        record.held, record.assumed = first.held, first.assumed
+        if first.settled:
+            record.got, record.by, record.delivered, record.settled = first.got, first.by, first.delivered, True
+
     def forged(self, record: Record) -> None:
         """The packet has appeared on the wire without having been sent: nobody has moved."""
         conversation = record.conversation
@@ -148,5 +154,8 @@ class Walk(Mover):
             return
         if not record.got:
             conversation.not_got(record)
-        elif record.by is not None:
+            return
+        if record.by is not None:
             record.delivered = conversation.states
+        for copy in record.copies:
+            copy.got, copy.by, copy.delivered, copy.settled = True, record.by, record.delivered, True

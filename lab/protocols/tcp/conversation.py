@@ -123,7 +123,7 @@ class Conversation(engine.Conversation):
 
     __slots__ = (
         "_identity", "alone", "alone_known", "errors", "fins_before", "former", "from_syn", "history", "latter",
-        "refused", "reset_by", "retransmissions", "still_asked",
+        "refused", "reset_by", "retransmissions", "still_asked", "times",
     )  # fmt: skip
 
     client: End
@@ -135,6 +135,7 @@ class Conversation(engine.Conversation):
         self.alone_known = False  # whether it has been looked for
         self.alone: Role | None = None  # nothing of the other end is captured, as far as can be seen
         self.retransmissions = 0
+        self.times = 1  # how often something that it says was captured, at most
         self.history = ""  # Zeek's letters
         self.reset_by: Role | None = None
         self.still_asked = False  # a RST refused an answer to the SYN, which is sent again

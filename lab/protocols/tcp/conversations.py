@@ -20,6 +20,7 @@ from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.icmp import DAMAGED, Quoted
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment, options
+from lab.protocols.tcp.twice import Recent
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _ECN = SYN | BITS
@@ -86,6 +87,7 @@ class Conversations:
     def __init__(self, elsewhere: Elsewhere | None = None) -> None:
         self._elsewhere = elsewhere
         self._senders: dict[bytes, tuple[Conversation, End]] = {}
+        self._recent = Recent()
         self._count = 0
         self._ahead: Lookahead | None = None  # where nobody tells what arrived, but later packets
         self._spoken_by: SpokenBy = _nobody
@@ -174,6 +176,8 @@ class Conversations:
         stop = seq + taken
         usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         labels = usual
+        if (taken or flags & RST) and stop <= end.next and (twin := self._twin(found, frame, segment)):
+            return twin
         record = SegmentRecord(frame, labels, segment, conversation, end, seq, stop)
         if flags & _SYN_ACK == SYN and raw_seq == end.isn and end.state not in _OPENING:
             record.disowned = True  # its own SYN, late or copied: it was sent before
@@ -196,7 +200,9 @@ class Conversations:
                     labels = self._of_order(labels, record, payload, flags)
                     if flags & FIN and stop <= end.next and ack < end.acked:
                         record.disowned = True  # it was sent before what has acknowledged more: a late copy
-            elif (ack == end.acked or seq != end.next) and not flags & RST:
+            elif (ack <= end.acked or seq != end.next) and not flags & RST:
+                if twin := self._twin(found, frame, segment):
+                    return twin
                 labels = of_bare_ack(labels, record, conversation, end, window, ack)
                 if seq < end.next and ack == end.acked and labels is usual and self._is_denial(end, frame, segment):
                     labels = (*usual, "challenge-ack")
@@ -235,6 +241,8 @@ class Conversations:
         if flags & FIN:
             end.fin = stop - 1
         end.window = window
+        if self._ahead is not None:
+            self._recent.add((frame, record))
         fresh = letters & ~end.history
         if fresh:
             end.history |= fresh
@@ -249,6 +257,21 @@ class Conversations:
             conversation.retransmissions -= 1
             return (*labels, "conflicting-data")
         return found
+
+    def _twin(self, found: tuple[Conversation, End], frame: Frame, segment: Segment) -> SegmentRecord | None:
+        """Returns the record of a segment that was captured before; None where it is its own, or a wire tells."""
+        first = self._recent.first_of(*found, frame, segment) if self._ahead is not None else None
+        if first is None:
+            return None
+        conversation, end = found
+        usual, _ = KINDS[segment.flags & 0x17 | 0x100 if segment.payload else segment.flags & 0x17]
+        labels = (*usual, "captured-twice", *segment.problems)
+        record = SegmentRecord(frame, labels, segment, conversation, end, first.seq, first.stop)
+        record.ack, record.copy_of = first.ack, first
+        first.copies += (record,)
+        if first.stop > first.seq:
+            conversation.times = max(conversation.times, len(first.copies) + 1)
+        return record
 
     def _is_asked_again(self, frame: Frame, segment: Segment) -> bool:
         """Whether a RST only refuses an answer to a SYN, for that is sent again."""

@@ -6,6 +6,7 @@ from lab.text import Text
 
 LABELS = {
     "retransmission": Text("sent again", "重传"),
+    "captured-twice": Text("captured before: one segment, seen twice", "先前已抓到：同一个报文段被看到两次"),
     "out-of-order": Text("out of order", "乱序"),
     "previous-segment-not-captured": Text("a segment before it was not captured", "之前有报文段未被捕获"),
     "duplicate-ack": Text("duplicate ACK", "重复确认"),
