@@ -26,7 +26,7 @@ from lab.text import Text
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
 BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE, COUNTS_FOR_NOTHING = 15, 17, 18, 20
-_FOR_NOTHING = {"refuted", "disregarded", "discarded", "outside-window", "conflicting-data", "forged"}
+_FOR_NOTHING = {"refuted", "disregarded", "discarded", "outside-window", "conflicting-data", "forged", "captured-twice"}
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
 _ANALYSIS = {
