@@ -277,6 +277,14 @@ def test_any_words_are_understood_or_refused(expression: str) -> None:
     assert all(test(frame) in (True, False) for frame in ladder(*OPEN))
 
 
+def test_fields_whose_names_do_not_say_it_are_said_what_they_are_for_once() -> None:
+    hello = told("tls-1.3-hybrid", 5, "en")
+    assert hello.count("It takes 1,184 bytes") == 1
+    assert re.search(r"mlkem768_encapsulation_key\s", hello)
+    assert "服务器用客户端的 ML-KEM-768 公钥封装的密钥" in told("tls-1.3-hybrid", 8, "zh")
+    assert "FIPS 203" not in told("tls-1.3", 4, "en")
+
+
 def test_two_processes_choose_the_same(tmp_path: Path) -> None:
     file = tmp_path / "large.pcap"
     generate.write(50_000, file)
