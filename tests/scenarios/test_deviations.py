@@ -226,7 +226,7 @@ def test_number_7_a_server_in_time_wait_takes_the_same_pair_again(namespaces: No
 def test_number_7_a_client_that_has_lost_its_connection_asks_again_and_resets_the_old_one(
     namespaces: None, tmp_path: File
 ) -> None:
-    """RFC 9293 section 3.5.1, figure 10."""
+    """RFC 9293 section 3.5.1, figure 9."""
 
     def comes_back(stage: Stage) -> None:
         opened_from(stage, CLIENT_PORT)

@@ -112,7 +112,7 @@ def test_by_the_first_terminal_event_a_reset_behind_both_fins_changes_nothing(an
 
 
 def test_what_an_old_connection_says_is_booked_on_that_one() -> None:
-    """Half-open, RFC 9293 figure 10: the server knows nothing of its client's crash."""
+    """Half-open, RFC 9293 figure 9: the server knows nothing of its client's crash."""
     walked = follow(
         *OPEN,
         "c> data 1 1 10      ; ESTABLISHED > ESTABLISHED",
