@@ -67,7 +67,7 @@ WHOLLY = frozenset({
     WRONG_ACK, UNSENT.code, "no-connection", "reset-to-listener", "reset-not-ours", "reset-outside", "reset-ignored",
     "syn-with-fin", "no-ack-flag",
 })  # fmt: skip
-ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room"})  # is refused, its acknowledgement taken
+ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room", "data-after-close"})  # the ACK still counts
 # What the rules of acceptance.py can see as well.
 _CHECKED = frozenset({
     "bad-checksum", "syn-on-connection", "reset-not-exact", "reset-to-listener", "reset-not-ours", "reset-outside",

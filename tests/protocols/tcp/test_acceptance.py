@@ -84,6 +84,15 @@ def test_of_data_for_a_closed_window_the_acknowledgement_still_counts() -> None:
     assert states(walked, 6) == "LAST-ACK FIN-WAIT-2", "the FIN stands behind data that was not taken"
 
 
+def test_data_for_a_program_that_is_gone_is_read_by_nobody() -> None:
+    frames = ladder(*OPEN, "c> FIN 1 1", "s> data 1 2 5", "c> RST 2")
+    walked = told(frames, {5: kernel("client", "TcpExt TCPAbortOnData", "Tcp OutRsts")})
+    assert refused(walked) == {5: "data-after-close"}
+    assert walked.only.client.got_next == 1
+    assert states(walked, 5) == "FIN-WAIT-2 CLOSE-WAIT", "what it acknowledges counts"
+    assert states(walked, 6) == "CLOSED CLOSED"
+
+
 def test_where_a_rule_would_have_taken_what_the_kernel_refuses_that_is_told() -> None:
     frames = ladder(*OPEN, "c> RST 1")
     walked = told(frames, {4: kernel("server", "TcpExt TCPChallengeACK", drops=1)})
