@@ -30,10 +30,11 @@ _MOST_WAITING = 4096  # messages of one direction that have been sent and not ye
 class LayerEnd(End):
     """One end in the upper protocol's table."""
 
-    __slots__ = ("missed", "unseen", "waiting")
+    __slots__ = ("lost_at", "missed", "unseen", "waiting")
 
     def __init__(self, role: Role, state: str) -> None:
         super().__init__(role, state)
+        self.lost_at = 0  # the packet since which it may have done what nobody saw
         self.missed = 0  # all that is missing before this relative number has been told
         self.unseen = 0  # up to here its peer acknowledges what was not captured
         self.waiting: deque[tuple[int, str, Record]] = deque()  # sent by it, not yet got: stop, event, packet
@@ -125,7 +126,7 @@ class Layers:
         if which is not None and which.above is not None:
             self.missed(record)
             if record.ack is not None and record.end is not None and record.ack > record.end.peer.next:
-                self._unseen(which, record.end.peer, record.ack)
+                self._unseen(which, record.end.peer, record.ack, record.number)
         if record.segment is not None and record.segment.payload:
             self._read(record)
         if which is not None and which.above is not None and self._closing(which):
@@ -185,7 +186,7 @@ class Layers:
             return
         side = layer.end(end.peer.role)
         if record.ack is not None and record.ack > max(end.peer.next, side.unseen):
-            self._movers[layer.name].lose(layer, side)
+            self._lose(layer, side, record.number)
         for each in self._missing(record):
             side, stop = layer.end(each.end.role), each.relative + each.size
             if stop > side.missed:
@@ -196,14 +197,18 @@ class Layers:
                     if fresh:
                         self._say(layer, side.role, fresh, place)
 
-    def _unseen(self, which: Conversation, end: Any, ack: int) -> None:
+    def _lose(self, layer: Layer, end: LayerEnd, number: int) -> None:
+        self._movers[layer.name].lose(layer, end)
+        end.lost_at = number
+
+    def _unseen(self, which: Conversation, end: Any, ack: int, number: int) -> None:
         """What was acknowledged of an end is not captured: nobody knows what it was, to this end and to its peer."""
         for layer in layers_of(which):
             side = layer.end(end.role)
             if ack > side.unseen:
                 side.unseen = ack
                 for each in layer.ends:
-                    self._movers[layer.name].lose(layer, each)
+                    self._lose(layer, each, number)
                 layer.session.unseen(end.role)
 
     def _keep_ahead(self, which: Conversation, record: Record, frame: Frame) -> None:
@@ -229,6 +234,8 @@ class Layers:
                     mover.lose(layer, sender.peer)
                 else:
                     mover.move(layer, sender.peer, "got " + event, carrier)
+                    if carrier.number < sender.peer.lost_at:  # what it has done since is not known all the same
+                        mover.lose(layer, sender.peer)
             layer = layer.inner
         if self._closing(which):
             self._close(which, record)
@@ -276,7 +283,7 @@ class Layers:
                 awaited.by(partial(self._told_late, layer, role, record, each))
             if each.event:
                 if each.event == UNKNOWN:
-                    mover.lose(layer, sender)
+                    self._lose(layer, sender, record.number)
                 else:
                     mover.move(layer, sender, "sent " + each.event, record)
                 if len(sender.waiting) < _MOST_WAITING:

@@ -5,6 +5,7 @@ The witness is the same capture with nothing missing, and Wireshark.
 
 from __future__ import annotations
 
+import random
 import struct
 import subprocess
 from pathlib import Path
@@ -153,3 +154,19 @@ def pcap(made: list[Frame]) -> bytes:
 
 def _full(lines: str) -> list[str]:
     return [line for line in lines.splitlines() if len(line.split()) == 2]
+
+
+@every_capture
+def test_several_holes_surprise_nobody_and_refute_nothing(name: str) -> None:
+    """Acknowledgements are missing as well: what was got is then told late."""
+    capture, dice = captured(name), random.Random(name)
+    made = frames(capture.flights, 700)
+    whole = walk(made, capture.keylog, capture.server_key)
+    for _ in range(12):
+        gone = dice.sample(range(4, len(made) + 1), dice.randint(2, 4))
+        told = walk(renumbered(*[frame for frame in made if frame.number not in gone]), capture.keylog)
+        assert len(told.surprises) <= len(whole.surprises), gone
+        if told.only.above is not None:
+            assert told.tls["finished_verified"] is not False, gone
+            assert told.tls["version"] in (None, whole.tls["version"]), gone
+            assert whole.tls["resumed"] or not told.tls["resumed"], gone
