@@ -26,12 +26,18 @@ _REQUIRED = object()
 
 
 class StepOutcome(NamedTuple):
-    """What became of a step: its packets, the code of how it departs from the notes, and who acts in it."""
+    """What became of a step: its packets, the code of how it departs from the notes, and who acts in it.
+
+    `when` chooses among what is said of a code, as far as more is known: `journal`, `inferred`, `reset`. `gone` are
+    those of its packets of which that is known.
+    """
 
     id: str
     packets: tuple[int, ...]
     code: str | None
     actor: Role = "client"
+    when: str = ""
+    gone: tuple[int, ...] = ()
 
 
 class Compared(NamedTuple):

@@ -49,6 +49,7 @@ class Notes(NamedTuple):
     steps: dict[str, NoteStep]
     instead: dict[tuple[str, str], NoteStep]  # of a step, and the code of how a connection departs from it
     differs: dict[str, Text]
+    known: dict[tuple[str, str], Text]  # of a code, and what more is known, where that says it more exactly
     states: dict[str, NoteState]
     scenarios: dict[str, NoteScenario]
 
@@ -64,7 +65,8 @@ def notes(protocol: str) -> Notes:
         _text(data["about"]) if "about" in data else None,
         steps,
         {(each["step"], each["differs"]): _instead(each, steps[each["step"]]) for each in data.get("instead", ())},
-        {each["code"]: _text(each) for each in data["differs"]},
+        {each["code"]: _text(each) for each in data["differs"] if "when" not in each},
+        {(each["code"], each["when"]): _text(each) for each in data["differs"] if "when" in each},
         {each["name"]: NoteState(each["name"], each.get("notes"), _text(each["text"])) for each in data["state"]},
         {
             each["name"]: NoteScenario(each["name"], _text(each["title"]), _text(each["teaches"]))

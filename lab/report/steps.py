@@ -61,13 +61,15 @@ def _report(protocol: str, step: StepOutcome) -> StepReport:
 def _differs(protocol: str, step: StepOutcome) -> Differs | None:
     if step.code is None:
         return None
-    text = _departure(protocol, step.code, step.actor)
-    if "{packets}" in text.en:
-        numbers = [str(number) for number in step.packets]
-        text = Text(text.en.replace("{packets}", ", ".join(numbers)), text.zh.replace("{packets}", "、".join(numbers)))
+    text = _departure(protocol, step.code, step.when, step.actor)
+    for place, listed in (("{packets}", step.packets), ("{gone}", step.gone)):
+        if place in text.en:
+            numbers = [str(number) for number in listed]
+            text = Text(text.en.replace(place, ", ".join(numbers)), text.zh.replace(place, "、".join(numbers)))
     return Differs(step.code, text)
 
 
 @lru_cache(512)
-def _departure(protocol: str, code: str, role: Role) -> Text:
-    return cast(notes(protocol).differs[code], role)
+def _departure(protocol: str, code: str, when: str, role: Role) -> Text:
+    said = notes(protocol)
+    return cast(said.known.get((code, when), said.differs[code]), role)

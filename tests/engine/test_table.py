@@ -137,11 +137,11 @@ def test_what_is_said_instead_is_said_of_a_step_that_departs_in_a_way_there_is(p
 def test_both_languages_name_the_same_roles_and_packets(protocol: Descriptor) -> None:
     lesson = notes(protocol.name)
     texts = [part for step in (*lesson.steps.values(), *lesson.instead.values()) for part in step[2:6]]
-    for text in [*texts, *lesson.differs.values()]:
+    for text in [*texts, *lesson.differs.values(), *lesson.known.values()]:
         assert isinstance(text, Text)
         fields = [set(re.findall(r"\{\w*\}", text.pick(lang))) for lang in LANGUAGES]
         assert fields[0] == fields[1], text
-        assert fields[0] <= {"{actor}", "{peer}", "{packets}"}, text
+        assert fields[0] <= {"{actor}", "{peer}", "{packets}", "{gone}"}, text
 
 
 @every_protocol

@@ -39,15 +39,22 @@ def actor(conversation: Conversation, step: str) -> Role:
 
 def steps(conversation: Conversation) -> list[StepOutcome]:
     """Returns what became of each of the notes' steps."""
-    return [
-        StepOutcome(
-            step,
-            tuple(dict.fromkeys(each.number for each in seen(conversation, step))),
-            differs(conversation, step),
-            actor(conversation, step),
-        )
-        for step in STEPS
-    ]
+    return [_outcome(conversation, step) for step in STEPS]
+
+
+def _outcome(conversation: Conversation, step: str) -> StepOutcome:
+    packets = tuple(dict.fromkeys(each.number for each in seen(conversation, step)))
+    code = differs(conversation, step)
+    return StepOutcome(step, packets, code, actor(conversation, step), *_known(conversation, packets, code))
+
+
+def _known(conversation: Conversation, packets: tuple[int, ...], code: str | None) -> tuple[str, tuple[int, ...]]:
+    """Returns what more is known of how a step departs from the notes, and of which of its packets."""
+    for by in ("journal", "inferred") if code in ("lost", "unanswered", "retransmitted") else ():
+        gone = tuple(number for number in packets if conversation.undelivered.get(number) == by)
+        if gone:
+            return by, gone
+    return ("reset" if code == "unanswered" and packets and conversation.reset_by else ""), ()
 
 
 def facts(which: Conversation) -> dict[str, Any]:

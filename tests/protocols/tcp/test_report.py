@@ -222,6 +222,28 @@ def test_a_segment_that_was_lost_and_whose_work_a_later_one_did_is_called_lost()
     assert codes(replay(prompt(frames, dropped=(3,))))["open.3"] == "lost"
 
 
+def test_what_the_journal_knows_of_a_step_is_said_as_known_and_what_is_inferred_as_that() -> None:
+    frames = ladder("c> SYN 0", *OPEN, "c> data 1 1 14", "s> ACK 1 15")
+    dropped, bare = replay(prompt(frames, dropped=(1, 4))).reports[0].steps, walk(frames).reports[0].steps
+    said = {step.id: step.differs.text.en for step in dropped if step.differs}
+    assert said["tcp.open.1"].endswith("(packets 1, 2): the wire dropped packet 1.")
+    assert said["tcp.open.3"].startswith("The wire dropped the client's segment (packet 4)")
+    assert bare[0].differs is not None
+    assert bare[0].differs.text.en.endswith("(packets 1, 2): to all appearances packet 1 never arrived.")
+    (alone,) = replay(prompt(frames[:1], dropped=(1,))).reports
+    assert alone.steps[0].differs is not None
+    assert alone.steps[0].differs.text.en.startswith("The wire dropped it (packet 1)")
+
+
+def test_a_fin_in_front_of_a_reset_is_not_seen_acknowledged_and_not_lost() -> None:
+    for lines in ((*OPEN, "c> FIN 1 1", "c> RST-ACK 2 1"), (*OPEN, "c> FIN 1 1", "s> RST-ACK 1 1")):
+        walked = walk(ladder(*lines))
+        assert walked.packets[3].fate == "unknown"
+        step = next(step for step in walked.reports[0].steps if step.id == "tcp.close.1")
+        assert step.differs is not None
+        assert "not known" in step.differs.text.en
+
+
 def test_an_acknowledgement_whose_object_is_sent_again_is_not_called_lost() -> None:
     """It may be late, or ignored: a Linux listener with TCP_DEFER_ACCEPT takes none that brings no data."""
     assert differs(*OPEN, "s> SYN-ACK 0 1")["open.3"] == "unconfirmed"
