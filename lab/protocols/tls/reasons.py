@@ -146,7 +146,7 @@ UNSUPPORTED_VERSION = Reason(
 
 EARLY_REJECTED = Reason(
     "early-data-rejected",
-    Text("the server has rejected it, and skips it unread", "服务器已拒绝，未经读取即跳过"),
+    Text("the server has rejected it, and skips it unread", "服务器已拒绝，不读取、直接跳过"),
 )
 EARLY_TOO_MUCH = Reason(
     "early-data-too-much",
