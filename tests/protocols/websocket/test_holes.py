@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.model import Role
+from lab.protocols.websocket.session import Session
 from tests.packets import renumbered
 from tests.protocols.tls.captures import Walked, frames, walk
 from tests.protocols.tls.test_holes import snapped
@@ -78,3 +79,16 @@ def test_a_request_cut_short_is_a_request_and_lacks_nothing() -> None:
     assert told.above.session.request.objections == ()
     assert [each.said.name for each in told.records[5].messages] == ["101"]
     assert not told.surprises
+
+
+def test_behind_what_could_not_be_decrypted_the_next_whole_frames_are_read() -> None:
+    session = Session()
+    said = [*session.told("client", ASKED, 4, 215), *session.told("server", ANSWER, 6, 160)]
+    said += session.told("server", frame(1, b"one")[:4], 8, 200)
+    session.lost("server")
+    assert session.told("server", b"\x07no frame", 9, 220) == []
+    said += session.told("server", frame(1, b"two") + frame(9), 10, 240)
+    assert [each.name for each in said] == ["upgrade-request", "101", "text", "ping"]
+    assert [(span.number, span.start, span.end) for span in said[2].spans] == [(10, 0, 5)]
+    assert session.incomplete
+    assert not session.bad
