@@ -133,7 +133,7 @@ def _stamps(record: SegmentRecord) -> tuple[int | None, int | None]:
 def _doubled(record: SegmentRecord, end: End, ack: int) -> tuple[int, int] | None:
     """Returns the part of the stream of `end` that a segment reports to have come twice (RFC 2883 section 4)."""
     blocks = _option(record, _SACK)
-    edges = [end.relative(int.from_bytes(blocks[at : at + 4], "big")) for at in range(0, len(blocks) - 7, 4)]
+    edges = [end.relative(int.from_bytes(blocks[at : at + 4], "big")) for at in range(0, len(blocks) - 3, 4)]
     if len(edges) < 2:
         return None
     start, stop = edges[:2]

@@ -10,7 +10,7 @@ from lab.engine.record import Record
 from lab.model import Frame, States
 from lab.protocols.tcp import report
 from lab.protocols.tcp.segment import RST, SYN
-from tests.packets import CLOSE, OPEN, TALK, UNEVEN, Pair, follow, ladder, path, renumbered, replay, walk, wire
+from tests.packets import CLOSE, IPV4, OPEN, TALK, UNEVEN, Pair, follow, ladder, path, renumbered, replay, walk, wire
 
 TALKING = (*OPEN, "s> ACK 1 1")  # packets 1 to 4; nothing is outstanding, and the opening's ACK has been got
 
@@ -363,3 +363,50 @@ def test_of_a_syn_with_data_the_syn_alone_may_be_acknowledged() -> None:
     )
     assert not [record for record in walked.records if record.surprises or not record.got]
     assert walked.only.states == States("TIME-WAIT", "CLOSED")
+
+
+# What is known of a fate.
+
+
+def fates(*lines: str) -> list[tuple[str, str | None]]:
+    return [(packet.fate, packet.by) for packet in walk(ladder(*lines)).packets]
+
+
+ARRIVED, LOST, UNKNOWN = ("arrived", "acknowledged"), ("lost", "inferred"), ("unknown", None)
+STAMPED = ("c> SYN 0 <sack, ts 100 0>", "s> SYN-ACK 0 1 <sack, ts 500 100>", "c> ACK 1 1 <ts 101 500>")
+AGAIN = ("c> data 1 1 5 <ts 110 500>", "c> data 1 1 5 <ts 310 500>")
+
+
+def test_a_needed_copy_shows_the_earlier_one_lost_and_a_needless_one_that_it_arrived() -> None:
+    """RFC 3522: the echo is of the segment that the acknowledgement is for."""
+    assert fates(*STAMPED, *AGAIN, "s> ACK 1 6 <ts 700 310>")[3:5] == [LOST, ARRIVED]
+    assert fates(*STAMPED, *AGAIN, "s> ACK 1 6 <ts 700 110>")[3:5] == [ARRIVED, ("arrived", "inferred")]
+
+
+def test_what_is_reported_to_have_come_twice_has_come_twice() -> None:
+    """RFC 2883: the report follows the acknowledgement."""
+    both = ("c> SYN 0 <sack>", "s> SYN-ACK 0 1 <sack>", "c> ACK 1 1", "c> data 1 1 5", "c> data 1 1 5", "s> ACK 1 6")
+    first = IPV4.client_isn + 1
+    report = f"s> ACK 1 6 <hex 050a{first:08x}{first + 5:08x}, nop, nop>"
+    assert fates(*both, report)[3:5] == [ARRIVED, ARRIVED]
+    assert fates(*both)[3:5] == [LOST, ARRIVED]
+
+
+def test_what_was_sent_into_a_closed_window_may_have_come_and_been_refused() -> None:
+    closed = (*OPEN, "s> ACK 1 1 win 0", "c> data 1 1 1", "s> ACK 1 1 win 0", "s> ACK 1 1")
+    assert fates(*closed, "c> data 1 1 100", "s> ACK 1 101")[4] == UNKNOWN
+    assert fates(*closed)[4] == UNKNOWN
+
+
+def test_of_what_nothing_acknowledges_nobody_knows_and_what_is_acknowledged_has_arrived() -> None:
+    assert fates("c> SYN 0", "c> SYN 0") == [UNKNOWN, UNKNOWN]
+    assert fates(*OPEN)[:2] == [ARRIVED, ARRIVED]
+    assert fates(*OPEN, "c> data 1 1 5")[3] == UNKNOWN
+    assert fates(*OPEN, "c> data 1 1 5", "s> RST-ACK 1 1")[3] == UNKNOWN
+    assert fates(*OPEN, "c> data 1 1 5", "s> RST-ACK 1 6")[3] == ARRIVED
+
+
+def test_an_acknowledgement_that_a_listener_may_ignore_until_data_comes_is_not_lost() -> None:
+    """TCP_DEFER_ACCEPT: the SYN-ACK comes again, though the ACK has arrived."""
+    defers = ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 5", "s> ACK 1 6")
+    assert fates(*defers)[2] == UNKNOWN
