@@ -137,18 +137,8 @@ class Conversations:
         if not isinstance(segment, Segment):
             return self._other(frame, segment)
         found = self._senders.get(segment.pair)
-        if found is None:
-            if self._ahead is not None and segment.flags & _SYN_ACK == _SYN_ACK:
-                syn = doubts.syn_of(segment, self._ahead.behind(frame.number))
-                if syn is not None:  # sent before this, captured behind it
-                    self._ahead.take(syn[0].number)
-                    self._ahead.put_back(frame, segment)
-                    frame, segment = syn
-            found = self._open(frame, segment)
-        elif segment.flags & _SYN_ACK == SYN and _is_new(found[1], segment):
-            found = self._again(found[0], frame, segment)
-        elif found[0].former is not None:
-            found = _booked(found, segment)
+        if found is None or found[0].former is not None or segment.flags & _SYN_ACK == SYN:
+            frame, segment, found = self._whose(found, frame, segment)
         pair, raw_seq, raw_ack, flags, window, header, _, payload, problems = segment
         conversation, end = found
         conversation.packets += 1
@@ -248,6 +238,22 @@ class Conversations:
             end.history |= fresh
             conversation.history += spelled(fresh, end.role)
         return record
+
+    def _whose(
+        self, found: tuple[Conversation, End] | None, frame: Frame, segment: Segment
+    ) -> tuple[Frame, Segment, tuple[Conversation, End]]:
+        """Returns the segment to be placed, this one or a SYN that was sent before it, with its conversation and end."""
+        if found is None:
+            if self._ahead is not None and segment.flags & _SYN_ACK == _SYN_ACK:
+                syn = doubts.syn_of(segment, self._ahead.behind(frame.number))
+                if syn is not None:
+                    self._ahead.take(syn[0].number)
+                    self._ahead.put_back(frame, segment)
+                    frame, segment = syn
+            return frame, segment, self._open(frame, segment)
+        if segment.flags & _SYN_ACK == SYN and _is_new(found[1], segment):
+            return frame, segment, self._again(found[0], frame, segment)
+        return frame, segment, _booked(found, segment) if found[0].former is not None else found
 
     def _of_order(self, labels: tuple[str, ...], record: SegmentRecord, payload: int, flags: int) -> tuple[str, ...]:
         """Returns the labels of a segment that takes numbers, but not the next: with other bytes it repeats nothing."""
