@@ -29,7 +29,7 @@ from lab.capture.pcapng import Writer
 from lab.engine import path
 from lab.engine.conversation import LANES
 from lab.events import NAMES, Event, PacketArrived, PacketLost, PacketSent, as_json
-from lab.protocols.tcp import conversations
+from lab.protocols.tcp import room
 from lab.render import trace
 from tests.left_behind import PATIENCE, Watched, packets, processes, until, watching
 from tests.packets import OPEN, Pair, ladder, renumbered
@@ -254,7 +254,7 @@ def test_what_was_let_go_of_is_told_with_the_labels_that_its_packets_get(
 ) -> None:
     """More conversations than there is room for: with little room, so that few are many."""
     monkeypatch.setattr(path, "_ROUND", 500)
-    monkeypatch.setattr(conversations, "MOST_IN_A_LANE", 4)
+    monkeypatch.setattr(room, "MOST_IN_A_LANE", 4)
     begun = [ladder("c> SYN 0", "s> SYN-ACK 0 1", pair=Pair(client_port=20_000 + at * LANES)) for at in range(7)]
     quiet = ladder(*["c> ACK 1 1"] * 500, pair=Pair(client_port=50_001))
     file = tmp_path / "many.pcapng"
@@ -286,7 +286,7 @@ def test_a_capture_without_packets_begins_and_ends(tmp_path: Path) -> None:
 def test_the_last_event_tells_of_conversations_that_were_let_go_of(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lab.protocols.tcp.conversations.MOST_IN_A_LANE", 0)
+    monkeypatch.setattr("lab.protocols.tcp.room.MOST_IN_A_LANE", 0)
     monkeypatch.setattr("lab.engine.path._ROUND", 8)
     frames = [frame for at in range(6) for frame in ladder(*OPEN, pair=Pair(client_port=40_000 + at))]
     file = tmp_path / "many.pcapng"

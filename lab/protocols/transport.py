@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from lab.engine.conversation import LANES
 from lab.protocols.tcp import header
-from lab.protocols.tcp.conversations import MOST_IN_A_LANE, Elsewhere, UnsureError
 from lab.protocols.tcp.icmp import Quoted
 from lab.protocols.tcp.report import community_id
+from lab.protocols.tcp.room import MOST_IN_A_LANE, Elsewhere, UnsureError
 from lab.protocols.tcp.segment import ACK, FIN, FLAGS, FRAGMENT, RST, SYN, TCP, Segment, segment
 
 NUMBER = TCP  # IANA's

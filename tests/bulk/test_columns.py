@@ -19,7 +19,7 @@ from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.templates import Kind
 from lab.bulk.two_processes import ALL, OURS, THEIRS
 from lab.engine import path
-from lab.protocols.tcp import conversations
+from lab.protocols.tcp import room
 from lab.render.rows import conversations_as_one
 from lab.render.trace import dump
 from lab.runs.recorded import open_run
@@ -128,7 +128,7 @@ def test_where_there_is_no_room_the_same_are_let_go_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, rows: bool
 ) -> None:
     monkeypatch.setattr(path, "_ROUND", 500)
-    monkeypatch.setattr(conversations, "MOST_IN_A_LANE", 12 + 6 * seed)
+    monkeypatch.setattr(room, "MOST_IN_A_LANE", 12 + 6 * seed)
     dice = random.Random(seed)
     file = saved(list(spoilt(list(generate.frames(COUNT)), dice)), tmp_path)
     known, found = one_by_one(file, rows), in_columns(file, rows)

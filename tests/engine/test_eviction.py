@@ -16,7 +16,7 @@ from lab.engine import buffers, path
 from lab.engine.path import Path
 from lab.model import Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.protocols.tcp import conversations
+from lab.protocols.tcp import room
 from lab.protocols.tcp.conversation import Conversation
 from lab.protocols.transport import LANES
 from lab.report.conversations import entry
@@ -31,7 +31,7 @@ ROUND, ROOM = 1000, 4  # packets from one look to the next, conversations in a l
 @pytest.fixture(autouse=True)
 def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path, "_ROUND", ROUND)
-    monkeypatch.setattr(conversations, "MOST_IN_A_LANE", ROOM)
+    monkeypatch.setattr(room, "MOST_IN_A_LANE", ROOM)
 
 
 def opened(count: int, story: tuple[str, ...] = ("c> SYN 0", "s> SYN-ACK 0 1")) -> Iterator[Frame]:

@@ -200,7 +200,7 @@ def test_a_reset_is_the_answer_of_a_host_that_is_quiet_only_after_it() -> None:
 
 # Waiting is bounded.
 
-SOON = 2 + 16  # packets in which it shows who asks, where no SYN was captured
+SOON = 2 + 256  # packets in which it shows whether the other direction was captured, where no SYN was
 BOUND = 1 << 17  # packets; lab/engine/path.py waits for fewer
 
 

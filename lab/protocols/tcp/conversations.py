@@ -6,19 +6,19 @@ never wrap: a stream longer than 4 GiB goes on counting.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from lab.engine.conversation import LANES
 from lab.engine.lookahead import Lookahead
 from lab.engine.record import Record
 from lab.model import Frame, Remark, Role, Span
-from lab.protocols.tcp import doubts, icmp
+from lab.protocols.tcp import doubts, icmp, room
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.copies import Sent
 from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.icmp import DAMAGED, Quoted
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
+from lab.protocols.tcp.room import Elsewhere
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment, options
 from lab.protocols.tcp.twice import Recent
 
@@ -26,59 +26,14 @@ _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _ECN = SYN | BITS
 _WRAP, _HALF = 1 << 32, 1 << 31
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
-MOST_IN_A_LANE = 2048  # conversations that are kept open
 _ROLES_WITHIN = 16  # packets in which it must show who asks
-_NEAR = 1 << 24  # numbers: as far from where a connection has come to as its segments may be
-_MANY_OPTIONS = 40  # bytes of a header: more than timestamps need
-_STAMPED = b"\1\1\10\12"  # options that begin with a timestamp, as nearly all hosts write them
-_IPV4_PAIR = 12  # bytes of a pair of addresses and ports
 _OPENING = frozenset((None, "CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED"))  # where a SYN may be sent again
 _RESETS_FREELY = frozenset(("CLOSED", "LISTEN"))  # where whoever sends a RST goes on as before
 SpokenBy = Callable[[bytes], Role | None]
-_OLD = 257  # packets later nothing about a packet is open any more
 
 
 def _nobody(_data: bytes) -> Role | None:
     return None
-
-
-class UnsureError(Exception):
-    """Nobody can say which conversations there is no room for."""
-
-
-class Elsewhere:
-    """Conversations that somebody else has counted: in each lane first packet, last packet, and whether it ends.
-
-    They take room like those that are followed. One that ends is over for certain when its last packet has become old.
-    """
-
-    def __init__(self, counted: list[list[tuple[int, int, bool]]]) -> None:
-        self._begun = [sorted(first for first, _, _ in lane) for lane in counted]
-        self._ended = [sorted(last for _, last, over in lane if over) for lane in counted]
-        self._dropped = [0] * LANES
-
-    def excess(self, followed: Iterable[Conversation], before: int) -> list[Conversation]:
-        """Returns those of the followed that there is no room for, as `Conversations.excess` does."""
-        lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
-        for which in followed:
-            lanes[which.lane].append(which)
-        found: list[Conversation] = []
-        for lane, here in enumerate(lanes):
-            begun, dropped = bisect_left(self._begun[lane], before), self._dropped[lane]
-            need = len(here) + begun - dropped - MOST_IN_A_LANE
-            if need <= 0:
-                continue
-            over = sorted((which for which in here if which.over), key=lambda which: which.last)
-            old = bisect_left(self._ended[lane], before - _OLD)
-            if len(over) + old - dropped < need:
-                raise UnsureError
-            for _ in range(need):
-                if over and (dropped == old or over[0].last < self._ended[lane][dropped]):
-                    found.append(over.pop(0))
-                else:
-                    dropped += 1
-            self._dropped[lane] = dropped
-        return sorted(found, key=lambda which: which.id)
 
 
 class Conversations:
@@ -105,15 +60,15 @@ class Conversations:
         """
         if self._elsewhere is not None:
             return self._elsewhere.excess(self.followed.values(), before)
-        if len(self.followed) <= MOST_IN_A_LANE:
+        if len(self.followed) <= room.MOST_IN_A_LANE:
             return []
         lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
         for which in self.followed.values():
             lanes[which.lane].append(which)
         found = []
         for each in lanes:
-            if len(each) > MOST_IN_A_LANE:
-                found += sorted(each, key=lambda which: (not which.over, which.last))[: len(each) - MOST_IN_A_LANE]
+            if len(each) > room.MOST_IN_A_LANE:
+                found += sorted(each, key=lambda which: (not which.over, which.last))[: len(each) - room.MOST_IN_A_LANE]
         return sorted(found, key=lambda which: which.id)
 
     def forget(self, which: Conversation) -> None:
@@ -157,9 +112,9 @@ class Conversations:
                     _disregard(end)
                 first_of(end, frame, segment)
         elif payload:
-            odd = _is_odd(end, frame.data, segment)
+            odd = doubts.is_odd(end, frame.data, segment)
         if end.ttl < 0:
-            end.ttl = _ttl(frame.data, header, len(pair))
+            end.ttl = doubts.ttl(frame.data, header, len(pair))
         if end.window < 0 and conversation.alone is not None:
             conversation.alone = None  # here is the other one, after all
         seq = end.next if raw_seq == end.next_raw else _counted(end, raw_seq, flags)
@@ -242,7 +197,7 @@ class Conversations:
     def _whose(
         self, found: tuple[Conversation, End] | None, frame: Frame, segment: Segment
     ) -> tuple[Frame, Segment, tuple[Conversation, End]]:
-        """Returns the segment to be placed, this one or a SYN that was sent before it, with its conversation and end."""
+        """Returns what is to be placed, this segment or a SYN that was sent before it, and whose it is."""
         if found is None:
             if self._ahead is not None and segment.flags & _SYN_ACK == _SYN_ACK:
                 syn = doubts.syn_of(segment, self._ahead.behind(frame.number))
@@ -253,7 +208,7 @@ class Conversations:
             return frame, segment, self._open(frame, segment)
         if segment.flags & _SYN_ACK == SYN and _is_new(found[1], segment):
             return frame, segment, self._again(found[0], frame, segment)
-        return frame, segment, _booked(found, segment) if found[0].former is not None else found
+        return frame, segment, doubts.booked(found, segment) if found[0].former is not None else found
 
     def _of_order(self, labels: tuple[str, ...], record: SegmentRecord, payload: int, flags: int) -> tuple[str, ...]:
         """Returns the labels of a segment that takes numbers, but not the next: with other bytes it repeats nothing."""
@@ -438,7 +393,7 @@ class Conversations:
         """A SYN with another number begins another conversation on the same addresses and ports."""
         before = former.former
         if before is not None:
-            mine = _end_at(before, segment.source, segment.source_port)
+            mine = doubts.end_at(before, segment.source, segment.source_port)
             if mine.isn == segment.seq:
                 return before, mine  # the SYN of the one before, once more
             before.latter = former.former = None
@@ -461,67 +416,14 @@ def _disregard(end: End) -> None:
     end.next = end.heard = 0
 
 
-def _end_at(which: Conversation, address: bytes, port: int) -> End:
-    client = which.client
-    return client if (client.address, client.port) == (address, port) else which.server
-
-
-def _booked(found: tuple[Conversation, End], segment: Segment) -> tuple[Conversation, End]:
-    """Returns whose a segment is where its addresses and ports were used before: by the numbers it is nearer to."""
-    conversation, end = found
-    former = conversation.former
-    if former is None:
-        return found
-    before = _end_at(former, end.address, end.port)
-    old, new = _distance(before, segment), _distance(end, segment)
-    return (former, before) if old is not None and old < _NEAR and (new is None or old < new) else found
-
-
-def _distance(end: End, segment: Segment) -> int | None:
-    """Returns how far a segment's numbers lie from those that a connection has come to; None: nobody knows."""
-    away = []
-    if end.next_raw is not None:
-        away.append(abs(doubts.ahead_of(segment.seq, end.next_raw)))
-    if segment.flags & ACK and end.peer.next_raw is not None:
-        away.append(abs(doubts.ahead_of(segment.ack, end.peer.next_raw)))
-    return max(away, default=None)
-
-
-def _counted(end: End, raw: int, flags: int) -> int:
-    """Returns a relative number. The first settles how an end's are counted; not a RST's, which may be of no stream."""
-    return _asked(end, raw, 1) if flags & RST else end.relative(raw)
-
-
 def _asked(end: End, raw: int, unknown: int) -> int:
     """Returns a relative number without counting by it."""
     return unknown if end.next_raw is None else end.relative(raw)
 
 
-def _is_odd(end: End, data: bytes, segment: Segment) -> bool:
-    """Whether there is something about a segment with data that may keep its receiver from reading it.
-
-    That is a wrong checksum, no ACK, an option that only some segments have (a signature, RFC 2385), a TTL unlike its
-    sender's, a timestamp older than one before (RFC 7323 section 5).
-    """
-    pair, _, _, flags, _, header, start, _, problems = segment
-    odd = (
-        bool(problems) or not flags & ACK or start - header >= _MANY_OPTIONS or _ttl(data, header, len(pair)) != end.ttl
-    )
-    if data[header + 20 : header + 24] == _STAMPED:
-        stamp = int.from_bytes(data[header + 24 : header + 28], "big")
-        odd = odd or (end.stamp is not None and doubts.ahead_of(stamp, end.stamp) < 0)
-        if not odd:
-            end.stamp = stamp
-    return odd
-
-
-def _ttl(data: bytes, header: int, addresses: int) -> int:
-    """Returns the TTL, or hop limit, of a segment whose header begins there; 0 behind options or extension headers."""
-    if addresses == _IPV4_PAIR:
-        at = header - 20
-        return data[at + 8] if at >= 0 and data[at] == 0x45 else 0
-    at = header - 40
-    return data[at + 7] if at >= 0 and data[at] >> 4 == 6 else 0
+def _counted(end: End, raw: int, flags: int) -> int:
+    """Returns a relative number. The first settles how an end's are counted; not a RST's, which may be of no stream."""
+    return _asked(end, raw, 1) if flags & RST else end.relative(raw)
 
 
 def _limit(end: End) -> int:

@@ -15,11 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from lab.model import Frame, Role
+from lab.protocols.tcp.conversation import Conversation, End
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment
 
 _WRAP, _HALF = 1 << 32, 1 << 31
 _OVERTAKEN = 50_000_000  # nanoseconds: what is captured so much later may have been sent before
 _MOST_ASKED = 16  # segments with data in which somebody may show that he is the client or the server
+_NEAR = 1 << 24  # numbers: as far from where a connection has come to as its segments may be
+_MANY_OPTIONS = 40  # bytes of a header: more than timestamps need
+_STAMPED = b"\1\1\10\12"  # options that begin with a timestamp, as nearly all hosts write them
+_IPV4_PAIR = 12  # bytes of a pair of addresses and ports
 Later = Iterable[tuple[Frame, object]]
 
 
@@ -171,3 +176,56 @@ def client(frame: Frame, segment: Segment, later: Later, spoken_by: Callable[[by
 def _with_first(frame: Frame, segment: Segment, later: Later) -> Iterator[tuple[Frame, Segment, bool]]:
     yield frame, segment, True
     yield from _of_pair(later, segment)
+
+
+def end_at(which: Conversation, address: bytes, port: int) -> End:
+    client = which.client
+    return client if (client.address, client.port) == (address, port) else which.server
+
+
+def booked(found: tuple[Conversation, End], segment: Segment) -> tuple[Conversation, End]:
+    """Returns whose a segment is where its addresses and ports were used before: by the numbers it is nearer to."""
+    conversation, end = found
+    former = conversation.former
+    if former is None:
+        return found
+    before = end_at(former, end.address, end.port)
+    old, new = _distance(before, segment), _distance(end, segment)
+    return (former, before) if old is not None and old < _NEAR and (new is None or old < new) else found
+
+
+def _distance(end: End, segment: Segment) -> int | None:
+    """Returns how far a segment's numbers lie from those that a connection has come to; None: nobody knows."""
+    away = []
+    if end.next_raw is not None:
+        away.append(abs(ahead_of(segment.seq, end.next_raw)))
+    if segment.flags & ACK and end.peer.next_raw is not None:
+        away.append(abs(ahead_of(segment.ack, end.peer.next_raw)))
+    return max(away, default=None)
+
+
+def is_odd(end: End, data: bytes, segment: Segment) -> bool:
+    """Whether there is something about a segment with data that may keep its receiver from reading it.
+
+    That is a wrong checksum, no ACK, an option that only some segments have (a signature, RFC 2385), a TTL unlike its
+    sender's, a timestamp older than one before (RFC 7323 section 5).
+    """
+    pair, _, _, flags, _, header, start, _, problems = segment
+    odd = (
+        bool(problems) or not flags & ACK or start - header >= _MANY_OPTIONS or ttl(data, header, len(pair)) != end.ttl
+    )
+    if data[header + 20 : header + 24] == _STAMPED:
+        stamp = int.from_bytes(data[header + 24 : header + 28], "big")
+        odd = odd or (end.stamp is not None and ahead_of(stamp, end.stamp) < 0)
+        if not odd:
+            end.stamp = stamp
+    return odd
+
+
+def ttl(data: bytes, header: int, addresses: int) -> int:
+    """Returns the TTL, or hop limit, of a segment whose header begins there; 0 behind options or extension headers."""
+    if addresses == _IPV4_PAIR:
+        at = header - 20
+        return data[at + 8] if at >= 0 and data[at] == 0x45 else 0
+    at = header - 40
+    return data[at + 7] if at >= 0 and data[at] >> 4 == 6 else 0
