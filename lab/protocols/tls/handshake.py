@@ -6,8 +6,10 @@ from lab.model import Role
 from lab.protocols.tls import codes, messages
 from lab.protocols.tls.ciphers import Suite, suite
 from lab.protocols.tls.compressed import opened
+from lab.protocols.tls.exchange import of_client, of_server
 from lab.protocols.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, Ssl2Hello
 from lab.protocols.tls.keys13 import retried
+from lab.protocols.tls.suites import KeyExchange, key_exchange
 
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
 _MOST_CERTIFICATES = 16
@@ -26,6 +28,9 @@ class Handshake:
         self.version: int | None = None  # with the next two, the ServerHello's
         self.suite_code: int | None = None
         self.suite: Suite | None = None
+        self.shown: KeyExchange | None = None  # how the secret comes about, where no suite says it
+        self.signed = False  # a ServerKeyExchange has come
+        self.cut = set[Role]()  # whose hello was captured in part only
         self.hello_retry = False
         self.early_rejected = False
         self.resumed = False
@@ -50,6 +55,29 @@ class Handshake:
             self.transcript += raw
         return before
 
+    @property
+    def exchange(self) -> KeyExchange | None:
+        """How the secret comes about up to TLS 1.2, None where nobody knows."""
+        found = self.shown if self.suite_code is None else key_exchange(self.suite_code)
+        return None if found == "other" else found
+
+    def read(self, raw: bytes) -> messages.Parsed | None:
+        """Returns what a message means by what has been agreed, or by its own shape where that was not captured."""
+        self._look(raw)
+        version = self.version or codes.TLS_1_2
+        if self.suite_code is None and raw[0] == codes.CLIENT_KEY_EXCHANGE:
+            return messages.client_key_exchange(raw, version, 0, self.shown)
+        if self.suite_code is None and raw[0] == codes.SERVER_KEY_EXCHANGE:
+            return messages.server_key_exchange(raw, version, 0, self.shown)
+        return messages.read(raw, self.version, self.suite_code)
+
+    def _look(self, raw: bytes) -> None:
+        """Takes in what a message, or its beginning, shows of the key exchange by its shape."""
+        if raw[0] == codes.SERVER_KEY_EXCHANGE:
+            self.shown, self.signed = of_server(raw), True
+        elif raw[0] == codes.CLIENT_KEY_EXCHANGE:
+            self.shown = of_client(raw, self.client_hello, self.signed) or self.shown
+
     def take_client_hello(self, hello: ClientHello, raw: bytes) -> bool:
         """Takes in a ClientHello and returns whether a handshake begins with it: not with the answer to a retry."""
         again = self.hello_retry and self.server_hello is None
@@ -58,7 +86,8 @@ class Handshake:
             self.transcript = bytearray(raw)
             self.until_exchange, self.encrypted_premaster = b"", None
             self.full = self.unheard = self.by_length = False
-            self.server_first = None
+            self.server_first = self.shown = None
+            self.signed = False
         return not again
 
     def take_server_hello(self, hello: ServerHello, before: int, raw: bytes) -> None:
@@ -85,7 +114,11 @@ class Handshake:
     def take_cut(self, raw: bytes) -> None:
         """Takes in the beginning of a message the rest of which was not captured: only what surely stands there."""
         self.full = self.full or raw[0] in (codes.SERVER_HELLO_DONE, codes.CLIENT_KEY_EXCHANGE)
-        parsed = messages.read(raw, self.version, self.suite_code)
+        parsed = self.read(raw)
+        if isinstance(parsed, ClientHello):
+            self.cut.add("client")
+        elif isinstance(parsed, ServerHello) and not self.retried(raw):
+            self.cut.add("server")
         if isinstance(parsed, ClientHello) and len(parsed.random) == _RANDOM:
             self.take_client_hello(parsed, raw)
             self.unheard = True

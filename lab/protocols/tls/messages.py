@@ -222,8 +222,9 @@ def certificate_verify(raw: bytes, version: int) -> CertificateVerify:
     return CertificateVerify(*_signature(body, version), ends(body))
 
 
-def server_key_exchange(raw: bytes, version: int, suite: int) -> ServerKeyExchange:
-    body, exchange = body_of(raw), key_exchange(suite)
+def server_key_exchange(raw: bytes, version: int, suite: int, exchange: KeyExchange | None = None) -> ServerKeyExchange:
+    """`exchange` is what is known where no suite is."""
+    body, exchange = body_of(raw), exchange or key_exchange(suite)
     group, hint, public, p, g = None, None, b"", b"", b""
     if exchange in ("PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK"):
         hint = body.vector(2)
@@ -240,8 +241,9 @@ def server_key_exchange(raw: bytes, version: int, suite: int) -> ServerKeyExchan
     return ServerKeyExchange(exchange, group, public, p, g, hint, params, scheme, signature, ends(body))
 
 
-def client_key_exchange(raw: bytes, version: int, suite: int) -> ClientKeyExchange:
-    body, exchange = body_of(raw), key_exchange(suite)
+def client_key_exchange(raw: bytes, version: int, suite: int, exchange: KeyExchange | None = None) -> ClientKeyExchange:
+    """`exchange` is what is known where no suite is."""
+    body, exchange = body_of(raw), exchange or key_exchange(suite)
     identity = body.vector(2) if exchange in ("PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK") else None
     encrypted = public = None
     if exchange == "other":

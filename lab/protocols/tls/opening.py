@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from lab.model import DerivationLine
+from lab.model import DerivationLine, Role
 from lab.protocols.tls.ciphers import TLS13
 from lab.protocols.tls.direction import Direction
 from lab.protocols.tls.handshake import Handshake
@@ -18,7 +18,16 @@ from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
 from lab.protocols.tls.protection import Opened, Protection
-from lab.protocols.tls.reasons import HELLOS_MISSING, NO_PREMASTER, SESSION_UNKNOWN, UNSUPPORTED_SUITE, Reason
+from lab.protocols.tls.reasons import (
+    HELLO_CUT,
+    HELLO_MISSING,
+    HELLOS_CUT,
+    HELLOS_MISSING,
+    NO_PREMASTER,
+    SESSION_UNKNOWN,
+    UNSUPPORTED_SUITE,
+    Reason,
+)
 from lab.protocols.tls.records import Record
 from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Epochs, Flight, resumed12, unlock12, unlock13
@@ -187,7 +196,7 @@ class Opening:
             return
         way.tried = learnt
         if shake.client_hello is None or (shake.server_hello is None and way.encrypted):
-            self.locked = self.locked or HELLOS_MISSING
+            self.locked = self.locked or _hellos(shake)
         if shake.suite is None and shake.suite_code is not None and shake.suite_code in TLCP_SUITES:
             self.locked = self.locked or UNSUPPORTED_SUITE.format(TLCP_SUITES[shake.suite_code])
         if shake.version == TLS13:
@@ -257,6 +266,16 @@ class Opening:
         if self.epochs is not None:
             way.use(self.epochs.of(way.role, True), self._secrets.learnt)
         self.locked = self.locked or wrong
+
+
+def _hellos(shake: Handshake) -> Reason:
+    """Says which hello is not there, or not all of it."""
+    read: dict[Role, bool] = {"client": shake.client_hello is not None, "server": shake.server_hello is not None}
+    gone = [role for role in read if not read[role] and role not in shake.cut]
+    if gone:
+        return HELLOS_MISSING if len(gone) > 1 else HELLO_MISSING[gone[0]]
+    cut = [role for role in read if not read[role]]
+    return HELLOS_CUT if len(cut) > 1 else HELLO_CUT[cut[0]]
 
 
 def _agreed(shake: Handshake) -> Agreed | None:

@@ -108,6 +108,33 @@ HELLOS_MISSING = Reason(
         "抓包中没有它的 hello 消息：没有双方的随机数，就找不到它的密钥",
     ),
 )
+HELLO_MISSING = {
+    role: Reason(
+        "hello-missing",
+        Text(
+            f"the {who.en}'s hello is not in the capture: without both ends' random numbers no key can be found for it",
+            f"抓包中没有{who.zh}的 hello 消息：没有双方的随机数，就找不到它的密钥",
+        ),
+    )
+    for role, who in ROLES.items()
+}
+HELLOS_CUT = Reason(
+    "hello-cut",
+    Text(
+        "both hellos are cut short in the capture: what is left of them is not enough to find keys with",
+        "双方的 hello 消息在抓包中都被截短：剩下的部分不足以找到密钥",
+    ),
+)
+HELLO_CUT = {
+    role: Reason(
+        "hello-cut",
+        Text(
+            f"the {who.en}'s hello is cut short in the capture: what is left of it is not enough to find keys with",
+            f"{who.zh}的 hello 消息在抓包中被截短：剩下的部分不足以找到密钥",
+        ),
+    )
+    for role, who in ROLES.items()
+}
 FORWARD_SECRECY = Reason(
     "forward-secrecy",
     Text(

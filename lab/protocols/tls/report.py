@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))
 _PREVIEW = 40  # bytes of opened data that are shown
 _TLS13, _TLCP = 0x0304, 0x0101
+_UNKNOWN = Text("of which key exchange is not known", "不知道采用哪种密钥交换")
 _EARLY = {True: "accepted", False: "rejected", None: "unknown"}
 
 
@@ -40,7 +41,9 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
         return "resumed" if session.first.resumed else "certificate-encrypted"
     if step == "tls.2" and session.first.resumed:
         return "resumed"
-    if step in ("tls.3", "tls.4") and _ephemeral(session):
+    if step in ("tls.3", "tls.4") and session.first.exchange is None:
+        return "key-exchange-unknown"
+    if step in ("tls.3", "tls.4") and session.first.exchange not in ("RSA", "ECC"):
         return "key-agreement"
     if step == "tls.4" and session.opening.known12 is None:
         return "does-not-open" if session.opening.given and session.locked is not None else "not-decrypted"
@@ -74,11 +77,6 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
     if session.first.version == _TLS13 and (session.locked is not None or passed):
         return "encrypted"
     return "not-finished"
-
-
-def _ephemeral(session: Session) -> bool:
-    suite = session.first.suite
-    return suite is not None and suite.key_exchange != "RSA"
 
 
 def summary(layer: Layer) -> dict[str, Any]:
@@ -307,6 +305,8 @@ def _server_key(_session: Session, said: Said) -> Text:
     from lab.protocols.tls import codes
 
     parsed: Any = said.parsed
+    if parsed.exchange == "other":
+        return _UNKNOWN
     group = codes.name(codes.GROUPS, parsed.group) if parsed.group is not None else parsed.exchange
     if parsed.exchange == "ECC":
         return Text(
@@ -321,6 +321,8 @@ def _server_key(_session: Session, said: Said) -> Text:
 
 def _client_key(session: Session, said: Said) -> Text:
     parsed: Any = said.parsed
+    if parsed.exchange == "other":
+        return _UNKNOWN
     if parsed.encrypted is None:
         size = len(parsed.public or b"")
         return Text(f"its half of the key agreement, {size} bytes", f"密钥协商的公开值，{size} 字节")

@@ -368,7 +368,7 @@ class Session:
         kind = raw[0]
         again = opened and kind == codes.CLIENT_HELLO and self._begin_again()
         shake = self.shake
-        parsed = messages.read(raw, shake.version, shake.suite_code)
+        parsed = shake.read(raw)
         name = event = _NAMES.get(kind, "handshake")
         before = shake.add(raw)
         if isinstance(parsed, ClientHello):
