@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
 _HERE = "lab.protocols.tls"
 _MAJORS, _SSL2_TYPE, _SSL2_HELLO = (3, 1), 2, 1  # first bytes of versions, TLCP's the other; SSL 2.0's message type
-_TYPE = 5  # where a record of the handshake has its first message's type
+_RECORD, _MESSAGE = 5, 4  # bytes of headers
+_CERTIFICATE = 11
 _HELLOS: dict[int, Role] = {1: "client", 2: "server"}
+# Those that only one end sends in the clear: HelloRequest, NewSessionTicket, EncryptedExtensions, ServerKeyExchange,
+# CertificateRequest, ServerHelloDone, CertificateStatus; CertificateVerify, ClientKeyExchange.
+_SPEAKERS: dict[int, Role] = {
+    **dict.fromkeys((0, 4, 8, 12, 13, 14, 22), "server"), **dict.fromkeys((15, 16), "client"), **_HELLOS,
+}  # fmt: skip
 _HANDSHAKE, _SSL2 = 0x16, range(0x80, 0x100)  # what a first record begins with; SSL 2.0's begins with a length
 
 
@@ -42,9 +48,21 @@ def _goes_on(data: bytes) -> bool:
 
 
 def _spoken_by(data: bytes) -> Role | None:
-    """A ClientHello is the client's, a ServerHello the server's (RFC 9846)."""
-    if len(data) > _TYPE and data[0] == _HANDSHAKE and data[1] in _MAJORS:
-        return _HELLOS.get(data[_TYPE])
+    """A ClientHello is the client's, a ServerHello the server's (RFC 9846), and so are others; a Certificate may be
+    either's. What is encrypted has a length that no message has."""
+    at = 0
+    while at + _RECORD + _MESSAGE <= len(data) and data[at] in _LATER and data[at + 1] in _MAJORS:
+        end = at + _RECORD + int.from_bytes(data[at + 3 : at + _RECORD], "big")
+        if data[at] == _HANDSHAKE:
+            at += _RECORD
+            while at + _MESSAGE <= min(end, len(data)):
+                kind, behind = data[at], at + _MESSAGE + int.from_bytes(data[at + 1 : at + _MESSAGE], "big")
+                if kind in _HELLOS or (kind in _SPEAKERS and behind <= end):
+                    return _SPEAKERS[kind]
+                if kind != _CERTIFICATE or behind > end:
+                    return None
+                at = behind
+        at = end
     return None
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.model import Frame
+from lab.protocols.tls import PROTOCOL
 from lab.protocols.tls.records import goes_on
-from tests.packets import renumbered
+from tests.packets import IPV4, renumbered
 from tests.protocols.tls.captures import MADE, Walked, captured, frames, shown, walk
 
 
@@ -88,3 +89,51 @@ def test_what_merely_begins_like_a_record_is_none(rest: bytes, kind: int, minor:
     length = int.from_bytes(data[3:5], "big")
     if goes_on(data):
         assert len(data) == length + 5 or data[5 + length : 6 + length] in (b"\x14", b"\x15", b"\x16", b"\x17")
+
+
+@pytest.mark.parametrize("name", ["TLS 1.2 RSA", "TLS 1.2 ECDHE", "TLS 1.2 client certificate", "TLS 1.2 resumed"])
+def test_who_is_the_client_is_told_by_what_is_said_wherever_it_is_joined(name: str) -> None:
+    """The server's port is the higher one: it proves nothing."""
+    made = frames(captured(name).flights, 9000, pair=IPV4._replace(client_port=443, server_port=50000))
+    whole = walk(made)
+    for first in range(4, len(made)):
+        rest = [frame for frame in made if frame.number >= first]
+        clear = any(
+            each.said.name not in ("ChangeCipherSpec", "Finished", "alert", "application-data", "close_notify")
+            for record in whole.records[first - 1 :]
+            for each in record.messages
+        )
+        if clear:
+            walked = walk(renumbered(*rest))
+            assert walked.only.client.port == 443, first
+            assert walked.surprises == [], first
+
+
+def test_a_client_key_exchange_alone_leaves_the_client_waiting_for_the_servers_finished() -> None:
+    made = frames(captured("TLS 1.2 ECDHE").flights, 9000, pair=IPV4._replace(client_port=443, server_port=50000))
+    walked = walk(renumbered(*[frame for frame in made if frame.number > 7]))
+    assert walked.ladder[0].startswith("WAIT_FINISHED_12 > SEND_FINISHED_12: ClientKeyExchange")
+
+
+def _record(*messages: tuple[int, int]) -> bytes:
+    body = b"".join(bytes([kind]) + size.to_bytes(3, "big") + bytes(size) for kind, size in messages)
+    return b"\x16\x03\x03" + len(body).to_bytes(2, "big") + body
+
+
+def test_each_message_that_only_one_end_sends_shows_who_speaks() -> None:
+    for kind in (1, 15, 16):
+        assert PROTOCOL.spoken_by(_record((kind, 40))) == "client"
+    for kind in (0, 2, 4, 8, 12, 13, 14, 22):
+        assert PROTOCOL.spoken_by(_record((kind, 40))) == "server"
+    assert PROTOCOL.spoken_by(_record((11, 40))) is None
+    assert PROTOCOL.spoken_by(_record((11, 40), (16, 33))) == "client"
+    assert PROTOCOL.spoken_by(_record((11, 40)) + _record((14, 0))) == "server"
+    assert PROTOCOL.spoken_by(b"\x14\x03\x03\0\x01\x01" + _record((4, 40))) == "server"
+    assert PROTOCOL.spoken_by(b"\x16\x03\x03\0\x28" + b"\x10\xaa" + bytes(38)) is None  # encrypted
+    assert PROTOCOL.spoken_by(_record((20, 12), (16, 33))) is None
+
+
+@given(st.binary(max_size=60))
+def test_who_speaks_is_asked_of_any_bytes(rest: bytes) -> None:
+    for data in (rest, b"\x16\x03" + rest, b"\x16\x03\x03\0\0" + rest):
+        assert PROTOCOL.spoken_by(data) in (None, "client", "server")
