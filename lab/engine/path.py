@@ -201,7 +201,7 @@ class Path:
 
     def _spoken_by(self, data: bytes) -> Role | None:
         """Returns the role of whoever says this, where some protocol knows."""
-        return speaker(self._transport.preambles, data, self._begun_by)
+        return speaker(self._transport.preambles, data, self._begun_by) or self._transport.spoken_by(data)
 
     def _begun_by(self, data: bytes) -> Role | None:
         return next((role for upper in self._uppers if (role := upper.spoken_by(data)) is not None), None)

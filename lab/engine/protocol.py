@@ -257,6 +257,10 @@ class Piece(NamedTuple):
     at: int
 
 
+def _nobody(_data: bytes) -> Role | None:
+    return None
+
+
 def _nothing_reckoned(_record: Any) -> tuple[Any, ...]:
     return ()
 
@@ -326,6 +330,7 @@ class Transport(Descriptor):
     packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap; `cut` are those of it that were
     not captured, `missing` those before packets that will not come, as far as it tells. `reckoned` says of a packet how
     its numbers follow from those on the wire. `preambles` are what may stand before whatever it carries.
+    `spoken_by` says which end it is that says a segment of a protocol that nobody here reads, None where it can't tell.
     """
 
     ip_protocol: int
@@ -352,6 +357,7 @@ class Transport(Descriptor):
     bare: str  # the one among them that is an acknowledgement and nothing else
     by_chance: frozenset[str]  # labels that are there in one run and not in the next
     preambles: tuple[Preamble, ...] = ()
+    spoken_by: Callable[[bytes], Role | None] = _nobody
 
 
 class Session(Keeper, Protocol):
@@ -436,10 +442,6 @@ class NoSecrets:
     """For protocols that have none."""
 
     def learn(self, keylog: bytes, server_key: bytes) -> None: ...
-
-
-def _nobody(_data: bytes) -> Role | None:
-    return None
 
 
 def _nothing(_layer: Any, _said: Any) -> tuple[Any, ...]:

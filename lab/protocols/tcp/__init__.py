@@ -35,6 +35,7 @@ PROTOCOL = Transport(
     missing=later(f"{_HERE}.missing", "missing"),
     delivery=later(f"{_HERE}.delivery"),
     preambles=later("lab.protocols.preambles", "PREAMBLES"),
+    spoken_by=later("lab.protocols.speakers", "spoken_by"),
     # telling
     points=later(f"{_HERE}.points", "points"),
     reckoned=later(f"{_HERE}.numbers", "reckoned"),
