@@ -28,8 +28,8 @@ _REQUIRED = object()
 class StepOutcome(NamedTuple):
     """What became of a step: its packets, the code of how it departs from the notes, and who acts in it.
 
-    `when` chooses among what is said of a code, as far as more is known: `journal`, `inferred`, `reset`. `gone` are
-    those of its packets of which that is known.
+    `when` chooses among what is said of a code, as far as more is known: `journal`, `inferred`, or what else the
+    protocol's notes have. `gone` are those of its packets of which that is known.
     """
 
     id: str

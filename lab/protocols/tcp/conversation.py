@@ -52,7 +52,7 @@ class End(engine.TransportEnd):
         # What is known to have arrived of it.
         self.heard = 0  # all before this has been acknowledged
         self.pending: list[SegmentRecord] = []
-        self.given_up: list[tuple[int, int, bytes]] | None = None  # given up: number, raw number, identification
+        self.given_up: list[GivenUp] | None = None
         self.copies: list[Copy] = []  # what was sent again before anything acknowledged it
         self.shut_out: list[int] | None = None  # numbers of packets sent into a window of 0
         self.disordered = 0  # up to here the new ones among them may not stand in order
@@ -74,23 +74,24 @@ class End(engine.TransportEnd):
         """Whether it must have said something, for its peer acknowledges that, and nothing of it has been captured."""
         return self.window < 0 and self.peer.acked > 0
 
-    def quoted_by(self, error: Quoted) -> tuple[int, SegmentRecord | None] | None:
+    def quoted_by(self, error: Quoted, told: bool = False) -> tuple[int, SegmentRecord | None] | None:
         """Returns the number of the packet that an error quotes, with its record where its fate is still open.
 
-        Of copies that nothing tells apart it is the last.
+        Of copies that nothing tells apart it is the last. Where a wire has `told` what arrived, all are given up.
         """
-        told = [
+        alike = [
             (each.number, each)
             for each in reversed(self.pending)
             if each.segment.seq == error.seq and error.flags in (None, each.segment.flags)
         ]
-        for number, each in told:
-            if each.frame is not None and _ident(each.frame, each.segment) == error.ident:
+        for number, each in alike:
+            if each.frame is not None and ident(each.frame, each.segment) == error.ident:
                 return number, each
-        for number, seq, ident in self.given_up or ():
-            if error.ident and (seq, ident) == (error.seq, error.ident):
+        for number, seq, flags, its in reversed(self.given_up or ()):
+            same = seq == error.seq and its == error.ident
+            if same and (error.ident or (told and error.flags in (None, flags))):
                 return number, None
-        return told[0] if told else None
+        return alike[0] if alike else None
 
     def holds(self, raw: int) -> SegmentRecord | None:
         """Returns the last packet that a number lies within: one that a network card has cut up behind the capture."""
@@ -99,8 +100,12 @@ class End(engine.TransportEnd):
 
     def give_up(self, record: SegmentRecord) -> None:
         """Remembers of a packet that is waited for no longer what an error may still quote."""
-        ident = _ident(record.frame, record.segment) if record.frame is not None else b""
-        self.given_up = [*(self.given_up or ())[1 - _MOST_GIVEN_UP :], (record.number, record.segment.seq, ident)]
+        segment = record.segment
+        its = ident(record.frame, segment) if record.frame is not None else b""
+        self.given_up = [
+            *(self.given_up or ())[1 - _MOST_GIVEN_UP :],
+            GivenUp(record.number, segment.seq, segment.flags, its),
+        ]
 
     def may_have_sent(self, raw: int) -> bool:
         """Whether a number is one of its stream, as far as that has come."""
@@ -197,6 +202,15 @@ class SegmentRecord(Record):
         return which.server if self.end is which.client else which.client
 
 
+class GivenUp(NamedTuple):
+    """A packet that is waited for no longer: raw number, flags, and the identification in its IPv4 header."""
+
+    number: int
+    seq: int
+    flags: int
+    ident: bytes
+
+
 class Copy(NamedTuple):
     """A packet of which nothing was acknowledged when its sender sent that `again`.
 
@@ -208,7 +222,7 @@ class Copy(NamedTuple):
     stamp: int | None
 
 
-def _ident(frame: Frame, segment: Segment) -> bytes:
+def ident(frame: Frame, segment: Segment) -> bytes:
     """Returns the identification in the IPv4 header before a segment, empty where that has options or is another."""
     at = segment.header - 20
     return frame.data[at + 4 : at + 6] if at >= 0 and frame.data[at] == 0x45 else b""

@@ -309,13 +309,15 @@ class Conversations:
 
         A RST without ACK has its number from what it answers: nothing is counted by that.
         """
-        if not isinstance(segment, Segment) or segment.flags & (RST | ACK) != RST:
+        if not isinstance(segment, Segment):
             return self.place(frame, segment)
-        found = self._senders.get(segment.pair)
+        found = self._senders.get(segment.pair) if segment.flags & (RST | ACK) == RST else None
         before = (found[1].next, found[1].next_raw) if found else None
         record = self.place(frame, segment)
         if found and before:
             found[1].next, found[1].next_raw = before
+        if isinstance(record, SegmentRecord):
+            record.end.give_up(record)  # an ICMP error may quote it
         return record
 
     def place_forged(self, frame: Frame, segment: Segment | Quoted | tuple[str, ...]) -> Record:
@@ -351,21 +353,34 @@ class Conversations:
         if not isinstance(found, Quoted):
             return Record(frame, found)
         record = Record(frame, found.labels)
-        known = self._senders.get(found.pair) if found.labels is not DAMAGED else None
-        packet = None
-        if known is not None and not known[1].may_have_sent(found.seq):
-            known = None  # of an earlier connection of the same addresses, or made up
+        known = self._quoted(found) if found.labels is not DAMAGED else None
+        packet = known[1].quoted_by(found, self._ahead is None) if known is not None else None
+        whole = known[1].holds(found.seq) if known is not None and packet is None else None
+        if packet is None and whole is None and found.labels is not DAMAGED and self._ahead is not None:
+            late = doubts.quoted_late(frame, found, self._ahead.behind(frame.number))
+            if late is not None:  # sent before this, captured behind it
+                self._ahead.take(late[0].number)
+                self._ahead.put_back(frame, found)
+                return self.place(*late)
         if known is not None:
-            packet = known[1].quoted_by(found)
             record.quotes = known[0].id
-        if known is not None and packet is not None:
-            record.answers = packet[0]
-            known[0].refuse(*packet, found.kind)
-        elif known is not None and (whole := known[1].holds(found.seq)) is not None:
-            record.answers = whole.number
+            if packet is not None:
+                record.answers = packet[0]
+                known[0].refuse(*packet, found.kind)
+            elif whole is not None:
+                record.answers = whole.number
         words = icmp.words(found, record.answers, known is not None, packet is None)
         record.remarks = (Remark("icmp-error", words, (Span("frame", frame.number, found.at, found.end),)),)
         return record
+
+    def _quoted(self, error: Quoted) -> tuple[Conversation, End] | None:
+        """Returns whose segment an error quotes, also of the connection before on the same addresses and ports."""
+        found = self._senders.get(error.pair)
+        if found is None or found[1].may_have_sent(error.seq):
+            return found
+        former = found[0].former
+        end = doubts.end_at(former, found[1].address, found[1].port) if former is not None else None
+        return (former, end) if former is not None and end is not None and end.may_have_sent(error.seq) else None
 
     def _open(self, frame: Frame, segment: Segment) -> tuple[Conversation, End]:
         """Client is the first SYN's sender; without a SYN, the SYN-ACK's receiver; else who speaks as a client does.

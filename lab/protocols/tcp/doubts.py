@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from lab.dissect.fragments import Reassembled
 from lab.model import Frame, Role
-from lab.protocols.tcp.conversation import Conversation, End
+from lab.protocols.tcp.conversation import Conversation, End, ident
+from lab.protocols.tcp.icmp import Quoted
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment
 
 _WRAP, _HALF = 1 << 32, 1 << 31
@@ -154,6 +156,20 @@ def syn_of(segment: Segment, later: Later) -> tuple[Frame, Segment] | None:
     for frame, each, same in _of_pair(later, segment):
         if not same and each.flags & (SYN | ACK | RST | FIN) == SYN:
             return (frame, each) if (each.seq + 1) % _WRAP == segment.ack else None
+    return None
+
+
+def quoted_late(frame: Frame, error: Quoted, later: Later) -> tuple[Frame, Segment] | None:
+    """Returns the segment that an ICMP error quotes, where that was captured only behind it, and hardly later."""
+    if isinstance(frame, Reassembled):
+        return None
+    for other, each in later:
+        if frame.time is None or other.time is None or other.time - frame.time > _OVERTAKEN:
+            return None
+        if not isinstance(each, Segment) or each.pair != error.pair or each.seq != error.seq:
+            continue
+        if error.flags in (None, each.flags) and ident(other, each) == error.ident:
+            return other, each
     return None
 
 

@@ -12,6 +12,7 @@ from lab.engine.conversation import Seen
 from lab.engine.protocol import StepOutcome
 from lab.model import Role
 from lab.protocols.tcp.conversation import Conversation, End
+from lab.protocols.tcp.icmp import Kind
 from lab.protocols.tcp.segment import TCP, options
 from lab.protocols.tcp.states import TABLE
 
@@ -21,6 +22,7 @@ GOT = frozenset(row.step for row in TABLE.rows if row.step and row.on.startswith
 _NEVER: tuple[Seen, ...] = ()
 _ASKED_AND_RESET = re.compile("S[^HAFGIQ]*R")
 _COMMUNITY = struct.Struct("!BxHH").pack
+_ERRORS = frozenset(Kind)
 _OF_WHO_BEGAN = ("tcp.open.1", "tcp.open.3", "tcp.close.1", "tcp.close.4")
 
 
@@ -50,6 +52,13 @@ def _outcome(conversation: Conversation, step: str) -> StepOutcome:
 
 def _known(conversation: Conversation, packets: tuple[int, ...], code: str | None) -> tuple[str, tuple[int, ...]]:
     """Returns what more is known of how a step departs from the notes, and of which of its packets."""
+    if code in _ERRORS:
+        asked = not seen(conversation, "tcp.open.2") and _refused(conversation, seen(conversation, "tcp.open.1"))
+        return ("syn" if asked else ""), ()
+    refused = tuple(number for number in packets if conversation.undelivered.get(number) == "inferred")
+    refused = tuple(number for number in refused if number in (conversation.errors or ()))
+    if code == "retransmitted" and refused:
+        return "icmp", refused
     for by in ("journal", "inferred") if code in ("lost", "unanswered", "retransmitted") else ():
         gone = tuple(number for number in packets if conversation.undelivered.get(number) == by)
         if gone:
@@ -174,7 +183,8 @@ def _why_unseen(conversation: Conversation, step: str) -> str:
     if step.startswith("tcp.open") or not opened(conversation):
         if not conversation.from_syn:
             return "not-finished"
-        return _refused(conversation, seen(conversation, "tcp.open.1")) or "unanswered"
+        last = next((found for part in (3, 2, 1) if (found := seen(conversation, f"tcp.open.{part}"))), ())
+        return _refused(conversation, last) or "unanswered"
     return "not-finished"
 
 

@@ -16,7 +16,8 @@ from lab.model import Frame
 from lab.protocols.tcp.icmp import Kind
 from lab.render import trace
 from lab.render.comments import comments
-from tests.packets import IPV4, IPV6, OPEN, Pair, Walked, ladder, renumbered, walk
+from lab.text import Text
+from tests.packets import BEGAN, IPV4, IPV6, OPEN, Pair, Walked, ladder, path, prompt, renumbered, replay, walk
 from tests.protocols.tcp.test_report import codes
 from tests.protocols.tls.captures import shown
 
@@ -119,11 +120,63 @@ def test_copies_are_told_apart_by_their_identification() -> None:
     assert {packet.fate for packet in walked.packets[:3]}.isdisjoint({"arrived"})
 
 
-def test_an_earlier_connection_of_the_same_addresses_is_not_the_one_that_is_quoted() -> None:
+def test_it_may_quote_the_earlier_connection_of_the_same_addresses_and_ports() -> None:
+    later = IPV4._replace(client_isn=IPV4.client_isn + 500_000, server_isn=IPV4.server_isn + 900_000)
+    closed = (*OPEN, "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2")
+    old, new = ladder(*closed), ladder(*OPEN, "c> data 1 1 14", "s> ACK 1 15", pair=later, began=BEGAN + 10**9)
+    walked = walk(renumbered(*old, *new[:3], error(old[-1], 3, 1), *new[3:]))
+    told = walked.packets[9]
+    assert (told.answers, told.quotes) == (6, 0)
+    assert walked.packets[5].fate == "lost"
+    assert {packet.fate for packet in walked.packets[6:9]} == {"arrived"}
+
+
+def test_an_earlier_syn_is_the_one_that_is_quoted_when_another_has_followed() -> None:
     (old,), (new,) = ladder("c> SYN 0"), ladder("c> SYN 500000")
     walked = walk(renumbered(old, new, error(old, 3, 13)))
-    assert (walked.packets[2].answers, walked.packets[2].quotes) == (None, None)
-    assert len(walked.conversations) == 2
+    assert (walked.packets[2].answers, walked.packets[2].quotes) == (1, 0)
+    assert (walked.packets[0].fate, walked.packets[1].fate) == ("lost", "unknown")
+
+
+@pytest.mark.parametrize("pair", [IPV4, IPV6])
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_what_it_quotes_may_be_captured_behind_it(pair: Pair, at: int) -> None:
+    """As where two interfaces, or the two directions of a line, are captured by different threads."""
+    frames = ladder(*OPEN, "c> data 1 1 14", pair=pair)[:at]
+    kind = 1 if pair is IPV6 else 3
+    walked = walk(renumbered(*frames[:-1], error(frames[-1], kind, 1), frames[-1]))
+    assert [
+        record.number for record in path().settled(renumbered(*frames[:-1], error(frames[-1], kind, 1), frames[-1]))
+    ] == list(range(1, at + 2))
+    told, quoted = sorted(walked.packets, key=lambda packet: packet.number)[-2:]
+    assert (told.number, told.answers, told.quotes) == (at, at + 1, 0)
+    assert (quoted.fate, quoted.by) == ("lost", "inferred")
+
+
+def test_what_is_sent_again_much_later_is_not_what_it_quotes() -> None:
+    frames = ladder("c> SYN 0", "c> SYN 0", apart=10**9)
+    walked = walk(renumbered(error(frames[0], 3, 13), frames[1]))
+    assert (walked.packets[0].answers, walked.packets[1].fate) == (None, "unknown")
+
+
+def test_of_two_copies_behind_it_identification_tells_which_it_quotes() -> None:
+    first, second = (
+        frame._replace(data=frame.data[:18] + bytes([7, frame.number]) + frame.data[20:])
+        for frame in ladder("c> SYN 0", "c> SYN 0")
+    )
+    walked = walk(renumbered(error(second, 3, 13), first, second))
+    assert next(packet.answers for packet in walked.packets if packet.number == 1) == 3
+
+
+@pytest.mark.parametrize("pair", [IPV4, IPV6])
+def test_where_a_wire_tells_what_arrived_it_is_an_answer_too(pair: Pair) -> None:
+    frames = ladder("c> SYN 0", *OPEN, "c> data 1 1 14", pair=pair)
+    told = renumbered(frames[0], error(frames[0], 1 if pair is IPV6 else 3, 1), *frames[1:])
+    walked = replay(prompt(told, [1]))
+    assert (walked.packets[1].answers, walked.packets[1].quotes) == (1, 0)
+    assert (walked.packets[0].fate, walked.packets[0].by) == ("lost", "journal")
+    assert codes(walked)["open.1"] == "retransmitted"
+    assert "the wire dropped packet 1" in departure(walked, "tcp.open.1").en
 
 
 def test_it_is_written_beside_the_packet_too() -> None:
@@ -136,8 +189,12 @@ def test_it_is_written_beside_the_packet_too() -> None:
 def test_a_syn_ack_that_is_refused_is_told_so() -> None:
     walked = answered("c> SYN 0", "s> SYN-ACK 0 1", at=2, code=10)
     assert walked.packets[2].answers == 2
-    assert codes(walked)["open.2"] == Kind.PROHIBITED
+    assert [codes(walked)[f"open.{step}"] for step in (2, 3, 4)] == [Kind.PROHIBITED] * 3
     assert walked.packets[1].fate == "lost"
+    for step in ("tcp.open.2", "tcp.open.3"):
+        assert "connect()" not in departure(walked, step).en + departure(walked, step).zh, "it answers no SYN"
+    refused = answered("c> SYN 0", at=1, code=10)
+    assert "connect()" in departure(refused, "tcp.open.1").en
 
 
 def test_where_a_later_copy_is_taken_the_connection_opens() -> None:
@@ -146,6 +203,15 @@ def test_where_a_later_copy_is_taken_the_connection_opens() -> None:
     assert walked.packets[0].fate == "lost"
     assert codes(walked)["open.1"] == "retransmitted"
     assert walked.only.states.client == "ESTABLISHED"
+    assert "an ICMP error says of packet 1 that it did not get through" in departure(walked, "tcp.open.1").en
+    assert "ICMP 差错报文说明第 1 号包没有送达" in departure(walked, "tcp.open.1").zh
+
+
+def departure(walked: Walked, step: str) -> Text:
+    """Returns what is said of how a step departs from the notes."""
+    found = next(each.differs for each in walked.reports[0].steps if each.id == step)
+    assert found is not None
+    return found.text
 
 
 def test_what_is_too_big_never_arrives_and_its_pieces_do() -> None:
