@@ -63,6 +63,7 @@ def proved(frames: list[Frame]) -> list[int]:
 
 # Whose RST may be refuted, whose client may yet show itself, and whose SYN may come: these look at what follows.
 LOOKING_AHEAD = {
+    "used again",
     "reset",
     "reset by the server",
     "reset of a half-open connection",

@@ -28,8 +28,8 @@ class End(engine.TransportEnd):
 
     __slots__ = (
         "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin",
-        "heard", "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "shut_out",
-        "stamp", "syn_acked", "ttl", "window",
+        "heard", "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "refuses",
+        "shut_out", "stamp", "syn_acked", "ttl", "window",
     )  # fmt: skip
 
     peer: End
@@ -44,7 +44,8 @@ class End(engine.TransportEnd):
         self.fin: int | None = None  # the number of its FIN
         self.window = -1  # of the segment before
         self.ttl = -1  # of its first segment
-        self.stamp: int | None = None  # the timestamp of its last segment with data
+        self.stamp: int | None = None  # the timestamp of its SYN, or of its last segment with data
+        self.refuses: int | None = None  # the raw number that an answer acknowledged which was not to its SYN
         self.acked = -1  # by the segment before
         self.options: bytes | None = None  # of its SYN, as on the wire
         self.history = 0  # which letters of the history it has, as bits

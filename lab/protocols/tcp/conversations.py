@@ -92,7 +92,7 @@ class Conversations:
         if not isinstance(segment, Segment):
             return self._other(frame, segment)
         found = self._senders.get(segment.pair)
-        if found is None or found[0].former is not None or segment.flags & _SYN_ACK == SYN:
+        if found is None or found[0].former is not None or segment.flags & SYN:
             frame, segment, found = self._whose(found, frame, segment)
         pair, raw_seq, raw_ack, flags, window, header, _, payload, problems = segment
         conversation, end = found
@@ -106,12 +106,12 @@ class Conversations:
             if flags & _SYN_FIN:
                 taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
             if flags & SYN:
-                if flags & ACK and end.isn is not None and end.isn != raw_seq:
-                    if not self._is_answered(end, frame, segment):
-                        return self._stray(found, frame, segment, "disregarded")
-                    _disregard(end)
+                if flags & ACK and not self._counts(end, frame, segment):
+                    return self._stray(found, frame, segment, "disregarded")
                 first_of(end, frame, segment)
-        elif payload:
+            elif flags & RST and end.isn is None and self._is_unheeded(end, frame, segment):
+                return self._stray(found, frame, segment, "disregarded")
+        if (payload or flags & FIN) and not flags & SYN:
             odd = doubts.is_odd(end, frame.data, segment)
         if end.ttl < 0:
             end.ttl = doubts.ttl(frame.data, header, len(pair))
@@ -136,12 +136,13 @@ class Conversations:
             ):
                 return self._stray(found, frame, segment, "disregarded")
             ack = record.ack = peer.next if raw_ack == peer.next_raw else _counted(peer, raw_ack, flags)
-            if payload and (odd or ack > peer.next or ack < end.acked) and self._is_replaced(frame, segment):
-                return self._stray(found, frame, segment, "discarded")
+            doubtful = odd or ack > peer.next or ack < end.acked
+            if doubtful and (payload or flags & FIN) and self._is_replaced(frame, segment):
+                return self._stray(found, frame, segment, "discarded" if payload else "refuted")
             if taken:
                 if seq != end.next:
-                    if payload > 1 and self._is_outside(end, frame, segment, seq):
-                        return self._stray(found, frame, segment, "outside-window")
+                    if (payload > 1 or flags & FIN) and self._is_outside(end, frame, segment, seq):
+                        return self._stray(found, frame, segment, "refuted" if flags & FIN else "outside-window")
                     labels = self._of_order(labels, record, payload, flags)
                     if flags & FIN and stop <= end.next and ack < end.acked:
                         record.disowned = True  # it was sent before what has acknowledged more: a late copy
@@ -157,17 +158,20 @@ class Conversations:
                 heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number))
                 conversation.alone = None if heard else end.role
         elif taken:
-            if payload and odd and self._is_replaced(frame, segment):
-                return self._stray(found, frame, segment, "discarded")
+            if odd and self._is_replaced(frame, segment):
+                return self._stray(found, frame, segment, "discarded" if payload else "refuted")
             if seq != end.next:
                 labels = self._of_order(labels, record, payload, flags)
         if payload and stop > end.next and "bad-checksum" not in problems:  # a damaged copy is not what was sent
             self._sent.keep(end, seq + bool(flags & SYN), frame, segment)
         if flags & RST and self._ahead is not None and not conversation.over:
-            if end.state == "SYN-SENT":
-                conversation.still_asked = not flags & ACK and self._is_asked_again(frame, segment)
-            elif end.state not in _RESETS_FREELY and self._is_refuted(record, frame, segment):
-                labels += ("refuted",)
+            if end.state == "SYN-SENT" and raw_seq == end.refuses:
+                conversation.still_asked = self._is_asked_again(frame, segment)
+            elif end.state not in _RESETS_FREELY and conversation.latter is None:
+                labels += ("refuted",) if self._is_refuted(record, frame, segment) else ()
+        elif flags & SYN and conversation.former is not None and self._is_blind(conversation, end, frame, segment):
+            record.disowned = True
+            labels += ("refuted",)
         if not window and not flags & _SPECIAL:
             labels += ("zero-window",)
         if flags & _ECN:
@@ -206,6 +210,12 @@ class Conversations:
                     self._ahead.put_back(frame, segment)
                     frame, segment = syn
             return frame, segment, self._open(frame, segment)
+        if segment.flags & _SYN_ACK == _SYN_ACK and found[1].isn not in (None, segment.seq) and self._ahead is not None:
+            syn = doubts.syn_of(segment, self._ahead.behind(frame.number, _ROLES_WITHIN))
+            if syn is not None and _is_new(found[1].peer, syn[1]):
+                self._ahead.take(syn[0].number)
+                self._ahead.put_back(frame, segment)
+                return *syn, self._again(found[0], *syn)
         if segment.flags & _SYN_ACK == SYN and _is_new(found[1], segment):
             return frame, segment, self._again(found[0], frame, segment)
         return frame, segment, doubts.booked(found, segment) if found[0].former is not None else found
@@ -214,7 +224,9 @@ class Conversations:
         """Returns the labels of a segment that takes numbers, but not the next: with other bytes it repeats nothing."""
         conversation, end = record.conversation, record.end
         found = of_order(labels, record, conversation, end, payload, flags)
-        if payload and found[-1] == "retransmission" and self._sent.differs(end, record):
+        if payload and found[-1] in ("retransmission", "out-of-order") and self._sent.differs(end, record):
+            if found[-1] == "out-of-order":
+                return (*found, "conflicting-data")
             conversation.retransmissions -= 1
             return (*labels, "conflicting-data")
         return found
@@ -235,9 +247,9 @@ class Conversations:
         return record
 
     def _is_asked_again(self, frame: Frame, segment: Segment) -> bool:
-        """Whether a RST only refuses an answer to a SYN, for that is sent again."""
+        """Whether a RST only refuses an answer to a SYN: its sender goes on."""
         assert self._ahead is not None
-        return doubts.asked_again(segment, self._ahead.behind(frame.number))
+        return doubts.still_asked(segment, self._ahead.behind(frame.number))
 
     def _is_refuted(self, record: SegmentRecord, frame: Frame, segment: Segment) -> bool:
         """Asks what follows whether a RST counts; returns whether it does not, and is to be called so."""
@@ -250,6 +262,36 @@ class Conversations:
         record.disowned, record.discarded = True, not refuted.obeyed
         return not (end.state == "SYN-RECEIVED" and end.opened_passively)  # that refuses an ACK so, and goes on
 
+    def _counts(self, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether a SYN-ACK is not one that its receiver goes on without."""
+        if end.isn is None:
+            return end.peer.isn is None or segment.ack == end.peer.next_raw or not self._is_foreign(end, frame, segment)
+        if end.isn == segment.seq:
+            return True
+        if not self._is_answered(end, frame, segment):
+            return False
+        _disregard(end)
+        return True
+
+    def _is_unheeded(self, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether a RST does not answer the SYN (RFC 9293 section 3.10.7.3), and that is answered after all."""
+        peer = end.peer
+        if peer.state != "SYN-SENT" or self._ahead is None:
+            return False
+        if segment.flags & ACK and 0 < peer.relative(segment.ack) <= peer.next:
+            return False
+        return doubts.answered_after_all(segment, self._ahead.behind(frame.number))
+
+    def _is_blind(self, conversation: Conversation, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether the alleged sender of a SYN goes on with the connection that it had before."""
+        former = conversation.former
+        if conversation.packets > 1 or former is None or self._ahead is None:
+            return False
+        before = doubts.end_at(former, end.address, end.port)
+        return before.next_raw is not None and doubts.goes_on(
+            segment, before.next_raw, self._ahead.behind(frame.number)
+        )
+
     def _is_answered(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether of two SYN-ACKs with different numbers the later one is acknowledged."""
         if self._ahead is None or end.peer.acked >= 0:
@@ -260,6 +302,7 @@ class Conversations:
         """Whether what answers a SYN, but acknowledges another, is refused: RST has the number that it acknowledges."""
         if end.peer.state != "SYN-SENT" or segment.flags & RST or self._ahead is None:
             return False
+        end.peer.refuses = segment.ack
         return doubts.refused(segment, self._ahead.behind(frame.number))
 
     def _is_replaced(self, frame: Frame, segment: Segment) -> bool:
@@ -281,6 +324,8 @@ class Conversations:
             return False
         if seq + doubts.taken(segment) <= 1:
             return True
+        if self._ahead is not None and segment.flags & FIN and seq > end.next:
+            return doubts.another_fin(segment, self._ahead.behind(frame.number))
         mine, theirs = (options(each.options or b"").window_scale for each in (end, end.peer))
         scale = min(theirs, 14) if mine is not None and theirs is not None else 0
         if self._ahead is None or seq <= max(end.peer.acked, end.next) + (0xFFFF << scale):
@@ -292,9 +337,10 @@ class Conversations:
         conversation, end = found
         flags, payload = segment.flags, segment.payload
         usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
-        fresh = letters & ~end.history
-        end.history |= fresh
-        conversation.history += spelled(fresh, end.role)
+        if label == "disregarded":  # else nobody has said it, as far as anybody can tell
+            fresh = letters & ~end.history
+            end.history |= fresh
+            conversation.history += spelled(fresh, end.role)
         seq = _asked(end, segment.seq, 0 if flags & SYN else 1)
         record = SegmentRecord(
             frame, (*usual, label, *segment.problems), segment, conversation, end, seq, seq + doubts.taken(segment)
@@ -461,5 +507,5 @@ def first_of(end: End, frame: Frame, segment: Segment) -> None:
     if end.options is None:
         end.options = frame.data[segment.header + 20 : segment.start]
     if end.isn is None:
-        end.isn = segment.seq
+        end.isn, end.stamp = segment.seq, doubts.stamp_of(end.options)
         end.next_raw, end.next = segment.seq, 0  # a SYN is 0, whatever was counted before it

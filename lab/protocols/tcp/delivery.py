@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 from lab.protocols.tcp import repetitions
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
-from lab.protocols.tcp.segment import ACK, RST, SYN
+from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 
 _SYN_RST = SYN | RST
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
@@ -33,10 +33,13 @@ _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 
 def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
     """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
+    nothing_new = record.ack is not None and record.ack <= record.end.peer.heard and record.seq == record.stop
     got = _proved(record)
     if "challenge-ack" in record.labels:
         got = sorted([*got, *_denied(record)], key=_number)
-    return got if record.conversation.latter is None else sorted([*got, *_challenged(record)], key=_number)
+    if record.conversation.latter is None or not nothing_new:
+        return got
+    return sorted([*got, *_challenged(record)], key=_number)
 
 
 def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
@@ -117,7 +120,8 @@ def reset_by(record: SegmentRecord, proved: Sequence[SegmentRecord]) -> Sequence
     """Returns those of the packets a RST has proved that it is the receiving kernel's own, immediate answer to."""
     if not record.segment.flags & RST or not record.conversation.reset_by:
         return ()
-    return [arrived for arrived in proved if arrived.new]
+    live = record.ack is not None  # it has ACK: of a connection that had taken in what it acknowledges, and was aborted
+    return [arrived for arrived in proved if arrived.new and not (live and arrived.ack is not None)]
 
 
 def sent(record: SegmentRecord) -> None:
@@ -125,7 +129,7 @@ def sent(record: SegmentRecord) -> None:
     end = record.end
     if end is None:
         return
-    if record.disowned and record.discarded and (record.segment.payload or record.segment.flags & SYN):
+    if record.disowned and record.discarded and (record.segment.payload or record.segment.flags & (SYN | FIN)):
         record.conversation.not_got(record)  # nothing tells whether it got as far as its receiver
         return
     again = not record.disowned and len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)

@@ -12,6 +12,7 @@ Nothing here moves anything: `conversations.py` asks, with the packets to come, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from lab.dissect.fragments import Reassembled
@@ -22,7 +23,9 @@ from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment
 
 _WRAP, _HALF = 1 << 32, 1 << 31
 _OVERTAKEN = 50_000_000  # nanoseconds: what is captured so much later may have been sent before
+_MOST_OVERTAKEN = 3  # segments of a sender that may be captured before its SYN
 _MOST_ASKED = 16  # segments with data in which somebody may show that he is the client or the server
+_TIMESTAMPS = 8
 _NEAR = 1 << 24  # numbers: as far from where a connection has come to as its segments may be
 _MANY_OPTIONS = 40  # bytes of a header: more than timestamps need
 _STAMPED = b"\1\1\10\12"  # options that begin with a timestamp, as nearly all hosts write them
@@ -85,12 +88,9 @@ def _overtaken(frame: Frame, rst: Segment, said: list[tuple[Frame, Segment]]) ->
     return not late and max(stops) == 0
 
 
-def asked_again(segment: Segment, later: Later) -> bool:
-    """Whether the sender of a RST in SYN-SENT sends its SYN again."""
-    for _, each, same in _of_pair(later, segment):
-        if same and not each.flags & RST:
-            return each.flags & (SYN | ACK) == SYN
-    return False
+def still_asked(segment: Segment, later: Later) -> bool:
+    """Whether the sender of a RST in SYN-SENT goes on asking, or is answered and goes on."""
+    return any(same and not each.flags & RST for _, each, same in _of_pair(later, segment))
 
 
 def answered(segment: Segment, later: Later) -> bool:
@@ -117,6 +117,15 @@ def stands_back(segment: Segment, next_: int, later: Later) -> bool:
     return False
 
 
+def another_fin(segment: Segment, later: Later) -> bool:
+    """Whether its sender ends its stream before a FIN that lies ahead of that."""
+    end = (segment.seq + segment.payload) % _WRAP
+    for _, each, same in _of_pair(later, segment):
+        if same and each.flags & FIN and not each.problems:
+            return ahead_of((each.seq + each.payload) % _WRAP, end) < 0
+    return False
+
+
 def left_behind(segment: Segment, next_: int, later: Later) -> bool:
     """Whether its sender goes on from raw number `next_`, and not from this segment, far ahead of it."""
     for _, each, same in _of_pair(later, segment):
@@ -135,7 +144,14 @@ def replaced(frame: Frame, segment: Segment, later: Later) -> bool:
                 return False
             continue
         begin = ahead_of(each.seq, segment.seq)
-        if "bad-checksum" in each.problems or begin >= ahead_of(stop, segment.seq) or begin + each.payload <= 0:
+        fin = segment.payload if segment.flags & FIN else None  # where it ends the stream
+        if "bad-checksum" in each.problems:
+            continue
+        if fin is not None and (
+            begin <= fin < begin + each.payload or (segment.problems and _is_fin_at(each, begin, fin))
+        ):
+            return True
+        if begin >= ahead_of(stop, segment.seq) or begin + each.payload <= 0:
             continue
         theirs = other.data[each.start : each.start + each.payload]
         ours = mine[max(begin, 0) :]
@@ -146,15 +162,38 @@ def replaced(frame: Frame, segment: Segment, later: Later) -> bool:
     return False
 
 
+def _is_fin_at(segment: Segment, begin: int, at: int) -> bool:
+    return bool(segment.flags & FIN) and begin + segment.payload == at
+
+
+def answered_after_all(segment: Segment, later: Later) -> bool:
+    """Whether the sender of a RST answers with a SYN-ACK."""
+    return any(same and each.flags & (SYN | ACK | RST) == SYN | ACK for _, each, same in _of_pair(later, segment))
+
+
+def goes_on(syn: Segment, next_: int, later: Later) -> bool:
+    """Whether the sender of a SYN sends from raw number `next_` on, and nothing speaks for the new connection."""
+    for _, each, same in _of_pair(later, syn):
+        if not same:
+            if each.flags & (SYN | ACK) == SYN | ACK and each.ack == (syn.seq + 1) % _WRAP:
+                return False
+        elif each.flags & (SYN | RST):
+            return False
+        else:
+            return abs(ahead_of(each.seq, next_)) < abs(ahead_of(each.seq, syn.seq))
+    return False
+
+
 def answered_at_all(segment: Segment, later: Later) -> bool:
     """Whether anything of the other end comes behind a segment."""
     return any(not same for _, _, same in _of_pair(later, segment))
 
 
 def syn_of(segment: Segment, later: Later) -> tuple[Frame, Segment] | None:
-    """Returns the SYN that a SYN-ACK answers, where that was captured only behind it."""
-    for frame, each, same in _of_pair(later, segment):
-        if not same and each.flags & (SYN | ACK | RST | FIN) == SYN:
+    """Returns the SYN that a SYN-ACK answers, where that was captured a little behind it."""
+    said = (each for each in _of_pair(later, segment) if not each[2])
+    for frame, each, _ in islice(said, _MOST_OVERTAKEN):
+        if each.flags & (SYN | ACK | RST | FIN) == SYN:
             return (frame, each) if (each.seq + 1) % _WRAP == segment.ack else None
     return None
 
@@ -223,19 +262,30 @@ def _distance(end: End, segment: Segment) -> int | None:
 def is_odd(end: End, data: bytes, segment: Segment) -> bool:
     """Whether there is something about a segment with data that may keep its receiver from reading it.
 
-    That is a wrong checksum, no ACK, an option that only some segments have (a signature, RFC 2385), a TTL unlike its
+    That is a wrong checksum, no ACK, an option that only some segments have (a signature, RFC 2385), a TTL below its
     sender's, a timestamp older than one before (RFC 7323 section 5).
     """
     pair, _, _, flags, _, header, start, _, problems = segment
-    odd = (
-        bool(problems) or not flags & ACK or start - header >= _MANY_OPTIONS or ttl(data, header, len(pair)) != end.ttl
-    )
+    odd = bool(problems) or not flags & ACK or start - header >= _MANY_OPTIONS or ttl(data, header, len(pair)) < end.ttl
     if data[header + 20 : header + 24] == _STAMPED:
         stamp = int.from_bytes(data[header + 24 : header + 28], "big")
         odd = odd or (end.stamp is not None and ahead_of(stamp, end.stamp) < 0)
         if not odd:
             end.stamp = stamp
     return odd
+
+
+def stamp_of(listed: bytes | None) -> int | None:
+    """Returns the timestamp among a SYN's options (RFC 7323 section 3)."""
+    at, data = 0, listed or b""
+    while at + 1 < len(data) and data[at]:
+        size = 1 if data[at] == 1 else data[at + 1]
+        if size < 1:
+            return None
+        if data[at] == _TIMESTAMPS and size == 10:
+            return int.from_bytes(data[at + 2 : at + 6], "big")
+        at += size
+    return None
 
 
 def ttl(data: bytes, header: int, addresses: int) -> int:

@@ -108,6 +108,58 @@ def test_by_the_first_terminal_event_a_reset_behind_both_fins_changes_nothing(an
     assert (facts["conn_state"], facts["closed"]) == ("SF", "fin")
 
 
+# Nor does a FIN.
+
+
+@pytest.mark.parametrize("kind", ["checksum", "ttl", "ahead"])
+def test_a_fin_after_which_its_sender_goes_on_closes_nothing(kind: str) -> None:
+    decoy = "c> FIN 40000 1" if kind == "ahead" else "c> FIN 1 1"
+    frames = ladder(
+        *OPEN, decoy, "c> data 1 1 10", "s> ACK 1 11", "c> FIN 11 1", "s> FIN 1 12", "c> ACK 12 2",
+    )  # fmt: skip
+    if kind != "ahead":
+        frames[3] = spoilt(frames[3]) if kind == "checksum" else short_lived(frames[3])
+    walked = walk(frames)
+    assert "refuted" in told(walked, 4)
+    states = [str(record.held.client) for record in walked.records[3:7] if record.held]
+    assert states == ["ESTABLISHED"] * 3 + ["FIN-WAIT-1"]
+    facts = entry(walked.only)
+    assert (facts["conn_state"], facts["tcp"]["retransmissions"]) == ("SF", 0)
+    assert {step["id"]: step["packets"] for step in facts["steps"]}["tcp.close.1"] == [7]
+    assert not surprises(walked)
+
+
+@pytest.mark.parametrize("answer", ["s> RST-ACK 0 500", "s> RST 0"])
+def test_a_reset_that_does_not_answer_the_syn_refuses_nothing(answer: str) -> None:
+    """RFC 9293 section 3.10.7.3."""
+    walked = walk(ladder("c> SYN 0", answer, "s> SYN-ACK 0 1", "c> ACK 1 1", *RETRY))
+    assert told(walked, 2) == ("RST", "disregarded")
+    facts = entry(walked.only)
+    assert (facts["opened"], facts["closed"], facts["conn_state"]) == (True, None, "S1")
+    assert not surprises(walked)
+
+
+def test_an_answer_with_a_wrong_number_is_refused_and_the_next_one_taken() -> None:
+    walked = walk(ladder("c> SYN 0", "s> SYN-ACK 0 4321", "c> RST 4321", "s> SYN-ACK 0 1", "c> ACK 1 1", *RETRY))
+    facts = entry(walked.only)
+    assert (facts["opened"], facts["closed"], facts["tcp"]["retransmissions"]) == (True, None, 0)
+    assert {step["id"]: step["packets"] for step in facts["steps"]}["tcp.open.2"] == [4]
+
+
+def test_a_blind_reset_during_the_opening_is_refuted_by_the_third_step() -> None:
+    walked = walk(ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> RST 700", "s> ACK 1 1", "c> ACK 1 1", *RETRY))
+    assert told(walked, 3) == ("RST", "refuted")
+    assert entry(walked.only)["conn_state"] == "S1"
+
+
+def test_an_abort_with_an_acknowledgement_comes_from_an_end_that_was_still_there() -> None:
+    follow(
+        *OPEN,
+        "s> data 1 1 2     ; ESTABLISHED < ESTABLISHED",
+        "c> RST-ACK 1 3    ; CLOSED > CLOSED",
+    )
+
+
 # The same addresses and ports again.
 
 
@@ -135,6 +187,17 @@ def test_a_late_segment_of_the_old_connection_is_no_part_of_the_new_one() -> Non
     walked = walk(frames)
     assert walked.records[-1].conversation is walked.conversations[0]
     assert "retransmission" in walked.records[-1].labels
+
+
+def test_a_syn_ack_before_its_syn_is_of_the_new_connection_also_on_used_ports() -> None:
+    walked = walk(ladder(*OPEN, *TALK, "s> SYN-ACK 70000 90001", "c> SYN 90000", "c> ACK 90001 70001"))
+    steps = {step["id"]: step["packets"] for step in entry(walked.conversations[1])["steps"]}
+    assert [steps[f"tcp.open.{each}"] for each in (1, 2, 3)] == [[9], [8], [10]]
+
+
+def test_an_acknowledgement_of_something_new_is_no_challenge() -> None:
+    walked = walk(ladder("c> SYN 0", "c> SYN 5000", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 2", "s> ACK 1 3"))
+    assert walked.records[-1].answers is None
 
 
 def test_the_syn_of_the_connection_before_once_more_begins_no_third_one() -> None:
@@ -280,6 +343,7 @@ def test_a_blind_syn_leaves_the_connection_as_it_is() -> None:
     """RFC 5961 section 4."""
     after = ("c> data 1 1 5", "s> ACK 1 6", "c> FIN 6 1", "s> FIN 1 7", "c> ACK 7 2")
     walked = walk(ladder(*OPEN, "c> SYN 9000", "s> ACK 1 1", *after))
+    assert told(walked, 4) == ("SYN", "refuted"), "its alleged sender goes on with the old connection"
     assert [record.conversation and record.conversation.id for record in walked.records[3:]] == [1, 0, 0, 0, 0, 0, 0]
     assert entry(walked.conversations[0])["conn_state"] == "SF"
     assert not surprises(walked)
