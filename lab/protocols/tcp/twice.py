@@ -3,7 +3,8 @@
 A copy has the same bytes of TCP and the same identification in its IP header, microseconds later. A sender that repeats
 a segment gives it another identification (RFC 6864), unless it writes 0, or always the same; and IPv6 has none. There a
 copy is told by another link header or time to live, as at a second point of capture, or because nothing is sent again
-so soon. Acknowledgements are: they are copies only as often as what else the connection says was captured.
+so soon. Where both speak for it, an identification and another point of capture, it may also be milliseconds later.
+Acknowledgements are sent again so soon: they are copies only as often as what else the connection says was captured.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import Segment
 
 _SOON = 1_000_000  # nanoseconds: sooner than this nothing is sent again for want of an answer
+_ON_ITS_WAY = 50_000_000  # and so long a segment may be under way from one point of capture to the next
 _WITHIN = 256  # packets of the capture
 _LINK = 22  # bytes: a link header that is longer may hold what is another in every packet
 
@@ -38,7 +40,12 @@ class Recent:
                 mine, theirs = _ident(frame, segment), _ident(other, record.segment)
                 if mine != theirs:
                     continue
-                if _path(frame, segment) != _path(other, record.segment) or self._tells(end, mine, frame.number):
+                elsewhere = _path(frame, segment) != _path(other, record.segment)
+                if not _is_within(frame, other, _SOON):
+                    if elsewhere and any(mine):
+                        return record
+                    continue
+                if elsewhere or self._tells(end, mine, frame.number):
                     return record
                 again = len(record.copies) + 2 <= conversation.times if record.stop == record.seq else not asked_for
                 if again:
@@ -55,16 +62,18 @@ class Recent:
 
 
 def _is_same(frame: Frame, segment: Segment, other: Frame, first: Segment) -> bool:
-    """Whether two captured segments of an end are the same, bit by bit, and hardly apart in time."""
-    if segment[1:5] != first[1:5] or segment.payload != first.payload or frame.time is None or other.time is None:
-        return False
-    if abs(frame.time - other.time) >= _SOON:
+    """Whether two captured segments of an end are the same, bit by bit, and not far apart in time."""
+    if segment[1:5] != first[1:5] or segment.payload != first.payload or not _is_within(frame, other, _ON_ITS_WAY):
         return False
     ours, theirs = _bytes(frame, segment), _bytes(other, first)
     size = min(len(ours), len(theirs))
     if ours[16:18] != theirs[16:18] and "unfinished-checksum" not in (*segment.problems, *first.problems):
         return False
     return ours[:16] == theirs[:16] and ours[18:size] == theirs[18:size]
+
+
+def _is_within(frame: Frame, other: Frame, bound: int) -> bool:
+    return frame.time is not None and other.time is not None and abs(frame.time - other.time) < bound
 
 
 def _bytes(frame: Frame, segment: Segment) -> bytes:

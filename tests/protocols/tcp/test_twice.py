@@ -64,6 +64,31 @@ def test_all_is_told_as_of_the_capture_that_saw_it_once(pair: Pair, routed: bool
     assert not any(step.differs for step in both.reports[0].steps)
 
 
+def merged(frames: list[Frame], apart: int) -> list[Frame]:
+    """Returns the packets of two points of capture in the order of their times, `apart` nanoseconds from each other."""
+    copies = [behind_a_router(frame)._replace(time=(frame.time or 0) + apart) for frame in frames]
+    return renumbered(*sorted([*frames, *copies], key=lambda frame: frame.time or 0))
+
+
+@pytest.mark.parametrize("apart", [3_200_000, 20_100_000, 45_000_000])
+def test_a_second_point_of_capture_may_see_it_milliseconds_later(apart: int) -> None:
+    frames = numbered_by_ip(ladder(*WHOLE))
+    once, both = walk(frames), walk(merged(frames, apart))
+    assert sum("captured-twice" in record.labels for record in both.records) == len(frames)
+    assert both.only.retransmissions == 0
+    assert [(p.held, p.delivered) for p in both.packets if "captured-twice" not in p.labels] == [
+        (p.held, p.delivered) for p in once.packets
+    ]
+    assert not any(step.differs for step in both.reports[0].steps)
+
+
+def test_milliseconds_later_identification_and_another_point_of_capture_must_both_speak_for_it() -> None:
+    frames = numbered_by_ip(ladder(*OPEN, *TALK))
+    nameless = [frame._replace(data=frame.data[:18] + bytes(2) + frame.data[20:]) for frame in frames]
+    for found in (merged(frames, 60_000_000), merged(nameless, 3_200_000), twice(frames, apart=3_200_000)):
+        assert not any("captured-twice" in record.labels for record in walk(found).records)
+
+
 def test_copies_behind_several_packets_are_found_too() -> None:
     frames = numbered_by_ip(
         ladder(*OPEN, *(f"c> data {1 + 5 * at} 1 5" for at in range(5)), "s> ACK 1 26", apart=9_000)
