@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.engine.conversation import Conversation, End, Seen, Walked
-from lab.engine.protocol import Transport
+from lab.engine.protocol import UNKNOWN, Transport
 from lab.engine.record import Record
 from lab.engine.table import Move, Table
 from lab.events import Event, StateChanged, StepSeen, Surprised
@@ -110,10 +110,16 @@ class Walk(Mover):
         if conversation.packets == 1:
             self._put_at_start(conversation, record)
         for event in self._events_sent(record):
-            self.move(conversation, record.end, event, record)
+            self._happens(conversation, record.end, event, record)
         record.held = conversation.states
         if conversation.assumed:
             record.assumed = conversation.assumed
+
+    def _happens(self, conversation: Conversation, end: End, event: str, record: Record) -> None:
+        if event == UNKNOWN:
+            self.lose(conversation, end)
+        else:
+            self.move(conversation, end, event, record)
 
     def once_more(self, record: Record, first: Record) -> None:
         """The packet is another that was captured before: it moves nobody, and has what becomes of that."""
@@ -144,7 +150,7 @@ class Walk(Mover):
         if conversation is None or record.end is None or record.discarded:
             return
         for event in self._events_got(record):
-            self.move(conversation, record.end.peer, event, record)
+            self._happens(conversation, record.end.peer, event, record)
 
     def settle(self, record: Record) -> None:
         """The packet's fate is settled and both hosts are quiet: the *delivered* instant, where it has arrived."""

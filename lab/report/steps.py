@@ -29,7 +29,10 @@ def steps(which: Any) -> list[StepReport]:
 def acting(packet: Packet, step: str) -> Role:
     """Returns who acts in a step that this packet is: its sender, or its receiver where the step is to have got it."""
     sender = packet.sender or "client"
-    return _OTHER[sender] if step in registry.of_step(step).got_steps else sender
+    about = registry.of_step(step)
+    if packet.ends is not None and packet.ends.alone == sender == about.usual_actor(step):
+        return sender  # nothing of its peer was captured: its own packets show what it has got
+    return _OTHER[sender] if step in about.got_steps else sender
 
 
 def told(packet: Packet, step: str) -> NoteStep:

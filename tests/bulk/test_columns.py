@@ -292,3 +292,16 @@ def test_what_ecn_s_flags_mean_depends_on_the_syns_here_too(tmp_path: Path, rows
         assert {"ecn-echo", "accecn-accepted", "ecn-declined"} <= set(
             re.findall(r"[\w-]+", "".join(one_by_one(file, rows)))
         )
+
+
+@both
+def test_of_one_end_alone_the_same_is_left_open(tmp_path: Path, rows: bool) -> None:
+    frames: list[bytes] = []
+    for number, (acked, behind) in enumerate(itertools.product((518, 519), (None, 519, 520))):
+        for at, first in enumerate((("s> SYN-ACK 0 1",), ("s> SYN-ACK 0 1", "s> ACK 1 1"), ())):
+            after = (f"s> ACK 2 {behind}",) if behind else ()
+            pair = Pair(client_port=43_000 + 3 * number + at)
+            talk = ladder(*first, "s> data 1 518 4", f"s> FIN 5 {acked}", *after, pair=pair)
+            frames += [frame.data for frame in talk]
+    file = saved(frames, tmp_path)
+    assert in_columns(file, rows) == one_by_one(file, rows)

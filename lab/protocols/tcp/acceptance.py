@@ -56,7 +56,7 @@ def verdict(
     return Verdict(reason.code, not reason.taken, reason.text, counters, dropped, told, agrees)
 
 
-def sent(record: SegmentRecord) -> Iterable[Event]:
+def sent(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that a segment is for its sender, as `events.sent` does.
 
     A passive opener in SYN-RECEIVED refuses a wrong ACK with RST (without ACK) and an old SYN with ACK, and waits on.
@@ -69,7 +69,7 @@ def sent(record: SegmentRecord) -> Iterable[Event]:
     return events.sent(record)
 
 
-def got(record: SegmentRecord) -> Iterable[Event]:
+def got(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that a segment is for its receiver: those of `events.got` that it accepts."""
     if record.segment is None or record.end is None:
         return _NOTHING
@@ -125,7 +125,7 @@ def _unknown(end: End) -> bool:
     return end.state is None or (end.got_next is None and end.state not in (State.CLOSED, State.LISTEN, State.SYN_SENT))
 
 
-def _by_listener(record: SegmentRecord, end: End) -> Iterable[Event]:
+def _by_listener(record: SegmentRecord, end: End) -> Iterable[str]:
     """A SYN opens anew, also where another was there before and its connection was reset.
 
     One that is answered with a SYN cookie moves nobody: all is in the number of the answer (RFC 4987 section 3.6), and
@@ -162,7 +162,7 @@ def _request_refuses(record: SegmentRecord, end: End) -> bool:
     return not (inside or (record.seq == window and record.stop == window)) or not flags & (RST | SYN | ACK)
 
 
-def _by_request(record: SegmentRecord, end: End) -> Iterable[Event]:
+def _by_request(record: SegmentRecord, end: End) -> Iterable[str]:
     assert end.got_next is not None
     if record.segment.flags & (RST | SYN) and not _is_syn_again(record, end.got_next):
         return (Event.GOT_RST,)  # the listener is left alone again; it answers a SYN with RST
@@ -183,7 +183,7 @@ def _refuses_when_synchronized(record: SegmentRecord, end: End) -> bool:
     return record.ack is not None and record.ack > end.next  # acknowledges what was never sent
 
 
-def _when_synchronized(record: SegmentRecord, end: End) -> Iterable[Event]:
+def _when_synchronized(record: SegmentRecord, end: End) -> Iterable[str]:
     assert end.got_next is not None
     flags, next_ = record.segment.flags, end.got_next
     if flags & RST:

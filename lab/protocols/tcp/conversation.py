@@ -129,7 +129,7 @@ class Conversation(engine.Conversation):
 
     __slots__ = (
         "_identity", "alone", "alone_known", "errors", "fins_before", "former", "from_syn", "history", "latter",
-        "refused", "reset_by", "retransmissions", "still_asked", "times",
+        "order_unknown", "refused", "reset_by", "retransmissions", "still_asked", "times",
     )  # fmt: skip
 
     client: End
@@ -140,6 +140,7 @@ class Conversation(engine.Conversation):
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
         self.alone_known = False  # whether it has been looked for
         self.alone: Role | None = None  # nothing of the other end is captured, as far as can be seen
+        self.order_unknown = False  # who closed first: a FIN may acknowledge one that was not captured
         self.retransmissions = 0
         self.times = 1  # how often something that it says was captured, at most
         self.history = ""  # Zeek's letters

@@ -189,6 +189,13 @@ def answered_at_all(segment: Segment, later: Later) -> bool:
     return any(not same for _, _, same in _of_pair(later, segment))
 
 
+def acknowledges_more(segment: Segment, later: Later) -> bool:
+    """Whether its sender acknowledges more behind a segment: the peer's FIN, which ends its stream, came later."""
+    return any(
+        same and each.flags & ACK and ahead_of(each.ack, segment.ack) > 0 for _, each, same in _of_pair(later, segment)
+    )
+
+
 def syn_of(segment: Segment, later: Later) -> tuple[Frame, Segment] | None:
     """Returns the SYN that a SYN-ACK answers, where that was captured a little behind it."""
     said = (each for each in _of_pair(later, segment) if not each[2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lab.dissect.fragments import Reassembled, cut
-from lab.engine.protocol import Piece
+from lab.engine.protocol import UNKNOWN, Piece
 from lab.model import Frame, States
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
@@ -38,13 +38,13 @@ def begin(conversation: Conversation, listening: Sequence[int] | None) -> States
     return None
 
 
-def sent(record: SegmentRecord) -> Iterable[Event]:
+def sent(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that the segment is for its sender."""
     segment, end = record.segment, record.end
     if segment is None or end is None:
         return _NOTHING
-    if end.state == State.SYN_SENT and not segment.flags & _SYN_RST and end.peer.unheard:
-        return _answered(record, end)
+    if end.peer.window < 0 and not segment.flags & RST and (shown := _alone(record, end)) is not None:
+        return shown
     if not (segment.flags & _SPECIAL or end.owes):
         return _NOTHING
     flags = segment.flags
@@ -60,7 +60,7 @@ def sent(record: SegmentRecord) -> Iterable[Event]:
     if flags & SYN:
         end.owes &= ~SYN
         return (Event.SENT_SYN_ACK,) if flags & ACK else (Event.SENT_SYN,)
-    said: list[Event] = []
+    said: list[str] = []
     if record.ack is not None:
         if end.owes & SYN and record.ack > 0:
             end.owes &= ~SYN
@@ -73,14 +73,33 @@ def sent(record: SegmentRecord) -> Iterable[Event]:
     return said
 
 
-def _answered(record: SegmentRecord, end: End) -> Iterable[Event]:
-    """What it acknowledges was not captured, but without a SYN-ACK it could not: so that has come."""
-    end.syn_acked, end.got_next = True, record.ack
-    said = (Event.GOT_SYN_ACK, Event.SENT_ACK_OF_SYN)
-    return (*said, Event.SENT_FIN) if record.segment is not None and record.segment.flags & FIN else said
+def _alone(record: SegmentRecord, end: End) -> Iterable[str] | None:
+    """Says what an end's own packets show where nothing of its peer was captured; None where they show nothing more.
+
+    Without a SYN-ACK the client acknowledges nothing; the server takes nothing behind the SYN before the handshake is
+    complete (RFC 9293 section 3.10.7.4). What it acknowledges behind its FIN may be the peer's.
+    """
+    if not end.peer.unheard:
+        return None
+    flags, ack = record.segment.flags, record.ack or 0
+    before, end.got_next = end.got_next, max(end.got_next or 0, ack)
+    if flags & SYN:
+        return None
+    said: tuple[str, ...] = ()
+    if end.state == State.SYN_SENT:
+        end.syn_acked = True
+        said = (Event.GOT_SYN_ACK, Event.SENT_ACK_OF_SYN)
+    elif end.state == State.SYN_RECEIVED and before is not None and ack > before:
+        end.syn_acked = True
+        said = (Event.GOT_ACK_OF_SYN,)
+    if flags & FIN:
+        return (*said, UNKNOWN if record.conversation.order_unknown else Event.SENT_FIN)
+    if end.fin is not None and before is not None and ack > before:
+        return (UNKNOWN,)
+    return said or None
 
 
-def got(record: SegmentRecord) -> Iterable[Event]:
+def got(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that the segment, now that it has arrived, is for its receiver."""
     segment = record.segment
     if segment is None or record.end is None:
@@ -99,7 +118,7 @@ def got(record: SegmentRecord) -> Iterable[Event]:
         if end.got_next is None or record.stop > end.got_next:
             end.got_next = record.stop
         return _NOTHING
-    said: list[Event] = []
+    said: list[str] = []
     if record.ack is not None:
         if not end.syn_acked and record.ack > 0:
             end.syn_acked = True
@@ -109,13 +128,13 @@ def got(record: SegmentRecord) -> Iterable[Event]:
             said.append(Event.GOT_ACK_OF_FIN)
     if _advance(end, record.seq, record.stop, fin):
         if not end.got_fin:
-            said.append(Event.GOT_FIN)
+            said.append(UNKNOWN if end.unheard else Event.GOT_FIN)  # it may have closed before, and not have this
         end.got_fin = True
         end.owes |= FIN
     return said
 
 
-def _got_rst(record: SegmentRecord, end: End) -> Iterable[Event]:
+def _got_rst(record: SegmentRecord, end: End) -> Iterable[str]:
     """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
     if end.state == State.SYN_SENT:
         return (Event.GOT_RST,) if record.ack is not None and 0 < record.ack <= end.next else _NOTHING
@@ -126,7 +145,7 @@ def _got_rst(record: SegmentRecord, end: End) -> Iterable[Event]:
     return (Event.GOT_RST,)
 
 
-def _got_syn(record: SegmentRecord, end: End) -> Iterable[Event]:
+def _got_syn(record: SegmentRecord, end: End) -> Iterable[str]:
     answers = record.ack is not None and 0 < record.ack <= end.next
     if end.got_next is None:
         if record.ack is not None and not answers:

@@ -34,6 +34,8 @@ def usual_actor(step: str, began: Role = "client") -> Role:
 def actor(conversation: Conversation, step: str) -> Role:
     """Returns who acts in a step of a conversation: who did first, or where it was not seen, who would have."""
     found = seen(conversation, step)
+    if found and step == "tcp.open.4" and not seen(conversation, "tcp.open.1"):
+        return usual_actor(step)  # its own packets show it, where the client's were not captured
     if found:
         return OTHER[found[0].sender] if step in GOT else found[0].sender
     return usual_actor(step, conversation.began.get(step.rpartition(".")[0], "client"))
@@ -170,6 +172,8 @@ def _of_its_segments(
 def _why_unseen(conversation: Conversation, step: str) -> str:
     if conversation.refused:
         return "challenged"
+    if conversation.order_unknown and step.startswith("tcp.close"):
+        return "order-unknown"
     first_syn_missing = step == "tcp.open.1" and conversation.client.isn is None
     unheard = conversation.client.unheard or conversation.server.unheard
     if unheard or (step == "tcp.open.2" and seen(conversation, "tcp.open.3")):

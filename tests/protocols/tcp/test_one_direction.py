@@ -8,11 +8,13 @@ import pytest
 from rich.console import Console
 
 from lab.model import Frame, Role
+from lab.protocols.tcp import report
 from lab.render.ladder import Ladder
 from lab.report.conversations import entry
 from lab.report.packets import packet
+from lab.report.steps import steps
 from lab.text import Lang
-from tests.packets import OPEN, ladder, path, renumbered
+from tests.packets import OPEN, follow, ladder, path, renumbered
 from tests.protocols.tls.captures import captured, frames, shown, walk
 
 ROLES: tuple[Role, Role] = ("client", "server")
@@ -77,3 +79,41 @@ def test_a_capture_that_begins_with_two_packets_of_one_end_is_not_one_of_it_alon
         assert "Only the" not in drawn(rest, "en")
         assert "one_direction" not in entry(walk(rest).only)["tcp"]
     assert "Only the" not in drawn(ladder("c> SYN 0", "c> SYN 0"), "en")  # nobody has said anything
+
+
+SERVER_ALONE = ("s> SYN-ACK 0 1 ; ESTABLISHED < SYN-RECEIVED open.2",)
+
+
+def _closing(*lines: str) -> list[str | None]:
+    """Returns the codes of the closing steps, of one end's packets."""
+    only = follow(*lines).only
+    return [each.differs and each.differs.code for each in steps(only) if each.id.startswith("tcp.close")]
+
+
+def test_a_server_that_acknowledges_data_has_got_the_openings_ack() -> None:
+    walked = follow(
+        *SERVER_ALONE,
+        "s> ACK 1 1 ; ESTABLISHED < SYN-RECEIVED",
+        "s> ACK 1 518 ; ESTABLISHED < ESTABLISHED open.4",
+        "s> ACK 1 600 ; ESTABLISHED < ESTABLISHED",
+    )
+    made = ladder("s> SYN-ACK 0 1", "s> ACK 1 518", "s> ACK 1 600")
+    assert "The server has the ACK" in drawn(made, "en")
+    assert report.actor(walked.only, "tcp.open.4") == "server"
+    follow("s> SYN-ACK 0 1", "s> data 1 518 4 ; ? < ESTABLISHED open.4", "s> ACK 5 518")
+
+
+def test_who_closed_first_is_not_said_where_a_fin_may_acknowledge_the_others() -> None:
+    jump = (*SERVER_ALONE, "s> ACK 1 518", "s> FIN 1 519 ; ? < None")
+    assert _closing(*jump) == ["order-unknown"] * 4
+    before = (*SERVER_ALONE, "s> ACK 1 519", "s> FIN 1 519 ; ? < None")  # its last byte may be a FIN
+    assert _closing(*before) == ["order-unknown"] * 4
+    assert _closing("c> SYN 0", "c> ACK 1 1", "c> ACK 1 3", "c> FIN 1 4 ; None > ?") == ["order-unknown"] * 4
+    assert "closes first" not in "".join(shown(ladder("s> SYN-ACK 0 1", "s> ACK 1 518", "s> FIN 1 519")))
+
+
+def test_what_is_acknowledged_behind_a_fin_shows_that_it_was_the_first() -> None:
+    first = ("s> ACK 1 518", "s> FIN 1 518 ; ? < FIN-WAIT-1 close.1", "s> ACK 2 519 ; None < None")
+    assert _closing(*SERVER_ALONE, *first)[0] == "server-closes-first"
+    opened = ("c> SYN 0", "c> ACK 1 1", "c> FIN 1 1 ; FIN-WAIT-1 > ? close.1")  # the server has said nothing
+    assert _closing(*opened)[0] is None

@@ -207,6 +207,7 @@ CASES = {
     "reset": ((*OPEN, *TALK, "c> RST-ACK 15 15"), CLOSING),
     "unanswered": (("c> SYN 0",), ALL),
     "not-captured": ((*TALK, *CLOSE), ALL[:4]),
+    "order-unknown": (("s> SYN-ACK 0 1", "s> ACK 1 9", "s> FIN 1 10"), CLOSING),
     "not-finished": ((*OPEN, *TALK), CLOSING),
 }  # fmt: skip
 
