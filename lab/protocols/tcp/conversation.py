@@ -129,7 +129,7 @@ class Conversation(engine.Conversation):
 
     __slots__ = (
         "_identity", "alone", "alone_known", "errors", "fins_before", "former", "from_syn", "history", "latter",
-        "order_unknown", "refused", "reset_by", "retransmissions", "still_asked", "times",
+        "order_unknown", "refused", "refused_in", "reset_by", "retransmissions", "still_asked", "times",
     )  # fmt: skip
 
     client: End
@@ -150,6 +150,7 @@ class Conversation(engine.Conversation):
         self.former: Conversation | None = None  # the one before it, on the same addresses and ports
         self.latter: Conversation | None = None  # and the one after it
         self.refused: tuple[int, ...] = ()  # packets with a step that arrived, and were not taken
+        self.refused_in: str | None = None  # the state of whoever refused the last of them
         self.errors: dict[int, Kind] | None = None  # packets that an ICMP error has answered
         self._identity: Ends | None = None  # addresses as text take long, for every packet
 

@@ -100,6 +100,7 @@ def _challenged(record: SegmentRecord) -> list[SegmentRecord]:
         item.discarded, item.new = True, False
         item.by = "acknowledged"
         latter.refused += (item.number,)
+        latter.refused_in = record.end.state
         record.answers = item.number
     return found
 

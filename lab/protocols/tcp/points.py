@@ -49,6 +49,8 @@ def points(record: SegmentRecord) -> tuple[Text, ...]:
                 f"{mine.zh}拒绝连接：以 RST 应答 SYN",
             ),
         )
+    if end.fin is not None and end.fin < record.seq:
+        return (_after_fin(mine, peer.fin is not None and record.ack is not None and record.ack > peer.fin),)
     why = _why(record)
     return (
         Text(
@@ -59,8 +61,29 @@ def points(record: SegmentRecord) -> tuple[Text, ...]:
     )
 
 
+def _after_fin(mine: Text, both: bool) -> Text:
+    """Returns what a RST says of an end that has sent its FIN, `both` where it has the other's too."""
+    if both:
+        return Text(
+            f"RST of the {mine.en} after both ends' FINs: neither had anything more to say, and what is left of the "
+            "connection ends at once",
+            f"{mine.zh}在双方的 FIN 之后发出的 RST：双方都已没有数据要发，连接余下的部分立即终止",
+        )
+    return Text(
+        f"The {mine.en} aborts the connection after its own FIN: RST, at once and without an answer",
+        f"{mine.zh}在自己的 FIN 之后中止连接：发出 RST，立即终止，无需应答",
+    )
+
+
 def _refusal(record: SegmentRecord, number: int) -> Text:
     latter = record.conversation.latter
+    if latter is not None and number in latter.refused and latter.refused_in == "TIME-WAIT":
+        return Text(
+            f"ACK of the old connection on these ports, which is in TIME-WAIT here: in answer to the SYN in packet "
+            f"{number} (RFC 9293 section 3.10.7.4)",
+            f"旧连接的 ACK，用来应答第 {number} 号包的 SYN：在这一端，这对端口上的旧连接处于 TIME-WAIT"
+            "（RFC 9293 第 3.10.7.4 节）",
+        )
     if latter is not None and number in latter.refused:
         return Text(
             f"Challenge ACK, in answer to the SYN in packet {number}: here the old connection on these ports is still "

@@ -57,6 +57,8 @@ def _known(conversation: Conversation, packets: tuple[int, ...], code: str | Non
     if code in _ERRORS:
         asked = not seen(conversation, "tcp.open.2") and _refused(conversation, seen(conversation, "tcp.open.1"))
         return ("syn" if asked else ""), ()
+    if code in ("half-open", "challenged"):
+        return ("time-wait" if conversation.refused_in == "TIME-WAIT" else ""), ()
     refused = tuple(number for number in packets if conversation.undelivered.get(number) == "inferred")
     refused = tuple(number for number in refused if number in (conversation.errors or ()))
     if code == "retransmitted" and refused:

@@ -6,10 +6,14 @@ import pytest
 
 from lab.model import Captured, Delivered, Kernels, Moved, Settled, Socket, WireEvent
 from lab.report.packets import packet
-from tests.packets import CAPTURES, OPEN, TALK, ladder, replay, walk
+from tests.packets import CAPTURES, CLOSE, OPEN, TALK, ladder, replay, walk
 
 ABORTS = "The client aborts the connection: RST instead of FIN, at once and without an answer"
 
+AFTER_BOTH = (
+    "RST of the client after both ends' FINs: neither had anything more to say, and what is left of the connection "
+    "ends at once"
+)
 ANSWERS = (
     "RST of the {}, with the number that the {} last acknowledged: so one answers a segment that belongs to no "
     "connection"
@@ -38,6 +42,18 @@ def last(*lines: str) -> list[str]:
         (
             CAPTURES["reset of a half-open connection"],
             ANSWERS.format("client", "server"),
+        ),
+        (
+            (*OPEN, *TALK, *CLOSE, "c> RST-ACK 16 16"),
+            AFTER_BOTH,
+        ),
+        (
+            (*OPEN, "c> FIN 1 1", "s> ACK 1 2", "c> RST-ACK 2 1"),
+            "The client aborts the connection after its own FIN: RST, at once and without an answer",
+        ),
+        (
+            (*OPEN, "s> FIN 1 1", "c> ACK 1 2", "c> RST-ACK 1 2"),  # not after its own
+            ABORTS,
         ),
         ((*OPEN, "c> RST 5000"), "RST of the client: the connection is to end at once, without an answer"),
     ],
@@ -78,3 +94,29 @@ def test_a_packet_can_be_told_when_its_conversation_has_been_let_go_of() -> None
     for end in (records[0].conversation.client, records[0].conversation.server):  # type: ignore[union-attr]
         del end.peer
     assert [packet(record, words=True, fields=True) for record in records] == before
+
+
+@pytest.mark.parametrize("end", ["TIME-WAIT", "ESTABLISHED"])
+def test_what_answers_a_syn_says_in_which_state_the_old_connection_is(end: str) -> None:
+    lines: tuple[str, ...] = (*OPEN, "c> SYN 9000", "s> ACK 1 1", "c> RST 1", "c> SYN 9000")
+    if end == "TIME-WAIT":
+        lines = (
+            *OPEN,
+            "s> FIN 1 1",
+            "c> FIN 1 2",
+            "s> ACK 2 2",
+            "c> SYN 9000",
+            "s> ACK 2 2",
+            "c> RST 2",
+            "c> SYN 9000",
+        )
+    walked = walk(ladder(*lines))
+    answer = walked.packets[len(lines) - 3]
+    assert answer.held is not None
+    assert answer.held.server == end
+    (said,) = answer.points
+    (departure,) = (each.differs.text for each in walked.reports[1].steps if each.id == "tcp.open.1" and each.differs)
+    for text in (said, departure):
+        for told in (text.en, text.zh):
+            assert ("TIME-WAIT" in told) == (end == "TIME-WAIT")
+        assert ("still open" in text.en or "still had" in text.en) == (end == "ESTABLISHED")
