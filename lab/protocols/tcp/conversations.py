@@ -166,7 +166,7 @@ class Conversations:
             self._sent.keep(end, seq + bool(flags & SYN), frame, segment)
         if flags & RST and self._ahead is not None and not conversation.over:
             if end.state == "SYN-SENT" and raw_seq == end.refuses:
-                conversation.still_asked = self._is_asked_again(frame, segment)
+                conversation.still_asked = self._is_asked_again(end, frame, segment)
             elif end.state not in _RESETS_FREELY and conversation.latter is None:
                 labels += ("refuted",) if self._is_refuted(record, frame, segment) else ()
         elif flags & SYN and conversation.former is not None and self._is_blind(conversation, end, frame, segment):
@@ -249,10 +249,10 @@ class Conversations:
             conversation.times = max(conversation.times, len(first.copies) + 1)
         return record
 
-    def _is_asked_again(self, frame: Frame, segment: Segment) -> bool:
+    def _is_asked_again(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether a RST only refuses an answer to a SYN: its sender goes on."""
         assert self._ahead is not None
-        return doubts.still_asked(segment, self._ahead.behind(frame.number))
+        return doubts.still_asked(segment, end.isn, self._ahead.behind(frame.number))
 
     def _is_refuted(self, record: SegmentRecord, frame: Frame, segment: Segment) -> bool:
         """Asks what follows whether a RST counts; returns whether it does not, and is to be called so."""

@@ -24,9 +24,10 @@ from collections.abc import Sequence
 
 from lab.protocols.tcp import repetitions
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
+from lab.protocols.tcp.doubts import end_at
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 
-_SYN_RST = SYN | RST
+_SYN_RST, _SYN_ACK = SYN | RST, SYN | ACK
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
 _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 
@@ -255,13 +256,27 @@ def _reset(end: End, number: int) -> list[SegmentRecord]:
         if item.new and item.ack == number:
             got = [each for each in end.pending[: at + 1] if not each.settled]
             del end.pending[: at + 1]
-            _catch_up(end.peer, item)
+            if _asks_otherwise(item, end.peer):
+                item.discarded = True
+            else:
+                _catch_up(end.peer, item)
             for each in got:
                 each.by = "acknowledged" if each is item else "inferred"
             return got
         if item.new:
             break
     return []
+
+
+def _asks_otherwise(answer: SegmentRecord, end: End) -> bool:
+    """Whether an end that refuses a SYN-ACK has another SYN under way: what is answered is an old one, not its own.
+
+    Such an end stays in SYN-SENT (RFC 9293 section 3.5, figure 8).
+    """
+    former = answer.conversation.former
+    if former is None or answer.segment.flags & _SYN_ACK != _SYN_ACK or end.state != "SYN-SENT":
+        return False
+    return end_at(former, end.address, end.port).state == "SYN-SENT"
 
 
 def _give_up_acks(end: End, start: int) -> None:

@@ -88,9 +88,10 @@ def _overtaken(frame: Frame, rst: Segment, said: list[tuple[Frame, Segment]]) ->
     return not late and max(stops) == 0
 
 
-def still_asked(segment: Segment, later: Later) -> bool:
-    """Whether the sender of a RST in SYN-SENT goes on asking, or is answered and goes on."""
-    return any(same and not each.flags & RST for _, each, same in _of_pair(later, segment))
+def still_asked(segment: Segment, isn: int | None, later: Later) -> bool:
+    """Whether the sender of a RST in SYN-SENT asks again with the same SYN, or is answered and goes on behind it."""
+    said = (each for _, each, same in _of_pair(later, segment) if same and not each.flags & RST)
+    return any(isn is None or ahead_of(each.seq, isn) in (0, 1) for each in said)
 
 
 def answered(segment: Segment, later: Later) -> bool:

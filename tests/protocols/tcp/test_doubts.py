@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from lab.model import Frame
+from lab.model import Frame, States
 from lab.report.conversations import entry
 from tests.packets import OPEN, TALK, Pair, Walked, follow, ladder, renumbered, walk
 
@@ -456,3 +456,22 @@ def test_whoever_says_what_only_a_client_says_is_the_client(before: tuple[str, .
 def test_where_nobody_says_it_the_higher_port_is_the_client() -> None:
     walked = walk(ladder("c> ACK 1 1", "c> data 1 1 5", pair=Pair(client_port=40001, server_port=50443)))
     assert walked.only.client.port == 50443
+
+
+def test_who_refuses_the_answer_to_an_old_syn_stays_where_it_is() -> None:
+    """RFC 9293 section 3.5, figure 8, with the old duplicate captured."""
+    walked = walk(
+        ladder(
+            "c> SYN 0", "c> SYN -10", "s> SYN-ACK 0 -9", "c> RST -9", "c> SYN 0", "s> SYN-ACK 8000 1", "c> ACK 1 8001"
+        )
+    )
+    assert [packet.conversation for packet in walked.packets] == [0, 1, 1, 1, 0, 0, 0]
+    answer, refusal = walked.packets[2:4]
+    assert answer.delivered == States("SYN-SENT", "SYN-RECEIVED")
+    assert (refusal.held, refusal.delivered) == (
+        States("SYN-SENT", "SYN-RECEIVED"),
+        States("SYN-SENT", "LISTEN"),
+    )
+    codes = {step.id: step.differs.code for step in walked.reports[1].steps if step.differs}
+    assert codes["tcp.open.3"] == codes["tcp.open.4"] == "reset"
+    assert walked.conversations[0].states == States("ESTABLISHED", "ESTABLISHED")
