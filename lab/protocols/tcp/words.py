@@ -8,7 +8,9 @@ LABELS = {
     "retransmission": Text("sent again", "重传"),
     "captured-twice": Text("captured before: one segment, seen twice", "先前已抓到：同一个报文段被看到两次"),
     "out-of-order": Text("out of order", "乱序"),
-    "previous-segment-not-captured": Text("a segment before it was not captured", "之前有报文段未被捕获"),
+    "previous-segment-not-captured": Text(
+        "ahead of order: a segment before it is missing here", "提前出现：此处尚缺它前面的报文段"
+    ),
     "duplicate-ack": Text("duplicate ACK", "重复确认"),
     "conflicting-data": Text("other bytes under numbers that were sent before", "序号与先前相同，内容却不同"),
     "challenge-ack": Text("challenge ACK", "挑战 ACK"),

@@ -16,6 +16,7 @@ from lab.protocols.tcp.conversation import Conversation
 from lab.render import trace
 from lab.report.conversations import entry
 from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, ladder, renumbered, walk
+from tests.protocols.tls.captures import shown
 
 WRAP = 1 << 32
 
@@ -176,6 +177,14 @@ def test_what_fills_a_hole_is_out_of_order_and_what_comes_ahead_misses_a_segment
     assert labels("c> data 21 1 10", "c> data 11 1 5", "c> data 16 1 5") == ["out-of-order"]
     assert labels("c> data 11 1 10", "c> data 1 1 10", "c> data 1 1 10") == ["retransmission"]
     assert labels("c> FIN 11 1") == ["previous-segment-not-captured"]
+
+
+def test_of_what_comes_further_on_nobody_says_that_it_was_not_captured() -> None:
+    told = shown(ladder(*OPEN, "c> data 6 1 5", "c> data 1 1 5", "s> ACK 1 11"))
+    assert "ahead of order: a segment before it is missing here" in told
+    assert "提前出现：此处尚缺它前面的报文段" in told
+    assert "not captured" not in told.partition("The notes' steps")[0]
+    assert "out of order" in told
 
 
 def test_holes_that_are_filled_from_behind_are_remembered_up_to_a_limit() -> None:
