@@ -18,6 +18,7 @@ from lab.protocols.tcp.segment import Segment
 _SOON = 1_000_000  # nanoseconds: sooner than this nothing is sent again for want of an answer
 _ON_ITS_WAY = 50_000_000  # and so long a segment may be under way from one point of capture to the next
 _WITHIN = 256  # packets of the capture
+_MOST_ALIKE = 8  # segments with the same bytes that are looked at: a copy comes soon behind the first
 _LINK = 22  # bytes: a link header that is longer may hold what is another in every packet
 
 
@@ -30,13 +31,16 @@ class Recent:
 
     def first_of(self, conversation: Conversation, end: End, frame: Frame, segment: Segment) -> SegmentRecord | None:
         """Returns the record of what is captured here once more, None where this is a segment of its own."""
-        asked_for = False
+        asked_for, alike = False, 0
         for other, record in reversed(self._records):
             if other.number < frame.number - _WITHIN:
                 break
             if record.end is end.peer:
                 asked_for = asked_for or "duplicate-ack" in record.labels
             elif record.end is end and _is_same(frame, segment, other, record.segment):
+                alike += 1
+                if alike > _MOST_ALIKE:
+                    return None
                 mine, theirs = _ident(frame, segment), _ident(other, record.segment)
                 if mine != theirs:
                     continue

@@ -443,7 +443,10 @@ def test_a_repetition_cut_otherwise_has_the_same_bytes() -> None:
 # Who is the client, where no SYN was captured.
 
 
-@pytest.mark.parametrize("before", [(), ("c> ACK 1 1",), ("s> ACK 1 1", "c> ACK 1 1")])
+LONG = tuple(f"{who}> data {at} {at} 1" for at in range(-20, 0) for who in "sc")  # of another protocol, in turn
+
+
+@pytest.mark.parametrize("before", [(), ("c> ACK 1 1",), ("s> ACK 1 1", "c> ACK 1 1"), LONG[-14:]])
 def test_whoever_says_what_only_a_client_says_is_the_client(before: tuple[str, ...]) -> None:
     pair = Pair(client_port=40001, server_port=50443)
     for said in (sends(REAL), 'c> data 1 1 "GET / HTTP/1.1"'):
