@@ -164,7 +164,8 @@ class Layers:
             if lacking is not None:
                 said = layer.session.missed(end.role, *lacking[1:])
                 which.above = layer if said else which.above
-                self._say(layer, end.role, said, record)
+                if which.above is layer:
+                    self._say(layer, end.role, said, record)
             if which.above is layer and self._comes_ahead(record):
                 self._behind.keep(which, record)
                 self.missed(record)

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from lab.model import Role
 
 _HERE = "lab.protocols.websocket"
-_GET, _STATUS = b"GET ", b"HTTP/1."
+_GET, _STATUS, _SWITCHING = b"GET ", b"HTTP/1.", b"HTTP/1.1 101"
 _REQUESTS = (_GET, b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"PATCH ")
 
 
 def _recognise(data: bytes, role: Role) -> bool | None:
-    """A client's GET may be it: whether it asks for an upgrade only its whole head tells, which the session reads."""
-    return None if role == "client" and _GET.startswith(data[: len(_GET)]) else False
+    """A client's GET may be it, and a server's 101: for what only the whole head tells, which the session reads."""
+    if role == "server":
+        return None if data.startswith(_SWITCHING) else False
+    return None if _GET.startswith(data[: len(_GET)]) else False
 
 
 def _spoken_by(data: bytes) -> Role | None:
@@ -46,7 +48,7 @@ PROTOCOL = Upper(
     short="WS",
     tables=later(f"{_HERE}.states", "TABLES"),
     # reading
-    first=frozenset(_GET[:1]),
+    first=frozenset((_GET[0], _STATUS[0])),
     recognise=_recognise,
     spoken_by=_spoken_by,
     begin=_begin,

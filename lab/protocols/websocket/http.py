@@ -276,6 +276,17 @@ def response(head: Head, asked: Request | None) -> Response | None:
     )  # fmt: skip
 
 
+def accepts(head: Head) -> bool:
+    """Whether an answer, whatever it answers, changes to this protocol: no other has Sec-WebSocket-Accept."""
+    answer = response(head, None)
+    return (
+        answer is not None
+        and answer.status == SWITCHING
+        and head.lists("upgrade", "websocket")
+        and answer.accept is not None
+    )
+
+
 def parameters(extension: str) -> tuple[str, dict[str, str]]:
     """Returns the name and the parameters of one extension: `permessage-deflate; server_max_window_bits=12`."""
     name, *rest = (part.strip() for part in extension.split(";"))

@@ -26,6 +26,7 @@ from lab.protocols.websocket.http import (
     HeadReader,
     Request,
     Response,
+    accepts,
     body,
     chunked,
     is_request,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _SHOWN = 4096  # bytes of a payload that stay with what was said
 _MOST_MESSAGES = 4096  # that are listed; all are counted
 _MOST_UNANSWERED = 64  # requests
+_GET = "GET "
 _ALONE = (WRONG_ACCEPT, NO_UPGRADE, NO_CONNECTION)  # objections to an answer that need no more than a key
 _BAD_FRAME = "bad frame"
 _EXTENSION_FRAME = "extension-frame"  # with an opcode that only an extension can have given a meaning
@@ -148,7 +150,7 @@ class Session:
     def incomplete(self) -> bool:
         """Whether bytes were not captured: a gap, a cut, or frames without an answer."""
         streams = (way.source for way in self.ways.values() if isinstance(way.source, Stream))
-        unanswered = self.response is None and self.counted > 0
+        unanswered = (self.response is None and self.counted > 0) or (self.request is None and self.accepted)
         holed = any(way.holed for way in self.ways.values())
         return unanswered or holed or any(stream.held or stream.dropped for stream in streams)
 
@@ -179,18 +181,25 @@ class Session:
     # Reading.
 
     def begins(self, role: Role, seq: int, relative: int) -> None:
-        self.ways[role] = _Way(role, seq, relative)
+        self._way(_Way(role, seq, relative))
+
+    def _way(self, way: _Way) -> _Way:
+        """Begins a direction: the client's behind an answer that was captured alone has frames already."""
+        if way.role == "client" and self.request is None and self.accepted:
+            way.reader, way.lost, way.holed = None, True, True
+        self.ways[way.role] = way
+        return way
 
     @property
     def refuted(self) -> bool:
         """Whether what the client said was HTTP, and never a request for this protocol."""
-        return self._other and self.request is None
+        return self._other and self.request is None and self.response is None
 
     def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> list[Said]:
         """Takes in a segment's payload (`seq` raw, at `at` of frame `number`) and returns what is now wholly said."""
         way = self.ways.get(role)
         if way is None:
-            way = self.ways[role] = _Way(role, seq, relative)
+            way = self._way(_Way(role, seq, relative))
         assert isinstance(way.source, Stream)
         fresh = way.source.add(seq, data, number, at)
         said = self._read(way, fresh, None)
@@ -204,7 +213,7 @@ class Session:
         """Goes on behind bytes that were not captured, and returns what is said by that, and by what stood behind."""
         way = self.ways.get(role)
         if way is None:
-            way = self.ways[role] = _Way(role, seq, relative)
+            way = self._way(_Way(role, seq, relative))
         if not isinstance(way.source, Stream):
             return []
         way.source.lack(seq, size)
@@ -246,6 +255,7 @@ class Session:
             way.lost = way.lost or not known
         if way.lost or way.over:
             way.messages.lose()
+        if (way.lost or way.over) and (self.request is not None or self.accepted):
             said.append(Said("", UNKNOWN, way.base + way.at + size, (), None, None, ()))
 
     def _cut_head(self, way: _Way, reader: HeadReader, said: list[Said]) -> None:
@@ -263,15 +273,20 @@ class Session:
             self.response = answer._replace(objections=(), accept_valid=valid)
             self._unanswered.clear()
             said.append(self._headed(way, "101", "101", None, self.response, ()))
-        elif head is not None or way.role == "client" or self.request is None:
+        elif (head is not None and (way.role == "server" or not head.line.startswith(_GET))) or (
+            way.role == "server" and self.request is None
+        ):
             way.over = True
             return
-        way.reader, way.lost = None, True  # where the answer is missing as a whole, frames behind it show what it was
+        # Where the answer is missing as a whole, frames behind it show what it was; what a GET asks for, the answer.
+        way.reader, way.lost = None, True
 
     def _found(self, way: _Way, fresh: bytes) -> bytes:
         """Looks for frames from a segment's beginning to the end; returns what of the bytes is to be read."""
         end = way.at + len(fresh)
         begins = way.source.begins(way.at, end) if isinstance(way.source, Stream) else (way.at,)
+        if self.request is None and not self.accepted:
+            begins = ()  # it need not be this protocol
         for start in begins:
             if whole_frames(fresh[start - way.at :], way.role):
                 way.lost, rest = False, fresh[start - way.at :]
@@ -288,7 +303,7 @@ class Session:
         """
         way = self.ways.get(role)
         if way is None:
-            way = self.ways[role] = _Way(role, None, 0)
+            way = self._way(_Way(role, None, 0))
         assert isinstance(way.source, _Plain)
         way.source.add(len(data), number)
         said = self._read(way, data, stop)
@@ -411,6 +426,9 @@ class Session:
 
     def _response(self, way: _Way, head: Head, stop: int | None, said: list[Said]) -> None:
         answer = response(head, self.request)
+        if answer is not None and self.request is None:
+            self._answer_alone(way, head, answer, stop, said)
+            return
         if answer is None or not self._unanswered:
             self._no_head(way, stop, said)
             return
@@ -439,6 +457,23 @@ class Session:
         if client is not None and (not client.over or self.foreign):
             client.over = False
             client.read_head()  # it may try again on the same connection
+
+    def _answer_alone(self, way: _Way, head: Head, answer: Response, stop: int | None, said: list[Said]) -> None:
+        """An answer to what was not captured: that it accepts this protocol it says itself (RFC 6455 section 4.2.2)."""
+        if 100 <= answer.status < 200 and answer.status != SWITCHING:
+            way.read_head()
+            return
+        client = self.ways.get("client")
+        asked = client is not None and client.at > 0 and not client.lost  # and it was not for this protocol
+        if self._other or asked or not accepts(head):
+            self._other = way.over = True
+            return
+        self.response = answer
+        said.append(self._headed(way, "101", "101", stop, answer, answer.objections))
+        way.reader, way.frames = None, Frames("server", way.at)
+        if client is not None:
+            client.reader, client.lost, client.holed = None, True, True
+        self._use_extensions(answer)
 
     def _proved(self, answer: Response, told: bytes) -> Response:
         """Returns a draft's answer with what its sum comes to, where all that goes into that is there."""

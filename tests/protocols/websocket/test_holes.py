@@ -6,8 +6,10 @@ import pytest
 
 from lab.model import Role
 from lab.protocols.websocket.session import Session
+from lab.report.conversations import entry
+from lab.report.steps import steps
 from tests.packets import renumbered
-from tests.protocols.tls.captures import Walked, frames, walk
+from tests.protocols.tls.captures import Walked, frames, shown, walk
 from tests.protocols.tls.test_holes import snapped
 from tests.protocols.websocket.talks import frame
 from tests.protocols.websocket.test_http import ANSWER, ASKED
@@ -24,6 +26,10 @@ SAID: list[tuple[Role, bytes]] = [
     ("client", frame(8, b"\x03\xe8over", b"mask")),
     ("server", frame(8, b"\x03\xe8over")),
 ]
+
+
+def steps_of(walked: Walked) -> list[tuple[tuple[int, ...], str | None]]:
+    return [(each.packets, each.differs and each.differs.code) for each in steps(walked.only) if "websocket" in each.id]
 
 
 def _agrees(told: Walked, whole: Walked, gone: int | None = None) -> None:
@@ -92,3 +98,67 @@ def test_behind_what_could_not_be_decrypted_the_next_whole_frames_are_read() -> 
     assert [(span.number, span.start, span.end) for span in said[2].spans] == [(10, 0, 5)]
     assert session.incomplete
     assert not session.bad
+
+
+def test_the_servers_side_alone_is_known_by_its_answer() -> None:
+    made = frames(SAID, 9000)
+    whole = walk(made)
+    ours = [record.number for record in whole.records if record.end and record.end.role == "server"]
+    told = walk(renumbered(*[each for each in made if each.number in ours]))
+    _agrees(told, whole._replace(records=[record for record in whole.records if record.number in ours]))
+    assert [each.said.name for record in told.records for each in record.messages] == [
+        "101", "binary", "ping", "text", "continuation", "close",
+    ]  # fmt: skip
+    assert [code for _, code in steps_of(told)] == ["not-captured", None, None, "bytes-missing"]
+    assert entry(told.only)["websocket"]["accept_valid"] is None
+    shown([each for each in made if each.number in ours])
+
+
+def test_joined_at_the_answer_both_sides_are_read() -> None:
+    made = frames(SAID, 9000)
+    told = walk(renumbered(*[each for each in made if each.number > 5]))
+    named = [each.said.name for record in told.records for each in record.messages]
+    whole = [each.said.name for record in walk(made).records for each in record.messages]
+    assert named == whole[1:]
+    assert not told.surprises
+
+
+@pytest.mark.parametrize("head", [
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 101 no head",
+])  # fmt: skip
+def test_an_answer_alone_that_does_not_accept_is_none_of_it(head: bytes) -> None:
+    made = frames([("client", ASKED), ("server", head), ("server", frame(1, b"hello"))], 9000)
+    told = walk(renumbered(*[each for each in made if each.number > 5]))
+    assert not any(record.messages for record in told.records)
+    assert entry(told.only)["websocket"] is None
+
+
+@pytest.mark.parametrize("line", [b"GET /chat HTTP/1.1\r\nHost: a\r\nConne", b"GET /" + b"long" * 20])
+def test_what_a_request_that_is_cut_early_asks_for_its_answer_tells(line: bytes) -> None:
+    made = frames([("client", line + ASKED[len(line) :]), *SAID[1:]], 9000)
+    cut = snapped(made, 54 + len(line))
+    told = walk([*made[:3], cut[3], *made[4:]])
+    named = [[each.said.name for each in record.messages] for record in told.records]
+    assert named[3] == []
+    assert named[5] == ["101"]
+    assert named[7] == ["text"]
+    assert [str(each.sender) for each in told.above.session.closes] == ["client", "server"]
+    assert not told.surprises
+    assert not told.records[3].above
+
+
+def test_a_get_that_is_cut_and_asks_for_something_else_is_no_websocket() -> None:
+    talk: list[tuple[Role, bytes]] = [
+        ("client", b"GET / HTTP/1.1\r\nHost: somewhere.example\r\nAccept: */*\r\n\r\n"),
+        ("server", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+        ("client", frame(1, b"hello", b"mask")),
+    ]
+    told = walk(snapped(frames(talk, 9000), 90))
+    assert entry(told.only)["protocols"] == ["tcp"]
+    assert not any(record.messages or record.above for record in told.records)
+    alone = walk(snapped(frames(talk[:1], 9000), 90))
+    assert entry(alone.only)["protocols"] == ["tcp"]
+    assert not any(record.above for record in alone.records)
