@@ -5,6 +5,7 @@ Keys may be learnt at any time, so they are looked for again whenever something 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -19,11 +20,14 @@ from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
 from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import (
+    BAD_MAC,
+    BAD_TAG,
     HELLO_CUT,
     HELLO_MISSING,
     HELLOS_CUT,
     HELLOS_MISSING,
     NO_PREMASTER,
+    RECORDS_MISSING,
     SESSION_UNKNOWN,
     UNSUPPORTED_SUITE,
     Reason,
@@ -121,6 +125,8 @@ class Opening:
         failed = way.protection.failed
         if opened is None and way.passed:
             opened = self._open_late(way, record)
+            if opened is None and way.holed and failed is not None and failed.code in (BAD_TAG.code, BAD_MAC.code):
+                failed = RECORDS_MISSING
         if opened is None:
             self.locked = self.locked or failed
             return None
@@ -175,8 +181,7 @@ class Opening:
                 if keys is not None:
                     candidates.append((finished, keys, keys.protection()))
         for finished, keys, protection in candidates:
-            fewest = max(way.least if keys is None else 0, way.passed - _MOST_PASSED)
-            for number in range(way.passed, fewest - 1, -1):
+            for number in _numbers(way, way.least if keys is None else 0):
                 protection.sequence, protection.failed = number, None
                 opened = protection.open(record.type, record.version, record.fragment)
                 if opened is not None:
@@ -266,6 +271,14 @@ class Opening:
         if self.epochs is not None:
             way.use(self.epochs.of(way.role, True), self._secrets.learnt)
         self.locked = self.locked or wrong
+
+
+def _numbers(way: Direction, least: int) -> Iterator[int]:
+    """Yields the numbers that a record may have: most passed under its own keys. In a hole there may have been few."""
+    middle = max(least, way.passed - _MOST_PASSED)
+    if way.holed:
+        yield from range(least, min(middle, least + _MOST_PASSED))
+    yield from range(way.passed, middle - 1, -1)
 
 
 def _hellos(shake: Handshake) -> Reason:

@@ -226,6 +226,13 @@ BAD_MAC = Reason(
         "第 {0} 条记录的 MAC 不符：密钥不对、某个字节被改动，或缺少记录",
     ),
 )
+RECORDS_MISSING = Reason(
+    "records-missing",
+    Text(
+        "records before it are missing in the capture, and it opens with none of the numbers that it may have",
+        "抓包中缺少它之前的记录，而用它可能的各个序号都解不开",
+    ),
+)
 NO_CONTENT_TYPE = Reason(
     "no-content-type",
     Text("record {0} holds nothing but zeros: it names no content type", "第 {0} 条记录只有零：没有内容类型"),

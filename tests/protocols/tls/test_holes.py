@@ -170,3 +170,26 @@ def test_several_holes_surprise_nobody_and_refute_nothing(name: str) -> None:
             assert told.tls["finished_verified"] is not False, gone
             assert told.tls["version"] in (None, whole.tls["version"]), gone
             assert whole.tls["resumed"] or not told.tls["resumed"], gone
+
+
+def test_behind_many_missing_bytes_a_record_opens_that_has_a_low_number() -> None:
+    """Two tickets and a flight are cut: few records, of many bytes."""
+    capture = captured("TLS 1.3")
+    cut = snapped(frames(capture.flights, 9000), 200)
+    walked = walk(cut, capture.keylog)
+    whole = walk(frames(capture.flights, 9000), capture.keylog)
+    assert walked.messages[-3:] == whole.messages[-3:]
+    assert walked.session.locked is None
+    assert all(way.protection is not None for way in walked.session.directions.values())
+
+
+def test_what_opens_with_no_number_says_that_records_are_missing() -> None:
+    capture = captured("TLS 1.3")
+    lines = capture.keylog.splitlines(keepends=True)
+    secret = next(line for line in lines if line.startswith(b"SERVER_TRAFFIC_SECRET_0"))
+    other = b" ".join([*secret.split()[:2], b"00" * 48]) + b"\n"
+    given = b"".join(other if line is secret else line for line in lines)
+    walked = walk(snapped(frames(capture.flights, 9000), 200), given)
+    assert walked.session.locked
+    assert walked.session.locked.code == "records-missing"
+    assert "of record 0" not in shown(snapped(frames(capture.flights, 9000), 200), given)
