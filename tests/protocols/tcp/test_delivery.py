@@ -297,7 +297,8 @@ def test_whatever_is_said_every_fate_is_decided_and_new_data_is_got_only_where_i
         first = not any(
             before.end is record.end and before.stop >= record.stop for before in records[: record.number - 1]
         )
-        spoke = next((other.number for other in records if other.end is record.end.peer), len(records) + 1)
+        said = (other.number for other in records if other.end is record.end.peer and not other.disowned)
+        spoke = next(said, len(records) + 1)  # what does not count is not said
         if record.number < spoke and any(
             other.end is record.end and other.ack is not None for other in records[: spoke - 1]
         ):
