@@ -60,7 +60,7 @@ def annotate(asked: Asked, lang: Lang) -> None:
         )
     if asked.show_keys and (asked.explain is not None or asked.form is not Format.LADDER):
         raise UsageError(
-            Text("--show keys works only with the ladder", "--show keys 只能与梯形图一起使用"),
+            Text("--show keys works only with the ladder", "--show keys 只能与时序图一起使用"),
             Text("leave --format and --explain out", "请去掉 --format 和 --explain"),
         )
     chosen = _chosen(asked.filter)
@@ -147,9 +147,12 @@ def _numbers(said: str) -> range:
     last = int(found[2] or found[1]) if found else -1
     if last < first:
         raise UsageError(
-            Text(f"--explain {said} is no packet's number and no range", f"--explain {said} 不是包号，也不是包号范围"),
             Text(
-                "give a number, or the first and the last: --explain 3-5", "请给出一个包号，或首尾包号：--explain 3-5"
+                f"--explain {said} is no packet's number and no range", f"--explain {said} 不是包的编号，也不是编号范围"
+            ),
+            Text(
+                "give a number, or the first and the last: --explain 3-5",
+                "请给出一个编号，或首尾两个编号：--explain 3-5",
             ),
         )
     return range(first, last + 1)

@@ -186,7 +186,7 @@ def annotate_(
     file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file; - for standard input.", "pcap 或 pcapng 文件；- 表示标准输入。"))],
     format: FormatOption = Format.LADDER, json: JsonOption = False, keylog: KeylogOption = None,
     server_key: ServerKeyOption = None, show_: ShowOption = None, out: RenderedOption = None, lang: LangOption = LANGUAGE,
-    explain: Annotated[str | None, typer.Option("--explain", metavar="N", help=_("Tell a packet in words, by its number, or several: 3-5.", "按包号讲解一个包，或几个包：3-5。"))] = None,
+    explain: Annotated[str | None, typer.Option("--explain", metavar="N", help=_("Tell a packet in words, by its number, or several: 3-5.", "按编号讲解一个包，或几个包：3-5。"))] = None,
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Only this conversation, by its id.", "只看这个编号的连接。"))] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
 ) -> None:  # fmt: skip

@@ -275,13 +275,13 @@ def _run(*command: str, seconds: float) -> tuple[int | None, str, str]:
 def _terminal() -> list[Check]:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     utf8 = codecs.lookup(encoding).name == "utf-8"
-    drawn = Text("Chinese text, the ladder's lines", "中文和梯形图的线条")
+    drawn = Text("Chinese text, the ladder's lines", "中文和时序图的线条")
     remedy = "" if utf8 else set_encoding(os.environ)
     text = Check(Text("text encoding", "字符编码"), utf8, _same(encoding), remedy, drawn)
     if not sys.stdout.isatty():
         return [text]
     columns = shutil.get_terminal_size().columns
-    name, why = Text("terminal width", "终端宽度"), Text("the ladder: 80 columns or more", "梯形图：至少 80 列")
+    name, why = Text("terminal width", "终端宽度"), Text("the ladder: 80 columns or more", "时序图：至少 80 列")
     return [text, Check(name, True if columns >= 80 else None, Text(f"{columns} columns", f"{columns} 列"), "", why)]
 
 
@@ -301,7 +301,7 @@ def _captures() -> list[Check]:
 
 _IN_CONTAINERS = Text("optional: lab tcp --testbed docker", "可选：lab tcp --testbed docker")
 _HOSTS = Text("lab tcp, lab step: real hosts on this machine", "lab tcp、lab step：在本机运行真实主机")
-_STATES = Text("the kernels' states at each packet", "每个报文处的内核状态")
+_STATES = Text("the kernels' states at each packet", "逐包询问内核状态")
 _QUIET = Text("optional: no IPv6 chatter in a capture", "可选：抓包里没有 IPv6 杂音")
 _WORKS = {
     "works": Text("works", "可用"),

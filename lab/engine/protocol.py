@@ -168,7 +168,8 @@ class Descriptor(_Described):
 
     `name` is its id in traces, steps and scenarios' names, and its folder's, where notes.toml and schema.json are (what
     it adds to the trace's schema: `labels`, `facts`, keys of its `message`, `defs`). `title` is as its RFC writes it,
-    `short` where there is little room. `label_words` says labels in words that need some, `explained` in more, once.
+    `short` where there is little room. `label_words` says labels in words that need some, `explained` in more, once;
+    `event_words` says an event, or what was sent or got in it, where its name in the table is not all of it.
     `details` are facts that a comparison asks for and the trace does not have. `data` are the labels of messages that
     are a program's own, `unawaited` of a server's messages that nobody waits for.
     `points` are sentences on what is to be pointed out in a packet, where that shows in the capture.
@@ -182,6 +183,7 @@ class Descriptor(_Described):
     short: str = ""
     label_words: Mapping[str, Text] = _NO_FACTS
     explained: Mapping[str, Text] = _NO_FACTS
+    event_words: Mapping[str, Text] = _NO_FACTS
     meanings: Mapping[str, Text] = _NO_FACTS  # of its messages' fields (lab/render/meanings.py)
     details: Callable[[Any], Mapping[str, Any]] = _no_facts
     compared: tuple[Compared, ...] = ()

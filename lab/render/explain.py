@@ -29,8 +29,10 @@ from lab.render.words import (
     clip,
     columns,
     console,
+    event,
     pad,
     refusal,
+    sections,
     wrap,
 )
 from lab.report import fate, steps
@@ -200,7 +202,9 @@ class _Page:
             self._paragraph(Text(f"Note: {each.rstrip('.')}.", f"注意：{each.rstrip('。')}。").pick(lang), "yellow")
         for step in packet.steps:
             told = steps.told(packet, step)
-            self._paragraph(f"{told.name.pick(lang)}  {told.title.pick(lang)}  [{told.rfc}]", "yellow")
+            self._paragraph(
+                f"{told.name.pick(lang)}  {told.title.pick(lang)}  [{sections(told.rfc).pick(lang)}]", "yellow"
+            )
             self._paragraph(told.text.pick(lang), indent=4)
         if packet.refused:
             self._refused(packet, packet.refused)
@@ -211,7 +215,7 @@ class _Page:
             self._paragraph(
                 Text(
                     f"Surprise: the {who.en} {surprise.on} in {surprise.state}, which no row of the table has.",
-                    f"意外：{who.zh}在 {surprise.state} 状态 {surprise.on}，状态表中没有对应的行。",
+                    f"意外：{who.zh}处于 {surprise.state} 状态，却{event(surprise.on).zh}，状态表中没有对应的行。",
                 ).pick(lang),
                 "red",
             )

@@ -13,7 +13,7 @@ from rich.text import Text as Styled
 from lab.engine.protocol import NoSecrets
 from lab.model import ConversationReport
 from lab.protocols.registry import UPPERS
-from lab.render.words import columns, console, wrap
+from lab.render.words import columns, console, sections, wrap
 from lab.text import Lang, Text
 
 NARROWEST, WIDEST = 60, 100
@@ -47,7 +47,7 @@ def worked_examples(conversations: Iterable[ConversationReport], out: TextIO, la
             line(f"{at}. {step.what.pick(lang)}")
             for name, value in step.inputs:
                 _value(line, name, value)
-            line(f"{step.operation}   [{step.source}]", "cyan", 3)
+            line(f"{step.operation}   [{sections(step.source).pick(lang)}]", "cyan", 3)
             _value(line, "= " + step.output_name, step.output, "bold")
     if not shown:
         titles = [upper.title for upper in UPPERS if upper.secrets is not NoSecrets]

@@ -31,6 +31,7 @@ from lab.render.words import (
     brief,
     clip,
     columns,
+    event,
     numbers,
     pad,
     refusal,
@@ -238,7 +239,7 @@ class Ladder:
             words.append(
                 Text(
                     f"surprise: the {surprise.role} {surprise.on} in {surprise.state}",
-                    f"意外：{ROLES[surprise.role].zh}在 {surprise.state} 状态 {surprise.on}",
+                    f"意外：{ROLES[surprise.role].zh}处于 {surprise.state} 状态，却{event(surprise.on).zh}",
                 ).pick(lang)
             )
         below = [(line, "") for line in said]

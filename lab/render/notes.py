@@ -14,7 +14,7 @@ from lab.protocols.catalogue import scenarios
 from lab.protocols.notes import NoteState, NoteStep, cast, notes
 from lab.protocols.registry import protocol
 from lab.protocols.subject import Subject
-from lab.render.words import columns, console, pad, wrap
+from lab.render.words import columns, console, event, pad, sections, wrap
 from lab.text import ROLES, Lang, Text
 
 NARROWEST, WIDEST = 60, 100
@@ -143,7 +143,7 @@ def _step(page: _Page, about: Descriptor, step: NoteStep, lang: Lang) -> None:
     actor = about.usual_actor(step.id)
     page.line()
     page.paragraph(f"{step.name.pick(lang)}  {cast(step.title, actor).pick(lang)}", "bold yellow")
-    page.paragraph(f"{step.id} · {step.rfc} · " + " / ".join(step.leads_to.values()), "dim", 2)
+    page.paragraph(f"{step.id} · {sections(step.rfc).pick(lang)} · " + " / ".join(step.leads_to.values()), "dim", 2)
     page.paragraph(cast(step.text, actor).pick(lang), indent=2)
     beyond = Text("Beyond the notes: ", "讲义之外：").pick(lang)
     page.paragraph(beyond + cast(step.beyond, actor).pick(lang), "green", 2)
@@ -165,7 +165,9 @@ def _rows(page: _Page, table: Table, rows: Sequence[Row], title: Text, lang: Lan
     lines = [[head.pick(lang) for head in heads]]
     for row in rows:
         to = row.to if row.to != row.state else _SAME
-        lines.append([row.state, row.on, to, (row.step or "").removeprefix(table.protocol + "."), row.source])
+        lines.append(
+            [row.state, event(row.on).pick(lang), to, (row.step or "").removeprefix(table.protocol + "."), row.source]
+        )
     if without is not None:
         lines = [[cell for at, cell in enumerate(cells) if at != without] for cells in lines]
     widths = [max(map(cell_len, column)) + 1 for column in zip(*lines, strict=True)]
@@ -182,10 +184,11 @@ def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
         Text(
             f"{len(holes)} holes: what a correct end never does, or is never heard doing. Where a capture shows one, "
             "the ladder calls it a surprise.",
-            f"{len(holes)} 个空格：正确的一端从不会做、也观察不到的事。抓包里一旦出现，梯形图会标为“意外”。",
+            f"{len(holes)} 个空格：正确的一端从不会做、也观察不到的事。抓包里一旦出现，时序图会标为“意外”。",
         ).pick(lang)
     )
-    for event in table.events:
-        missing = [state for state, on in holes if on == event]
+    colon, comma = (Text(": ", "：").pick(lang), Text(", ", "、").pick(lang))
+    for each in table.events:
+        missing = [state for state, on in holes if on == each]
         if missing:
-            page.paragraph(f"{event}: {', '.join(missing)}", "dim", 2)
+            page.paragraph(f"{event(each).pick(lang)}{colon}{comma.join(missing)}", "dim", 2)

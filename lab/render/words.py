@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import TextIO
@@ -23,6 +24,9 @@ LABELS = {
     **{label: text for protocol in PROTOCOLS for label, text in protocol.label_words.items()},
 }
 
+_EVENTS = {event: text for protocol in PROTOCOLS for event, text in protocol.event_words.items()}
+_DONE = {"sent": "发出", "got": "收到"}
+
 # What needs more words: they are told once, at the first packet that needs them.
 EXPLAINED = {label: text for protocol in PROTOCOLS for label, text in protocol.explained.items()}
 
@@ -31,6 +35,9 @@ TITLES = {protocol.name: protocol.title for protocol in PROTOCOLS}
 
 USUAL = 80  # columns where nobody says how many there are
 _MOST_SAID = 400  # characters of a message's words
+_SECTION = r"[A-Z]?\.?\d+(?:\.\d+)*|[A-Z]\b(?!\.)"
+_AND = re.compile(r", and |, | and ")
+_SECTIONS = re.compile(rf"sections? ((?:{_SECTION})(?:(?:, and |, | and | to )(?:{_SECTION}))*)")
 _NEVER_FIRST = "，。；：、！？）】》”’…·.,;:!?)]}%"
 _NEVER_LAST = "（【《“‘([{"
 
@@ -56,7 +63,27 @@ def refusal(why: Verdict, begins: bool = False) -> Text:
     said = Text(f"{'R' if begins else 'r'}efused: {why.text.en}", f"拒收：{why.text.zh}")
     if why.agrees is not False:
         return said
-    return Text(f"{said.en} (by its numbers it could have been taken)", f"{said.zh}（仅看各个号码，本可接受）")
+    return Text(f"{said.en} (by its numbers it could have been taken)", f"{said.zh}（仅看首部中的各个数值，本可接受）")
+
+
+def event(on: str) -> Text:
+    """Returns a table's event in words: in English its name, which is a verb and what was sent or got."""
+    if on in _EVENTS:
+        return _EVENTS[on]
+    verb, _, what = on.partition(" ")
+    if verb not in _DONE:
+        return Text(on, on)
+    zh = _EVENTS[what].zh if what in _EVENTS else what
+    return Text(on, _DONE[verb] + ("" if _is_wide(zh[:1] or " ") else " ") + zh)
+
+
+def sections(source: str) -> Text:
+    """Returns where an RFC says something, in words: `RFC 9293 section 3.5` as Chinese writes it too."""
+    zh = _SECTIONS.sub(lambda found: f"第 {_AND.sub('、', found[1]).replace(' to ', ' 至 ')} 节", source)
+    zh = re.sub(r" 节, item ([\d.]+)", r" 节第 \1 条", zh).replace(" 节 and ", " 节和 ")
+    for half, full in ((" and ", " 和 "), (", ", "，"), (" (RFC", "（RFC"), (" 节)", " 节）")):
+        zh = zh.replace(half, full)
+    return Text(source, zh)
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -149,7 +149,7 @@ def write_again(run: Run, stream: BinaryIO) -> None:
                 rewriter.packet(packet.frame, comments(packet))
         rewriter.finish()
         if lost := capture.passed.lost:
-            text = Text("{} blocks between packets were left out: too many", "略去了报文之间的 {} 个块：太多")
+            text = Text("{} blocks between packets were left out: too many", "略去了包与包之间的 {} 个块：太多")
             capture.problem(capture.position, None, text.format(lost))
         return
     first = next(packets, None)  # with it, the header has been read

@@ -37,7 +37,7 @@ class Mismatch(NamedTuple):
         place = Text(f"packet {self.packet}, ", f"第 {self.packet} 号包，") if self.packet else Text("", "")
         return Text(
             f"{place.en}{self.what}: the journal says {self.journal}, the packets alone {self.inferred}",
-            f"{place.zh}{self.what}：日志说 {self.journal}，仅凭报文则是 {self.inferred}",
+            f"{place.zh}{self.what}：日志说 {self.journal}，仅凭抓包则是 {self.inferred}",
         )
 
 
@@ -57,7 +57,7 @@ def faults(packets: Sequence[Packet], inferred: Iterable[Record | None], agreeme
     surprises = [
         Text(
             f"packet {packet.number}: the {each.role} {each.on} in {each.state}, which has no row",
-            f"第 {packet.number} 号包：{ROLES[each.role].zh}在 {each.state} 状态 {each.on}，表中没有这一行",
+            f"第 {packet.number} 号包：{ROLES[each.role].zh}在 {each.state} 状态下的事件 {each.on}，表中没有这一行",
         )
         for packet in packets
         for each in packet.surprises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import pairwise
 
@@ -10,9 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from lab.engine.protocol import Descriptor
 from lab.protocols.notes import notes
+from lab.protocols.registry import PROTOCOLS
 from lab.render import words as fitted
-from lab.render.words import LABELS, brief, clip, numbers, pad, wrap
+from lab.render.words import LABELS, brief, clip, event, numbers, pad, sections, wrap
 from lab.text import LANGUAGES, safe
 
 NEVER_FIRST = "，。；：、！？）】》”’,.;:!?)]}%"
@@ -140,3 +143,42 @@ def test_of_many_packets_the_first_few_are_named_in_the_languages_punctuation() 
 
 def test_every_label_that_needs_words_has_them_in_both_languages() -> None:
     assert all(text.en and text.zh and text.zh != text.en for text in LABELS.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "zh"),
+    [
+        ("RFC 9293 section 3.5", "RFC 9293 第 3.5 节"),
+        ("RFC 9293 sections 3.4.1, 3.5 and 3.10.1", "RFC 9293 第 3.4.1、3.5、3.10.1 节"),
+        ("RFC 6455 sections 5.1 to 5.6", "RFC 6455 第 5.1 至 5.6 节"),
+        ("RFC 6455 section 4.2.2, item 5.4", "RFC 6455 第 4.2.2 节第 5.4 条"),
+        (
+            "RFC 5246 section 7.4.9, RFC 9846 section 4.5.3 (RFC 8446 section 4.4.4)",
+            "RFC 5246 第 7.4.9 节，RFC 9846 第 4.5.3 节（RFC 8446 第 4.4.4 节）",
+        ),
+        ("RFC 4253 section 8 and RFC 5656 section 4", "RFC 4253 第 8 节和 RFC 5656 第 4 节"),
+        ("RFC 9850", "RFC 9850"),
+    ],
+)
+def test_chinese_writes_sections_its_own_way(source: str, zh: str) -> None:
+    assert sections(source) == (source, zh)
+
+
+@pytest.mark.parametrize("name", [protocol.name for protocol in PROTOCOLS])
+def test_no_step_tells_its_sections_in_english_to_who_reads_chinese(name: str) -> None:
+    for step in notes(name).steps.values():
+        assert not re.search("section| and |, ", sections(step.rfc).zh)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
+def test_every_event_is_told_in_chinese(protocol: Descriptor) -> None:
+    told = {each: event(each) for table in protocol.tables.values() for each in table.events}
+    assert all(words.en == each for each, words in told.items())
+    assert not any(re.search(r"\b(sent|got|closed|of)\b", words.zh) for words in told.values())
+    assert len({words.zh for words in told.values()}) == len(told)
+
+
+def test_an_event_is_a_verb_and_what_was_sent_or_got() -> None:
+    assert event("got SYN").zh == "收到 SYN"
+    assert event("sent ACK of FIN").zh == "发出对 FIN 的 ACK"
+    assert event("got early data").zh == "收到早期数据"

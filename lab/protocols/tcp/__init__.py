@@ -46,6 +46,7 @@ PROTOCOL = Transport(
     got_steps=later(f"{_HERE}.report", "GOT"),
     label_words=later(f"{_HERE}.words", "LABELS"),
     explained=later(f"{_HERE}.words", "EXPLAINED"),
+    event_words=later(f"{_HERE}.words", "EVENTS"),
     compared=later(f"{_HERE}.compare", "COMPARED"),
     sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"data"}),

@@ -16,7 +16,7 @@ LABELS = {
     "challenge-ack": Text("challenge ACK", "挑战 ACK"),
     "refuted": Text(
         "its sender goes on as if it had not sent it: forged, or by a box in between",
-        "所谓的发送方照常继续：系伪造，或由中间设备发出",
+        "所谓的发送方照常继续：是伪造的，或由中间设备发出",
     ),
     "disregarded": Text("does not count: its receiver goes on without it", "不起作用：接收方没有采用它"),
     "outside-window": Text(
@@ -97,4 +97,12 @@ EXPLAINED = {
         "has reduced its congestion window (CWR), for a mark or for a loss: a mark need not be echoed any longer.",
         "已因标记或丢包减小拥塞窗口（CWR）：不必再回报标记。",
     ),
+}
+
+# What the table's events are of, where that is no flag's name alone.
+EVENTS = {
+    "ACK of SYN": Text("ACK of SYN", "对 SYN 的 ACK"),
+    "ACK of FIN": Text("ACK of FIN", "对 FIN 的 ACK"),
+    "data": Text("data", "数据"),
+    "RST (active)": Text("RST (active)", "RST（主动打开）"),
 }

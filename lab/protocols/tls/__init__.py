@@ -135,6 +135,11 @@ PROTOCOL = Upper(
     words=later(f"{_HERE}.report", "words"),
     fields=later(f"{_HERE}.report", "details"),
     carriers=later(f"{_HERE}.report", "records"),
+    event_words={
+        "ClientHello (again)": Text("ClientHello (again)", "ClientHello（再次）"),
+        "early data": Text("early data", "早期数据"),
+        "fatal alert": Text("fatal alert", "致命警报"),
+    },
     meanings=later(f"{_HERE}.meanings", "MEANINGS"),
     assume=later(f"{_HERE}.inferred", "assume"),
     example=later(f"{_HERE}.report", "example"),

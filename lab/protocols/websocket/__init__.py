@@ -58,6 +58,13 @@ PROTOCOL = Upper(
     facts=later(f"{_HERE}.report", "summary"),
     words=later(f"{_HERE}.report", "words"),
     fields=later(f"{_HERE}.report", "details"),
+    event_words={
+        "upgrade-request": Text("upgrade-request", "升级请求"),
+        "refusal": Text("refusal", "拒绝"),
+        "wrong 101": Text("wrong 101", "不符的 101"),
+        "bad frame": Text("bad frame", "违规的帧"),
+        "TCP closed": Text("TCP closed", "TCP 已关闭"),
+    },
     message_facts=later(f"{_HERE}.report", "opcode"),
     example=later(f"{_HERE}.report", "example"),
     points=later(f"{_HERE}.report", "points"),
