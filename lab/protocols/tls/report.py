@@ -43,7 +43,9 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
         return "resumed"
     if step in ("tls.3", "tls.4") and session.first.exchange is None:
         return "key-exchange-unknown"
-    if step in ("tls.3", "tls.4") and session.first.exchange not in ("RSA", "ECC"):
+    if step in ("tls.3", "tls.4") and session.first.exchange == "PSK":
+        return "pre-shared-key"
+    if step in ("tls.3", "tls.4") and session.first.exchange not in ("RSA", "ECC", "RSA_PSK"):
         return "key-agreement"
     if step == "tls.4" and session.opening.known12 is None:
         return "does-not-open" if session.opening.given and session.locked is not None else "not-decrypted"
@@ -323,6 +325,10 @@ def _client_key(session: Session, said: Said) -> Text:
     parsed: Any = said.parsed
     if parsed.exchange == "other":
         return _UNKNOWN
+    if parsed.exchange == "PSK":
+        return Text("names the key that both ends have", "指出双方已有的密钥")
+    if parsed.encrypted is None and parsed.public is None:
+        return Text("its half of the key agreement is in its certificate", "密钥协商的公开值在它的证书中")
     if parsed.encrypted is None:
         size = len(parsed.public or b"")
         return Text(f"its half of the key agreement, {size} bytes", f"密钥协商的公开值，{size} 字节")

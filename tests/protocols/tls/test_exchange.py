@@ -105,3 +105,31 @@ def test_no_bytes_raise(body: bytes, signed: bool) -> None:
     for raw in (body, _exchange(body), _exchange(body)[: len(body)]):
         assert of_client(raw, _hello(RSA, DHE, ECDHE), signed) in (None, "ECDHE", "RSA", "DHE")
         assert of_server(raw) in (None, "ECDHE")
+
+
+def _said(kind: int, body: bytes) -> bytes:
+    message = bytes([kind]) + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message
+
+
+def _talk(suite: int, exchange: bytes) -> Walked:
+    """Returns a handshake up to its ClientKeyExchange, as far as that is in the clear."""
+    number = struct.pack("!H", suite)
+    hello = b"\x03\x03" + bytes(32) + b"\0\0\x02" + number + b"\x01\0"
+    answer = b"\x03\x03" + bytes(32) + b"\0" + number + b"\0"
+    return walk(
+        frames([("client", _said(1, hello)), ("server", _said(2, answer) + _said(14, b"")), ("client", exchange)])
+    )
+
+
+def test_a_pre_shared_key_is_neither_encrypted_nor_agreed_on() -> None:
+    walked = _talk(PSK, _said(16, b"\0\x04name"))
+    assert _said_of_exchange(walked) == ["names the key that both ends have"]
+    assert [walked.steps[number][1] for number in (3, 4)] == ["pre-shared-key"] * 2
+    assert walked.packets[7].steps == ("tls.3", "tls.4")
+
+
+def test_a_suite_that_is_not_known_leaves_open_how_the_secret_comes_about() -> None:
+    walked = _talk(0xFEED, _said(16, b"\0\x04name"))
+    assert _said_of_exchange(walked) == ["of which key exchange is not known"]
+    assert [walked.steps[number][1] for number in (3, 4)] == ["key-exchange-unknown"] * 2
