@@ -158,7 +158,8 @@ class _Page:
         """Draws which packet it is, whose, when, and how large."""
         packet, lang = found.packet, self._lang
         names = [message.name for message in packet.messages] or list(packet.labels)
-        title = Text(f"Packet {packet.number}: ", f"第 {packet.number} 号包：").pick(lang) + ", ".join(map(safe, names))
+        title = Text(f"Packet {packet.number}: ", f"第 {packet.number} 号包：").pick(lang)
+        title += Text(", ", "、").pick(lang).join(map(safe, names))
         for line in wrap(title, self._width):
             self._line(line, "bold")
         if packet.ends is not None:

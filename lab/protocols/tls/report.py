@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lab.engine.protocol import StepOutcome
@@ -237,14 +236,14 @@ def _client_hello(_session: Session, said: Said) -> Text:
     again = said.event.endswith("(again)")
     parts = [
         *([Text("another handshake (renegotiation)", "再次握手（重新协商）")] if again else []),
-        Text(f"offers {_listed(names)}", f"提供 {_listed(names)}"),
+        Text(f"offers {' '.join(names)}", f"提供 {'、'.join(names)}"),
         Text(f"{suites} cipher suites", f"{suites} 个加密套件"),
     ]
     if getattr(hello, "sni", None):
         parts.append(Text(f"for {hello.sni}", f"访问 {hello.sni}"))
     parts += ech(hello)
     if getattr(hello, "alpn", ()):
-        parts.append(Text(f"ALPN {_listed(hello.alpn)}", f"ALPN {_listed(hello.alpn)}"))
+        parts.append(Text(f"ALPN {' '.join(hello.alpn)}", f"ALPN {'、'.join(hello.alpn)}"))
     if getattr(hello, "early_data", False):
         parts.append(Text("announces early data (0-RTT)", "预告早期数据（0-RTT）"))
     return _joined([*parts, *large_share(hello, len(said.raw), said.spans), *grease(hello)])
@@ -254,8 +253,8 @@ def _server_hello(_session: Session, said: Said) -> Text:
     from lab.protocols.tls import codes
 
     hello: Any = said.parsed
-    chosen = f"{codes.name(codes.VERSIONS, hello.selected_version)}, {codes.name(codes.SUITES, hello.suite)}"
-    return Text(f"chooses {chosen}", f"选定 {chosen}")
+    version, suite = codes.name(codes.VERSIONS, hello.selected_version), codes.name(codes.SUITES, hello.suite)
+    return Text(f"chooses {version}, {suite}", f"选定 {version}，{suite}")
 
 
 def _retry(_session: Session, said: Said) -> Text:
@@ -391,10 +390,6 @@ def _extensions(session: Session, said: Said) -> Text:
         taken = Text("takes the early data", "接受早期数据")
         parts.append(taken if session.early.accepted else Text("rejects the early data", "拒绝早期数据"))
     return _joined(parts)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " ".join(names)
 
 
 def _joined(parts: list[Text]) -> Text:
