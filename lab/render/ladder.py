@@ -286,11 +286,12 @@ class Ladder:
         named = innermost(packet.frame, FIELDS) if packet.frame and not labels else ""
         if not named and not packet.remarks:  # these say what it is
             labels.insert(0, UNREAD)
-        words = ", ".join([named] * bool(named) + [LABELS[label].pick(self._lang) for label in labels])
-        size = (
-            Text(f"{packet.frame.length} bytes", f"{packet.frame.length} 字节").pick(self._lang) if packet.frame else ""
-        )
-        self._print(Styled(clip(f"{self._lead(packet)}({words}; {size})", self._layout.width), "dim"))
+        words = [named] * bool(named) + [LABELS[label].pick(self._lang) for label in labels]
+        said = [Text(", ", "，").pick(self._lang).join(words)] * bool(words)
+        if packet.frame:
+            said.append(Text(f"{packet.frame.length} bytes", f"{packet.frame.length} 字节").pick(self._lang))
+        listed = Text("({})", "（{}）").pick(self._lang).format(Text("; ", "；").pick(self._lang).join(said))
+        self._print(Styled(clip(self._lead(packet) + listed, self._layout.width), "dim"))
         for remark in packet.remarks:
             for line in wrap(brief(remark.words.pick(self._lang)), self._layout.width - self._layout.indent):
                 self._print(Styled(" " * self._layout.indent + line, "yellow"))

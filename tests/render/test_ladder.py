@@ -336,7 +336,8 @@ def test_where_nobody_knows_the_state_there_is_a_question_mark(lang: Lang) -> No
 @in_both_languages
 def test_a_packet_that_is_no_tcp_is_one_line_in_brackets(lang: Lang) -> None:
     (line,) = [line for line in draw(walk([ARP]), lang).splitlines() if line.strip()]
-    assert re.fullmatch(r"  1 +\(.*42.*\)", line)
+    opening, closing = (r"\(", r"\)") if lang == "en" else "（）"
+    assert re.fullmatch(rf"  1 +{opening}.*42.*{closing}", line)
 
 
 # What a packet says can't steer the terminal.
