@@ -30,10 +30,10 @@ def test_soak_sums_up_its_runs(namespaces: None) -> None:
     assert process.returncode == 0
     _, refused, reset, total = said.splitlines()
     assert refused.split()[:4] == ["tcp/refused", "2", "20", "0"]
-    assert refused.endswith("2 × no. 1")
+    assert refused.endswith("-"), "it begins with nobody listening"
     assert reset.split()[:4] == ["tcp/reset", "2", "68", "0"]
     assert total.startswith("4 runs in ")
-    assert total.endswith(": 88 states compared, 0 faults, deviations: 2 × no. 1")
+    assert total.endswith(": 88 states compared, 0 faults, deviations: 0")
 
 
 def test_soak_shows_the_sums_so_far_when_it_is_stopped(namespaces: None) -> None:

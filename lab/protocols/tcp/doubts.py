@@ -122,7 +122,7 @@ def another_fin(segment: Segment, later: Later) -> bool:
     """Whether its sender ends its stream before a FIN that lies ahead of that."""
     end = (segment.seq + segment.payload) % _WRAP
     for _, each, same in _of_pair(later, segment):
-        if same and each.flags & FIN and not each.problems:
+        if same and each.flags & FIN and "bad-checksum" not in each.problems:
             return ahead_of((each.seq + each.payload) % _WRAP, end) < 0
     return False
 
@@ -149,7 +149,7 @@ def replaced(frame: Frame, segment: Segment, later: Later) -> bool:
         if "bad-checksum" in each.problems:
             continue
         if fin is not None and (
-            begin <= fin < begin + each.payload or (segment.problems and _is_fin_at(each, begin, fin))
+            begin <= fin < begin + each.payload or ("bad-checksum" in segment.problems and _is_fin_at(each, begin, fin))
         ):
             return True
         if begin >= ahead_of(stop, segment.seq) or begin + each.payload <= 0:
@@ -274,7 +274,12 @@ def is_odd(end: End, data: bytes, segment: Segment) -> bool:
     sender's, a timestamp older than one before (RFC 7323 section 5).
     """
     pair, _, _, flags, _, header, start, _, problems = segment
-    odd = bool(problems) or not flags & ACK or start - header >= _MANY_OPTIONS or ttl(data, header, len(pair)) < end.ttl
+    odd = (
+        "bad-checksum" in problems
+        or not flags & ACK
+        or start - header >= _MANY_OPTIONS
+        or ttl(data, header, len(pair)) < end.ttl
+    )
     if data[header + 20 : header + 24] == _STAMPED:
         stamp = int.from_bytes(data[header + 24 : header + 28], "big")
         odd = odd or (end.stamp is not None and ahead_of(stamp, end.stamp) < 0)

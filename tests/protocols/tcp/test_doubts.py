@@ -478,3 +478,18 @@ def test_who_refuses_the_answer_to_an_old_syn_stays_where_it_is() -> None:
     codes = {step.id: step.differs.code for step in walked.reports[1].steps if step.differs}
     assert codes["tcp.open.3"] == codes["tcp.open.4"] == "reset"
     assert walked.conversations[0].states == States("ESTABLISHED", "ESTABLISHED")
+
+
+@pytest.mark.parametrize("line", ["c> FIN 1 1", "c> data 1 1 10"])
+def test_a_checksum_left_to_the_network_card_is_nothing_odd(line: str) -> None:
+    """As every packet between containers has it: what is sent again then is a repetition."""
+    frames = ladder(*OPEN, line, line, "s> ACK 1 12")
+    for at in (3, 4):
+        data = frames[at].data
+        pseudo = sum(struct.unpack("!4H", data[26:34])) + 6 + len(data) - 34
+        partial = (pseudo & 0xFFFF) + (pseudo >> 16)
+        frames[at] = frames[at]._replace(data=data[:50] + struct.pack("!H", partial) + data[52:])
+    walked = walk(frames)
+    assert "unfinished-checksum" in told(walked, 4)
+    assert not {"refuted", "discarded"} & set(told(walked, 4))
+    assert "retransmission" in told(walked, 5)
