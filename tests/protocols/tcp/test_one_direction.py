@@ -117,3 +117,8 @@ def test_what_is_acknowledged_behind_a_fin_shows_that_it_was_the_first() -> None
     assert _closing(*SERVER_ALONE, *first)[0] == "server-closes-first"
     opened = ("c> SYN 0", "c> ACK 1 1", "c> FIN 1 1 ; FIN-WAIT-1 > ? close.1")  # the server has said nothing
     assert _closing(*opened)[0] is None
+
+
+def test_a_fin_that_is_answered_by_anything_but_a_fin_was_the_first() -> None:
+    assert _closing("c> FIN 15 15 ; FIN-WAIT-1 > CLOSE-WAIT close.1", "s> ACK 15 16")[0] is None
+    assert _closing("c> FIN 15 15 ; None > ?") == ["order-unknown"] * 4
