@@ -316,6 +316,8 @@ class Path:
             if record.conversation is not None and record.conversation.packets == 1:
                 self._forged_in.add(record.conversation.id)
             walk.forged(record)
+        elif record.disowned:  # nor has its alleged sender sent this
+            walk.forged(record)
         else:
             walk.sent(record)
             self._layers.sent(record)

@@ -17,6 +17,7 @@ from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.copies import Sent
 from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.icmp import DAMAGED, Quoted
+from lab.protocols.tcp.judge import Judge
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
 from lab.protocols.tcp.room import Elsewhere
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment, options
@@ -46,12 +47,14 @@ class Conversations:
         self._count = 0
         self._ahead: Lookahead | None = None  # where nobody tells what arrived, but later packets
         self._spoken_by: SpokenBy = _nobody
+        self._judge = Judge()
         self._sent = Sent()
         self.followed: dict[int, Conversation] = {}
 
     def foresee(self, ahead: Lookahead, spoken_by: SpokenBy) -> None:
         """Says how to look at packets to come, and which end it is that says some bytes."""
         self._ahead, self._spoken_by = ahead, spoken_by
+        self._judge.ahead = ahead
 
     def excess(self, before: int = 0) -> list[Conversation]:
         """Returns those that there is no room for: first what is over, and what has been quiet for longest.
@@ -106,10 +109,10 @@ class Conversations:
             if flags & _SYN_FIN:
                 taken += 1 if flags & _SYN_FIN != _SYN_FIN else 2
             if flags & SYN:
-                if flags & ACK and not self._counts(end, frame, segment):
+                if flags & ACK and not self._judge.counts(end, frame, segment):
                     return self._stray(found, frame, segment, "disregarded")
                 first_of(end, frame, segment)
-            elif flags & RST and end.isn is None and self._is_unheeded(end, frame, segment):
+            elif flags & RST and end.isn is None and self._judge.is_unheeded(end, frame, segment):
                 return self._stray(found, frame, segment, "disregarded")
         if (payload or flags & FIN) and not flags & SYN:
             odd = doubts.is_odd(end, frame.data, segment)
@@ -132,16 +135,16 @@ class Conversations:
                 end.isn is None
                 and peer.isn is not None
                 and raw_ack != peer.next_raw
-                and self._is_foreign(end, frame, segment)
+                and self._judge.is_foreign(end, frame, segment)
             ):
                 return self._stray(found, frame, segment, "disregarded")
             ack = record.ack = peer.next if raw_ack == peer.next_raw else _counted(peer, raw_ack, flags)
             doubtful = odd or ack > peer.next or ack < end.acked
-            if doubtful and (payload or flags & FIN) and self._is_replaced(frame, segment):
+            if doubtful and (payload or flags & FIN) and self._judge.is_replaced(frame, segment):
                 return self._stray(found, frame, segment, "discarded" if payload else "refuted")
             if taken:
                 if seq != end.next:
-                    if (payload > 1 or flags & FIN) and self._is_outside(end, frame, segment, seq):
+                    if (payload > 1 or flags & FIN) and self._judge.is_outside(end, frame, segment, seq):
                         return self._stray(found, frame, segment, "refuted" if flags & FIN else "outside-window")
                     labels = self._of_order(labels, record, payload, flags)
                     if flags & FIN and stop <= end.next and ack < end.acked:
@@ -150,7 +153,12 @@ class Conversations:
                 if twin := self._twin(found, frame, segment):
                     return twin
                 labels = of_bare_ack(labels, record, conversation, end, window, ack)
-                if seq < end.next and ack == end.acked and labels is usual and self._is_denial(end, frame, segment):
+                if (
+                    seq < end.next
+                    and ack == end.acked
+                    and labels is usual
+                    and self._judge.is_denial(end, frame, segment)
+                ):
                     labels = (*usual, "challenge-ack")
             end.acked = ack
             if peer.window < 0 and ack > 0 and not conversation.alone_known and self._ahead is not None:
@@ -158,7 +166,7 @@ class Conversations:
                 heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number))
                 conversation.alone = None if heard else end.role
         elif taken:
-            if odd and self._is_replaced(frame, segment):
+            if odd and self._judge.is_replaced(frame, segment):
                 return self._stray(found, frame, segment, "discarded" if payload else "refuted")
             if seq != end.next:
                 labels = self._of_order(labels, record, payload, flags)
@@ -166,10 +174,12 @@ class Conversations:
             self._sent.keep(end, seq + bool(flags & SYN), frame, segment)
         if flags & RST and self._ahead is not None and not conversation.over:
             if end.state == "SYN-SENT" and raw_seq == end.refuses:
-                conversation.still_asked = self._is_asked_again(end, frame, segment)
+                conversation.still_asked = self._judge.is_asked_again(end, frame, segment)
             elif end.state not in _RESETS_FREELY and conversation.latter is None:
-                labels += ("refuted",) if self._is_refuted(record, frame, segment) else ()
-        elif flags & SYN and conversation.former is not None and self._is_blind(conversation, end, frame, segment):
+                labels += ("refuted",) if self._judge.is_refuted(record, frame, segment) else ()
+        elif (
+            flags & SYN and conversation.former is not None and self._judge.is_blind(conversation, end, frame, segment)
+        ):
             record.disowned = True
             labels += ("refuted",)
         if not window and not flags & _SPECIAL:
@@ -248,92 +258,6 @@ class Conversations:
         if first.stop > first.seq:
             conversation.times = max(conversation.times, len(first.copies) + 1)
         return record
-
-    def _is_asked_again(self, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether a RST only refuses an answer to a SYN: its sender goes on."""
-        assert self._ahead is not None
-        return doubts.still_asked(segment, end.isn, self._ahead.behind(frame.number))
-
-    def _is_refuted(self, record: SegmentRecord, frame: Frame, segment: Segment) -> bool:
-        """Asks what follows whether a RST counts; returns whether it does not, and is to be called so."""
-        assert self._ahead is not None
-        end = record.end
-        exact = end.next_raw is None or record.seq in (end.next, end.heard, end.peer.got_next)
-        refuted = doubts.reset(frame, segment, self._ahead.behind(frame.number), exact)
-        if refuted is None:
-            return False
-        record.disowned, record.discarded = True, not refuted.obeyed
-        return not (end.state == "SYN-RECEIVED" and end.opened_passively)  # that refuses an ACK so, and goes on
-
-    def _counts(self, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether a SYN-ACK is not one that its receiver goes on without."""
-        if end.isn is None:
-            return end.peer.isn is None or segment.ack == end.peer.next_raw or not self._is_foreign(end, frame, segment)
-        if end.isn == segment.seq:
-            return True
-        if not self._is_answered(end, frame, segment):
-            return False
-        _disregard(end)
-        return True
-
-    def _is_unheeded(self, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether a RST does not answer the SYN (RFC 9293 section 3.10.7.3), and that is answered after all."""
-        peer = end.peer
-        if peer.state != "SYN-SENT" or self._ahead is None:
-            return False
-        if segment.flags & ACK and 0 < peer.relative(segment.ack) <= peer.next:
-            return False
-        return doubts.answered_after_all(segment, self._ahead.behind(frame.number))
-
-    def _is_blind(self, conversation: Conversation, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether the alleged sender of a SYN goes on with the connection that it had before."""
-        former = conversation.former
-        if conversation.packets > 1 or former is None or self._ahead is None:
-            return False
-        before = doubts.end_at(former, end.address, end.port)
-        return before.next_raw is not None and doubts.goes_on(
-            segment, before.next_raw, self._ahead.behind(frame.number)
-        )
-
-    def _is_answered(self, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether of two SYN-ACKs with different numbers the later one is acknowledged."""
-        if self._ahead is None or end.peer.acked >= 0:
-            return False
-        return doubts.answered(segment, self._ahead.behind(frame.number))
-
-    def _is_foreign(self, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether what answers a SYN, but acknowledges another, is refused: RST has the number that it acknowledges."""
-        if end.peer.state != "SYN-SENT" or segment.flags & RST or self._ahead is None:
-            return False
-        end.peer.refuses = segment.ack
-        return doubts.refused(segment, self._ahead.behind(frame.number))
-
-    def _is_replaced(self, frame: Frame, segment: Segment) -> bool:
-        """Whether something odd is not what its receiver has read."""
-        return self._ahead is not None and doubts.replaced(frame, segment, self._ahead.behind(frame.number))
-
-    def _is_denial(self, end: End, frame: Frame, segment: Segment) -> bool:
-        """Whether an end that stands further back than its stream has been told to is the one that knows it."""
-        if self._ahead is None or end.next_raw is None or not any(item.new for item in end.peer.pending):
-            return False
-        return doubts.stands_back(segment, end.next_raw, self._ahead.behind(frame.number))
-
-    def _is_outside(self, end: End, frame: Frame, segment: Segment, seq: int) -> bool:
-        """Whether a segment lies before its sender's stream, or behind all that its receiver can have offered.
-
-        Behind that it may also lie because much before it was not captured: then its sender goes on from there.
-        """
-        if end.isn is None or end.peer.isn is None or end.next_raw is None:
-            return False
-        if seq + doubts.taken(segment) <= 1:
-            return True
-        if self._ahead is not None and segment.flags & FIN and seq > end.next:
-            return doubts.another_fin(segment, self._ahead.behind(frame.number))
-        mine, theirs = (options(each.options or b"").window_scale for each in (end, end.peer))
-        scale = min(theirs, 14) if mine is not None and theirs is not None else 0
-        if self._ahead is None or seq <= max(end.peer.acked, end.next) + (0xFFFF << scale):
-            return False
-        return doubts.left_behind(segment, end.next_raw, self._ahead.behind(frame.number))
 
     def _stray(self, found: tuple[Conversation, End], frame: Frame, segment: Segment, label: str) -> SegmentRecord:
         """Returns the record of a segment that counts for nothing: nothing that is counted of its sender moves."""
@@ -464,20 +388,6 @@ class Conversations:
         found = self._open(frame, segment)
         former.latter, found[0].former = found[0], former
         return found
-
-
-def _disregard(end: End) -> None:
-    """Takes back the SYN-ACKs of an end: another, with a different number, is the one that counts."""
-    for item in end.pending:
-        for step in item.steps:
-            seen = item.conversation.steps[step]
-            seen[:] = [each for each in seen if each.number != item.number]
-        item.labels += ("disregarded",)
-        item.disowned = item.discarded = item.settled = True
-        item.steps = ()
-    end.pending.clear()
-    end.isn = end.next_raw = end.options = None
-    end.next = end.heard = 0
 
 
 def _asked(end: End, raw: int, unknown: int) -> int:

@@ -7,13 +7,13 @@ import pytest
 from lab.protocols.tcp.conversation import SegmentRecord
 from lab.protocols.tcp.numbers import reckoned
 from lab.runs.recorded import open_run
-from tests.packets import OPEN, Pair, ladder, walk
+from tests.packets import IPV4, OPEN, Pair, ladder, walk
 from tests.places import ROOT
 
 SCALED = ("c> SYN 0 <wscale 7>", "s> SYN-ACK 0 1 <wscale 9>", "c> ACK 1 1 win 500")
 
 
-def told(*lines: str, pair: Pair = Pair()) -> dict[str, str]:  # noqa: B008
+def told(*lines: str, pair: Pair = IPV4) -> dict[str, str]:
     """Returns what is said of the last packet's numbers."""
     record = walk(ladder(*lines, pair=pair)).records[-1]
     assert isinstance(record, SegmentRecord)

@@ -89,9 +89,10 @@ def test_of_a_forged_reset_nobody_is_said_to_send_it() -> None:
 
 
 def test_a_packet_can_be_told_when_its_conversation_has_been_let_go_of() -> None:
-    records = walk(ladder(*OPEN, "c> RST 1")).records
+    walked = walk(ladder(*OPEN, "c> RST 1"))
+    records = walked.records
     before = [packet(record, words=True, fields=True) for record in records]
-    for end in (records[0].conversation.client, records[0].conversation.server):  # type: ignore[union-attr]
+    for end in walked.only.ends:
         del end.peer
     assert [packet(record, words=True, fields=True) for record in records] == before
 
