@@ -95,6 +95,7 @@ class Handshake:
         chosen = suite(hello.suite, codes.name(codes.SUITES, hello.suite))
         if hello.is_hello_retry:
             self.hello_retry = True
+            self.unheard = self.unheard or self.client_hello is None  # the hello that it answers was not captured whole
             if chosen is not None:
                 self.transcript = bytearray(retried(chosen, bytes(self.transcript[:before])) + raw)
             return
