@@ -312,11 +312,9 @@ class Path:
             first = record.conversation is not None and record.conversation.packets == 1
             listening = event.listening if first else None
             record.journal = Journal(event.order, (), settled=0, forged=event.forged, listening=listening)
-        if event.forged:
-            if record.conversation is not None and record.conversation.packets == 1:
-                self._forged_in.add(record.conversation.id)
-            walk.forged(record)
-        elif record.disowned:  # nor has its alleged sender sent this
+        if event.forged and record.conversation is not None and record.conversation.packets == 1:
+            self._forged_in.add(record.conversation.id)
+        if event.forged or record.disowned:
             walk.forged(record)
         else:
             walk.sent(record)
