@@ -1,0 +1,29 @@
+"""Captures of real computers, for measurements.
+
+python -m scripts.traffic real 100000 FILE ...     kernels over a lossy cable
+python -m scripts.traffic web 100000 FILE ...      TLS as a browser's; its key log is called FILE.keys
+
+FILE is pcapng where it is called so, else pcap, in nanoseconds with --nanoseconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from scripts.traffic import files, kernels, web
+
+
+def main(arguments: list[str]) -> None:
+    nanoseconds = "--nanoseconds" in arguments
+    kind, count, *names = (each for each in arguments if each != "--nanoseconds")
+    paths = [Path(name) for name in names]
+    frames = kernels.record(int(count)) if kind == "real" else web.record(int(count), paths[0].with_suffix(".keys"))
+    for path in paths:
+        files.write(frames, path, nanoseconds=nanoseconds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
