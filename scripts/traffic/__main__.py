@@ -13,16 +13,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from scripts.traffic import files, kernels, web
+from scripts.traffic import cable, files, kernels, web
 
 
 def main(arguments: list[str]) -> None:
     nanoseconds = "--nanoseconds" in arguments
     kind, count, *names = (each for each in arguments if each != "--nanoseconds")
     paths = [Path(name) for name in names]
-    frames = kernels.record(int(count)) if kind == "real" else web.record(int(count), paths[0].with_suffix(".keys"))
-    for path in paths:
-        files.write(frames, path, nanoseconds=nanoseconds)
+    made = kernels.record(int(count)) if kind == "real" else web.record(int(count), paths[0].with_suffix(".keys"))
+    files.write(cable.in_order(made), paths, nanoseconds=nanoseconds)
 
 
 if __name__ == "__main__":

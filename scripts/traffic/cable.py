@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection, Pipe
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from lab.testbed.namespaces import CLONE_NEWNET, enter_namespaces, offloads_off,
 Frames = list[tuple[int, bytes]]  # nanoseconds since 1970, the frame
 Work = Callable[[], object]  # what a host does; it is ended once enough was captured
 
+_READ_WITHIN = 500_000_000  # nanoseconds
 _SO_RCVBUFFORCE, _BUFFER = 33, 64 << 20  # beyond the machine's limit, where we may: else bursts are lost, too
 _MACS: dict[Role, bytes] = {"client": bytes.fromhex("00005e005302"), "server": bytes.fromhex("00005e005303")}
 # Documentation addresses (RFC 5737, RFC 3849): some for each host.
@@ -54,8 +55,8 @@ class Line(NamedTuple):
     queue: float  # what would wait longer is lost
 
 
-def record(hosts: Mapping[Role, Work], count: int, line: Line, seed: int, seconds: float = 60) -> Frames:
-    """Returns the first `count` frames that two hosts exchange, or those of `seconds`, in order of time.
+def record(hosts: Mapping[Role, Work], count: int, line: Line, seed: int, seconds: float = 60) -> Iterator[Frames]:
+    """Yields the first `count` frames that two hosts exchange, or those of `seconds`, some at a time as they come.
 
     The server's work begins first, the client's once the server has called `ready`. Raises LabError where this machine
     makes no namespaces, OSError where a host can't be set up.
@@ -66,15 +67,27 @@ def record(hosts: Mapping[Role, Work], count: int, line: Line, seed: int, second
         stage = processes.fork(lambda: _stage(theirs, hosts, count, line, seed, seconds), (ours,))
     theirs.close()
     try:
-        said = ours.recv()
+        while (said := ours.recv()) is not None:
+            if isinstance(said, Exception):
+                raise said
+            yield said
     except EOFError:
         raise OSError("the cable's process has ended") from None
     finally:
         ours.close()
         processes.end(stage)
-    if isinstance(said, Exception):
-        raise said
-    return sorted(said)
+
+
+def in_order(batches: Iterable[Frames]) -> Iterator[tuple[int, bytes]]:
+    """Yields frames in order of time: a packet socket may be read a little later than the other."""
+    waiting: Frames = []
+    for batch in batches:
+        for each in batch:
+            heapq.heappush(waiting, each)
+        until = max(at for at, _ in batch) - _READ_WITHIN
+        while waiting[0][0] < until:
+            yield heapq.heappop(waiting)
+    yield from sorted(waiting)
 
 
 def ready() -> None:
@@ -115,7 +128,9 @@ def _stage(
         channels["server"].send(None)
         _expect(channels["server"])
         channels["client"].send(None)
-        connection.send(_Forwarding(cables, line, random.Random(seed)).run(count, seconds))
+        for batch in _Forwarding(cables, line, random.Random(seed)).run(count, seconds):
+            connection.send(batch)
+        connection.send(None)
     except Exception as error:
         connection.send(error)
     finally:
@@ -183,15 +198,18 @@ class _Forwarding:
         self._number = 0
         self._free = dict.fromkeys(cables, 0.0)  # when the line to a host can take the next frame
 
-    def run(self, count: int, seconds: float) -> Frames:
+    def run(self, count: int, seconds: float) -> Iterator[Frames]:
         deadline = time.monotonic() + seconds
-        while len(self._seen) < count and (now := time.monotonic()) < deadline:
+        while count and (now := time.monotonic()) < deadline:
             patience = min(0.1, max(0.0, self._waiting[0][0] - now)) if self._waiting else 0.1
             select.select(list(self._cables.values()), [], [], patience)
             for time_ns, receiver, data in sorted(self._arrived()):
                 self._take_in(time_ns, receiver, data)
             self._pass_on()
-        return self._seen[:count]
+            if self._seen:
+                yield self._seen[:count]
+                count -= len(self._seen[:count])
+                self._seen.clear()
 
     def _arrived(self) -> list[tuple[int, Role, bytes]]:
         return [

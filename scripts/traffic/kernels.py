@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from lab.model import Role
 from scripts.traffic import cable
-from scripts.traffic.cable import IPV4, IPV6, Frames, Line
+from scripts.traffic.cable import IPV4, IPV6, Frames, Line, Work
 
 _SEED = 9293
 LINE = Line(lost_unseen=0.003, lost=0.008, late_unseen=0.004, late=0.01, twice=0.001, delay=0.008, rate=60e6, queue=0.5)
@@ -48,10 +49,14 @@ class Connection(NamedTuple):
     target: int
 
 
-def record(count: int, seconds: float = 60) -> Frames:
-    """Returns `count` frames. Raises LabError where this machine makes no namespaces."""
-    frames = cable.record({"server": _server, "client": lambda: _client(count)}, count, LINE, _SEED, seconds)
-    return [(at, _tagged(data)) for at, data in frames]
+def record(count: int, *, line: Line = LINE, at_once: int = _AT_ONCE, seconds: float = 60) -> Iterator[Frames]:
+    """Yields `count` frames, some at a time as they come, or those of `seconds`.
+
+    Raises LabError where this machine makes no namespaces.
+    """
+    hosts: dict[Role, Work] = {"server": _server, "client": lambda: _client(count, at_once)}
+    for batch in cable.record(hosts, count, line, _SEED, seconds):
+        yield [(at, _tagged(data)) for at, data in batch]
 
 
 def _tagged(frame: bytes) -> bytes:
@@ -90,7 +95,7 @@ def connections(count: int, dice: random.Random) -> Iterator[Connection]:
         yield Connection(*kind[1](), dice.random() < 0.4, port, source, target)
 
 
-def _client(count: int) -> None:
+def _client(count: int, at_once: int) -> None:
     wanted, lock = connections(count, random.Random(_SEED)), threading.Lock()
 
     def work(idle: bool) -> None:
@@ -102,8 +107,7 @@ def _client(count: int) -> None:
             with contextlib.suppress(OSError):  # refused, reset, timed out: that is what is to be captured
                 _play(connection)
 
-    at_once = max(5, min(_AT_ONCE, count // 400))
-    for number in range(at_once):
+    for number in range(max(5, min(at_once, count // 400))):
         threading.Thread(target=work, args=(number % 5 == 0,), daemon=True).start()
 
 

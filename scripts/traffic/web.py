@@ -13,6 +13,7 @@ import socket
 import ssl
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -39,8 +40,8 @@ _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
-def record(count: int, keylog: Path, seconds: float = 60) -> Frames:
-    """Returns `count` frames and writes the secrets of their connections (NSS key log format).
+def record(count: int, keylog: Path, seconds: float = 60) -> Iterator[Frames]:
+    """Yields `count` frames, some at a time as they come, and writes their secrets (NSS key log format).
 
     Raises LabError where this machine makes no namespaces.
     """
@@ -48,7 +49,7 @@ def record(count: int, keylog: Path, seconds: float = 60) -> Frames:
     with tempfile.TemporaryDirectory(prefix="lab-traffic-") as name:
         servers = [_context_of_server(Path(name), number) for number in range(len(IPV4["server"]))]
         hosts: dict[Role, Work] = {"server": lambda: _server(servers), "client": lambda: _client(count, keylog)}
-        return cable.record(hosts, count, LINE, _SEED, seconds)
+        yield from cable.record(hosts, count, LINE, _SEED, seconds)
 
 
 def answer_size(dice: random.Random) -> int:
