@@ -44,8 +44,8 @@ test-image: ## the tests inside the Docker image 在 Docker 镜像内运行测�
 check: $(VENV)/dev ## style and types 风格与类型检查
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: $(VENV)/dev ## speed, as ratios against the usual tools 性能对比
-	@$(BIN)/python scripts/bench.py $(ARGS)
+bench: $(VENV)/dev ## speed, beside the usual tools and its goals: ARGS="--quick" 性能对比
+	@$(BIN)/python -m scripts.bench $(ARGS)
 
 soak: $(VENV)/dev ## every scenario RUNS times, against both kernels 反复运行所有场景
 	@$(BIN)/python scripts/soak.py $(RUNS) $(ARGS)
