@@ -3,7 +3,7 @@
 # TESTBED=docker plays it in containers: make lab-tcp TESTBED=docker
 
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+	$$each -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= 100
@@ -63,12 +63,13 @@ $(BIN)/lab: requirements.lock pyproject.toml
 		echo "hint: sudo apt-get install python3 python3-venv" >&2; exit 4; }
 	@echo "Preparing .venv (once) … 正在准备 .venv（仅一次）…"
 	@rm -f $(BIN)/lab $(VENV)/dev
-	@$(PYTHON) -m venv $(VENV) || { echo "error: Python's venv module is incomplete  Python 的 venv 模块不完整" >&2; \
+	@$(PYTHON) -I -m venv $(VENV) || { echo "error: Python's venv module is incomplete  Python 的 venv 模块不完整" >&2; \
 		echo "hint: sudo apt-get install python3-venv" >&2; exit 4; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@sed -i.pip -e '1s|^#!.*/python[0-9.]*$$|& -I|' -e "2s|\"\$$0\"|-I &|" $(BIN)/lab && rm -f $(BIN)/lab.pip
 
 $(VENV)/dev: $(BIN)/lab requirements-dev.lock
 	@echo "Preparing the tests' tools (once) … 正在准备测试工具（仅一次）…"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@

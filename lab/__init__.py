@@ -7,7 +7,14 @@
 What is imported here is imported when it is asked for.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+# `python -m lab` looks for every module in the current folder first: as of here only where that has the lab itself.
+# Whoever unpacks foreign files there must not run one because it is called contextlib.py. (While Python looks for the
+# module to run, the first argument is -m. A statement `from __future__` would be the first to look.)
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and __path__[0] != f"{sys.path[0]}{os.sep}lab":
+    sys.path[:] = [each for each in sys.path if each not in ("", sys.path[0])]
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

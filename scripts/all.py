@@ -23,7 +23,7 @@ FOLDER = Path("captures/out")
 def main() -> int:
     options = sys.argv[1:]
     for name, more in LABS.items():
-        done = subprocess.run([sys.executable, "-m", "lab", name, *more, *options], check=False)
+        done = subprocess.run([sys.executable, "-P", "-m", "lab", name, *more, *options], check=False)
         if done.returncode:
             return done.returncode
         print(flush=True)

@@ -32,7 +32,7 @@ SLOW = {"large", "busy"}  # captures of many thousand packets
 # Side by side, a file's tests stay together in one process. So do those of all files that share something, here by its
 # fixture: Docker's engine; the one processor that all network namespaces run on, and the runs of the scenarios.
 TOGETHER = {
-    "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py"),
+    "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py", "tests/app/test_mischief.py"),
     "namespaces": (
         "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py",
         "tests/app/test_next.py", "tests/test_api.py", "tests/test_docs.py", "tests/test_events.py",

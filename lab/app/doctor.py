@@ -258,7 +258,14 @@ def _run(*command: str, seconds: float) -> tuple[int | None, str, str]:
     """Runs a program and returns its status, output and complaints; with all it started it ends within `seconds`."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace", start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        env=processes.environment(),
     ) as process:
         try:
             said, complaint = process.communicate(timeout=seconds)

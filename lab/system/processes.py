@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+_STEERING = "PYTHON"  # what begins so steers where Python finds modules, and more
 _STOPPING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 _PR_SET_PDEATHSIG = 1
 
@@ -18,6 +19,15 @@ class Closable(Protocol):
     """What of the parent's a child must not keep open."""
 
     def close(self) -> object: ...
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Returns this process's environment for a program that it starts, and `more`.
+
+    docker-compose is a Python program: it is not to import what lies in the current folder, or on our PYTHONPATH.
+    """
+    passed_on = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
+    return {**passed_on, "PYTHONSAFEPATH": "1", **more}
 
 
 def fork(work: Callable[[], object], foreign: Sequence[Closable] = ()) -> int:

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.errors import MachineError
+from lab.errors import MachineError, UsageError
 from lab.protocols.scenario import Scenario
+from lab.system import processes
 from lab.system.signals import uninterrupted
 from lab.testbed import engine
 from lab.testbed.messages import Ended, Event, read
@@ -54,15 +55,17 @@ class Run(NamedTuple):
 def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
     """Plays a scenario between containers and yields its events as they happen, from `Begun` to `Ended`.
 
-    Raises MachineError where Docker is not to be had. Leaving the context takes everything down.
+    Raises MachineError where Docker is not to be had, UsageError for a LAB_RUN that is no name. Leaving the context
+    takes everything down.
     """
+    name = _name()
     client = engine.require()
     image = engine.image(client)
     engine.sweep_leftovers(client)
-    run = Run(f"{os.environ.get('LAB_RUN') or 'lab'}-{secrets.token_hex(4)}", engine.owner())
+    run = Run(f"{name}-{secrets.token_hex(4)}", engine.owner())
     sweeper = subprocess.Popen(
-        [sys.executable, "-m", "lab.testbed.engine", run.name], stdin=subprocess.PIPE, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=None if os.environ.get("LAB_DEBUG") else subprocess.DEVNULL,
+        [*engine.SWEEPER, run.name], stdin=subprocess.PIPE, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=None if os.environ.get("LAB_DEBUG") else subprocess.DEVNULL,
     )  # fmt: skip
     logs = None
     try:
@@ -79,6 +82,17 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iter
     finally:
         with uninterrupted():
             _end(logs, sweeper)
+
+
+def _name() -> str:
+    """Returns what a run's name begins with. Raises UsageError where that can't be one of a compose project."""
+    name = os.environ.get("LAB_RUN") or "lab"
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,99}", name):
+        raise UsageError(
+            Text(f"LAB_RUN can't be '{name}'", f"LAB_RUN 不能是“{name}”"),
+            Text("take lower-case letters, digits, - and _", "请只用小写字母、数字、- 和 _"),
+        )
+    return name
 
 
 def _end(logs: subprocess.Popen[str] | None, sweeper: subprocess.Popen[bytes]) -> None:
@@ -122,10 +136,13 @@ def _three_containers(
 def _bring_up(
     command: Sequence[str], environment: Mapping[str, str], sweeper: subprocess.Popen[bytes]
 ) -> tuple[int, str]:
-    """Runs compose; the sweeper knows its process group, so that nothing is made behind its back."""
+    """Runs compose; the sweeper knows its process group, so that nothing is made behind its back.
+
+    In the project's folder: compose heeds a file .env of the one it is in.
+    """
     with subprocess.Popen(
-        command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", start_new_session=True,
+        command, cwd=engine.ROOT, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     ) as compose:  # fmt: skip
         if sweeper.stdin:
             with contextlib.suppress(OSError):
@@ -167,8 +184,9 @@ def _environment(
     four = [str(subnet[host]) for host in (2, 3)]
     subnet6 = _subnet6(at)
     client, server = [str(subnet6[host]) for host in (2, 3)] if ipv6 else four
+    theirs = {name: value for name, value in processes.environment().items() if not name.startswith("LAB_")}
     return {
-        **os.environ,
+        **theirs,
         "LAB_IMAGE": image.partition(":")[2], "LAB_RUN": run.name, "LAB_OWNER": run.owner,
         "LAB_SCENARIO": scenario.name, "LAB_TELL": "events", "LAB_SUBNET": str(subnet), "LAB_SUBNET6": str(subnet6),
         "LAB_CLIENT": client, "LAB_SERVER": server, "LAB_CLIENT4": four[0], "LAB_SERVER4": four[1],

@@ -1,7 +1,7 @@
 """The Docker engine, asked through its command line: is it there, is the image, and what of ours is left behind.
 
-Run as a program this is the sweeper: `python -m lab.testbed.engine RUN` waits until its standard input is closed, which
-happens whenever `lab` ends, and then removes whatever bears the run's label.
+The sweeper (`SWEEPER RUN`) is a process of its own: it waits until its standard input is closed, which happens whenever
+`lab` ends, and then removes whatever bears the run's label.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.errors import MachineError
+from lab.system.processes import environment
 from lab.system.remedies import install, read_machine, sudo
 from lab.system.streams import say
 from lab.text import Text, choose, safe
 
 ROOT = Path(__file__).parents[2]  # of the project, where the compose file is
+# Isolated: with -m the current folder would come first, and a file there of a module's name would be run. It needs
+# Python's own modules and these sources, of which another state may be installed.
+SWEEPER = (
+    sys.executable, "-I", "-S", "-c",
+    "import sys; sys.path.append(sys.argv[1]); from lab.testbed.engine import sweep; sweep(sys.argv[2])", str(ROOT),
+)  # fmt: skip
 BASE = "debian:trixie-slim"
 _LABEL, _OWNER = "handshake-lab.run", "handshake-lab.owner"
 _SOURCES = "handshake-lab.sources"  # of an image: the folder it was made from
@@ -48,7 +55,7 @@ class Client(NamedTuple):
         try:
             done = subprocess.run(
                 [self.docker, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                timeout=_PATIENCE, check=False,
+                timeout=_PATIENCE, check=False, env=environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise _unanswered() from None
@@ -63,6 +70,7 @@ class Client(NamedTuple):
             done = subprocess.run(
                 [self.docker, "logs", "--tail", "200", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_PATIENCE, check=False,
+                env=environment(),
             )  # fmt: skip
             said += [line for line in done.stdout.splitlines() if not line.startswith('["')]
         return "\n".join(said)
@@ -72,7 +80,7 @@ class Client(NamedTuple):
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [self.docker, *words], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace",
-            start_new_session=True,
+            start_new_session=True, env=environment(),
         )  # fmt: skip
 
 
@@ -107,8 +115,9 @@ def require() -> Client:
 def compose(docker: str) -> tuple[str, ...]:
     """Returns the newer compose where there is one, else the older."""
     plugin = subprocess.run(
-        [docker, "compose", "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
-    )
+        [docker, "compose", "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False,
+        env=environment(),
+    )  # fmt: skip
     if plugin.returncode == 0:
         return (docker, "compose")
     old = shutil.which("docker-compose")
@@ -127,7 +136,7 @@ def image(client: Client) -> str:
         command += ["--network", network]
     with subprocess.Popen(
         [*command, str(ROOT)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", start_new_session=True,
+        errors="replace", start_new_session=True, env=environment(),
     ) as build:  # fmt: skip
         try:
             said = []
@@ -310,7 +319,7 @@ def _run(command: str) -> Text:
     return Text(f"run: {command}", f"运行：{command}")
 
 
-def _sweeper(run: str) -> None:
+def sweep(run: str) -> None:
     """Waits until nobody holds the other end of standard input, then ends a compose at work and removes the run."""
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, signal.SIG_IGN)
@@ -335,7 +344,3 @@ def _leads_still(group: int) -> bool:
             asked = ["ps", "-o", "command=", "-p", str(group)]
             return b"compose" in subprocess.run(asked, capture_output=True, timeout=_PATIENCE, check=False).stdout
     return False
-
-
-if __name__ == "__main__":
-    _sweeper(sys.argv[1])
