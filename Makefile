@@ -68,6 +68,7 @@ $(BIN)/lab: requirements.lock pyproject.toml
 	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@sed -i.pip -e '1s|^#!.*/python[0-9.]*$$|& -I|' -e "2s|\"\$$0\"|-I &|" $(BIN)/lab && rm -f $(BIN)/lab.pip
+	@$(BIN)/python -I -m compileall -q lab
 
 $(VENV)/dev: $(BIN)/lab requirements-dev.lock
 	@echo "Preparing the tests' tools (once) … 正在准备测试工具（仅一次）…"

@@ -505,8 +505,10 @@ def test_a_poor_terminal_gets_what_it_can_show(
 @pytest.mark.parametrize(
     ("command", "place"),
     [
-        *((("tcp",), place) for place in (".", "file/new")),
-        *((("annotate", "given.pcap"), place) for place in (".", "file/new", "/proc/new", "/dev/full")),
+        *((("tcp",), place) for place in (".", "file/new.pcapng", "missing/new.pcapng", "/proc/new.pcapng")),
+        *((("annotate", "given.pcap"), place) for place in (".", "file/new", "missing/new", "/proc/new", "/dev/full")),
+        *((("diff", "given.pcap", "given.pcap"), place) for place in ("", "missing/missing/new")),
+        *((("notes",), place) for place in ("missing/new", "x" * 300)),
     ],
 )
 def test_a_place_that_can_not_be_written_is_said_in_two_lines(
@@ -518,6 +520,8 @@ def test_a_place_that_can_not_be_written_is_said_in_two_lines(
     ended = run.ended()
     two_lines(ended, 4)
     assert place in ended.err
+    assert ended.out == ""
+    assert not (run.work / "missing").exists()
     run.left("file", "given.pcap")
 
 
@@ -525,30 +529,44 @@ def test_a_place_that_can_not_be_written_is_said_in_two_lines(
 def test_an_ordinary_user_is_told_where_not_to_write(namespaces: None, public: Path, nobodys_python: str) -> None:
     closed = public / "closed"
     closed.mkdir(mode=0o755)
-    run = Watched(public, "tcp", "-o", str(closed / "new"), prefix=AS_NOBODY, python=nobodys_python)
+    run = Watched(public, "tcp", "-o", str(closed / "new.pcapng"), prefix=AS_NOBODY, python=nobodys_python)
     two_lines(run.ended(), 4)
     assert not list(closed.iterdir())
     run.left()
 
 
 @as_root
-def test_a_full_disk_leaves_the_old_capture_as_it_was(namespaces: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["tcp", "notes"])
+def test_a_file_that_may_not_be_written_is_not_replaced(
+    namespaces: None, public: Path, nobodys_python: str, command: str
+) -> None:
+    old = public / "work" / "old.pcapng"
+    old.write_text("old")
+    old.chmod(0o444)
+    os.chown(old, 65534, 65534)
+    run = Watched(public, command, "-o", "old.pcapng", prefix=AS_NOBODY, python=nobodys_python)
+    two_lines(run.ended(), 4)
+    assert old.read_text() == "old"
+    run.left("old.pcapng")
+
+
+@as_root
+@pytest.mark.parametrize(
+    "command",
+    ["tcp", "annotate given.pcap", "annotate given.pcap --format pcapng", "diff given.pcap given.pcap", "notes"],
+)
+def test_a_full_disk_leaves_the_old_file_as_it_was(namespaces: None, tmp_path: Path, command: str) -> None:
     script = (
-        "mkdir small && mount -t tmpfs -o size=8k none small && printf old > small/capture && head -c 4096 /dev/zero > "
-        'small/rest; "$@"; status=$?; cat small/capture; ls -A small; exit $status'
+        "mkdir small && mount -t tmpfs -o size=8k none small && printf old > small/a.pcapng && "
+        'head -c 4096 /dev/zero > small/rest; "$@"; status=$?; cat small/a.pcapng; ls -A small; exit $status'
     )
-    run = Watched(tmp_path, "tcp", "-o", "small/capture", prefix=("unshare", "--mount", "sh", "-c", script, "sh"))
+    given(tmp_path)
+    prefix = ("unshare", "--mount", "sh", "-c", script, "sh")
+    run = Watched(tmp_path, *command.split(), "-o", "small/a.pcapng", prefix=prefix)
     ended = run.ended()
     two_lines(ended, 4)
-    assert ended.out.endswith("oldcapture\nrest\n")
-    run.left()
-
-
-def test_a_folder_that_is_missing_is_made(namespaces: None, tmp_path: Path) -> None:
-    run = Watched(tmp_path, "tcp", "-o", "a/b/c.pcapng")
-    assert run.ended().status == 0
-    assert packets(run.work / "a/b/c.pcapng") == 11
-    run.left("a/b/c.pcapng")
+    assert ended.out.endswith("olda.pcapng\nrest\n")
+    run.left("given.pcap")
 
 
 def test_what_is_no_file_is_written_to_and_stays_what_it_is(namespaces: None, tmp_path: Path) -> None:
@@ -559,12 +577,12 @@ def test_what_is_no_file_is_written_to_and_stays_what_it_is(namespaces: None, tm
 def test_behind_a_link_the_file_is_replaced_and_the_link_stays(namespaces: None, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "file").write_bytes(b"old")
-    link, stdout = tmp_path / "work" / "link", tmp_path / "work" / "stdout"
+    link, stdout = tmp_path / "work" / "link.pcapng", tmp_path / "work" / "stdout.pcapng"
     link.symlink_to("file")
     stdout.symlink_to("/proc/self/fd/1")  # as /dev/stdout is
-    assert Watched(tmp_path, "tcp", "-o", "link").ended().status == 0
+    assert Watched(tmp_path, "tcp", "-o", link.name).ended().status == 0
     assert packets(tmp_path / "work" / "file") == 11
-    assert Watched(tmp_path, "tcp", "-o", "stdout").ended().status == 0
+    assert Watched(tmp_path, "tcp", "-o", stdout.name).ended().status == 0
     assert link.is_symlink()
     assert stdout.is_symlink()
 
@@ -629,16 +647,12 @@ def test_ctrl_c_while_nobody_opens_the_pipe_is_a_clean_stop(tmp_path: Path) -> N
     assert (ended.status, ended.err) == (130, "")
 
 
-@pytest.mark.parametrize("form", ["pcapng", "ladder", "json"])
-def test_a_capture_can_be_replaced_by_what_is_made_of_it(tmp_path: Path, form: str) -> None:
+def test_a_capture_can_be_replaced_by_itself_with_notes(tmp_path: Path) -> None:
     file = given(tmp_path)
-    run = Watched(tmp_path, "annotate", file.name, "--format", form, "-o", file.name)
+    run = Watched(tmp_path, "annotate", file.name, "--format", "pcapng", "-o", file.name)
     ended = run.ended()
     assert (ended.status, ended.err) == (0, "")
-    if form == "pcapng":
-        assert packets(file) == 11
-    else:
-        assert "SYN-SENT" in file.read_text()
+    assert packets(file) == 11
     run.left(file.name)
 
 

@@ -70,6 +70,11 @@ def annotate(asked: Asked, lang: Lang) -> None:
         _one_by_one(asked, chosen, lang)
 
 
+def in_place(form: Format, explain: str | None, conversation: int | None, expression: str | None) -> bool:
+    """Whether a capture may be replaced by what is made of it: the whole capture again, with the notes in it."""
+    return form is Format.PCAPNG and explain is None and conversation is None and expression is None
+
+
 def _chosen(expression: str | None) -> Mine | None:
     if expression is None:
         return None
@@ -111,6 +116,8 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
         if form is Format.PCAPNG:
             with _bytes(asked.out) as stream:
                 write_again(run, stream)
+                if capture.problems:
+                    _keep_the_only(asked, capture)
         else:
             with files.rendered(asked.out) as out:
                 if form is Format.LADDER:
@@ -128,6 +135,20 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
             streams.say(said.pick(lang))
         elif form is Format.LADDER and not run.shown:
             streams.say(_nothing(capture).pick(lang))
+
+
+def _keep_the_only(asked: Asked, capture: Capture) -> None:
+    """Raises InputError where a damaged capture would be replaced by what could be read of it."""
+    try:
+        files.require_other(asked.out, asked.file)
+    except UsageError:
+        raise InputError(
+            Text(
+                f"{capture.name} is damaged: replaced by what can be read, the rest would be lost",
+                f"{capture.name} 已损坏：用能读出的内容替换它，其余内容就会丢失",
+            ),
+            Text("write to another file", "请写到另一个文件"),
+        ) from None
 
 
 def _nothing(capture: Capture) -> Text:

@@ -190,9 +190,12 @@ def annotate_(
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Only this conversation, by its id.", "只看这个编号的连接。"))] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
 ) -> None:  # fmt: skip
-    from lab.app.annotate import Asked, annotate
+    from lab.app.annotate import Asked, annotate, in_place
 
     form = Format.JSON if json else format
+    files.require_other(
+        out, *([] if out and in_place(form, explain, conversation, filter_) else [file]), keylog, server_key
+    )
     secrets = _secret(keylog), _secret(server_key)
     annotate(Asked(file, form, *secrets, show_ is Shown.KEYS, out, explain, conversation, filter_), LANG)
 
@@ -219,6 +222,9 @@ def diff_(
 ) -> None:  # fmt: skip
     from lab.app import diff
 
+    files.require_other(out, a, b, keylog, server_key)
+    if out:
+        files.require_writable(out)
     found = diff.compared(a, b, conversation, _secret(keylog), _secret(server_key))
     diff.diff(found, json or format is DiffFormat.JSON, out, LANG)
 

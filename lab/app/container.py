@@ -17,6 +17,7 @@ from pathlib import Path
 from lab.errors import MachineError
 from lab.protocols.catalogue import scenario
 from lab.protocols.scenario import Scenario
+from lab.system.files import opened
 from lab.testbed.container import CAPTURES, DEFAULT, ROLES, channel, host, play, wanted
 from lab.testbed.messages import Event, write
 from lab.testbed.rules import parse
@@ -96,22 +97,27 @@ def _ladder(played: Scenario) -> int:
     return guarded(draw)
 
 
-def _save(file: Path, data: bytes) -> None:
-    """Writes the capture, or has the client write it: one of the two may, unless the folder is somebody else's."""
+def _save(file: Path, data: bytes, private: bool) -> None:
+    """Has the client write the capture, or writes it: one of the two may, unless the folder is somebody else's.
+
+    The client first, which is an ordinary user: what it writes belongs to whoever has the folder.
+    """
+    client = channel("client")
+    client.send(("save", (file.name, data, private)))
+    kind, value, _ = client.recv()
+    if kind == "done":
+        return
     try:
-        file.write_bytes(data)
+        with opened(file, private=private) as stream:
+            stream.write(data)
     except OSError:
-        client = channel("client")
-        client.send(("save", (file.name, data)))
-        kind, value, _ = client.recv()
-        if kind != "done":
-            raise MachineError(
-                Text(f"{file} can't be written: {value}", f"无法写入 {file}：{value}"),
-                Text(
-                    "LAB_USER=$(id -u):$(id -g) docker compose up writes it as you",
-                    "LAB_USER=$(id -u):$(id -g) docker compose up 会以你的身份写入",
-                ),
-            ) from None
+        raise MachineError(
+            Text(f"{file} can't be written: {value}", f"无法写入 {file}：{value}"),
+            Text(
+                "LAB_USER=$(id -u):$(id -g) docker compose up writes it as you",
+                "LAB_USER=$(id -u):$(id -g) docker compose up 会以你的身份写入",
+            ),
+        ) from None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.text import Lang, Text
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
     from lab.protocols.catalogue import scenario
     from lab.render.notes import introduction
     from lab.runs import api
+    from lab.runs.live import Live
 
     run = api.run(name, rules=wire, testbed=testbed, ipv6=ipv6, file=file, words=in_words(form))
+    assert isinstance(run.source, Live)
+    _require_capture(file, form)
+    run.source.require_place()
     try:
         with run:  # whatever ends it here, the capture is saved here too
             try:
@@ -48,6 +52,26 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
             early,
             Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
         )
+
+
+def _require_capture(file: Path, form: Format) -> None:
+    """Raises UsageError for a name that is none of a capture, unless what has it is no file, such as /dev/null."""
+    if file.suffix.lower() == ".pcapng" or (file.exists() and not file.is_file()):
+        return
+    capture, given = shlex.quote(str(file.with_suffix(".pcapng"))), shlex.quote(str(file))
+    hint = Text(f"give it such a name: -o {capture}", f"请改用这样的名字：-o {capture}")
+    if form not in (Format.LADDER, Format.PCAPNG):
+        hint = Text(
+            f"{form.value} goes to standard output: > {given}; the capture: -o {capture}",
+            f"{form.value} 写到标准输出：> {given}；抓包文件：-o {capture}",
+        )
+    raise UsageError(
+        Text(
+            f"-o names the capture, and {file} does not end in .pcapng",
+            f"-o 指定的是抓包文件，而 {file} 不以 .pcapng 结尾",
+        ),
+        hint,
+    )
 
 
 def _what_next(run: Run, name: str, file: Path) -> Text:

@@ -23,7 +23,7 @@ from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
 from lab.report.packets import packet
 from lab.runs.run import Inputs, Learn, Run
-from lab.system.files import to_file
+from lab.system.files import require_writable, to_file
 from lab.system.signals import uninterrupted
 from lab.testbed.control import Control, Controlled, Held
 from lab.testbed.control import write as written
@@ -35,8 +35,11 @@ Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterato
 Told = WireEvent | PacketHeld | CommandAnswered
 
 
-def _save(file: File, data: bytes) -> None:
-    with to_file(file) as stream:
+Save = Callable[[File, bytes, bool], None]  # whether nobody else may read it
+
+
+def _save(file: File, data: bytes, private: bool) -> None:
+    with to_file(file, private=private) as stream:
         stream.write(data)
 
 
@@ -53,7 +56,7 @@ class Live:
         ipv6: bool,
         file: File | None,
         play: Play,
-        save: Callable[[File, bytes], None] = _save,
+        save: Save = _save,
     ) -> None:
         self.name = file.name if file else scenario.name
         self.scenario = scenario
@@ -75,7 +78,8 @@ class Live:
 
     @contextlib.contextmanager
     def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs]:
-        """Sets the hosts up. Raises MachineError where the machine can't play it."""
+        """Sets the hosts up. Raises MachineError where the machine can't play it, or the capture can't be saved."""
+        self.require_place()
         with self._play(self.scenario, self._rules, self._ipv6) as events:
             self.control = getattr(events, "control", None)
             first = next(events)
@@ -89,6 +93,28 @@ class Live:
                 yield Inputs(begun, wire, None)
             else:
                 yield Inputs(begun, None, _frames(wire))
+
+    def require_place(self) -> None:
+        """Raises MachineError where the capture can't be saved, UsageError where its key would replace another's."""
+        if self.file is None or self._save_to is not _save:
+            return
+        require_writable(self.file)
+        key = self._key_place(self.file)
+        if self.scenario.credentials is None or not key.exists():
+            return
+        require_writable(key)
+        if not self.file.exists():
+            raise UsageError(
+                Text(
+                    f"{key} is there, and the server's key would be saved under that name",
+                    f"{key} 已存在，而服务器私钥会以这个名字保存",
+                ),
+                Text("give the capture another name, or move that key", "请给抓包文件换个名字，或移走那个私钥"),
+            )
+
+    @staticmethod
+    def _key_place(file: File) -> File:
+        return file.with_suffix(".key")
 
     def captured(self, record: Record) -> None:
         """Keeps each packet, to be saved."""
@@ -156,10 +182,10 @@ class Live:
         final = next((each for each in asked if each is not None), None)
         writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
-        self._save_to(file, buffer.getvalue())
+        self._save_to(file, buffer.getvalue(), False)
         if self.server_key:
-            self.key_file = file.with_suffix(".key")
-            self._save_to(self.key_file, self.server_key)
+            self.key_file = self._key_place(file)
+            self._save_to(self.key_file, self.server_key, True)
         self.saved = True
 
 

@@ -19,6 +19,7 @@ from lab.errors import MachineError
 from lab.model import Role
 from lab.protocols.catalogue import scenario, scenarios
 from lab.protocols.scenario import Scenario
+from lab.system.files import opened
 from lab.testbed.messages import Begun, Ended, Event
 from lab.testbed.rules import Rule
 from lab.text import Text
@@ -41,9 +42,11 @@ def host(role: Role) -> None:
         connection = listener.accept()
 
     class Host(wanted().endpoint()):  # type: ignore[misc]  # which class it is, the scenario says
-        def save(self, name: str, data: bytes) -> None:
+        def save(self, name: str, data: bytes, private: bool) -> None:
             """Writes a capture where the sniffer, which is root without any of root's rights, may not."""
-            (CAPTURES / name).write_bytes(data)
+            os.umask(0o022)
+            with opened(CAPTURES / name, private=private) as file:
+                file.write(data)
 
     serve(connection, Host(family, address))
 
