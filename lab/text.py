@@ -48,4 +48,6 @@ def choose(argv: Sequence[str], environ: Mapping[str, str]) -> Lang:
 
 def safe(text: str) -> str:
     """Returns the text with everything replaced that could steer a terminal or turn the direction of writing."""
+    if text.isprintable():
+        return text
     return "".join("·" if unicodedata.category(char) in _HIDDEN else char for char in text)

@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -35,6 +36,7 @@ TITLES = {protocol.name: protocol.title for protocol in PROTOCOLS}
 
 USUAL = 80  # columns where nobody says how many there are
 _MOST_SAID = 400  # characters of a message's words
+_REMEMBERED = 1024  # texts that have been broken into lines: most are said again and again
 _SECTION = r"[A-Z]?\.?\d+(?:\.\d+)*|[A-Z]\b(?!\.)"
 _AND = re.compile(r", and |, | and ")
 _SECTIONS = re.compile(rf"sections? ((?:{_SECTION})(?:(?:, and |, | and | to )(?:{_SECTION}))*)")
@@ -86,15 +88,48 @@ def sections(source: str) -> Text:
     return Text(source, zh)
 
 
+def cells(text: str) -> int:
+    """Returns how many columns a text takes."""
+    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
+
+
 def wrap(text: str, width: int) -> list[str]:
     """Breaks a text into lines of at most `width` columns: between words, and between any two Chinese characters."""
+    return list(_remembered(text, width) if len(text) <= _MOST_SAID else _lines(text, width))
+
+
+def _lines(text: str, width: int) -> tuple[str, ...]:
     text = text.strip()
-    if cell_len(text) <= width:
-        return [text] if text else []
+    if cells(text) <= width:
+        return (text,) if text else ()
+    if text.isascii() and text.isprintable() and (lines := _between_words(text, width)):
+        return lines
+    return tuple(_broken(text, width))
+
+
+_remembered = lru_cache(_REMEMBERED)(_lines)
+
+
+def _between_words(text: str, width: int) -> tuple[str, ...]:
+    """Breaks a text whose characters take a column each; returns nothing where a word is longer than a line."""
+    lines: list[str] = []
+    at = 0
+    while len(text) - at > width:
+        end = text.rfind(" ", at, at + width + 1)
+        if end <= at:
+            return ()
+        lines.append(text[at:end].rstrip())
+        at = end + 1
+        while text[at] == " ":
+            at += 1
+    return (*lines, text[at:])
+
+
+def _broken(text: str, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
     for piece in _pieces(text):
-        if cell_len((line + piece).rstrip()) <= width:
+        if cells((line + piece).rstrip()) <= width:
             line += piece
             continue
         if line.strip():
@@ -112,7 +147,7 @@ def _fitting(text: str, at: int, width: int, least: int = 1) -> int:
     """Returns the end of what fits into `width` columns from `at` on, `least` characters at least."""
     columns = 0
     for end in range(at, len(text)):
-        columns += cell_len(text[end])
+        columns += cells(text[end])
         if columns > width and end >= at + least:
             return end
     return len(text)
@@ -137,12 +172,12 @@ def _is_wide(char: str) -> bool:
 
 def pad(text: str, width: int) -> str:
     """Fills a text up to `width` columns."""
-    return text + " " * max(0, width - cell_len(text))
+    return text + " " * (width - cells(text))
 
 
 def clip(text: str, width: int) -> str:
     """Cuts a text to at most `width` columns, with an ellipsis where something is missing."""
-    if cell_len(text) <= width:
+    if cells(text) <= width:
         return text
     return text[: _fitting(text, 0, width - 1, 0)] + "…"
 
