@@ -10,24 +10,24 @@ nothing where none was asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 
 from lab.dissect.fields import innermost
-from lab.model import Above, ConversationReport, Ends, Packet, Role, States
-from lab.protocols.notes import note, notes
+from lab.model import Above, ConversationReport, Ends, Packet, States
+from lab.protocols.notes import note
 from lab.protocols.registry import TRANSPORT, UNREAD
 from lab.protocols.transport import FIELDS
-from lab.render.columns import NARROWEST, STATE, STEP, WIDEST, layout
+from lab.render import parts
+from lab.render.columns import NARROWEST, STATE, WIDEST, layout
 from lab.render.outcome import Outcome
 from lab.render.paint import Paint
 from lab.render.words import (
     EXPLAINED,
     LABELS,
     TITLES,
-    address,
     brief,
     cells,
     clip,
@@ -40,15 +40,11 @@ from lab.render.words import (
 from lab.report import fate
 from lab.report import steps as steps_
 from lab.report.agreement import Agreement
-from lab.text import ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text
 
-_ROOMY = 30  # columns of an arrow
-_STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}
 _PROOFS = {"✓": "green", "≈": "yellow", "≠": "bold red"}
-_MARKS = {"lost": "✗", "unknown": "?"}
-_PREVIEW = 48  # bytes of payload shown
+_OWN_STEPS = TRANSPORT.name + "."
 _NONE_GONE: Mapping[str, int] = {}
-_LINE = "─" * WIDEST
 
 
 class _Drawn:
@@ -65,6 +61,13 @@ class _Drawn:
         self.above: dict[str, States] | None = None  # the states as told last, by protocol
 
 
+class _Cell(NamedTuple):
+    """A state, painted: as wide as its column, and without anything behind it."""
+
+    padded: str
+    alone: str
+
+
 class Ladder:
     """Draws on a console, a packet at a time, in the order of the packets."""
 
@@ -73,7 +76,11 @@ class Ladder:
         self._paint = Paint(console)
         self._layout = layout(columns(console, NARROWEST, WIDEST))
         self._lang: Lang = lang
-        self._names = [ROLES[role].pick(lang) for role in ("client", "server")]
+        self._names = self._paint.line(
+            self._layout.spread(ROLES["client"].pick(lang), ROLES["server"].pick(lang)), "bold"
+        )
+        self._dim = self._paint.codes("dim")
+        self._cells: dict[tuple[str, str], _Cell] = {}
         self._began: int | None = None
         self._last: int | None = None  # the conversation drawn last
         self._told: frozenset[str] = frozenset()  # labels that have been explained
@@ -117,18 +124,14 @@ class Ladder:
 
     def _head(self, which: int, drawn: _Drawn, ends: Ends, packet: Packet) -> list[str]:
         self._last = which
-        left, right = address(*ends.client), address(*ends.server)
-        layout, spread, line = self._layout, self._layout.spread, self._paint.line
+        spread, line = self._layout.spread, self._paint.line
         lines = ["\n"]
         if which or (not drawn.begun and packet.number > 1):
             lines.append(line(spread(Text("conversation", "连接").pick(self._lang) + f" {which}", "")))
-        lines.append(line(spread(*self._names), "bold"))
-        if layout.lead + cells(left) >= min(layout.right, layout.width - cells(right)):  # too long side by side
-            lines.append(line(spread(left, "")))
-            left = ""
-        lines.append(line(spread(left, right)))
+        lines += (self._names, parts.addresses(self._layout, ends.client, ends.server))
         if ends.alone is not None and not drawn.begun:
-            lines += [line(each, "yellow") for each in wrap(_alone(ends.alone).pick(self._lang), layout.width)]
+            said = parts.alone(ends.alone).pick(self._lang)
+            lines += [line(each, "yellow") for each in wrap(said, self._layout.width)]
         if ends.isns != drawn.isns and any(isns := _isns(drawn, ends, (0, 1))):
             lines.append(line(spread(*isns)))
         if not drawn.begun and ends.from_start and packet.held:
@@ -160,21 +163,32 @@ class Ladder:
             if server:
                 drawn.server = server
                 changed.insert(len(changed) if forward else 0, server)
+        left_cell = self._cell(client or ("?" if arrived or forward else ""), left)
+        right_cell = self._cell(server or ("?" if arrived or not forward else ""), right)
+        begin, end = self._dim
+        lead = f"{begin}{self._lead(packet)}{end}{left_cell.padded} "
+        arrow, style = parts.arrow(packet, forward, layout.arrow), parts.kind(packet.labels)[1]
         proof = self._proof(packet)
-        parts = [
-            (self._lead(packet), "dim"),
-            (pad(client or ("?" if arrived or forward else ""), STATE), left),
-            (" ", ""),
-            (_arrow(packet, forward, layout.arrow), _kind(packet.labels)[1]),
-            (" ", ""),
-            (pad(server or ("?" if arrived or not forward else ""), STATE), right),
-            (" ", ""),
-        ]
-        if layout.step and (packet.steps or proof):
-            parts.append((pad(_steps(packet.steps, self._lang), layout.step), "yellow"))
+        step = parts.steps(packet.steps, self._lang) if layout.step and packet.steps else ""
+        paint = self._paint
         if proof:
-            parts.append((proof, _PROOFS[proof]))
-        return self._paint.row(parts), changed
+            step = paint(pad(step, layout.step), "yellow") + paint(proof, _PROOFS[proof])
+            rung = f"{lead}{paint(arrow, style)} {right_cell.padded} {step}\n"
+        elif step:
+            rung = f"{lead}{paint(arrow, style)} {right_cell.padded} {paint(step, 'yellow')}\n"
+        elif right_cell.alone:
+            rung = f"{lead}{paint(arrow, style)} {right_cell.alone}\n"
+        else:
+            rung = f"{lead}{paint(arrow.rstrip(), style)}\n"
+        return rung, changed
+
+    def _cell(self, state: str, style: str) -> _Cell:
+        """Returns a state as it is written in its column."""
+        cell = self._cells.get((state, style))
+        if cell is None:
+            padded = self._paint(pad(state, STATE), style)
+            cell = self._cells[state, style] = _Cell(padded, self._paint(state, style))
+        return cell
 
     def _proof(self, packet: Packet) -> str:
         if packet.kernel_held is None and packet.kernel_delivered is None:
@@ -205,12 +219,12 @@ class Ladder:
         said += [brief(point.pick(lang)) for point in packet.points]
         for above in packet.above:
             if self._worth_telling(above, packet, drawn):
-                said.append(_above(above, packet).pick(lang))
+                said.append(parts.above(above, packet).pick(lang))
         below = [(line, "") for line in said]
         if words := self._words(packet):
             words[:-1] = [word.rstrip(".。") for word in words[:-1]]  # each but the last goes on
             below.append((Text("; ", "；").pick(lang).join(words), "yellow"))
-        if packet.payload and not packet.messages and (preview := _preview(packet)):
+        if packet.payload and not packet.messages and (preview := parts.preview(packet)):
             below.append((preview, "cyan"))
         return below
 
@@ -226,7 +240,7 @@ class Ladder:
                     drawn.titles += (title,)
             elif name:
                 said.append(name)
-        if said and changed and (spelled := _spelled(tuple(changed))):
+        if said and changed and (spelled := parts.spelled(tuple(changed))):
             spelling = Text(f"  [notes: {spelled}]", f"　[讲义：{spelled}]").pick(lang)
             if cells(said[-1] + spelling) <= layout.width - layout.indent:
                 said[-1] += spelling
@@ -236,8 +250,11 @@ class Ladder:
 
     def _words(self, packet: Packet) -> list[str]:
         """Returns what is said of its labels and of its fate."""
+        labels = parts.worded(packet.labels)
+        if not labels and packet.fate == "arrived" and not (packet.journal or packet.verdict or packet.surprises):
+            return []
         lang = self._lang
-        words = [self._once(label).pick(lang) for label in _worded(packet.labels)]
+        words = [self._once(label).pick(lang) for label in labels]
         if packet.journal and len(packet.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
         if packet.fate != "arrived" and (became := fate.words(packet)) is not None:
@@ -294,56 +311,25 @@ class Ladder:
 
     def _lead(self, packet: Packet) -> str:
         """Returns the packet's number and seconds in the columns before the states, as exactly as there is room for."""
-        room = self._layout.lead - 1
-        forms = [""]
-        if packet.time is not None and self._began is not None:
-            seconds = (packet.time - self._began) / 1e9
-            exact = (3, 1, 0) if self._layout.step else (2, 1, 0)
-            forms = [*(f"{seconds:.{digits}f}" for digits in exact), f"{seconds:.0e}", ""]
-        for form in forms:
-            lead = f"{packet.number:>3} {form:>{room - 5 if self._layout.step else room - 4}}"
+        layout = self._layout
+        room = layout.lead - 1
+        for form in self._seconds(packet.time):
+            lead = f"{packet.number:>3} {form:>{room - 5 if layout.step else room - 4}}"
             if len(lead) > room:
                 lead = f"{packet.number} {form}"
             if len(lead) <= room:
-                break
-        return pad(clip(lead.rstrip() if len(lead) > room else lead, room), self._layout.lead)
+                return lead.ljust(layout.lead)
+        return pad(clip(lead.rstrip(), room), layout.lead)
 
-
-_OWN_STEPS = TRANSPORT.name + "."
-
-
-@lru_cache(1024)
-def _kind(labels: tuple[str, ...]) -> tuple[str, str]:
-    """Returns what a packet of these labels is called, and the style of its arrow."""
-    kind = "+".join(label for label in labels if label in TRANSPORT.kinds) or labels[0]
-    return kind, next((_STYLES[label] for label in labels if label in _STYLES), "")
-
-
-@lru_cache(1024)
-def _worded(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns those of a packet's labels that need a word."""
-    return tuple(label for label in labels if label in LABELS)
-
-
-@lru_cache(256)
-def _steps(steps: tuple[str, ...], lang: Lang) -> str:
-    """Returns the names of steps, as far as there is room for them."""
-    names = [note(step).name.pick(lang) for step in steps]
-    if len(names) > 1 and len({name.rsplit(" ", 1)[0] for name in names}) == 1:
-        numbers = [name.rsplit(" ", 1)[1] for name in names]
-        joined = "+".join(numbers) if len(names) == 2 else f"{numbers[0]}–{numbers[-1]}"
-        return f"{names[0].rsplit(' ', 1)[0]} {joined}"
-    if cells(" ".join(names)) > STEP:  # what is carried says more
-        top = steps[-1].rpartition(".")[0]
-        names = [name for name, step in zip(names, steps, strict=True) if step.rpartition(".")[0] == top]
-    return clip(" ".join(names), STEP)
-
-
-@lru_cache(256)
-def _spelled(states: tuple[str, ...]) -> str:
-    """Returns how the notes spell states, as far as they do so in their own way."""
-    known = notes(TRANSPORT.name).states
-    return " → ".join(spelling for state in states if state in known and (spelling := known[state].notes))
+    def _seconds(self, time: int | None) -> Iterator[str]:
+        """Yields the seconds since the first packet, ever less exactly."""
+        if time is not None and self._began is not None:
+            seconds = (time - self._began) / 1e9
+            yield f"{seconds:.3f}" if self._layout.step else f"{seconds:.2f}"
+            yield f"{seconds:.1f}"
+            yield f"{seconds:.0f}"
+            yield f"{seconds:.0e}"
+        yield ""
 
 
 def _isns(drawn: _Drawn, ends: Ends, of: tuple[int, ...]) -> list[str]:
@@ -354,68 +340,3 @@ def _isns(drawn: _Drawn, ends: Ends, of: tuple[int, ...]) -> list[str]:
             told[at], fresh[at] = ends.isns[at], f"ISN {ends.isns[at]}"
     drawn.isns = told[0], told[1]
     return fresh
-
-
-def _arrow(packet: Packet, forward: bool, width: int) -> str:
-    """Returns the arrow with as much text on it as there is room for; one that was lost ends in a cross.
-
-    One of which nobody knows ends in a question mark.
-    """
-    kind = short = _kind(packet.labels)[0]
-    if packet.messages:
-        top = packet.messages[-1].protocol  # what is carried says more than what carries it
-        names = [message.name for message in packet.messages if message.protocol == top]
-        several, short = f"{TITLES[top]} ×{len(names)}", TITLES[top]
-        kind = "+".join(names) if cells("+".join(names)) <= width - 10 else names[0] if len(names) == 1 else several
-    size = f" {packet.payload}B" if packet.payload else ""
-    mark = _MARKS.get(packet.fate, "")
-    short_of = 0 if not mark else 4 if width >= _ROOMY else 1  # columns that it does not reach
-    room = width - 4 - short_of
-    text = f"{kind}{size} seq={packet.seq}" + (f" ack={packet.ack}" if packet.ack is not None else "")
-    if (taken := cells(text)) > room:
-        text = _shorter(f"{kind}{size} seq={packet.seq}", f"{kind}{size}", kind, f"{short}{size}", short, room=room)
-        taken = cells(text)
-    line = _LINE[: room - taken]
-    if forward:
-        return f"─ {text} {line}{mark + ' ' * short_of if mark else '▶'}"
-    return f"{' ' * short_of + mark if mark else '◀'}{line} {text} ─"
-
-
-def _shorter(*texts: str, room: int) -> str:
-    """Returns the first of the texts that there is room for; of the last, what there is."""
-    return next((text for text in texts if cells(text) <= room), clip(texts[-1], room))
-
-
-def _above(above: Above, packet: Packet) -> Text:
-    """Returns the states above the transport, as its own: the sender's when held, the receiver's when delivered."""
-    forward = packet.sender == "client"
-    sender, receiver = (0, 1) if forward else (1, 0)
-    left = above.held[sender] or "?"
-    arrived = (above.delivered[receiver] or "?") if above.delivered else "…"
-    shown = f"{left} ▶ {arrived}" if forward else f"{arrived} ◀ {left}"
-    name = TITLES[above.protocol]
-    return Text(f"{name} states: {shown}", f"{name} 状态：{shown}")
-
-
-def _preview(packet: Packet) -> str:
-    """Returns the beginning of the payload where it is text, and nothing else says what it is."""
-    frame = packet.whole or packet.frame
-    if frame is None or not packet.payload or packet.messages:
-        return ""
-    data = frame.data[packet.payload_at : packet.payload_at + min(packet.payload, _PREVIEW)]
-    text = data.decode("utf-8", "replace")
-    if text.isprintable() and "\ufffd" not in text:
-        return f'"{text}{"…" if packet.payload > _PREVIEW else ""}"'
-    if sum(char == "\ufffd" or not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
-        return ""
-    return f'"{safe(text)}{"…" if packet.payload > _PREVIEW else ""}"'
-
-
-def _alone(role: Role) -> Text:
-    """Says that nothing of the other end is in the capture."""
-    mine, other = ROLES[role], ROLES["server" if role == "client" else "client"]
-    return Text(
-        f"Only the {mine.en}'s packets are in this capture: of the {other.en} there is what these acknowledge, and its "
-        "states are inferred from that or not known.",
-        f"抓包中只有{mine.zh}一方的包：关于{other.zh}，只能看到这些包确认了什么，其状态据此推断，或者不得而知。",
-    )

@@ -15,8 +15,12 @@ class Paint:
     def __call__(self, text: str, style: str) -> str:
         if not text:
             return text
-        begin, end = self._codes.get(style) or self._asked(style)
-        return begin + text + end
+        begin, end = self.codes(style)
+        return f"{begin}{text}{end}"
+
+    def codes(self, style: str) -> tuple[str, str]:
+        """Returns what stands before and behind a text of this style."""
+        return self._codes.get(style) or self._asked(style)
 
     def line(self, text: str, style: str = "") -> str:
         """Returns a whole line: what is blank at its end is left out."""
