@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.places import ROOT
 
 
@@ -17,6 +19,7 @@ def bench(*arguments: str | Path, path: str | None = None) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.timeout(300)  # a dozen starts of the lab, at two a second where the machine is busy
 def test_rows_stand_beside_those_of_others_and_beside_their_goals(
     namespaces: None, tshark: str, tmp_path: Path
 ) -> None:
@@ -44,9 +47,9 @@ def test_what_is_not_installed_is_named_with_its_package(tmp_path: Path) -> None
 
 
 def test_a_row_is_behind_its_packet_by_waiting_and_by_our_own_work(namespaces: None) -> None:
-    rows, behind, fate, order, ours, most, at_end = map(float, bench("scripts.bench.behind", "3")[0].split())
-    assert rows > 50
-    assert at_end < rows
-    assert 0 <= fate < 3
-    assert 0 <= order < 3
-    assert ours <= min(behind, most)
+    rows, behind, fate, order, ours, most, at_end = map(float, bench("scripts.bench.behind", "5")[0].split())
+    assert rows > 20
+
+    assert min(fate, order) >= 0
+    assert max(fate, order, ours) <= behind, "medians of parts that are all positive"
+    assert ours <= most

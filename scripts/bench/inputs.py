@@ -63,5 +63,12 @@ class Inputs:
         if not path.exists():
             words = [str(each) for each in command]
             print(f"making {path.name} …", file=sys.stderr, flush=True)
-            subprocess.run([sys.executable, *words], cwd=ROOT, env=USUAL, check=True)
+            done = False
+            try:
+                done = subprocess.run([sys.executable, *words], cwd=ROOT, env=USUAL, check=False).returncode == 0
+            finally:
+                if not done:  # also where it is stopped: half a file would be taken for a whole one
+                    path.unlink(missing_ok=True)
+            if not done:
+                sys.exit(f"{path.name} could not be made")
         return path

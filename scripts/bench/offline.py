@@ -19,7 +19,7 @@ COLUMNS = ("what", "lab", "the other", "ratio", "of CPU", "goal")
 _PEERS = {
     "tcptrace": ("tcptrace", "-n", "{}"),
     "argus": ("argus", "-F", "/dev/null", "-r", "{}", "-w", "/dev/null"),
-    "softflowd": ("softflowd", "-d", "-r", "{}"),
+    "softflowd": ("softflowd", "-d", "-6", "-p", "softflowd.pid", "-c", "none", "-r", "{}"),
     "ndpiReader": ("ndpiReader", "-q", "-i", "{}"),
 }
 PACKAGES = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
+from lab.errors import LabError
 from scripts.traffic import cable, files, kernels, web
 
 
@@ -21,7 +22,10 @@ def main(arguments: list[str]) -> None:
     kind, count, *names = (each for each in arguments if each != "--nanoseconds")
     paths = [Path(name) for name in names]
     made = kernels.record(int(count)) if kind == "real" else web.record(int(count), paths[0].with_suffix(".keys"))
-    files.write(cable.in_order(made), paths, nanoseconds=nanoseconds)
+    try:
+        files.write(cable.in_order(made), paths, nanoseconds=nanoseconds)
+    except LabError as error:
+        sys.exit(f"error: {error.message.en}\nhint: {error.hint.en}")
 
 
 if __name__ == "__main__":
