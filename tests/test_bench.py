@@ -47,9 +47,8 @@ def test_what_is_not_installed_is_named_with_its_package(tmp_path: Path) -> None
 
 
 def test_a_row_is_behind_its_packet_by_waiting_and_by_our_own_work(namespaces: None) -> None:
-    rows, behind, fate, order, ours, most, at_end = map(float, bench("scripts.bench.behind", "5")[0].split())
+    rows, behind, fate, order, ours, most, _at_end = map(float, bench("scripts.bench.behind", "5")[0].split())
     assert rows > 20
-
     assert min(fate, order) >= 0
     assert max(fate, order, ours) <= behind, "medians of parts that are all positive"
     assert ours <= most
