@@ -22,6 +22,7 @@ with signals.quiet_until_ready():
     from typer.core import TyperCommand, TyperGroup
 
     from lab.app.formats import Format
+    from lab.app.values import plainly
     from lab.protocols.registry import PROTOCOLS, TRANSPORT
 
 if TYPE_CHECKING:
@@ -47,11 +48,17 @@ _PARSER = {
 
 
 class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plainly(super().get_params(ctx))
+
     def get_help(self, ctx: Any) -> str:
         return _in_our_words(super().get_help(ctx))
 
 
 class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plainly(super().get_params(ctx))
+
     def get_help(self, ctx: Any) -> str:
         return _in_our_words(super().get_help(ctx))
 
@@ -263,6 +270,9 @@ def main() -> None:
 
 def _command() -> object:
     """Parses and calls; not by app(), which has answers of its own to signals and closed pipes."""
+    for each in app.registered_commands:
+        if sys.argv[1:2] == [each.name or getattr(each.callback, "__name__", None)]:
+            app.registered_commands = [each]  # the parser makes all it has: of the others nothing is asked
     command = typer.main.get_command(app)
     with command.make_context("lab", sys.argv[1:] or ["--help"]) as context:
         return command.invoke(context)
