@@ -18,9 +18,10 @@ from lab.model import ConversationReport, Frame, Packet, Problem, Role
 from lab.protocols.scenario import Scenario
 from lab.report.agreement import Agreement
 from lab.runs import run as runs
-from lab.runs.live import Live, Play
+from lab.runs.live import Live
 from lab.runs.recorded import open_run
 from lab.testbed import netns
+from lab.testbed.play import Play
 from lab.testbed.rules import parse
 from lab.text import Text
 from lab.witnesses import histories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from lab.text import Lang, Text
 
 LANG: Lang = text.choose(sys.argv[1:], os.environ)
 
+_collecting = gc.isenabled()
+gc.disable()  # nothing that is imported is thrown away: to look for what could be takes a tenth of the time
 with signals.quiet_until_ready():
     import typer  # its own words are chosen when it is imported
     from typer.core import TyperCommand, TyperGroup
@@ -24,6 +27,8 @@ with signals.quiet_until_ready():
     from lab.app.formats import Format
     from lab.app.values import plainly
     from lab.protocols.registry import PROTOCOLS, TRANSPORT
+if _collecting:
+    gc.enable()
 
 if TYPE_CHECKING:
     from lab.engine.protocol import Choice, Command
@@ -265,6 +270,7 @@ def _run(name: str, format: Format, json: bool, ipv6: bool, wire: list[str], tes
 
 def main() -> None:
     """Runs the command line and exits with the status of design section 2."""
+    gc.disable()  # next to nothing that a command makes is part of a cycle, and to look for them takes long
     os._exit(guarded(_command))  # all is written and closed; to free what was annotated one by one takes long
 
 

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,6 +16,8 @@ from lab.text import Lang, Text
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
+    from lab.testbed.messages import Event
+    from lab.testbed.play import Play
 
 
 def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, testbed: str, lang: Lang) -> None:
@@ -24,25 +26,24 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
     Whoever reads the output may go away: the scenario is played to its end all the same, and saved whole.
     """
     from lab.protocols.catalogue import scenario
-    from lab.render.notes import introduction
-    from lab.runs import api
-    from lab.runs.live import Live
+    from lab.runs.place import require_place
+    from lab.testbed.play import played_on
+    from lab.testbed.rules import parse
 
-    run = api.run(name, rules=wire, testbed=testbed, ipv6=ipv6, file=file, words=in_words(form))
-    assert isinstance(run.source, Live)
+    played = scenario(name)
+    rules = *parse(wire), *parse(played.rules)
+    on = played_on(testbed)
     _require_capture(file, form)
-    run.source.require_place()
-    try:
-        with run:  # whatever ends it here, the capture is saved here too
-            try:
-                if form is Format.LADDER:
-                    introduction(name, [*wire, *scenario(name).rules], sys.stdout, lang)
-                _write(run, form, file, lang)
-            except OSError:  # a closed pipe, a full disk behind it
-                run.play_on()
-                raise
-    finally:
-        _tell_the_end(run, sys.stdout if form is Format.LADDER else sys.stderr, lang)
+    require_place(file, played)
+    with contextlib.ExitStack() as hosts:
+        if testbed != "docker":  # containers take so long that one may as well read meanwhile
+            # Hosts are made while what shows their packets is imported, and end while the capture is saved.
+            on = _begun(hosts.enter_context(on(played, rules, ipv6)))
+        from lab.runs.live import Live
+        from lab.runs.run import Run
+
+        run = Run(Live(played, rules, ipv6, file, on), words=in_words(form))
+        _show(run, name, [*wire, *played.rules], form, file, lang)
     early = run.source.early
     if form is Format.LADDER and early is None and sys.stdout.isatty():
         with contextlib.suppress(OSError):  # a terminal that has hung up
@@ -72,6 +73,28 @@ def _require_capture(file: Path, form: Format) -> None:
         ),
         hint,
     )
+
+
+def _show(run: Run, name: str, rules: list[str], form: Format, file: Path, lang: Lang) -> None:
+    """Goes through a run to its end."""
+    try:
+        with run:  # whatever ends it here, the capture is saved here too
+            try:
+                if form is Format.LADDER:
+                    from lab.render.notes import introduction
+
+                    introduction(name, rules, sys.stdout, lang)
+                _write(run, form, file, lang)
+            except OSError:  # a closed pipe, a full disk behind it
+                run.play_on()
+                raise
+    finally:
+        _tell_the_end(run, sys.stdout if form is Format.LADDER else sys.stderr, lang)
+
+
+def _begun(events: Iterator[Event]) -> Play:
+    """Returns what plays the scenario whose `events` come already."""
+    return lambda *_: contextlib.nullcontext(events)
 
 
 def _what_next(run: Run, name: str, file: Path) -> Text:

@@ -25,9 +25,11 @@ def after(name: str) -> str:
 
 def scenario(name: str) -> Scenario:
     """Returns a scenario by its name. Raises UsageError, with the nearest name there is."""
-    for each in scenarios():
-        if each.name == name:
-            return each
+    for protocol in PROTOCOLS:
+        if protocol.name == name.partition("/")[0]:  # the others' need not be read
+            own: dict[str, Scenario] = {each.name: each for each in protocol.scenarios()}
+            if name in own:
+                return own[name]
     near = difflib.get_close_matches(name, [each.name for each in scenarios()], 1, 0.4)
     raise UsageError(
         Text(f"there is no scenario '{name}'", f"没有名为“{name}”的场景"),

@@ -50,7 +50,10 @@ class Endpoint(Protocol):
 
 
 class Credentials(Protocol):
-    """What the hosts prove with who they are. Made anew for each run, before its hosts: a key is never kept."""
+    """What the hosts prove with who they are. Made anew for each run: a key is never kept.
+
+    It goes from process to process, so its class is best one that is quickly imported.
+    """
 
     @property
     def server_key(self) -> str:

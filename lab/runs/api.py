@@ -64,7 +64,8 @@ def run(
     name, a rule or a testbed that is not there; going through it raises MachineError where this machine can't play it.
     """
     from lab.protocols.catalogue import scenario as named
-    from lab.runs.live import Live, played_on
+    from lab.runs.live import Live
+    from lab.testbed.play import played_on
     from lab.testbed.rules import parse
 
     played = named(scenario)

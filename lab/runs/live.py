@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path as File
 from typing import Any
 
@@ -15,23 +13,23 @@ from lab.capture.pcapng import Writer
 from lab.engine import journal
 from lab.engine.path import Mine
 from lab.engine.record import Record
-from lab.errors import UsageError
 from lab.events import Begun as RunBegun
 from lab.events import CommandAnswered, PacketHeld
 from lab.model import Captured, Frame, Problem, WireEvent
 from lab.protocols.scenario import Scenario
 from lab.render.comments import comments
 from lab.report.packets import packet
+from lab.runs.place import key_place, require_place
 from lab.runs.run import Inputs, Learn, Run
-from lab.system.files import require_writable, to_file
+from lab.system.files import to_file
 from lab.system.signals import uninterrupted
 from lab.testbed.control import Control, Controlled, Held
 from lab.testbed.control import write as written
 from lab.testbed.messages import Begun, Ended, Event, KeyLogLines
+from lab.testbed.play import Play
 from lab.testbed.rules import Rule
 from lab.text import Lang, Text
 
-Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterator[Event]]]
 Told = WireEvent | PacketHeld | CommandAnswered
 
 
@@ -79,7 +77,8 @@ class Live:
     @contextlib.contextmanager
     def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs]:
         """Sets the hosts up. Raises MachineError where the machine can't play it, or the capture can't be saved."""
-        self.require_place()
+        if self.file is not None and self._save_to is _save:
+            require_place(self.file, self.scenario)
         with self._play(self.scenario, self._rules, self._ipv6) as events:
             self.control = getattr(events, "control", None)
             first = next(events)
@@ -93,28 +92,6 @@ class Live:
                 yield Inputs(begun, wire, None)
             else:
                 yield Inputs(begun, None, _frames(wire))
-
-    def require_place(self) -> None:
-        """Raises MachineError where the capture can't be saved, UsageError where its key would replace another's."""
-        if self.file is None or self._save_to is not _save:
-            return
-        require_writable(self.file)
-        key = self._key_place(self.file)
-        if self.scenario.credentials is None or not key.exists():
-            return
-        require_writable(key)
-        if not self.file.exists():
-            raise UsageError(
-                Text(
-                    f"{key} is there, and the server's key would be saved under that name",
-                    f"{key} 已存在，而服务器私钥会以这个名字保存",
-                ),
-                Text("give the capture another name, or move that key", "请给抓包文件换个名字，或移走那个私钥"),
-            )
-
-    @staticmethod
-    def _key_place(file: File) -> File:
-        return file.with_suffix(".key")
 
     def captured(self, record: Record) -> None:
         """Keeps each packet, to be saved."""
@@ -184,37 +161,9 @@ class Live:
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue(), False)
         if self.server_key:
-            self.key_file = self._key_place(file)
+            self.key_file = key_place(file)
             self._save_to(self.key_file, self.server_key, True)
         self.saved = True
-
-
-def played_on(testbed: str, control: bool = False) -> Play:
-    """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker.
-
-    Only namespaces have a wire that can be controlled. Raises UsageError for another name, or for control without one.
-    """
-    if control and testbed in ("auto", "netns"):
-        from lab.testbed import netns
-
-        return partial(netns.play, control=True)
-    if control:
-        raise UsageError(
-            Text(f"the testbed '{testbed}' can't be controlled", f"测试床“{testbed}”无法控制"),
-            Text("network namespaces can: testbed netns", "网络命名空间可以：测试床 netns"),
-        )
-    if testbed == "auto":
-        from lab.testbed.auto import play
-    elif testbed == "netns":
-        from lab.testbed.netns import play
-    elif testbed == "docker":
-        from lab.testbed.docker import play
-    else:
-        raise UsageError(
-            Text(f"there is no testbed '{testbed}'", f"没有名为“{testbed}”的测试床"),
-            Text("there are auto, netns and docker", "可用的有 auto、netns 和 docker"),
-        )
-    return play
 
 
 def _frames(events: Iterator[Told]) -> Iterator[Frame]:

@@ -9,7 +9,6 @@ import os
 import shlex
 import stat
 import sys
-import tempfile
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +107,8 @@ def _try(real: Path) -> None:
         folder = next(each for each in (folder, *folder.parents) if each.exists())
     if folder.exists() and not folder.is_dir():
         raise _error(NotADirectoryError, errno.ENOTDIR)
+    import tempfile
+
     tempfile.TemporaryFile(dir=folder).close()
 
 
@@ -168,6 +169,8 @@ class Spool:
 
     def put(self, number: int, line: str) -> None:
         """Puts a line away. Raises MachineError where there is no room for it."""
+        import tempfile  # here, and not with every command: it takes long
+
         try:
             if self._file is None:
                 self._file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - as long as we are there
@@ -214,6 +217,8 @@ def _nameless(folder: Path, mode: int) -> Iterator[tuple[BinaryIO, Path | None]]
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, mode)
     except (AttributeError, OSError):
+        import tempfile
+
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".lab-", delete=False) as file:
             name = Path(file.name)
             try:

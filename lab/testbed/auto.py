@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,16 +23,29 @@ _INSTEAD = Text(
 
 @contextlib.contextmanager
 def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
-    """Plays a scenario as both testbeds do. Raises MachineError where neither is to be had."""
+    """Plays a scenario as both testbeds do. Where neither is to be had, a MachineError comes for the first event."""
     with contextlib.ExitStack() as stack:
+        first: Iterator[Event] | MachineError
         try:
-            events: Iterator[Event] = stack.enter_context(netns.play(scenario, rules, ipv6))
-            begun = [next(events), next(events)]  # the hosts are there only with the first frame
+            first = stack.enter_context(netns.play(scenario, rules, ipv6))
         except MachineError as refused:
-            stack.close()
-            events = stack.enter_context(_by_docker(refused, scenario, rules, ipv6))
-            begun = []
-        yield itertools.chain(begun, events)
+            first = refused
+        yield _either(first, stack, scenario, rules, ipv6)
+
+
+def _either(
+    first: Iterator[Event] | MachineError, stack: contextlib.ExitStack, scenario: Scenario, rules: Sequence[Rule],
+    ipv6: bool,
+) -> Iterator[Event]:  # fmt: skip
+    try:
+        if isinstance(first, MachineError):
+            raise first
+        begun = [next(first), next(first)]  # the hosts are there only with the first frame
+    except MachineError as refused:
+        stack.close()
+        begun, first = [], stack.enter_context(_by_docker(refused, scenario, rules, ipv6))
+    yield from begun
+    yield from first
 
 
 def _by_docker(

@@ -11,7 +11,6 @@ nothing to clean up, whatever ends the lab. As an ordinary user all of it happen
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -21,61 +20,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from lab.errors import LabError, MachineError
 from lab.model import Role
-from lab.protocols.scenario import Credentials, Scenario
+from lab.protocols.scenario import Scenario
 from lab.system import processes
 from lab.system.signals import uninterrupted
-from lab.testbed import links
 from lab.testbed.control import COMMANDS, Command, Control
 from lab.testbed.messages import Begun, Ended, Event
-from lab.testbed.namespaces import (
-    CLONE_NEWNET,
-    enter_namespaces,
-    inside,
-    offloads_off,
-    reason,
-    require_linux,
-    sysctl,
-    unshare,
-)  # fmt: skip
+from lab.testbed.namespaces import enter_namespaces, reason, require_linux, sysctl
+from lab.testbed.pair import HOSTS, ROLES, address, fork_hosts, lay_cables
 from lab.testbed.rules import Rule
 from lab.text import Text
 
-if TYPE_CHECKING:
-    from lab.testbed.cables import Link
-
-ROLES: tuple[Role, Role] = ("client", "server")
 _PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
-
-
-class Addresses(NamedTuple):
-    """What a host is called on the wire. Documentation addresses (RFC 5737, RFC 3849, RFC 9542)."""
-
-    ipv4: str
-    ipv6: str
-    mac: str
-
-
-# A namespace is empty when it is made: its first subnet is always free.
-HOSTS: dict[Role, Addresses] = {
-    "client": Addresses("192.0.2.2", "2001:db8::2", "00:00:5e:00:53:02"),
-    "server": Addresses("192.0.2.3", "2001:db8::3", "00:00:5e:00:53:03"),
-}
-
-
-# Of a run that is controlled, where a frame may be held for minutes: no kernel gives up meanwhile, nor waits for long
-# afterwards. Held time becomes round-trip time: without a limit the next timeout would be three times as long.
-_PATIENT = {
-    "net/ipv4/tcp_rto_max_ms": "2000",
-    "net/ipv4/tcp_syn_retries": "127",
-    "net/ipv4/tcp_synack_retries": "255",
-    "net/ipv4/tcp_retries2": "255",
-    "net/ipv4/tcp_orphan_retries": "255",
-    "net/ipv4/tcp_fin_timeout": "3600",
-}
 
 
 class Playing:
@@ -141,25 +100,35 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool
         with contextlib.suppress(OSError):  # nobody reads it any more: that is for whoever writes next to hear
             stream.flush()
     child = 0
-    addresses = HOSTS["server"]
-    credentials = scenario.make_credentials((addresses.ipv4, addresses.ipv6))  # before the fork: the stage has them too
     try:
         try:
             with processes.signals_waiting():
                 ours, theirs = Pipe()
-                child = processes.fork(
-                    lambda: _stage(theirs, Run(scenario, rules, ipv6, credentials, control)), (ours,)
-                )
+                child = processes.fork(lambda: _stage(theirs, Run(scenario, rules, ipv6, control)), (ours,))
                 theirs.close()
         except OSError as error:
             raise _refused(error) from error
         names = {address: role for role, host in HOSTS.items() for address in (host.ipv4, host.ipv6)}
-        begun = Begun("wire", names, True, credentials.server_key if credentials else "")
+        begun = Begun("wire", names, True, _make_credentials(scenario, ours))
         yield Playing(begun, ours, control)
     finally:
         if child:
             with uninterrupted():
                 _end_stage(child, ours)
+
+
+def _make_credentials(scenario: Scenario, connection: Connection) -> str:
+    """Makes what the hosts prove with who they are, while they are made, and tells the stage; returns the server's key.
+
+    To draw a key takes longer than to make a host.
+    """
+    if scenario.credentials is None:
+        return ""
+    server = HOSTS["server"]
+    credentials = scenario.credentials((server.ipv4, server.ipv6))
+    with contextlib.suppress(OSError):  # it has ended: what it has said of that comes next
+        connection.send(credentials)
+    return credentials.server_key
 
 
 def _end_stage(child: int, connection: Connection) -> None:
@@ -186,7 +155,6 @@ class Run(NamedTuple):
     scenario: Scenario
     rules: Sequence[Rule]
     ipv6: bool
-    credentials: Credentials | None
     control: bool
 
     @property
@@ -260,8 +228,7 @@ def _stage(connection: Connection, run: Run) -> None:
     try:
         enter_namespaces()
         processes.die_with(parent)
-        teller.tell(_played(connection, hosts, run, teller))
-        teller.finish()
+        _play_script(connection, hosts, run, teller)
     except LabError as error:
         teller.tell(error)
         teller.finish()
@@ -280,45 +247,36 @@ def _refused(error: OSError) -> MachineError:
     )
 
 
-def _played(connection: Connection, pids: list[int], run: Run, teller: _Teller) -> Ended:
-    """Makes the hosts, adding their processes to `pids`, and plays the script."""
+def _play_script(connection: Connection, pids: list[int], run: Run, teller: _Teller) -> None:
+    """Makes the hosts, adding their processes to `pids`, plays the script and tells that it has ended."""
     from lab.testbed.rules import Policy
     from lab.testbed.stage import Host, SceneEnded, Stage
     from lab.testbed.wire import Wire
 
-    family = run.family
     cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpu})  # one CPU for all: then the order of things is the order of calls
-    channels: dict[Role, Connection] = {}
-    cables = {}
     sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # the wire itself says nothing
     # The hosts get tables of connections of their own, small ones. The machine's, which all share, has 262,144 rows on
     # a large one: reading it through (ss, /proc/net/tcp) takes 20 ms, theirs 2.
     sysctl("net/ipv4/tcp_child_ehash_entries", "256")
-    for role in ROLES:
-        ours, theirs = Pipe()
-        foreign = (connection, ours, *channels.values())
-        with processes.signals_waiting():
-            pid = processes.fork(lambda role=role, theirs=theirs: _host(role, theirs, run), foreign)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
-            pids.append(pid)
-        theirs.close()
-        _expect(ours)
-        cables[role] = _lay_cable(role, pid, ours)
-        channels[role] = ours
+    channels = fork_hosts(run.scenario.endpoint(), run.family, run.control, pids, connection)
     living = dict(zip(ROLES, pids, strict=True))
+    cables = lay_cables(living, channels)
     wire = Wire(cables, Policy(run.rules), teller.tell, _Commands(connection, living) if run.control else None)
-    hosts = {role: Host(role, _address(role, family), channels[role], wire, teller.tell) for role in ROLES}
+    hosts = {role: Host(role, address(role, run.family), channels[role], wire, teller.tell) for role in ROLES}
     early = None
     try:
+        credentials = connection.recv() if run.scenario.credentials else None
         wire.start()
-        run.scenario.script(Stage(hosts["client"], hosts["server"], wire, run.credentials))
+        run.scenario.script(Stage(hosts["client"], hosts["server"], wire, credentials))
     except SceneEnded as ended:
         early = ended.reason
     except OSError as error:
         early = Text(str(error), str(error))
     _require(living)  # else `early` is not the scenario's reason
     wire.close()
-    return Ended(early)
+    teller.tell(Ended(early))
+    teller.finish()  # before the wire's sockets are closed: that takes 10 ms, and nobody needs to wait for it
 
 
 def _require(hosts: Mapping[Role, int]) -> None:
@@ -328,88 +286,3 @@ def _require(hosts: Mapping[Role, int]) -> None:
     for role, pid in hosts.items():
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             raise gone(role)
-
-
-def _address(role: Role, family: socket.AddressFamily) -> str:
-    return HOSTS[role].ipv6 if family == socket.AF_INET6 else HOSTS[role].ipv4
-
-
-def _mac(role: Role) -> bytes:
-    return bytes.fromhex(HOSTS[role].mac.replace(":", ""))
-
-
-def _expect(connection: Connection) -> None:
-    """Waits for a host to say that it is ready, or why it can't be."""
-    try:
-        answer = connection.recv()
-    except EOFError:
-        raise OSError(errno.ECHILD, os.strerror(errno.ECHILD)) from None
-    if isinstance(answer, OSError):
-        raise answer
-
-
-def _host(role: Role, connection: Connection, run: Run) -> None:
-    """A host's process: a namespace, an address, a neighbour, and then whatever it is told."""
-    from lab.testbed.host import serve
-
-    endpoint, family = run.scenario.endpoint(), run.family
-    try:
-        unshare(CLONE_NEWNET)
-        connection.send(None)  # the wire lays the cable now
-        connection.recv()
-        _plug_in(role, family)
-        for name, value in _PATIENT.items() if run.control else ():
-            sysctl(name, value)
-        connection.send(None)
-    except OSError as error:
-        connection.send(error)
-        return
-    serve(connection, endpoint(family, _address(role, family)))
-
-
-def _lay_cable(role: Role, pid: int, host: Connection) -> Link:
-    """Makes the cable between the wire and a host, and asks for the host's kernel to be heard."""
-    from lab.testbed.cables import Link, open_link
-    from lab.testbed.kernel import Witness
-
-    mac = _mac(role)
-    links.lay_cable(role, "eth0", pid, mac)
-    links.switch_on(role)
-    offloads_off(role)
-    link = open_link(role)
-    host.send(None)
-    _expect(host)
-    with inside(pid):
-        witness = Witness()
-    return Link(link, mac, HOSTS[role].ipv4, witness)
-
-
-def _plug_in(role: Role, family: socket.AddressFamily) -> None:
-    """Configures a host from inside: addresses, a permanent neighbour, and nothing that talks by itself."""
-    for name, value in {
-        "net/ipv6/conf/all/disable_ipv6": "0" if family == socket.AF_INET6 else "1",
-        "net/ipv6/conf/eth0/disable_ipv6": "0" if family == socket.AF_INET6 else "1",
-        "net/ipv6/conf/eth0/router_solicitations": "0",
-        "net/ipv6/conf/eth0/addr_gen_mode": "1",  # no link-local address: nothing to announce
-        "net/ipv4/tcp_rto_min_us": "1000000",  # RFC 6298 (2.4); at Linux' 0.2 s a busy machine sends again for nothing
-        "net/ipv4/tcp_early_retrans": "0",  # nor is the tail of the data sent again to probe for losses
-        "net/ipv4/tcp_syn_linear_timeouts": "0",  # a lost SYN is sent again after 1, 3, 7 s, as the RFCs tell it
-        "net/ipv4/tcp_invalid_ratelimit": "0",  # else, within 500 ms, a second refused segment is not answered
-        "net/ipv4/tcp_challenge_ack_limit": "100",  # a second: two ends that disagree would answer each other for ever
-        "net/ipv4/tcp_ecn": "0",  # what a kernel asks for by itself changes from version to version
-        "net/ipv4/ip_local_port_range": "49152 56999",  # at other ports Wireshark may take TLS for something else
-    }.items():
-        sysctl(name, value)
-    offloads_off("eth0")
-    other: Role = "server" if role == "client" else "client"
-    links.add_address("eth0", HOSTS[role].ipv4, 28)
-    links.switch_on("eth0")
-    links.switch_on("lo")
-    if family == socket.AF_INET6:
-        # The address lives on the loopback interface: on eth0 the kernel would announce its multicast group, at a
-        # random moment of the first second, in the middle of the lesson.
-        links.add_address("lo", HOSTS[role].ipv6, 128)
-        links.wait_for_address(HOSTS[role].ipv6)
-        links.add_route("eth0", "2001:db8::", 64)
-    for each in {socket.AF_INET, family}:
-        links.add_neighbour("eth0", _address(other, each), _mac(other))

@@ -22,6 +22,7 @@ from lab.protocols.tcp.segment import FIN, SYN, Segment, segment
 from lab.runs.live import Live
 from lab.runs.run import Run
 from lab.testbed import netns
+from lab.testbed.pair import HOSTS
 from lab.testbed.rules import parse
 from lab.testbed.stage import Stage
 
@@ -44,7 +45,7 @@ class Forger:
         if isinstance(event, Captured):
             sent, found = Ether(event.frame.data), segment(event.frame)
             if isinstance(found, Segment) and not forged(sent):
-                role: Role = "client" if sent.src == netns.HOSTS["client"].mac else "server"
+                role: Role = "client" if sent.src == HOSTS["client"].mac else "server"
                 self.last[role] = sent[TCP]
                 length = found.payload + bool(found.flags & SYN) + bool(found.flags & FIN)
                 self._next[role] = (found.seq + length) % _WRAP
@@ -65,7 +66,7 @@ class Forger:
             sport=ports[0], dport=ports[1], flags=flags, window=1024, options=options or [],
             seq=(self._next[sender] + seq) % _WRAP, ack=(self._next[receiver] + ack) % _WRAP if "A" in flags else 0,
         )  # fmt: skip
-        hosts = netns.HOSTS
+        hosts = HOSTS
         data = bytearray(bytes(Ether(src=hosts[sender].mac, dst=hosts[receiver].mac) / ip / tcp / payload))
         if corrupt:
             data[-1] ^= 0x01

@@ -19,23 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 from cryptography.x509.oid import NameOID
 
-from lab.protocols.tls.terms import SERVER, Identity
+from lab.protocols.tls.terms import SERVER, Credentials, Identity
 
 OTHER, CLIENT = "other.example", "client.example"
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _DAY = datetime.timedelta(days=1)
-
-
-class Credentials(NamedTuple):
-    """One run's. `authority` is the certificate (PEM) of the authority that both hosts know."""
-
-    authority: str
-    server: Identity
-    client: Identity | None
-
-    @property
-    def server_key(self) -> str:
-        return self.server.key
 
 
 class _Authority(NamedTuple):

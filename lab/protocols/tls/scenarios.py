@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.protocols.scenario import Scenario, Stage
-from lab.protocols.tls.terms import SERVER, Terms
+from lab.protocols.tls.terms import SERVER, Credentials, Terms
 from lab.text import Text
 
 if TYPE_CHECKING:
-    from lab.protocols.tls.credentials import Credentials
     from lab.protocols.tls.endpoints import Endpoint
 
 PORT = 4433  # not 443: what is said there Wireshark takes for HTTP, and waits for its end

@@ -283,12 +283,13 @@ def _whole(rows: Iterable[Row], role: str) -> tuple[Row, ...]:
     zero = [Row(name, f"{way} early data", name, None, "9846 4.3.10") for name in _ZERO_RTT[role]]
     listed = (*rows, *_BOTH, *ahead, *zero, *_renegotiation(role))
     states = dict.fromkeys(name for row in listed for name in (row.state, row.to))
+    there = {(row.state, row.on) for row in listed}
     ends = [
         Row(name, f"{way} {what}", to, None, "9846 6.2" if what == "fatal alert" else "9846 6.1")
         for name in states
         for way in ("sent", "got")
         for what, to in (("fatal alert", "FAILED"), ("close_notify", "CLOSED"))
-        if name != "FAILED" and not any((row.state, row.on) == (name, f"{way} {what}") for row in listed)
+        if name != "FAILED" and (name, f"{way} {what}") not in there
     ]
     return (*listed, *ends)
 

@@ -14,6 +14,18 @@ class Identity(NamedTuple):
     key: str
 
 
+class Credentials(NamedTuple):
+    """One run's. `authority` is the certificate (PEM) of the authority that both hosts know."""
+
+    authority: str
+    server: Identity
+    client: Identity | None
+
+    @property
+    def server_key(self) -> str:
+        return self.server.key
+
+
 class Terms(NamedTuple):
     """One side's terms. Equal terms on one host share a context: session tickets and session IDs stay good in it.
 

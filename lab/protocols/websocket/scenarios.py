@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.protocols.scenario import Scenario, Stage
-from lab.protocols.tls.terms import SERVER, Terms
+from lab.protocols.tls.terms import SERVER, Credentials, Terms
 from lab.protocols.websocket.http import accept_of
 
 if TYPE_CHECKING:
-    from lab.protocols.tls.credentials import Credentials
     from lab.protocols.websocket.endpoints import Endpoint
 
 PORT, TLS_PORT = 8080, 8443

@@ -199,6 +199,29 @@ def test_a_key_is_read_in_every_form() -> None:
     assert not isinstance(load_server_key(Path(identity().file).read_bytes()), Reason)  # a certificate beside it
 
 
+def pkcs1(numbers: dict[str, int]) -> bytes:
+    """Returns RSAPrivateKey (RFC 8017 appendix A.1.2) in DER, whatever its numbers are."""
+
+    def entry(tag: int, body: bytes) -> bytes:
+        length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
+        return bytes([tag, *([0x80 | len(length)] if len(body) > 127 else []), *length]) + body
+
+    values = (0, *(numbers[each] for each in ("n", "e", "d", "p", "q", "dmp1", "dmq1", "iqmp")))
+    return entry(0x30, b"".join(entry(2, each.to_bytes(each.bit_length() // 8 + 1, "big")) for each in values))
+
+
+def test_a_key_whose_numbers_do_not_belong_together_is_none() -> None:
+    key = key_of()
+    assert isinstance(key, rsa.RSAPrivateKey)
+    whole = key.private_numbers()
+    numbers = {name: getattr(whole, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
+    numbers |= {"n": whole.public_numbers.n, "e": whole.public_numbers.e}
+    assert not isinstance(load_server_key(pkcs1(numbers)), Reason)
+    for name, value in numbers.items():
+        for wrong in (value + 2, value ^ 1 << 300, 3, 1, 0):
+            assert code(load_server_key(pkcs1({**numbers, name: wrong}))) == "key-unreadable", (name, wrong)
+
+
 def test_a_key_that_can_t_be_used_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     key = key_of()
     assert isinstance(key, rsa.RSAPrivateKey)
