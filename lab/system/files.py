@@ -169,10 +169,10 @@ class Spool:
 
     def put(self, number: int, line: str) -> None:
         """Puts a line away. Raises MachineError where there is no room for it."""
-        import tempfile  # here, and not with every command: it takes long
-
         try:
             if self._file is None:
+                import tempfile  # not with every command: it takes long
+
                 self._file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - as long as we are there
             while len(self._places) <= number:
                 self._places.append(0)
