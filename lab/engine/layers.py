@@ -23,6 +23,7 @@ from lab.engine.walk import EventSink, Mover
 from lab.events import MessageRead
 from lab.model import Above, Frame, Role, States
 
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 LOOK = 64  # bytes of a segment that are looked at
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
 
@@ -85,8 +86,8 @@ def layers_of(which: Conversation) -> Iterator[Layer]:
 
 def _hold(layer: Layer, record: Record) -> None:
     """Writes down the states of both ends at the packet's first instant."""
-    others = (above for above in record.above if above.protocol != layer.name)
-    record.above = (*others, Above(layer.name, layer.states, None))
+    others = [above for above in record.above if above.protocol != layer.name] if record.above else ()
+    record.above = (*others, _new(Above, (layer.protocol.name, layer.states, None)))
 
 
 def _assume(layer: Any, role: Role, event: str) -> str | None:
@@ -122,14 +123,16 @@ class Layers:
 
     def sent(self, record: Record) -> None:
         """The packet has left its sender, and its transport knows."""
-        which = record.conversation
-        if which is not None and which.above is not None:
+        which, end = record.conversation, record.end
+        if which is None or end is None:
+            return
+        if which.above is not None:
             self.missed(record)
-            if record.ack is not None and record.end is not None and record.ack > record.end.peer.next:
-                self._unseen(which, record.end.peer, record.ack, record.number)
-        if record.segment is not None and record.segment.payload:
+            if record.ack is not None and record.ack > end.peer.next:
+                self._unseen(which, end.peer, record.ack, record.number)
+        if record.segment.payload:
             self._read(record)
-        if which is not None and which.above is not None and self._closing(which):
+        if which.above is not None and self._closing(which):
             self._close(which, record)
             for layer in layers_of(which):
                 if layer.protocol.closed_below:
@@ -153,7 +156,8 @@ class Layers:
                 return
             ahead = self._ahead.take(which)
         self._room.passes(which, segment.payload)
-        for each in (*(pieces or self._carried(record, frame)), *ahead):
+        pieces = pieces or self._carried(record, frame)
+        for each in (*pieces, *ahead) if ahead else pieces:
             piece = self._after_answer(which, layer, each) if layer.unheard else each
             said = layer.sent(piece) if piece else ()
             if said:
@@ -185,9 +189,11 @@ class Layers:
         layer: Layer | None = which.above if which is not None else None
         if which is None or end is None or layer is None or layer.wrapping is not None:
             return
-        side = layer.end(end.peer.role)
-        if record.ack is not None and record.ack > max(end.peer.next, side.unseen):
-            self._lose(layer, side, record.number)
+        peer = end.peer
+        if record.ack is not None and record.ack > peer.next:
+            side = layer.end(peer.role)
+            if record.ack > side.unseen:
+                self._lose(layer, side, record.number)
         for each in self._missing(record):
             side, stop = layer.end(each.end.role), each.relative + each.size
             if stop > side.missed:
@@ -242,7 +248,7 @@ class Layers:
             self._close(which, record)
         if record.above and record.by is not None:
             states = {layer.name: layer.states for layer in layers_of(which)}
-            record.above = tuple([Above(name, held, states.get(name)) for name, held, _ in record.above])
+            record.above = tuple([_new(Above, (name, held, states.get(name))) for name, held, _ in record.above])
 
     def forget(self, which: Conversation) -> None:
         """Lets go of a conversation."""
@@ -270,9 +276,13 @@ class Layers:
     def _say(self, layer: Layer, role: Role, said: Sequence[Any], record: Record) -> None:
         """Writes down what an end has said, in the packet that completes it, and hands on what that carries."""
         mover, sender, carries = self._movers[layer.name], layer.end(role), layer.protocol.carries
-        named = [each for each in said if each.name]
-        record.messages += tuple([Told(layer, each) for each in named])
-        record.labels += tuple(dict.fromkeys(each.name for each in named if each.name not in record.labels))
+        messages, labels = record.messages, record.labels
+        for each in said:
+            if each.name:
+                messages += (_new(Told, (layer, each)),)
+                if each.name not in labels:
+                    labels += (each.name,)
+        record.messages, record.labels = messages, labels
         inner: list[Any] = []
         for each in said:
             if self._told is not None and record.conversation is not None and each.name:

@@ -16,6 +16,7 @@ from lab.protocols.tcp.icmp import Kind, Quoted
 from lab.protocols.tcp.segment import Segment
 
 _WRAP, _HALF = 1 << 32, 1 << 31
+NO_LIMIT = _HALF  # bytes of a payload
 _MOST_GIVEN_UP = 16  # packets of an end that are waited for no longer, and may still be quoted
 _MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
 
@@ -28,7 +29,7 @@ class End(engine.TransportEnd):
 
     __slots__ = (
         "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin",
-        "heard", "history", "holes", "isn", "opened_passively", "options", "owes", "pending", "port", "refuses",
+        "heard", "history", "holes", "isn", "limit", "opened_passively", "options", "owes", "pending", "port", "refuses",
         "shut_out", "stamp", "syn_acked", "ttl", "window",
     )  # fmt: skip
 
@@ -48,6 +49,7 @@ class End(engine.TransportEnd):
         self.refuses: int | None = None  # the raw number that an answer acknowledged which was not to its SYN
         self.acked = -1  # by the segment before
         self.options: bytes | None = None  # of its SYN, as on the wire
+        self.limit = NO_LIMIT  # the largest payload that it accepts: its MSS, where it told one (RFC 9293, 3.7.1)
         self.history = 0  # which letters of the history it has, as bits
         self.ecn: str | None = None  # what it has offered, or both have agreed on (ecn.py)
         # What is known to have arrived of it.

@@ -13,18 +13,20 @@ from lab.engine.lookahead import Lookahead
 from lab.engine.record import Record
 from lab.model import Frame, Remark, Role, Span
 from lab.protocols.tcp import doubts, icmp, room
-from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
+from lab.protocols.tcp.conversation import NO_LIMIT, Conversation, End, SegmentRecord
 from lab.protocols.tcp.copies import Sent
 from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.icmp import DAMAGED, Quoted
 from lab.protocols.tcp.judge import Judge
 from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
 from lab.protocols.tcp.room import Elsewhere
-from lab.protocols.tcp.segment import ACK, FIN, RST, SYN, Segment, options
+from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment, options
 from lab.protocols.tcp.twice import Recent
 
 _SYN_FIN, _SYN_ACK, _SPECIAL = SYN | FIN, SYN | ACK, SYN | FIN | RST
 _ECN = SYN | BITS
+_BUT_PSH = 0x1FF & ~PSH
+_DATA, _ACK = KINDS[ACK | 0x100], KINDS[ACK]
 _WRAP, _HALF = 1 << 32, 1 << 31
 _LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 _ROLES_WITHIN = 64  # packets in which it must show who asks
@@ -188,7 +190,7 @@ class Conversations:
             labels = of_ecn(labels, end, flags)
         if problems:
             labels += problems
-        if payload > _LEAST_LARGE and payload > _limit(end.peer):
+        if payload > _LEAST_LARGE and payload > end.peer.limit:
             labels += ("larger-than-mss",)
         if labels is not usual:
             record.labels = labels
@@ -202,6 +204,52 @@ class Conversations:
             if conversation.alone is not None and self._ahead is not None and (record.ack or 0) > conversation.from_syn:
                 later = self._ahead.behind(frame.number)
                 conversation.order_unknown = not doubts.acknowledges_more(segment, later)
+        end.window = window
+        if self._ahead is not None:
+            self._recent.add((frame, record))
+        fresh = letters & ~end.history
+        if fresh:
+            end.history |= fresh
+            conversation.history += spelled(fresh, end.role)
+        return record
+
+    def _usual(self, found: tuple[Conversation, End], frame: Frame, segment: Segment) -> SegmentRecord | None:
+        """Returns the record of what nearly all packets are, None of any other: the next data, or an ACK of more.
+
+        Whatever else `place` looks at, these have nothing of it.
+        """
+        _, raw_seq, raw_ack, _, window, _, _, payload, problems = segment
+        conversation, end = found
+        peer = end.peer
+        if (
+            raw_seq != end.next_raw or problems or not window or conversation.former is not None
+            or peer.next_raw is None or peer.window < 0 or end.window < 0 or end.ttl < 0 or payload > peer.limit
+        ):  # fmt: skip
+            return None
+        ack = peer.next
+        if raw_ack != peer.next_raw:
+            behind = (peer.next_raw - raw_ack) % _WRAP
+            if behind >= _HALF or (end.isn is None and peer.isn is not None):
+                return None
+            ack -= behind
+        seq = end.next
+        if payload:
+            if ack < end.acked or doubts.is_odd(end, frame.data, segment):
+                return None
+            labels, letters = _DATA
+            record = SegmentRecord(frame, labels, segment, conversation, end, seq, seq + payload)
+            record.new = True
+            self._sent.keep(end, seq, frame, segment)
+            end.next_raw = (raw_seq + payload) % _WRAP
+            end.next = seq + payload
+        elif ack > end.acked:
+            labels, letters = _ACK
+            record = SegmentRecord(frame, labels, segment, conversation, end, seq, seq)
+        else:
+            return None
+        record.ack = end.acked = ack
+        conversation.packets += 1
+        conversation.last = frame.number
         end.window = window
         if self._ahead is not None:
             self._recent.add((frame, record))
@@ -400,12 +448,6 @@ def _counted(end: End, raw: int, flags: int) -> int:
     return _asked(end, raw, 1) if flags & RST else end.relative(raw)
 
 
-def _limit(end: End) -> int:
-    """Returns the largest payload that an end accepts: its MSS, where it told one (RFC 9293 section 3.7.1)."""
-    mss = options(end.options).mss if end.options is not None else None
-    return mss if mss is not None else _HALF
-
-
 def _is_new(end: End, segment: Segment) -> bool:
     """Whether a SYN on a used pair begins another conversation: not where it is a repetition or a simultaneous open."""
     if end.isn is not None:
@@ -419,6 +461,8 @@ def first_of(end: End, frame: Frame, segment: Segment) -> None:
     """Takes in what only a SYN tells: where the stream begins, and the options."""
     if end.options is None:
         end.options = frame.data[segment.header + 20 : segment.start]
+        mss = options(end.options).mss
+        end.limit = mss if mss is not None else NO_LIMIT
     if end.isn is None:
         end.isn, end.stamp = segment.seq, doubts.stamp_of(end.options)
         end.next_raw, end.next = segment.seq, 0  # a SYN is 0, whatever was counted before it

@@ -29,13 +29,11 @@ class Sent:
         self._order.append(end)
         self._bytes += len(data) + _OVERHEAD
         while self._bytes > _MOST_BYTES:
-            self._forget_one(self._order.popleft())
-
-    def _forget_one(self, end: End) -> None:
-        pieces = self._of[end]
-        self._bytes -= len(pieces.popleft()[1]) + _OVERHEAD
-        if not pieces:
-            del self._of[end]
+            oldest = self._order.popleft()
+            pieces = self._of[oldest]
+            self._bytes -= len(pieces.popleft()[1]) + _OVERHEAD
+            if not pieces:
+                del self._of[oldest]
 
     def differs(self, end: End, record: SegmentRecord) -> bool:
         """Whether a segment gives numbers other bytes than they were given before, as far as that is remembered."""

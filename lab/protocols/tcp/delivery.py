@@ -34,11 +34,14 @@ _MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 
 def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
     """Returns the packets that this one, before it is sent, shows to have been got: oldest first."""
+    latter = record.conversation.latter
+    if latter is None and "challenge-ack" not in record.labels:
+        return _proved(record)
     nothing_new = record.ack is not None and record.ack <= record.end.peer.heard and record.seq == record.stop
     got = _proved(record)
     if "challenge-ack" in record.labels:
         got = sorted([*got, *_denied(record)], key=_number)
-    if record.conversation.latter is None or not nothing_new:
+    if latter is None or not nothing_new:
         return got
     return sorted([*got, *_challenged(record)], key=_number)
 

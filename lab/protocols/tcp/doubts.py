@@ -275,14 +275,14 @@ def is_odd(end: End, data: bytes, segment: Segment) -> bool:
     """
     pair, _, _, flags, _, header, start, _, problems = segment
     odd = (
-        "bad-checksum" in problems
-        or not flags & ACK
+        not flags & ACK
         or start - header >= _MANY_OPTIONS
         or ttl(data, header, len(pair)) < end.ttl
+        or "bad-checksum" in problems
     )
     if data[header + 20 : header + 24] == _STAMPED:
         stamp = int.from_bytes(data[header + 24 : header + 28], "big")
-        odd = odd or (end.stamp is not None and ahead_of(stamp, end.stamp) < 0)
+        odd = odd or (end.stamp is not None and (stamp - end.stamp) % _WRAP >= _HALF)
         if not odd:
             end.stamp = stamp
     return odd

@@ -15,6 +15,7 @@ from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 from lab.protocols.tcp.states import TABLE, Event, State
 
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _NOTHING: tuple[Event, ...] = ()
 _SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
@@ -203,7 +204,7 @@ def carried(record: SegmentRecord, frame: Frame) -> list[Piece]:
     first = 1 if segment.flags & SYN else 0  # a SYN takes a number of its own, before its data
     seq, relative = segment.seq + first, record.seq + first
     if not isinstance(frame, Reassembled):
-        return [Piece(end, seq, relative, data[at:stop], record.number, at)]
+        return [_new(Piece, (end, seq, relative, data[at:stop], record.number, at))]
     return [
         Piece(end, seq + start, relative + start, data[at + start : at + last], number, place)
         for start, last, number, place in cut(frame.parts, at, stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.engine.lookahead import Lookahead
 from lab.model import Frame
 from lab.protocols.tcp import doubts
-from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
+from lab.protocols.tcp.conversation import NO_LIMIT, Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, Segment, options
 
 
@@ -111,4 +111,5 @@ def _disregard(end: End) -> None:
         item.steps = ()
     end.pending.clear()
     end.isn = end.next_raw = end.options = None
+    end.limit = NO_LIMIT
     end.next = end.heard = 0

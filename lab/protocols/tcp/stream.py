@@ -34,6 +34,7 @@ class Piece(NamedTuple):
     data: bytes
 
 
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _START = attrgetter("start")
 _END = attrgetter("end")
 
@@ -68,7 +69,7 @@ class Stream:
         end = start + len(data)
         if start == self.expected and not self.held:  # the usual case: the next bytes, and none waiting
             if data:
-                self._pieces.append(Piece(start, end, frame, at, data))
+                self._pieces.append(_new(Piece, (start, end, frame, at, data)))
                 self.expected = end
             return data
         if start < 0:
@@ -78,6 +79,15 @@ class Stream:
             return b""
         self._insert(Piece(start + skipped, end, frame, at + skipped, data[skipped:]))
         return self._deliver()
+
+    def goes_on(self, seq: int, data: bytes, frame: int, at: int) -> bool:
+        """Takes a segment's payload where it is the next bytes and nothing is waited for; returns whether it is."""
+        start = self.expected
+        if self.held or self._absent or (seq - self._first - start) & 0xFFFFFFFF or not data:
+            return False
+        self.expected = end = start + len(data)
+        self._pieces.append(_new(Piece, (start, end, frame, at, data)))
+        return True
 
     def lack(self, seq: int, size: int) -> None:
         """Takes down that `size` bytes from raw sequence number `seq` on were not captured and will not come."""
@@ -132,15 +142,18 @@ class Stream:
         """
         found: list[Span] = []
         start = max(start, self.forgotten)
-        for index in range(self._after(start), len(self._pieces)):
-            piece = self._pieces[index]
-            if piece.start >= end:
+        before = behind = -1  # the frame of the run before, and where that ends
+        pieces = self._pieces
+        for index in range(self._after(start), len(pieces)):
+            first, last, frame, at, _ = pieces[index]
+            if first >= end:
                 break
-            low = piece.at + max(start - piece.start, 0)
-            high = piece.at + min(end, piece.end) - piece.start
-            if found and found[-1].number == piece.frame and found[-1].end == low:
+            low = at + start - first if start > first else at
+            high = at + (end if end < last else last) - first
+            if frame == before and low == behind:
                 low = found.pop().start
-            found.append(Span("frame", piece.frame, low, high))
+            before, behind = frame, high
+            found.append(_new(Span, ("frame", frame, low, high)))
         return tuple(found) if start < end else ()
 
     @property
@@ -162,7 +175,9 @@ class Stream:
 
     def forget(self, before: int) -> None:
         """Releases the bytes and spans before offset `before`, at most those delivered."""
-        self.forgotten = max(self.forgotten, min(before, self.expected))
+        if before <= self.forgotten:
+            return
+        self.forgotten = min(before, self.expected)
         released = self._after(self.forgotten)
         # Deleting moves all that stays: worth it only when at least as much goes, so each piece is moved once or so.
         if released * 2 >= len(self._pieces):
@@ -175,6 +190,8 @@ class Stream:
 
     def _after(self, offset: int) -> int:
         """Returns the index of the first piece that ends after `offset`: the one that holds it, or the next."""
+        if not self._pieces or self._pieces[0].end > offset:  # the usual case: what lies before has been released
+            return 0
         return bisect_right(self._pieces, offset, key=_END)
 
     def _insert(self, new: Piece) -> None:

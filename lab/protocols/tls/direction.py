@@ -15,6 +15,7 @@ from lab.protocols.tls.records import Handshakes, Piece, Record, Records
 Placed = tuple[Record, tuple[Span, ...], Opened | None]  # a record, its places, what it was opened to
 
 _MOST_TRIES = 256
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 
 class Said(NamedTuple):
@@ -37,6 +38,10 @@ class Said(NamedTuple):
     why: Reason | None = None  # told once, not of each message that is closed for the same reason
     records: tuple[Placed, ...] = ()
     awaits: Awaited | None = None  # what only a later packet tells
+
+    def in_records(self, records: tuple[Placed, ...]) -> Said:
+        """Returns the same with its records: what `_replace` does, in a third of the time."""
+        return _new(Said, (*self[:-2], records, self.awaits))
 
 
 class AlertSaid(NamedTuple):
@@ -61,6 +66,7 @@ class Direction:
         self.keys: Keys13 | None = None
         self.untold: list[Placed] = []  # of which no message has been told
         self.last_opened: Opened | None = None  # what the record that is being read was opened to
+        self.record_places: tuple[Span, ...] = ()  # and where it lies
         self.closed = False  # has sent close_notify
         self.unsure = False  # whether it has changed its keys was not captured
         self.gone = 0  # bytes of which nobody knows what records they were

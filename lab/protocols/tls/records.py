@@ -60,14 +60,28 @@ class Records:
         self.problem: RecordProblem | None = None
         self._may_be_ssl2 = role == "client"  # only the first record, and only the client's
         self.lost = False  # where the next record begins is not known
+        self.wanted = 0  # bytes that are known to be missing of the record that has begun
         self._ever_lost = False
         self._held = b""
+        self._more: list[bytes] = []  # what has come of that record since: joined once, when it is whole
         self._gaps: list[tuple[int, int]] = []  # in what is held
 
     @property
     def pending(self) -> bytes:
         """The beginning of a record that is not yet whole."""
+        self._join()
         return self._held
+
+    def go_on(self, data: bytes) -> None:
+        """Takes the next bytes where they are fewer than are `wanted`: no record ends in them."""
+        self._more.append(data)
+        self.wanted -= len(data)
+
+    def _join(self) -> None:
+        if self._more:
+            self._held = b"".join((self._held, *self._more))
+            self._more = []
+        self.wanted = 0
 
     def lose(self, size: int) -> list[Record]:
         """Goes on behind `size` bytes that were not captured; returns the record that ends in them, with its gaps.
@@ -76,6 +90,7 @@ class Records:
         """
         if self.problem:
             return []
+        self._join()
         held, found = len(self._held), list[Record]()
         whole = self._size(0) if held >= HEADER and not self.lost else None
         if whole is not None:
@@ -124,10 +139,15 @@ class Records:
         """Takes the next bytes of the stream and returns the records that are now whole."""
         if self.problem:
             return []
-        held = self._held = self._held + data if self._held else data
+        self._more.append(data)
+        self._join()
+        held, end = self._held, len(self._held)
         found = []
         at = 0
-        while (size := self._size(at)) is not None and at + size <= len(held):
+        while (size := self._size(at)) is not None:
+            if at + size > end:
+                self.wanted = at + size - end
+                break
             found.append(self._record(at, size))
             at += size
             self._gaps = []
@@ -141,6 +161,10 @@ class Records:
     def _size(self, at: int) -> int | None:
         """Returns the size of the record at `at`, None where it can't be known (yet, or because of a problem)."""
         head = self._held[at : at + _SSL2_HEADER + _SSL2_FIXED]
+        if len(head) >= HEADER and head[1] == _MAJOR and codes.CHANGE_CIPHER_SPEC <= head[0] <= codes.HEARTBEAT:
+            size = head[3] << 8 | head[4]
+            if size <= MAX_FRAGMENT:  # the usual header
+                return HEADER + size
         if not head:
             return None
         if self._may_be_ssl2 and head[0] & 0x80:

@@ -7,6 +7,8 @@ damaged ends that direction, never the reading.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lab.engine.protocol import UNKNOWN, Awaited
 from lab.model import DerivationLine, Role
 from lab.protocols.tcp.stream import Stream
@@ -42,6 +44,7 @@ OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
 _LONG = 1 << 20  # bytes that may have been said before a capture began
 _OVERHEAD = 400  # bytes that a record costs beside its own
+_NOTHING: tuple[Said, ...] = ()
 
 
 class Session:
@@ -96,14 +99,21 @@ class Session:
     @property
     def refuted(self) -> bool:
         """Whether no direction has ever said anything that is TLS, and one has said what is not."""
-        ways = self.directions.values()
-        return any(way.problem for way in ways) and not any(way.records.offset for way in ways)
+        spoilt = False
+        for way in self.directions.values():
+            if way.records.offset:
+                return False
+            spoilt = spoilt or bool(way.problem)
+        return spoilt
 
-    def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> list[Said]:
+    def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> Sequence[Said]:
         """Takes in a segment's payload (`seq` raw, at `at` of frame `number`) and returns what is now wholly said."""
         way = self.directions.get(role)
         if way is None:
             way = self.directions[role] = Direction(role, seq, relative)
+        if way.records.wanted > len(data) and way.stream.goes_on(seq, data, number, at):  # the middle of a record
+            way.records.go_on(data)
+            return _NOTHING
         if not way.stream.expected and not way.holed:
             self._joins(way, data)
         fresh = way.stream.add(seq, data, number, at)
@@ -186,14 +196,11 @@ class Session:
         said: list[Said] = []
         for record in records:
             way.last_opened = None
-            if number is None:
-                places = way.stream.spans(record.start, record.end)
-                told = self._record(way, record, places[-1].number if places else 0)
-            else:
-                told = self._record(way, record, number)
-            way.untold.append((record, way.stream.spans(record.start, record.end), way.last_opened))
+            places = way.record_places = way.stream.spans(record.start, record.end)
+            told = self._record(way, record, (places[-1].number if places else 0) if number is None else number)
+            way.untold.append((record, places, way.last_opened))
             if told:
-                told[0], way.untold = told[0]._replace(records=tuple(way.untold)), []
+                told[0], way.untold = told[0].in_records(tuple(way.untold)), []
             elif len(way.untold) > MAX_PIECES:
                 del way.untold[: MAX_PIECES // 2]
             said += told
@@ -361,8 +368,10 @@ class Session:
         if self.early is not None and way.role == "server":  # whether it takes early data may have stood here
             self.early.decide(None, self.shake, self.opening)
             self._told = self._told or self.early.told
-        why, self._told = self.locked if self.locked != self._told else None, self.locked
-        return self._said(way, record, name, event, b"", None, True, True)._replace(why=why)
+        locked = self.opening.locked
+        why, self._told = locked if locked is not self._told and locked != self._told else None, locked
+        said = self._said(way, record, name, event, b"", None, True, True)
+        return said if why is None else said._replace(why=why)
 
     def _handshake(self, way: Direction, record: Record, raw: bytes, pieces: tuple[Piece, ...], opened: bool) -> Said:
         kind = raw[0]
@@ -450,8 +459,7 @@ class Session:
         self, way: Direction, record: Record, name: str, event: str, raw: bytes, parsed: object,
         encrypted: bool = False, closed: bool = False,
     ) -> Said:  # fmt: skip
-        spans = way.stream.spans(record.start, record.end)
-        return Said(name, event, way.base + record.end, spans, raw, parsed, encrypted, closed)
+        return Said(name, event, way.base + record.end, way.record_places, raw, parsed, encrypted, closed)
 
     @property
     def finished_verified(self) -> bool | None:
