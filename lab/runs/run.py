@@ -175,6 +175,12 @@ class Run:
 
         Raises InputError where nothing can be read, MachineError where the machine can't play it.
         """
+        if self._only is None and not self._fields:
+            words = self._words
+            for record in self._settled():
+                self.shown = True
+                yield packet(record, words)
+            return
         seen = False
         for record in self._settled():
             of = record.conversation.id if record.conversation is not None else record.quotes

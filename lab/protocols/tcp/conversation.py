@@ -29,8 +29,8 @@ class End(engine.TransportEnd):
 
     __slots__ = (
         "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin",
-        "heard", "history", "holes", "isn", "limit", "opened_passively", "options", "owes", "pending", "port", "refuses",
-        "shut_out", "stamp", "syn_acked", "ttl", "window",
+        "heard", "history", "holes", "isn", "limit", "opened_passively", "options", "owes", "pending", "port",
+        "refuses", "shut_out", "stamp", "syn_acked", "ttl", "window",
     )  # fmt: skip
 
     peer: End

@@ -97,6 +97,8 @@ class Conversations:
         if not isinstance(segment, Segment):
             return self._other(frame, segment)
         found = self._senders.get(segment.pair)
+        if found is not None and segment.flags & _BUT_PSH == ACK and (record := self._usual(found, frame, segment)):
+            return record
         if found is None or found[0].former is not None or segment.flags & SYN:
             frame, segment, found = self._whose(found, frame, segment)
         pair, raw_seq, raw_ack, flags, window, header, _, payload, problems = segment
