@@ -223,7 +223,7 @@ def test_the_server_s_key_opens_rsa_and_is_among_the_run_s_secrets(namespaces: N
 
 
 def test_a_scenario_is_played_under_rules_and_saved(namespaces: None, tmp_path: Path) -> None:
-    file = tmp_path / "deep" / "lost.pcapng"
+    file = tmp_path / "lost.pcapng"
     with lab.run("tcp/connection", rules=["drop client SYN #1"], testbed="netns", file=file) as run:
         played = list(run)
     assert [packet.fate for packet in played[:2]] == ["lost", "arrived"]
@@ -339,13 +339,13 @@ def test_of_a_capture_from_elsewhere_nothing_is_compared(tmp_path: Path) -> None
         (lab.InputError, lambda folder: lab.open(folder / "missing.pcap")),
         (lab.InputError, lambda folder: lab.open(folder)),
         (lab.InputError, lambda _: lab.open(CONNECTION.with_suffix(".en.txt"))),
-        (lab.InputError, lambda _: numbers(lab.open(CONNECTION, conversation=1))),
+        (lab.UsageError, lambda _: numbers(lab.open(CONNECTION, conversation=1))),
         (lab.InputError, lambda folder: lab.open(TLS, keylog=folder / "missing.keys")),
         (lab.InputError, lambda folder: lab.open(TLS, server_key=folder)),
         (lab.InputError, lambda _: lab.open(TLS, keylog="/dev/null")),
         (lab.InputError, lambda folder: lab.compare(CONNECTION, folder / "missing.pcap")),
-        (lab.InputError, lambda _: lab.compare(CONNECTION, THREE, conversations=(0, 1))),
-        (lab.InputError, lambda _: lab.verify(lab.open(CONNECTION, conversation=3))),
+        (lab.UsageError, lambda _: lab.compare(CONNECTION, THREE, conversations=(0, 1))),
+        (lab.UsageError, lambda _: lab.verify(lab.open(CONNECTION, conversation=3))),
         (lab.UsageError, lambda _: lab.open(CONNECTION, filter="host of mine")),
         (lab.UsageError, lambda _: lab.run("tcp/conection")),
         (lab.UsageError, lambda _: lab.run("tcp/connection", rules="eat client SYN")),

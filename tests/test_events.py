@@ -319,7 +319,7 @@ def test_of_one_conversation_nothing_is_told_that_is_another_s() -> None:
         ]
         finals = [each for each in one if each.get("instant") == "final"]
         assert len(finals) == number, "the kernels are asked about the last one"
-    with pytest.raises(lab.InputError, match="no conversation 2"), lab.open(capture, conversation=2) as run:
+    with pytest.raises(lab.UsageError, match="no conversation 2"), lab.open(capture, conversation=2) as run:
         list(run.events())
 
 

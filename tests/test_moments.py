@@ -712,16 +712,21 @@ def test_a_capture_of_someone_else_is_said_to_be_so(public: Path, nobodys_python
 
 STATUSES = {
     0: (
-        "", "--help", "tcp --help", "scenarios", "notes", "annotate given.pcap", "annotate given.pcap --json",
-        "annotate given.pcap -o /dev/null", "annotate cut.pcap",
+        "", "--help", "-h", "tcp --help", "annotate -h", "--version", "--lang zh --version", "scenarios", "notes",
+        "notes ws", "annotate given.pcap", "annotate given.pcap --json", "annotate given.pcap -o /dev/null",
+        "annotate cut.pcap",
     ),
     2: (
-        "no-such", "--no-such", "run", "run tcp/no-such", "run ../../etc/passwd", "tcp more", "tcp --wire drop",
-        "tcp --wire -", "tcp --testbed moon", "tcp --format moon", "annotate", "notes moon",
+        "no-such", "--no-such", "run", "run tcp/no-such", "run ../../etc/passwd", "run tcp", "tcp more", "annotate",
+        "tcp --wire drop", "tcp --wire -", "tcp --wire=", "tcp --wire=,", "tcp --testbed moon", "tcp --format moon",
+        "tcp --json -o a.json", "annotate given.pcap --explain 99", "annotate given.pcap --conversation 5",
+        "diff given.pcap given.pcap --conversation 5",
+        "annotate given.pcap -o given.pcap", "notes moon",
     ),
     3: (
         "annotate missing", "annotate .", "annotate empty", "annotate /dev/null", "annotate text", "annotate -",
-        "annotate missing/missing", "annotate /proc/self/mem",
+        "annotate missing/missing", "annotate /proc/self/mem", "annotate given.pcap --keylog text",
+        "annotate given.pcap --server-key text", "diff given.pcap given.pcap --keylog text",
     ),
     4: ("annotate given.pcap -o .", "notes -o ."),
 }  # fmt: skip
@@ -754,7 +759,7 @@ def test_the_exit_status_tells_what_kind_of_end_it_was(tmp_path: Path, status: i
 def test_a_rule_that_stops_the_scenario_is_no_failure_of_the_lab(meanwhile: dict[str, Watched]) -> None:
     ended = meanwhile["no SYN arrives"].ended(30)
     assert (ended.status, ended.err) == (0, "")
-    assert "The scenario stopped there: the client waited 15 s in connected()" in ended.out
+    assert "The scenario stopped there: the client waited 15 s for its connection to open" in ended.out
     whole(meanwhile["no SYN arrives"], SAVED, meanwhile["no SYN arrives"].rows)
 
 

@@ -200,17 +200,17 @@ def _explain(asked: Asked, said: str, chosen: Mine | None, lang: Lang) -> None:
                     explain(itertools.chain([first], found), out, lang)
 
 
-def _nowhere(capture: Capture, said: str, numbers: range) -> InputError:
+def _nowhere(capture: Capture, said: str, numbers: range) -> UsageError:
     """Returns why there is no such packet to tell of."""
     if numbers.stop > 1 and numbers.start <= capture.packets:
-        return InputError(
+        return UsageError(
             Text(
                 f"packet {said} of {capture.name} does not match the filter",
                 f"{capture.name} 的第 {said} 号包不符合过滤条件",
             ),
             Text("leave --filter out", "请去掉 --filter"),
         )
-    return InputError(
+    return UsageError(
         Text(f"{capture.name} has no packet {said}", f"{capture.name} 中没有第 {said} 号包"),
         Text(f"it has {capture.packets}, numbered from 1", f"共有 {capture.packets} 个包，从 1 开始编号"),
     )

@@ -15,6 +15,7 @@ from lab import text
 from lab.errors import LabError, MachineError, UsageError
 from lab.system import files, signals, streams
 from lab.text import Lang, Text
+from lab.version import __version__
 
 LANG: Lang = text.choose(sys.argv[1:], os.environ)
 
@@ -76,7 +77,7 @@ def _in_our_words(help_text: str) -> str:
 
 
 app = typer.Typer(
-    cls=_Group, rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
     help=_(
         "The handshake lab: watch two real computers agree to talk, packet by packet, explained and proved.",
         "握手实验室：亲眼看两台真实的计算机如何达成通信，逐包讲解，并给出证据。",
@@ -132,8 +133,20 @@ ShowOption = Annotated[
 ]  # fmt: skip
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"handshake-lab {__version__}\n")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_version, is_eager=True, help=_("Show the version and exit.", "显示版本。")),
+]
+
+
 @app.callback()
-def lab(lang: LangOption = LANGUAGE) -> None:
+def lab(lang: LangOption = LANGUAGE, version: VersionOption = False) -> None:
     """The language is chosen before anything is parsed (lab.text.choose): the option is here to be allowed and shown."""
 
 
@@ -208,14 +221,15 @@ def annotate_(
     files.require_other(
         out, *([] if out and in_place(form, explain, conversation, filter_) else [file]), keylog, server_key
     )
-    secrets = _secret(keylog), _secret(server_key)
-    annotate(Asked(file, form, *secrets, show_ is Shown.KEYS, out, explain, conversation, filter_), LANG)
+    annotate(
+        Asked(file, form, *_secrets(keylog, server_key), show_ is Shown.KEYS, out, explain, conversation, filter_), LANG
+    )
 
 
-def _secret(path: Path | None) -> bytes:
-    from lab.runs.api import secret
+def _secrets(keylog: Path | None, server_key: Path | None) -> tuple[bytes, bytes]:
+    from lab.runs.api import secrets
 
-    return secret(path)
+    return secrets(keylog, server_key)
 
 
 class DiffFormat(StrEnum):
@@ -237,7 +251,7 @@ def diff_(
     files.require_other(out, a, b, keylog, server_key)
     if out:
         files.require_writable(out)
-    found = diff.compared(a, b, conversation, _secret(keylog), _secret(server_key))
+    found = diff.compared(a, b, conversation, *_secrets(keylog, server_key))
     diff.diff(found, json or format is DiffFormat.JSON, out, LANG)
 
 

@@ -54,7 +54,7 @@ def _wire() -> int:
     """Plays a scenario with network namespaces, all in this container."""
     from lab.testbed import netns
 
-    played, rules = scenario(os.environ["LAB_SCENARIO"]), parse([os.environ.get("LAB_RULES", "")])
+    played, rules = scenario(os.environ["LAB_SCENARIO"]), parse(filter(None, [os.environ.get("LAB_RULES")]))
     return tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
 
 

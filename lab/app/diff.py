@@ -29,7 +29,7 @@ def diff(found: Comparison, json: bool, out: Path | None, lang: Lang) -> None:
 def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"") -> Comparison:
     """Returns the comparison of a conversation of capture `a` with one of `b`; `conversation` is `N` or `N,M`.
 
-    Raises UsageError where that is no such thing, InputError where a file can't be read or has no such conversation.
+    Raises UsageError where that is no such thing or a file has no such conversation, InputError where it can't be read.
     """
     numbers = conversation.split(",")
     if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 10 for each in numbers):

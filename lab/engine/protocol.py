@@ -470,7 +470,8 @@ class Upper(Descriptor):
     `server_may_begin`, a server's words are no proof that something before them was not captured. Of a layer and a
     message, `words` says it in a line, `fields` has all its fields, `carriers` what it came in. `assume` says of a
     layer, a role and an event in which state an end is taken to have been that nobody knew the state of, None where
-    that can't be said; else it is the table's likeliest.
+    that can't be said; else it is the table's likeliest. `refuses` says of a key log and a server's key, of which one
+    is empty, why they are none; a protocol without it takes none.
     """
 
     first: frozenset[int]
@@ -481,6 +482,7 @@ class Upper(Descriptor):
     begin: Callable[[Any], Session]
     words: Callable[[Any, Any], Text]
     secrets: Callable[[], Secrets] = NoSecrets
+    refuses: Callable[[bytes, bytes], Text | None] | None = None
     carries: str = ""
     closed_below: str = ""
     server_may_begin: bool = False

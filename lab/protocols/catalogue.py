@@ -23,6 +23,15 @@ def after(name: str) -> str:
     return names[(names.index(name) + 1) % len(names)]
 
 
+def _lesson(name: str) -> list[str]:
+    """Returns the first scenario of a protocol that is called so, or has a command that is."""
+    for each in PROTOCOLS:
+        called = (each.name, each.title.casefold(), *(command.name for command in each.commands))
+        if name.casefold().rstrip("/") in called:
+            return [played.name for played in each.scenarios()[:1]]
+    return []
+
+
 def scenario(name: str) -> Scenario:
     """Returns a scenario by its name. Raises UsageError, with the nearest name there is."""
     for protocol in PROTOCOLS:
@@ -30,7 +39,7 @@ def scenario(name: str) -> Scenario:
             own: dict[str, Scenario] = {each.name: each for each in protocol.scenarios()}
             if name in own:
                 return own[name]
-    near = difflib.get_close_matches(name, [each.name for each in scenarios()], 1, 0.4)
+    near = _lesson(name) or difflib.get_close_matches(name.casefold(), [each.name for each in scenarios()], 1, 0.4)
     raise UsageError(
         Text(f"there is no scenario '{name}'", f"没有名为“{name}”的场景"),
         Text(

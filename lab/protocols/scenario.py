@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from lab.text import Text
 
@@ -43,7 +43,12 @@ class Stage(Protocol):
 
 
 class Endpoint(Protocol):
-    """The programs of a host: each call of theirs is a command of a script."""
+    """The programs of a host: each call of theirs is a command of a script.
+
+    `WAITS` says of the calls that may have to wait what for ("… for data").
+    """
+
+    WAITS: ClassVar[Mapping[str, Text]]
 
     def secrets(self) -> str:
         """Returns what has been added to the key log (NSS) since it was last asked."""

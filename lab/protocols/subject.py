@@ -50,7 +50,7 @@ def subjects(words: Sequence[str]) -> list[Subject]:
 def _names() -> Iterator[tuple[str, Subject]]:
     """Yields all names, those that people use first."""
     for about in PROTOCOLS:
-        for name in filter(None, (about.name, about.title, about.short)):
+        for name in filter(None, (about.name, about.title, about.short, *(each.name for each in about.commands))):
             yield name, Subject(about.name, "protocol", about.name)
     for about in PROTOCOLS:
         lesson = notes(about.name)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path as File
-from typing import Any
 
 from lab.errors import InputError
+from lab.protocols.registry import UPPERS
 from lab.report.comparison import Comparison
 from lab.report.comparison import compare as compare_sides
 from lab.runs.compare import side_of
@@ -40,9 +40,9 @@ def open(  # noqa: A001 - it is called lab.open
         from lab.protocols.selection import chosen
 
         mine = chosen(filter)
+    log, key = secrets(keylog, server_key)
     return open_run(
-        fspath(file), digest=True, keylog=secret(keylog), server_key=secret(server_key), only=conversation, mine=mine,
-        words=words,
+        fspath(file), digest=True, keylog=log, server_key=key, only=conversation, mine=mine, words=words
     )  # fmt: skip
 
 
@@ -85,18 +85,33 @@ def compare(
 ) -> Comparison:
     """Returns the comparison of a conversation of capture `a` with one of `b`, given by their ids.
 
-    Raises InputError where a file can't be read, or has no such conversation.
+    Raises InputError where a file can't be read, UsageError where it has no such conversation.
     """
-    secrets: dict[str, Any] = {"keylog": secret(keylog), "server_key": secret(server_key)}
+    log, key = secrets(keylog, server_key)
     sides = [
-        side_of(open_run(fspath(file), only=number, words=True, frames=False, **secrets))
+        side_of(open_run(fspath(file), only=number, words=True, frames=False, keylog=log, server_key=key))
         for file, number in zip((a, b), conversations, strict=True)
     ]
     return compare_sides(*sides)
 
 
-def secret(given: Secret) -> bytes:
-    """Returns secrets that are given as bytes or as the path of a file. Raises InputError where that can't be read."""
+def secrets(keylog: Secret, server_key: Secret) -> tuple[bytes, bytes]:
+    """Returns a key log and a server's key that are given as bytes or as the paths of files.
+
+    Raises InputError where a file can't be read, or is not what it is given for.
+    """
+    log, key = _secret(keylog), _secret(server_key)
+    for given, of in ((keylog, (log, b"")), (server_key, (b"", key))):
+        if given is None or isinstance(given, bytes):
+            continue
+        why = [each.refuses(*of) for each in UPPERS if each.refuses is not None]
+        if why and all(why):  # nobody can do anything with it
+            assert why[0] is not None
+            raise _no_secrets(fspath(given), why[0])
+    return log, key
+
+
+def _secret(given: Secret) -> bytes:
     if given is None or isinstance(given, bytes):
         return given or b""
     path = File(fspath(given))
@@ -111,8 +126,12 @@ def secret(given: Secret) -> bytes:
     if not 0 < len(found) <= _MOST_SECRET:
         most = _MOST_SECRET >> 20
         why = Text("is larger than {0} MB", "超过 {0} MB").format(most) if found else Text("is empty", "是空的")
-        raise InputError(
-            Text(f"{path} {why.en}", f"{path} {why.zh}"),
-            Text("give a key log or a private key, or leave the option out", "请给出密钥日志或私钥，或去掉该选项"),
-        )
+        raise _no_secrets(str(path), why)
     return found
+
+
+def _no_secrets(path: str, why: Text) -> InputError:
+    return InputError(
+        Text(f"{path} {why.en}", f"{path} {why.zh}"),
+        Text("give a key log or a private key, or leave the option out", "请给出密钥日志或私钥，或去掉该选项"),
+    )

@@ -7,7 +7,7 @@ from lab.runs.run import Run
 
 
 def side_of(run: Run) -> Side:
-    """Goes through a run of one conversation (`only`, `words`) and closes it. Raises InputError where there is none."""
+    """Goes through a run of one conversation (`only`, `words`) and closes it. Raises UsageError where there is none."""
     with run:
         rows, packets, left_out, cut = side(run.packets())
         (which,) = run.conversations

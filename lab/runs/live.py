@@ -27,7 +27,7 @@ from lab.testbed.control import Control, Controlled, Held
 from lab.testbed.control import write as written
 from lab.testbed.messages import Begun, Ended, Event, KeyLogLines
 from lab.testbed.play import Play
-from lab.testbed.rules import Rule
+from lab.testbed.rules import Rule, parse
 from lab.text import Lang, Text
 
 Told = WireEvent | PacketHeld | CommandAnswered
@@ -64,6 +64,7 @@ class Live:
         self.server_key = b""
         self.key_file: File | None = None  # the server's private key, where the scenario has one
         self.missed = 0
+        self.unused: tuple[Rule, ...] = ()  # of the rules that were asked for, those that no packet has met
         self.saved = False
         self.control: Control | None = None  # the way in, once it has begun, where it is controlled
         self._rules = rules
@@ -133,7 +134,9 @@ class Live:
     def _of_the_wire(self, events: Iterator[Event], learn: Learn) -> Iterator[Told]:
         for event in events:
             if isinstance(event, Ended):
-                self.early, self.missed = event
+                self.early, self.missed = event.early, event.missed
+                asked = len(self._rules) - len(parse(self.scenario.rules))  # the scenario's own come behind them
+                self.unused = tuple(self._rules[at] for at in event.unused if at < asked)
             elif isinstance(event, KeyLogLines):
                 known = set(self.keylog.splitlines())  # both ends write down the same secrets
                 fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
@@ -184,6 +187,13 @@ def ending(run: Run) -> list[Text]:
             Text(
                 f"{source.missed} packets passed uncaptured: the sniffer's buffer was full.",
                 f"有 {source.missed} 个包没有抓到：嗅探器的缓冲区已满。",
+            )
+        )
+    for rule in source.unused:
+        told.append(
+            Text(
+                f"The rule '{rule}' was never applied: no packet met it, or an earlier rule came first.",
+                f"规则“{rule}”从未生效：没有遇到它所指的包，或前面的规则已先处理。",
             )
         )
     if source.saved:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
-from lab.errors import InputError, UsageError
+from lab.errors import UsageError
 from lab.events import (
     Begun,
     CommandAnswered,
@@ -173,7 +173,8 @@ class Run:
     def packets(self) -> Iterator[Packet]:
         """Yields each packet in order, when its fate is known.
 
-        Raises InputError where nothing can be read, MachineError where the machine can't play it.
+        Raises InputError where nothing can be read, UsageError where there is no conversation `only`, MachineError
+        where the machine can't play it.
         """
         if self._only is None and not self._fields:
             words = self._words
@@ -365,8 +366,8 @@ def _gone_through() -> ValueError:
     return ValueError("a run is gone through once")
 
 
-def _no_conversation(name: str, number: int) -> InputError:
-    return InputError(
+def _no_conversation(name: str, number: int) -> UsageError:
+    return UsageError(
         Text(f"{name} has no conversation {number}", f"{name} 中没有连接 {number}"),
         Text(
             f"lab annotate {name} --format conversations lists those that it has",

@@ -97,7 +97,7 @@ def _perform(played: Scenario, addresses: dict[Role, str], told: SimpleQueue[Eve
         names = {address: role for role, address in addresses.items()}
         told.put(Begun(INTERFACE, names, False, credentials.server_key if credentials else ""))
         tap = Tap(sniffer, names, told.put)
-        hosts = {role: Host(role, addresses[role], channel(role), tap, told.put) for role in ROLES}
+        hosts = {role: Host(role, addresses[role], channel(role), tap, told.put, played.endpoint) for role in ROLES}
         early = None
         try:
             played.script(Stage(hosts["client"], hosts["server"], tap, credentials))

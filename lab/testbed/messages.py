@@ -38,10 +38,14 @@ class KeyLogLines(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The scenario is over: the reason it stopped early, where it did, and how many packets the capture has missed."""
+    """The scenario is over: the reason it stopped early, where it did, and how many packets the capture has missed.
+
+    `unused` are the places of the rules that no frame has met.
+    """
 
     early: Text | None
     missed: int = 0
+    unused: tuple[int, ...] = ()
 
 
 Event = Begun | KeyLogLines | WireEvent | Held | Controlled | Ended
@@ -102,6 +106,6 @@ _READERS: dict[str, Any] = {
     "Held": Held,
     "Controlled": _controlled,
     "Final": lambda kernel: Final(_kernels(kernel)),
-    "Ended": lambda early, missed: Ended(Text(*early) if early else None, missed),
+    "Ended": lambda early, missed, unused: Ended(Text(*early) if early else None, missed, tuple(unused)),
     "MachineError": _raise,
 }

@@ -262,8 +262,10 @@ def _play_script(connection: Connection, pids: list[int], run: Run, teller: _Tel
     channels = fork_hosts(run.scenario.endpoint(), run.family, run.control, pids, connection)
     living = dict(zip(ROLES, pids, strict=True))
     cables = lay_cables(living, channels)
-    wire = Wire(cables, Policy(run.rules), teller.tell, _Commands(connection, living) if run.control else None)
-    hosts = {role: Host(role, address(role, run.family), channels[role], wire, teller.tell) for role in ROLES}
+    policy = Policy(run.rules)
+    wire = Wire(cables, policy, teller.tell, _Commands(connection, living) if run.control else None)
+    told = wire, teller.tell, run.scenario.endpoint
+    hosts = {role: Host(role, address(role, run.family), channels[role], *told) for role in ROLES}
     early = None
     try:
         credentials = connection.recv() if run.scenario.credentials else None
@@ -275,7 +277,7 @@ def _play_script(connection: Connection, pids: list[int], run: Run, teller: _Tel
         early = Text(str(error), str(error))
     _require(living)  # else `early` is not the scenario's reason
     wire.close()
-    teller.tell(Ended(early))
+    teller.tell(Ended(early, unused=policy.unused))
     teller.finish()  # before the wire's sockets are closed: that takes 10 ms, and nobody needs to wait for it
 
 

@@ -46,8 +46,12 @@ class Rule(NamedTuple):
 
 
 def parse(texts: Iterable[str]) -> tuple[Rule, ...]:
-    """Reads rules, several in one text parted by commas or semicolons. Raises UsageError naming the first bad one."""
-    return tuple(_parse(part) for text in texts for part in re.split(r"[,;\n]", text) if part.strip())
+    """Reads rules, several in one text parted by commas or semicolons. Raises UsageError naming the first bad one.
+
+    A text without any is one: who writes it means something.
+    """
+    parted = ([part for part in re.split(r"[,;\n]", text) if part.strip()] or [text] for text in texts)
+    return tuple(_parse(part) for parts in parted for part in parts)
 
 
 def _parse(text: str) -> Rule:
@@ -87,6 +91,7 @@ class Policy:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
+        self._applied: set[int] = set()
         self._seen: dict[tuple[str, str], int] = {}
 
     def decide(self, sender: str, segment: Segment | None) -> Rule | None:
@@ -94,11 +99,17 @@ class Policy:
         found = kinds(segment)
         for kind in found:
             self._seen[sender, kind] = self._seen.get((sender, kind), 0) + 1
-        for rule in self._rules:
+        for at, rule in enumerate(self._rules):
             if rule.sender in (sender, "any") and rule.kind in found:
                 nth = self._seen[sender, rule.kind]
                 if rule.sender == "any":
                     nth = sum(self._seen.get((side, rule.kind), 0) for side in ("client", "server"))
                 if rule.nth in (None, nth):
+                    self._applied.add(at)
                     return rule
         return None
+
+    @property
+    def unused(self) -> tuple[int, ...]:
+        """Which rules have not been applied to any frame, by their places."""
+        return tuple(at for at in range(len(self._rules)) if at not in self._applied)

@@ -5,7 +5,7 @@ Every call on a host is one command; it comes back when the host has done it and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -34,11 +34,12 @@ def gone(role: Role) -> MachineError:
     )
 
 
-def _waited(role: Role, method: str) -> SceneEnded:
+def _waited(host: Host, method: str) -> SceneEnded:
+    what = host.waits_for(method)
     return SceneEnded(
         Text(
-            f"the {role} waited {PATIENCE:.0f} s in {method}()",
-            f"{ROLES[role].zh}在 {method}() 中等了 {PATIENCE:.0f} 秒",
+            f"the {host.role} waited {PATIENCE:.0f} s for {what.en}",
+            f"{ROLES[host.role].zh}等了 {PATIENCE:.0f} 秒，没有等到{what.zh}",
         )
     )
 
@@ -64,13 +65,20 @@ class Host:
     """One host of the stage. Any method of the protocol's Endpoint can be called on it, as if it were here."""
 
     def __init__(
-        self, role: Role, address: str, connection: Connection, wire: Cable, tell: Callable[[KeyLogLines], None]
+        self,
+        role: Role,
+        address: str,
+        connection: Connection,
+        wire: Cable,
+        tell: Callable[[KeyLogLines], None],
+        endpoint: Callable[[], type[Any]],
     ) -> None:
         self.role: Role = role
         self.address = address
         self._connection = connection
         self._wire = wire
         self._tell = tell
+        self._endpoint = endpoint
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method.startswith("_"):
@@ -84,8 +92,13 @@ class Host:
             if done:
                 return value
             if self._wire.now() > deadline:
-                raise _waited(self.role, method)
+                raise _waited(self, method)
             self._wire.wait(lambda: False, 0.02)
+
+    def waits_for(self, method: str) -> Text:
+        """Returns what its program waits for in a call, in words."""
+        words: Mapping[str, Text] = self._endpoint().WAITS
+        return words.get(method) or Text(f"its program ({method})", f"它的程序（{method}）")
 
     def attempt(self, method: str, *arguments: object) -> bool:
         """Gives a command once and returns whether it was done, or would have to be tried again."""
@@ -125,7 +138,7 @@ class Stage:
             if not waiting:
                 return
             if self._wire.now() > deadline:
-                raise _waited(waiting[0].role, method)
+                raise _waited(waiting[0], method)
             self._wire.wait(lambda: False, 0.001)  # not longer: an acknowledgement is to travel with the answer
 
     def acknowledged(self, host: Host) -> None:

@@ -321,7 +321,7 @@ def test_what_is_no_conversation_is_refused(asked: str) -> None:
 
 
 def test_a_conversation_that_is_not_there_is_named() -> None:
-    with pytest.raises(InputError, match="no conversation 7"):
+    with pytest.raises(UsageError, match="no conversation 7"):
         compared(file("tls-1.3"), file("tls-1.3"), "0,7")
 
 

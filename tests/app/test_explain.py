@@ -149,7 +149,7 @@ def test_names_of_fields_and_layers_are_whole() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_packet_that_is_not_there_is_refused(number: str, lang: str) -> None:
     done = lab("captures/tls-1.3.pcapng", "--explain", number, "--lang", lang)
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert [line.replace("：", ": ").split(": ")[0] for line in done.stderr.splitlines()] == ERROR[lang]
 
 
@@ -204,7 +204,7 @@ def test_one_conversation_is_shown_alone(several: Path, which: int) -> None:
 
 def test_a_conversation_that_is_not_there_is_refused(several: Path) -> None:
     done = lab(str(several), "--conversation", "3", "--lang", "en")
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "has no conversation 3" in done.stderr
 
 

@@ -145,6 +145,27 @@ def test_a_key_is_for_its_owner_alone_also_where_it_replaces_one(namespaces: Non
         (tmp_path / "a.key").chmod(0o644)
 
 
+RULES = ("--wire", "drop client RST, drop client SYN #1", "--wire", "delay server FIN #2 1s")
+
+
+@pytest.mark.parametrize("command", [("tcp",), ("run", "tcp/syn-lost")])
+def test_a_rule_that_was_never_applied_is_told_at_the_end(
+    namespaces: None, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Of those that were asked for; what a scenario has of its own is not the reader's business."""
+    done = lab(tmp_path, *command, "--json", *RULES, "--testbed", "netns", "-o", "a.pcapng")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        *(
+            f"The rule '{rule}' was never applied: no packet met it, or an earlier rule came first."
+            for rule in ("drop client RST", "delay server FIN #2 1000ms")
+        ),
+        "Saved with its notes: a.pcapng",
+    ]
+    zh = lab(tmp_path, *command, *RULES, "--testbed", "netns", "-o", "a.pcapng", "--lang", "zh").stdout
+    assert "规则“drop client RST”从未生效" in zh
+
+
 # Under sudo.
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from lab.app.usage import told
+from lab.version import __version__
 
 pytestmark = pytest.mark.slow  # a process for each
 
@@ -54,6 +58,70 @@ def test_a_name_on_the_command_line_steers_no_terminal(arguments: str) -> None:
     assert (done.returncode in (2, 3), done.stdout) == (True, "")
     assert re.fullmatch(r"error: .*\nhint: .*\n", done.stderr)
     assert not set(done.stderr) & set("\x1b\x9b\u202e")
+
+
+def said(*arguments: str, status: int = 0) -> str:
+    """Returns what the lab says, on either stream."""
+    command = [sys.executable, "-m", "lab", *arguments]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env={"LANG": "C.UTF-8"}, check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["", "tls", "run", "annotate", "diff", "notes", "scenarios", "doctor"])
+def test_h_is_help(command: str) -> None:
+    assert said(*command.split(), "-h") == said(*command.split(), "--help")
+
+
+def test_the_version_is_told() -> None:
+    assert said("--version") == f"handshake-lab {__version__}\n"
+    assert "--version" in said("--help")
+
+
+def test_the_notes_know_a_protocol_by_the_name_of_its_command() -> None:
+    assert said("notes", "ws") == said("notes", "websocket") == said("notes", "WebSocket")
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("tcp", "tcp/connection"), ("TCP/", "tcp/connection"), ("tls", "tls/1.2-rsa"), ("ws", "websocket/connection"),
+        ("WebSocket", "websocket/connection"), ("tcp/conection", "tcp/connection"), ("TCP/RESET", "tcp/reset"),
+    ],
+)  # fmt: skip
+def test_a_scenario_that_is_not_there_is_guessed(asked: str, meant: str) -> None:
+    assert f"hint: did you mean {meant}? " in said("run", asked, status=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        ("--keylog README.md", "error: README.md is no key log: no line is a label, a random, a secret"),
+        ("--server-key README.md", "error: README.md can't be used: this is no private key in PEM or DER form"),
+        ("--server-key {key}", "error: {key} can't be used: the private key is protected by a password"),
+        ("--keylog {plain}", "error: {plain} is a private key: --server-key takes it"),
+        ("--server-key {log}", "error: {log} is a key log: --keylog takes it"),
+    ],
+)
+@pytest.mark.parametrize("given", ["annotate {}", "annotate {} --json", "annotate {} --format csv", "diff {} {}"])
+def test_a_file_of_secrets_that_has_none_is_refused_at_once(
+    tmp_path: Path, given: str, command: str, first: str
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    files = {name: str(tmp_path / name) for name in ("key", "plain", "log")}
+    for name, protection in (("key", BestAvailableEncryption(b"password")), ("plain", NoEncryption())):
+        Path(files[name]).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection))
+    Path(files["log"]).write_text(f"CLIENT_RANDOM {'00' * 32} {'00' * 48}\n")
+    words = f"{given} {command}".replace("{}", "captures/tls-1.3.pcapng").format(**files)
+    lines = said(*words.split(), status=3).splitlines()
+    assert lines[0].startswith(first.format(**files))
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("label", ["CLIENT_RANDOM", "A_LABEL_OF_TOMORROW"])
+def test_a_key_log_of_other_connections_is_one(tmp_path: Path, label: str) -> None:
+    (tmp_path / "log").write_text(f"# a comment\n{label} {'00' * 32} {'00' * 48}\n")
+    said("annotate", "captures/tls-1.3.pcapng", "--keylog", str(tmp_path / "log"))
 
 
 def test_what_nobody_has_foreseen_is_passed_on() -> None:

@@ -9,14 +9,29 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
+
+from lab.text import Text
 
 _TCP_REPAIR = 19  # include/uapi/linux/tcp.h
 _BACKOFF = 4  # the byte of tcp_info that counts the probes of a closed window, as long as none has opened it
 
+ROOM = Text("room for what it sends", "发送所需的缓冲区空间")
+
 
 class Endpoint:
     """One end of one connection. `address` is this host's own; texts travel as UTF-8. Raises OSError as sockets do."""
+
+    WAITS: ClassVar[Mapping[str, Text]] = {
+        "connected": Text("its connection to open", "连接建立"),
+        "accept": Text("a connection to accept", "可以接受的连接"),
+        "send": ROOM,
+        "receive": Text("something to receive", "可以接收的数据"),
+        "disperse": Text("the connections in its queue", "队列中的连接"),
+        "probed": Text("its kernel to probe the closed window", "内核探测已关闭的窗口"),
+    }
 
     def __init__(self, family: socket.AddressFamily, address: str) -> None:
         self._family = family

@@ -128,6 +128,7 @@ PROTOCOL = Upper(
     spoken_by=_spoken_by,
     begin=_begin,
     secrets=_Secrets,
+    refuses=later(f"{_HERE}.given", "refuses"),
     carries="data",
     # telling
     steps=later(f"{_HERE}.report", "steps"),

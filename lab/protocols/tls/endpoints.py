@@ -13,9 +13,9 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.protocols.tcp import endpoints
 from lab.protocols.tls.terms import Identity, Terms
@@ -32,6 +32,12 @@ class Endpoint(endpoints.Endpoint):
 
     What TLS refuses is an OSError, with OpenSSL's reason in words.
     """
+
+    WAITS: ClassVar[Mapping[str, Text]] = {
+        **endpoints.Endpoint.WAITS,
+        "handshake": Text("the TLS handshake to complete", "TLS 握手完成"),
+        "finish": endpoints.ROOM,
+    }
 
     def __init__(self, family: socket.AddressFamily, address: str) -> None:
         super().__init__(family, address)

@@ -78,6 +78,11 @@ def parse_keylog(text: str | bytes) -> KeyLog:
     return log
 
 
+def has_lines(text: bytes) -> bool:
+    """Whether there is a line in the format of a key log, whatever its label."""
+    return _LINE.search(text.removeprefix(codecs.BOM_UTF8)) is not None
+
+
 def merge(logs: Iterable[KeyLog]) -> KeyLog:
     """Returns one log with the secrets of all; where two differ, the later log wins."""
     merged = KeyLog()

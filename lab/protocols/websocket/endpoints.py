@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import ClassVar
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidState, ProtocolError
@@ -20,9 +22,11 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
+from lab.protocols.tcp.endpoints import ROOM
 from lab.protocols.tls import endpoints
 from lab.protocols.tls.endpoints import in_words
 from lab.protocols.websocket.http import VERSION
+from lab.text import Text
 
 _LARGEST = 1 << 20  # bytes of a message that an end takes, where it is not told otherwise
 _SILENT = logging.Logger("lab.websocket", logging.CRITICAL + 1)  # what goes wrong is seen on the wire
@@ -30,6 +34,15 @@ _SILENT = logging.Logger("lab.websocket", logging.CRITICAL + 1)  # what goes wro
 
 class Endpoint(endpoints.Endpoint):
     """One end. Until `upgrade` or `accept_upgrade` it is TCP's, or after `secure` TLS's."""
+
+    WAITS: ClassVar[Mapping[str, Text]] = {
+        **endpoints.Endpoint.WAITS,
+        "accept_upgrade": Text("the request to upgrade", "升级请求"),
+        "pump": Text("what its peer sends", "对端发送的内容"),
+        **dict.fromkeys(
+            ("upgrade", "send_text", "send_binary", "send_continuation", "ping", "close_websocket", "send_bytes"), ROOM
+        ),
+    }
 
     def __init__(self, family: socket.AddressFamily, address: str) -> None:
         super().__init__(family, address)
