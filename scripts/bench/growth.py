@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from scripts.bench.measure import often, spent
+from scripts.bench.measure import often, warm
 from scripts.bench.offline import Bench, annotate
 from scripts.bench.table import megabytes
 
@@ -20,11 +20,13 @@ def growth(bench: Bench) -> None:
     for form, share in (("csv", 1), ("conversations", 1), ("ladder", 4)):
         for packets in (inputs.packets // 4, inputs.packets, inputs.packets * 4):
             count = packets // share
-            command = annotate(inputs.head(count) if count != inputs.packets * 4 else inputs.long, form)
+            file = inputs.head(count) if count != inputs.packets * 4 else inputs.long
+            warm(file)
+            command = annotate(file, form)
             runs = min(bench.runs, 3)
-            took = often(lambda command=command: spent(command, inputs.folder, 2), runs)  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+            took = often(command, inputs.folder, runs, 2)
             cells = [form, f"{count:,}", f"{took.wall / count * 1e6:.1f} µs"]
             if both:
-                one = often(lambda command=command: spent(command, inputs.folder, 1), runs)  # type: ignore[misc]  # as above
+                one = often(command, inputs.folder, runs, 1)
                 cells += [f"{one.wall / count * 1e6:.1f} µs", f"{one.wall / took.wall:.2f}"]
             table.row(*cells, f"{took.cpu / count * 1e6:.1f} µs", megabytes(took.peak))

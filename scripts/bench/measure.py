@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,10 +57,16 @@ def spent(command: Sequence[str], folder: Path, cpus: int | None = None) -> Spen
     return Spent(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10)
 
 
-def often(measure: Callable[[], Spent], runs: int) -> Spent:
-    """Returns the median of each figure, after a run that warms the caches."""
-    measure()
-    return median([measure() for _ in range(runs)])
+def often(command: Sequence[str], folder: Path, runs: int, cpus: int | None = None) -> Spent:
+    """Runs a command so often and returns the median of each figure."""
+    return median([spent(command, folder, cpus) for _ in range(runs)])
+
+
+def warm(file: Path) -> None:
+    """Has a file in the machine's cache."""
+    with file.open("rb") as stream:
+        while stream.read(1 << 20):
+            pass
 
 
 def in_turn(ours: Sequence[str], theirs: Sequence[str], folder: Path, runs: int) -> Pair:

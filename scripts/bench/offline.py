@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.bench.inputs import Inputs
-from scripts.bench.measure import LAB, Pair, in_turn, often, spent
+from scripts.bench.measure import LAB, Pair, in_turn, often, spent, warm
 from scripts.bench.table import Table, megabytes, seconds
 
 _FIELDS = ("frame.number", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.analysis.flags")
@@ -80,7 +80,8 @@ def conversations(bench: Bench) -> None:
     peers = [peer for peer in _PEERS if not missing(peer)]
     table = bench.table("What C can do: processors' time for conversations or flows", ("what", "lab", *peers))
     for name, file, _ in files:
-        mine = ours.get(name) or often(lambda file=file: spent(annotate(file, "conversations"), inputs.folder), 1).cpu  # type: ignore[misc]  # mypy does not infer defaults of lambdas
+        warm(file)
+        mine = ours.get(name) or spent(annotate(file, "conversations"), inputs.folder).cpu
         table.row(name, seconds(mine), *(_cpu(bench, peer, file) for peer in peers))
 
 
@@ -111,8 +112,9 @@ def ladder(bench: Bench) -> None:
         for how, more in (("", ()), (", decrypted", ("--keylog", str(file.with_suffix(".keys"))))):
             if more and not Path(more[1]).exists():
                 continue
+            warm(file)
             command = annotate(file, "ladder", *more)
-            took = often(lambda command=command: spent(command, bench.inputs.folder), min(bench.runs, 3))  # type: ignore[misc]  # as above
+            took = often(command, bench.inputs.folder, min(bench.runs, 3))
             table.row(
                 name + how, f"{took.wall / packets * 1e6:.0f} µs", f"{took.cpu / packets * 1e6:.0f} µs",
                 megabytes(took.peak), "60 µs",
@@ -130,6 +132,6 @@ def _row(table: Table, name: str, pair: Pair, goal: str) -> None:
 def _cpu(bench: Bench, peer: str, file: Path) -> str:
     command = [word.format(file) for word in _PEERS[peer]]
     try:
-        return seconds(often(lambda: spent(command, bench.inputs.folder), bench.runs).cpu)
+        return seconds(often(command, bench.inputs.folder, bench.runs).cpu)
     except subprocess.CalledProcessError:
         return "fails"
