@@ -122,7 +122,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
             with files.rendered(asked.out) as out:
                 if form is Format.LADDER:
                     with _progress(capture.size, lambda: capture.position, lang) as passing:
-                        write_ladder(run, passing(run.packets()), gone, out, lang)
+                        write_ladder(run, passing(run.packets()), gone, out, lang, capture)
                     if asked.show_keys:
                         from lab.render.keys import worked_examples
 

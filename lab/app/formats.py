@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
@@ -10,6 +11,7 @@ from lab.text import Lang
 
 if TYPE_CHECKING:
     from lab.bulk.rows import Gone, Rows
+    from lab.capture.reader import Capture
     from lab.model import Packet
     from lab.runs.run import Run
 
@@ -31,15 +33,33 @@ def in_words(form: Format) -> bool:
     return form in (Format.LADDER, Format.PCAPNG)
 
 
-def write_ladder(run: Run, packets: Iterator[Packet], gone: Gone, out: TextIO, lang: Lang) -> None:
-    """Draws rung by rung, and sums up."""
+def write_ladder(
+    run: Run, packets: Iterator[Packet], gone: Gone, out: TextIO, lang: Lang, capture: Capture | None = None
+) -> None:
+    """Draws rung by rung, and sums up. Where packets come while they happen, each rung is written out at once.
+
+    Of a `capture` that comes through a pipe those that are still under way are shown too, on a terminal that can draw
+    them anew.
+    """
     from lab.render.ladder import Ladder
     from lab.render.words import console
 
-    ladder = Ladder(console(out), lang)
-    for packet in packets:
-        ladder.rung(packet)
-        out.flush()
+    on = console(out)
+    ladder = Ladder(on, lang)
+    live = capture is None or capture.size is None
+    if capture is not None and live and out.isatty() and on.is_terminal and not on.is_dumb_terminal:
+        from lab.app.under_way import UnderWay
+
+        with contextlib.closing(UnderWay(ladder, out, run.under_way, lang)) as drawn:
+            capture.when_waiting(lambda: drawn.waits(capture.comes_within))
+            for packet in packets:
+                drawn.rung(packet)
+        ladder.fit()
+    else:
+        for packet in packets:
+            ladder.rung(packet)
+            if live:
+                out.flush()
     ladder.summary(run.conversations, run.agreement, gone.states)
     out.flush()
 

@@ -101,6 +101,19 @@ class Capture(Findings):
         """Returns how many bytes of the file have been consumed."""
         return self._source.progress
 
+    def when_waiting(self, call: Callable[[], object]) -> None:
+        """Has `call` called each time before it waits for bytes that are not there yet: of a pipe."""
+        self._source.on_wait = call
+
+    def waits(self) -> None:
+        """Says that somebody waits for what is not there yet."""
+        if self._source.on_wait is not None:
+            self._source.on_wait()
+
+    def comes_within(self, seconds: float) -> bool:
+        """Waits so long at most until there is more, or the end; whether there is. True where only reading tells."""
+        return self._source.comes_within(seconds)
+
     def secrets_ahead(self) -> list[bytes] | None:
         """Returns all TLS key logs of the file, wherever they stand; None where it can't be read twice (a pipe)."""
         if self.size is None:

@@ -17,6 +17,7 @@ from lab.model import Problem
 from lab.text import Text
 
 CHUNK = 1 << 20  # bytes asked for at a time
+_HEARD_WITHIN = 0.5  # seconds: a signal that comes just before a wait does not end it, and is heard after it
 MAX_PROBLEMS = 100
 MAX_KEPT = 65_536  # interfaces of a section, host names, blocks of secrets
 MAX_SECRETS = 64 << 20  # bytes
@@ -33,12 +34,13 @@ class Raw(Protocol):
 class Source:
     """The bytes of `file` as a window: `buffer[at:]` has been read and is not yet consumed."""
 
-    __slots__ = ("_base", "_ended", "_file", "_hash", "_raw", "_unfolded", "at", "buffer", "failure")
+    __slots__ = ("_base", "_ended", "_file", "_hash", "_raw", "_unfolded", "at", "buffer", "failure", "on_wait")
 
     def __init__(self, file: Raw, *, digest: bool) -> None:
         self.buffer = b""
         self.at = 0
         self.failure: OSError | None = None  # why reading ended before the file did
+        self.on_wait: Callable[[], object] | None = None  # called before waiting for what is not there yet
         self._base = 0  # the file offset of buffer[0]
         self._raw = 0  # bytes read of the file, as it is
         self._unfolded: Unfolded | None = None  # where it is compressed
@@ -76,6 +78,12 @@ class Source:
         self.buffer, self.at = bytes(window), 0
         return len(window)
 
+    def comes_within(self, seconds: float) -> bool:
+        """Waits so long at most until bytes are there, or the end; whether they are. True where only reading tells."""
+        if len(self.buffer) > self.at or self._ended or self._unfolded is not None:
+            return True
+        return _readable(self._file, seconds)
+
     def drain(self) -> str:
         """Reads to the end of the file and returns the SHA-256 of all of it in hex; empty when no digest is kept."""
         if self._hash is None:
@@ -97,6 +105,10 @@ class Source:
             return b""
 
     def _read_raw(self) -> bytes:
+        if self.on_wait is not None and not self._ended and not _readable(self._file, 0):
+            self.on_wait()  # what it raises is no failure of this file
+            while not _readable(self._file, _HEARD_WITHIN):
+                pass
         piece: bytes | None = None
         try:
             while piece is None and not self._ended:
@@ -112,6 +124,10 @@ class Source:
         if self._hash is not None:
             self._hash.update(piece)
         return piece
+
+
+def _readable(file: Raw, seconds: float) -> bool:
+    return bool(select.select([file], [], [], seconds)[0])
 
 
 class Findings:

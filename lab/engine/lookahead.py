@@ -2,6 +2,9 @@
 
 Most packets say all that is needed. Some do not: a RST counts unless its sender goes on as if there had been none; a
 SYN-ACK may stand before its SYN in the file. Then, and only then, the packets behind it are read before it is placed.
+
+Where packets come while they happen, nobody waits long for the answer: `more` begins a question, and returns what says,
+before each packet that is not there yet, whether it is worth waiting for. If not, the answer is as at the end.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 from lab.model import Frame
 
 WITHIN = 256  # packets of the capture that are looked at, at most
+More = Callable[[], Callable[[], bool]]
 _MOST_BYTES = 16 << 20  # of frames that are kept for it
 
 
@@ -20,11 +24,16 @@ class Lookahead:
     """Iterates over (frame, what `read` says of it); None instead of that for a frame that is not `mine`."""
 
     def __init__(
-        self, frames: Iterable[Frame], read: Callable[[Frame], Any], mine: Callable[[Frame], bool | None] | None = None
+        self,
+        frames: Iterable[Frame],
+        read: Callable[[Frame], Any],
+        mine: Callable[[Frame], bool | None] | None = None,
+        more: More | None = None,
     ) -> None:
         self._frames = iter(frames)
         self._read = read
         self._mine = mine
+        self._more = more
         self._coming: deque[tuple[Frame, Any]] = deque()
         self._bytes = 0  # of frames that are coming
 
@@ -46,8 +55,13 @@ class Lookahead:
     def behind(self, number: int, within: int = WITHIN) -> Iterator[tuple[Frame, Any]]:
         """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come."""
         at, coming = 0, self._coming
+        comes: Callable[[], bool] | None = None
         while True:
             if at == len(coming):
+                if self._more is not None:
+                    comes = comes or self._more()
+                    if not comes():
+                        return
                 frame = next(self._frames, None) if self._bytes < _MOST_BYTES else None
                 if frame is None:
                     return

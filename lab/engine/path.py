@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 from lab.dissect.fragments import Fragments
 from lab.engine.before import speaker
 from lab.engine.layers import Layers
-from lab.engine.lookahead import Lookahead
+from lab.engine.lookahead import Lookahead, More
 from lab.engine.protocol import Transport, Upper
 from lab.engine.record import PATIENCE, Record
 from lab.engine.telling import Teller
@@ -122,18 +122,24 @@ class Path:
         return in_order(self.annotate(frames, keep_frames, mine), self.undecided)
 
     def annotate(
-        self, frames: Iterable[Frame], keep_frames: bool = True, mine: Mine | None = None, last: int = 0
+        self,
+        frames: Iterable[Frame],
+        keep_frames: bool = True,
+        mine: Mine | None = None,
+        last: int = 0,
+        more: More | None = None,
     ) -> Iterator[Record]:
         """Yields the record of each frame that is `mine` at once; it is filled in when later frames show its fate.
 
-        Where the frames are only some of a capture's, `last` is the number of its last packet.
+        Where the frames are only some of a capture's, `last` is the number of its last packet; where they come while
+        they happen, `more` says how long to wait for one (`engine/lookahead.py`).
         """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         delivery, fragment = self._delivery, self._transport.fragment
         proved_by, reset_by, sent = delivery.proved_by, delivery.reset_by, delivery.sent
         teller = self._teller
         number, end_of_round = 0, _ROUND
-        ahead = Lookahead(frames, self._transport.read, mine)
+        ahead = Lookahead(frames, self._transport.read, mine, more)
         self._conversations.foresee(ahead, self._spoken_by)
         for frame, found in ahead:
             number = frame.number
@@ -360,12 +366,17 @@ class Path:
             self._teller.asked(own[-1], None, "final", event.kernel)
 
 
-def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | None = None) -> Iterator[Record]:
+def in_order(
+    records: Iterable[Record | None],
+    undecided: dict[int, Record] | None = None,
+    waiting: deque[Record] | None = None,
+) -> Iterator[Record]:
     """Yields records in the order of capture, each when it is settled, or as it is among the `undecided`.
 
-    One whose message a later packet tells waits for that, but not for long.
+    One whose message a later packet tells waits for that, but not for long. Those that wait are in `waiting`, which the
+    caller may look at.
     """
-    waiting: deque[Record] = deque()
+    waiting = deque() if waiting is None else waiting
     undecided = {} if undecided is None else undecided
     for record in records:
         if record is not None:
@@ -380,7 +391,8 @@ def in_order(records: Iterable[Record | None], undecided: dict[int, Record] | No
         ):
             waiting.popleft()
             yield undecided.pop(first.number, first)
-    for record in waiting:
+    while waiting:
+        record = waiting.popleft()
         yield undecided.pop(record.number, record)
 
 

@@ -11,6 +11,7 @@ nothing where none was asked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 from rich.console import Console
@@ -60,6 +61,35 @@ class _Drawn:
         self.titles: tuple[str, ...] = ()  # of the steps
         self.above: dict[str, States] | None = None  # the states as told last, by protocol
 
+    def __copy__(self) -> _Drawn:
+        other = _Drawn()
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.above = None if self.above is None else dict(self.above)
+        return other
+
+
+class _AllDrawn(dict[int, _Drawn]):
+    """What has been drawn, by conversation."""
+
+    def __missing__(self, which: int) -> _Drawn:
+        drawn = self[which] = _Drawn()
+        return drawn
+
+
+class _Sketched(dict[int, _Drawn]):
+    """What would have been drawn; of `drawn`, which stays as it is, it has copies."""
+
+    def __init__(self, drawn: _AllDrawn, skipped: bool) -> None:
+        super().__init__()
+        self._drawn = drawn
+        self._skipped = skipped
+
+    def __missing__(self, which: int) -> _Drawn:
+        drawn = self[which] = copy(self._drawn[which]) if which in self._drawn else _Drawn()
+        drawn.begun = drawn.begun or self._skipped
+        return drawn
+
 
 class _Cell(NamedTuple):
     """A state, painted: as wide as its column, and without anything behind it."""
@@ -72,20 +102,25 @@ class Ladder:
     """Draws on a console, a packet at a time, in the order of the packets."""
 
     def __init__(self, console: Console, lang: Lang) -> None:
+        self._console = console
         self._write = console.file.write
         self._paint = Paint(console)
-        self._layout = layout(columns(console, NARROWEST, WIDEST))
         self._lang: Lang = lang
-        self._names = self._paint.line(
-            self._layout.spread(ROLES["client"].pick(lang), ROLES["server"].pick(lang)), "bold"
-        )
+        self.fit()
         self._dim = self._paint.codes("dim")
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._began: int | None = None
         self._last: int | None = None  # the conversation drawn last
         self._told: frozenset[str] = frozenset()  # labels that have been explained
-        self._drawn: dict[int, _Drawn] = {}
+        self._drawn: _AllDrawn | _Sketched = _AllDrawn()
+        self._under_way = False  # the packet that is drawn: its fate is not known yet, but will be
         self._asked = Agreement()  # of the packets drawn so far
+
+    def fit(self) -> None:
+        """Takes the width that the console has now."""
+        self._layout = layout(columns(self._console, NARROWEST, WIDEST))
+        names = ROLES["client"].pick(self._lang), ROLES["server"].pick(self._lang)
+        self._names = self._paint.line(self._layout.spread(*names), "bold")
 
     def rung(self, packet: Packet) -> None:
         """Draws one packet; it should be settled, or its receiver's state is left open."""
@@ -101,6 +136,23 @@ class Ladder:
         outcome = Outcome(self._paint, self._lang, self._layout.width)
         self._write("".join(outcome.lines(conversations, agreement, gone)))
 
+    def sketch(self, packets: Sequence[tuple[Packet, bool]], from_here: int = 0, skipped: bool = False) -> list[str]:
+        """Returns what would be drawn of each of the next packets as they are now; none of it counts as drawn.
+
+        The fate of those that are not `settled` is left open, and not called unknown. Whoever shows only those
+        `from_here` on gets names above the first of them; there may be others before all of these, which are `skipped`.
+        """
+        other = copy(self)
+        assert isinstance(self._drawn, _AllDrawn)
+        other._drawn, other._asked = _Sketched(self._drawn, skipped), Agreement()
+        drawn = []
+        for at, (packet, settled) in enumerate(packets):
+            other._under_way = not settled
+            if at == from_here:
+                other._last = None
+            drawn.append(other.lines(packet))
+        return drawn
+
     def lines(self, packet: Packet) -> str:
         """Returns what is drawn of one packet, the next one: its rung, and what stands above and below."""
         if packet.time is not None and self._began is None:
@@ -108,9 +160,7 @@ class Ladder:
         which, ends = packet.conversation, packet.ends
         if which is None or ends is None or packet.held is None:
             return self._other(packet)
-        drawn = self._drawn.get(which)
-        if drawn is None:
-            drawn = self._drawn[which] = _Drawn()
+        drawn = self._drawn[which]
         lines = self._head(which, drawn, ends, packet) if which != self._last else []
         rung, changed = self._rung(packet, drawn)
         lines.append(rung)
@@ -167,7 +217,8 @@ class Ladder:
         right_cell = self._cell(server or ("?" if arrived or not forward else ""), right)
         begin, end = self._dim
         lead = f"{begin}{self._lead(packet)}{end}{left_cell.padded} "
-        arrow, style = parts.arrow(packet, forward, layout.arrow), parts.kind(packet.labels)[1]
+        arrow = parts.arrow(packet, forward, layout.arrow, self._under_way)
+        style = "dim" if self._under_way else parts.kind(packet.labels)[1]
         proof = self._proof(packet)
         step = parts.steps(packet.steps, self._lang) if layout.step and packet.steps else ""
         paint = self._paint
@@ -257,7 +308,7 @@ class Ladder:
         words = [self._once(label).pick(lang) for label in labels]
         if packet.journal and len(packet.journal.delivered) > 1:
             words.append(Text("delivered twice", "送达了两次").pick(lang))
-        if packet.fate != "arrived" and (became := fate.words(packet)) is not None:
+        if packet.fate != "arrived" and not self._under_way and (became := fate.words(packet)) is not None:
             words.append(became.pick(lang))
         if packet.verdict is not None and packet.refused:
             words.append(refusal(packet.refused).pick(lang))

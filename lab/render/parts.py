@@ -61,10 +61,10 @@ def spelled(states: tuple[str, ...]) -> str:
     return " → ".join(spelling for state in states if state in known and (spelling := known[state].notes))
 
 
-def arrow(packet: Packet, forward: bool, width: int) -> str:
+def arrow(packet: Packet, forward: bool, width: int, under_way: bool = False) -> str:
     """Returns the arrow with as much text on it as there is room for; one that was lost ends in a cross.
 
-    One of which nobody knows ends in a question mark.
+    One of which nobody knows ends in a question mark, and one that is still under way in an ellipsis.
     """
     name = short = kind(packet.labels)[0]
     if packet.messages:
@@ -73,7 +73,7 @@ def arrow(packet: Packet, forward: bool, width: int) -> str:
         several, short = f"{TITLES[top]} ×{len(names)}", TITLES[top]
         name = "+".join(names) if cells("+".join(names)) <= width - 10 else names[0] if len(names) == 1 else several
     size = f" {packet.payload}B" if packet.payload else ""
-    mark = _MARKS.get(packet.fate, "")
+    mark = "…" if under_way else _MARKS.get(packet.fate, "")
     short_of = 0 if not mark else 4 if width >= _ROOMY else 1  # columns that it does not reach
     room = width - 4 - short_of
     text = f"{name}{size} seq={packet.seq}" + (f" ack={packet.ack}" if packet.ack is not None else "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from lab.capture.pcapng import Writer
@@ -19,6 +20,8 @@ from lab.model import Frame, Problem
 from lab.render.comments import comments
 from lab.runs.run import Inputs, Learn, Run
 from lab.text import Lang, Text
+
+_AT_FIRST, _WHERE_SILENT = 1.0, 0.05  # seconds that a question waits
 
 
 def open_run(path: str, *, digest: bool = False, **options: Any) -> Run:
@@ -64,7 +67,8 @@ class Recorded:
             chosen = _Chosen(frames, mine) if mine else None
             yield Inputs(begun, journal.events(chosen or frames, _Closing(capture, chosen)), None)
         else:
-            yield Inputs(begun, None, frames)
+            more = None if capture.size is not None else _Patience(capture).question
+            yield Inputs(begun, None, frames, more)
 
     def captured(self, record: Record) -> None:
         """Nothing is kept."""
@@ -102,6 +106,36 @@ class Recorded:
 
     def close(self) -> None:
         self.capture.close()
+
+
+class _Patience:
+    """How long a question about packets to come waits for them, where they come through a pipe.
+
+    Whoever writes a whole file into it is never silent for long: all that is asked is answered as of that file. Once
+    the pipe has been silent, packets are captured while they happen, and somebody waits for the answer.
+    """
+
+    def __init__(self, pipe: Capture) -> None:
+        self._pipe = pipe
+        self._patience = _AT_FIRST
+
+    def question(self) -> Callable[[], bool]:
+        """Begins a question; returns what says, before each packet, whether to wait for it is worth while."""
+        left = self._patience
+
+        def comes() -> bool:
+            nonlocal left
+            if self._pipe.comes_within(0):
+                return True
+            began = time.monotonic()
+            self._pipe.waits()
+            found = self._pipe.comes_within(left)
+            left = max(0.0, left - (time.monotonic() - began))
+            if not found:
+                self._patience = _WHERE_SILENT
+            return found
+
+        return comes
 
 
 class _Chosen:

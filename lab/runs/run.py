@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from lab.engine.lookahead import More
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
 from lab.errors import UsageError
@@ -42,11 +43,15 @@ Learn = Callable[[bytes, bytes], None]
 
 
 class Inputs(NamedTuple):
-    """What a source has: the wire's own account, or where there is none, the frames."""
+    """What a source has: the wire's own account, or where there is none, the frames.
+
+    Where these come while they happen, `more` says how long to wait for one (`engine/lookahead.py`).
+    """
 
     begun: Begun
     wire: Iterable[WireEvent | PacketHeld | CommandAnswered] | None
     frames: Iterable[Frame] | None
+    more: More | None = None
 
 
 class Source(Protocol):
@@ -127,6 +132,7 @@ class Run:
         self._told_of = let_go
         self._gone: list[ConversationReport] = []
         self._listeners: list[Listener] = []
+        self._waiting: deque[Record] = deque()  # for their fate, or for that of one before
         self._path: Path | None = None
         self._advancing: Generator[Record | None] | None = None
 
@@ -191,6 +197,19 @@ class Run:
             yield packet(record, self._words, record.number in self._fields)
         if self._only is not None and not seen:
             raise _no_conversation(self.name, self._only)
+
+    def under_way(self, most: int) -> tuple[int, list[tuple[Packet, bool]]]:
+        """Returns how many packets have been captured and not yielded yet, and the last of them, `most` at most.
+
+        Each is as it is known now, with whether that will not change any more.
+        """
+        last: deque[tuple[Packet, bool]] = deque()
+        for record in reversed(self._waiting):
+            if len(last) == most:
+                break
+            if self._only in (None, record.conversation.id if record.conversation is not None else record.quotes):
+                last.appendleft((packet(record, self._words), record.settled))
+        return len(self._waiting), list(last)
 
     def events(self) -> Iterator[Event]:
         """Yields each event as it happens: a packet is told as sent before anybody has got it.
@@ -279,7 +298,7 @@ class Run:
 
     def _settled(self) -> Iterator[Record]:
         path, records = self._begun()
-        return in_order(records, path.undecided)
+        return in_order(records, path.undecided, self._waiting)
 
     def _begun(self) -> tuple[Path, Iterator[Record | None]]:
         if self._path is not None:
@@ -301,7 +320,7 @@ class Run:
             if inputs.wire is not None:
                 records: Iterator[Record | None] = path.replay(inputs.wire)
             else:
-                records = path.annotate(inputs.frames or (), self._frames, self._mine)
+                records = path.annotate(inputs.frames or (), self._frames, self._mine, more=inputs.more)
             asked: deque[Record] = deque()  # the kernels were; not settled yet
             for record in records:
                 if record is not None:
