@@ -29,6 +29,11 @@ class Frame(NamedTuple):
     linktype: int = LINKTYPE_ETHERNET
     comments: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """The bytes of memory that it takes, roughly."""
+        return len(self.data) + (sum(map(len, self.comments)) if self.comments else 0)
+
 
 class Span(NamedTuple):
     """A place in bytes: of frame `number`, or of the decrypted buffer that came from it. `end` is exclusive."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from lab import bulk
 from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
+from lab.app.waiting import Waiting
 from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
@@ -38,6 +39,7 @@ class Asked(NamedTuple):
     explain: str | None
     conversation: int | None
     filter: str | None
+    limited: bool = True
 
 
 def annotate(asked: Asked, lang: Lang) -> None:
@@ -66,7 +68,7 @@ def annotate(asked: Asked, lang: Lang) -> None:
     chosen = _chosen(asked.filter)
     if asked.explain is not None:
         _explain(asked, asked.explain, chosen, lang)
-    elif not (_in_rows(asked.form) and asked.conversation is None and _quickly(asked, chosen, lang)):
+    elif not (_in_rows(asked.form) and asked.conversation is None and asked.limited and _quickly(asked, chosen, lang)):
         _one_by_one(asked, chosen, lang)
 
 
@@ -102,14 +104,15 @@ def _quickly(asked: Asked, chosen: Mine | None, lang: Lang) -> bool:
 
 def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     form = asked.form
-    capture = open_capture(asked.file, digest=form in (Format.JSON, Format.EVENTS))
+    capture = open_capture(asked.file, digest=form in (Format.JSON, Format.EVENTS), limited=asked.limited)
+    capture.watched_by(Waiting(capture, lang).goes_on)
     live = capture.size is None
     if live:
         streams.show_each_line()  # a pipe: somebody waits for the rows
     gone = Gone(_in_rows(form) and keeps_lines(RowFormat(form.value)))
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
-        words=in_words(form), frames=in_words(form) or form is Format.EVENTS,
+        words=in_words(form), frames=in_words(form),
         let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip
     with run:
@@ -183,7 +186,8 @@ def _explain(asked: Asked, said: str, chosen: Mine | None, lang: Lang) -> None:
     from lab.render.explain import as_json, explain, find
 
     numbers = _numbers(said)
-    with open_capture(asked.file) as capture:
+    with open_capture(asked.file, limited=asked.limited) as capture:
+        capture.watched_by(Waiting(capture, lang).goes_on)
         run = Run(
             Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, words=True,
             fields=numbers,
@@ -192,7 +196,7 @@ def _explain(asked: Asked, said: str, chosen: Mine | None, lang: Lang) -> None:
             found = find(run.packets(), numbers)
             first = next(found, None)
             if first is None:
-                raise _nowhere(capture, said, numbers)
+                raise capture.refused or _nowhere(capture, said, numbers)
             with files.rendered(asked.out) as out:
                 if asked.form is Format.JSON:
                     as_json(itertools.chain([first], found), out, len(numbers) > 1)

@@ -115,6 +115,12 @@ OutOption = Annotated[Path | None, typer.Option("-o", help=_("Save the capture h
 RenderedOption = Annotated[Path | None, typer.Option("-o", help=_("Write the output here.", "输出写到此处。"))]
 
 
+NoLimitOption = Annotated[
+    bool,
+    typer.Option("--no-limit", help=_("Read what is compressed however large it becomes.", "压缩文件无论展开多大都读完。")),
+]  # fmt: skip
+
+
 class Shown(StrEnum):
     KEYS = "keys"
 
@@ -214,6 +220,7 @@ def annotate_(
     explain: Annotated[str | None, typer.Option("--explain", metavar="N", help=_("Tell a packet in words, by its number, or several: 3-5.", "按编号讲解一个包，或几个包：3-5。"))] = None,
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Only this conversation, by its id.", "只看这个编号的连接。"))] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
+    no_limit: NoLimitOption = False,
 ) -> None:  # fmt: skip
     from lab.app.annotate import Asked, annotate, in_place
 
@@ -222,7 +229,18 @@ def annotate_(
         out, *([] if out and in_place(form, explain, conversation, filter_) else [file]), keylog, server_key
     )
     annotate(
-        Asked(file, form, *_secrets(keylog, server_key), show_ is Shown.KEYS, out, explain, conversation, filter_), LANG
+        Asked(
+            file,
+            form,
+            *_secrets(keylog, server_key),
+            show_ is Shown.KEYS,
+            out,
+            explain,
+            conversation,
+            filter_,
+            not no_limit,
+        ),
+        LANG,
     )
 
 
@@ -245,13 +263,14 @@ def diff_(
     json: JsonOption = False,
     conversation: Annotated[str, typer.Option("--conversation", help=_("Which, by id: N for both, or A's,B's.", "按编号选择连接：N 用于两者，或 A 的,B 的。"))] = "0",
     keylog: KeylogOption = None, server_key: ServerKeyOption = None, out: RenderedOption = None, lang: LangOption = LANGUAGE,
+    no_limit: NoLimitOption = False,
 ) -> None:  # fmt: skip
     from lab.app import diff
 
     files.require_other(out, a, b, keylog, server_key)
     if out:
         files.require_writable(out)
-    found = diff.compared(a, b, conversation, *_secrets(keylog, server_key))
+    found = diff.compared(a, b, conversation, *_secrets(keylog, server_key), not no_limit)
     diff.diff(found, json or format is DiffFormat.JSON, out, LANG)
 
 

@@ -26,7 +26,9 @@ def diff(found: Comparison, json: bool, out: Path | None, lang: Lang) -> None:
             streams.say(problems.pick(lang))
 
 
-def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"") -> Comparison:
+def compared(
+    a: str, b: str, conversation: str, keylog: bytes = b"", server_key: bytes = b"", limit: bool = True
+) -> Comparison:
     """Returns the comparison of a conversation of capture `a` with one of `b`; `conversation` is `N` or `N,M`.
 
     Raises UsageError where that is no such thing or a file has no such conversation, InputError where it can't be read.
@@ -50,4 +52,4 @@ def compared(a: str, b: str, conversation: str, keylog: bytes = b"", server_key:
         )
     gc.disable()  # nothing made for a packet is part of a cycle
     first, second = map(int, (numbers * 2)[:2])
-    return compare(a, b, conversations=(first, second), keylog=keylog, server_key=server_key)
+    return compare(a, b, conversations=(first, second), keylog=keylog, server_key=server_key, limit=limit)

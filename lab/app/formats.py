@@ -60,7 +60,7 @@ def write_ladder(
             ladder.rung(packet)
             if live:
                 out.flush()
-    ladder.summary(run.conversations, run.agreement, gone.states)
+    ladder.summary(run.reports(), run.agreement, gone.states)
     out.flush()
 
 

@@ -278,7 +278,9 @@ class LaneReader:
         path = Path(TRANSPORT, UPPERS, let_go, elsewhere(columns, groups))
         path.learn(*self._secrets)
         frames = (self._frame(number, record) for number, record in sorted(records))
-        found = in_order(path.annotate(frames, keep_frames=False, mine=mine, last=self._last), path.undecided)
+        found = in_order(
+            path.annotate(frames, keep_frames=False, mine=mine, last=self._last), path.undecided, forget=True
+        )
         try:
             rows = [(0, row) for row in csv_rows(map(packet, found))] if self._rows else [(0, "") for _ in found]
         except UnsureError:

@@ -92,7 +92,7 @@ class RowsOfRun:
     def conversations(self) -> Iterator[tuple[int, str]]:
         if not keeps_lines(self._form):
             return
-        here = ((each.id, f"{each.first} {trace.dump(each.facts)}") for each in self._run.conversations)
+        here = ((each.id, f"{each.first} {trace.dump(each.facts)}") for each in self._run.reports())
         for _, line in heapq.merge(self._gone.lines(), here):
             first, _, entry = line.partition(" ")
             yield int(first), entry

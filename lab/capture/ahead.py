@@ -32,20 +32,20 @@ class _Again:
         return piece
 
 
-def secrets(file: int, start: int) -> list[bytes]:
+def secrets(file: int, start: int, limited: bool = True) -> list[bytes]:
     """Returns the TLS key logs of a pcapng that begins at byte `start` of a regular file, in order, within the limits.
 
     What is damaged ends the reading, and is not told: it is when the file is read for its packets.
     """
-    if not _marked(_source(file, start)):
+    if not _marked(_source(file, start, limited)):
         return []
     found = Findings()
-    deque(blocks.frames(_source(file, start), found), maxlen=0)
+    deque(blocks.frames(_source(file, start, limited), found), maxlen=0)
     return found.secrets
 
 
-def _source(file: int, start: int) -> Source:
-    source = Source(_Again(file, start), digest=False)
+def _source(file: int, start: int, limited: bool) -> Source:
+    source = Source(_Again(file, start), digest=False, limited=limited)
     source.fill(_LONGEST_MAGIC)
     if kind := compressed.kind_of(source.buffer):
         source.unfold(kind)

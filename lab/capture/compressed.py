@@ -1,6 +1,7 @@
 """Compressed captures are read as they arrive, too: piece by piece, never more of them in memory than a window.
 
-A stream that says it is small and is not (a decompression bomb) is given up: see MOST_TIMES.
+A stream that says it is small and is not (a decompression bomb) is given up, unless it is asked for without limit: see
+MOST_TIMES.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from lab.text import Text
 CHUNK, FIRST = 1 << 16, 1 << 10  # compressed bytes that an unfolder is fed at once, at most and at first
 WINDOW = 1 << 27  # bytes a stream may refer back; more would be memory that it asks for
 _BITE = 512  # bytes for zstd: they are at most 170 blocks of 128 KiB (RFC 8878 section 3.1.1.2.4)
-FREE, MOST_TIMES = 1 << 28, 2000  # so many bytes come unasked; beyond, no capture is so many times its compressed size
+# So many bytes come unasked. Beyond, what is so many times its compressed size is no capture: those come to some 10
+# times, a flood of equal packets with other numbers to 30 with gzip and 100 with xz; gzip can't do more than 1032.
+FREE, MOST_TIMES = 1 << 28, 400
 MOST_EMPTY = 4096  # members without a byte in them, one behind another
 
 # How they begin.
@@ -30,6 +33,10 @@ DAMAGED = Text("the compressed data ({}) are damaged", "压缩数据（{}）已�
 BOMB = Text(
     "the compressed data ({}) unfold to more than {} times their size", "压缩数据（{}）展开后超过其大小的 {} 倍"
 )
+HOW_TO_GO_ON = Text(
+    "if you know where it comes from, go on with --no-limit; it may take long",
+    "如果清楚其来源，可加上 --no-limit 继续，可能需要很长时间",
+)
 BEHIND = Text("behind the compressed data ({}) stands something else", "压缩数据（{}）之后还有其他内容")
 EMPTY = Text("the compressed data ({}) are empty members only, thousands of them", "压缩数据（{}）中是成千上万个空成员")
 _NO_ZERO = re.compile(rb"[^\0]")
@@ -41,6 +48,10 @@ class DamagedError(OSError):
     def __init__(self, text: Text) -> None:
         super().__init__(text.en)
         self.text = text
+
+
+class BombError(DamagedError):
+    """It unfolds to more than it should."""
 
 
 class _Unfolder(Protocol):
@@ -124,8 +135,9 @@ def kind_of(begin: bytes) -> str | None:
 class Unfolded:
     """A file of compressed bytes, read as what was compressed. `more` returns its next bytes, none at the end."""
 
-    def __init__(self, kind: str, begin: bytes, more: Callable[[], bytes]) -> None:
+    def __init__(self, kind: str, begin: bytes, more: Callable[[], bytes], limited: bool = True) -> None:
         self._kind = kind
+        self._limited = limited
         self._more = more
         self._window, self._at = begin, 0  # compressed bytes that have been read; those before _at have been fed
         self._feed = FIRST
@@ -146,8 +158,8 @@ class Unfolded:
                     raise DamagedError(CUT.format(self._kind))
             out = self._unfold(data, size)
             self._gave += len(out)
-            if self._gave > FREE and self._gave > MOST_TIMES * self._took:
-                raise DamagedError(BOMB.format(self._kind, MOST_TIMES))
+            if self._limited and self._gave > FREE and self._gave > MOST_TIMES * self._took:
+                raise BombError(BOMB.format(self._kind, MOST_TIMES))
             if out:
                 self._empty = 0
                 return out

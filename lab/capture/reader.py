@@ -84,7 +84,14 @@ class Capture(Findings):
     """
 
     def __init__(
-        self, name: str, kind: Format, size: int | None, source: Source, file: io.FileIO, start: int = 0
+        self,
+        name: str,
+        kind: Format,
+        size: int | None,
+        source: Source,
+        file: io.FileIO,
+        start: int = 0,
+        limited: bool = True,
     ) -> None:
         super().__init__()
         self.name = name
@@ -94,6 +101,7 @@ class Capture(Findings):
         self._source = source
         self._file = file
         self._start = start  # the offset in the file of the first byte
+        self._limited = limited
         self._frames = chain(READERS[kind](source, self), self._end())
 
     @property
@@ -114,11 +122,26 @@ class Capture(Findings):
         """Waits so long at most until there is more, or the end; whether there is. True where only reading tells."""
         return self._source.comes_within(seconds)
 
+    @property
+    def unfolded(self) -> int:
+        """Returns how many bytes have been consumed, of what was compressed."""
+        return self._source.position
+
+    def watched_by(self, watch: Callable[[], object]) -> None:
+        """Has `watch` called whenever more of the file is read, also where that brings no packet."""
+        self._source.watch = watch
+
+    @property
+    def refused(self) -> InputError | None:
+        """Why reading has ended at a limit, and what lifts it; None where it has not."""
+        failure = self._source.failure
+        return InputError(failure.text, compressed.HOW_TO_GO_ON) if isinstance(failure, compressed.BombError) else None
+
     def secrets_ahead(self) -> list[bytes] | None:
         """Returns all TLS key logs of the file, wherever they stand; None where it can't be read twice (a pipe)."""
         if self.size is None:
             return None
-        return ahead.secrets(self._file.fileno(), self._start) if self.format == "pcapng" else []
+        return ahead.secrets(self._file.fileno(), self._start, self._limited) if self.format == "pcapng" else []
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -147,9 +170,10 @@ class Capture(Findings):
         yield from ()
 
 
-def open_capture(path: str, *, digest: bool = False) -> Capture:
+def open_capture(path: str, *, digest: bool = False, limited: bool = True) -> Capture:
     """Returns the capture at `path` ("-": standard input) with its frames yet to be read.
 
+    Where that is compressed, and `limited`, reading ends when it turns out to be far too large: see `Capture.refused`.
     Waits for the first bytes, which tell the format. With `digest`, reading to the end also gives `sha256`.
     Raises InputError where there is nothing to read, or what is there is no capture.
     """
@@ -159,8 +183,8 @@ def open_capture(path: str, *, digest: bool = False) -> Capture:
     try:
         size = _size(file)
         start = file.tell() if size is not None else 0  # of standard input somebody may have read the beginning
-        source = Source(file, digest=digest)
-        return Capture(shown, _format(source, name), size, source, file, start)
+        source = Source(file, digest=digest, limited=limited)
+        return Capture(shown, _format(source, name), size, source, file, start, limited)
     except BaseException:
         file.close()
         raise

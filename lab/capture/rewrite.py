@@ -34,6 +34,10 @@ class Kept(Frame):
 
     block: Block
 
+    @property
+    def size(self) -> int:
+        return super().size + _size(self.block)
+
 
 class Passed:
     """The blocks between the packets, each with how many packets came before it. There is a limit to what waits."""

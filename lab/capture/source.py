@@ -34,13 +34,18 @@ class Raw(Protocol):
 class Source:
     """The bytes of `file` as a window: `buffer[at:]` has been read and is not yet consumed."""
 
-    __slots__ = ("_base", "_ended", "_file", "_hash", "_raw", "_unfolded", "at", "buffer", "failure", "on_wait")
+    __slots__ = (
+        "_base", "_ended", "_file", "_hash", "_limited", "_raw", "_unfolded", "at", "buffer", "failure", "on_wait",
+        "watch",
+    )  # fmt: skip
 
-    def __init__(self, file: Raw, *, digest: bool) -> None:
+    def __init__(self, file: Raw, *, digest: bool, limited: bool = True) -> None:
         self.buffer = b""
         self.at = 0
         self.failure: OSError | None = None  # why reading ended before the file did
         self.on_wait: Callable[[], object] | None = None  # called before waiting for what is not there yet
+        self.watch: Callable[[], object] | None = None  # is called at each reading
+        self._limited = limited  # what is compressed unfolds to a reasonable size, or reading ends
         self._base = 0  # the file offset of buffer[0]
         self._raw = 0  # bytes read of the file, as it is
         self._unfolded: Unfolded | None = None  # where it is compressed
@@ -60,7 +65,7 @@ class Source:
 
     def unfold(self, kind: str) -> None:
         """From here on it is the bytes that were compressed; those in the window are the first of the compressed."""
-        self._unfolded = Unfolded(kind, self.buffer[self.at :], self._read_raw)
+        self._unfolded = Unfolded(kind, self.buffer[self.at :], self._read_raw, self._limited)
         self.buffer, self.at = b"", 0
 
     def fill(self, need: int) -> int:
@@ -94,6 +99,8 @@ class Source:
 
     def _read(self) -> bytes:
         """Returns the bytes that have arrived, waiting for the first of them; none at the end."""
+        if self.watch is not None:
+            self.watch()
         if self._unfolded is None:
             return self._read_raw()
         if self.failure is not None:

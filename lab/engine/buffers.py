@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lab.engine.conversation import LANES, Conversation
 from lab.engine.protocol import Keeper, Piece
 
 _MOST_AHEAD = 64  # segments of a conversation that are kept until what is missing before them has come
 _MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all conversations; and what one costs beside its data
-_MOST_HELD, _LOOK_AFTER = 16 << 20, 4 << 20  # bytes that the sessions of a lane keep; passed between two looks
+_MOST_HELD, _LOOK_AFTER = 4 << 20, 3 << 20  # bytes that the sessions of a lane keep; passed between two looks
+MOST_TOLD = 4096  # messages of a packet that are told; the others move both ends, and the packet is labelled `too-much`
+_MOST_SAID = 2 * MOST_TOLD  # that are kept whole until they are told
+
+
+def tell(said: list[Any], each: Any, whole: bool = False) -> None:
+    """Adds what is said to a list; beyond what will be told only what moves an end, unless it is to be kept `whole`.
+
+    What is said is a NamedTuple with an `event`, a `stop`, and a way to be `bare`.
+    """
+    if len(said) < _MOST_SAID or whole:
+        said.append(each)
+    elif each.event == said[-1].event:
+        said[-1] = said[-1]._replace(stop=each.stop)
+    else:
+        said.append(each.bare())
 
 
 class Ahead:
@@ -42,11 +58,12 @@ class Room:
     def __init__(self) -> None:
         self._sessions: list[dict[Conversation, list[Keeper]]] = [{} for _ in range(LANES)]
         self._passed = [0] * LANES  # bytes handed on since the last look
+        self.without = set[Conversation]()  # conversations whose sessions were let go of
 
     def passes(self, which: Conversation, size: int) -> None:
         """Hands on bytes to the sessions of a conversation."""
         lane = which.lane
-        self._passed[lane] += size
+        self._passed[lane] += size + _OVERHEAD
         if self._passed[lane] > _LOOK_AFTER:
             self._make_room(lane)
 
@@ -56,6 +73,7 @@ class Room:
 
     def forget(self, which: Conversation) -> None:
         self._sessions[which.lane].pop(which, None)
+        self.without.discard(which)
 
     def _make_room(self, lane: int) -> None:
         self._passed[lane] = 0
@@ -65,5 +83,6 @@ class Room:
             if held <= _MOST_HELD:
                 return
             held -= size
+            self.without.add(which)
             for session in self._sessions[lane][which]:
                 session.let_go()

@@ -39,7 +39,7 @@ class Behind:
         for each in said:
             frames = [span.number for span in each.spans if span.buffer == "frame"]
             record = kept.get(frames[-1]) if frames and frames[-1] != now.number else now
-            if record is None or record.settled:  # it has been told of, without this: too late for more
+            if record is None or record.settled or record.shown:  # it has been told of, without this: too late for more
                 part.append(each._replace(name="", event=UNKNOWN, spans=()))
                 continue
             if each.spans and record is not place:

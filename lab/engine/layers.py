@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from lab.engine.before import Before, Taken, behind
-from lab.engine.buffers import Ahead, Room
+from lab.engine.buffers import MOST_TOLD, Ahead, Room
 from lab.engine.conversation import Conversation, End, Walked
 from lab.engine.gaps import Behind
 from lab.engine.protocol import UNKNOWN, Inner, Piece, Session, Transport, Upper, Wrapping
@@ -156,6 +156,8 @@ class Layers:
                 return
             ahead = self._ahead.take(which)
         self._room.passes(which, segment.payload)
+        if which in self._room.without:
+            record.labels += ("let-go",)
         pieces = pieces or self._carried(record, frame)
         for each in (*pieces, *ahead) if ahead else pieces:
             piece = self._after_answer(which, layer, each) if layer.unheard else each
@@ -276,16 +278,20 @@ class Layers:
     def _say(self, layer: Layer, role: Role, said: Sequence[Any], record: Record) -> None:
         """Writes down what an end has said, in the packet that completes it, and hands on what that carries."""
         mover, sender, carries = self._movers[layer.name], layer.end(role), layer.protocol.carries
-        messages, labels = record.messages, record.labels
+        messages, labels, left = record.messages, record.labels, MOST_TOLD - len(record.messages)
         for each in said:
             if each.name:
-                messages += (_new(Told, (layer, each)),)
                 if each.name not in labels:
                     labels += (each.name,)
+                if len(messages) == MOST_TOLD:
+                    labels += ("too-much",) if "too-much" not in labels else ()
+                    continue
+                messages += (_new(Told, (layer, each)),)
         record.messages, record.labels = messages, labels
         inner: list[Any] = []
         for each in said:
-            if self._told is not None and record.conversation is not None and each.name:
+            if self._told is not None and record.conversation is not None and each.name and left > 0:
+                left -= 1
                 message = layer.protocol.message(layer, each, words=True)
                 self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
             if (awaited := getattr(each, "awaits", None)) is not None:
@@ -303,6 +309,9 @@ class Layers:
                     layer.inner.session.lost(role)
                 if each.event == carries and each.raw:
                     inner += self._handed_on(layer, role, each.raw, record, each.stop)
+                    if len(inner) > MOST_TOLD and layer.inner:
+                        self._say(layer.inner, role, inner, record)
+                        inner = []
         _hold(layer, record)
         if inner and layer.inner:
             self._say(layer.inner, role, inner, record)

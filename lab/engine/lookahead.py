@@ -42,7 +42,7 @@ class Lookahead:
         while True:
             while coming:
                 frame, found = coming.popleft()
-                self._bytes -= len(frame.data)
+                self._bytes -= frame.size
                 yield frame, found
             for frame in self._frames:
                 yield frame, (None if mine and mine(frame) is False else read(frame))
@@ -67,7 +67,7 @@ class Lookahead:
                     return
                 skipped = self._mine is not None and self._mine(frame) is False
                 coming.append((frame, None if skipped else self._read(frame)))
-                self._bytes += len(frame.data)
+                self._bytes += frame.size
             if coming[at][0].number > number + within:
                 return
             if coming[at][1] is not None:
@@ -79,10 +79,10 @@ class Lookahead:
         for at, (frame, _) in enumerate(self._coming):
             if frame.number == number:
                 del self._coming[at]
-                self._bytes -= len(frame.data)
+                self._bytes -= frame.size
                 return
 
     def put_back(self, frame: Frame, found: Any) -> None:
         """Makes a packet the next one: something else came first."""
         self._coming.appendleft((frame, found))
-        self._bytes += len(frame.data)
+        self._bytes += frame.size

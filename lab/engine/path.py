@@ -43,6 +43,7 @@ from lab.events import CommandAnswered, PacketHeld
 from lab.model import Address, Captured, Delivered, Final, Frame, Journal, Kernels, Role, Settled, WireEvent
 
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
+_MOST_BYTES = 64 << 20  # of frames and messages that wait for the fate of a packet before them
 _ROUND = 65_536  # every so many packets, conversations that there is no room for are let go
 
 
@@ -230,8 +231,9 @@ class Path:
                     old.append(record)
         while old and old[0].number < number - _MOST_WAITING:
             record = old.popleft()
-            if not record.settled:
+            if not record.settled and not record.shown:
                 self.undecided[record.number] = copy(record)  # shown as it is now, even if its fate is learnt later
+                record.forget()
 
     def _end_round(self, before: int) -> int:
         """Lets go, before packet `before`, of the conversations that there is no room for; returns the next round's."""
@@ -266,10 +268,16 @@ class Path:
         A record whose fate the wire does not tell stays `undecided`.
         """
         walk, teller, waiting = self._checking, self._teller, self._waiting
+        touched: dict[int, Any] = {}  # conversations that may have ended since that was told last
         for event in events:
             if isinstance(event, Captured):
-                yield self._captured(event)
+                record = self._captured(event)
+                if teller and record.conversation is not None:
+                    touched[record.conversation.id] = record.conversation
+                yield record
                 continue
+            if teller and isinstance(event, Delivered) and (which := waiting[event.number].conversation) is not None:
+                touched[which.id] = which
             if isinstance(event, Delivered):  # it has arrived; the instant *delivered* is at Settled, when all is quiet
                 record = waiting[event.number]
                 self._judge(record, event.kernel)
@@ -298,8 +306,9 @@ class Path:
             elif teller:
                 teller.passes(event)  # a packet held back or a command answered: moves nobody
             if teller:
-                for conversation in self.conversations:
+                for conversation in sorted(touched.values(), key=lambda each: each.id):
                     teller.closes(conversation, conversation.last)
+                touched.clear()
             yield None
 
     def _captured(self, event: Captured) -> Record:
@@ -370,13 +379,18 @@ def in_order(
     records: Iterable[Record | None],
     undecided: dict[int, Record] | None = None,
     waiting: deque[Record] | None = None,
+    forget: bool = False,
 ) -> Iterator[Record]:
     """Yields records in the order of capture, each when it is settled, or as it is among the `undecided`.
 
-    One whose message a later packet tells waits for that, but not for long. Those that wait are in `waiting`, which the
-    caller may look at.
+    One whose message a later packet tells waits for that, but not for long. Where what waits takes too much room, the
+    first goes out as it is and is `given-up`. Those that wait are in `waiting`, which the caller may look at. With
+    `forget`, a record that has been yielded keeps neither frame nor messages: whoever wants them takes them before the
+    next.
     """
     waiting = deque() if waiting is None else waiting
+    sizes: dict[int, int] = {}  # bytes of what waits, by packet
+    held = 0
     undecided = {} if undecided is None else undecided
     for record in records:
         if record is not None:
@@ -385,15 +399,37 @@ def in_order(
                 waiting += (record, last)
             else:
                 waiting.append(record)
-        while waiting and (
-            ((first := waiting[0]).settled and (not first.awaits or waiting[-1].number - first.number > PATIENCE))
-            or first.number in undecided
-        ):
+            if record.frame is not None or record.messages:
+                size = sizes[record.number] = record.size
+                held += size
+        while waiting:
+            first = waiting[0]
+            if (first.settled and (not first.awaits or waiting[-1].number - first.number > PATIENCE)) or (
+                first.number in undecided
+            ):
+                shown = undecided.pop(first.number, first)
+            elif held > _MOST_BYTES and len(waiting) > 1:
+                shown = _given_up(first)
+            else:
+                break
             waiting.popleft()
-            yield undecided.pop(first.number, first)
+            held -= sizes.pop(first.number, 0)
+            yield shown
+            if forget:
+                shown.forget()
     while waiting:
         record = waiting.popleft()
         yield undecided.pop(record.number, record)
+
+
+def _given_up(record: Record) -> Record:
+    """Returns a record as it is now, for there is no room to wait for more."""
+    if record.settled:  # only one of its messages would be told in full
+        return record
+    shown = copy(record)
+    shown.labels += ("given-up",)
+    record.forget()
+    return shown
 
 
 __all__ = ["Mine", "Path", "in_order"]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from lab.engine.conversation import Conversation, End
 from lab.model import Above, By, Fate, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
 
+_OVERHEAD = 1000  # bytes that a packet or a message costs beside its own
 PATIENCE = 256  # so many packets later what is not known of a packet is decided from what is known, if it can be
 
 
@@ -31,8 +32,8 @@ class Record:
     __slots__ = (
         "above", "ack", "answers", "asked_delivered", "asked_held", "assumed", "awaits", "by", "conversation", "copies",
         "copy_of", "delivered", "discarded", "disowned", "end", "frame", "got", "held", "journal", "kernel_delivered",
-        "kernel_held", "labels", "messages", "new", "number", "quotes", "remarks", "segment", "seq", "settled", "steps",
-        "stop", "surprises", "time", "verdict",
+        "kernel_held", "labels", "messages", "new", "number", "quotes", "remarks", "segment", "seq", "settled", "shown",
+        "steps", "stop", "surprises", "time", "verdict",
         "whole",
     )  # fmt: skip
 
@@ -65,6 +66,7 @@ class Record:
         self.copies: tuple[Record, ...] = ()  # the same packet, captured once more
         self.copy_of: Record | None = None  # that which it is one of
         self.settled = False
+        self.shown = False  # it has left the engine: what is learnt of it later nobody will see
         self.awaits = 0  # how many of its messages only a later packet tells
         self.held: States | None = None
         self.assumed: tuple[Role, ...] = ()  # ends whose state when held rests on an assumption
@@ -82,6 +84,24 @@ class Record:
         self.answers: int | None = None  # the packet that it quotes or, where that is refused, replies to
         self.quotes: int | None = None  # and the id of that packet's conversation
         self.verdict: Verdict | None = None  # of its receiver's kernel, where a wire's journal tells it
+
+    @property
+    def size(self) -> int:
+        """The bytes of memory that its frame and its messages take, roughly."""
+        size = 0
+        if self.frame is not None:
+            size = _OVERHEAD + self.frame.size
+            if self.whole is not None:
+                size += self.whole.size
+        for told in self.messages:
+            size += _OVERHEAD + getattr(told.said, "held", 0)
+        return size
+
+    def forget(self) -> None:
+        """Lets go of what only those need who are shown the packet: its frame and its messages."""
+        self.shown = True
+        self.frame = self.whole = None
+        self.messages = ()
 
     @property
     def fate(self) -> Fate:

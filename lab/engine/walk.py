@@ -17,6 +17,7 @@ from lab.events import Event, StateChanged, StepSeen, Surprised
 from lab.model import Role, States, Surprise
 
 _NONE: dict[str, Move] = {}
+_MOST_SURPRISES = 256  # of a packet
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 Assume = Callable[[Any, Role, str], str | None]
 EventSink = list[Event] | None  # what happens is put there, where somebody listens
@@ -65,6 +66,9 @@ class Mover:
         return event in self._moves[end.role].get(end.state, _NONE)
 
     def _surprised(self, end: End, state: str, event: str, record: Record) -> None:
+        if len(record.surprises) == _MOST_SURPRISES:
+            record.labels += ("too-much",) if "too-much" not in record.labels else ()
+            return
         record.surprises += (Surprise(end.role, state, event),)
         if self._told is not None and record.conversation is not None:
             name, number = self._tables[end.role].protocol, record.conversation.id

@@ -10,6 +10,7 @@ from typing import NamedTuple
 Write = Callable[[str], object]
 
 AT_ONCE = 512  # lines written together where nobody watches them come
+_MOST_TOGETHER = 1 << 20  # characters of them
 
 
 def as_lines(lines: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
@@ -20,11 +21,14 @@ def as_lines(lines: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None
 def write_rows(rows: Iterable[str], write: Write, at_once: int = AT_ONCE) -> None:
     """Writes rows, `at_once` together: writing costs more than making one."""
     lines: list[str] = []
+    size = 0
     for row in rows:
         lines.append(row)
-        if len(lines) >= at_once:
+        size += len(row)
+        if len(lines) >= at_once or size > _MOST_TOGETHER:
             write("".join(lines))
             lines.clear()
+            size = 0
     write("".join(lines))
 
 

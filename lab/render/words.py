@@ -21,6 +21,11 @@ LABELS = {
     "truncated": Text("cut short in the capture", "抓包时被截断"),
     "fragment": Text("IP fragment", "IP 分片"),
     "evicted": Text("its connection was let go of: too many at a time", "同时进行的连接过多，不再跟踪此连接"),
+    "given-up": Text("too much has come behind it to wait for what becomes of it", "其后的数据过多，不再等待它的结果"),
+    "let-go": Text(
+        "what its connection carries is read no further: it takes too much room", "内存有限，不再读取此连接所承载的内容"
+    ),
+    "too-much": Text("it says more than is told here", "内容过多，未全部列出"),
     "forged": Text("forged on the wire, its sender has not sent it", "线路伪造，所称的发送方并未发送"),
     **{label: text for protocol in PROTOCOLS for label, text in protocol.label_words.items()},
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 from lab.engine.layers import layers_of
 from lab.model import Address, ConversationReport, States, StepReport
@@ -23,6 +24,32 @@ def report(which: Any, examples: bool = False) -> ConversationReport:
         which.id, which.first, which.identity, entry(which, found), details, tuple(found), which.kernel_final,
         which.asked_final, tuple(shown),
     )  # fmt: skip
+
+
+class Reports(Sequence[ConversationReport]):
+    """The reports on conversations: those that are kept, and those on live ones, each made anew when it is asked for.
+
+    A report takes more room than its conversation, and of many few are looked at at a time.
+    """
+
+    def __init__(self, kept: Sequence[ConversationReport], live: Sequence[Any], examples: bool = False) -> None:
+        self._kept = kept
+        self._live = live
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._live)
+
+    @overload
+    def __getitem__(self, at: int) -> ConversationReport: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ConversationReport]: ...
+    def __getitem__(self, at: int | slice) -> ConversationReport | list[ConversationReport]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        place = range(len(self))[at]
+        kept = len(self._kept)
+        return self._kept[place] if place < kept else report(self._live[place - kept], self._examples)
 
 
 def entry(which: Any, found: list[StepReport] | None = None) -> dict[str, Any]:

@@ -27,13 +27,15 @@ def open(  # noqa: A001 - it is called lab.open
     conversation: int | None = None,
     filter: str | None = None,  # noqa: A002 - as the option of `lab annotate`
     words: bool = True,
+    limit: bool = True,
 ) -> Run:
     """Returns the run of a capture (pcap or pcapng, compressed or not; "-" is standard input), read as it is asked for.
 
     `keylog` (an NSS key log) and `server_key` (PEM) are bytes, or the path of a file. `conversation` is the id of the
     only one whose packets are wanted, `filter` chooses whole conversations (`host 192.0.2.2 and not port 22`). Without
-    `words` packets and messages are not told in words, which takes less time. Raises InputError where there is nothing
-    to read, UsageError for a filter that is none.
+    `words` packets and messages are not told in words, which takes less time. Without `limit`, what is compressed is
+    read however large it becomes. Raises InputError where there is nothing to read, UsageError for a filter that is
+    none.
     """
     mine = None
     if filter is not None:
@@ -42,7 +44,7 @@ def open(  # noqa: A001 - it is called lab.open
         mine = chosen(filter)
     log, key = secrets(keylog, server_key)
     return open_run(
-        fspath(file), digest=True, keylog=log, server_key=key, only=conversation, mine=mine, words=words
+        fspath(file), digest=True, keylog=log, server_key=key, only=conversation, mine=mine, words=words, limited=limit
     )  # fmt: skip
 
 
@@ -82,6 +84,7 @@ def compare(
     conversations: Sequence[int] = (0, 0),
     keylog: Secret = None,
     server_key: Secret = None,
+    limit: bool = True,
 ) -> Comparison:
     """Returns the comparison of a conversation of capture `a` with one of `b`, given by their ids.
 
@@ -89,7 +92,9 @@ def compare(
     """
     log, key = secrets(keylog, server_key)
     sides = [
-        side_of(open_run(fspath(file), only=number, words=True, frames=False, keylog=log, server_key=key))
+        side_of(
+            open_run(fspath(file), only=number, words=True, frames=False, keylog=log, server_key=key, limited=limit)
+        )
         for file, number in zip((a, b), conversations, strict=True)
     ]
     return compare_sides(*sides)

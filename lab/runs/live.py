@@ -47,6 +47,9 @@ class Live:
     `missed` is how many packets the capture lacks, where a testbed can miss any. Without a `file` nothing is saved.
     """
 
+    keeps = True
+    refused = None
+
     def __init__(
         self,
         scenario: Scenario,

@@ -24,16 +24,20 @@ from lab.text import Lang, Text
 _AT_FIRST, _WHERE_SILENT = 1.0, 0.05  # seconds that a question waits
 
 
-def open_run(path: str, *, digest: bool = False, **options: Any) -> Run:
+def open_run(path: str, *, digest: bool = False, limited: bool = True, **options: Any) -> Run:
     """Returns the run of the capture at `path` ("-": standard input); `options` are those of Run.
+
+    What is compressed may only be read to a limit, unless it is not `limited`.
 
     Raises InputError where there is nothing to read, or what is there is no capture.
     """
-    return Run(Recorded(open_capture(path, digest=digest)), **options)
+    return Run(Recorded(open_capture(path, digest=digest, limited=limited)), **options)
 
 
 class Recorded:
     """A capture as a source. Where its first packet has a wire's journal, all of it is replayed."""
+
+    keeps = False
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
@@ -83,6 +87,10 @@ class Recorded:
     @property
     def packets(self) -> int:
         return self.capture.packets
+
+    @property
+    def refused(self) -> InputError | None:
+        return self.capture.refused
 
     @property
     def position(self) -> int:

@@ -7,6 +7,7 @@ opened, and a live run saves its capture.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from lab.engine.lookahead import More
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
-from lab.errors import UsageError
+from lab.errors import InputError, UsageError
 from lab.events import (
     Begun,
     CommandAnswered,
@@ -31,13 +32,14 @@ from lab.model import ConversationReport, Frame, Packet, Problem, WireEvent
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, MOST_IN_A_LANE
 from lab.report.agreement import Agreement
-from lab.report.conversations import report
+from lab.report.conversations import Reports, report
 from lab.report.packets import packet
 from lab.text import Lang, Text
 
 if TYPE_CHECKING:
     from lab.testbed.control import Control
 
+_MOST_AT_THE_END = 4096  # conversations that the last event tells of
 Listener = Callable[[Event], object]
 Learn = Callable[[bytes, bytes], None]
 
@@ -58,6 +60,7 @@ class Source(Protocol):
     """Where packets come from."""
 
     name: str
+    keeps: bool  # whether it needs the frames and messages of all packets to its end
 
     def begin(self, learn: Learn, mine: Mine | None, /) -> AbstractContextManager[Inputs]:
         """Opens it; what it knows of secrets it tells `learn`, as soon as it does."""
@@ -79,6 +82,10 @@ class Source(Protocol):
     @property
     def packets(self) -> int:
         """How many there have been."""
+
+    @property
+    def refused(self) -> InputError | None:
+        """Why its reading ended at a limit, where it did."""
 
     @property
     def position(self) -> int:
@@ -220,13 +227,19 @@ class Run:
         if self._path is not None:
             raise _gone_through()
         self.listen(waiting.append)
-        for record in self._begun()[1]:
-            self.shown = self.shown or record is not None
+        self._frames = self.source.keeps  # whoever is told of a packet has its frame then
+        path, records = self._begun()
+        for record in records:
+            if record is not None:
+                self.shown = True
+                if not record.awaits and not self.source.keeps:
+                    record.messages = ()
+            path.undecided.clear()
             while waiting:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
-        if self._only is not None and not self.conversations:
+        if self._only is not None and not self.reports():
             raise _no_conversation(self.name, self._only)
 
     def play_on(self) -> None:
@@ -240,13 +253,15 @@ class Run:
     @property
     def conversations(self) -> list[ConversationReport]:
         """The reports on all conversations so far, in the order of their first packets."""
-        return self.reports()
+        return list(self.reports())
 
-    def reports(self, examples: bool = False) -> list[ConversationReport]:
-        """Returns the reports on all conversations, with worked examples of their secrets where wanted."""
+    def reports(self, examples: bool = False) -> Reports:
+        """Returns the reports on all conversations, with worked examples of their secrets where wanted.
+
+        They are made as they are asked for: where there are many, look at one after the other.
+        """
         live = self._path.conversations if self._path else []
-        shown = [each for each in live if self._only in (None, each.id)]
-        return [*self._gone, *(report(each, examples) for each in shown)]
+        return Reports(self._gone, [each for each in live if self._only in (None, each.id)], examples)
 
     def problems(self, elsewhere: int = 0) -> list[Problem]:
         """Returns what is wrong with the input, and how many conversations were let go of, here and elsewhere.
@@ -264,7 +279,12 @@ class Run:
         return [*problems, Problem(self.source.position, None, text)]
 
     def complaint(self, elsewhere: int = 0) -> Text | None:
-        """Returns one line on what is wrong with the input, None where nothing is."""
+        """Returns one line on what is wrong with the input, None where nothing is.
+
+        Raises InputError where it was given up at a limit that can be lifted.
+        """
+        if self.source.refused is not None:
+            raise self.source.refused
         problems = self.problems(elsewhere)
         if not problems:
             return None
@@ -298,7 +318,7 @@ class Run:
 
     def _settled(self) -> Iterator[Record]:
         path, records = self._begun()
-        return in_order(records, path.undecided, self._waiting)
+        return in_order(records, path.undecided, self._waiting, forget=not self.source.keeps)
 
     def _begun(self) -> tuple[Path, Iterator[Record | None]]:
         if self._path is not None:
@@ -337,8 +357,12 @@ class Run:
         for each in self.conversations if inputs.wire is not None else ():  # the kernels were asked about one of them
             self.agreement.add_final(each, source.packets)
         if told is not None:
-            facts = tuple(each.facts for each in self.conversations)
-            told.append(Ended(facts, self.about(), source.early))
+            reports, about = self.reports(), self.about()
+            if len(reports) > _MOST_AT_THE_END:
+                text = f"of {len(reports)} conversations only the first {_MOST_AT_THE_END} are told of here"
+                about["problems"].append({"offset": source.position, "packet": None, "text": text})
+            facts = tuple(each.facts for each in itertools.islice(reports, _MOST_AT_THE_END))
+            told.append(Ended(facts, about, source.early))
             self._tell(told)
 
     def _tell(self, told: list[Event]) -> None:

@@ -115,6 +115,8 @@ class _OneByOne:
     early: Text | None = None
     secrets = (b"", b"")
     position = 0
+    keeps = False
+    refused = None
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames

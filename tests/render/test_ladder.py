@@ -406,7 +406,7 @@ class Given:
 
     def __init__(self, walked: Walked) -> None:
         self.agreement = Agreement()
-        self.conversations = walked.reports
+        self.reports = lambda: walked.reports
 
 
 @pytest.mark.parametrize("no_color", [True, False])

@@ -50,7 +50,7 @@ class Given:
     """As much of a run as its rows ask for."""
 
     def __init__(self, walked: Walked) -> None:
-        self.conversations = walked.reports
+        self.reports = lambda: walked.reports
         self._packets = walked.packets
 
     def packets(self) -> Iterator[Packet]:

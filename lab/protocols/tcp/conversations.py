@@ -334,6 +334,9 @@ class Conversations:
         """
         if not isinstance(segment, Segment):
             return self.place(frame, segment)
+        if len(self.followed) >= LANES * room.MOST_IN_A_LANE and segment.pair not in self._senders:
+            usual, _ = KINDS[segment.flags & 0x17 | 0x100 if segment.payload else segment.flags & 0x17]
+            return Record(frame, (*usual, *segment.problems, "evicted"))  # no lab's wire has so many
         found = self._senders.get(segment.pair) if segment.flags & (RST | ACK) == RST else None
         before = (found[1].next, found[1].next_raw) if found else None
         record = self.place(frame, segment)

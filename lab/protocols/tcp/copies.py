@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 
 from lab.model import Frame
 from lab.protocols.tcp.conversation import End, SegmentRecord
 from lab.protocols.tcp.segment import Segment
 
+_MOST_BEYOND = 16  # pieces behind a segment that are looked at: few begin before the one before them
 _MOST_BYTES, _OVERHEAD = 8 << 20, 200  # of all conversations; what a piece costs beside its data
+
+
+def _stop(piece: tuple[int, bytes]) -> int:
+    return piece[0] + len(piece[1])
 
 
 class Sent:
@@ -41,8 +47,14 @@ class Sent:
         if frame is None:
             return False
         data = frame.data[segment.start : segment.start + segment.payload]
-        for start, known in self._of.get(end, ()):
+        pieces = self._of.get(end)
+        if pieces is None:
+            return False
+        at, beyond = bisect_right(pieces, record.seq, key=_stop), 0  # each piece ends behind the one before it
+        while at < len(pieces) and beyond < _MOST_BEYOND:
+            start, known = pieces[at]
             begin, stop = max(start, record.seq), min(start + len(known), record.seq + len(data))
             if begin < stop and known[begin - start : stop - start] != data[begin - record.seq : stop - record.seq]:
                 return True
+            at, beyond = at + 1, beyond + (begin >= stop)
         return False

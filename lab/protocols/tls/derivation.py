@@ -13,6 +13,8 @@ from lab.model import DerivationLine
 from lab.protocols.tls import prf
 from lab.text import Text
 
+_MOST_LINES = 256  # an example has some thirty; who updates his keys for ever makes no more
+
 
 class Named(NamedTuple):
     """Bytes, and what they are called on paper: the RFC's name."""
@@ -35,7 +37,8 @@ class Derivation:
     def add(
         self, what: Text, inputs: tuple[Named, ...], operation: str | Callable[[], str], output: Named, source: str
     ) -> Named:
-        self._entries.append((what, inputs, operation, output, source))
+        if len(self._entries) < _MOST_LINES:
+            self._entries.append((what, inputs, operation, output, source))
         return output
 
     def given(self, what: Text, origin: str, output: Named, source: str) -> Named:

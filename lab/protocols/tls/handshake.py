@@ -13,6 +13,7 @@ from lab.protocols.tls.suites import KeyExchange, key_exchange
 
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
 _MOST_CERTIFICATES = 16
+_MOST_CHECKED = 16  # Finished of one handshake
 _APART = {codes.HELLO_REQUEST}  # messages of which no Finished tells
 _APART_13 = {codes.NEW_SESSION_TICKET, codes.KEY_UPDATE}  # they may come before the client's Finished has
 _HEADER, _RANDOM = 4, 32  # bytes
@@ -43,8 +44,9 @@ class Handshake:
         self.client_certificate = False
         self.encrypted_premaster: bytes | None = None
         self.ticket: bytes | None = None  # up to TLS 1.2, which the server has given
-        self.until_exchange = b""  # the messages up to ClientKeyExchange, empty where there was none
+        self.exchanged = 0  # bytes of the transcript up to ClientKeyExchange, 0 where there was none
         self.transcript = bytearray()
+        self.checked = 0  # Finished that were held against it
         self.unheard = False  # some of it could not be opened: what its Finished must say is not known
 
     def add(self, raw: bytes) -> int:
@@ -53,7 +55,24 @@ class Handshake:
         apart = _APART_13 if self.version == codes.TLS_1_3 else _APART
         if raw[0] not in apart and before < _MOST_TRANSCRIPT:
             self.transcript += raw
+        elif raw[0] not in apart:
+            self.unheard = True
         return before
+
+    def heard(self, before: int) -> bytes | None:
+        """Returns the messages that a Finished must fit, as many bytes as there were `before` it.
+
+        None where not all is known, or where that was asked too often: a handshake has two of them.
+        """
+        if self.unheard or self.checked == _MOST_CHECKED:
+            return None
+        self.checked += 1
+        return bytes(memoryview(self.transcript)[:before])
+
+    @property
+    def until_exchange(self) -> bytes:
+        """The messages up to ClientKeyExchange, empty where there was none."""
+        return bytes(memoryview(self.transcript)[: self.exchanged])
 
     @property
     def exchange(self) -> KeyExchange | None:
@@ -84,10 +103,10 @@ class Handshake:
         self.client_hello = hello
         if not again:
             self.transcript = bytearray(raw)
-            self.until_exchange, self.encrypted_premaster = b"", None
+            self.exchanged, self.encrypted_premaster = 0, None
             self.full = self.unheard = self.by_length = False
             self.server_first = self.shown = None
-            self.signed = False
+            self.signed, self.checked = False, 0
         return not again
 
     def take_server_hello(self, hello: ServerHello, before: int, raw: bytes) -> None:
@@ -171,7 +190,7 @@ class Handshake:
             self.full = True
         elif isinstance(parsed, messages.ClientKeyExchange):
             self.encrypted_premaster, self.full = parsed.encrypted, True
-            self.until_exchange = bytes(self.transcript)
+            self.exchanged = len(self.transcript)
         elif isinstance(parsed, messages.NewSessionTicket):
             self.ticket = parsed.ticket if self.version != codes.TLS_1_3 else None
         elif kind == codes.ENCRYPTED_EXTENSIONS and role == "server":  # the client's, where it has some, agree nothing

@@ -84,6 +84,7 @@ class Opening:
         self.opened = False  # something was
         self._source = secrets
         self._unlocked = -1  # how much was known when TLS 1.3's keys were looked for
+        self._failed: tuple[object, Reason] | None = None  # what opened nothing up to TLS 1.2, and why not
 
     @property
     def known12(self) -> Keys12 | None:
@@ -209,8 +210,7 @@ class Opening:
             return
         agreed = _agreed(shake)
         if self.keys12 is None and agreed is not None:
-            flight = Flight(shake.until_exchange, shake.encrypted_premaster, next(iter(shake.certificates), None))
-            keys = unlock12(agreed, flight, self._secrets.server_key, self._secrets.keylog)
+            keys = self._unlocked12(agreed, shake)
             if isinstance(keys, Reason) and not shake.full:
                 resumed = self._secrets.sessions.resumed(shake)
                 if resumed is not None:
@@ -223,6 +223,17 @@ class Opening:
                 self.keys12 = keys
         if self.keys12 is not None:
             way.protection = self.keys12.protection(way.role)
+
+    def _unlocked12(self, agreed: Agreed, shake: Handshake) -> Keys12 | Reason:
+        """Returns the keys up to TLS 1.2, or why there are none; what has failed is not tried again with the same."""
+        encrypted, certificate = shake.encrypted_premaster, next(iter(shake.certificates), None)
+        given = (self._secrets.learnt, agreed, shake.exchanged, encrypted, certificate)
+        if self._failed is not None and self._failed[0] == given:
+            return self._failed[1]
+        flight = Flight(shake.until_exchange, encrypted, certificate)
+        keys = unlock12(agreed, flight, self._secrets.server_key, self._secrets.keylog)
+        self._failed = (given, keys) if isinstance(keys, Reason) else None
+        return keys
 
     def _unlock13(self, way: Direction, shake: Handshake) -> None:
         learnt, found, agreed = self._secrets.learnt, None, _agreed(shake)
@@ -253,9 +264,10 @@ class Opening:
         if way.keys is not None:
             way.use(way.keys.update(), self._secrets.learnt)
 
-    def finish(self, way: Direction, finished: Finished, heard: bytes | None, shake: Handshake) -> None:
-        """Checks an end's Finished by what was said before it, None where that is not known; other keys may follow."""
+    def finish(self, way: Direction, finished: Finished, before: int, shake: Handshake) -> None:
+        """Checks an end's Finished by what was said before it, as many bytes; other keys may follow."""
         wrong: Reason | None = None
+        heard = shake.heard(before) if self.keys12 is not None or way.keys is not None else None
         if self.keys12 is not None:
             if heard is not None:
                 wrong = self.keys12.check_finished(way.role, heard, finished.verify_data)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.engine.buffers import MOST_TOLD, tell
 from lab.engine.protocol import UNKNOWN, Awaited
 from lab.model import DerivationLine, Role
 from lab.protocols.tcp.stream import Stream
@@ -42,6 +43,10 @@ _NAMES = {
 _CLOSE_NOTIFY, _NO_RENEGOTIATION, _FATAL, _MESSAGE_HEADER = 0, 100, 2, 4
 OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
+_NO_ROOM = "no-room"  # not the end's problem
+_MOST_UNTOLD = 2 << 20  # bytes of records of which no message has been told
+_CARRIES = ("data", "early data")  # events of what another protocol may read on
+_AT_ONCE = 1 << 16  # bytes that are cut into records at a time: a few bytes are one, and that takes many
 _LONG = 1 << 20  # bytes that may have been said before a capture began
 _OVERHEAD = 400  # bytes that a record costs beside its own
 _NOTHING: tuple[Said, ...] = ()
@@ -103,7 +108,7 @@ class Session:
         for way in self.directions.values():
             if way.records.offset:
                 return False
-            spoilt = spoilt or bool(way.problem)
+            spoilt = spoilt or way.problem not in ("", _NO_ROOM)
         return spoilt
 
     def sent(self, role: Role, seq: int, relative: int, data: bytes, number: int, at: int) -> Sequence[Said]:
@@ -151,7 +156,7 @@ class Session:
             fresh = way.stream.pass_over()
             if way.problem:
                 continue
-            said += self._tell(way, way.records.lose(size), None)
+            self._tell(way, way.records.lose(size), None, said)
             if way.records.lost:
                 said += self._lose(way, size)
             if fresh:
@@ -182,7 +187,9 @@ class Session:
             return []
         if way.records.lost:
             fresh = way.records.find(fresh, way.stream.begins(way.stream.expected - len(fresh), way.stream.expected))
-        said = self._tell(way, way.records.feed(fresh), number)
+        said: list[Said] = []
+        for at in range(0, len(fresh), _AT_ONCE):
+            self._tell(way, way.records.feed(fresh[at : at + _AT_ONCE]), number, said)
         if way.records.lost:
             way.untold = []
         if way.records.problem:
@@ -192,8 +199,8 @@ class Session:
             way.stream.forget(way.records.offset)
         return said
 
-    def _tell(self, way: Direction, records: list[Record], number: int | None) -> list[Said]:
-        said: list[Said] = []
+    def _tell(self, way: Direction, records: list[Record], number: int | None, said: list[Said]) -> None:
+        """Adds to `said` what is said by records."""
         for record in records:
             way.last_opened = None
             places = way.record_places = way.stream.spans(record.start, record.end)
@@ -203,8 +210,13 @@ class Session:
                 told[0], way.untold = told[0].in_records(tuple(way.untold)), []
             elif len(way.untold) > MAX_PIECES:
                 del way.untold[: MAX_PIECES // 2]
-            said += told
-        return said
+            elif way.untold[-1][0].end - way.untold[0][0].start > _MOST_UNTOLD:
+                del way.untold[: len(way.untold) // 2 + 1]
+            if len(said) < MOST_TOLD:
+                said += told
+                continue
+            for each in told:
+                tell(said, each, whole=each.awaits is not None or (bool(each.raw) and each.event in _CARRIES))
 
     @property
     def held(self) -> int:
@@ -217,16 +229,16 @@ class Session:
             for record, _, opened in way.untold
         )
         untold += self.early.held if self.early is not None else 0
-        return pending + untold + len(self.shake.transcript) + len(self.shake.until_exchange)
+        return pending + untold + len(self.shake.transcript)
 
     def let_go(self) -> None:
         """Keeps nothing more: there is no room. What both ends say from here on is not read."""
         for way in self.directions.values():
-            way.problem = way.problem or "no-room"
+            way.problem = way.problem or _NO_ROOM
             way.stream, way.records, way.handshakes = Stream(0), Records(way.role), Handshakes()
             way.untold = []
         self.early = None
-        self.shake.transcript, self.shake.until_exchange, self.shake.unheard = bytearray(), b"", True
+        self.shake.transcript, self.shake.exchanged, self.shake.unheard = bytearray(), 0, True
 
     def _record(self, way: Direction, record: Record, number: int) -> list[Said]:
         if record.type == codes.SSL2:
@@ -409,7 +421,7 @@ class Session:
             return False
         if self._first is None:
             self._first, self._verified = before, self.finished_verified
-        self._first.transcript, self._first.until_exchange = bytearray(), b""
+        self._first.transcript, self._first.exchanged = bytearray(), 0
         self.shake = Handshake()
         self.shake.version, self.shake.suite_code = before.version, before.suite_code  # until the server has chosen
         for way in self.directions.values():
@@ -438,9 +450,7 @@ class Session:
         if way.finished and self.shake.version == TLS13:
             return  # an authentication after the handshake (RFC 9846 section 4.7.2): the keys stay; it is not checked
         way.finished, way.last_finished = True, finished
-        self.opening.finish(
-            way, finished, None if self.shake.unheard else bytes(self.shake.transcript[:before]), self.shake
-        )
+        self.opening.finish(way, finished, before, self.shake)
 
     def _alert(self, way: Direction, record: Record, content: bytes, opened: bool) -> Said:
         alert = messages.alert(content)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab.engine.buffers import tell
 from lab.engine.protocol import UNKNOWN
 from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
@@ -40,6 +41,8 @@ from lab.protocols.websocket.messages import Message, Messages, Told
 if TYPE_CHECKING:
     from lab.model import DerivationLine
 
+_SPAN, _HEAD = 120, 4000  # bytes that a place and a head take in memory
+_AT_ONCE = 1 << 16  # bytes that frames are made of at a time: a few bytes are one, and that takes many
 _SHOWN = 4096  # bytes of a payload that stay with what was said
 _MOST_MESSAGES = 4096  # that are listed; all are counted
 _MOST_UNANSWERED = 64  # requests
@@ -64,6 +67,16 @@ class Said(NamedTuple):
     opcode: int | None
     parsed: Request | Response | Told | None
     problems: tuple[str, ...]
+
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it takes beside its own, roughly."""
+        payload = getattr(self.parsed, "frame", None)
+        return len(self.spans) * _SPAN + (2 * len(payload.payload) if payload is not None else _HEAD)
+
+    def bare(self) -> Said:
+        """Returns what moves both ends, and nothing more."""
+        return self._replace(spans=(), parsed=None)
 
 
 class Listed(NamedTuple):
@@ -371,17 +384,20 @@ class Session:
     def _feed_frames(self, way: _Way, fresh: bytes, stop: int | None, said: list[Said]) -> None:
         frames = way.frames
         assert frames is not None
-        found = frames.feed(fresh)
-        way.at += len(fresh)
-        said += [self._framed(way, frame, stop) for frame in found]
-        if frames.problem:
-            way.over = True
-        elif frames.large and frames.body_at is not None:
-            if not way.header_spans:
-                way.header_spans = way.source.spans(frames.offset, frames.body_at)
-            way.source.forget(way.at)
-        else:
-            way.source.forget(frames.offset)
+        for at in range(0, len(fresh), _AT_ONCE):
+            part = fresh[at : at + _AT_ONCE]
+            found = frames.feed(part)
+            way.at += len(part)
+            for frame in found:
+                tell(said, self._framed(way, frame, stop))
+            if frames.problem:
+                way.over = True
+            elif frames.large and frames.body_at is not None:
+                if not way.header_spans:
+                    way.header_spans = way.source.spans(frames.offset, frames.body_at)
+                way.source.forget(way.at)
+            else:
+                way.source.forget(frames.offset)
 
     def _framed(self, way: _Way, frame: Frame, stop: int | None) -> Said:
         told = way.messages.feed(frame)

@@ -1,0 +1,90 @@
+"""Captures made to exhaust whoever reads them, at a tenth of their size: memory stays flat, time grows with the input.
+
+`scripts/hostile.py` makes them, and measures them at full size.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.engine import path
+from lab.engine.buffers import MOST_TOLD
+from lab.engine.path import in_order
+from lab.model import Frame
+from lab.protocols.registry import TRANSPORT, UPPERS
+from lab.protocols.tcp.segment import SYN
+from lab.runs.recorded import open_run
+from scripts import hostile
+
+SCALE = 0.1
+MOST_MEMORY = hostile.MOST_MEMORY // 2  # bytes: what is loaded, and what may wait, is not smaller for a smaller file
+MOST_TIMES, ALWAYS = 8, 1.5  # a file four times as large takes at most so many times as long, and so many seconds
+
+WAITING = ("unanswered-syn", "unanswered-syn-udp", "swapped", "conflicting")
+SPEAKING = ("pings", "small-records", "key-exchanges", "finisheds", "alerts")
+
+
+@pytest.fixture(scope="module")
+def base() -> int:
+    return hostile.run(("-c", "pass")).peak
+
+
+def made(name: str, folder: Path, scale: float = SCALE) -> Path:
+    return hostile.make(name, folder / f"{scale}{hostile.CASES[name].suffix}", scale)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("form", ["ladder", "json", "csv", "events", "pcapng"])
+@pytest.mark.parametrize("name", [*WAITING, *SPEAKING])
+def test_memory_is_bounded_and_time_linear(name: str, form: str, tmp_path: Path, base: int) -> None:
+    whole, quarter = (hostile.annotate(made(name, tmp_path, SCALE * size), form) for size in (1, 0.25))
+    assert whole.status == quarter.status == 0, whole.said
+    assert whole.peak - base < MOST_MEMORY
+    assert whole.seconds < MOST_TIMES * quarter.seconds + ALWAYS
+
+
+def behind_a_syn(count: int) -> list[Frame]:
+    """A SYN that nobody answers, and large packets of a connection that is acknowledged."""
+    talk = hostile.Talk()
+    packets = [hostile.Talk(50_000).segment(0, SYN), *talk.opens(), *talk.says(1, bytes(1000 * count), 1000)]
+    return [Frame(number, number * 1_000_000, data, len(data)) for number, data in enumerate(packets, 1)]
+
+
+def test_what_waits_for_room_goes_out_as_it_is_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = behind_a_syn(100)
+    told = {record.number: record.labels for record in path.Path(TRANSPORT, UPPERS).settled(frames)}
+    assert not any("given-up" in labels for labels in told.values())
+    monkeypatch.setattr(path, "_MOST_BYTES", 50_000)
+    engine = path.Path(TRANSPORT, UPPERS)
+    found = {record.number: record.labels for record in in_order(engine.annotate(frames), engine.undecided)}
+    assert list(found) == [frame.number for frame in frames], "each packet once, and in order"
+    assert found == {**told, 1: (*told[1], "given-up")}
+
+
+def test_a_packet_with_ever_so_many_messages_tells_some_and_says_that_there_are_more(tmp_path: Path) -> None:
+    file = hostile.make("pings", tmp_path / "pings.pcap", 0.002)  # 10,000 of them, in one segment
+    with open_run(str(file)) as run:
+        pings = [packet for packet in run.packets() if "ping" in packet.labels]
+        (report,) = run.conversations
+    assert len(pings[0].messages) == MOST_TOLD
+    assert "too-much" in pings[0].labels
+    assert report.facts["websocket"]["message_count"] == 10_000, "all are counted"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_bomb_ends_in_two_lines_and_a_way_to_go_on(tmp_path: Path, base: int) -> None:
+    bomb = hostile.make("bomb-bzip2", tmp_path / "bomb.pcap.bz2", 0.11)  # 288 MB of zeros in a kilobyte
+    assert bomb.stat().st_size < 2000
+    refused = hostile.annotate(bomb, "json")
+    assert refused.status == 3
+    error, hint = refused.said.splitlines()
+    assert "more than 400 times" in error
+    assert "--no-limit" in hint
+    assert hostile.annotate(bomb, "csv", False, "--lang", "zh").said.count("--no-limit") == 1
+    through = hostile.annotate(bomb, "csv", False, "--no-limit")
+    assert (through.status, through.said) == (0, "")
+    assert max(refused.peak, through.peak) - base < MOST_MEMORY
