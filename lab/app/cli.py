@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from copy import copy
 from enum import StrEnum
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -309,12 +310,24 @@ def main() -> None:
 
 def _command() -> object:
     """Parses and calls; not by app(), which has answers of its own to signals and closed pipes."""
-    for each in app.registered_commands:
-        if sys.argv[1:2] == [each.name or getattr(each.callback, "__name__", None)]:
-            app.registered_commands = [each]  # the parser makes all it has: of the others nothing is asked
+    app.registered_commands = [_known(each) for each in app.registered_commands]
     command = typer.main.get_command(app)
     with command.make_context("lab", sys.argv[1:] or ["--help"]) as context:
         return command.invoke(context)
+
+
+def _known(command: Any) -> Any:
+    """Returns what the parser needs to know of a command: of one that is not on the command line, its name and help."""
+    name = command.name or command.callback.__name__
+    if name in sys.argv[1:]:
+        return command
+    bare = copy(command)
+    bare.name, bare.callback = name, _nothing
+    return bare
+
+
+def _nothing() -> None:
+    """Is what a command would do that nobody calls."""
 
 
 def guarded(command: Callable[[], Any]) -> int:
