@@ -33,6 +33,15 @@ def in_words(form: Format) -> bool:
     return form in (Format.LADDER, Format.PCAPNG)
 
 
+def beginning(form: Format) -> int | None:
+    """Returns how many bytes of a payload a format needs, None where that is all of them."""
+    if form is not Format.LADDER:
+        return None
+    from lab.render.parts import PREVIEW
+
+    return PREVIEW
+
+
 def write_ladder(
     run: Run, packets: Iterator[Packet], gone: Gone, out: TextIO, lang: Lang, capture: Capture | None = None
 ) -> None:

@@ -129,11 +129,13 @@ class Path:
         mine: Mine | None = None,
         last: int = 0,
         more: More | None = None,
+        beginning: int | None = None,
     ) -> Iterator[Record]:
         """Yields the record of each frame that is `mine` at once; it is filled in when later frames show its fate.
 
         Where the frames are only some of a capture's, `last` is the number of its last packet; where they come while
-        they happen, `more` says how long to wait for one (`engine/lookahead.py`).
+        they happen, `more` says how long to wait for one (`engine/lookahead.py`). Where frames are kept, of payloads
+        only so many bytes are as `beginning` says: many may wait for the fate of a packet before them.
         """
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         delivery, fragment = self._delivery, self._transport.fragment
@@ -197,6 +199,8 @@ class Path:
                     teller.closes(conversation, number)
             if not keep_frames:
                 record.frame = record.whole = None
+            elif beginning is not None and conversation is not None and record.segment.payload > beginning:
+                _shorten(record, record.segment.start + beginning)
             yield record
         while last >= end_of_round:
             end_of_round = self._end_round(end_of_round)
@@ -373,6 +377,14 @@ class Path:
             own[-1].asked_final, own[-1].kernel_final = event.kernel, event.kernel and event.kernel.states
         if own and self._teller:
             self._teller.asked(own[-1], None, "final", event.kernel)
+
+
+def _shorten(record: Record, size: int) -> None:
+    """Keeps so many bytes of a packet."""
+    if record.whole is not None:
+        record.whole = record.whole._replace(data=record.whole.data[:size])
+    elif record.frame is not None:
+        record.frame = record.frame._replace(data=record.frame.data[:size])
 
 
 def in_order(

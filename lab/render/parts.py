@@ -14,7 +14,7 @@ from lab.text import ROLES, Lang, Text, safe
 _ROOMY = 30  # columns of an arrow
 _STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}
 _MARKS = {"lost": "✗", "unknown": "?"}
-_PREVIEW = 48  # bytes of payload shown
+PREVIEW = 48  # bytes of payload shown
 _LINE = "─" * WIDEST
 
 
@@ -107,16 +107,16 @@ def preview(packet: Packet) -> str:
     frame = packet.whole or packet.frame
     if frame is None or not packet.payload or packet.messages:
         return ""
-    data = frame.data[packet.payload_at : packet.payload_at + min(packet.payload, _PREVIEW)]
+    data = frame.data[packet.payload_at : packet.payload_at + min(packet.payload, PREVIEW)]
     text = data.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
     if damaged > len(text) // 8:
         return ""
     if not damaged and text.isprintable():
-        return f'"{text}{"…" if packet.payload > _PREVIEW else ""}"'
+        return f'"{text}{"…" if packet.payload > PREVIEW else ""}"'
     if damaged + sum(not (char.isprintable() or char in "\r\n\t") for char in text) > len(text) // 8:
         return ""
-    return f'"{safe(text)}{"…" if packet.payload > _PREVIEW else ""}"'
+    return f'"{safe(text)}{"…" if packet.payload > PREVIEW else ""}"'
 
 
 def alone(role: Role) -> Text:

@@ -106,7 +106,7 @@ class Run:
 
     `mine` says which frames are annotated, `only` which conversation's packets are yielded and events told. With
     `words` packets are told in words, `fields` are the numbers of those whose messages are told field by field.
-    `frames` keeps their bytes.
+    `frames` keeps their bytes, of a recorded packet's payload as many as `beginning` says.
     `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
     without it they are kept.
     """
@@ -122,6 +122,7 @@ class Run:
         words: bool = False,
         fields: range = range(0),
         frames: bool = True,
+        beginning: int | None = None,
         let_go: Callable[[ConversationReport], None] | None = None,
     ) -> None:
         self.source = source
@@ -136,6 +137,7 @@ class Run:
         self._words = words
         self._fields = fields
         self._frames = frames
+        self._beginning = beginning
         self._told_of = let_go
         self._gone: list[ConversationReport] = []
         self._listeners: list[Listener] = []
@@ -340,7 +342,9 @@ class Run:
             if inputs.wire is not None:
                 records: Iterator[Record | None] = path.replay(inputs.wire)
             else:
-                records = path.annotate(inputs.frames or (), self._frames, self._mine, more=inputs.more)
+                records = path.annotate(
+                    inputs.frames or (), self._frames, self._mine, more=inputs.more, beginning=self._beginning
+                )
             asked: deque[Record] = deque()  # the kernels were; not settled yet
             for record in records:
                 if record is not None:

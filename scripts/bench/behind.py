@@ -31,7 +31,7 @@ from scripts.traffic.files import Pcap
 
 _LINE = kernels.LINE._replace(rate=4e6)  # as at home: some hundred packets a second
 _AT_ONCE = 12
-_ROW = re.compile(rb"^ *(\d+)  +\d+\.\d{3}  ")
+_ROW = re.compile(rb"^ *(\d+) +\d+(\.\d+)? ")  # seconds ever less exactly, as there is room
 
 
 class Behind(NamedTuple):

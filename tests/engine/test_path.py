@@ -243,3 +243,16 @@ def test_where_every_fate_is_soon_known_no_rung_waits() -> None:
     for number in range(1, 100):
         assert next(records).number == number
         assert frames.captured <= max(number + 1, SOON)
+
+
+def test_of_a_payload_only_the_beginning_is_kept_where_no_more_is_asked_for() -> None:
+    frames = ladder(*OPEN, 'c> ACK 1 1 "hello"', "s> ACK 1 6")
+    whole = list(path().annotate(frames))
+    short = list(path().annotate(frames, beginning=2))
+    assert [record.frame for record in whole] == frames
+    assert [record.frame and len(record.frame.data) for record in short] == [len(each.data) for each in frames[:3]] + [
+        len(frames[3].data) - 3,
+        len(frames[4].data),
+    ]
+    assert [record.frame and record.frame.length for record in short] == [each.length for each in frames]
+    assert [record.delivered for record in short] == [record.delivered for record in whole]
