@@ -12,7 +12,7 @@ TESTBED ?= auto
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-fast test-image check bench soak fuzz clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-fast test-image check bench soak kill fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,9 @@ bench: $(VENV)/dev ## speed, beside the usual tools and its goals: ARGS="--quick
 
 soak: $(VENV)/dev ## every scenario RUNS times, against both kernels 反复运行所有场景
 	@$(BIN)/python scripts/soak.py $(RUNS) $(ARGS)
+
+kill: $(VENV)/dev ## end the lab RUNS times at random moments: nothing may be left 在随机时刻终止，不得有残留
+	@$(BIN)/python scripts/kill.py $(RUNS) $(ARGS)
 
 fuzz: $(VENV)/dev ## hostile captures by the thousand: ARGS="10000 --seed 1" 成千上万的畸形抓包
 	@$(BIN)/python scripts/fuzz.py $(ARGS)

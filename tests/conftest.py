@@ -36,8 +36,8 @@ TOGETHER = {
     "namespaces": (
         "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py",
         "tests/app/test_loaded.py", "tests/app/test_next.py", "tests/app/test_output.py", "tests/test_api.py",
-        "tests/test_docs.py", "tests/test_events.py", "tests/test_moments.py", "tests/test_soak.py",
-        "tests/test_traffic.py", "tests/test_bench.py", "tests/protocols/ssh/test_folder.py",
+        "tests/test_docs.py", "tests/test_events.py", "tests/test_kill.py", "tests/test_moments.py",
+        "tests/test_soak.py", "tests/test_traffic.py", "tests/test_bench.py", "tests/protocols/ssh/test_folder.py",
     ),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.errors import MachineError
+from lab.errors import MachineError, UsageError
 from lab.protocols.catalogue import scenario
 from lab.protocols.scenario import Scenario
 from lab.system.files import opened
@@ -30,6 +30,8 @@ def main() -> None:
     if program in ROLES:
         host(program)
     elif program == "sniffer":
+        # The reader's language is not the image's: it is looked for where the command line looks for it.
+        os.environ.update(LC_ALL=os.environ.get("LAB_LANG", ""), LANG=os.environ.get("LAB_LOCALE", ""))
         sys.exit(_sniffer())
     elif program == "wire":
         sys.exit(_wire())
@@ -39,11 +41,15 @@ def main() -> None:
 
 def _sniffer() -> int:
     """Plays the scenario; its events go to `lab` on the host, or as a ladder to whoever reads the log."""
-    played = wanted()
     try:
+        played = wanted()
         if os.environ.get("LAB_TELL") == "events":
             return tell(play(played, parse(played.rules), False))
         return _ladder(played)
+    except UsageError:  # whoever asks for it may be wrong: what is called so is asked for again, and said not to be
+        from lab.app.cli import guarded
+
+        return guarded(wanted)
     finally:
         for role in ROLES:  # who was never called waits still, and `up` with it
             with contextlib.suppress(OSError):
@@ -75,24 +81,22 @@ def _print(line: str) -> None:
 
 
 def _ladder(played: Scenario) -> int:
-    from lab import text
-    from lab.app.cli import guarded
+    from lab.app.cli import LANG, guarded
     from lab.app.formats import write_ladder
     from lab.bulk.rows import Gone
     from lab.render.notes import introduction
     from lab.runs.live import Live, ending
     from lab.runs.run import Run
 
-    lang = text.choose([], {"LC_ALL": os.environ.get("LAB_LANG", ""), "LANG": os.environ.get("LAB_LOCALE", "")})
     name = played.name.replace("/", "-") if played.name != DEFAULT else played.name.partition("/")[0]
     source = Live(played, parse(played.rules), False, CAPTURES / f"{name}.pcapng", play, save=_save)
 
     def draw() -> None:
-        introduction(played.name, [], sys.stdout, lang)
+        introduction(played.name, [], sys.stdout, LANG)
         with Run(source, words=True) as run:
-            write_ladder(run, run.packets(), Gone(lines=False), sys.stdout, lang)
+            write_ladder(run, run.packets(), Gone(lines=False), sys.stdout, LANG)
         for line in ending(run):
-            _print(line.pick(lang))
+            _print(line.pick(LANG))
 
     return guarded(draw)
 

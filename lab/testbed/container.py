@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from queue import SimpleQueue
 
-from lab.errors import MachineError
+from lab.errors import MachineError, UsageError
 from lab.model import Role
 from lab.protocols.catalogue import scenario, scenarios
 from lab.protocols.scenario import Scenario
@@ -27,6 +28,7 @@ from lab.text import Text
 CONTROL = Path("/control")
 CAPTURES = Path("captures/out")
 INTERFACE = "eth0"
+_CALLED_WITHIN = 120  # seconds; a sniffer calls as soon as it is there
 DEFAULT = scenarios()[0].name  # what is played where nothing is asked for
 ROLES: tuple[Role, Role] = ("client", "server")
 
@@ -39,9 +41,15 @@ def host(role: Role) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     os.umask(0)  # the sniffer is another user
     with Listener(str(CONTROL / role), "AF_UNIX") as listener:
+        signal.alarm(_CALLED_WITHIN)  # which ends us: a sniffer that has failed calls nobody
         connection = listener.accept()
+        signal.alarm(0)
+    try:
+        endpoint = wanted().endpoint()
+    except UsageError:  # the sniffer says so
+        return
 
-    class Host(wanted().endpoint()):  # type: ignore[misc]  # which class it is, the scenario says
+    class Host(endpoint):  # type: ignore[misc, valid-type]  # which class it is, the scenario says
         def save(self, name: str, data: bytes, private: bool) -> None:
             """Writes a capture where the sniffer, which is root without any of root's rights, may not."""
             os.umask(0o022)

@@ -192,14 +192,14 @@ def project(docker: str, tmp_path: Path) -> Iterator[Path]:
     assert not left()
 
 
-def compose(folder: Path, *words: str, **environment: str) -> str:
+def compose(folder: Path, *words: str, status: int = 0, **environment: str) -> str:
     tool = engine.require().compose
     image = engine.image(engine.require()).partition(":")[2]
     done = subprocess.run(
         [*tool, "-p", f"{MINE}-alone", *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "LAB_IMAGE": image, "LANG": "C.UTF-8", "LAB_RUN": f"{MINE}-alone", **environment},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
 
 
@@ -222,6 +222,49 @@ def test_a_scenario_that_needs_the_wire_says_so_where_there_is_none(project: Pat
     said = compose(project, "up", LAB_SCENARIO="tcp/syn-lost")
     assert "this scenario needs the wire" in said
     assert "lab run SCENARIO --testbed docker" in said
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_scenario_that_is_not_there_is_said_in_two_lines_and_all_end(project: Path, lang: str) -> None:
+    compose(project, "up", "-d", LAB_SCENARIO="tcp/nope", LAB_LANG=lang)
+    names = compose(project, "ps", "-q").split()
+    assert len(names) == 3
+    ends = [
+        engine.require().ask("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", each) for each in names
+    ]
+    deadline = time.monotonic() + 20
+    while any("running" in each for each in ends) and time.monotonic() < deadline:
+        ends = [
+            engine.require().ask("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", each) for each in names
+        ]
+    assert sorted(each.strip() for each in ends) == ["exited 0", "exited 0", "exited 2"]
+    said = [subprocess.run(["docker", "logs", each], capture_output=True, text=True, check=True) for each in names]
+    (words,) = [each.stderr for each in said if each.stderr or each.stdout]
+    assert TWO_LINES[lang].fullmatch(words), words
+    assert "tcp/nope" in words
+
+
+def test_its_status_is_that_of_compose(project: Path) -> None:
+    compose(project, "up", "--exit-code-from", "sniffer", LAB_SCENARIO="tcp/nope", status=2)
+
+
+def test_a_key_belongs_to_whoever_has_the_folder_and_to_nobody_else(project: Path) -> None:
+    os.chown(project / "captures" / "out", 1234, 1234)
+    compose(project, "up", LAB_SCENARIO="tls/1.2-rsa", LAB_USER="1234:1234")
+    status = (project / "captures/out/tls-1.2-rsa.key").stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (1234, 0o600)
+
+
+def test_a_host_that_nobody_calls_ends_all_the_same(docker: str) -> None:
+    script = (
+        "from lab.testbed import container as c; c._CALLED_WITHIN = 1; c.CONTROL = c.Path('/tmp'); c.host('client')"
+    )
+    client = engine.require()
+    options = ["--rm", "--init", f"--label={LABEL}={MINE}-0", "--env=LAB_ADDRESS=127.0.0.1", "--entrypoint=python3"]
+    done = subprocess.run(
+        [client.docker, "run", *options, docker, "-c", script], capture_output=True, timeout=30, check=False
+    )
+    assert done.returncode == 128 + signal.SIGALRM, done.stderr
 
 
 def test_a_transfer_of_500_kb_is_captured_whole(project: Path) -> None:
@@ -381,6 +424,17 @@ def test_a_build_that_is_interrupted_ends_and_two_at_once_both_have_their_image(
     names = {each.stdout.strip() for each in both}
     assert len(names) == 1, [each.stderr for each in both]
     assert names <= made_of(sources)
+
+
+def test_a_build_leaves_no_image_without_a_name(nothing_left: None, sources: Path) -> None:
+    def nameless() -> set[str]:
+        return set(engine.require().ask("image", "ls", "--filter", "dangling=true", "--quiet", "--no-trunc").split())
+
+    before = nameless()
+    with (sources / "requirements.lock").open("a") as file:
+        file.write(f"# {sources}\n")  # so that all of it is built
+    assert ended(make_image(sources)).returncode == 0
+    assert nameless() <= before
 
 
 def test_a_newer_image_replaces_the_older_unless_a_container_uses_it(nothing_left: None, sources: Path) -> None:

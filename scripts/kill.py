@@ -1,0 +1,134 @@
+"""Kills the lab at random moments, and looks for what is left: kill.py [KILLS] [--seed N] [--docker]
+
+Each command is run whole first, to know how long it takes; then it is started again and again, and ended by SIGKILL,
+SIGTERM, SIGINT or SIGHUP somewhere on its way. Afterwards there must be no process of it, no namespace, mount,
+interface or temporary file, and no container, network or volume; its output is the whole of it or not there. Ends with
+status 1 where anything is left. `--docker` plays in containers, too, which takes an engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
+
+from scripts.generate import write
+from tests.left_behind import Watched, packets, until, watching
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+NAME = "lab-kill"  # what the runs in containers begin with
+SWEPT_WITHIN = 30.0  # seconds; what the engine was about to make is waited for, and busy machines are slow
+LARGE = 100_000  # packets of the capture that is annotated
+
+
+class Command(NamedTuple):
+    """What is run, and what it may leave: files that are whole."""
+
+    words: tuple[str, ...]
+    files: tuple[str, ...]
+    containers: bool = False
+
+
+HERE = (
+    Command(("tcp", "--testbed", "netns"), ("captures/out/tcp.pcapng",)),
+    Command(("tls", "--testbed", "netns"), ("captures/out/tls.pcapng", "captures/out/tls.key")),
+    Command(("ws", "--tls", "--testbed", "netns", "-o", "ws.pcapng"), ("ws.pcapng", "ws.key")),
+    Command(("annotate", "../large.pcap", "--format", "csv", "-o", "rows.csv"), ("rows.csv",)),
+    Command(("annotate", "../large.pcap", "--format", "pcapng", "-o", "notes.pcapng"), ("notes.pcapng",)),
+    Command(("annotate", "../large.pcap", "--format", "conversations"), ()),
+    Command(("doctor",), ()),
+)
+CONTAINED = (
+    Command(("run", "tcp/connection", "--testbed", "docker", "-o", "a.pcapng"), ("a.pcapng",), True),
+    Command(("run", "tcp/syn-lost", "--testbed", "docker", "-o", "b.pcapng"), ("b.pcapng",), True),
+)
+
+
+def begin(folder: Path, command: Command) -> Watched:
+    environment = {"DOCKER_HOST": "", "LAB_RUN": NAME} if command.containers else {}
+    return Watched(folder, *command.words, env=environment)
+
+
+def contained() -> list[str]:
+    """Returns what there is of ours on the engine."""
+    found = []
+    for kind in (["ps", "-a"], ["network", "ls"], ["volume", "ls"]):
+        for label in ("handshake-lab.run", "com.docker.compose.project"):
+            listed = ["docker", *kind, "--filter", f"label={label}", "--format", f'{{{{.Label "{label}"}}}}']
+            said = subprocess.run(listed, capture_output=True, text=True, check=True, timeout=60).stdout
+            found += [f"{kind[0]} {run}" for run in said.split() if run.startswith(NAME)]
+    return found
+
+
+def whole(path: Path) -> bool:
+    """Whether a file, where it is there, has all that it should."""
+    if path.suffix == ".pcapng" and path.exists():
+        return packets(path) > 0
+    return not path.exists() or path.read_bytes().endswith(b"\n")
+
+
+def kill(folder: Path, command: Command, number: signal.Signals, after: float) -> str:
+    """Kills a command so many seconds after it has begun; returns what is wrong afterwards, nothing if all is well."""
+    run = begin(folder, command)
+    try:
+        if not run.moment(after):
+            run.process.send_signal(number)
+        run.ended(60)
+        run.left(*command.files, orphans=True, seconds=SWEPT_WITHIN if command.containers else 2.0)
+        broken = [name for name in command.files if not whole(run.work / name)]
+        assert not broken, f"{broken} are not whole"
+        if command.containers:
+            assert until(lambda: not contained(), SWEPT_WITHIN), contained()
+    except (AssertionError, OSError) as error:
+        return str(error) or str(traceback.extract_tb(error.__traceback__)[-1].line)
+    finally:
+        shutil.rmtree(run.work)
+    return ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kills", nargs="?", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    parser.add_argument("--docker", action="store_true")
+    asked = parser.parse_args()
+    logging.getLogger("scapy").setLevel(logging.ERROR)  # it warns that it can't decrypt, and is not to
+    chance = random.Random(asked.seed)
+    commands = HERE + CONTAINED * asked.docker
+    faults = 0
+    print(f"seed {asked.seed}", flush=True)
+    with watching(), tempfile.TemporaryDirectory(prefix="lab-kill-") as name:
+        folder = Path(name)
+        write(LARGE, folder / "large.pcap")
+        lasts = {}
+        for command in commands:
+            begun = time.monotonic()
+            ended = begin(folder, command).ended(300)
+            lasts[command] = time.monotonic() - begun
+            assert ended.status == 0, (command, ended)
+        shutil.rmtree(folder / "work")
+        for at in range(asked.kills):
+            command, number = commands[at % len(commands)], chance.choice(SIGNALS)
+            after = chance.uniform(0, lasts[command])
+            wrong = kill(folder, command, number, after)
+            faults += bool(wrong)
+            print(
+                f"{at + 1:>4} {' '.join(command.words)}: {number.name} after {after:.3f} s  {wrong or '✓'}", flush=True
+            )
+    print(f"{asked.kills} kills, {faults} left something")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
