@@ -161,7 +161,8 @@ class Watched:
         if orphans:
             until(lambda: not self._reap(), seconds)
         assert not self._orphans(), "ended processes are left, which nobody has waited for"
-        assert machine() == self._before
+        until(lambda: machine() == self._before, seconds)  # the engine takes down what it has made a moment later
+        assert machine() == self._before, f"{machine()}, before it {self._before}"
         here = {str(path.relative_to(self.work)) for path in self.work.rglob("*") if not path.is_dir()}
         assert here <= set(files)
         assert not list(self._temporary.iterdir())
