@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 
 from lab.testbed.netlink import ACK, CREATE, EXCLUSIVE, REPLACE, Netlink, attribute
 
@@ -29,9 +28,8 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_NET_NS_PID, _INFO_KIND, _INFO
     1,
 )
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_F_NODAD = 1, 2, 0x02  # NODAD: no 1.5 s of duplicate address detection
-_PATIENCE, _MOMENT = 10.0, 0.001  # seconds: where many namespaces are made at once, it takes a while
 _RTA_DESTINATION, _RTA_OUT = 1, 4
-_TABLE_MAIN, _STATIC, _UNIVERSE, _UNICAST = 254, 4, 0, 1
+_TABLE_MAIN, _TABLE_LOCAL, _STATIC, _UNIVERSE, _UNICAST, _LOCAL = 254, 255, 4, 0, 1, 2
 _NDA_DESTINATION, _NDA_HARDWARE, _NUD_PERMANENT = 1, 2, 0x80
 
 
@@ -59,30 +57,20 @@ def add_address(name: str, address: str, prefix: int) -> None:
     flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
     head = _ADDRESS.pack(family, prefix, flags, _UNIVERSE, socket.if_nametoindex(name))
     _tell(_NEW_ADDRESS, head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed), CREATE | EXCLUSIVE)
-
-
-def wait_for_address(address: str) -> None:
-    """Waits until an IPv6 address that was given is this host's: the kernel makes it so by itself, a little later.
-
-    To be called before there is another route to it. Raises OSError (ENETUNREACH) where that takes too long.
-    """
-    deadline = time.monotonic() + _PATIENCE
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
-        while True:
-            try:
-                asking.connect((address, 9))  # asks for the route, and sends nothing
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_MOMENT)
-            else:
-                return
+    if family == socket.AF_INET6:
+        # The kernel leaves an IPv6 address's own route to a thread that runs when there is time (addrconf_dad_work).
+        # Until then what comes to the address is answered with ICMP's "no route", and the address can't reach itself.
+        _add_route(name, address, 128, _TABLE_LOCAL, _LOCAL)
 
 
 def add_route(name: str, destination: str, prefix: int) -> None:
     """Sends what goes to a subnet out of an interface."""
+    _add_route(name, destination, prefix, _TABLE_MAIN, _UNICAST)
+
+
+def _add_route(name: str, destination: str, prefix: int, table: int, kind: int) -> None:
     family, packed = _packed(destination)
-    head = _ROUTE.pack(family, prefix, 0, 0, _TABLE_MAIN, _STATIC, _UNIVERSE, _UNICAST, 0)
+    head = _ROUTE.pack(family, prefix, 0, 0, table, _STATIC, _UNIVERSE, kind, 0)
     out = struct.pack("=I", socket.if_nametoindex(name))
     _tell(_NEW_ROUTE, head + attribute(_RTA_DESTINATION, packed) + attribute(_RTA_OUT, out), CREATE | EXCLUSIVE)
 

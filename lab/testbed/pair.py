@@ -151,7 +151,6 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         # The address lives on the loopback interface: on eth0 the kernel would announce its multicast group, at a
         # random moment of the first second, in the middle of the lesson.
         links.add_address("lo", HOSTS[role].ipv6, 128)
-        links.wait_for_address(HOSTS[role].ipv6)
         links.add_route("eth0", "2001:db8::", 64)
     for each in {socket.AF_INET, family}:
         links.add_neighbour("eth0", address(other, each), _mac(other))

@@ -180,7 +180,6 @@ def _plug_in(role: Role) -> None:
     other: Role = "server" if role == "client" else "client"
     for address in (*IPV4[role], *IPV6[role]):
         links.add_address("lo", address, 128 if ":" in address else 32)
-    links.wait_for_address(IPV6[role][-1])
     for address in (*IPV4[other], *IPV6[other]):
         links.add_route("eth0", address, 128 if ":" in address else 32)
         links.add_neighbour("eth0", address, _MACS[other])
