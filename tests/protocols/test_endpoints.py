@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from typing import Any
 
 import pytest
 
 from lab.protocols.catalogue import scenarios
+from lab.protocols.tcp.endpoints import Endpoint
 
 ENDPOINTS = tuple(dict.fromkeys(each.endpoint() for each in scenarios()))
 NEVER_WAIT = {
-    "listen", "bind", "connect", "shutdown", "close", "abort", "set_kernel", "crash", "crowd", "secrets", "secure",
+    "listen", "bind", "connect", "shutdown", "close", "abort", "set_kernel", "crash", "secrets", "secure",
     "discard",
 }  # fmt: skip
 
@@ -24,3 +27,13 @@ def test_every_call_that_may_wait_says_what_for(endpoint: Any) -> None:
     for words in endpoint.WAITS.values():
         assert words.en
         assert words.zh
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how long a listener's queue is, Linux tells")
+def test_a_crowd_waits_until_all_of_it_is_in_the_queue() -> None:
+    host = Endpoint(socket.AF_INET, "127.0.0.1")
+    host.listen(0, 0)  # any port, and room for one
+    host.crowd(1)
+    for _ in range(2):
+        with pytest.raises(BlockingIOError):
+            host.crowd(2)

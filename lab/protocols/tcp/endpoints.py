@@ -17,6 +17,7 @@ from lab.text import Text
 
 _TCP_REPAIR = 19  # include/uapi/linux/tcp.h
 _BACKOFF = 4  # the byte of tcp_info that counts the probes of a closed window, as long as none has opened it
+_UNACKED = struct.Struct("=24xI")  # in tcp_info; of a listener the connections that wait for accept
 
 ROOM = Text("room for what it sends", "发送所需的缓冲区空间")
 
@@ -29,6 +30,7 @@ class Endpoint:
         "accept": Text("a connection to accept", "可以接受的连接"),
         "send": ROOM,
         "receive": Text("something to receive", "可以接收的数据"),
+        "crowd": Text("its queue to fill", "队列填满"),
         "disperse": Text("the connections in its queue", "队列中的连接"),
         "probed": Text("its kernel to probe the closed window", "内核探测已关闭的窗口"),
     }
@@ -61,9 +63,7 @@ class Endpoint:
         """Sends the SYN (the active open) and comes back at once."""
         if self._socket is None:
             self._socket = self._new()
-        with_error = self._socket.connect_ex((address, port))
-        if with_error not in (0, errno.EINPROGRESS):
-            raise OSError(with_error, os.strerror(with_error))
+        _begin(self._socket, (address, port))
 
     def connected(self) -> None:
         """Returns once connect has succeeded. Raises the error it failed with, ConnectionRefusedError for one."""
@@ -118,12 +118,18 @@ class Endpoint:
             self._listener = None
 
     def crowd(self, count: int) -> None:
-        """Fills the listener's queue with connections from this host to itself: they do not cross the wire."""
+        """Fills the listener's queue with so many connections from this host to itself: they do not cross the wire.
+
+        Returns once they are in it: a busy kernel opens them a little later than it was asked to.
+        """
         if self._listener is None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        for _ in range(count):
+        while len(self._crowd) < count:
             self._crowd.append(self._new())
-            self._crowd[-1].connect_ex(self._listener.getsockname())
+            _begin(self._crowd[-1], self._listener.getsockname())
+        told = self._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.size)
+        if _UNACKED.unpack(told)[0] < count:
+            raise BlockingIOError
 
     def disperse(self) -> None:
         """Takes those connections from the queue again, and closes them."""
@@ -155,3 +161,10 @@ class Endpoint:
     def _prepare(fresh: socket.socket) -> None:
         fresh.setblocking(False)
         fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _begin(opening: socket.socket, address: tuple[object, ...]) -> None:
+    """Sends the SYN of a socket that does not block."""
+    failed = opening.connect_ex(address)
+    if failed not in (0, errno.EINPROGRESS):
+        raise OSError(failed, os.strerror(failed))
