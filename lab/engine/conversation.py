@@ -74,7 +74,7 @@ class Conversation(Walked, ABC):
     """What a transport carries between two addresses, from its first packet to its last."""
 
     __slots__ = (
-        "above", "asked", "asked_final", "evicted", "first", "id", "kernel_final", "last", "packets", "told",
+        "above", "asked", "asked_final", "evicted", "first", "id", "kernel_final", "last", "noted", "packets", "told",
         "undelivered",
     )  # fmt: skip
 
@@ -84,6 +84,7 @@ class Conversation(Walked, ABC):
         self.first = first  # the number of its first packet
         self.last = first  # and of its last
         self.packets = 0
+        self.noted = 0  # packets in which some step was seen once more
         self.undelivered: dict[int, By | None] = {}  # packets with a step that was not got: how that is known
         self.kernel_final: States | None = None
         self.asked_final: Kernels | None = None  # what those states were taken from

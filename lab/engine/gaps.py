@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lab.engine.conversation import Conversation
+from lab.engine.conversation import LANES, Conversation
 from lab.engine.protocol import UNKNOWN
 from lab.engine.record import Record
 
-_MOST_BEHIND = 256  # packets of a conversation
+_MOST_BEHIND, _MOST_IN_A_LANE = 256, 2048  # packets of a conversation, and of all in a lane
 
 
 class Behind:
@@ -17,16 +17,22 @@ class Behind:
 
     def __init__(self) -> None:
         self._records: dict[Conversation, dict[int, Record]] = {}
+        self._count = [0] * LANES
 
     def keep(self, which: Conversation, record: Record) -> None:
         """Keeps a packet; the oldest is given up for more."""
-        kept = self._records.setdefault(which, {})
+        kept, lane = self._records.setdefault(which, {}), which.lane
+        self._count[lane] += record.number not in kept
         kept[record.number] = record
         if len(kept) > _MOST_BEHIND:
             del kept[next(iter(kept))]
+            self._count[lane] -= 1
+        if self._count[lane] > _MOST_IN_A_LANE:
+            for other in [each for each in self._records if each.lane == lane and each is not which]:
+                self.forget(other)
 
     def forget(self, which: Conversation) -> None:
-        self._records.pop(which, None)
+        self._count[which.lane] -= len(self._records.pop(which, ()))
 
     def parted(self, which: Conversation, said: Sequence[Any], now: Record) -> Iterator[tuple[Record, list[Any]]]:
         """Yields what was said, each with the packet that completes it: one that was kept, else `now`.

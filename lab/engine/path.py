@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 
 from lab.dissect.fragments import Fragments
 from lab.engine.before import speaker
+from lab.engine.conversation import LANES
 from lab.engine.layers import Layers
 from lab.engine.lookahead import Lookahead, More
 from lab.engine.protocol import Transport, Upper
@@ -43,8 +44,9 @@ from lab.events import CommandAnswered, PacketHeld
 from lab.model import Address, Captured, Delivered, Final, Frame, Journal, Kernels, Role, Settled, WireEvent
 
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
-_MOST_BYTES = 64 << 20  # of frames and messages that wait for the fate of a packet before them
-_ROUND = 65_536  # every so many packets, conversations that there is no room for are let go
+_MOST_BYTES = 48 << 20  # of frames and messages that wait for the fate of a packet before them
+_MOST_OPEN = 1024  # packets of a lane that nobody waits for any more, and that move who gets them all the same
+_ROUND = 16_384  # every so many packets, conversations that there is no room for are let go
 
 
 class _Delivery(NamedTuple):
@@ -98,6 +100,7 @@ class Path:
         self._young: deque[Record] = deque()  # whose fate was unknown when they came
         self._old: deque[Record] = deque()  # and is still
         self.undecided: dict[int, Record] = {}  # snapshots of those given up on
+        self._open: list[deque[Record]] = [deque() for _ in range(LANES)]  # they, and their ends may yet get them
         self._walk = Walk(transport, told)
         self._checking = Walk(transport, told, checked=True)  # of a replay: what a kernel refuses moves nobody
         self._forged_in: set[int] = set()  # ids of conversations that begin with a forged packet
@@ -238,6 +241,11 @@ class Path:
             if not record.settled and not record.shown:
                 self.undecided[record.number] = copy(record)  # shown as it is now, even if its fate is learnt later
                 record.forget()
+            if not record.settled and record.conversation is not None:
+                open_ = self._open[record.conversation.lane]
+                open_.append(record)
+                if len(open_) > _MOST_OPEN:
+                    self._delivery.let_go(open_.popleft())
 
     def _end_round(self, before: int) -> int:
         """Lets go, before packet `before`, of the conversations that there is no room for; returns the next round's."""

@@ -216,6 +216,9 @@ class Delivery(Protocol):
     def at_the_end(self, conversation: Any) -> list[Any]:
         """Returns what both ends have still got when the capture is over, and gives up what they have not."""
 
+    def let_go(self, record: Any) -> None:
+        """Waits no longer for a packet."""
+
     def waiting(self, conversation: Any) -> list[Any]:
         """Returns the packets whose fate is not known yet."""
 

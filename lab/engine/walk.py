@@ -18,6 +18,8 @@ from lab.model import Role, States, Surprise
 
 _NONE: dict[str, Move] = {}
 _MOST_SURPRISES = 256  # of a packet
+_ALWAYS = 4  # packets of a step that are noted
+MOST_NOTED = 65_536  # and beyond these, of all steps of a conversation
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 Assume = Callable[[Any, Role, str], str | None]
 EventSink = list[Event] | None  # what happens is put there, where somebody listens
@@ -54,6 +56,14 @@ class Mover:
             began = which.began.setdefault(phase, end.role) == end.role
             self._note(which, self._tables[end.role], first if began else other, record)
 
+    @staticmethod
+    def _may_note(which: Conversation | None) -> bool:
+        """Whether there is room to note one step of a conversation once more."""
+        if which is None or which.noted >= MOST_NOTED:
+            return False
+        which.noted += 1
+        return True
+
     def lose(self, which: Walked, end: End) -> None:
         """Something has happened to an end that nobody can tell: where it stands now is not known."""
         end.state = None
@@ -89,7 +99,9 @@ class Mover:
             return
         record.steps = table.in_order((*record.steps, step)) if record.steps else (step,)
         seen = (step, record.number, record.end.role, record.seq, record.stop, record.segment.payload)
-        which.steps.setdefault(step, []).append(_new(Seen, seen))
+        noted = which.steps.setdefault(step, [])
+        if len(noted) < _ALWAYS or self._may_note(record.conversation):
+            noted.append(_new(Seen, seen))
         if self._told is not None and record.conversation is not None:
             self._told.append(StepSeen(record.number, record.conversation.id, step, record.steps))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from lab.engine.layers import layers_of
+from lab.engine.walk import MOST_NOTED
 from lab.model import Address, ConversationReport, States, StepReport
 from lab.protocols import registry
 from lab.report.steps import steps
@@ -75,6 +76,8 @@ def entry(which: Any, found: list[StepReport] | None = None) -> dict[str, Any]:
     }
     if which.evicted:
         told["evicted"] = True
+    if which.noted >= MOST_NOTED:
+        told["steps_left_out"] = True
     return told
 
 

@@ -39,7 +39,7 @@ from lab.text import Lang, Text
 if TYPE_CHECKING:
     from lab.testbed.control import Control
 
-_MOST_AT_THE_END = 4096  # conversations that the last event tells of
+_MOST_AT_THE_END = 2048  # conversations that the last event tells of
 Listener = Callable[[Event], object]
 Learn = Callable[[bytes, bytes], None]
 

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab.engine import path
+from lab.engine import path, walk
 from lab.engine.buffers import MOST_TOLD
 from lab.engine.path import in_order
 from lab.model import Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.protocols.tcp.segment import SYN
+from lab.protocols.tcp.segment import ACK, SYN
+from lab.report import conversations
+from lab.report.conversations import entry
 from lab.runs.recorded import open_run
 from scripts import hostile
 
@@ -88,3 +91,39 @@ def test_a_bomb_ends_in_two_lines_and_a_way_to_go_on(tmp_path: Path, base: int) 
     through = hostile.annotate(bomb, "csv", False, "--no-limit")
     assert (through.status, through.said) == (0, "")
     assert max(refused.peak, through.peak) - base < MOST_MEMORY
+
+
+def test_a_conversation_with_ever_so_many_steps_says_that_not_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = hostile.Talk()
+    packets = [*talk.opens()]
+    for _ in range(20):  # the same SYN-ACK, answered each time
+        packets += [talk.segment(1, SYN | ACK, seq=5000), talk.segment(0, ACK)]
+    frames = [Frame(number, number * 2_000_000_000, data, len(data)) for number, data in enumerate(packets, 1)]
+
+    def told() -> dict[str, Any]:
+        engine = path.Path(TRANSPORT, UPPERS)
+        list(engine.settled(frames))
+        return entry(engine.conversations[0])
+
+    whole = told()
+    assert "steps_left_out" not in whole
+    assert max(len(step["packets"]) for step in whole["steps"]) > 10
+    monkeypatch.setattr(walk, "MOST_NOTED", 3)
+    monkeypatch.setattr(conversations, "MOST_NOTED", 3)
+    cut = told()
+    assert cut["steps_left_out"]
+    assert max(len(step["packets"]) for step in cut["steps"]) < 10
+
+
+def test_what_nobody_acknowledges_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = hostile.Talk()
+    packets = [*talk.opens(), *talk.says(0, bytes(500), 1, answered=False)]
+    frames = [Frame(number, number * 1_000_000, data, len(data)) for number, data in enumerate(packets, 1)]
+    monkeypatch.setattr(path, "_MOST_WAITING", 300)
+    monkeypatch.setattr(path, "_MOST_OPEN", 50)
+    engine = path.Path(TRANSPORT, UPPERS)
+    for record in in_order(engine.annotate(frames), engine.undecided):
+        last = record.number
+        if last == 100:
+            break
+    assert len(engine.conversations[0].client.pending) <= 351

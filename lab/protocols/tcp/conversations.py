@@ -208,7 +208,7 @@ class Conversations:
                 conversation.order_unknown = not doubts.acknowledges_more(segment, later)
         end.window = window
         if self._ahead is not None:
-            self._recent.add((frame, record))
+            self._recent.add(frame, record)
         fresh = letters & ~end.history
         if fresh:
             end.history |= fresh
@@ -254,7 +254,7 @@ class Conversations:
         conversation.last = frame.number
         end.window = window
         if self._ahead is not None:
-            self._recent.add((frame, record))
+            self._recent.add(frame, record)
         fresh = letters & ~end.history
         if fresh:
             end.history |= fresh

@@ -149,6 +149,15 @@ def sent(record: SegmentRecord) -> None:
         _give_up(end.pending.pop(0))
 
 
+def let_go(record: SegmentRecord) -> None:
+    """Waits no longer for what an end has sent: there is no room."""
+    end = record.end
+    if not record.settled:
+        end.pending = [item for item in end.pending if item is not record]
+        end.copies = [copy for copy in end.copies if copy.first is not record]
+        _give_up(record)
+
+
 def waiting(conversation: Conversation) -> list[SegmentRecord]:
     """Returns the packets of both ends whose fate is not known yet."""
     return [record for end in conversation.ends for record in (*repetitions.waiting(end), *end.pending)]

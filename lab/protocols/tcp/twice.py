@@ -19,6 +19,7 @@ _SOON = 1_000_000  # nanoseconds: sooner than this nothing is sent again for wan
 _ON_ITS_WAY = 50_000_000  # and so long a segment may be under way from one point of capture to the next
 _WITHIN = 256  # packets of the capture
 _MOST_ALIKE = 8  # segments with the same bytes that are looked at: a copy comes soon behind the first
+_LARGE = 1 << 16  # bytes of a frame
 _LINK = 22  # bytes: a link header that is longer may hold what is another in every packet
 
 
@@ -27,7 +28,13 @@ class Recent:
 
     def __init__(self) -> None:
         self._records: deque[tuple[Frame, SegmentRecord]] = deque(maxlen=_WITHIN)
-        self.add = self._records.append
+
+    def add(self, frame: Frame, record: SegmentRecord) -> None:
+        """Keeps a segment; nothing of what its frame has beside it, where that is much."""
+        if type(frame) is not Frame or frame.comments or len(frame.data) > _LARGE:
+            stop = record.segment.start + record.segment.payload
+            frame = Frame(frame.number, frame.time, frame.data[:stop], frame.length, frame.linktype)
+        self._records.append((frame, record))
 
     def first_of(self, conversation: Conversation, end: End, frame: Frame, segment: Segment) -> SegmentRecord | None:
         """Returns the record of what is captured here once more, None where this is a segment of its own."""
