@@ -74,9 +74,11 @@ class Conversation(Walked, ABC):
     """What a transport carries between two addresses, from its first packet to its last."""
 
     __slots__ = (
-        "above", "asked", "asked_final", "evicted", "first", "id", "kernel_final", "last", "noted", "packets", "told",
-        "undelivered",
+        "above", "asked", "asked_final", "closing", "evicted", "first", "holed", "id", "kernel_final", "lane", "last",
+        "noted", "packets", "told", "undelivered",
     )  # fmt: skip
+
+    lane: int  # one of LANES, which its transport chooses
 
     def __init__(self, number: int, first: int, client: End, server: End) -> None:
         super().__init__(client, server)
@@ -90,6 +92,8 @@ class Conversation(Walked, ABC):
         self.asked_final: Kernels | None = None  # what those states were taken from
         self.asked: Kernels | None = None  # what the kernels said when they were last asked, in a replay
         self.above: Any = None  # the Layer that it carries, once that has been recognised
+        self.closing = False  # has begun to end, as its transport says
+        self.holed = False  # some of it was jumped over, so that bytes may be missing
         self.evicted = False  # was let go of before it had ended
         self.told: list[Event] | None = None  # where what happens is put, where somebody listens
 
@@ -116,8 +120,3 @@ class Conversation(Walked, ABC):
     @abstractmethod
     def over(self) -> bool:
         """Whether it has ended."""
-
-    @property
-    @abstractmethod
-    def lane(self) -> int:
-        """One of LANES."""

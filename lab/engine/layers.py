@@ -63,7 +63,8 @@ class Layer(Walked):
         """Hands on a piece of the stream and returns what is now wholly said."""
         role, wrapping = piece.end.role, self.wrapping
         if wrapping is None:
-            said: Sequence[Any] = self.session.sent(role, *piece[1:])
+            _, seq, relative, data, number, at = piece
+            said: Sequence[Any] = self.session.sent(role, seq, relative, data, number, at)
             return said
         told = [each for part in wrapping.opened(piece) for each in self.session.sent(role, *part[1:])]
         return [each._replace(stop=wrapping.place(role, each.stop)) for each in told]
@@ -100,7 +101,6 @@ class Layers:
 
     def __init__(self, transport: Transport, uppers: Sequence[Upper], told: EventSink = None) -> None:
         self._ended = transport.ended
-        self._closing = transport.closing
         self._carried = transport.carried
         self._comes_ahead = transport.ahead
         self._cut, self._missing = transport.cut, transport.missing
@@ -127,12 +127,14 @@ class Layers:
         if which is None or end is None:
             return
         if which.above is not None:
-            self.missed(record)
-            if record.ack is not None and record.ack > end.peer.next:
+            beyond = record.ack is not None and record.ack > end.peer.next
+            if beyond or which.holed:
+                self.missed(record)
+            if beyond and record.ack is not None:
                 self._unseen(which, end.peer, record.ack, record.number)
         if record.segment.payload:
             self._read(record)
-        if which.above is not None and self._closing(which):
+        if which.closing and which.above is not None:
             self._close(which, record)
             for layer in layers_of(which):
                 if layer.protocol.closed_below:
@@ -172,7 +174,7 @@ class Layers:
                 which.above = layer if said else which.above
                 if which.above is layer:
                     self._say(layer, end.role, said, record)
-            if which.above is layer and self._comes_ahead(record):
+            if which.holed and which.above is layer and self._comes_ahead(record):
                 self._behind.keep(which, record)
                 self.missed(record)
         if not record.messages and layer.session.refuted:
@@ -196,7 +198,7 @@ class Layers:
             side = layer.end(peer.role)
             if record.ack > side.unseen:
                 self._lose(layer, side, record.number)
-        for each in self._missing(record):
+        for each in self._missing(record) if which.holed else ():
             side, stop = layer.end(each.end.role), each.relative + each.size
             if stop > side.missed:
                 side.missed = stop
@@ -229,10 +231,10 @@ class Layers:
     def got(self, record: Record) -> None:
         """The packet has arrived, and its transport has taken it in."""
         which, end = record.conversation, record.end
-        if which is None or end is None or which.above is None:
+        layer: Layer | None = which.above if which is not None else None
+        if which is None or end is None or layer is None:
             return
         reached = end.peer.got_next
-        layer: Layer | None = which.above
         while layer is not None:
             sender = layer.client if end.role == "client" else layer.server
             waiting = sender.waiting
@@ -246,7 +248,7 @@ class Layers:
                     if carrier.number < sender.peer.lost_at:  # what it has done since is not known all the same
                         mover.lose(layer, sender.peer)
             layer = layer.inner
-        if self._closing(which):
+        if which.closing:
             self._close(which, record)
         if record.above and record.by is not None:
             states = {layer.name: layer.states for layer in layers_of(which)}

@@ -331,11 +331,11 @@ class Transport(Descriptor):
     of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
     refuses is none there. `verdict` is what its receiver's kernel says of a packet, of what was said before and said
     behind its delivery, and of the packets that answer it (None: not known yet). `ended` are the states in which an end
-    is through with its conversation, `closing` says whether one has begun to close. `carried` are the bytes that a
-    packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap; `cut` are those of it that were
-    not captured, `missing` those before packets that will not come, as far as it tells. `reckoned` says of a packet how
-    its numbers follow from those on the wire. `preambles` are what may stand before whatever it carries.
-    `spoken_by` says which end it is that says a segment of a protocol that nobody here reads, None where it can't tell.
+    is through with its conversation. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
+    whether it comes ahead of a gap; `cut` are those of it that were not captured, `missing` those before packets that
+    will not come, as far as it tells. `reckoned` says of a packet how its numbers follow from those on the wire.
+    `preambles` are what may stand before whatever it carries. `spoken_by` says which end it is that says a segment of a
+    protocol that nobody here reads, None where it can't tell.
     """
 
     ip_protocol: int
@@ -349,7 +349,6 @@ class Transport(Descriptor):
     got_told: Callable[[Any], Iterable[str]]
     delivery: Delivery
     ended: frozenset[str]
-    closing: Callable[[Any], bool]
     carried: Callable[[Any, Frame], list[Piece]]
     ahead: Callable[[Any], bool]
     verdict: Callable[[Any, Kernels | None, Kernels, Sequence[Any] | None], Verdict | None] = _no_verdict

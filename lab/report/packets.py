@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.engine.layers import layers_of
 from lab.engine.record import Record
-from lab.model import Message, Packet
+from lab.model import Fate, Message, Packet
 from lab.protocols import registry
 from lab.protocols.notes import notes
 from lab.text import Text
@@ -31,7 +31,8 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
                 (), record.remarks, (), None, (), record.answers, record.quotes,
             ),
         )  # fmt: skip
-    fate = record.fate
+    by = record.by
+    fate: Fate = "unknown" if by is None or not record.settled else "arrived" if record.got else "lost"
     messages: tuple[Message, ...] = ()
     if record.messages:
         messages = tuple([layer.protocol.message(layer, said, words, fields) for layer, said in record.messages])
@@ -43,7 +44,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
             record.number, record.time, record.frame, record.whole, record.labels, which.id, which.identity, end.role,
             _flags(segment), record.seq, record.ack, record.stop, segment.seq,
             None if record.ack is None else segment.ack, segment.window, segment.payload, segment.start, record.held,
-            record.delivered, fate, None if fate == "unknown" else record.by, record.assumed, record.kernel_held,
+            record.delivered, fate, by if record.settled else None, record.assumed, record.kernel_held,
             record.kernel_delivered, record.asked_held, record.asked_delivered, record.journal, record.steps,
             departures, messages, record.above, record.surprises, record.remarks,
             registry.TRANSPORT.reckoned(record) if fields else (), record.verdict, points, None, None,

@@ -345,6 +345,12 @@ class Run:
                 records = path.annotate(
                     inputs.frames or (), self._frames, self._mine, more=inputs.more, beginning=self._beginning
                 )
+            if told is None and inputs.wire is None:  # nobody listens, and no kernel was asked
+                for record in records:
+                    if record is not None:
+                        source.captured(record)
+                    yield record
+                return
             asked: deque[Record] = deque()  # the kernels were; not settled yet
             for record in records:
                 if record is not None:

@@ -28,7 +28,6 @@ PROTOCOL = Transport(
     sent_told=later(f"{_HERE}.acceptance", "sent"),
     got_told=later(f"{_HERE}.acceptance", "got"),
     verdict=later(f"{_HERE}.acceptance", "verdict"),
-    closing=later(f"{_HERE}.events", "closing"),
     carried=later(f"{_HERE}.events", "carried"),
     ahead=later(f"{_HERE}.events", "ahead"),
     cut=later(f"{_HERE}.missing", "cut"),

@@ -139,6 +139,7 @@ class Conversation(engine.Conversation):
 
     def __init__(self, number: int, first: int, client: End, server: End, from_syn: bool) -> None:
         super().__init__(number, first, client, server)
+        self.lane = (client.port ^ server.port) % LANES
         self.from_syn = from_syn  # its first SYN, or the answer to it, was captured
         self.alone_known = False  # whether it has been looked for
         self.alone: Role | None = None  # nothing of the other end is captured, as far as can be seen
@@ -180,10 +181,6 @@ class Conversation(engine.Conversation):
         if record.by is None and self.errors and record.number in self.errors:
             record.by = "inferred"
         super().not_got(record)
-
-    @property
-    def lane(self) -> int:
-        return (self.client.port ^ self.server.port) % LANES
 
     @property
     def over(self) -> bool:

@@ -203,6 +203,7 @@ class Conversations:
             end.next = stop
         if flags & FIN:
             end.fin = stop - 1
+            conversation.closing = True
             if conversation.alone is not None and self._ahead is not None and (record.ack or 0) > conversation.from_syn:
                 later = self._ahead.behind(frame.number)
                 conversation.order_unknown = not doubts.acknowledges_more(segment, later)

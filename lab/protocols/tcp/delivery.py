@@ -166,8 +166,11 @@ def waiting(conversation: Conversation) -> list[SegmentRecord]:
 def after_long(record: SegmentRecord) -> list[SegmentRecord]:
     """Returns what the receiver of a packet has got when nothing has followed it for long."""
     end = record.end
-    repetitions.after_long(end, record)
-    return _all(end) if end.peer.unheard else _rest(end)
+    if end.copies:
+        repetitions.after_long(end, record)
+    if end.peer.window < 0 and end.peer.unheard:
+        return _all(end)
+    return _rest(end) if end.pending and not end.pending[0].new else []
 
 
 def at_the_end(conversation: Conversation) -> list[SegmentRecord]:
@@ -196,7 +199,9 @@ def _all(end: End) -> list[SegmentRecord]:
 
 def _rest(end: End, before: int | None = None) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
-    if len(end.pending) == 1 and before is None and not end.pending[0].new:
+    if not end.pending or end.pending[0].new:
+        return []
+    if len(end.pending) == 1 and before is None:
         item = end.pending.pop()
         if item.settled:
             return []
@@ -226,7 +231,7 @@ def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     last = 0
     for at, item in enumerate(end.pending):
         if item.new:
-            if _covers(ack, item):
+            if item.stop <= ack or _covers(ack, item):
                 last = at + 1
             elif not end.disordered:
                 break
@@ -235,7 +240,7 @@ def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     got: list[SegmentRecord] = []
     kept: list[SegmentRecord] = []
     for item in taken:
-        if item.new and not _covers(ack, item):
+        if item.new and item.stop > ack and not _covers(ack, item):
             kept.append(item)
         elif not item.settled:
             got.append(item)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from struct import Struct
 from typing import NamedTuple
 
 from lab.dissect.fragments import Reassembled
@@ -28,7 +29,8 @@ _MOST_ASKED = 16  # segments with data in which somebody may show that he is the
 _TIMESTAMPS = 8
 _NEAR = 1 << 24  # numbers: as far from where a connection has come to as its segments may be
 _MANY_OPTIONS = 40  # bytes of a header: more than timestamps need
-_STAMPED = b"\1\1\10\12"  # options that begin with a timestamp, as nearly all hosts write them
+_two_numbers = Struct("!II").unpack_from
+_STAMPED = 0x0101080A  # options that begin with a timestamp, as nearly all hosts write them
 _IPV4_PAIR = 12  # bytes of a pair of addresses and ports
 Later = Iterable[tuple[Frame, object]]
 
@@ -280,8 +282,12 @@ def is_odd(end: End, data: bytes, segment: Segment) -> bool:
         or ttl(data, header, len(pair)) < end.ttl
         or "bad-checksum" in problems
     )
-    if data[header + 20 : header + 24] == _STAMPED:
-        stamp = int.from_bytes(data[header + 24 : header + 28], "big")
+    at = header + 20
+    if len(data) >= at + 8:
+        begin, stamp = _two_numbers(data, at)
+    else:  # cut short
+        begin, stamp = int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 4 :], "big")
+    if begin == _STAMPED:
         odd = odd or (end.stamp is not None and (stamp - end.stamp) % _WRAP >= _HALF)
         if not odd:
             end.stamp = stamp

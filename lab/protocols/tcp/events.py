@@ -56,6 +56,7 @@ def sent(record: SegmentRecord) -> Iterable[str]:
         over = end.fin_acked and end.peer.fin_acked
         if conversation is not None and conversation.reset_by is None and not over and not conversation.still_asked:
             conversation.reset_by = end.role
+            conversation.closing = True
             conversation.fins_before = end.fin is not None and end.peer.fin is not None
         return (Event.SENT_RST,)
     if flags & SYN:
@@ -182,13 +183,6 @@ def _advance(end: End, start: int, stop: int, fin: bool) -> bool:
         end.got_next = max(end.got_next, *(piece[1] for piece in ready))
         reached = reached or any(piece[2] for piece in ready)
     return reached
-
-
-def closing(conversation: Conversation) -> bool:
-    """Whether it has begun to end."""
-    return (
-        conversation.reset_by is not None or conversation.client.fin is not None or conversation.server.fin is not None
-    )
 
 
 def ahead(record: SegmentRecord) -> bool:

@@ -32,6 +32,7 @@ def of_order(
     if record.seq > end.next:
         if not flags & RST:
             end.holes = [*(end.holes or ())[1 - _MOST_HOLES :], (end.next, record.seq)]
+            conversation.holed = True
         return (*labels, "previous-segment-not-captured")
     if payload <= 1 and record.seq == end.next - 1 and not flags & (SYN | FIN):
         return (*labels, "keep-alive")
