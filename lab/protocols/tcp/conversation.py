@@ -28,7 +28,8 @@ class End(engine.TransportEnd):
     """
 
     __slots__ = (
-        "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "given_up", "got_fin",
+        "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "floor", "given_up",
+        "got_fin",
         "heard", "history", "holes", "isn", "limit", "opened_passively", "options", "owes", "pending", "port",
         "refuses", "shut_out", "stamp", "syn_acked", "ttl", "window",
     )  # fmt: skip
@@ -59,6 +60,7 @@ class End(engine.TransportEnd):
         self.copies: list[Copy] = []  # what was sent again before anything acknowledged it
         self.shut_out: list[int] | None = None  # numbers of packets sent into a window of 0
         self.disordered = 0  # up to here the new ones among them may not stand in order
+        self.floor = 0  # while they do not: an acknowledgement of less is of none of them
         # What it has got.
         self.aside: list[tuple[int, int, bool]] | None = None  # got ahead of order: start, stop, whether with a FIN
         self.got_fin = False

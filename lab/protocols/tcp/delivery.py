@@ -140,11 +140,13 @@ def sent(record: SegmentRecord) -> None:
     again = not record.disowned and len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)
     if again and record.stop > record.seq and record.stop > end.heard:
         record.new = True
-        end.disordered = end.next
+        end.disordered, end.floor = end.next, 0
         repetitions.replaced(end, record)
     if record.new and not end.peer.window:
         end.shut_out = [*(end.shut_out or ())[-_MOST_PENDING:], record.number]
     end.pending.append(record)
+    if end.disordered and record.new:
+        end.floor = min(end.floor, _least(record))
     if len(end.pending) > _MOST_PENDING:
         _give_up(end.pending.pop(0))
 
@@ -228,13 +230,18 @@ def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
         first.by = "acknowledged"
         _catch_up(end.peer, first)
         return [first]
-    last = 0
+    if ack < end.floor and end.disordered > ack:
+        return []
+    last, least = 0, end.disordered
     for at, item in enumerate(end.pending):
         if item.new:
             if item.stop <= ack or _covers(ack, item):
                 last = at + 1
             elif not end.disordered:
                 break
+            else:
+                least = min(least, _least(item))
+    end.floor = least
     taken = end.pending[:last]
     del end.pending[:last]
     got: list[SegmentRecord] = []
@@ -252,6 +259,11 @@ def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     if ack >= end.disordered:
         end.disordered = 0
     return got
+
+
+def _least(item: SegmentRecord) -> int:
+    """Returns the least number that acknowledges a packet."""
+    return item.seq + 1 if item.segment is not None and item.segment.flags & SYN else item.stop
 
 
 def _covers(ack: int, item: SegmentRecord) -> bool:

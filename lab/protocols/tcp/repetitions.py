@@ -57,7 +57,7 @@ def crossed(end: End, record: SegmentRecord) -> None:
         if again in end.pending and again.new and (first.ack or 0) <= record.seq < (again.ack or 0):
             end.copies = [each for each in end.copies if each is not copy]
             end.pending.insert(end.pending.index(again), first)
-            first.new, again.new = True, False
+            first.new, again.new, end.floor = True, False, 0
             return
 
 
