@@ -623,11 +623,13 @@ def main() -> None:
     parser.add_argument("--format", action="append", choices=[*FORMATS, "explain", "diff"])
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--pipe", action="store_true", help="through standard input")
+    parser.add_argument("--no-limit", action="store_true", help="of what unfolds to far more than it is")
     parser.add_argument("--limit", type=float, default=None, help="seconds that one may take")
     asked = parser.parse_args()
     if asked.make:
         make(asked.make[0], Path(asked.make[1]), asked.scale)
         return
+    more = ("--no-limit",) if asked.no_limit else ()
     base = run(("-c", "pass")).peak
     with tempfile.TemporaryDirectory(prefix="lab-hostile-") as folder:
         for name in asked.case or CASES:
@@ -637,7 +639,9 @@ def main() -> None:
             )
             for form in asked.format or (*FORMATS, "explain", "diff"):
                 try:
-                    full, quarter = (annotate(each, form, asked.pipe, limit=asked.limit) for each in (whole, part))
+                    full, quarter = (
+                        annotate(each, form, asked.pipe, *more, limit=asked.limit) for each in (whole, part)
+                    )
                 except subprocess.TimeoutExpired:
                     print(f"{name:<22} {form:<14} more than {asked.limit} s", flush=True)
                     continue
