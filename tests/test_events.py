@@ -253,7 +253,7 @@ def test_what_was_let_go_of_is_told_with_the_labels_that_its_packets_get(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More conversations than there is room for: with little room, so that few are many."""
-    monkeypatch.setattr(path, "_ROUND", 500)
+    monkeypatch.setattr(path, "ROUND", 500)
     monkeypatch.setattr(room, "MOST_IN_A_LANE", 4)
     begun = [ladder("c> SYN 0", "s> SYN-ACK 0 1", pair=Pair(client_port=20_000 + at * LANES)) for at in range(7)]
     quiet = ladder(*["c> ACK 1 1"] * 500, pair=Pair(client_port=50_001))
@@ -287,7 +287,7 @@ def test_the_last_event_tells_of_conversations_that_were_let_go_of(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("lab.protocols.tcp.room.MOST_IN_A_LANE", 0)
-    monkeypatch.setattr("lab.engine.path._ROUND", 8)
+    monkeypatch.setattr("lab.engine.path.ROUND", 8)
     frames = [frame for at in range(6) for frame in ladder(*OPEN, pair=Pair(client_port=40_000 + at))]
     file = tmp_path / "many.pcapng"
     with file.open("wb") as stream:

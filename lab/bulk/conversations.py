@@ -41,8 +41,9 @@ _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 _WINDOW = 4 << 20  # bytes read at a time
 _AT_ONCE = 55 << 20  # bytes of a file whose columns are kept at a time: of more, lanes are taken in turn
 _MOST_PLAIN = 0.3  # of the packets: where more do not go by the book, nothing is gained
+_LEAST_OPENING = 0.05  # of a file's first packets have SYN: where fewer have, conversations are too long to be alike
 _MOST_ODD = 0.1  # of them: where more are not read in columns, neither
-_FAR = 200_000  # packets: farther than any patience with one whose fate is unknown
+
 # A row also shows what became of its packet, if that is known in time: for rows, conversations are not to last longer.
 _LONGEST, _APART = 60_000, 4_000
 
@@ -168,6 +169,8 @@ class LaneReader:
                 if taken is None:
                     return None
                 parts.append(taken[0])
+                if not number and len(options) < len(starts) * _LEAST_OPENING:
+                    return None
                 for index in taken[1]:
                     begin, after = starts[index], starts[index + 1] if index + 1 < len(starts) else at
                     frame = Frame(number + index + 1, None, buffer[begin + 16 : after], after - begin - 16)
@@ -218,7 +221,7 @@ class LaneReader:
         numbers = columns.number
         for at, (fits, answer) in enumerate(zip(by_the_book.tolist(), answers.tolist(), strict=True)):
             begin, end = bounds[at], bounds[at + 1]
-            if not fits or (self._rows and int(numbers[end - 1]) - int(numbers[begin]) > _LONGEST):
+            if not fits or int(numbers[end - 1]) - int(numbers[begin]) > _LONGEST:
                 plain.append((begin, end))
                 continue
             key = raw[2 * begin : 2 * end] + options[int(numbers[begin])]
@@ -236,7 +239,7 @@ class LaneReader:
     def _kind(self, columns: Columns, begin: int, end: int) -> Kind | None:
         """Asks the engine, twice; None where it makes a difference how far apart the packets are."""
         frames = [self._frame(int(columns.number[at]), int(columns.record[at])) for at in range(begin, end)]
-        near, far = (self._told(frames, apart) for apart in (1, _APART if self._rows else _FAR))
+        near, far = (self._told(frames, apart) for apart in (1, _APART))
         return near if near and far and near[2:] == far[2:] else None
 
     def _told(self, frames: list[Frame], apart: int) -> Kind | None:

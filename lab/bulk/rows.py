@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -71,6 +71,12 @@ def keeps_lines(form: RowFormat) -> bool:
     return form in (RowFormat.JSON, RowFormat.CONVERSATIONS)
 
 
+class Among(Protocol):
+    """Puts the rows of packets that a run has passed by among those of the others."""
+
+    def among(self, rows: Iterable[str], /) -> Iterator[str]: ...
+
+
 class RowsOfRun:
     """The rows of a run. `gone` has been given to it as what is told of conversations that are let go of."""
 
@@ -114,3 +120,16 @@ class RowsOfRun:
 
     def complaint(self) -> Text | None:
         return self._run.complaint()
+
+
+class PredictedRows(RowsOfRun):
+    """The rows of a run that passes by what is as predicted, those of what it passes by among them."""
+
+    def __init__(self, run: Run, form: RowFormat, gone: Gone, passed: Among | None) -> None:
+        super().__init__(run, form, gone)
+        self.run = run
+        self._passed = passed
+
+    def packets(self) -> Iterator[str]:
+        rows = super().packets()
+        return self._passed.among(rows) if self._passed is not None else rows

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
+from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
 from lab.engine import journal
 from lab.engine.path import Mine
@@ -70,23 +70,29 @@ def rows(
         return
     with contextlib.ExitStack() as stack:
         theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen)) if halved else None
-        ours = None
-        if columns:
-            from lab.bulk.conversations import made
-
-            ours = made(path, OURS if halved else ALL, form is RowFormat.CSV, keylog, server_key)
+        mine = _ours(chosen) if theirs else chosen
+        ours = _in_columns(path, OURS if halved else ALL, form, mine, keylog, server_key) if columns else None
         if ours is None and theirs is None:
             yield None
             return
         gone = Gone(keeps_lines(form))
-        capture = stack.enter_context(open_capture(path, digest=form is RowFormat.JSON))
-        run = stack.enter_context(
-            Run(
-                Recorded(capture), keylog=keylog, server_key=server_key, mine=_ours(chosen) if theirs else chosen,
-                frames=False, let_go=gone.take,
-            )
-        )  # fmt: skip
-        yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, capture.size)
+        if isinstance(ours, PredictedRows):
+            run = ours.run
+        else:
+            source = Recorded(open_capture(path, digest=form is RowFormat.JSON))
+            run = Run(source, keylog=keylog, server_key=server_key, mine=mine, frames=False, let_go=gone.take)
+        stack.enter_context(run)
+        yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, Path(path).stat().st_size)
+
+
+def _in_columns(
+    path: str, lanes: frozenset[int], form: RowFormat, mine: Mine | None, keylog: bytes, server_key: bytes
+) -> Any:
+    """Returns the rows of some lanes, made in columns, None where that does not help."""
+    from lab.bulk import conversations, predicting
+
+    found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
+    return found or predicting.made(path, lanes, form, mine, keylog, server_key)
 
 
 def _two_processors() -> bool:
@@ -234,15 +240,13 @@ def _work(
     path: str, writing: int, form: RowFormat, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
 ) -> None:
     """Annotates the second half, in its own process."""
-    found: Any = None
-    if in_columns:
-        from lab.bulk.conversations import made
-
-        found = made(path, THEIRS, form is RowFormat.CSV, keylog, server_key)
+    found = _in_columns(path, THEIRS, form, theirs, keylog, server_key) if in_columns else None
     gone = Gone(keeps_lines(form))
-    run = Run(
-        Recorded(open_capture(path)), keylog=keylog, server_key=server_key, mine=theirs, frames=False, let_go=gone.take
-    )
+    if isinstance(found, PredictedRows):
+        run = found.run
+    else:
+        source = Recorded(open_capture(path))
+        run = Run(source, keylog=keylog, server_key=server_key, mine=theirs, frames=False, let_go=gone.take)
     with run, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
         if found is None:
             found = RowsOfRun(run, form, gone)

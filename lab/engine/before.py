@@ -66,6 +66,10 @@ class Before:
         """Whether a preamble has begun and is not whole yet."""
         return bool(self._parts) and (which, role) in self._parts
 
+    def expects(self, which: Conversation) -> bool:
+        """Whether a preamble has begun in either direction and is not whole yet."""
+        return bool(self._parts) and any((which, end.role) in self._parts for end in which.ends)
+
     def take(self, which: Conversation, piece: Piece) -> Taken | None:
         """Returns the preamble that ends in a piece, having begun with it or before; keeps one that goes on."""
         role: Role = piece.end.role

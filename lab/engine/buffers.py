@@ -45,6 +45,10 @@ class Ahead:
             self._pieces.clear()
             self._kept = 0
 
+    def full(self, which: Conversation) -> bool:
+        """Whether no more are kept of a conversation."""
+        return len(self._pieces.get(which, ())) >= _MOST_AHEAD
+
     def take(self, which: Conversation) -> Sequence[Piece]:
         """Returns what is kept of a conversation, and keeps it no more."""
         taken = self._pieces.pop(which, ())

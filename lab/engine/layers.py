@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.engine.before import Before, Taken, behind
 from lab.engine.buffers import MOST_TOLD, Ahead, Room
-from lab.engine.conversation import Conversation, End, Walked
+from lab.engine.conversation import Conversation, End, Seen, Walked
 from lab.engine.gaps import Behind
 from lab.engine.protocol import UNKNOWN, Inner, Piece, Session, Transport, Upper, Wrapping
 from lab.engine.record import PATIENCE, Record, Told
@@ -75,6 +75,14 @@ class Layer(Walked):
 
     def end(self, role: Role) -> LayerEnd:
         return self.client if role == "client" else self.server
+
+
+class Skim(NamedTuple):
+    """How the messages of a conversation are passed by: the session's own way, and what step each end's are."""
+
+    layer: Layer
+    way: Any
+    steps: dict[Role, str | None]
 
 
 def layers_of(which: Conversation) -> Iterator[Layer]:
@@ -253,6 +261,38 @@ class Layers:
         if record.above and record.by is not None:
             states = {layer.name: layer.states for layer in layers_of(which)}
             record.above = tuple([_new(Above, (name, held, states.get(name))) for name, held, _ in record.above])
+
+    def idle(self, which: Conversation) -> bool:
+        """Whether what a conversation carries is not read: nobody knows it."""
+        return which.above is None and which not in self._maybe and not self._before.expects(which)
+
+    def keep(self, which: Conversation, pieces: Iterator[Piece]) -> None:
+        """Keeps what has come ahead of order, until it is enough: what is missing before it may tell whose it is."""
+        while not self._ahead.full(which) and (piece := next(pieces, None)) is not None:
+            self._ahead.keep(which, piece)
+
+    def skim(self, which: Conversation) -> Skim | None:
+        """Returns how the messages of a conversation are passed by from here on, None where they can't be."""
+        layer: Layer | None = which.above
+        if layer is None or layer.inner or layer.doubted or layer.wrapping or layer.unheard or which in self._maybe:
+            return None
+        find = getattr(layer.session, "skim", None)
+        found: Any = find() if find is not None else None
+        if found is None:
+            return None
+        steps: dict[Role, str | None] = {"client": None, "server": None}
+        for end in layer.ends if found.event else ():
+            to, step = self._movers[layer.name].step_of(layer, end, "sent " + found.event)
+            if to != end.state or self._movers[layer.name].step_of(layer, end, "got " + found.event)[0] != to:
+                return None
+            steps[end.role] = step
+        return Skim(layer, found, steps)
+
+    def skimmed(self, which: Conversation, skim: Skim, size: int, seen: Sequence[Seen]) -> None:
+        """Takes down what has been passed by: so many bytes, and the steps that were seen in them."""
+        self._room.passes(which, size)
+        for each in seen:
+            skim.layer.steps.setdefault(each.step, []).append(each)
 
     def forget(self, which: Conversation) -> None:
         """Lets go of a conversation."""

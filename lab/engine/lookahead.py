@@ -36,6 +36,7 @@ class Lookahead:
         self._more = more
         self._coming: deque[tuple[Frame, Any]] = deque()
         self._bytes = 0  # of frames that are coming
+        self.last = 0  # the number of the capture's last packet, where not all are iterated over
 
     def __iter__(self) -> Iterator[tuple[Frame, Any]]:
         coming, read, mine = self._coming, self._read, self._mine
@@ -52,8 +53,11 @@ class Lookahead:
                 if not coming:
                     return
 
-    def behind(self, number: int, within: int = WITHIN) -> Iterator[tuple[Frame, Any]]:
-        """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come."""
+    def behind(self, number: int, within: int = WITHIN, pair: bytes = b"") -> Iterator[tuple[Frame, Any]]:  # noqa: ARG002
+        """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come.
+
+        Where a `pair` is given, nobody asks for those of other conversations: they may be left out.
+        """
         at, coming = 0, self._coming
         comes: Callable[[], bool] | None = None
         while True:

@@ -46,7 +46,7 @@ from lab.model import Address, Captured, Delivered, Final, Frame, Journal, Kerne
 _MOST_WAITING = 65_536  # after this many we stop waiting: the packet goes out undecided
 _MOST_BYTES = 48 << 20  # of frames and messages that wait for the fate of a packet before them
 _MOST_OPEN = 1024  # packets of a lane that nobody waits for any more, and that move who gets them all the same
-_ROUND = 16_384  # every so many packets, conversations that there is no room for are let go
+ROUND = 16_384  # every so many packets, conversations that there is no room for are let go
 
 
 class _Delivery(NamedTuple):
@@ -109,6 +109,7 @@ class Path:
         self._teller = Teller(told, transport) if told is not None else None
         self._waiting: dict[int, Record] = {}  # in a replay: whose fate the wire has yet to tell
         self._delivery_of: _Delivery | None = None  # in a replay: what is being delivered
+        self._round_ends = ROUND  # before this packet
 
     def learn(self, keylog: bytes = b"", server_key: bytes = b"") -> None:
         """Takes in secrets: lines of an NSS key log, and the server's private key (PEM), as soon as they are known."""
@@ -140,19 +141,27 @@ class Path:
         they happen, `more` says how long to wait for one (`engine/lookahead.py`). Where frames are kept, of payloads
         only so many bytes are as `beginning` says: many may wait for the fate of a packet before them.
         """
+        return self.along(Lookahead(frames, self._transport.read, mine, more), keep_frames, mine, last, beginning)
+
+    def along(
+        self,
+        ahead: Lookahead,
+        keep_frames: bool = True,
+        mine: Mine | None = None,
+        last: int = 0,
+        beginning: int | None = None,
+    ) -> Iterator[Record]:
+        """Yields the record of each packet that stands `ahead`, as `annotate` does."""
         place, walk, layers, young = self._conversations.place, self._walk, self._layers, self._young
         delivery, fragment = self._delivery, self._transport.fragment
         proved_by, reset_by, sent = delivery.proved_by, delivery.reset_by, delivery.sent
         teller = self._teller
-        number, end_of_round = 0, _ROUND
-        ahead = Lookahead(frames, self._transport.read, mine, more)
+        number = 0
         self._conversations.foresee(ahead, self._spoken_by)
         for frame, found in ahead:
             number = frame.number
-            while number >= end_of_round:
-                end_of_round = self._end_round(end_of_round)
-            if young and young[0].number < number - PATIENCE:
-                self._grow_old(number)
+            if number >= self._round_ends or (young and young[0].number < number - PATIENCE):
+                self.reach(number)
             if found is None:
                 continue
             if found is fragment:
@@ -205,13 +214,32 @@ class Path:
             elif beginning is not None and conversation is not None and record.segment.payload > beginning:
                 _shorten(record, record.segment.start + beginning)
             yield record
-        while last >= end_of_round:
-            end_of_round = self._end_round(end_of_round)
+        last = max(last, ahead.last)
+        self.reach(last)
         self._grow_old(max(number, last) + 1)
         for conversation in self.conversations:
             self._got(delivery.at_the_end(conversation))
             if teller:
                 teller.closes(conversation, number)
+
+    def reach(self, number: int) -> None:
+        """Does what is to be done before packet `number`, for want of patience or of room."""
+        while number >= self._round_ends:
+            self._round_ends = self._end_round(self._round_ends)
+        self._grow_old(number)
+
+    def of(self, pair: bytes) -> tuple[Any, Any] | None:
+        """Returns the conversation that the next segment of a pair belongs to, and that segment's sender."""
+        return self._conversations.of(pair)
+
+    @property
+    def layers(self) -> Layers:
+        """What conversations carry."""
+        return self._layers
+
+    def arrived(self, records: Iterable[Record]) -> None:
+        """Takes packets as got."""
+        self._got(records)
 
     def _spoken_by(self, data: bytes) -> Role | None:
         """Returns the role of whoever says this, where some protocol knows."""
@@ -264,7 +292,7 @@ class Path:
             self._layers.forget(which)
             self._conversations.forget(which)
         self._old = deque(record for record in self._old if not record.settled)
-        return before + _ROUND
+        return before + ROUND
 
     def _got(self, arrived: Iterable[Record]) -> None:
         for record in arrived:

@@ -232,6 +232,9 @@ class Conversations(Protocol):
     def foresee(self, ahead: Any, spoken_by: Callable[[bytes], Role | None]) -> None:
         """Says how to look at packets to come (engine/lookahead.py), and which end it is that says some bytes."""
 
+    def of(self, pair: bytes) -> tuple[Any, Any] | None:
+        """Returns the conversation that the next packet of a pair belongs to, unless it begins one, and its sender."""
+
     def place(self, frame: Frame, segment: Any) -> Record:
         """Returns the packet's record: whose it is, its place in the stream, its labels.
 

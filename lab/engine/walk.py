@@ -75,6 +75,17 @@ class Mover:
             return self._tables[end.role].assume(event) is not None
         return event in self._moves[end.role].get(end.state, _NONE)
 
+    def step_of(self, which: Walked, end: End, event: str) -> tuple[str | None, str | None]:
+        """Returns the state that an event would take an end to, None without a row, and the step that it would be."""
+        move = self._moves[end.role].get(end.state, _NONE).get(event) if end.state is not None else None
+        if move is None:
+            return None, None
+        if move.phase is None:
+            return move.to, None
+        if move.phase not in which.began:
+            return None, None
+        return move.to, move.first if which.began[move.phase] == end.role else move.other
+
     def _surprised(self, end: End, state: str, event: str, record: Record) -> None:
         if len(record.surprises) == _MOST_SURPRISES:
             record.labels += ("too-much",) if "too-much" not in record.labels else ()

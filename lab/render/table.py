@@ -34,12 +34,12 @@ def csv_rows(packets: Iterable[Packet]) -> Iterator[str]:
             yield f"{packet.number},{time},,,,,,,,,{' '.join(packet.labels)},,,"
             continue
         key = sender, packet.flags, held, packet.delivered, packet.labels, packet.steps
-        around = said.get(key)
-        if around is None:
+        known = said.get(key)
+        if known is None:
             if len(said) == _MOST_SAID:
                 said.clear()
-            around = said[key] = _words(*key)
-        head, tail = around
+            known = said[key] = around(*key)
+        head, tail = known
         ack = packet.ack
         yield (
             f"{packet.number},{time},{packet.conversation}{head}{packet.seq},{'' if ack is None else ack},"
@@ -51,10 +51,10 @@ def words(packet: Packet) -> tuple[str, str]:
     """Returns what stands in a packet's row before the numbers of the stream, and behind them."""
     assert packet.sender
     assert packet.held
-    return _words(packet.sender, packet.flags, packet.held, packet.delivered, packet.labels, packet.steps)
+    return around(packet.sender, packet.flags, packet.held, packet.delivered, packet.labels, packet.steps)
 
 
-def _words(
+def around(
     role: str, flags: tuple[str, ...], held: States, delivered: States | None, labels: tuple[str, ...],
     steps: tuple[str, ...],
 ) -> tuple[str, str]:  # fmt: skip

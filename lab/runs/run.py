@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from lab.engine.lookahead import More
+from lab.engine.lookahead import Lookahead, More
 from lab.engine.path import Mine, Path, in_order
 from lab.engine.record import Record
 from lab.errors import InputError, UsageError
@@ -45,15 +45,16 @@ Learn = Callable[[bytes, bytes], None]
 
 
 class Inputs(NamedTuple):
-    """What a source has: the wire's own account, or where there is none, the frames.
+    """What a source has: the wire's own account, or where there is none, the frames, or what looks `ahead` at them.
 
-    Where these come while they happen, `more` says how long to wait for one (`engine/lookahead.py`).
+    Where frames come while they happen, `more` says how long to wait for one (`engine/lookahead.py`).
     """
 
     begun: Begun
     wire: Iterable[WireEvent | PacketHeld | CommandAnswered] | None
     frames: Iterable[Frame] | None
     more: More | None = None
+    ahead: Callable[[Path], Lookahead] | None = None
 
 
 class Source(Protocol):
@@ -341,6 +342,8 @@ class Run:
                 told.insert(0, inputs.begun)
             if inputs.wire is not None:
                 records: Iterator[Record | None] = path.replay(inputs.wire)
+            elif inputs.ahead is not None:
+                records = path.along(inputs.ahead(path), self._frames, self._mine)
             else:
                 records = path.annotate(
                     inputs.frames or (), self._frames, self._mine, more=inputs.more, beginning=self._beginning

@@ -127,7 +127,7 @@ def test_what_does_not_is_left_to_the_engine(tmp_path: Path, seed: int, rows: bo
 def test_where_there_is_no_room_the_same_are_let_go_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, rows: bool
 ) -> None:
-    monkeypatch.setattr(path, "_ROUND", 500)
+    monkeypatch.setattr(path, "ROUND", 500)
     monkeypatch.setattr(room, "MOST_IN_A_LANE", 12 + 6 * seed)
     dice = random.Random(seed)
     file = saved(list(spoilt(list(generate.frames(COUNT)), dice)), tmp_path)

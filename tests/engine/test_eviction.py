@@ -30,7 +30,7 @@ ROUND, ROOM = 1000, 4  # packets from one look to the next, conversations in a l
 
 @pytest.fixture(autouse=True)
 def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "_ROUND", ROUND)
+    monkeypatch.setattr(path, "ROUND", ROUND)
     monkeypatch.setattr(room, "MOST_IN_A_LANE", ROOM)
 
 

@@ -18,6 +18,7 @@ from lab.protocols.tcp.segment import Segment
 _WRAP, _HALF = 1 << 32, 1 << 31
 NO_LIMIT = _HALF  # bytes of a payload
 _MOST_GIVEN_UP = 16  # packets of an end that are waited for no longer, and may still be quoted
+LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 _MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
 
 

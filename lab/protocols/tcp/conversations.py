@@ -13,7 +13,7 @@ from lab.engine.lookahead import Lookahead
 from lab.engine.record import Record
 from lab.model import Frame, Remark, Role, Span
 from lab.protocols.tcp import doubts, icmp, room
-from lab.protocols.tcp.conversation import NO_LIMIT, Conversation, End, SegmentRecord
+from lab.protocols.tcp.conversation import LEAST_LARGE, NO_LIMIT, Conversation, End, SegmentRecord
 from lab.protocols.tcp.copies import Sent
 from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.icmp import DAMAGED, Quoted
@@ -28,7 +28,6 @@ _ECN = SYN | BITS
 _BUT_PSH = 0x1FF & ~PSH
 _DATA, _ACK = KINDS[ACK | 0x100], KINDS[ACK]
 _WRAP, _HALF = 1 << 32, 1 << 31
-_LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
 _ROLES_WITHIN = 64  # packets in which it must show who asks
 _OPENING = frozenset((None, "CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED"))  # where a SYN may be sent again
 _RESETS_FREELY = frozenset(("CLOSED", "LISTEN"))  # where whoever sends a RST goes on as before
@@ -57,6 +56,10 @@ class Conversations:
         """Says how to look at packets to come, and which end it is that says some bytes."""
         self._ahead, self._spoken_by = ahead, spoken_by
         self._judge.ahead = ahead
+
+    def of(self, pair: bytes) -> tuple[Conversation, End] | None:
+        """Returns the conversation that a pair's next segment belongs to, unless it begins one, and its sender."""
+        return self._senders.get(pair)
 
     def excess(self, before: int = 0) -> list[Conversation]:
         """Returns those that there is no room for: first what is over, and what has been quiet for longest.
@@ -167,7 +170,7 @@ class Conversations:
             end.acked = ack
             if peer.window < 0 and ack > 0 and not conversation.alone_known and self._ahead is not None:
                 conversation.alone_known = True
-                heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number))
+                heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number, pair=segment.pair))
                 conversation.alone = None if heard else end.role
         elif taken:
             if odd and self._judge.is_replaced(frame, segment):
@@ -192,7 +195,7 @@ class Conversations:
             labels = of_ecn(labels, end, flags)
         if problems:
             labels += problems
-        if payload > _LEAST_LARGE and payload > end.peer.limit:
+        if payload > LEAST_LARGE and payload > end.peer.limit:
             labels += ("larger-than-mss",)
         if labels is not usual:
             record.labels = labels
@@ -205,7 +208,7 @@ class Conversations:
             end.fin = stop - 1
             conversation.closing = True
             if conversation.alone is not None and self._ahead is not None and (record.ack or 0) > conversation.from_syn:
-                later = self._ahead.behind(frame.number)
+                later = self._ahead.behind(frame.number, pair=segment.pair)
                 conversation.order_unknown = not doubts.acknowledges_more(segment, later)
         end.window = window
         if self._ahead is not None:
@@ -268,14 +271,14 @@ class Conversations:
         """Returns what is to be placed, this segment or a SYN that was sent before it, and whose it is."""
         if found is None:
             if self._ahead is not None and segment.flags & _SYN_ACK == _SYN_ACK:
-                syn = doubts.syn_of(segment, self._ahead.behind(frame.number))
+                syn = doubts.syn_of(segment, self._ahead.behind(frame.number, pair=segment.pair))
                 if syn is not None:
                     self._ahead.take(syn[0].number)
                     self._ahead.put_back(frame, segment)
                     frame, segment = syn
             return frame, segment, self._open(frame, segment)
         if segment.flags & _SYN_ACK == _SYN_ACK and found[1].isn not in (None, segment.seq) and self._ahead is not None:
-            syn = doubts.syn_of(segment, self._ahead.behind(frame.number, _ROLES_WITHIN))
+            syn = doubts.syn_of(segment, self._ahead.behind(frame.number, _ROLES_WITHIN, segment.pair))
             if syn is not None and _is_new(found[1].peer, syn[1]):
                 self._ahead.take(syn[0].number)
                 self._ahead.put_back(frame, segment)
@@ -418,7 +421,7 @@ class Conversations:
         if syn:
             forward = not ack
         else:
-            later = self._ahead.behind(frame.number, _ROLES_WITHIN) if self._ahead is not None else ()
+            later = self._ahead.behind(frame.number, _ROLES_WITHIN, segment.pair) if self._ahead is not None else ()
             shown = doubts.client(frame, segment, later, self._spoken_by)
             forward = segment.source_port >= segment.destination_port if shown is None else shown
         source = End("client" if forward else "server", segment.source, segment.source_port)

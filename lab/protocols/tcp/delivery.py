@@ -68,13 +68,13 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
         repetitions.crossed(peer, record)
     if ack is not None and ack > peer.heard:
         peer.heard = ack
-        got = _acknowledged(peer, ack)
+        got = acknowledged(peer, ack)
         if peer.copies:
             got = repetitions.acknowledged(peer, record, ack) + got
         if got:
             if end.pending and not end.pending[0].new:
                 first = next((item.number for item in got if item.new), None)
-                got += _rest(end, first)
+                got += rest(end, first)
             return got if len(got) == 1 else sorted(got, key=_number)
     if (
         ack is None
@@ -84,11 +84,11 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
         and (got := _reset(peer, record.seq))
     ):
         return got
-    got = _rest(peer) if peer.pending and not peer.pending[0].new else []
+    got = rest(peer) if peer.pending and not peer.pending[0].new else []
     if peer.copies and ack is not None:
         got = repetitions.acknowledged(peer, record, ack) + got
     if end.pending and not end.pending[0].new:
-        got += _rest(end)
+        got += rest(end)
     return got if len(got) < 2 else sorted(got, key=_number)
 
 
@@ -172,7 +172,7 @@ def after_long(record: SegmentRecord) -> list[SegmentRecord]:
         repetitions.after_long(end, record)
     if end.peer.window < 0 and end.peer.unheard:
         return _all(end)
-    return _rest(end) if end.pending and not end.pending[0].new else []
+    return rest(end) if end.pending and not end.pending[0].new else []
 
 
 def at_the_end(conversation: Conversation) -> list[SegmentRecord]:
@@ -180,7 +180,7 @@ def at_the_end(conversation: Conversation) -> list[SegmentRecord]:
     got = []
     for end in conversation.ends:
         repetitions.at_the_end(end)
-        got += _all(end) if end.peer.unheard else _rest(end)
+        got += _all(end) if end.peer.unheard else rest(end)
         for left in end.pending:
             _give_up(left)
         end.pending.clear()
@@ -199,7 +199,7 @@ def _all(end: End) -> list[SegmentRecord]:
     return got
 
 
-def _rest(end: End, before: int | None = None) -> list[SegmentRecord]:
+def rest(end: End, before: int | None = None) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that stands before new sequence space, up to packet `before`."""
     if not end.pending or end.pending[0].new:
         return []
@@ -221,7 +221,7 @@ def _rest(end: End, before: int | None = None) -> list[SegmentRecord]:
     return got
 
 
-def _acknowledged(end: End, ack: int) -> list[SegmentRecord]:
+def acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
     first = end.pending[0] if end.pending else None
     if first is not None and len(end.pending) == 1 and first.new and _covers(ack, first):

@@ -86,6 +86,7 @@ class Options(NamedTuple):
     timestamps: bool
 
 
+@lru_cache(512)
 def options(data: bytes) -> Options:
     """Returns what a SYN's options offer; what is malformed counts as not offered (RFC 9293 section 3.2)."""
     mss = scale = None

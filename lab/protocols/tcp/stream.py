@@ -173,6 +173,11 @@ class Stream:
             reached = piece.end
         return tuple(found)
 
+    def skip(self, to: int) -> None:
+        """Goes on at offset `to`, with nothing of what is before it; nothing may be held."""
+        self._pieces.clear()
+        self.expected = self.forgotten = to
+
     def forget(self, before: int) -> None:
         """Releases the bytes and spans before offset `before`, at most those delivered."""
         if before <= self.forgotten:

@@ -27,19 +27,31 @@ class Recent:
     """The segments that were captured last, each once."""
 
     def __init__(self) -> None:
-        self._records: deque[tuple[Frame, SegmentRecord]] = deque(maxlen=_WITHIN)
+        self._order: deque[Conversation] = deque()
+        self._of: dict[Conversation, deque[tuple[Frame, SegmentRecord]]] = {}
 
     def add(self, frame: Frame, record: SegmentRecord) -> None:
-        """Keeps a segment; nothing of what its frame has beside it, where that is much."""
+        """Keeps a segment, and the oldest goes for it; nothing of what its frame has beside it, where that is much."""
         if type(frame) is not Frame or frame.comments or len(frame.data) > _LARGE:
             stop = record.segment.start + record.segment.payload
             frame = Frame(frame.number, frame.time, frame.data[:stop], frame.length, frame.linktype)
-        self._records.append((frame, record))
+        which = record.conversation
+        mine = self._of.get(which)
+        if mine is None:
+            mine = self._of[which] = deque()
+        mine.append((frame, record))
+        self._order.append(which)
+        if len(self._order) > _WITHIN:
+            oldest = self._order.popleft()
+            its = self._of[oldest]
+            its.popleft()
+            if not its:
+                del self._of[oldest]
 
     def first_of(self, conversation: Conversation, end: End, frame: Frame, segment: Segment) -> SegmentRecord | None:
         """Returns the record of what is captured here once more, None where this is a segment of its own."""
         asked_for, alike = False, 0
-        for other, record in reversed(self._records):
+        for other, record in reversed(self._of.get(conversation, ())):
             if other.number < frame.number - _WITHIN:
                 break
             if record.end is end.peer:
@@ -56,18 +68,18 @@ class Recent:
                     if elsewhere and any(mine):
                         return record
                     continue
-                if elsewhere or self._tells(end, mine, frame.number):
+                if elsewhere or self._tells(conversation, end, mine, frame.number):
                     return record
                 again = len(record.copies) + 2 <= conversation.times if record.stop == record.seq else not asked_for
                 if again:
                     return record
         return None
 
-    def _tells(self, end: End, ident: bytes, number: int) -> bool:
+    def _tells(self, conversation: Conversation, end: End, ident: bytes, number: int) -> bool:
         """Whether an identification tells segments of an end apart: it is not the same in all of them."""
         return any(ident) and any(
             record.end is end and _ident(frame, record.segment) != ident
-            for frame, record in self._records
+            for frame, record in self._of.get(conversation, ())
             if frame.number >= number - _WITHIN
         )
 

@@ -82,6 +82,11 @@ def _sealed13(way: Direction, record: Record, shake: Handshake, other: Direction
     return UNKNOWN
 
 
+def alert_length(shake: Handshake) -> int:
+    """Returns the length of a record of TLS 1.3 that may be an alert; 0 where the content type tells."""
+    return _length(_ALERT, shake.suite) if shake.version == TLS13 and shake.suite is not None else 0
+
+
 def _length(plaintext: int, suite: Suite) -> int:
     """Returns the length of a record of TLS 1.3 without padding (RFC 9846 section 5.2)."""
     return plaintext + _INNER_TYPE + suite.tag_length

@@ -83,6 +83,11 @@ class Records:
             self._more = []
         self.wanted = 0
 
+    def skip(self, offset: int) -> None:
+        """Goes on where another record begins."""
+        self._join()
+        self.offset, self._held = offset, b""
+
     def lose(self, size: int) -> list[Record]:
         """Goes on behind `size` bytes that were not captured; returns the record that ends in them, with its gaps.
 

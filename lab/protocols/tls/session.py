@@ -33,6 +33,7 @@ from lab.protocols.tls.records import (
     goes_on,
     looks_like_tls,
 )
+from lab.protocols.tls.skimming import Skimming, begin
 
 _NAMES = {
     0: "HelloRequest", 1: "ClientHello", 2: "ServerHello", 4: "NewSessionTicket", 5: "EndOfEarlyData",
@@ -80,6 +81,15 @@ class Session:
     def locked(self) -> Reason | None:
         """Why something could not be opened."""
         return self.opening.locked
+
+    @property
+    def told_why(self) -> bool:
+        """Whether it has been told why what can't be opened stays closed."""
+        return self.locked is not None and self.locked == self._told
+
+    def skim(self) -> Skimming | None:
+        """Returns how records are passed by from here on, None while they can't be."""
+        return begin(self)
 
     # Reading.
 

@@ -1,0 +1,218 @@
+"""Some hundred thousand packets of a file in columns, with the stretches that the engine may pass by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, ends_of, hosts_of, joined, read
+from lab.bulk.prediction import MANY_OPTIONS, predicted
+from lab.bulk.scan import Array, Layout, windows
+from lab.dissect.packet import Inside, opened
+from lab.engine import path
+from lab.engine.lookahead import WITHIN
+from lab.model import Frame
+from lab.protocols.transport import FRAGMENT, LANES, Quoted, Segment, Side, Stretch, segment
+
+_MOST = 150_000  # packets whose columns are kept at a time
+_PROBLEMS = {RIGHT: (), UNFINISHED: ("unfinished-checksum",), WRONG: ("bad-checksum",)}
+_WORD = (1 << 64) - 1
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
+
+
+class Turn(NamedTuple):
+    """A packet that the engine sees, or may have to: where it stands in the chunk."""
+
+    place: int
+    stretch: int  # that begins here; -1 where none does
+    at: int  # among the segments, conversation by conversation
+
+
+class Chunk:
+    """Packets of a file, the usual segments of some lanes among them, and what is predicted of these.
+
+    `size` are its own; behind them are some that the next chunk has again, to be looked at.
+    """
+
+    def __init__(self, file: int, packets: Packets, size: int, mine: Array) -> None:
+        self._file = file
+        self.packets = packets
+        self.size = size
+        self._records = np.stack(
+            [getattr(packets, name) for name in ("number", "time", "offset", "captured", "length", "linktype")], axis=1
+        )
+        chosen = packets.usual & mine[packets.lane]
+        places = np.flatnonzero(chosen)  # of the usual segments, in the order of the file
+        usual = packets.part(places)
+        self.strange = np.flatnonzero(~packets.usual)
+        first = int(packets.number[0])
+        whole = first + WITHIN if first > 1 else 0
+        self.found = predicted(usual, path.ROUND, self._plain(usual), whole)
+        self.segments = it = usual.part(self.found.order)  # conversation by conversation
+        self.places = places[self.found.order]
+        starts, ends = self.found.starts, self.found.ends
+        for cut in np.flatnonzero(self.places[ends - 1] >= size).tolist():  # the rest is the next chunk's
+            ends[cut] = starts[cut] + np.searchsorted(self.places[starts[cut] : ends[cut]], size)
+        found, count = self.found, np.arange(len(it))
+        data = it.payload > 0
+        stamped = data & (it.stamp >= 0) & (it.options < MANY_OPTIONS)
+        self._latest = [
+            [np.maximum.accumulate(np.where(which & (found.back == back), count, -1)) for back in (False, True)]
+            for which in (it.doubled, stamped)
+        ]
+        names = ("seq", "ack", "flags", "window", "payload", "start", "options", "ident", "problem")
+        self._numbers = np.stack([getattr(it, name) for name in names], axis=1)
+        self._pairs: dict[tuple[int, bool], bytes] = {}
+        self._upcoming = [
+            [_next(which & (found.back == back), count) for back in (False, True)] for which in (data, ~data)
+        ]
+        self._unclear = _next(it.begins, count)
+        self._at = np.full(len(packets), -1)
+        self._at[self.places] = count
+
+    def _plain(self, usual: Packets) -> Array:
+        """Returns which segments are of conversations with something strange in them: fragments, ICMP errors ..."""
+        plain = np.zeros(len(usual), bool)
+        for place in self.strange.tolist():
+            frame = self.frame(place)
+            found = segment(frame)
+            if isinstance(found, Segment | Quoted):
+                plain |= usual.source + usual.destination == np.uint64(sum(ends_of(found.pair)) & _WORD)
+            elif found is FRAGMENT and isinstance(inside := opened(frame), Inside):
+                for source, destination in (hosts_of(inside.addresses), hosts_of(inside.addresses)[::-1]):
+                    plain |= (usual.source_host == np.uint64(source)) & (
+                        usual.destination_host == np.uint64(destination)
+                    )
+        return plain
+
+    def frame(self, place: int) -> Frame:
+        """Reads a packet again."""
+        number, time, offset, captured, length, linktype = self._records[place].tolist()
+        data = os.pread(self._file, captured, offset)
+        return _new(Frame, (number, time, data, length, linktype, ()))
+
+    def read(self, place: int) -> tuple[Frame, Any]:
+        """Returns a packet, and what the transport says of it."""
+        frame, at = self.frame(place), self._at[place]
+        if at < 0:
+            return frame, segment(frame)
+        seq, ack, flags, window, payload, start, options, ident, problem = self._numbers[at].tolist()
+        header = start - 20 - options
+        pair = frame.data[header - (8 if ident >= 0 else 32) : header + 4]
+        return frame, _new(Segment, (pair, seq, ack, flags, window, header, start, payload, _PROBLEMS[problem]))
+
+    def pair(self, at: int) -> bytes:
+        """Returns the pair of a segment, by its place conversation by conversation."""
+        key = int(self.found.conversation[at]), bool(self.found.back[at])
+        known = self._pairs.get(key)
+        if known is None:
+            known = self._pairs[key] = self.read(int(self.places[at]))[1].pair
+        return known
+
+    def payload(self, at: int, begin: int, size: int) -> bytes:
+        """Reads bytes of the payload of a segment, by its place conversation by conversation."""
+        it = self.segments
+        size = min(size, int(it.payload[at]) - begin)
+        return os.pread(self._file, size, int(it.offset[at]) + int(it.start[at]) + begin)
+
+    def unclear(self, at: int) -> int:
+        """Returns the place of the next segment from `at` on that may begin a protocol."""
+        return int(self._unclear[at])
+
+    def turns(self) -> list[Turn]:
+        """Returns what comes before the engine: packets, and the beginnings of stretches."""
+        found, whole = self.found, np.zeros(len(self.segments), bool)
+        edges = np.zeros(len(self.segments) + 1, np.int64)
+        edges[found.starts] += 1
+        np.subtract.at(edges, found.ends, 1)
+        whole = np.cumsum(edges[:-1]) > 0
+        stretch = np.full(len(self.packets), -1)
+        stretch[self.places[found.starts]] = np.arange(len(found.starts))
+        seen = np.zeros(len(self.packets), bool)
+        seen[self.places[~whole]] = True
+        seen[self.places[found.starts]] = True
+        seen[self.strange] = True
+        here = np.flatnonzero(seen[: self.size])
+        return [
+            Turn(*each) for each in zip(here.tolist(), stretch[here].tolist(), self._at[here].tolist(), strict=True)
+        ]
+
+    def behind(self, place: int, within: int, alone: bool) -> Iterator[int]:
+        """Yields the places of the packets behind one, up to some numbers further on, without those of other lanes.
+
+        With `alone`, of its own conversation only, where there is nothing strange among them.
+        """
+        stop = min(place + within + 1, len(self.packets))
+        at = int(self._at[place])
+        if alone and at >= 0 and self.packets.usual[place:stop].all():
+            which = self.found.conversation
+            for each in range(at + 1, min(at + within + 1, len(self.places))):
+                if which[each] != which[at] or self.places[each] >= stop:
+                    return
+                yield int(self.places[each])
+            return
+        for each in range(place + 1, stop):
+            if self._at[each] >= 0 or not self.packets.usual[each]:
+                yield each
+
+    def stretch(self, at: int, end: int) -> Stretch:
+        """Returns how far both ends come in the segments from `at` to before `end`, of one conversation."""
+        first, other = bool(self.found.back[at]), not self.found.back[at]
+        last = end - 1
+        before, beyond = int(self.found.before[at]), int(self.found.theirs[at])
+        latest = (last, int(self.found.theirs[last]))
+        if bool(self.found.back[last]) != first:
+            latest = latest[::-1]
+        return Stretch(
+            self._side(first, before, latest[0], at, end),
+            self._side(other, beyond, latest[1], at, end),
+            end - at,
+            int(self.segments.number[last]),
+        )
+
+    def _side(self, back: bool, before: int, latest: int, begin: int, end: int) -> Side:
+        it, found, last = self.segments, self.found, max(latest, before)
+        doubled, stamped = (int(each[back][last]) for each in self._latest)
+        data, bare = (int(each[back][begin]) for each in self._upcoming)
+        return Side(
+            int(it.seq[before] + found.reach[before] - found.seq[before]) & 0xFFFFFFFF,
+            int(it.seq[last] + found.reach[last] - found.seq[last]) & 0xFFFFFFFF,
+            int(it.ack[before]),
+            int(it.ack[last]),
+            int(it.window[before]),
+            int(it.window[last]),
+            int(it.stamp[stamped]) if stamped >= begin else None,
+            data if data < end else -1,
+            bare if bare < end else -1,
+            doubled >= begin,
+        )
+
+
+def _next(which: Array, count: Array) -> Array:
+    """Returns for each place the next, from there on, of those that are meant."""
+    found: Array = np.minimum.accumulate(np.where(which, count, len(count))[::-1])[::-1]
+    return found
+
+
+def chunks(file: int, of: Layout, mine: Array) -> Iterator[Chunk]:
+    """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for."""
+    parts: list[Packets] = []
+    count, number = 0, 1
+    for window in windows(file, of):
+        parts.append(read(window, number, mine))
+        number, count = number + len(parts[-1]), count + len(parts[-1])
+        if count >= _MOST:
+            packets = joined(parts)
+            yield Chunk(file, packets, count - WITHIN, mine)
+            parts = [packets.part(slice(count - WITHIN, count))]
+            count = WITHIN
+    if parts:
+        yield Chunk(file, joined(parts), count, mine)
+
+
+def lanes(chosen: frozenset[int]) -> Array:
+    """Returns of each lane whether it is one of these."""
+    return np.array([lane in chosen for lane in range(LANES)])

@@ -1,0 +1,202 @@
+"""A file goes through the engine, which passes by whatever is as predicted.
+
+Those packets that the engine has to see come one by one, in order, as from any other source. At the beginning of each
+stretch of others it is asked whether it stands where the prediction says; then it is taken to the end of the stretch,
+and what is to be said of the segments in it is kept for their rows. Where it does not stand there it sees the next
+segment too, and is asked again behind it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from lab.bulk import skimming
+from lab.bulk.chunk import Chunk, Turn
+from lab.engine.lookahead import WITHIN, Lookahead
+from lab.engine.path import Mine, Path
+from lab.engine.protocol import Piece
+from lab.model import Frame, Role
+from lab.protocols.transport import arrive, may_begin, may_skip, skip
+
+_FARTHEST = 60_000  # packets between one whose fate is open and the end of a stretch
+_MOST_REFUSED = 64  # segments that are seen before the engine is asked again, at most
+_MOST_KNOWN = 2 * WITHIN  # packets that are kept ahead of their turn
+_LEAST = 2  # segments in a stretch that are worth it
+
+
+Whole = tuple[list[int], str, dict[Role, str | None]]  # which segments complete a message, its name, each end's step
+
+
+class Passed(NamedTuple):
+    """Segments that the engine has passed by: where they stand in a chunk, and what their rows need."""
+
+    of: Chunk
+    start: int
+    end: int
+    conversation: int
+    client: bool  # whether it is the client that sends what goes `back`
+    seq: tuple[int, int]  # to be added to the numbers of each side, for those of the conversation
+    most: tuple[int, int]  # bytes that a segment of each side may carry
+    whole: Whole | None  # where it carries messages
+
+
+class Passing(Lookahead):
+    """Iterates over the packets that the engine has to see."""
+
+    def __init__(
+        self, chunks: Iterator[Chunk], path: Path, mine: Mine | None, passed: Callable[[Passed], object] | None
+    ) -> None:
+        super().__init__((), _nothing, mine)
+        self._chunks = chunks
+        self._path = path
+        self._chosen = mine
+        self._passed = passed
+        self._chunk: Chunk | None = None
+        self._again: deque[tuple[Frame, Any]] = deque()
+        self._taken: set[int] = set()
+        self._known: dict[int, tuple[Frame, Any]] = {}  # packets that have been looked at ahead of their turn
+        self.position = 0  # of the file
+        self.last = 0  # the number of the last packet of the file
+
+    def __iter__(self) -> Iterator[tuple[Frame, Any]]:
+        for chunk in self._chunks:
+            self._chunk = chunk
+            self._known.clear()
+            self.last = int(chunk.packets.number[-1])
+            yield from self._through(chunk)
+
+    def _through(self, chunk: Chunk) -> Iterator[tuple[Frame, Any]]:
+        turns = chunk.turns()
+        later: list[tuple[int, int, int, int]] = []  # segments of stretches that the engine would not pass by
+        ends, again = chunk.found.ends, self._again
+        coming = iter(turns)
+        turn = next(coming, None)
+        while turn is not None or later:
+            refused = 0
+            if later and (turn is None or later[0][0] < turn.place):
+                place, stretch, at, refused = heapq.heappop(later)
+                now = Turn(place, stretch, at)
+            else:
+                assert turn is not None
+                now, turn = turn, next(coming, None)
+            if now.stretch >= 0 and refused >= 0:
+                end = int(ends[now.stretch])
+                passed = self._passes(chunk, now.at, end) if end - now.at >= _LEAST else now.at
+                if passed > now.at:
+                    if passed < end:
+                        heapq.heappush(later, (int(chunk.places[passed]), now.stretch, passed, 0))
+                    continue
+                self._refused(chunk, now, end, refused, later)
+            yield from self._one(chunk, now.place)
+            while again:
+                yield again.popleft()
+
+    def _one(self, chunk: Chunk, place: int) -> Iterator[tuple[Frame, Any]]:
+        number = int(chunk.packets.number[place])
+        if number in self._taken:
+            self._taken.discard(number)
+            return
+        known = self._known.pop(place) if place in self._known else None
+        frame, found = known or chunk.read(place)
+        if len(self._known) > _MOST_KNOWN:  # passed by
+            self._known = {each: known for each, known in self._known.items() if each > place}
+        if not chunk.packets.usual[place] and self._chosen is not None and self._chosen(frame) is False:
+            return
+        self.position = int(chunk.packets.offset[place])
+        yield frame, found
+
+    @staticmethod
+    def _refused(chunk: Chunk, now: Turn, end: int, refused: int, later: list[tuple[int, int, int, int]]) -> None:
+        """Has the engine see some more segments of a stretch, and asks it again then: after ever more of them."""
+        step = min(1 << refused, _MOST_REFUSED)
+        stop = min(now.at + step, end)
+        for at in range(now.at + 1, stop):
+            heapq.heappush(later, (int(chunk.places[at]), now.stretch, at, -1))
+        if stop < end and chunk.places[stop] < chunk.size:
+            heapq.heappush(later, (int(chunk.places[stop]), now.stretch, stop, min(refused + 1, 6)))
+
+    def _passes(self, chunk: Chunk, at: int, end: int) -> int:
+        """Takes the engine from one segment to before another, or not so far; returns how far."""
+        it, path = chunk.segments, self._path
+        path.reach(int(it.number[at]))
+        found = path.of(chunk.pair(at))
+        if found is None:
+            return at
+        which, first = found
+        back = bool(chunk.found.back[at])
+        own, other = int(chunk.found.before[at]), int(chunk.found.theirs[at])
+        off = (first.next - int(chunk.found.reach[own]), first.peer.next - int(chunk.found.reach[other]))
+        most = (first.peer.limit, first.limit)
+        roles = (first.role, first.peer.role)
+        if back:
+            off, most, roles = off[::-1], most[::-1], roles[::-1]
+        skim, skimmed = None, None
+        if path.layers.idle(which):
+            end = min(end, chunk.unclear(at))
+        else:
+            skim = path.layers.skim(which)
+            if skim is None or not may_begin(which, first):
+                return at
+            skimmed = skimming.skimmed(chunk, skim, at, end, roles, off)
+            end = skimmed.end
+        if end - at < _LEAST:
+            return at
+        stretch = chunk.stretch(at, end)
+        oldest = min((each.pending[0].number for each in which.ends if each.pending), default=stretch.last)
+        if stretch.last - oldest > _FARTHEST or not may_skip(which, first, stretch):
+            return at
+        if self._passed is not None:
+            client = roles[1] == "client"
+            whole = (sorted(skimmed.whole), skim.way.name, skim.steps) if skim is not None and skimmed else None
+            self._passed(Passed(chunk, at, end, which.id, client, off, most, whole))
+        path.arrived(skip(which, first, stretch))
+        arrive(first)
+        for end_ in (first, first.peer) if skim is None else ():
+            if end_.holes:
+                this = back if end_ is first else not back
+                path.layers.keep(which, _pieces(chunk, at, end, this, end_, off[this]))
+        if skim is not None and skimmed is not None:
+            skimming.skip(chunk, skim, skimmed)
+            size = int(it.payload[at:end].sum())
+            path.layers.skimmed(which, skim, size, skimming.seen(chunk, skim, skimmed))
+        return end
+
+    def behind(self, number: int, within: int = WITHIN, pair: bytes = b"") -> Iterator[tuple[Frame, Any]]:
+        """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come."""
+        chunk = self._chunk
+        assert chunk is not None
+        place = number - int(chunk.packets.number[0])
+        yield from (each for each in self._again if each[0].number > number)
+        for each in chunk.behind(place, within, bool(pair)):
+            if int(chunk.packets.number[each]) in self._taken:
+                continue
+            known = self._known.get(each)
+            if known is None:
+                known = self._known[each] = chunk.read(each)
+            if chunk.packets.usual[each] or self._chosen is None or self._chosen(known[0]) is not False:
+                yield known
+
+    def take(self, number: int) -> None:
+        """Takes packet `number` out of those to come: it has had its turn."""
+        self._taken.add(number)
+
+    def put_back(self, frame: Frame, found: Any) -> None:
+        """Makes a packet the next one: something else came first."""
+        self._again.appendleft((frame, found))
+
+
+def _pieces(chunk: Chunk, at: int, stop: int, back: bool, end: Any, off: int) -> Iterator[Piece]:
+    """Yields what one side's segments carry."""
+    it = chunk.segments
+    for each in range(at, stop):
+        if bool(chunk.found.back[each]) == back and (size := int(it.payload[each])):
+            relative = int(chunk.found.seq[each]) + off
+            data = chunk.payload(each, 0, size)
+            yield Piece(end, int(it.seq[each]), relative, data, int(it.number[each]), int(it.start[each]))
+
+
+def _nothing(_frame: Frame) -> None:
+    return None

@@ -1,0 +1,113 @@
+"""The rows of segments that the engine has passed by, among those of what it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from lab.bulk.headers import UNFINISHED
+from lab.bulk.passing import Passed
+from lab.bulk.prediction import BARE, DATA, DUPLICATE, UPDATE
+from lab.bulk.scan import Array
+from lab.model import Role, States
+from lab.protocols.transport import ACK, LEAST_LARGE, PSH, flag_names
+from lab.render.table import around
+from lab.render.trace import time
+
+_TOGETHER = 4096  # packets whose rows are made at a time
+_KINDS = {DATA: ("data",), BARE: ("ACK",), UPDATE: ("ACK", "window-update"), DUPLICATE: ("ACK", "duplicate-ack")}
+_PUSHED, _CLIENT, _LARGE, _UNFINISHED = 1 << 2, 1 << 3, 1 << 4, 1 << 5
+_WHOLE = 6  # from this bit on: which message it completes, 0 for none
+_OPEN = States("ESTABLISHED", "ESTABLISHED")
+ROLES: tuple[Role, Role] = ("client", "server")
+
+
+class PassedRows:
+    """Keeps what is passed by until the rows before it have been written."""
+
+    def __init__(self) -> None:
+        self._fresh: list[Passed] = []
+        self._waiting = np.zeros((7, 0), np.int64)  # number, time, conversation, seq, ack, payload, what it is
+        self._said: dict[int, tuple[str, str]] = {}
+        self._messages: list[tuple[str, str | None]] = []  # what is completed: its name, and the step that it is
+
+    def take(self, passed: Passed) -> None:
+        self._fresh.append(passed)
+
+    def among(self, rows: Iterable[str]) -> Iterator[str]:
+        """Yields rows with those of what has been passed by in between, all in the order of the file."""
+        seen: list[tuple[int, str]] = []
+        begun = 0
+        for row in rows:
+            number = int(row[: row.index(",")])
+            seen.append((number, row))
+            if number - begun >= _TOGETHER:
+                begun = number
+                yield from self._merged(seen, number)
+                seen = []
+        yield from self._merged(seen, None)
+
+    def _merged(self, seen: list[tuple[int, str]], before: int | None) -> Iterator[str]:
+        passed = list(self._rows(before))
+        if passed:
+            seen = sorted([*seen, *passed])
+        for _, row in seen:
+            yield row
+
+    def _rows(self, before: int | None) -> Iterator[tuple[int, str]]:
+        """Yields the rows of what has been passed by before a packet."""
+        if self._fresh:
+            self._waiting = np.concatenate([self._waiting, *(self._columns(each) for each in self._fresh)], axis=1)
+            self._fresh = []
+        ready = self._waiting[0] < before if before is not None else np.ones(len(self._waiting[0]), bool)
+        columns, self._waiting = self._waiting[:, ready], self._waiting[:, ~ready]
+        seconds, fractions = np.divmod(columns[1], 1_000_000_000)
+        known, when, second = self._said, "", -1
+        for number, moment, fraction, which, seq, ack, payload, code in zip(
+            columns[0].tolist(), seconds.tolist(), fractions.tolist(), *(each.tolist() for each in columns[2:]),
+            strict=True,
+        ):  # fmt: skip
+            if moment != second:
+                second, when = moment, str(time(moment * 1_000_000_000))[:-10]
+            said = known.get(code)
+            if said is None:
+                said = known[code] = self._words(code)
+            yield number, f"{number},{when}{fraction:09}Z,{which}{said[0]}{seq},{ack},{payload}{said[1]}"
+
+    def _columns(self, passed: Passed) -> Array:
+        chunk, start, end = passed.of, passed.start, passed.end
+        it, found, these = chunk.segments, chunk.found, slice(start, end)
+        back, payload = found.back[these], it.payload[these]
+        most = np.where(back, passed.most[1], passed.most[0])
+        client = back == passed.client
+        code = found.kind[these] | _PUSHED * ((it.flags[these] & PSH) > 0) | _CLIENT * client
+        code |= _LARGE * ((payload > LEAST_LARGE) & (payload > most)) | _UNFINISHED * (it.problem[these] == UNFINISHED)
+        if passed.whole is not None:
+            places, name, steps = passed.whole
+            known = [self._message(name, steps[role]) << _WHOLE for role in ROLES]
+            which = np.array(places, np.int64) - start
+            code[which] |= np.where(client[which], *known)
+        return np.stack([
+            it.number[these], it.time[these], np.full(end - start, passed.conversation),
+            found.seq[these] + np.where(back, passed.seq[1], passed.seq[0]),
+            found.ack[these] + np.where(back, passed.seq[0], passed.seq[1]), payload, code,
+        ])  # fmt: skip
+
+    def _message(self, name: str, step: str | None) -> int:
+        if (name, step) not in self._messages:
+            self._messages.append((name, step))
+        return self._messages.index((name, step)) + 1
+
+    def _words(self, code: int) -> tuple[str, str]:
+        role: Role = "client" if code & _CLIENT else "server"
+        labels: tuple[str, ...] = _KINDS[code & 3]
+        steps: tuple[str, ...] = ()
+        if code & _UNFINISHED:
+            labels += ("unfinished-checksum",)
+        if code & _LARGE:
+            labels += ("larger-than-mss",)
+        if code >> _WHOLE:
+            name, step = self._messages[(code >> _WHOLE) - 1]
+            labels, steps = (*labels, name), (step,) if step is not None else ()
+        return around(role, flag_names(ACK | (PSH if code & _PUSHED else 0)), _OPEN, _OPEN, labels, steps)

@@ -1,0 +1,71 @@
+"""A large file as a run that passes by what is as predicted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from lab.bulk.chunk import chunks, lanes
+from lab.bulk.passing import Passing
+from lab.bulk.predicted_rows import PassedRows
+from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines
+from lab.bulk.scan import Layout, layout, sound
+from lab.capture.reader import Capture, open_capture
+from lab.engine.path import Mine
+from lab.engine.path import Path as Way
+from lab.runs.recorded import Recorded
+from lab.runs.run import Inputs, Learn, Run
+
+
+class _Columned(Recorded):
+    """A capture whose packets are read in columns."""
+
+    def __init__(
+        self, capture: Capture, file: int, of: Layout, chosen: frozenset[int], rows: PassedRows | None
+    ) -> None:
+        super().__init__(capture)
+        self._file, self._of, self._lanes, self._rows = file, of, chosen, rows
+        self._passing: Passing | None = None
+
+    @contextlib.contextmanager
+    def begin(self, learn: Learn, mine: Mine | None) -> Iterator[Inputs]:
+        with super().begin(learn, mine) as inputs:
+
+            def ahead(way: Way) -> Passing:
+                taken = self._rows.take if self._rows is not None else None
+                self._passing = Passing(chunks(self._file, self._of, lanes(self._lanes)), way, mine, taken)
+                return self._passing
+
+            yield inputs._replace(frames=None, ahead=ahead)
+
+    @property
+    def packets(self) -> int:
+        return self._passing.last if self._passing is not None else 0
+
+    @property
+    def position(self) -> int:
+        return self._passing.position if self._passing is not None else 0
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._file)
+
+
+def made(
+    file: str, chosen: frozenset[int], form: RowFormat, mine: Mine | None, keylog: bytes, server_key: bytes
+) -> PredictedRows | None:
+    """Returns the rows of some lanes of a pcap or pcapng file; None where it can't be read so.
+
+    Packets that are no usual TCP segments are asked for by `mine`.
+    """
+    opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    of = layout(opened)
+    if of is None or not sound(opened, of):
+        os.close(opened)
+        return None
+    passed = PassedRows() if form is RowFormat.CSV else None
+    gone = Gone(keeps_lines(form))
+    source = _Columned(open_capture(file), opened, of, chosen, passed)
+    run = Run(source, keylog=keylog, server_key=server_key, mine=mine, frames=False, let_go=gone.take)
+    return PredictedRows(run, form, gone, passed)

@@ -1,0 +1,222 @@
+"""Which segments say nothing but that their streams go on: header prediction, of all segments at once.
+
+In an established connection most segments are what both ends expect (V. Jacobson's header prediction, RFC 7323 appendix
+C): no flag but ACK and PSH, data that begin where the last ended, an acknowledgement that goes on or stands. They move
+no table. What is said of each, its labels, numbers, and that it has arrived, follows from how far both streams have
+come, and that is a running maximum in each direction.
+
+All else goes through the engine: what opens, closes, resets, repeats, leaves a gap, looks odd or may begin a protocol.
+With it goes what that depends on: of what is sent again the first copy, and what tells which has come; of what may move
+a state all that was under way then. So the engine has before it all it could ask for, and stays the only judge;
+`passing.py` lets it skip the stretches between only where its own numbers are those that are predicted here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lab.bulk.headers import RIGHT, WRONG, Packets
+from lab.bulk.scan import Array
+from lab.protocols.transport import ACK, FIN, PSH, RST, SYN
+
+DATA, BARE, UPDATE, DUPLICATE = range(4)  # what a segment that was predicted is
+_HALF, _MASK = 1 << 31, (1 << 32) - 1
+_APART = 1 << 34  # more than two numbers of one stream can lie apart
+_NEVER = -(1 << 32)  # less than any number
+_BEFORE = 2  # packets of a conversation in front of what may move a state, that the engine also sees
+_LEAST = 2  # segments in a stretch that are worth it
+MANY_OPTIONS = 20  # bytes beside a header: more than timestamps need
+_PATIENCE = 60_000  # packets: an acknowledgement that comes later may come too late for the row
+
+
+class Predicted(NamedTuple):
+    """Segments conversation by conversation (`order` are their places in the file), and the stretches among them.
+
+    Numbers are relative to the first segment that its sender has in these packets.
+    """
+
+    order: Array
+    conversation: Array  # an index
+    back: Array  # sent by the other end than the one whose side is 0
+    seq: Array
+    ack: Array
+    reach: Array  # how far the sender's stream has come with it
+    told: Array  # how far the sender has acknowledged with it
+    before: Array  # the place of its sender's segment before, in this order
+    theirs: Array  # and of the other end's, -1 where that has none
+    kind: Array  # DATA and so on
+    starts: Array  # of stretches, in this order; as are the ends
+    ends: Array
+
+
+def predicted(packets: Packets, round_: int, plain: Array, whole: int = 0) -> Predicted:
+    """Returns the stretches of segments that go as predicted. Only usual segments may be asked about.
+
+    None has segments from two rounds (numbers divided by `round_`), nor any that are `plain`. From number `whole` on
+    all packets are here that may be copies of each other.
+    """
+    count = len(packets)
+    order = np.argsort(packets.source + packets.destination, kind="stable")
+    it = packets.part(order)
+    key = it.source + it.destination
+    places = np.arange(count)
+    new = np.ones(count, bool)
+    new[1:] = key[1:] != key[:-1]
+    which = np.cumsum(new) - 1
+    begins = np.maximum.accumulate(np.where(new, places, 0))  # of its conversation
+    back = it.source > it.destination
+    side = which * 2 + back
+    flags, payload = it.flags, it.payload
+
+    # Each direction by itself.
+    by_side = np.argsort(side, kind="stable")
+    sides = side[by_side]
+    first = np.ones(count, bool)
+    first[1:] = sides[1:] != sides[:-1]
+    begin = np.maximum.accumulate(np.where(first, places, 0))
+    away = sides * _APART
+    seq_ = it.seq[by_side]
+    relative = (seq_ - seq_[begin] + _HALF & _MASK) - _HALF
+    counts_ = ((flags & RST) == 0)[by_side] & (it.problem != WRONG)[by_side]
+    taken_ = (payload + ((flags & SYN) > 0) + ((flags & FIN) > 0))[by_side]
+    reached = np.maximum.accumulate(np.where(counts_, relative + taken_, _NEVER) + away)
+    base, seq, reach = (np.empty(count, np.int64) for _ in range(3))
+    base[by_side], seq[by_side], reach[by_side] = seq_[begin], relative, reached - away
+    taken, counts = payload + ((flags & SYN) > 0) + ((flags & FIN) > 0), np.empty(count, bool)
+    counts[by_side] = counts_
+
+    # Both together.
+    latest = [np.maximum.accumulate(np.where(back == way, places, -1)) for way in (False, True)]
+    mine = np.full(count, -1)
+    mine[1:] = np.where(back[1:], latest[1][:-1], latest[0][:-1])  # its sender's segment before
+    theirs = np.where(back, latest[0], latest[1])  # the other end's
+    spoke, heard = mine >= begins, theirs >= begins
+    ack = (it.ack - base[theirs] + _HALF & _MASK) - _HALF
+    acks = ((flags & ACK) > 0) & counts & heard
+    true = acks & (ack <= reach[theirs])
+    told_ = np.maximum.accumulate(np.where(true, ack, _NEVER)[by_side] + away)
+    told = np.empty(count, np.int64)  # how far its sender has acknowledged
+    told[by_side] = told_ - away
+
+    usual = ((flags & ~PSH) == ACK) & (it.problem != WRONG) & (it.window > 0) & true & spoke & ~plain[order]
+    usual &= (seq == reach[mine]) & acks[mine] & (it.ttl == it.ttl[mine]) & (it.source != it.destination)
+    data, on, stands = payload > 0, ack > ack[mine], ack == ack[mine]
+    aged = (it.stamp - it.stamp[mine] + _HALF & _MASK) - _HALF
+    sound = (it.stamp < 0) | (it.stamp[mine] < 0) | (aged >= 0)
+    alone = _alone(it, side, ~data)
+    again = stands & (it.problem == RIGHT) & (it.number >= whole)
+    usual &= np.where(data, (on | stands) & sound, (on | again) & alone)
+    updates = it.window != it.window[mine]
+    kind = np.where(data, DATA, np.where(on, BARE, np.where(updates, UPDATE, DUPLICATE)))
+    kind[(kind == DUPLICATE) & (reach[theirs] <= ack)] = BARE  # nothing is outstanding
+
+    # What the engine sees: what is not as predicted, what that repeats, and where it may move a state, all that was
+    # under way then.
+    odd = np.flatnonzero(~usual)
+    repeats = odd[(taken[odd] > 0) & spoke[odd] & (seq[odd] < reach[mine[odd]])]
+    known = np.where(heard, told[theirs], _NEVER)
+    needless = repeats[known[repeats] > seq[repeats]]
+    moving = odd[((flags[odd] & (SYN | FIN | RST)) > 0) | ~true[odd]]
+    last = np.flatnonzero(np.append(new[1:], True))  # of each conversation: what comes behind it nobody knows yet
+    # An acknowledgement is taken to arrive only behind what its sender has under way, and not by one that acknowledges
+    # more of what it had got before: what was under way two segments of the other end before may still keep it open.
+    theirs_, asked_ = (np.where(known_, before, each) for known_, before, each in (
+        (heard[moving], theirs[moving], moving), (spoke[needless], mine[needless], needless),
+    ))  # fmt: skip
+    earlier = [np.where(spoke[each], mine[each], each) for each in (theirs_, asked_)]
+    at = np.concatenate([moving, theirs_, earlier[0], needless, asked_, earlier[1], last + 1])
+    until = np.concatenate([*[moving] * 3, *[needless] * 3, last]) + 1
+    first_of = begins[until - 1]
+    since = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
+    for way in (0, 1):
+        said = latest[1 - way][at - 1]  # the last before it by the end which acknowledges this way's stream
+        heard_of = np.where((said >= first_of) & (at > 0), told[said], _NEVER)
+        of = which[until - 1] * 2 + way
+        since = np.minimum(since, _first_beyond(reached, sides, by_side, of, heard_of, at))
+        since = np.where(heard_of < 0, first_of, since)  # something may be under way from before these packets
+    edges = np.zeros(count + 1, np.int64)
+    np.add.at(edges, since, 1)
+    np.add.at(edges, until, -1)
+    seen = np.cumsum(edges[:-1]) > 0
+    seen[odd] = True
+    seen[by_side[_copied(reached, sides, side[repeats], seq[repeats], taken[repeats])]] = True
+    twins = np.concatenate([repeats, np.flatnonzero(~data & ~alone & spoke)])
+    seen[mine[twins]] = True  # what its sender has said before tells whether it numbers its packets
+    asks = np.maximum.accumulate(np.where((kind == DUPLICATE) & usual, places, -1))[repeats]
+    seen[asks[asks >= begins[repeats]]] = True  # what is asked for is sent again soon
+    quiet = ~(seen | _answering(it, side, by_side, told_, repeats, on, seq + taken))
+
+    # Where an acknowledgement comes very late, rows are shown before it.
+    sent = np.flatnonzero(quiet & data)
+    end = np.minimum(_first_reaching(told_, side[sent] ^ 1, reach[sent]), count - 1)
+    late = it.number[by_side[end]] - it.number[sent] > _PATIENCE
+    quiet &= ~np.isin(which, which[sent[late]])
+
+    same = np.ones(count, bool)
+    rounds = it.number // round_
+    same[1:] = (which[1:] == which[:-1]) & quiet[1:] & quiet[:-1] & (rounds[1:] == rounds[:-1])
+    edge = np.flatnonzero(~same | ~quiet)
+    stops = np.append(edge[1:], count)
+    worth = quiet[edge] & (stops - edge >= _LEAST)
+    return Predicted(order, which, back, seq, ack, reach, told, mine, theirs, kind, edge[worth], stops[worth])
+
+
+def _alone(it: Packets, side: Array, bare: Array) -> Array:
+    """Whether no other acknowledgement of an end is the same, as where it was captured twice."""
+    which = np.flatnonzero(bare)
+    same = side[which].astype(np.uint64)
+    for column in (it.seq, it.ack, it.checksum, it.ident + 1):
+        same = same * np.uint64(0x9E3779B97F4A7C15) + column[which].astype(np.uint64)
+        same ^= same >> np.uint64(29)
+    order = np.argsort(same, kind="stable")
+    one = np.ones(len(order), bool)
+    one[1:] = same[order][1:] != same[order][:-1]
+    one[:-1] &= one[1:] if len(order) > 1 else True
+    alone = np.zeros(len(side), bool)
+    alone[which[order]] = one
+    return alone
+
+
+def _first_beyond(reached: Array, sides: Array, by_side: Array, side: Array, number: Array, at: Array) -> Array:
+    """Returns the place of the first segment of a side that reaches beyond a number, `at` where none before that does.
+
+    `reached` grows along the segments side by side.
+    """
+    found = np.searchsorted(reached, side * _APART + number, side="right")
+    inside = np.minimum(found, len(sides) - 1)
+    there = (found < len(sides)) & (sides[inside] == side)
+    return np.where(there, np.minimum(by_side[inside], at), at)
+
+
+def _copied(reached: Array, sides: Array, side: Array, seq: Array, taken: Array) -> Array:
+    """Returns which of the segments side by side hold anything that is sent again."""
+    low = np.searchsorted(reached, side * _APART + seq, side="right")
+    high = np.searchsorted(reached, side * _APART + seq + taken, side="left") + 1
+    edges = np.zeros(len(sides) + 2, np.int64)
+    np.add.at(edges, low, 1)
+    np.add.at(edges, np.minimum(np.maximum(high, low), len(sides)), -1)
+    return np.flatnonzero(np.cumsum(edges)[: len(sides)] > 0)
+
+
+def _answering(it: Packets, side: Array, by_side: Array, told: Array, repeats: Array, on: Array, stop: Array) -> Array:
+    """Whether a segment may tell which copy of something has come: until that is acknowledged, by all that is new."""
+    place = np.empty(len(side), np.int64)
+    place[by_side] = np.arange(len(side))
+    answers = side[repeats] ^ 1
+    # Where among the segments of the other end, side by side, the copy stands, and where it is acknowledged.
+    before = np.searchsorted(side[by_side] * len(side) + by_side, answers * len(side) + repeats)
+    until = np.minimum(np.searchsorted(told, answers * _APART + stop[repeats], side="left") + 1, len(side))
+    edges = np.zeros(len(side) + 1, np.int64)
+    np.add.at(edges, before, 1)
+    np.add.at(edges, np.maximum(until, before), -1)
+    waited = np.empty(len(side), bool)
+    waited[by_side] = np.cumsum(edges[:-1]) > 0
+    found: Array = waited & (on | it.doubled)
+    return found
+
+
+def _first_reaching(told: Array, side: Array, number: Array) -> Array:
+    """Returns which of the segments side by side is the first of a side that acknowledges a number."""
+    return np.searchsorted(told, side * _APART + number, side="left")

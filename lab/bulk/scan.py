@@ -1,0 +1,204 @@
+"""Where the packets of a file lie: a regular pcap or pcapng file, sound from its first byte to its last.
+
+Only what nearly all files are is read here, in columns. Whatever is damaged, cut, old or rare is left to
+`lab/capture/`, which says what is wrong with it: `layout` then returns None.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.capture import blocks, pcap, pcapng
+from lab.capture.section import Section
+from lab.capture.source import Findings
+
+Array = npt.NDArray[Any]
+
+_WINDOW = 4 << 20  # bytes read at a time
+PADDING = 256  # bytes behind a window, so that a header may be looked for near its end
+_VERSION = (2, 4)  # of pcap; older ones have rules of their own
+
+
+class Layout(NamedTuple):
+    """What the beginning of a file says of the rest of it."""
+
+    begin: int  # the file offset of the first record or block behind what has been read
+    order: str  # byte order, as struct has it
+    tick: int  # nanoseconds; of pcap
+    linktype: int  # of pcap
+    blocks: bool  # it is a pcapng
+
+
+@dataclass(slots=True)
+class Window:
+    """Some packets that stand side by side in a file: bytes, and where in them each packet's data lie."""
+
+    buffer: bytes  # with PADDING zeros behind
+    offset: int  # of its first byte in the file
+    starts: Array  # of each packet's data, in the buffer
+    captured: Array
+    length: Array  # bytes on the wire
+    time: Array  # nanoseconds since 1970
+    linktype: Array
+
+
+def words(buffer: bytes, order: str = ">") -> Array:
+    """Returns the four bytes from every place on as numbers."""
+    return np.ndarray((len(buffer) - 3,), order + "u4", buffer, strides=(1,))
+
+
+def layout(file: int) -> Layout | None:
+    """Returns how an open file is laid out, None where it is none of those that are read here."""
+    head = os.pread(file, pcap.FILE_HEADER, 0)
+    if len(head) < pcap.FILE_HEADER:
+        return None
+    if head[:4] == pcapng.SECTION_HEADER.to_bytes(4, "big"):
+        order = blocks.BYTE_ORDERS.get(head[8:12])
+        return Layout(0, order, 0, 0, True) if order is not None else None
+    variant = pcap.VARIANTS.get(head[:4])
+    if variant is None or variant.header != 16 or struct.unpack_from(variant.order + "HH", head, 4) != _VERSION:
+        return None
+    linktype = struct.unpack_from(variant.order + "I", head, 20)[0] & 0xFFFF
+    return Layout(pcap.FILE_HEADER, variant.order, variant.tick, linktype, False)
+
+
+class UnsoundError(Exception):
+    """Something in a file is not as it is in nearly all."""
+
+
+def sound(file: int, of: Layout) -> bool:
+    """Whether all of a file can be read here. Goes through it once, for nothing but that."""
+    try:
+        for _ in windows(file, of):
+            pass
+    except UnsoundError:
+        return False
+    return True
+
+
+def windows(file: int, of: Layout) -> Iterator[Window]:
+    """Yields all packets of a file, a window of bytes at a time. Raises UnsoundError."""
+    reader = _Blocks(of) if of.blocks else _Records(of)
+    offset, rest = of.begin, b""
+    while True:
+        fresh = os.pread(file, _WINDOW, offset + len(rest))
+        buffer = rest + fresh
+        at, window = reader.read(buffer, offset)
+        if window is not None:
+            yield window
+        if not at and len(buffer) > reader.largest:
+            raise UnsoundError
+        offset, rest = offset + at, buffer[at:]
+        if not fresh:
+            if rest:
+                raise UnsoundError
+            return
+
+
+class _Records:
+    """Reads the records of a pcap file."""
+
+    largest = pcap.MAX_CAPTURED + 16
+
+    def __init__(self, of: Layout) -> None:
+        self._of = of
+        self._captured = struct.Struct(of.order + "I").unpack_from
+
+    def read(self, buffer: bytes, offset: int) -> tuple[int, Window | None]:
+        """Returns how many bytes have been read, and the packets in them."""
+        at, end, captured_of, places = 0, len(buffer) - 16, self._captured, list[int]()
+        append = places.append
+        while at <= end:
+            stop = at + 16 + captured_of(buffer, at + 8)[0]
+            if stop > end + 16:
+                break
+            append(at)
+            at = stop
+        if not places:
+            return 0, None
+        padded = buffer + bytes(PADDING)
+        clock, begins = words(padded, self._of.order), np.array(places, np.int64)
+        captured, length = clock[begins + 8].astype(np.int64), clock[begins + 12].astype(np.int64)
+        if (captured > length).any() or (captured > pcap.MAX_CAPTURED).any():
+            raise UnsoundError
+        time = clock[begins].astype(np.int64) * 1_000_000_000 + clock[begins + 4].astype(np.int64) * self._of.tick
+        linktype = np.full(len(begins), self._of.linktype, np.int64)
+        return at, Window(padded, offset, begins + 16, captured, length, time, linktype)
+
+
+class _Blocks:
+    """Reads the packets of a pcapng file of one section; other blocks must have nothing wrong with them."""
+
+    largest = blocks.LARGEST
+
+    def __init__(self, of: Layout) -> None:
+        self._section = Section(of.order)
+        self._order = of.order
+        self._head = struct.Struct(of.order + "II").unpack_from
+        self._begun = False
+        self._interfaces: list[tuple[int, int, int]] = []  # link type, tick, last high word of a time
+
+    def read(self, buffer: bytes, offset: int) -> tuple[int, Window | None]:
+        at, size, head, enhanced, places = 0, len(buffer), self._head, pcapng.ENHANCED_PACKET, list[int]()
+        append, padded = places.append, b""
+        parts: list[Window] = []
+        while at + 12 <= size:
+            kind, total = head(buffer, at)
+            stop = at + total
+            if total & 3 or not 12 <= total <= blocks.LARGEST:
+                raise UnsoundError
+            if stop > size:
+                break
+            if kind == enhanced:
+                append(at)
+            else:
+                if places:  # an interface that is described here is not theirs
+                    padded = padded or buffer + bytes(PADDING)
+                    parts.append(self._window(padded, offset, places))
+                    places.clear()
+                self._other(kind, buffer[at:stop])
+            at = stop
+        if places:
+            parts.append(self._window(padded or buffer + bytes(PADDING), offset, places))
+        return at, _joined(parts)
+
+    def _other(self, kind: int, block: bytes) -> None:
+        """Takes in a block that is no packet."""
+        if (kind == pcapng.SECTION_HEADER) == self._begun or block[4:8] != block[-4:]:
+            raise UnsoundError
+        if kind in (pcapng.SIMPLE_PACKET, pcapng.OBSOLETE_PACKET):
+            raise UnsoundError
+        self._begun = True
+        found = Findings()
+        self._section.take(kind, block[8:-4], found, 0)
+        if found.problems:
+            raise UnsoundError
+        if kind == pcapng.INTERFACE_DESCRIPTION:
+            plain = self._section.plain.get(len(self._interfaces))
+            self._interfaces.append((plain.linktype, plain.tick, plain.last) if plain is not None else (0, 0, -1))
+
+    def _window(self, padded: bytes, offset: int, places: list[int]) -> Window:
+        at, read = np.array(places, np.int64), words(padded, self._order)
+        total, which, high, low, captured, length = (read[at + skip].astype(np.int64) for skip in range(4, 28, 4))
+        known = np.array([*self._interfaces, (0, 0, -1)], np.int64)
+        if (which >= len(self._interfaces)).any():
+            raise UnsoundError
+        linktype, tick, last = known[which].T
+        plain = (captured + 35 & -4 == total) & (captured <= length) & (high <= last)
+        if not plain.all() or (read[at + total - 4] != total).any():
+            raise UnsoundError
+        return Window(padded, offset, at + 28, captured, length, (high << 32 | low) * tick, linktype)
+
+
+def _joined(parts: list[Window]) -> Window | None:
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    columns = zip(*((each.starts, each.captured, each.length, each.time, each.linktype) for each in parts), strict=True)
+    return Window(parts[0].buffer, parts[0].offset, *(np.concatenate(column) for column in columns))

@@ -1,0 +1,121 @@
+"""Segments of an established connection that are as predicted: the engine may skip them, where all stands as it should.
+
+What they say is known without it: nobody moves, all of them arrive, and both streams have come further. `may_skip` says
+whether a conversation stands where a stretch of them begins, and nothing is open that one of them might decide; `skip`
+takes it to where the stretch ends. Which segments are as predicted is found out elsewhere (`lab/bulk/prediction.py`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lab.protocols.tcp import delivery
+from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
+from lab.protocols.tcp.doubts import ahead_of
+from lab.protocols.tcp.labels import letters_of, spelled
+from lab.protocols.tcp.states import State
+
+_WRAP = 1 << 32
+_DATA, _ACK = letters_of(("data",)), letters_of(("ACK",))
+
+
+class Side(NamedTuple):
+    """How far one end comes in a stretch: all numbers are raw, those of what it acknowledges are its peer's."""
+
+    next_before: int  # the number behind the last that it had sent
+    next: int
+    acked_before: int  # by its last segment
+    acked: int
+    window_before: int  # of its last segment
+    window: int
+    stamp: int | None  # of its last segment with data
+    data: int  # the place of the first segment with data, counted in both directions; -1 where there is none
+    bare: int  # and of the first without any
+    doubled: bool  # one may report that something has come twice (D-SACK)
+
+
+class Stretch(NamedTuple):
+    """Segments of a conversation, one behind the other; `first` is the end that sends the first of them."""
+
+    first: Side
+    other: Side
+    packets: int
+    last: int  # the number of the last packet
+
+
+def may_begin(which: Conversation, first: End) -> bool:
+    """Whether a conversation stands where anything may be passed by: open, and nothing odd about it."""
+    if which.former is not None or which.latter is not None or which.reset_by or which.alone is not None:
+        return False
+    for end in (first, first.peer):
+        if end.state != State.ESTABLISHED or end.owes or not end.syn_acked or end.fin is not None or end.aside:
+            return False
+        if end.isn is None or end.heard > end.next:  # what acknowledged more than that tells nothing of what has come
+            return False
+        if end.holes and which.above is not None:
+            return False
+    return True
+
+
+def may_skip(which: Conversation, first: End, stretch: Stretch) -> bool:
+    """Whether a conversation stands where a stretch begins, and nothing is open that this could decide."""
+    if not may_begin(which, first):
+        return False
+    for end, side in ((first, stretch.first), (first.peer, stretch.other)):
+        peer = end.peer
+        if end.next_raw != side.next_before or end.window != side.window_before or peer.next_raw is None:
+            return False
+        if (peer.next_raw - peer.next + end.acked) % _WRAP != side.acked_before:
+            return False
+        if end.copies and _may_decide(end, stretch.other if end is first else stretch.first):
+            return False
+    return True
+
+
+def _may_decide(end: End, answers: Side) -> bool:
+    """Whether what its peer says may tell which copy of something has come (`repetitions.py`)."""
+    acked = end.relative(answers.acked)
+    return answers.doubled or any(each.stamp is not None and each.first.stop <= acked for each in end.copies)
+
+
+def skip(which: Conversation, first: End, stretch: Stretch) -> list[SegmentRecord]:
+    """Takes a conversation to the end of a stretch; returns what of the packets before it has been got by then."""
+    sides = ((first, stretch.first), (first.peer, stretch.other))
+    heard = [end.peer.relative(side.acked) for end, side in sides]
+    got: list[SegmentRecord] = []
+    for (end, side), acked in zip(sides, heard, strict=True):
+        peer = end.peer
+        end.acked, end.window = acked, side.window
+        if acked > peer.heard:
+            peer.heard = acked
+            got += delivery.acknowledged(peer, acked)
+    for end, side in sides:
+        got += delivery.rest(end)
+        end.next += (side.next - side.next_before) % _WRAP
+        end.next_raw = side.next
+        if side.stamp is not None and (end.stamp is None or ahead_of(side.stamp, end.stamp) > 0):
+            end.stamp = side.stamp
+    _spell(which, first, stretch)
+    which.packets += stretch.packets
+    which.last = stretch.last
+    return sorted(got, key=lambda record: record.number)
+
+
+def _spell(which: Conversation, first: End, stretch: Stretch) -> None:
+    """Writes the letters of the history that are new."""
+    found = [
+        (place, bit, end)
+        for end, side in ((first, stretch.first), (first.peer, stretch.other))
+        for place, bit in ((side.data, _DATA), (side.bare, _ACK))
+        if place >= 0 and bit & ~end.history
+    ]
+    for _, bit, end in sorted(found, key=lambda each: each[0]):
+        end.history |= bit
+        which.history += spelled(bit, end.role)
+
+
+def arrive(first: End) -> None:
+    """What has been skipped has arrived, or will have when the next that is not skipped does."""
+    for end in (first, first.peer):
+        if end.got_next is None or end.got_next < end.peer.next:
+            end.got_next = end.peer.next

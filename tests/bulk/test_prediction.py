@@ -1,0 +1,232 @@
+"""What the engine passes by is said, to the byte, as it says it packet by packet; and it passes by most of what is."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.bulk import chunk, passing, predicting
+from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
+from lab.bulk.two_processes import ALL
+from lab.capture.pcapng import Writer
+from lab.engine import path
+from lab.model import Frame, Role
+from lab.runs.recorded import open_run
+from tests import transfers
+from tests.bulk.test_columns import recounted
+from tests.packets import OPEN, ladder
+from tests.protocols.tcp.test_icmp import error
+from tests.protocols.tls import conversation
+from tests.protocols.tls.talks import identity
+from tests.transfers import Cable, Shape, Transfer
+
+FORMS = pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.CONVERSATIONS])
+CABLES = {
+    "clean": Cable(),
+    "lossy": Cable(lost=0.02),
+    "lossy, seen behind": Cable(lost=0.02, seen_behind=True),
+    "late": Cable(late=0.05),
+    "all of it": Cable(lost=0.02, late=0.03, doubled=0.01),
+}
+SHAPES = {
+    "IPv4": Shape(),
+    "IPv6": Shape(version=6),
+    "VLAN": Shape(tagged=True, resets=True),
+    "IPv6, VLAN, no timestamps": Shape(6, True, stamps=False),
+}
+
+
+def talk(dice: random.Random) -> list[tuple[Role, bytes]]:
+    """Returns what a connection says: nothing that has a protocol of its own."""
+    roles: tuple[Role, Role] = ("client", "server")
+    return [
+        (roles[dice.randrange(2)], b"-" + dice.randbytes(dice.choice((20, 900, 9_000, 90_000))))
+        for _ in range(dice.randrange(3, 9))
+    ]
+
+
+def secret_talk(dice: random.Random, version: ssl.TLSVersion) -> list[tuple[Role, bytes]]:
+    """Returns a real handshake, and records behind it that nobody can open."""
+    sent, _ = conversation.play(identity().file, "" if version == ssl.TLSVersion.TLSv1_3 else "ECDHE+AESGCM", version)
+    roles: tuple[Role, Role] = ("client", "server")
+    flights = 3 if version == ssl.TLSVersion.TLSv1_3 else 4
+    said = [(roles[role == "server"], bytes(data)) for role, data in sent[:flights]]
+    for _ in range(dice.randrange(4, 9)):
+        sizes = dice.choices((20, 300, 4_000, 16_401), k=dice.randrange(1, 6))
+        said.append((roles[dice.randrange(2)], b"".join(record(dice, size) for size in sizes)))
+    if dice.random() < 0.5:
+        said.append(("server", record(dice, 19) + record(dice, 50)))  # it may be an alert
+        said.append(("client", record(dice, 5_000)))
+    return said
+
+
+def record(dice: random.Random, size: int) -> bytes:
+    return b"\x17\3\3" + struct.pack("!H", size) + dice.randbytes(size)
+
+
+def one_by_one(file: Path, form: RowFormat) -> list[str]:
+    gone = Gone(keeps_lines(form))
+    with open_run(str(file), frames=False, let_go=gone.take) as run:
+        found = RowsOfRun(run, form, gone)
+        packets = list(found.packets())
+        return packets if form is RowFormat.CSV else [line for _, line in found.conversations()]
+
+
+def predicted(file: Path, form: RowFormat) -> list[str] | None:
+    made = predicting.made(str(file), ALL, form, None, b"", b"")
+    if made is None:
+        return None
+    with made.run:
+        packets = list(made.packets())
+        return packets if form is RowFormat.CSV else [line for _, line in made.conversations()]
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns how many segments have been passed by, each time."""
+    told: list[int] = []
+    passes = passing.Passing._passes
+
+    def counted(self: passing.Passing, of: chunk.Chunk, at: int, end: int) -> int:
+        found = passes(self, of, at, end)
+        told.append(found - at)
+        return found
+
+    monkeypatch.setattr(passing.Passing, "_passes", counted)
+    return told
+
+
+@FORMS
+@pytest.mark.parametrize(
+    ("cable", "shape"), [*zip(CABLES, SHAPES, strict=False), *zip(reversed(CABLES), SHAPES, strict=False)]
+)
+def test_what_is_passed_by_is_said_as_the_engine_says_it(
+    tmp_path: Path, passed: list[int], cable: str, shape: str, form: RowFormat
+) -> None:
+    dice = random.Random(f"{cable} {shape}")
+    made = [Transfer(dice, talk(dice), CABLES[cable], SHAPES[shape], index) for index in range(6)]
+    packets = transfers.together(made)
+    file = transfers.write(packets, tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed) > len(packets) * (0.6 if cable == "clean" else 0.25)
+
+
+@FORMS
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("cable", ["clean", "all of it"])
+def test_records_without_keys_are_skipped_by_their_headers(
+    tmp_path: Path, passed: list[int], cable: str, version: ssl.TLSVersion, form: RowFormat
+) -> None:
+    dice = random.Random(f"{cable} {version}")
+    made = [Transfer(dice, secret_talk(dice, version), CABLES[cable], Shape(4 + 2 * (at % 2)), at) for at in range(6)]
+    packets = transfers.together(made)
+    file = transfers.write(packets, tmp_path / "made.pcap")
+    said = one_by_one(file, form)
+    assert predicted(file, form) == said
+    assert sum(passed) > len(packets) * (0.5 if cable == "clean" else 0.15)
+    name = "encrypted" if version == ssl.TLSVersion.TLSv1_3 else "application-data"
+    assert form is not RowFormat.CSV or sum(name in row for row in said) > 30
+
+
+def spoilt(packets: list[tuple[float, bytes]], dice: random.Random) -> Iterator[tuple[float, bytes]]:
+    """Yields packets with what happens on real networks, in bad captures, and by malice."""
+    held: list[bytes] = []
+    rate = dice.choice((0.02, 0.1, 0.4, 1))
+    for at, frame in packets:
+        what = dice.random() / rate
+        if what < 0.01:
+            continue  # lost
+        if what < 0.02:
+            yield at, frame  # twice
+        elif what < 0.03:
+            held.append(frame)  # late
+            continue
+        elif what < 0.035:
+            changed = bytearray(frame)
+            changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+            frame = bytes(changed)
+        elif what < 0.04:
+            frame = frame[: dice.randrange(20, len(frame))]
+        elif what < 0.06 and frame[12:14] == b"\x08\x00":
+            where, size = dice.choice(((38, 4), (42, 4), (47, 1), (48, 2)))
+            value = int.from_bytes(frame[where : where + size]) + dice.choice((-1, 1, 1428, -1428, 100_000, 1 << 31))
+            if where == 47:
+                value = dice.choice((0x04, 0x14, 0x11, 0x02, 0x12, 0x18, 0x30, 0x50, 0x10, 0))
+            frame = recounted(frame, where, (value % (1 << 8 * size)).to_bytes(size))
+        yield at, frame
+        if held and dice.random() < 0.3:
+            yield at, held.pop(0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_the_engine_is_the_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    dice = random.Random(seed)
+    made = []
+    for index in range(dice.choice((1, 4))):
+        said = talk(dice) if dice.random() < 0.6 else secret_talk(dice, dice.choice(list(ssl.TLSVersion)[-3:-1]))
+        shape = Shape(dice.choice((4, 4, 6)), resets=dice.random() < 0.3)
+        made.append(Transfer(dice, said, dice.choice(list(CABLES.values())), shape, index))
+    packets = transfers.together(made)
+    if dice.random() < 0.3:
+        packets = packets[len(packets) // 3 :]  # begun midway
+    file = transfers.write(spoilt(packets, dice), tmp_path / "made.pcap")
+    monkeypatch.setattr(chunk, "_MOST", dice.choice((600, 1500, 150_000)))
+    monkeypatch.setattr(path, "ROUND", dice.choice((300, 65_536)))
+    for form in (RowFormat.CSV, RowFormat.CONVERSATIONS):
+        assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
+def test_what_is_strange_in_a_conversation_is_left_to_the_engine(
+    tmp_path: Path, passed: list[int], form: RowFormat
+) -> None:
+    dice = random.Random(5)
+    one = Transfer(dice, [("server", b"-" * 200_000)], Cable(), Shape())
+    quoting = error(Frame(1, 0, one.packets[20][1], 1514), 3, 4).data
+    packets = [*one.packets[:24], (one.packets[24][0], quoting), *one.packets[24:], (9e3, bytes(60)), (9e3, b"\1" * 9)]
+    file = transfers.write(packets, tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+    assert not sum(passed)
+
+
+@FORMS
+def test_a_pcapng_of_several_interfaces_is_read_too(tmp_path: Path, passed: list[int], form: RowFormat) -> None:
+    dice = random.Random(6)
+    packets = transfers.together([Transfer(dice, talk(dice), CABLES["lossy"], Shape(), at) for at in range(3)])
+    file = tmp_path / "made.pcapng"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        for number, (at, frame) in enumerate(packets, 1):
+            linktype, data = (1, frame) if number % 3 else (101, frame[14:])
+            writer.packet(Frame(number, int(at * 1e6), data, len(data), linktype), ())
+        writer.finish()
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed) > len(packets) * 0.2
+
+
+@pytest.mark.parametrize("what", ["cut", "longer", "old", "empty", "comment"])
+def test_a_file_that_is_not_sound_is_left_alone(tmp_path: Path, what: str) -> None:
+    frames = ladder(*OPEN)
+    file = transfers.write([(1.0, frame.data) for frame in frames], tmp_path / "made.pcap")
+    data = bytearray(file.read_bytes())
+    if what == "cut":
+        del data[-1]
+    elif what == "longer":
+        data[24 + 12 : 24 + 16] = bytes(4)
+    elif what == "old":
+        data[6:8] = b"\3\0"
+    elif what == "empty":
+        data = bytearray(b"\xd4\xc3")
+    else:
+        with file.open("wb") as stream:
+            writer = Writer(stream)
+            writer.packet(frames[0], ("a comment",))
+            writer.finish()
+        data = bytearray(file.read_bytes())
+    file.write_bytes(data)
+    assert predicted(file, RowFormat.CSV) is None
