@@ -18,9 +18,11 @@ from lab.protocols.tcp.scenarios import endpoint
 from tests.left_behind import AS_NOBODY
 from tests.places import PACKAGES
 
-# How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("lab", deadline=None)
-settings.register_profile("fast", deadline=None, max_examples=10)  # make test-fast
+# How long an example takes says how busy the machine is, not whether the code is right. The examples are the same each
+# time, so that what a run says is about the code it ran; new ones are looked for with --hypothesis-profile search.
+settings.register_profile("lab", deadline=None, derandomize=True)
+settings.register_profile("fast", deadline=None, derandomize=True, max_examples=10)  # make test-fast
+settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("lab")
 
 # Tests with one of these fixtures, also by way of another, are marked `machine`.

