@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, ends_of, hosts_of, joined, read
+from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, begins, ends_of, hosts_of, joined, read
 from lab.bulk.prediction import MANY_OPTIONS, predicted
 from lab.bulk.scan import Array, Layout, windows
 from lab.dissect.packet import Inside, opened
@@ -118,9 +118,12 @@ class Chunk:
         size = min(size, int(it.payload[at]) - begin)
         return os.pread(self._file, size, int(it.offset[at]) + int(it.start[at]) + begin)
 
-    def unclear(self, at: int) -> int:
-        """Returns the place of the next segment from `at` on that may begin a protocol."""
-        return int(self._unclear[at])
+    def unclear(self, at: int, end: int) -> int:
+        """Returns the place of the next segment from `at` to before `end` that may begin a protocol, else `end`."""
+        place = int(self._unclear[at])
+        while place < end and not begins(self.payload(place, 0, 1 << 18)):
+            place = int(self._unclear[place + 1]) if place + 1 < len(self._unclear) else end
+        return min(place, end)
 
     def turns(self) -> list[Turn]:
         """Returns what comes before the engine: packets, and the beginnings of stretches."""

@@ -8,12 +8,15 @@ at by itself.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
 from lab.bulk.scan import Array, Window, words
 from lab.engine.layers import LOOK
+from lab.engine.protocol import Preamble, Upper
 from lab.model import Role
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, NUMBER
@@ -25,9 +28,6 @@ _TYPED = {1: (14, 12), 113: (16, 14), 276: (20, 0)}
 _BARE = (12, 14, 101, 228, 229)  # an IP header comes first
 _STAMPED = 0x0101080A  # options that begin with a timestamp, as nearly all hosts write them
 RIGHT, UNFINISHED, WRONG = range(3)  # checksums
-_FIRST = np.zeros(256, bool)
-_FIRST[[byte for upper in UPPERS for byte in upper.first | upper.later]] = True
-_FIRST[[byte for preamble in TRANSPORT.preambles for byte in preamble.first]] = True
 # Numbers that nobody outside knows, so that nobody can make two addresses look alike.
 _SECRET = np.frombuffer(os.urandom(64), np.uint64) | np.uint64(1)
 _HALF, _WORD = np.uint64(32), (1 << 64) - 1
@@ -62,7 +62,7 @@ class Packets:
     ident: Array  # of an IPv4 header, -1 of IPv6
     checksum: Array
     problem: Array  # RIGHT, UNFINISHED or WRONG
-    begins: Array  # its payload may begin what has a protocol of its own
+    begins: Array  # its payload begins with a byte that what has a protocol of its own may begin with
 
     def __len__(self) -> int:
         return len(self.number)
@@ -115,7 +115,8 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     columns: tuple[Array, ...] = (
         np.arange(number, number + size), window.time, begin + window.offset, captured, window.length, window.linktype,
         usual, *ends, *hosts, lane, read[head + 4].astype(np.int64), read[head + 8].astype(np.int64),
-        (bits >> 16 & 0x1FF).astype(np.int64), (bits & 0xFFFF).astype(np.int64), payload, head + header - begin, options,
+        (bits >> 16 & 0x1FF).astype(np.int64), (bits & 0xFFFF).astype(np.int64), payload, head + header - begin,
+        options,
         np.where(stamped, read[head + 24].astype(np.int64), -1), _doubled(read, head, options, stamped),
         np.where(v6, second & 0xFF, third >> 24).astype(np.int64), np.where(v6, -1, (second >> 16).astype(np.int64)),
         (read[head + 16] >> 16).astype(np.int64), np.zeros(size, np.int8), np.zeros(size, bool),
@@ -124,9 +125,7 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     here = np.flatnonzero(usual & mine[lane])
     _check(found, buffer, here, head[here], behind[here], v6[here])
     heads = np.frombuffer(buffer, np.uint8)[(begin + found.start)[here]]
-    for index in here[(payload[here] > 0) & _FIRST[heads]].tolist():
-        at = int(begin[index] + found.start[index])
-        found.begins[index] = begins(buffer[at : at + int(payload[index])])
+    found.begins[here] = (payload[here] > 0) & _FIRST[heads]
     return found
 
 
@@ -228,10 +227,31 @@ def _check(found: Packets, buffer: bytes, here: Array, head: Array, sizes: Array
 
 def begins(data: bytes) -> bool:
     """Whether a segment, by whichever end, may begin what has a protocol of its own, or stands before that."""
+    return any(may(data) for may in _MAY[data[0]])
+
+
+def _asked(byte: int) -> tuple[Callable[[bytes], bool], ...]:
+    """Returns what is to be asked of a segment that begins with a byte."""
     roles: tuple[Role, Role] = ("client", "server")
-    return any(
-        upper.recognise(data[:LOOK], role) is not False for upper in UPPERS for role in roles if data[0] in upper.first
-    ) or any(upper.goes_on(data) for upper in UPPERS if data[0] in upper.later) or any(
-        preamble.measure(data, role, True) != 0
-        for preamble in TRANSPORT.preambles for role in roles if data[0] in preamble.first
-    )  # fmt: skip
+    found: list[Callable[[bytes], bool]] = []
+    for upper in UPPERS:
+        if byte in upper.first:
+            found += [partial(_recognised, upper, role) for role in roles]
+        if byte in upper.later:
+            found.append(upper.goes_on)
+    for preamble in TRANSPORT.preambles:
+        if byte in preamble.first:
+            found += [partial(_measured, preamble, role) for role in roles]
+    return tuple(found)
+
+
+def _recognised(upper: Upper, role: Role, data: bytes) -> bool:
+    return upper.recognise(data[:LOOK], role) is not False
+
+
+def _measured(preamble: Preamble, role: Role, data: bytes) -> bool:
+    return preamble.measure(data, role, True) != 0
+
+
+_MAY = tuple(_asked(byte) for byte in range(256))
+_FIRST = np.array([bool(each) for each in _MAY])

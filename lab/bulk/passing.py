@@ -135,7 +135,7 @@ class Passing(Lookahead):
             off, most, roles = off[::-1], most[::-1], roles[::-1]
         skim, skimmed = None, None
         if path.layers.idle(which):
-            end = min(end, chunk.unclear(at))
+            end = chunk.unclear(at, end)
         else:
             skim = path.layers.skim(which)
             if skim is None or not may_begin(which, first):

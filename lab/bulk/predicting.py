@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from lab.bulk.chunk import chunks, lanes
 from lab.bulk.passing import Passing
@@ -21,11 +22,9 @@ from lab.runs.run import Inputs, Learn, Run
 class _Columned(Recorded):
     """A capture whose packets are read in columns."""
 
-    def __init__(
-        self, capture: Capture, file: int, of: Layout, chosen: frozenset[int], rows: PassedRows | None
-    ) -> None:
-        super().__init__(capture)
-        self._file, self._of, self._lanes, self._rows = file, of, chosen, rows
+    def __init__(self, capture: Capture, file: int, of: Plan, chosen: frozenset[int], rows: PassedRows | None) -> None:
+        super().__init__(capture, of.secrets)
+        self._file, self._of, self._lanes, self._rows = file, of.layout, chosen, rows
         self._passing: Passing | None = None
 
     @contextlib.contextmanager
@@ -52,18 +51,29 @@ class _Columned(Recorded):
         os.close(self._file)
 
 
-def made(
-    file: str, chosen: frozenset[int], form: RowFormat, mine: Mine | None, keylog: bytes, server_key: bytes
-) -> PredictedRows | None:
-    """Returns the rows of some lanes of a pcap or pcapng file; None where it can't be read so.
+class Plan(NamedTuple):
+    """How a file is read in columns: how it is laid out, and the TLS key logs that are in it."""
 
-    Packets that are no usual TCP segments are asked for by `mine`.
-    """
+    layout: Layout
+    secrets: list[bytes]
+
+
+def plan(file: str) -> Plan | None:
+    """Returns how a pcap or pcapng file is read in columns, None where it can't be."""
     opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    of = layout(opened)
-    if of is None or not sound(opened, of):
+    try:
+        of = layout(opened)
+        secrets = sound(opened, of) if of is not None else None
+        return Plan(of, secrets) if of is not None and secrets is not None else None
+    finally:
         os.close(opened)
-        return None
+
+
+def made(
+    file: str, of: Plan, chosen: frozenset[int], form: RowFormat, mine: Mine | None, keylog: bytes, server_key: bytes
+) -> PredictedRows:
+    """Returns the rows of some lanes of a file. Packets that are no usual TCP segments are asked for by `mine`."""
+    opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     passed = PassedRows() if form is RowFormat.CSV else None
     gone = Gone(keeps_lines(form))
     source = _Columned(open_capture(file), opened, of, chosen, passed)

@@ -73,19 +73,20 @@ class UnsoundError(Exception):
     """Something in a file is not as it is in nearly all."""
 
 
-def sound(file: int, of: Layout) -> bool:
-    """Whether all of a file can be read here. Goes through it once, for nothing but that."""
+def sound(file: int, of: Layout) -> list[bytes] | None:
+    """Returns the TLS key logs of a file that can be read here, else None. Goes through it once, for nothing else."""
+    secrets: list[bytes] = []
     try:
-        for _ in windows(file, of):
+        for _ in windows(file, of, secrets):
             pass
     except UnsoundError:
-        return False
-    return True
+        return None
+    return secrets
 
 
-def windows(file: int, of: Layout) -> Iterator[Window]:
-    """Yields all packets of a file, a window of bytes at a time. Raises UnsoundError."""
-    reader = _Blocks(of) if of.blocks else _Records(of)
+def windows(file: int, of: Layout, secrets: list[bytes] | None = None) -> Iterator[Window]:
+    """Yields all packets of a file, a window of bytes at a time; adds to the secrets. Raises UnsoundError."""
+    reader = _Blocks(of, [] if secrets is None else secrets) if of.blocks else _Records(of)
     offset, rest = of.begin, b""
     while True:
         fresh = os.pread(file, _WINDOW, offset + len(rest))
@@ -138,7 +139,8 @@ class _Blocks:
 
     largest = blocks.LARGEST
 
-    def __init__(self, of: Layout) -> None:
+    def __init__(self, of: Layout, secrets: list[bytes]) -> None:
+        self._secrets = secrets
         self._section = Section(of.order)
         self._order = of.order
         self._head = struct.Struct(of.order + "II").unpack_from
@@ -180,6 +182,7 @@ class _Blocks:
         self._section.take(kind, block[8:-4], found, 0)
         if found.problems:
             raise UnsoundError
+        self._secrets += found.secrets
         if kind == pcapng.INTERFACE_DESCRIPTION:
             plain = self._section.plain.get(len(self._interfaces))
             self._interfaces.append((plain.linktype, plain.tick, plain.last) if plain is not None else (0, 0, -1))

@@ -13,7 +13,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
@@ -28,6 +28,9 @@ from lab.runs.run import Run
 from lab.system import processes
 from lab.system.signals import uninterrupted
 from lab.text import Lang, Text
+
+if TYPE_CHECKING:
+    from lab.bulk.predicting import Plan
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
@@ -69,9 +72,10 @@ def rows(
         yield None
         return
     with contextlib.ExitStack() as stack:
-        theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen)) if halved else None
-        mine = _ours(chosen) if theirs else chosen
-        ours = _in_columns(path, OURS if halved else ALL, form, mine, keylog, server_key) if columns else None
+        plan = _planned(path) if columns else None
+        theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen, plan)) if halved else None
+        mine, lanes = (_ours(chosen), OURS) if theirs else (chosen, ALL)
+        ours = _in_columns(path, plan, lanes, form, mine, keylog, server_key) if columns else None
         if ours is None and theirs is None:
             yield None
             return
@@ -85,14 +89,26 @@ def rows(
         yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, Path(path).stat().st_size)
 
 
+def _planned(path: str) -> Plan | None:
+    """Returns how a file is read in columns; None where its conversations are alike, or it can't be read so."""
+    from lab.bulk import conversations, predicting
+
+    return None if conversations.alike(path) else predicting.plan(path)
+
+
 def _in_columns(
-    path: str, lanes: frozenset[int], form: RowFormat, mine: Mine | None, keylog: bytes, server_key: bytes
-) -> Any:
+    path: str, plan: Plan | None, lanes: frozenset[int], form: RowFormat, mine: Mine | None, keylog: bytes,
+    server_key: bytes,
+) -> Any:  # fmt: skip
     """Returns the rows of some lanes, made in columns, None where that does not help."""
     from lab.bulk import conversations, predicting
 
-    found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
-    return found or predicting.made(path, lanes, form, mine, keylog, server_key)
+    if plan is None:
+        found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
+        if found is not None:
+            return found
+        plan = predicting.plan(path)
+    return predicting.made(path, plan, lanes, form, mine, keylog, server_key) if plan is not None else None
 
 
 def _two_processors() -> bool:
@@ -210,8 +226,9 @@ def _others(chosen: Mine | None) -> Mine:
 
 @contextlib.contextmanager
 def other_half(
-    path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
-) -> Iterator[Other]:
+    path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None,
+    plan: Plan | None = None,
+) -> Iterator[Other]:  # fmt: skip
     """Yields the other half in a format, made by a second process, which ends when the context is left."""
     reading, writing = os.pipe()
     with contextlib.suppress(ImportError, OSError, AttributeError):  # with little room the two would take turns
@@ -222,7 +239,8 @@ def other_half(
     child = 0
 
     def work() -> None:
-        _work(path, writing, form, keylog, server_key, _others(chosen), chosen is None and fits_columns(form))
+        columns = chosen is None and fits_columns(form)
+        _work(path, writing, form, keylog, server_key, _others(chosen), columns, plan)
 
     try:
         with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
@@ -237,10 +255,17 @@ def other_half(
 
 
 def _work(
-    path: str, writing: int, form: RowFormat, keylog: bytes, server_key: bytes, theirs: Mine, in_columns: bool
+    path: str,
+    writing: int,
+    form: RowFormat,
+    keylog: bytes,
+    server_key: bytes,
+    theirs: Mine,
+    in_columns: bool,
+    plan: Plan | None,
 ) -> None:
     """Annotates the second half, in its own process."""
-    found = _in_columns(path, THEIRS, form, theirs, keylog, server_key) if in_columns else None
+    found = _in_columns(path, plan, THEIRS, form, theirs, keylog, server_key) if in_columns else None
     gone = Gone(keeps_lines(form))
     if isinstance(found, PredictedRows):
         run = found.run

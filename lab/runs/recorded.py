@@ -39,8 +39,9 @@ class Recorded:
 
     keeps = False
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, secrets: list[bytes] | None = None) -> None:
         self.capture = capture
+        self._known = secrets  # all of the file, where somebody has looked for them
         self.name = capture.name
         self.early: Text | None = None
         self._ahead: list[bytes] | None = None  # all secrets of a file, where it can be read twice
@@ -60,7 +61,7 @@ class Recorded:
             yield Inputs(Begun(self.name, False, False, None, dict(capture.hosts)), None, ())
             return
         frames = itertools.chain([first], frames)
-        self._ahead = capture.secrets_ahead()
+        self._ahead = capture.secrets_ahead() if self._known is None else self._known
         if known := self._ahead or capture.secrets:
             learn(b"\n".join(known), b"")
         if self._ahead is None:  # what a pipe brings later opens what comes behind it

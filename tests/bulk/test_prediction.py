@@ -78,9 +78,10 @@ def one_by_one(file: Path, form: RowFormat) -> list[str]:
 
 
 def predicted(file: Path, form: RowFormat) -> list[str] | None:
-    made = predicting.made(str(file), ALL, form, None, b"", b"")
-    if made is None:
+    plan = predicting.plan(str(file))
+    if plan is None:
         return None
+    made = predicting.made(str(file), plan, ALL, form, None, b"", b"")
     with made.run:
         packets = list(made.packets())
         return packets if form is RowFormat.CSV else [line for _, line in made.conversations()]
