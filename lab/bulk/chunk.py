@@ -37,7 +37,7 @@ class Chunk:
     `size` are its own; behind them are some that the next chunk has again, to be looked at.
     """
 
-    def __init__(self, file: int, packets: Packets, size: int, mine: Array) -> None:
+    def __init__(self, file: int, packets: Packets, size: int, mine: Array, fates: bool) -> None:
         self._file = file
         self.packets = packets
         self.size = size
@@ -50,7 +50,7 @@ class Chunk:
         self.strange = np.flatnonzero(~packets.usual)
         first = int(packets.number[0])
         whole = first + WITHIN if first > 1 else 0
-        self.found = predicted(usual, path.ROUND, self._plain(usual), whole)
+        self.found = predicted(usual, path.ROUND, self._plain(usual), fates, whole)
         self.segments = it = usual.part(self.found.order)  # conversation by conversation
         self.places = places[self.found.order]
         starts, ends = self.found.starts, self.found.ends
@@ -200,8 +200,11 @@ def _next(which: Array, count: Array) -> Array:
     return found
 
 
-def chunks(file: int, of: Layout, mine: Array) -> Iterator[Chunk]:
-    """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for."""
+def chunks(file: int, of: Layout, mine: Array, fates: bool) -> Iterator[Chunk]:
+    """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for.
+
+    `fates` says whether it matters what became of each packet, or only of conversations.
+    """
     parts: list[Packets] = []
     count, number = 0, 1
     for window in windows(file, of):
@@ -209,11 +212,11 @@ def chunks(file: int, of: Layout, mine: Array) -> Iterator[Chunk]:
         number, count = number + len(parts[-1]), count + len(parts[-1])
         if count >= _MOST:
             packets = joined(parts)
-            yield Chunk(file, packets, count - WITHIN, mine)
+            yield Chunk(file, packets, count - WITHIN, mine, fates)
             parts = [packets.part(slice(count - WITHIN, count))]
             count = WITHIN
     if parts:
-        yield Chunk(file, joined(parts), count, mine)
+        yield Chunk(file, joined(parts), count, mine, fates)
 
 
 def lanes(chosen: frozenset[int]) -> Array:

@@ -6,8 +6,8 @@ no table. What is said of each, its labels, numbers, and that it has arrived, fo
 come, and that is a running maximum in each direction.
 
 All else goes through the engine: what opens, closes, resets, repeats, leaves a gap, looks odd or may begin a protocol.
-With it goes what that depends on: of what is sent again the first copy, and what tells which has come; of what may move
-a state all that was under way then. So the engine has before it all it could ask for, and stays the only judge;
+With it goes what that depends on: of what is sent again the first copy, and what tells which has come; where it is
+asked what became of each packet, of what may move a state all that was under way then. So the engine has before it all it could ask for, and stays the only judge;
 `passing.py` lets it skip the stretches between only where its own numbers are those that are predicted here.
 """
 
@@ -51,11 +51,11 @@ class Predicted(NamedTuple):
     ends: Array
 
 
-def predicted(packets: Packets, round_: int, plain: Array, whole: int = 0) -> Predicted:
+def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, whole: int = 0) -> Predicted:
     """Returns the stretches of segments that go as predicted. Only usual segments may be asked about.
 
     None has segments from two rounds (numbers divided by `round_`), nor any that are `plain`. From number `whole` on
-    all packets are here that may be copies of each other.
+    all packets are here that may be copies of each other. Without `fates` nobody asks what became of each.
     """
     count = len(packets)
     order = np.argsort(packets.source + packets.destination, kind="stable")
@@ -120,6 +120,8 @@ def predicted(packets: Packets, round_: int, plain: Array, whole: int = 0) -> Pr
     needless = repeats[known[repeats] > seq[repeats]]
     moving = odd[((flags[odd] & (SYN | FIN | RST)) > 0) | ~true[odd]]
     last = np.flatnonzero(np.append(new[1:], True))  # of each conversation: what comes behind it nobody knows yet
+    if not fates:  # nor where what is under way has been left
+        needless, last = needless[:0], last[:0]
     # An acknowledgement is taken to arrive only behind what its sender has under way, and not by one that acknowledges
     # more of what it had got before: what was under way two segments of the other end before may still keep it open.
     theirs_, asked_ = (np.where(known_, before, each) for known_, before, each in (
@@ -130,7 +132,7 @@ def predicted(packets: Packets, round_: int, plain: Array, whole: int = 0) -> Pr
     until = np.concatenate([*[moving] * 3, *[needless] * 3, last]) + 1
     first_of = begins[until - 1]
     since = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
-    for way in (0, 1):
+    for way in (0, 1) if fates else ():
         said = latest[1 - way][at - 1]  # the last before it by the end which acknowledges this way's stream
         heard_of = np.where((said >= first_of) & (at > 0), told[said], _NEVER)
         of = which[until - 1] * 2 + way
