@@ -7,8 +7,9 @@ come, and that is a running maximum in each direction.
 
 All else goes through the engine: what opens, closes, resets, repeats, leaves a gap, looks odd or may begin a protocol.
 With it goes what that depends on: of what is sent again the first copy, and what tells which has come; where it is
-asked what became of each packet, of what may move a state all that was under way then. So the engine has before it all it could ask for, and stays the only judge;
-`passing.py` lets it skip the stretches between only where its own numbers are those that are predicted here.
+asked what became of each packet, of what may move a state all that was under way then. So the engine has before it all
+it could ask for, and stays the only judge; `passing.py` lets it skip the stretches between only where its own numbers
+are those that are predicted here.
 """
 
 from __future__ import annotations
