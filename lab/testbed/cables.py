@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.capture.packet_socket import SO_TIMESTAMPNS, read_waiting
@@ -17,10 +18,12 @@ from lab.text import ROLES, Text
 
 # include/uapi/linux/if_packet.h and asm-generic/socket.h
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING, _ETH_P_ALL = 263, 23, 3
+_LARGEST = 1 << 16  # bytes of a frame
 _ARP = b"\x08\x06"
 _ASKER = b"\x02\x00\x00"  # how the address begins that questions come from; the rest is the question's number
 _ANSWER_WITHIN = 10.0  # seconds a host may take to answer the barrier: far more than a loaded machine needs
 _ASK_AGAIN = 0.05
+PacketSocket = socket.socket
 Arrived = list[tuple[int, Role, bytes]]  # nanoseconds since 1970, which host sent it, the frame: in order of time
 
 
@@ -32,6 +35,7 @@ class Link:
     mac: bytes  # the host's
     ipv4: str  # the host's: it answers the barrier there, also when the lesson is in IPv6
     witness: Witness
+    there: PacketSocket  # on the host itself: what it sends and what it gets, in the order in which it does
 
 
 def open_link(interface: str) -> socket.socket:
@@ -45,6 +49,14 @@ def open_link(interface: str) -> socket.socket:
     return link
 
 
+def open_there(interface: str) -> socket.socket:
+    """Opens a packet socket on a host's end of its cable: every frame in both directions. To be called there."""
+    there = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    there.setblocking(False)
+    there.bind((interface, _ETH_P_ALL))
+    return there
+
+
 class Cables:
     """Both hosts' cables."""
 
@@ -55,6 +67,26 @@ class Cables:
     def send(self, receiver: Role, data: bytes) -> None:
         """Puts a frame on the cable of a host."""
         self.links[receiver].socket.send(data)
+
+    def watch(self, receiver: Role) -> None:
+        """Begins to watch a host, to which a frame is about to be delivered. To be called before a last look."""
+        for _ in _seen(self.links[receiver]):
+            pass
+
+    def deliver(self, receiver: Role, data: bytes) -> tuple[Arrived, Arrived]:
+        """Puts a frame on the cable of a host that is watched, and waits until both hosts have dealt with it.
+
+        Returns what the host had sent before it got the frame, since it is watched, and what else came in meanwhile.
+        Its timers run on, and so it may say something, a delayed ACK, after the last look at what it has sent: only on
+        the host itself can be seen which of the two came first.
+        """
+        self.send(receiver, data)
+        arrived = self.barrier()
+        if all(sender != receiver for _, sender, _ in arrived):
+            return [], arrived
+        before = _sent_before(_seen(self.links[receiver]))
+        early = [each for each in arrived if each[1] == receiver and each[2] in before]
+        return early, [each for each in arrived if each not in early]
 
     def arrived(self) -> Arrived:
         """Returns what has come in, without waiting."""
@@ -97,6 +129,25 @@ class Cables:
             if unanswered and now > deadline:  # not before a last look: time passes too while all are stopped (Ctrl-Z)
                 raise _silent(unanswered)
         return sorted(arrived)
+
+
+def _seen(link: Link) -> Iterator[tuple[bool, bytes]]:
+    """Yields what a host has sent (True) and got, in order, since it was last asked; without the barrier's frames."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            data = link.there.recv(_LARGEST)
+            if not (_is_answer(data) or data[6:9] == _ASKER):
+                yield data[6:12] == link.mac, data
+
+
+def _sent_before(seen: Iterable[tuple[bool, bytes]]) -> set[bytes]:
+    """Returns what was sent before something was got; nothing where nothing was."""
+    sent: set[bytes] = set()
+    for outgoing, data in seen:
+        if not outgoing:
+            return sent
+        sent.add(data)
+    return set()
 
 
 def _silent(unanswered: set[Role]) -> MachineError:

@@ -75,7 +75,7 @@ def fork_hosts(
 
 def lay_cables(hosts: Mapping[Role, int], channels: Mapping[Role, Connection]) -> dict[Role, Link]:
     """Makes the cables between the wire and its hosts, and asks for the hosts' kernels to be heard."""
-    from lab.testbed.cables import Link, open_link
+    from lab.testbed.cables import Link, open_link, open_there
     from lab.testbed.kernel import Witness
 
     sockets = {}
@@ -90,7 +90,7 @@ def lay_cables(hosts: Mapping[Role, int], channels: Mapping[Role, Connection]) -
     for role, pid in hosts.items():
         _expect(channels[role])
         with inside(pid):
-            cables[role] = Link(sockets[role], _mac(role), HOSTS[role].ipv4, Witness())
+            cables[role] = Link(sockets[role], _mac(role), HOSTS[role].ipv4, Witness(), open_there("eth0"))
     return cables
 
 

@@ -213,13 +213,16 @@ class Wire:
         self._waiting.clear()
         self._tell(Final(self._ask(self._last) if self._last else None))
 
-    def _take_in(self, arrived: Arrived) -> bool:
-        """Captures what has arrived; returns whether there was anything."""
+    def _take_in(self, arrived: Arrived, too_late: bool = False) -> bool:
+        """Captures what has arrived; returns whether there was anything.
+
+        Where it is `too_late` to ask the kernels for their states when it was sent, they are not asked.
+        """
         for time_ns, sender, data in arrived:
-            self._captured(time_ns, sender, data)
+            self._captured(time_ns, sender, data, too_late)
         return bool(arrived)
 
-    def _captured(self, time_ns: int, sender: Role, data: bytes) -> None:
+    def _captured(self, time_ns: int, sender: Role, data: bytes, too_late: bool = False) -> None:
         self._number += 1
         frame = Frame(self._number, time_ns, data, len(data))
         found = segment(frame)
@@ -236,7 +239,8 @@ class Wire:
             frame = frame._replace(data=data)
         if needless:
             waiting = _Waiting(self._number, sender, data, tcp, None, 0)
-            self._tell(Captured(frame, self._count(), self._ask(waiting), listening=self._heard_by(sender)))
+            kernel = None if too_late else self._ask(waiting)
+            self._tell(Captured(frame, self._count(), kernel, listening=self._heard_by(sender)))
             self._settled(waiting, None, absorbed=True)
             return
         due = self.now() + (rule.delay / 1e9 if rule else 0)
@@ -246,7 +250,8 @@ class Wire:
             if tcp.pair not in self._foreign:
                 self._last = waiting
             self._streams.add(tcp, data)
-        self._tell(Captured(frame, self._count(), self._ask(waiting), listening=self._heard_by(sender)))
+        kernel = None if too_late else self._ask(waiting)
+        self._tell(Captured(frame, self._count(), kernel, listening=self._heard_by(sender)))
         if not (rule and rule.action == "hold"):
             self._hold(waiting)
 
@@ -291,8 +296,10 @@ class Wire:
         twice = action == "duplicate"
         kernel = None
         for _ in range(1 + twice):
-            self._cables.send(other, waiting.data)
-            answers = self._cables.barrier()
+            self._cables.watch(other)
+            self._take_in(self._cables.arrived())
+            early, answers = self._cables.deliver(other, waiting.data)
+            self._take_in(early, too_late=True)
             kernel = None if twice else self._ask(waiting)
             self._tell(Delivered(waiting.number, self._count(), kernel))
             self._delivering = True
