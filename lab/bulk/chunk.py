@@ -17,7 +17,8 @@ from lab.engine.lookahead import WITHIN
 from lab.model import Frame
 from lab.protocols.transport import FRAGMENT, LANES, Quoted, Segment, Side, Stretch, segment
 
-_MOST = 150_000  # packets whose columns are kept at a time
+_MOST = 120_000  # packets whose columns are kept at a time
+_TAIL = 25_000  # of them the next chunk has again: what is under way at its end is acknowledged there
 _PROBLEMS = {RIGHT: (), UNFINISHED: ("unfinished-checksum",), WRONG: ("bad-checksum",)}
 _WORD = (1 << 64) - 1
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
@@ -212,9 +213,10 @@ def chunks(file: int, of: Layout, mine: Array, fates: bool) -> Iterator[Chunk]:
         number, count = number + len(parts[-1]), count + len(parts[-1])
         if count >= _MOST:
             packets = joined(parts)
-            yield Chunk(file, packets, count - WITHIN, mine, fates)
-            parts = [packets.part(slice(count - WITHIN, count))]
-            count = WITHIN
+            tail = min(_TAIL, _MOST // 2)
+            yield Chunk(file, packets, count - tail, mine, fates)
+            parts, count = [packets.part(slice(count - tail, count))], tail
+            del packets
     if parts:
         yield Chunk(file, joined(parts), count, mine, fates)
 

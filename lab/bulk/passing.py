@@ -62,11 +62,12 @@ class Passing(Lookahead):
         self.last = 0  # the number of the last packet of the file
 
     def __iter__(self) -> Iterator[tuple[Frame, Any]]:
-        for chunk in self._chunks:
+        while (chunk := next(self._chunks, None)) is not None:
             self._chunk = chunk
-            self._known.clear()
             self.last = int(chunk.packets.number[-1])
             yield from self._through(chunk)
+            self._known.clear()
+            self._chunk = chunk = None  # before the next one is made
 
     def _through(self, chunk: Chunk) -> Iterator[tuple[Frame, Any]]:
         turns = chunk.turns()
