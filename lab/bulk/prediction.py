@@ -120,7 +120,8 @@ def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, w
     known = np.where(heard, told[theirs], _NEVER)
     needless = repeats[known[repeats] > seq[repeats]]
     moving = odd[((flags[odd] & (SYN | FIN | RST)) > 0) | ~true[odd]]
-    last = np.flatnonzero(np.append(new[1:], True))  # of each conversation: what comes behind it nobody knows yet
+    # The last of each conversation: what comes behind it nobody knows yet.
+    last = np.flatnonzero(np.append(new[1:], True)[:count])
     if not fates:  # nor where what is under way has been left
         needless, last = needless[:0], last[:0]
     # An acknowledgement is taken to arrive only behind what its sender has under way, and not by one that acknowledges

@@ -282,8 +282,9 @@ class Layers:
             return None
         steps: dict[Role, str | None] = {"client": None, "server": None}
         for end in layer.ends if found.event else ():
-            to, step = self._movers[layer.name].step_of(layer, end, "sent " + found.event)
-            if to != end.state or self._movers[layer.name].step_of(layer, end, "got " + found.event)[0] != to:
+            mover = self._movers[layer.name]
+            to, step = mover.step_of(layer, end, "sent " + found.event)
+            if to is None or to != end.state or mover.step_of(layer, end, "got " + found.event)[0] != to:
                 return None
             steps[end.role] = step
         return Skim(layer, found, steps)

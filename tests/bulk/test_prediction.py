@@ -196,6 +196,25 @@ def test_what_is_strange_in_a_conversation_is_left_to_the_engine(
 
 
 @FORMS
+def test_where_an_end_has_been_lost_sight_of_the_engine_finds_it(
+    tmp_path: Path, passed: list[int], form: RowFormat
+) -> None:
+    dice = random.Random(7)
+    said = secret_talk(dice, ssl.TLSVersion.TLSv1_2)[:4]
+    for role in ("client", "server", "client"):
+        said += [(role, b"\x15\3\3" + struct.pack("!H", 26) + dice.randbytes(26)), (role, record(dice, 9_000) * 9)]
+    file = transfers.write(Transfer(dice, said, Cable(), Shape()).packets, tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed) > 20
+
+
+@FORMS
+def test_a_file_without_a_usual_segment_is_read_too(tmp_path: Path, form: RowFormat) -> None:
+    file = transfers.write([(1.0, bytes(60)), (2.0, b"\1" * 9)], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
 def test_a_pcapng_of_several_interfaces_is_read_too(tmp_path: Path, passed: list[int], form: RowFormat) -> None:
     dice = random.Random(6)
     packets = transfers.together([Transfer(dice, talk(dice), CABLES["lossy"], Shape(), at) for at in range(3)])
