@@ -24,6 +24,7 @@ from lab.system import files, streams
 from lab.text import Lang, Text
 
 _NUMBERS = re.compile(r"(-?[0-9]{1,18})(?:-([0-9]{1,18}))?")  # of packets: one, or the first and the last
+_PATIENCE = 10.0  # seconds that a rung is waited for, and those behind it, where packets come while they happen
 _WORTH_A_BAR = 8 << 20  # bytes of a file
 
 
@@ -113,6 +114,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
         words=in_words(form), frames=in_words(form), beginning=beginning(form),
+        patience=_PATIENCE if live and form is Format.LADDER else None,
         let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip
     with run:

@@ -230,6 +230,14 @@ def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order(
     assert [record.number for record in itertools.islice(records, 1000)] == list(range(2, 1002))
 
 
+def test_where_somebody_watches_a_rung_is_waited_for_only_so_long() -> None:
+    frames, way = Endless("c> SYN 0"), path()
+    seen = list(itertools.islice(in_order(way.annotate(frames), way.undecided, patience=0.0), 1000))
+    assert [record.number for record in seen] == list(range(1, 1001))
+    assert not seen[0].settled, "nobody knows by then"
+    assert frames.captured <= 1000 + SOON
+
+
 def test_a_bare_ack_that_nothing_has_followed_for_long_is_decided_when_it_is_overdue() -> None:
     frames, way = Endless(*OPEN), path()
     *_, third = itertools.islice(way.settled(frames), 3)
