@@ -18,6 +18,7 @@ from typing import TextIO
 from lab.model import Packet
 from lab.render.ladder import Ladder
 from lab.render.words import cells
+from lab.system.signals import uninterrupted
 from lab.text import Lang, Text
 
 _CODES = re.compile("\x1b\\[[0-9;]*m")
@@ -61,20 +62,23 @@ class UnderWay:
         below, back = self._below(*_size(self._out))
         below += f"\r\x1b[{back}A" if back else ""
         if below != self._shown or self._kept:
-            self._out.write((_ERASE_BELOW if self._shown else "") + "".join(self._kept) + below)
-            self._out.flush()
-            self._shown = below
-            self._kept.clear()
+            self._write(below)
         now = time.monotonic()
         self._next = now + max(_AT_LEAST, _SHARE * (now - began))
 
     def close(self) -> None:
         """Leaves the terminal as a program should: the cursor below all, what is still under way as it is known."""
         below, _ = self._below(*_size(self._out))
-        self._out.write((_ERASE_BELOW if self._shown else "") + "".join(self._kept) + below)
-        self._out.flush()
+        self._write(below)
         self._shown = ""
-        self._kept.clear()
+
+    def _write(self, below: str) -> None:
+        """Writes the rungs that stay, and what stands below: all of it or nothing, whenever Ctrl-C is pressed."""
+        with uninterrupted():
+            self._out.write((_ERASE_BELOW if self._shown else "") + "".join(self._kept) + below)
+            self._out.flush()
+            self._kept.clear()
+            self._shown = below
 
     def _below(self, columns: int, rows: int) -> tuple[str, int]:
         """Returns what is under way, as much of it as there is room for, and how many rows of the terminal it takes."""
