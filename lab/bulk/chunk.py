@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from lab.dissect.packet import Inside, opened
 from lab.engine import path
 from lab.engine.lookahead import WITHIN
 from lab.model import Frame
-from lab.protocols.transport import FRAGMENT, LANES, Quoted, Segment, Side, Stretch, segment
+from lab.protocols.transport import FRAGMENT, LANES, SYN, Quoted, Segment, Side, Stretch, segment
 
 _MOST = 120_000  # packets whose columns are kept at a time
 _TAIL = 25_000  # of them the next chunk has again: what is under way at its end is acknowledged there
@@ -38,7 +38,9 @@ class Chunk:
     `size` are its own; behind them are some that the next chunk has again, to be looked at.
     """
 
-    def __init__(self, file: int, packets: Packets, size: int, mine: Array, fates: bool) -> None:
+    def __init__(
+        self, file: int, packets: Packets, size: int, mine: Array, fates: bool, crowded: Callable[[list[int]], bool]
+    ) -> None:
         self._file = file
         self.packets = packets
         self.size = size
@@ -51,7 +53,8 @@ class Chunk:
         self.strange = np.flatnonzero(~packets.usual)
         first = int(packets.number[0])
         whole = first + WITHIN if first > 1 else 0
-        self.found = predicted(usual, path.ROUND, self._plain(usual), fates, whole)
+        full = fates and crowded(self._begun(usual))
+        self.found = predicted(usual, path.ROUND, self._plain(usual), fates, whole, full)
         self.segments = it = usual.part(self.found.order)  # conversation by conversation
         self.places = places[self.found.order]
         starts, ends = self.found.starts, self.found.ends
@@ -88,6 +91,14 @@ class Chunk:
                         usual.destination_host == np.uint64(destination)
                     )
         return plain
+
+    def _begun(self, usual: Packets) -> list[int]:
+        """Returns how many conversations begin in each lane, at most."""
+        _, one = np.unique(usual.source + usual.destination, return_index=True)
+        known = np.bincount(usual.lane[one], minlength=LANES)
+        asked = np.bincount(usual.lane[(usual.flags & SYN) > 0], minlength=LANES)
+        counts: list[int] = (known + asked + len(self.strange)).tolist()
+        return counts
 
     def frame(self, place: int) -> Frame:
         """Reads a packet again."""
@@ -201,10 +212,11 @@ def _next(which: Array, count: Array) -> Array:
     return found
 
 
-def chunks(file: int, of: Layout, mine: Array, fates: bool) -> Iterator[Chunk]:
+def chunks(file: int, of: Layout, mine: Array, fates: bool, crowded: Callable[[list[int]], bool]) -> Iterator[Chunk]:
     """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for.
 
-    `fates` says whether it matters what became of each packet, or only of conversations.
+    `fates` says whether it matters what became of each packet, or only of conversations; `crowded` whether there may be
+    no room where so many more begin in each lane.
     """
     parts: list[Packets] = []
     count, number = 0, 1
@@ -214,11 +226,11 @@ def chunks(file: int, of: Layout, mine: Array, fates: bool) -> Iterator[Chunk]:
         if count >= _MOST:
             packets = joined(parts)
             tail = min(_TAIL, _MOST // 2)
-            yield Chunk(file, packets, count - tail, mine, fates)
+            yield Chunk(file, packets, count - tail, mine, fates, crowded)
             parts, count = [packets.part(slice(count - tail, count))], tail
             del packets
     if parts:
-        yield Chunk(file, joined(parts), count, mine, fates)
+        yield Chunk(file, joined(parts), count, mine, fates, crowded)
 
 
 def lanes(chosen: frozenset[int]) -> Array:

@@ -47,10 +47,12 @@ class Passing(Lookahead):
     """Iterates over the packets that the engine has to see."""
 
     def __init__(
-        self, chunks: Iterator[Chunk], path: Path, mine: Mine | None, passed: Callable[[Passed], object] | None
-    ) -> None:
+        self, chunks: Iterator[Chunk], size: int, path: Path, mine: Mine | None,
+        passed: Callable[[Passed], object] | None,
+    ) -> None:  # fmt: skip
         super().__init__((), _nothing, mine)
         self._chunks = chunks
+        self._size = size  # of the file
         self._path = path
         self._chosen = mine
         self._passed = passed
@@ -68,6 +70,7 @@ class Passing(Lookahead):
             yield from self._through(chunk)
             self._known.clear()
             self._chunk = chunk = None  # before the next one is made
+        self.position = self._size
 
     def _through(self, chunk: Chunk) -> Iterator[tuple[Frame, Any]]:
         turns = chunk.turns()

@@ -28,6 +28,7 @@ _APART = 1 << 34  # more than two numbers of one stream can lie apart
 _NEVER = -(1 << 32)  # less than any number
 _BEFORE = 2  # packets of a conversation in front of what may move a state, that the engine also sees
 _LEAST = 2  # segments in a stretch that are worth it
+_MOST_ALIKE = 8  # acknowledgements with the same bytes; the engine looks at no more of them
 MANY_OPTIONS = 20  # bytes beside a header: more than timestamps need
 _PATIENCE = 60_000  # packets: an acknowledgement that comes later may come too late for the row
 
@@ -52,11 +53,14 @@ class Predicted(NamedTuple):
     ends: Array
 
 
-def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, whole: int = 0) -> Predicted:
+def predicted(
+    packets: Packets, round_: int, plain: Array, fates: bool = True, whole: int = 0, crowded: bool = False
+) -> Predicted:
     """Returns the stretches of segments that go as predicted. Only usual segments may be asked about.
 
     None has segments from two rounds (numbers divided by `round_`), nor any that are `plain`. From number `whole` on
-    all packets are here that may be copies of each other. Without `fates` nobody asks what became of each.
+    all packets are here that may be copies of each other. Without `fates` nobody asks what became of each. Where it is
+    `crowded`, conversations may be let go of between two rounds.
     """
     count = len(packets)
     order = np.argsort(packets.source + packets.destination, kind="stable")
@@ -120,8 +124,9 @@ def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, w
     known = np.where(heard, told[theirs], _NEVER)
     needless = repeats[known[repeats] > seq[repeats]]
     moving = odd[((flags[odd] & (SYN | FIN | RST)) > 0) | ~true[odd]]
+    rounds = it.number // round_
     # The last of each conversation: what comes behind it nobody knows yet.
-    last = np.flatnonzero(np.append(new[1:], True)[:count])
+    last = np.flatnonzero(np.append(new[1:] | (crowded & (rounds[1:] != rounds[:-1])), True)[:count])
     if not fates:  # nor where what is under way has been left
         needless, last = needless[:0], last[:0]
     # An acknowledgement is taken to arrive only behind what its sender has under way, and not by one that acknowledges
@@ -134,12 +139,15 @@ def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, w
     until = np.concatenate([*[moving] * 3, *[needless] * 3, last]) + 1
     first_of = begins[until - 1]
     since = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
-    for way in (0, 1) if fates else ():
-        said = latest[1 - way][at - 1]  # the last before it by the end which acknowledges this way's stream
-        heard_of = np.where((said >= first_of) & (at > 0), told[said], _NEVER)
-        of = which[until - 1] * 2 + way
-        since = np.minimum(since, _first_beyond(reached, sides, by_side, of, heard_of, at))
-        since = np.where(heard_of < 0, first_of, since)  # something may be under way from before these packets
+    # What a RST without ACK answers is among what is under way, whoever asks.
+    open_ = np.ones(len(at), bool) if fates else (flags[until - 1] & (RST | ACK)) == RST
+    at_, first_of, of = at[open_], first_of[open_], which[until[open_] - 1] * 2
+    for way in (0, 1):
+        said = latest[1 - way][at_ - 1]  # the last before it by the end which acknowledges this way's stream
+        heard_of = np.where((said >= first_of) & (at_ > 0), told[said], _NEVER)
+        first_open = _first_beyond(reached, sides, by_side, of + way, heard_of, at_)
+        # Something may be under way from before these packets.
+        since[open_] = np.where(heard_of < 0, first_of, np.minimum(since[open_], first_open))
     edges = np.zeros(count + 1, np.int64)
     np.add.at(edges, since, 1)
     np.add.at(edges, until, -1)
@@ -159,7 +167,6 @@ def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, w
     quiet &= ~np.isin(which, which[sent[late]])
 
     same = np.ones(count, bool)
-    rounds = it.number // round_
     same[1:] = (which[1:] == which[:-1]) & quiet[1:] & quiet[:-1] & (rounds[1:] == rounds[:-1])
     edge = np.flatnonzero(~same | ~quiet)
     stops = np.append(edge[1:], count)
@@ -168,19 +175,34 @@ def predicted(packets: Packets, round_: int, plain: Array, fates: bool = True, w
 
 
 def _alone(it: Packets, side: Array, bare: Array) -> Array:
-    """Whether no other acknowledgement of an end is the same, as where it was captured twice."""
+    """Whether no other acknowledgement of an end is the same, as where it was captured twice, nor too many are alike.
+
+    Where one of them has a checksum that is not finished, theirs tell nothing.
+    """
     which = np.flatnonzero(bare)
     same = side[which].astype(np.uint64)
-    for column in (it.seq, it.ack, it.checksum, it.ident + 1):
-        same = same * np.uint64(0x9E3779B97F4A7C15) + column[which].astype(np.uint64)
-        same ^= same >> np.uint64(29)
-    order = np.argsort(same, kind="stable")
-    one = np.ones(len(order), bool)
-    one[1:] = same[order][1:] != same[order][:-1]
-    one[:-1] &= one[1:] if len(order) > 1 else True
+    for column in (it.seq, it.ack):
+        same = _with(same, column[which])
+    unfinished = (it.problem[which] != RIGHT).astype(np.int64)
+    told = (_sizes(same, unfinished) == 0) | (_sizes(same) == 1)
+    same = _with(same, it.checksum[which])
+    told &= _sizes(same) <= _MOST_ALIKE
     alone = np.zeros(len(side), bool)
-    alone[which[order]] = one
+    alone[which] = told & (_sizes(_with(same, it.ident[which] + 1)) == 1)
     return alone
+
+
+def _with(numbers: Array, column: Array) -> Array:
+    mixed: Array = numbers * np.uint64(0x9E3779B97F4A7C15) + column.astype(np.uint64)
+    mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def _sizes(numbers: Array, counts: Array | None = None) -> Array:
+    """Returns for each number how often it is there, or the sum of what each counts."""
+    _, group = np.unique(numbers, return_inverse=True)
+    found: Array = np.bincount(group, counts, minlength=1)[group]
+    return found
 
 
 def _first_beyond(reached: Array, sides: Array, by_side: Array, side: Array, number: Array, at: Array) -> Array:

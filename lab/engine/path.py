@@ -233,6 +233,10 @@ class Path:
         """Returns the conversation that the next segment of a pair belongs to, and that segment's sender."""
         return self._conversations.of(pair)
 
+    def crowded(self, more: Sequence[int]) -> bool:
+        """Whether there may be no room for all conversations where so many more begin in each lane."""
+        return self._conversations.crowded(more)
+
     @property
     def layers(self) -> Layers:
         """What conversations carry."""

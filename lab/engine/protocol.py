@@ -247,6 +247,9 @@ class Conversations(Protocol):
     def place_forged(self, frame: Frame, segment: Any) -> Record:
         """Returns the record of a packet that its sender has not sent: nothing that is counted of the sender moves."""
 
+    def crowded(self, more: Sequence[int]) -> bool:
+        """Whether there may be no room for all of them where so many more begin in each lane."""
+
     def excess(self, before: int) -> Sequence[Any]:
         """Returns the conversations that there is no room for, before this packet."""
 

@@ -16,6 +16,8 @@ from lab.bulk.two_processes import ALL
 from lab.capture.pcapng import Writer
 from lab.engine import path
 from lab.model import Frame, Role
+from lab.protocols.tcp import room
+from lab.protocols.transport import LANES
 from lab.runs.recorded import open_run
 from tests import transfers
 from tests.bulk.test_columns import recounted
@@ -74,7 +76,8 @@ def one_by_one(file: Path, form: RowFormat) -> list[str]:
     with open_run(str(file), frames=False, let_go=gone.take) as run:
         found = RowsOfRun(run, form, gone)
         packets = list(found.packets())
-        return packets if form is RowFormat.CSV else [line for _, line in found.conversations()]
+        lines = packets if form is RowFormat.CSV else [line for _, line in found.conversations()]
+        return [*lines, str(found.complaint())]
 
 
 def predicted(file: Path, form: RowFormat) -> list[str] | None:
@@ -84,7 +87,8 @@ def predicted(file: Path, form: RowFormat) -> list[str] | None:
     made = predicting.made(str(file), plan, ALL, form, None, b"", b"")
     with made.run:
         packets = list(made.packets())
-        return packets if form is RowFormat.CSV else [line for _, line in made.conversations()]
+        lines = packets if form is RowFormat.CSV else [line for _, line in made.conversations()]
+        return [*lines, str(made.complaint())]
 
 
 @pytest.fixture
@@ -206,6 +210,49 @@ def test_where_an_end_has_been_lost_sight_of_the_engine_finds_it(
     file = transfers.write(Transfer(dice, said, Cable(), Shape()).packets, tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)
     assert sum(passed) > 20
+
+
+@FORMS
+def test_whom_there_is_no_room_for_is_let_go_of_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: RowFormat
+) -> None:
+    dice = random.Random(8)
+    packets = transfers.together([Transfer(dice, talk(dice), CABLES["lossy"], Shape(), LANES * at) for at in range(9)])
+    file = transfers.write(packets, tmp_path / "made.pcap")
+    monkeypatch.setattr(room, "MOST_IN_A_LANE", 1)
+    monkeypatch.setattr(path, "ROUND", 100)
+    monkeypatch.setattr(chunk, "_MOST", 600)
+    assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
+def test_a_rst_without_ack_answers_what_is_under_way(tmp_path: Path, form: RowFormat) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1"]
+    for at in range(10):
+        lines += [f"s> data {1 + 30 * at} 1 30", f"c> ACK 1 {31 + 30 * at}"]
+    lines += ["s> data 301 1 4", "c> data 1 301 32", "c> ACK 33 305", "c> data 33 305 1", "c> data 34 305 4"]
+    lines += ["s> data 305 1 11", "s> data 316 1 16", "c> data 38 305 11", "c> data 49 305 16", "c> FIN 65 305"]
+    lines += ["s> RST 305"] * 8
+    file = transfers.write([(at, frame.data) for at, frame in enumerate(ladder(*lines))], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_acknowledgements_that_are_alike_are_left_to_the_engine(
+    tmp_path: Path, form: RowFormat, unfinished: bool
+) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", *(f"s> data {1 + 30 * at} 1 30" for at in range(30))]
+    frames = [frame.data for frame in ladder(*lines, *["c> ACK 1 901"] * 20, "s> data 901 1 30", "c> ACK 1 931")]
+    frames = [frame[:18] + struct.pack("!H", 900 + number) + frame[20:] for number, frame in enumerate(frames)]
+    again = frames[36]
+    if unfinished:
+        pseudo = int.from_bytes(again[26:34] + struct.pack("!HH", 6, len(again) - 34)) % 0xFFFF
+        again = again[:50] + struct.pack("!H", pseudo) + again[52:]
+        del frames[38:50]
+    frames.insert(-2, again)
+    file = transfers.write([(at / 100, frame) for at, frame in enumerate(frames)], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
 
 
 @FORMS

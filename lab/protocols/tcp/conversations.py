@@ -6,7 +6,7 @@ never wrap: a stream longer than 4 GiB goes on counting.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lab.engine.conversation import LANES
 from lab.engine.lookahead import Lookahead
@@ -60,6 +60,13 @@ class Conversations:
     def of(self, pair: bytes) -> tuple[Conversation, End] | None:
         """Returns the conversation that a pair's next segment belongs to, unless it begins one, and its sender."""
         return self._senders.get(pair)
+
+    def crowded(self, more: Sequence[int]) -> bool:
+        """Whether there may be no room for all where so many more begin in each lane."""
+        lanes = list(more)
+        for which in self.followed.values():
+            lanes[which.lane] += 1
+        return max(lanes) > room.MOST_IN_A_LANE
 
     def excess(self, before: int = 0) -> list[Conversation]:
         """Returns those that there is no room for: first what is over, and what has been quiet for longest.
