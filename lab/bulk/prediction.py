@@ -20,7 +20,7 @@ import numpy as np
 
 from lab.bulk.headers import RIGHT, WRONG, Packets
 from lab.bulk.scan import Array
-from lab.protocols.transport import ACK, FIN, PSH, RST, SYN
+from lab.protocols.transport import ACK, FIN, MOST_PENDING, PSH, RST, SYN
 
 DATA, BARE, UPDATE, DUPLICATE = range(4)  # what a segment that was predicted is
 _HALF, _MASK = 1 << 31, (1 << 32) - 1
@@ -160,10 +160,13 @@ def predicted(
     seen[asks[asks >= begins[repeats]]] = True  # what is asked for is sent again soon
     quiet = ~(seen | _answering(it, side, by_side, told_, repeats, on, seq + taken))
 
-    # Where an acknowledgement comes very late, rows are shown before it.
-    sent = np.flatnonzero(quiet & data)
-    end = np.minimum(_first_reaching(told_, side[sent] ^ 1, reach[sent]), count - 1)
-    late = it.number[by_side[end]] - it.number[sent] > _PATIENCE
+    # Where an acknowledgement comes very late, rows are shown before it; where it comes behind very many, the oldest of
+    # them have been given up.
+    sent = np.flatnonzero(data)
+    end = by_side[np.minimum(_first_reaching(told_, side[sent] ^ 1, reach[sent]), count - 1)]
+    before = np.searchsorted(sides * count + by_side, side[sent] * count + end)
+    after = np.searchsorted(sides * count + by_side, side[sent] * count + sent)
+    late = (it.number[end] - it.number[sent] > _PATIENCE) | (before - after > MOST_PENDING)
     quiet &= ~np.isin(which, which[sent[late]])
 
     same = np.ones(count, bool)

@@ -22,7 +22,7 @@ class _Way(NamedTuple):
     places: list[int]  # of the segments, in the chunk
     starts: list[int]  # relative numbers
     stops: list[int]
-    ends: list[tuple[int, int]]  # of each record: the number behind it, and which segment completes it
+    ends: list[tuple[int, int, int]]  # which segments complete records: the number behind the last, place, how many
 
 
 class Skimmed(NamedTuple):
@@ -31,7 +31,7 @@ class Skimmed(NamedTuple):
     end: int
     whole: set[int]
     ways: tuple[_Way, _Way]
-    ends: tuple[list[tuple[int, int]], list[tuple[int, int]]]
+    ends: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]
 
 
 def skimmed(chunk: Chunk, skim: Skim, at: int, end: int, roles: tuple[Role, Role], off: tuple[int, int]) -> Skimmed:
@@ -46,7 +46,7 @@ def skimmed(chunk: Chunk, skim: Skim, at: int, end: int, roles: tuple[Role, Role
         limit = min(limit, _hop(chunk, skim, way, end))
         ways.append(way)
     ends = tuple([each for each in way.ends if each[1] < limit] for way in ways)
-    whole = {place for each in ends for _, place in each}
+    whole = {place for each in ends for _, place, _ in each}
     return Skimmed(limit, whole, (ways[0], ways[1]), (ends[0], ends[1]))
 
 
@@ -83,7 +83,10 @@ def _ended(way: _Way, at: int, index: int) -> int:
         index += 1
     if index == len(way.stops):
         return -1
-    way.ends.append((at, way.places[index]))
+    place, count = way.places[index], 1
+    if way.ends and way.ends[-1][1] == place:  # there may be very many in one
+        count += way.ends.pop()[2]
+    way.ends.append((at, place, count))
     return index
 
 
@@ -111,7 +114,7 @@ def skip(chunk: Chunk, skim: Skim, found: Skimmed) -> None:
             text = chunk.payload(place, ahead, stop - start - ahead)
             rest.append(Piece(None, seq, start + ahead, text, number, int(segment.start[place]) + ahead))
         if way.places and way.places[0] < found.end:
-            skim.way.skip(way.role, begin, len(ends), rest)
+            skim.way.skip(way.role, begin, sum(count for _, _, count in ends), rest)
 
 
 def seen(chunk: Chunk, skim: Skim, found: Skimmed) -> list[Seen]:
@@ -119,8 +122,9 @@ def seen(chunk: Chunk, skim: Skim, found: Skimmed) -> list[Seen]:
     listed: dict[int, Seen] = {}
     for way, ends in zip(found.ways, found.ends, strict=True):
         step = skim.steps[way.role]
-        for _, place in ends if step is not None else ():
-            index = way.places.index(place)
+        of = {place: index for index, place in enumerate(way.places)} if step is not None and ends else {}
+        for _, place, _ in ends if step is not None else ():
+            index = of[place]
             start, stop = way.starts[index], way.stops[index]
             listed[place] = Seen(str(step), int(chunk.segments.number[place]), way.role, start, stop, stop - start)
     return [listed[place] for place in sorted(listed)]

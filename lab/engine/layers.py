@@ -276,6 +276,8 @@ class Layers:
         layer: Layer | None = which.above
         if layer is None or layer.inner or layer.doubted or layer.wrapping or layer.unheard or which in self._maybe:
             return None
+        if which in self._room.without:
+            return None
         find = getattr(layer.session, "skim", None)
         found: Any = find() if find is not None else None
         if found is None:
@@ -293,7 +295,7 @@ class Layers:
         """Takes down what has been passed by: so many bytes, and the steps that were seen in them."""
         self._room.passes(which, size)
         for each in seen:
-            skim.layer.steps.setdefault(each.step, []).append(each)
+            self._movers[skim.layer.name].note(skim.layer, which, each)
 
     def forget(self, which: Conversation) -> None:
         """Lets go of a conversation."""

@@ -104,15 +104,19 @@ class Mover:
         row = self._tables[end.role].assume(event)
         return row.state if row else None
 
+    def note(self, which: Walked, conversation: Conversation | None, seen: Seen) -> None:
+        """Writes down that a step was seen, while there is room for it."""
+        noted = which.steps.setdefault(seen.step, [])
+        if len(noted) < _ALWAYS or self._may_note(conversation):
+            noted.append(seen)
+
     def _note(self, which: Walked, table: Table, step: str, record: Record) -> None:
         """Writes down that a step was seen in this packet."""
         if step in record.steps or record.end is None or record.segment is None:
             return
         record.steps = table.in_order((*record.steps, step)) if record.steps else (step,)
         seen = (step, record.number, record.end.role, record.seq, record.stop, record.segment.payload)
-        noted = which.steps.setdefault(step, [])
-        if len(noted) < _ALWAYS or self._may_note(record.conversation):
-            noted.append(_new(Seen, seen))
+        self.note(which, record.conversation, _new(Seen, seen))
         if self._told is not None and record.conversation is not None:
             self._told.append(StepSeen(record.number, record.conversation.id, step, record.steps))
 

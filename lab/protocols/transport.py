@@ -8,6 +8,7 @@ from __future__ import annotations
 from lab.engine.conversation import LANES
 from lab.protocols.tcp import header
 from lab.protocols.tcp.conversation import LEAST_LARGE
+from lab.protocols.tcp.delivery import MOST_PENDING
 from lab.protocols.tcp.icmp import Quoted
 from lab.protocols.tcp.predicted import Side, Stretch, arrive, may_begin, may_skip, skip
 from lab.protocols.tcp.report import community_id
@@ -18,7 +19,7 @@ NUMBER = TCP  # IANA's
 FIELDS = {NUMBER: header.read}  # what takes apart what IP carries
 
 __all__ = [
-    "ACK", "FIELDS", "FIN", "FLAGS", "FRAGMENT", "LANES", "LEAST_LARGE", "MOST_IN_A_LANE", "NUMBER", "PSH", "RST",
-    "SYN", "Elsewhere", "Quoted", "Segment", "Side", "Stretch", "UnsureError", "arrive", "community_id", "flag_names",
-    "may_begin", "may_skip", "segment", "skip",
+    "ACK", "FIELDS", "FIN", "FLAGS", "FRAGMENT", "LANES", "LEAST_LARGE", "MOST_IN_A_LANE", "MOST_PENDING", "NUMBER",
+    "PSH", "RST", "SYN", "Elsewhere", "Quoted", "Segment", "Side", "Stretch", "UnsureError", "arrive", "community_id",
+    "flag_names", "may_begin", "may_skip", "segment", "skip",
 ]  # fmt: skip

@@ -14,10 +14,10 @@ from lab.bulk import chunk, passing, predicting
 from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.two_processes import ALL
 from lab.capture.pcapng import Writer
-from lab.engine import path
+from lab.engine import path, walk
 from lab.model import Frame, Role
 from lab.protocols.tcp import room
-from lab.protocols.transport import LANES
+from lab.protocols.transport import LANES, MOST_PENDING
 from lab.runs.recorded import open_run
 from tests import transfers
 from tests.bulk.test_columns import recounted
@@ -253,6 +253,29 @@ def test_acknowledgements_that_are_alike_are_left_to_the_engine(
     frames.insert(-2, again)
     file = transfers.write([(at / 100, frame) for at, frame in enumerate(frames)], tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
+def test_of_what_is_under_way_for_long_the_oldest_is_given_up(tmp_path: Path, form: RowFormat) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", *(f"c> data {1 + at} 1 1" for at in range(MOST_PENDING + 9))]
+    for at in range(MOST_PENDING + 10, MOST_PENDING + 20):
+        lines += [f"s> ACK 1 {at}", f"c> data {at} 1 1"]
+    frames = ladder(*lines)
+    file = transfers.write([(at, frame.data) for at, frame in enumerate(frames)], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
+def test_no_more_steps_are_noted_and_many_records_may_end_in_a_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: list[int], form: RowFormat
+) -> None:
+    dice = random.Random(9)
+    said = secret_talk(dice, ssl.TLSVersion.TLSv1_2)[:4]
+    said += [("client", record(dice, 1) * 20_000), ("server", record(dice, 3) * 20_000)]
+    file = transfers.write(Transfer(dice, said, Cable(), Shape()).packets, tmp_path / "made.pcap")
+    monkeypatch.setattr(walk, "MOST_NOTED", 50)
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed) > 100
 
 
 @FORMS

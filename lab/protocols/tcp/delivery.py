@@ -29,7 +29,7 @@ from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 
 _SYN_RST, _SYN_ACK = SYN | RST, SYN | ACK
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
-_MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
+MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 
 
 def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
@@ -143,11 +143,11 @@ def sent(record: SegmentRecord) -> None:
         end.disordered, end.floor = end.next, 0
         repetitions.replaced(end, record)
     if record.new and not end.peer.window:
-        end.shut_out = [*(end.shut_out or ())[-_MOST_PENDING:], record.number]
+        end.shut_out = [*(end.shut_out or ())[-MOST_PENDING:], record.number]
     end.pending.append(record)
     if end.disordered and record.new:
         end.floor = min(end.floor, _least(record))
-    if len(end.pending) > _MOST_PENDING:
+    if len(end.pending) > MOST_PENDING:
         _give_up(end.pending.pop(0))
 
 
