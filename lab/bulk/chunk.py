@@ -79,17 +79,17 @@ class Chunk:
 
     def _plain(self, usual: Packets) -> Array:
         """Returns which segments are of conversations with something strange in them: fragments, ICMP errors ..."""
-        plain = np.zeros(len(usual), bool)
+        pairs, hosts = set[int](), set[int]()
         for place in self.strange.tolist():
             frame = self.frame(place)
             found = segment(frame)
             if isinstance(found, Segment | Quoted):
-                plain |= usual.source + usual.destination == np.uint64(sum(ends_of(found.pair)) & _WORD)
+                pairs.add(sum(ends_of(found.pair)) & _WORD)
             elif found is FRAGMENT and isinstance(inside := opened(frame), Inside):
-                for source, destination in (hosts_of(inside.addresses), hosts_of(inside.addresses)[::-1]):
-                    plain |= (usual.source_host == np.uint64(source)) & (
-                        usual.destination_host == np.uint64(destination)
-                    )
+                source, destination = hosts_of(inside.addresses)
+                hosts |= {source * 3 + destination & _WORD, destination * 3 + source & _WORD}
+        plain: Array = np.isin(usual.source + usual.destination, np.array([*pairs], np.uint64))
+        plain |= np.isin(usual.source_host * np.uint64(3) + usual.destination_host, np.array([*hosts], np.uint64))
         return plain
 
     def _begun(self, usual: Packets) -> list[int]:

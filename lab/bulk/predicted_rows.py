@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -49,19 +50,27 @@ class PassedRows:
         yield from self._merged(seen, None)
 
     def _merged(self, seen: list[tuple[int, str]], before: int | None) -> Iterator[str]:
-        passed = list(self._rows(before))
-        if passed:
-            seen = sorted([*seen, *passed])
-        for _, row in seen:
+        at = 0
+        for passed in self._rows(before):
+            stop = bisect_left(seen, passed[-1])
+            for _, row in sorted([*seen[at:stop], *passed]):
+                yield row
+            at = stop
+        for _, row in seen[at:]:
             yield row
 
-    def _rows(self, before: int | None) -> Iterator[tuple[int, str]]:
-        """Yields the rows of what has been passed by before a packet."""
+    def _rows(self, before: int | None) -> Iterator[list[tuple[int, str]]]:
+        """Yields the rows of what has been passed by before a packet, some at a time: there may be very many."""
         if self._fresh:
             self._waiting = np.concatenate([self._waiting, *(self._columns(each) for each in self._fresh)], axis=1)
             self._fresh = []
         ready = self._waiting[0] < before if before is not None else np.ones(len(self._waiting[0]), bool)
         columns, self._waiting = self._waiting[:, ready], self._waiting[:, ~ready]
+        order = np.argsort(columns[0])
+        for at in range(0, len(order), _TOGETHER):
+            yield list(self._written(columns[:, order[at : at + _TOGETHER]]))
+
+    def _written(self, columns: Array) -> Iterator[tuple[int, str]]:
         seconds, fractions = np.divmod(columns[1], 1_000_000_000)
         known, when, second = self._said, "", -1
         for number, moment, fraction, which, seq, ack, payload, code in zip(
