@@ -10,12 +10,14 @@ import numpy as np
 
 from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, begins, ends_of, hosts_of, joined, read
 from lab.bulk.prediction import MANY_OPTIONS, predicted
-from lab.bulk.scan import Array, Layout, windows
+from lab.bulk.scan import Array, Layout, UnsoundError, Window, windows
 from lab.dissect.packet import Inside, opened
 from lab.engine import path
 from lab.engine.lookahead import WITHIN
+from lab.errors import InputError
 from lab.model import Frame
 from lab.protocols.transport import FRAGMENT, LANES, SYN, Quoted, Segment, Side, Stretch, segment
+from lab.text import Text
 
 _MOST = 120_000  # packets whose columns are kept at a time
 _TAIL = 25_000  # of them the next chunk has again: what is under way at its end is acknowledged there
@@ -103,7 +105,7 @@ class Chunk:
     def frame(self, place: int) -> Frame:
         """Reads a packet again."""
         number, time, offset, captured, length, linktype = self._records[place].tolist()
-        data = os.pread(self._file, captured, offset)
+        data = self._read(captured, offset)
         return _new(Frame, (number, time, data, length, linktype, ()))
 
     def read(self, place: int) -> tuple[Frame, Any]:
@@ -128,7 +130,13 @@ class Chunk:
         """Reads bytes of the payload of a segment, by its place conversation by conversation."""
         it = self.segments
         size = min(size, int(it.payload[at]) - begin)
-        return os.pread(self._file, size, int(it.offset[at]) + int(it.start[at]) + begin)
+        return self._read(size, int(it.offset[at]) + int(it.start[at]) + begin)
+
+    def _read(self, size: int, offset: int) -> bytes:
+        found = os.pread(self._file, size, offset)
+        if len(found) < size:
+            raise _changed()
+        return found
 
     def unclear(self, at: int, end: int) -> int:
         """Returns the place of the next segment from `at` to before `end` that may begin a protocol, else `end`."""
@@ -212,6 +220,21 @@ def _next(which: Array, count: Array) -> Array:
     return found
 
 
+def _changed() -> InputError:
+    return InputError(
+        Text("the file changed while it was read", "文件在读取过程中被改动"),
+        Text("wait until nothing writes to it, then try again", "请等到没有程序再写入该文件后重试"),
+    )
+
+
+def _as_before(found: Iterator[Window]) -> Iterator[Window]:
+    """Yields windows of a file that has been found sound. Raises InputError where it is no longer."""
+    try:
+        yield from found
+    except UnsoundError:
+        raise _changed() from None
+
+
 def chunks(file: int, of: Layout, mine: Array, fates: bool, crowded: Callable[[list[int]], bool]) -> Iterator[Chunk]:
     """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for.
 
@@ -220,7 +243,7 @@ def chunks(file: int, of: Layout, mine: Array, fates: bool, crowded: Callable[[l
     """
     parts: list[Packets] = []
     count, number = 0, 1
-    for window in windows(file, of):
+    for window in _as_before(windows(file, of)):
         parts.append(read(window, number, mine))
         number, count = number + len(parts[-1]), count + len(parts[-1])
         if count >= _MOST:

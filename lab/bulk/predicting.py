@@ -34,7 +34,7 @@ class _Columned(Recorded):
             def ahead(way: Way) -> Passing:
                 taken = self._rows.take if self._rows is not None else None
                 found = chunks(self._file, self._of, lanes(self._lanes), taken is not None, way.crowded)
-                self._passing = Passing(found, os.fstat(self._file).st_size, way, mine, taken)
+                self._passing = Passing(found, self._of.end, way, mine, taken)
                 return self._passing
 
             yield inputs._replace(frames=None, ahead=ahead)

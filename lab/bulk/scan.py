@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 
 _WINDOW = 4 << 20  # bytes read at a time
 PADDING = 256  # bytes behind a window, so that a header may be looked for near its end
+_LATEST = (1 << 63) - 1
 _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 
 
@@ -30,6 +31,7 @@ class Layout(NamedTuple):
     """What the beginning of a file says of the rest of it."""
 
     begin: int  # the file offset of the first record or block behind what has been read
+    end: int  # the size of the file: what comes while it is read is left out
     order: str  # byte order, as struct has it
     tick: int  # nanoseconds; of pcap
     linktype: int  # of pcap
@@ -56,17 +58,17 @@ def words(buffer: bytes, order: str = ">") -> Array:
 
 def layout(file: int) -> Layout | None:
     """Returns how an open file is laid out, None where it is none of those that are read here."""
-    head = os.pread(file, pcap.FILE_HEADER, 0)
+    head, end = os.pread(file, pcap.FILE_HEADER, 0), os.fstat(file).st_size
     if len(head) < pcap.FILE_HEADER:
         return None
     if head[:4] == pcapng.SECTION_HEADER.to_bytes(4, "big"):
         order = blocks.BYTE_ORDERS.get(head[8:12])
-        return Layout(0, order, 0, 0, True) if order is not None else None
+        return Layout(0, end, order, 0, 0, True) if order is not None else None
     variant = pcap.VARIANTS.get(head[:4])
     if variant is None or variant.header != 16 or struct.unpack_from(variant.order + "HH", head, 4) != _VERSION:
         return None
     linktype = struct.unpack_from(variant.order + "I", head, 20)[0] & 0xFFFF
-    return Layout(pcap.FILE_HEADER, variant.order, variant.tick, linktype, False)
+    return Layout(pcap.FILE_HEADER, end, variant.order, variant.tick, linktype, False)
 
 
 class UnsoundError(Exception):
@@ -89,7 +91,8 @@ def windows(file: int, of: Layout, secrets: list[bytes] | None = None) -> Iterat
     reader = _Blocks(of, [] if secrets is None else secrets) if of.blocks else _Records(of)
     offset, rest = of.begin, b""
     while True:
-        fresh = os.pread(file, _WINDOW, offset + len(rest))
+        at = offset + len(rest)
+        fresh = os.pread(file, max(min(_WINDOW, of.end - at), 0), at)
         buffer = rest + fresh
         at, window = reader.read(buffer, offset)
         if window is not None:
@@ -185,7 +188,11 @@ class _Blocks:
         self._secrets += found.secrets
         if kind == pcapng.INTERFACE_DESCRIPTION:
             plain = self._section.plain.get(len(self._interfaces))
-            self._interfaces.append((plain.linktype, plain.tick, plain.last) if plain is not None else (0, 0, -1))
+            if plain is None:
+                self._interfaces.append((0, 0, -1))
+            else:  # nanoseconds are kept in 63 bits
+                last = min(plain.last, (_LATEST // plain.tick >> 32) - 1)
+                self._interfaces.append((plain.linktype, plain.tick, last))
 
     def _window(self, padded: bytes, offset: int, places: list[int]) -> Window:
         at, read = np.array(places, np.int64), words(padded, self._order)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import ssl
 import struct
@@ -15,6 +17,7 @@ from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.two_processes import ALL
 from lab.capture.pcapng import Writer
 from lab.engine import path, walk
+from lab.errors import InputError
 from lab.model import Frame, Role
 from lab.protocols.tcp import room
 from lab.protocols.transport import LANES, MOST_PENDING
@@ -276,6 +279,38 @@ def test_no_more_steps_are_noted_and_many_records_may_end_in_a_segment(
     monkeypatch.setattr(walk, "MOST_NOTED", 50)
     assert predicted(file, form) == one_by_one(file, form)
     assert sum(passed) > 100
+
+
+@pytest.mark.parametrize("longer", [False, True])
+def test_a_file_may_grow_while_it_is_read_but_not_be_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longer: bool
+) -> None:
+    dice = random.Random(10)
+    one = Transfer(dice, [("server", b"-" * 5_000_000)], CABLES["lossy"], Shape())
+    file = transfers.write(one.packets, tmp_path / "made.pcap")
+    monkeypatch.setattr(chunk, "_MOST", 600)
+    plan = predicting.plan(str(file))
+    assert plan is not None
+    made = predicting.made(str(file), plan, ALL, RowFormat.CSV, None, b"", b"")
+    said = one_by_one(file, RowFormat.CSV)[:-1]
+    with made.run, contextlib.nullcontext() if longer else pytest.raises(InputError, match="changed while it was read"):
+        rows: list[str] = []
+        for row in made.packets():
+            if len(rows) == 5:
+                os.truncate(file, file.stat().st_size + 99 if longer else 100_000)
+            rows.append(row)
+        assert rows == said
+
+
+def test_a_time_that_is_far_away_is_left_to_the_engine(tmp_path: Path) -> None:
+    file = tmp_path / "made.pcapng"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        for frame in ladder(*OPEN):
+            writer.packet(frame._replace(time=17_000_000_000 * 10**9), ())
+        writer.finish()
+    plan = predicting.plan(str(file))
+    assert plan is None or predicted(file, RowFormat.CSV) == one_by_one(file, RowFormat.CSV)
 
 
 @FORMS
