@@ -314,6 +314,16 @@ def test_a_time_that_is_far_away_is_left_to_the_engine(tmp_path: Path) -> None:
 
 
 @FORMS
+def test_an_acknowledgement_half_a_stream_away_stays_there(tmp_path: Path, passed: list[int], form: RowFormat) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "s> data 1 1 5", "c> ACK 1 6", f"s> data 6 {1 - (1 << 31)} 2"]
+    lines += ["c> [APU] 1 6 10", *(f"c> data {11 + 10 * at} 6 10" for at in range(8))]
+    lines += ["s> ACK 6 41", "s> ACK 6 91", "c> FIN 91 6", "s> FIN 6 92", "c> ACK 92 7"]
+    file = transfers.write([(at, frame.data) for at, frame in enumerate(ladder(*lines))], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed) or form is RowFormat.CSV
+
+
+@FORMS
 def test_a_file_without_a_usual_segment_is_read_too(tmp_path: Path, form: RowFormat) -> None:
     file = transfers.write([(1.0, bytes(60)), (2.0, b"\1" * 9)], tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)

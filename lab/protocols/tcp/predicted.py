@@ -81,7 +81,8 @@ def _may_decide(end: End, answers: Side) -> bool:
 def skip(which: Conversation, first: End, stretch: Stretch) -> list[SegmentRecord]:
     """Takes a conversation to the end of a stretch; returns what of the packets before it has been got by then."""
     sides = ((first, stretch.first), (first.peer, stretch.other))
-    heard = [end.peer.relative(side.acked) for end, side in sides]
+    # What is acknowledged once more is what it was: a number far away may look another from where the stream is now.
+    heard = [end.acked if side.acked == side.acked_before else end.peer.relative(side.acked) for end, side in sides]
     got: list[SegmentRecord] = []
     for (end, side), acked in zip(sides, heard, strict=True):
         peer = end.peer
