@@ -157,7 +157,7 @@ class Passing(Lookahead):
             whole = (sorted(skimmed.whole), skim.way.name, skim.steps) if skim is not None and skimmed else None
             self._passed(Passed(chunk, at, end, which.id, client, off, most, whole))
         path.arrived(skip(which, first, stretch))
-        arrive(first)
+        arrive(first, stretch)
         for end_ in (first, first.peer) if skim is None else ():
             if end_.holes:
                 this = back if end_ is first else not back

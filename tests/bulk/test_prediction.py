@@ -324,6 +324,18 @@ def test_an_acknowledgement_half_a_stream_away_stays_there(tmp_path: Path, passe
 
 
 @FORMS
+def test_what_was_not_captured_has_not_arrived_for_certain(tmp_path: Path, passed: list[int], form: RowFormat) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> ACK 902 1"]
+    for at in range(9):
+        lines += [f"s> data {1 + 20 * at} 902 10", f"s> data {11 + 20 * at} 902 10", f"c> ACK 902 {21 + 20 * at}"]
+    file = transfers.write(
+        [(at, frame.data) for at, frame in enumerate(ladder(*lines, "c> RST-ACK 902 181"))], tmp_path / "made.pcap"
+    )
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed)
+
+
+@FORMS
 def test_a_file_without_a_usual_segment_is_read_too(tmp_path: Path, form: RowFormat) -> None:
     file = transfers.write([(1.0, bytes(60)), (2.0, b"\1" * 9)], tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)

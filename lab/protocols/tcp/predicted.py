@@ -115,8 +115,9 @@ def _spell(which: Conversation, first: End, stretch: Stretch) -> None:
         which.history += spelled(bit, end.role)
 
 
-def arrive(first: End) -> None:
+def arrive(first: End, stretch: Stretch) -> None:
     """What has been skipped has arrived, or will have when the next that is not skipped does."""
-    for end in (first, first.peer):
-        if end.got_next is None or end.got_next < end.peer.next:
+    for end, side in ((first, stretch.other), (first.peer, stretch.first)):
+        sent = side.next != side.next_before  # what was not captured before may never have arrived
+        if end.got_next is None or (sent and end.got_next < end.peer.next):
             end.got_next = end.peer.next
