@@ -156,6 +156,12 @@ def predicted(
     seen[by_side[_copied(reached, sides, side[repeats], seq[repeats], taken[repeats])]] = True
     twins = np.concatenate([repeats, np.flatnonzero(~data & ~alone & spoke)])
     seen[mine[twins]] = True  # what its sender has said before tells whether it numbers its packets
+    run = first.copy()
+    run[1:] |= it.ident[by_side][1:] != it.ident[by_side][:-1]
+    other = np.empty(count, np.int64)  # its sender's last with another identification, in the order side by side
+    other[by_side] = np.where(first, -1, np.maximum.accumulate(np.where(run, places, 0)) - 1)
+    numbered = twins[(other[twins] >= 0) & (side[by_side[other[twins]]] == side[twins])]
+    seen[by_side[other[numbered]]] = True
     asks = np.maximum.accumulate(np.where((kind == DUPLICATE) & usual, places, -1))[repeats]
     seen[asks[asks >= begins[repeats]]] = True  # what is asked for is sent again soon
     quiet = ~(seen | _answering(it, side, by_side, told_, repeats, on, seq + taken))

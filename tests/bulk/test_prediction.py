@@ -336,6 +336,18 @@ def test_what_was_not_captured_has_not_arrived_for_certain(tmp_path: Path, passe
 
 
 @FORMS
+def test_whether_an_end_numbers_its_packets_is_told_by_those_passed_by(tmp_path: Path, form: RowFormat) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1"]
+    for at in range(140):
+        lines += [f"s> data {1 + 30 * at} 1 30", f"c> ACK 1 {31 + 30 * at}"]
+    frames = [frame.data for frame in ladder(*lines, *["c> ACK 1 4201 win 0"] * 2, "s> data 4201 1 1", "c> ACK 1 4202")]
+    idents = [min(at, 282) for at in range(len(frames))]
+    frames = [frame[:18] + struct.pack("!H", 1 + at) + frame[20:] for at, frame in zip(idents, frames, strict=True)]
+    file = transfers.write([(at / 100, frame) for at, frame in enumerate(frames)], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
 def test_a_file_without_a_usual_segment_is_read_too(tmp_path: Path, form: RowFormat) -> None:
     file = transfers.write([(1.0, bytes(60)), (2.0, b"\1" * 9)], tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)
