@@ -7,6 +7,7 @@ import gc
 import itertools
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -114,7 +115,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
         words=in_words(form), frames=in_words(form), beginning=beginning(form),
-        patience=_PATIENCE if live and form is Format.LADDER else None,
+        late=_wait if live and form is Format.LADDER else None,
         let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip
     with run:
@@ -154,6 +155,12 @@ def _keep_the_only(asked: Asked, capture: Capture) -> None:
             ),
             Text("write to another file", "请写到另一个文件"),
         ) from None
+
+
+def _wait() -> Callable[[], bool]:
+    """Begins to wait for a packet's fate; returns what says when that has been too long."""
+    until = time.monotonic() + _PATIENCE
+    return lambda: time.monotonic() > until
 
 
 def _nothing(capture: Capture) -> Text:

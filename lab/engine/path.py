@@ -29,7 +29,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from time import monotonic
 from typing import Any, NamedTuple
 
 from lab.dissect.fragments import Fragments
@@ -433,17 +432,17 @@ def in_order(
     undecided: dict[int, Record] | None = None,
     waiting: deque[Record] | None = None,
     forget: bool = False,
-    patience: float | None = None,
+    late: Callable[[], Callable[[], bool]] | None = None,
 ) -> Iterator[Record]:
     """Yields records in the order of capture, each when it is settled, or as it is among the `undecided`.
 
     One whose message a later packet tells waits for that, but not for long. Where what waits takes too much room, the
     first goes out as it is and is `given-up`. Those that wait are in `waiting`, which the caller may look at. With
     `forget`, a record that has been yielded keeps neither frame nor messages: whoever wants them takes them before the
-    next. Where somebody watches them come, `patience` is how many seconds one may be waited for: then it goes out as it
-    is, and those behind it do not wait for it any longer.
+    next. Where somebody watches them come, `late` begins a wait, and returns what says when that has been too long:
+    then a record goes out as it is, and those behind it do not wait for it any longer.
     """
-    came: dict[int, float] = {}  # when, on the monotonic clock
+    waits: dict[int, Callable[[], bool]] = {}
     waiting = deque() if waiting is None else waiting
     sizes: dict[int, int] = {}  # bytes of what waits, by packet
     held = 0
@@ -455,8 +454,8 @@ def in_order(
                 waiting += (record, last)
             else:
                 waiting.append(record)
-            if patience is not None:
-                came[record.number] = monotonic()
+            if late is not None:
+                waits[record.number] = late()
             if record.frame is not None or record.messages:
                 size = sizes[record.number] = record.size
                 held += size
@@ -468,14 +467,14 @@ def in_order(
                 shown = undecided.pop(first.number, first)
             elif held > _MOST_BYTES and len(waiting) > 1:
                 shown = _given_up(first)
-            elif patience is not None and monotonic() - came[first.number] > patience:
+            elif first.number in waits and waits[first.number]():
                 shown = copy(first)
                 first.forget()
             else:
                 break
             waiting.popleft()
             held -= sizes.pop(first.number, 0)
-            came.pop(first.number, None)
+            waits.pop(first.number, None)
             yield shown
             if forget:
                 shown.forget()

@@ -107,8 +107,8 @@ class Run:
 
     `mine` says which frames are annotated, `only` which conversation's packets are yielded and events told. With
     `words` packets are told in words, `fields` are the numbers of those whose messages are told field by field.
-    `frames` keeps their bytes, of a recorded packet's payload as many as `beginning` says. `patience` is how many
-    seconds a packet's fate is waited for where somebody watches: those behind it wait as long.
+    `frames` keeps their bytes, of a recorded packet's payload as many as `beginning` says. `late` says how long
+    a packet's fate is waited for where somebody watches, and those behind it wait as long (`engine/path.py`).
     `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
     without it they are kept.
     """
@@ -125,7 +125,7 @@ class Run:
         fields: range = range(0),
         frames: bool = True,
         beginning: int | None = None,
-        patience: float | None = None,
+        late: Callable[[], Callable[[], bool]] | None = None,
         let_go: Callable[[ConversationReport], None] | None = None,
     ) -> None:
         self.source = source
@@ -141,7 +141,7 @@ class Run:
         self._fields = fields
         self._frames = frames
         self._beginning = beginning
-        self._patience = patience
+        self._late = late
         self._told_of = let_go
         self._gone: list[ConversationReport] = []
         self._listeners: list[Listener] = []
@@ -324,7 +324,7 @@ class Run:
 
     def _settled(self) -> Iterator[Record]:
         path, records = self._begun()
-        return in_order(records, path.undecided, self._waiting, not self.source.keeps, self._patience)
+        return in_order(records, path.undecided, self._waiting, not self.source.keeps, self._late)
 
     def _begun(self) -> tuple[Path, Iterator[Record | None]]:
         if self._path is not None:

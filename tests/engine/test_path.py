@@ -232,7 +232,7 @@ def test_rungs_behind_one_whose_fate_stays_open_wait_up_to_a_bound_and_in_order(
 
 def test_where_somebody_watches_a_rung_is_waited_for_only_so_long() -> None:
     frames, way = Endless("c> SYN 0"), path()
-    seen = list(itertools.islice(in_order(way.annotate(frames), way.undecided, patience=0.0), 1000))
+    seen = list(itertools.islice(in_order(way.annotate(frames), way.undecided, late=lambda: lambda: True), 1000))
     assert [record.number for record in seen] == list(range(1, 1001))
     assert not seen[0].settled, "nobody knows by then"
     assert frames.captured <= 1000 + SOON
