@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,6 +135,19 @@ def image(client: Client) -> str:
     command += ["--force-rm", "--label", f"{_SOURCES}={ROOT}"]
     if network := os.environ.get("LAB_BUILD_NETWORK"):
         command += ["--network", network]
+    said = ""
+    for _ in range(_TRIES):
+        code, said = _build(command)
+        if not code or _id_of(client, name):  # another that made it at the same time may have removed ours
+            _remove_older_images(client, name)
+            return name
+        if not _TAKEN_AWAY.search(said):
+            break
+    raise _no_image(said)
+
+
+def _build(command: Sequence[str]) -> tuple[int, str]:
+    """Builds the image; returns the exit status, and what was said. Whatever ends this ends the build."""
     with subprocess.Popen(
         [*command, str(ROOT)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace", start_new_session=True, env=environment(),
@@ -147,10 +161,7 @@ def image(client: Client) -> str:
         except BaseException:
             end_group(build.pid)
             raise
-    if build.returncode and not _id_of(client, name):  # another that made it at the same time has removed ours
-        raise _no_image("".join(said))
-    _remove_older_images(client, name)
-    return name
+    return build.returncode, "".join(said)
 
 
 def _id_of(client: Client, name: str) -> str:
@@ -158,6 +169,9 @@ def _id_of(client: Client, name: str) -> str:
     return client.ask("image", "inspect", "--format", "{{.Id}}", name, missing=True).strip()
 
 
+_TRIES = 3
+# What a build says where another, at the same time, has removed a layer that it was going to use.
+_TAKEN_AWAY = re.compile(r"imagedb/content/\S+: no such file|No such image|unknown parent image|layer does not exist")
 _BUILDING = Text("Building the image (once, about a minute) …", "正在构建镜像（仅一次，约一分钟）…")
 
 

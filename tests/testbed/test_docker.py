@@ -531,12 +531,21 @@ def test_without_an_engine_the_error_says_how_to_start_it(docker: str, tmp_path:
     assert complains(done, "the Docker engine is not running", "docker"), done.stderr
 
 
+def open_to_all(folder: Path) -> None:
+    """Lets others write into a temporary folder."""
+    folder.chmod(0o777)
+    for each in itertools.takewhile(lambda each: each != Path(tempfile.gettempdir()), folder.parents):
+        each.chmod(0o755)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
-def test_without_permission_the_error_says_how_to_get_it(docker: str, nobodys_python: str) -> None:
+def test_without_permission_the_error_says_how_to_get_it(docker: str, nobodys_python: str, tmp_path: Path) -> None:
+    open_to_all(tmp_path)
     words = [*AS_NOBODY, nobodys_python, "-m", "lab"]
     done = subprocess.run(
-        [*words, "tcp", "--testbed", "docker", "--lang", "en"], cwd=ROOT, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "HOME": "/nowhere", "PYTHONPATH": PACKAGES}, check=False,
+        [*words, "tcp", "--testbed", "docker", "--lang", "en", "-o", str(tmp_path / "out.pcapng")], cwd=ROOT,
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "HOME": "/nowhere", "PYTHONPATH": PACKAGES},
     )  # fmt: skip
     assert complains(done, "you may not use the Docker engine's socket", "usermod -aG docker"), done.stderr
 
@@ -544,9 +553,7 @@ def test_without_permission_the_error_says_how_to_get_it(docker: str, nobodys_py
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
 def test_a_member_of_the_docker_group_needs_no_more(nothing_left: None, nobodys_python: str, tmp_path: Path) -> None:
     group = Path("/var/run/docker.sock").stat().st_gid
-    tmp_path.chmod(0o777)
-    for folder in itertools.takewhile(lambda each: each != Path(tempfile.gettempdir()), tmp_path.parents):
-        folder.chmod(0o755)
+    open_to_all(tmp_path)
     words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--groups", str(group), nobodys_python, "-m", "lab"]
     done = subprocess.run(
         [*words, "tcp", "--testbed", "docker", "--lang", "en", "-o", str(tmp_path / "out.pcapng")],
