@@ -5,23 +5,16 @@ Usual is Ethernet, IPv4 without options, TCP, whole. Anything else is named, to 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from lab.bulk import headers, scan
+from lab.bulk.scan import Array
 from lab.capture import pcap
-from lab.engine.layers import LOOK
-from lab.model import Role
-from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, NUMBER, SYN
 
-Array = npt.NDArray[Any]
-
 _HEADERS = 54  # bytes of Ethernet, IPv4 without options and TCP
-_FIRST = np.zeros(256, bool)
-_FIRST[[byte for upper in UPPERS for byte in upper.first | upper.later]] = True
-_FIRST[[byte for preamble in TRANSPORT.preambles for byte in preamble.first]] = True
 
 
 class Columns(NamedTuple):
@@ -57,10 +50,10 @@ def usual(
     padded = buffer + bytes(_HEADERS + 16)
     bytes_ = np.frombuffer(padded, np.uint8)
     begins, captured = bounds[:-1], np.diff(bounds) - 16
-    lengths = _words(padded, order)[begins + 12]
+    lengths = scan.words(padded, order)[begins + 12]
     if (captured > lengths).any() or (captured > pcap.MAX_CAPTURED).any():
         return None
-    words, at = _words(padded, ">"), begins + 16
+    words, at = scan.words(padded, ">"), begins + 16
     size, options_at = words[at + 16] >> 16, words[at + 46]
     total, header = size.astype(np.int64), (options_at >> 28).astype(np.int64) * 4
     usual = ((words[at + 12] >> 8) == 0x080045) & ((words[at + 20] & 0x3FFF00FF) == NUMBER) & (captured >= _HEADERS)
@@ -73,16 +66,16 @@ def usual(
     flags = bits >> 16 & 0x1FF
     plain = ~_right_checksums(buffer, at + 26, total - 12)
     begun = bytes_[np.minimum(at + 34 + header, len(buffer))]
-    for index in np.flatnonzero((payload > 0) & _FIRST[begun]).tolist():
+    for index in np.flatnonzero((payload > 0) & headers.FIRST[begun]).tolist():
         start = int(at[index]) + 34 + int(header[index])
-        plain[index] |= _begins(buffer[start : start + int(payload[index])])
+        plain[index] |= headers.begins(buffer[start : start + int(payload[index])])
     numbers = (np.flatnonzero(usual) + number + 1).astype(np.uint32)
     for index in np.flatnonzero(flags & SYN).tolist():
         start = int(at[index])
         options[int(numbers[index])] = buffer[start + _HEADERS : start + 34 + int(header[index])]
     addresses = words[at + 26].astype(np.uint64) << np.uint64(32) | words[at + 30]
     records = begins[usual]
-    clock = _words(padded, order)
+    clock = scan.words(padded, order)
     time = clock[records].astype(np.int64) * 1_000_000_000 + clock[records + 4].astype(np.int64) * tick
     column = (
         numbers, time, (records + offset).astype(np.int64), addresses, ports.astype(np.uint32),
@@ -90,22 +83,6 @@ def usual(
         (bits & 0xFFFF).astype(np.uint16), payload.astype(np.uint16), plain,
     )  # fmt: skip
     return column, strange
-
-
-def _begins(data: bytes) -> bool:
-    """Whether a segment, by whichever end, may begin what has a protocol of its own, or stands before that."""
-    roles: tuple[Role, Role] = ("client", "server")
-    return any(
-        upper.recognise(data[:LOOK], role) is not False for upper in UPPERS for role in roles if data[0] in upper.first
-    ) or any(upper.goes_on(data) for upper in UPPERS if data[0] in upper.later) or any(
-        preamble.measure(data, role, True) != 0
-        for preamble in TRANSPORT.preambles for role in roles if data[0] in preamble.first
-    )  # fmt: skip
-
-
-def _words(buffer: bytes, order: str) -> Array:
-    """Returns the four bytes from every place on as numbers."""
-    return np.ndarray((len(buffer) - 3,), order + "u4", buffer, strides=(1,))
 
 
 def _right_checksums(buffer: bytes, starts: Array, sizes: Array) -> Array:

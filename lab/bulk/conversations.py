@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab.bulk.columns import Array, Columns, usual
+from lab.bulk.columns import Columns, usual
 from lab.bulk.regular import Odd, first_answers, grouped, tokens
+from lab.bulk.scan import Array
 from lab.bulk.templates import Entries, Group, Kind, elsewhere, filled, kind, rows
 from lab.capture import pcap
 from lab.dissect.fragments import Fragments

@@ -125,7 +125,7 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     here = np.flatnonzero(usual & mine[lane])
     _check(found, buffer, here, head[here], behind[here], v6[here])
     heads = np.frombuffer(buffer, np.uint8)[(begin + found.start)[here]]
-    found.begins[here] = (payload[here] > 0) & _FIRST[heads]
+    found.begins[here] = (payload[here] > 0) & FIRST[heads]
     return found
 
 
@@ -254,4 +254,4 @@ def _measured(preamble: Preamble, role: Role, data: bytes) -> bool:
 
 
 _MAY = tuple(_asked(byte) for byte in range(256))
-_FIRST = np.array([bool(each) for each in _MAY])
+FIRST = np.array([bool(each) for each in _MAY])

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.bulk.columns import Array, Columns
+from lab.bulk.columns import Columns
+from lab.bulk.scan import Array
 from lab.protocols.transport import ACK, FIN, RST, SYN
 
 _LEAST_LARGE = 1220  # bytes: larger payloads are held against the MSS

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab.bulk.columns import Array, Columns
+from lab.bulk.columns import Columns
+from lab.bulk.scan import Array
 from lab.protocols.registry import TRANSPORT
 from lab.protocols.transport import ACK, LANES, Elsewhere, community_id
 from lab.render.trace import dump, time

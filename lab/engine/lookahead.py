@@ -53,7 +53,12 @@ class Lookahead:
                 if not coming:
                     return
 
-    def behind(self, number: int, within: int = WITHIN, pair: bytes = b"") -> Iterator[tuple[Frame, Any]]:  # noqa: ARG002
+    def behind(
+        self,
+        number: int,
+        within: int = WITHIN,
+        pair: bytes = b"",  # noqa: ARG002 - of use to who has packets by conversation (lab/bulk/passing.py)
+    ) -> Iterator[tuple[Frame, Any]]:
         """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come.
 
         Where a `pair` is given, nobody asks for those of other conversations: they may be left out.

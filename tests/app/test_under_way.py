@@ -63,7 +63,7 @@ def test_in_the_end_there_is_what_there_is_of_a_file(tmp_path: Path, lang: str, 
         for at, frame in enumerate(MIXED):
             on.feed([frame])
             if rows > 3:
-                on.shows(lambda lines, number=at + 1: rung(number, lines))  # type: ignore[misc]
+                on.shows(lambda lines, number=at + 1: rung(number, lines))  # type: ignore[misc]  # a default has no type there
         status, lines = on.ended()
     assert status == 0
     assert "\n".join(lines) == annotated(written(MIXED, tmp_path / "a.pcapng"), "--lang", lang)
@@ -121,7 +121,7 @@ def test_a_terminal_that_is_resized_keeps_every_rung_once(columns: int) -> None:
         on.resize(columns, 25)
         for at, frame in enumerate(MIXED[7:], 8):
             on.feed([frame])
-            on.shows(lambda lines, number=at: rung(number, lines))  # type: ignore[misc]
+            on.shows(lambda lines, number=at: rung(number, lines))  # type: ignore[misc]  # a default has no type there
         status, lines = on.ended()
     assert status == 0
     assert [len(rung(number, lines)) for number in range(1, len(MIXED) + 1)] == [1] * len(MIXED)

@@ -17,7 +17,7 @@ SYSTEMS = (None, "standard", "256", "truecolor")
 
 def console(system: str | None) -> tuple[Console, io.StringIO]:
     out = io.StringIO()
-    return Console(file=out, force_terminal=True, color_system=system, width=20, highlight=False), out  # type: ignore[arg-type]
+    return Console(file=out, force_terminal=True, color_system=system, width=20, highlight=False), out  # type: ignore[arg-type]  # a name
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

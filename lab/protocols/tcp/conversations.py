@@ -18,7 +18,7 @@ from lab.protocols.tcp.copies import Sent
 from lab.protocols.tcp.ecn import BITS, of_ecn
 from lab.protocols.tcp.icmp import DAMAGED, Quoted
 from lab.protocols.tcp.judge import Judge
-from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spelled
+from lab.protocols.tcp.labels import KINDS, letters_of, of_bare_ack, of_order, spell
 from lab.protocols.tcp.room import Elsewhere
 from lab.protocols.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment, options
 from lab.protocols.tcp.twice import Recent
@@ -220,10 +220,8 @@ class Conversations:
         end.window = window
         if self._ahead is not None:
             self._recent.add(frame, record)
-        fresh = letters & ~end.history
-        if fresh:
-            end.history |= fresh
-            conversation.history += spelled(fresh, end.role)
+        if letters & ~end.history:
+            spell(conversation, end, letters)
         return record
 
     def _usual(self, found: tuple[Conversation, End], frame: Frame, segment: Segment) -> SegmentRecord | None:
@@ -266,10 +264,8 @@ class Conversations:
         end.window = window
         if self._ahead is not None:
             self._recent.add(frame, record)
-        fresh = letters & ~end.history
-        if fresh:
-            end.history |= fresh
-            conversation.history += spelled(fresh, end.role)
+        if letters & ~end.history:
+            spell(conversation, end, letters)
         return record
 
     def _whose(
@@ -326,9 +322,7 @@ class Conversations:
         flags, payload = segment.flags, segment.payload
         usual, letters = KINDS[flags & 0x17 | 0x100 if payload else flags & 0x17]
         if label == "disregarded":  # else nobody has said it, as far as anybody can tell
-            fresh = letters & ~end.history
-            end.history |= fresh
-            conversation.history += spelled(fresh, end.role)
+            spell(conversation, end, letters)
         seq = _asked(end, segment.seq, 0 if flags & SYN else 1)
         record = SegmentRecord(
             frame, (*usual, label, *segment.problems), segment, conversation, end, seq, seq + doubts.taken(segment)

@@ -81,6 +81,13 @@ def spelled(fresh: int, role: Role) -> str:
     return letters.upper() if role == "client" else letters
 
 
+def spell(conversation: Conversation, end: End, letters: int) -> None:
+    """Writes those letters of the history that an end has not written before."""
+    fresh = letters & ~end.history
+    end.history |= fresh
+    conversation.history += spelled(fresh, end.role)
+
+
 KINDS = {
     flags | (0x100 if payload else 0): (kind := _kind(flags, payload), letters_of(kind))
     for flags in range(0x20)

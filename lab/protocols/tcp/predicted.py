@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lab.protocols.tcp import delivery
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.doubts import ahead_of
-from lab.protocols.tcp.labels import letters_of, spelled
+from lab.protocols.tcp.labels import letters_of, spell
 from lab.protocols.tcp.states import State
 
 _WRAP = 1 << 32
@@ -111,8 +111,7 @@ def _spell(which: Conversation, first: End, stretch: Stretch) -> None:
         if place >= 0 and bit & ~end.history
     ]
     for _, bit, end in sorted(found, key=lambda each: each[0]):
-        end.history |= bit
-        which.history += spelled(bit, end.role)
+        spell(which, end, bit)
 
 
 def arrive(first: End, stretch: Stretch) -> None:
