@@ -1,13 +1,15 @@
 """The wire's journal as it travels in a capture: one comment a packet, `lab1 {json}`, and one for the whole file.
 
+Beside what was measured the line has what the lab says of the packet, for programs: `told`. That is never read again.
 Whoever hands us a capture may have written anything there: what does not fit is taken as not said.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import Any, TypeGuard
 
@@ -19,14 +21,32 @@ UNTOLD = -1  # the order of what no journal tells
 _LATEST = 1 << 53  # an order no journal reaches
 _MOST_DELIVERIES = 16
 _MOST_LISTENING = 16  # ports
+_LONGEST = 65_535  # bytes of a pcapng's option: a comment that is longer would be cut
 _MOST_COMING = 1 << 16  # deliveries that lie in the future; beyond, the next happens early
 _STATE = re.compile(r"[A-Z][A-Z0-9-]{2,11}")
 
 
-def comment(packet: Packet) -> str | None:
-    """Returns the line that tells the journal and the kernels' states of a packet, None where there is no journal."""
-    if packet.journal is None:
+def comment(packet: Packet, told: Mapping[str, Any] | None = None) -> str | None:
+    """Returns the line that tells the journal and the kernels' states of a packet, and what is `told` of it beside.
+
+    What was measured once is not measured again: it stays as it was written. None where there is nothing to tell.
+    """
+    written = packet.frame.comments if packet.frame else ()
+    kept = next((text for text in written if _is_journal(_parse(text))), None)
+    measured = _parse(kept) if kept is not None else _measured(packet)
+    said = {name: value for name, value in measured.items() if name != "told"} | ({"told": told} if told else {})
+    if not said:
         return None
+    with contextlib.suppress(RecursionError):
+        line = PREFIX + json.dumps(said, separators=(",", ":"))
+        if len(line) <= _LONGEST:
+            return line
+    return kept
+
+
+def _measured(packet: Packet) -> dict[str, Any]:
+    if packet.journal is None:
+        return {}
     told: dict[str, Any] = {"arrived": packet.journal.arrived, "settled": packet.journal.settled}
     told["delivered"] = list(packet.journal.delivered)
     told |= {name: True for name in ("forged", "absorbed") if getattr(packet.journal, name)}
@@ -37,7 +57,7 @@ def comment(packet: Packet) -> str | None:
     instants = {"held": asked.written(packet.asked_held), "delivered": asked.written(packet.asked_delivered)}
     if any(instants.values()):
         told["asked"] = {instant: said for instant, said in instants.items() if said}
-    return PREFIX + json.dumps(told, separators=(",", ":"))
+    return told
 
 
 def closing_comment(final: Kernels | None) -> str:
@@ -90,9 +110,9 @@ def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[Wir
 def _journal(frame: Frame) -> tuple[Journal | None, Kernels | None, Kernels | None]:
     for text in frame.comments:
         said = _parse(text)
-        arrived, settled, delivered = said.get("arrived"), said.get("settled"), said.get("delivered")
-        if _is_order(arrived) and _is_order(settled) and isinstance(delivered, list):
-            places = tuple(order for order in delivered[:_MOST_DELIVERIES] if _is_order(order))
+        if _is_journal(said):
+            arrived, settled = said["arrived"], said["settled"]
+            places = tuple(order for order in said["delivered"][:_MOST_DELIVERIES] if _is_order(order))
             states, more = (said.get(key) for key in ("kernel", "asked"))
             states, more = (each if isinstance(each, dict) else {} for each in (states, more))
             held, settled_then = (_kernels(states.get(each), more.get(each)) for each in ("held", "delivered"))
@@ -103,6 +123,10 @@ def _journal(frame: Frame) -> tuple[Journal | None, Kernels | None, Kernels | No
                 settled_then,
             )
     return None, None, None
+
+
+def _is_journal(said: Mapping[str, Any]) -> bool:
+    return all(_is_order(said.get(name)) for name in ("arrived", "settled")) and isinstance(said.get("delivered"), list)
 
 
 def _ports(said: object) -> tuple[int, ...] | None:

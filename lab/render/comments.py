@@ -1,6 +1,11 @@
-"""What the lab writes into a capture: a packet's step in both languages, and one line of what was really measured."""
+"""What the lab writes into a capture: a packet's step in both languages, and a line for programs.
+
+That line has what was really measured, where something was, and what the lab says of the packet.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 from lab.engine import journal
 from lab.model import Packet, States
@@ -18,11 +23,26 @@ def comments(packet: Packet) -> list[str]:
     """
     written = packet.frame.comments if packet.frame else ()
     others = [text for text in written if not journal.is_ours(text)]
-    # What was measured once is not measured again: it stays as it was written.
-    line = next((text for text in written if text.startswith(journal.PREFIX)), None) or journal.comment(packet)
+    line = journal.comment(packet, told(packet))
     words = sentence(packet)
     ours = [MARKS.en + words.en, MARKS.zh + words.zh] if words else []
     return others + ours + ([line] if line else [])
+
+
+def told(packet: Packet) -> dict[str, Any]:
+    """Returns what the lab says of a packet as plain values of JSON, by the names that the trace has for them.
+
+    `refused` is the code of why its receiver has thrown it away. Empty for a packet that is no TCP.
+    """
+    if packet.sender is None or packet.held is None:
+        return {}
+    instants = {"held": packet.held, "delivered": packet.delivered}
+    said: dict[str, Any] = {"from": packet.sender, "labels": list(packet.labels), "steps": list(packet.steps)}
+    said["states"] = {instant: states and states._asdict() for instant, states in instants.items()}
+    said["fate"] = packet.fate
+    if packet.refused:
+        said["refused"] = packet.refused.code
+    return said
 
 
 def sentence(packet: Packet) -> Text | None:
