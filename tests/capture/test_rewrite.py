@@ -134,7 +134,7 @@ def test_every_option_of_a_packet_stays_and_our_comments_stand_behind_theirs(bot
         assert others[0] == others[1]
         assert after.comments[: len(before.comments)] == before.comments
     assert [len(after.comments) - len(before.comments) for (before, _), (after, _) in zip(*frames, strict=True)] == [
-        2, 2, 2, 0, 0, 2, 2, 2, 0, 0,
+        3, 3, 3, 0, 0, 3, 3, 3, 0, 0,
     ]  # fmt: skip
 
 
