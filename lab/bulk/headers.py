@@ -28,6 +28,7 @@ _TYPED = {1: (14, 12), 113: (16, 14), 276: (20, 0)}
 _BARE = (12, 14, 101, 228, 229)  # an IP header comes first
 _STAMPED = 0x0101080A  # options that begin with a timestamp, as nearly all hosts write them
 RIGHT, UNFINISHED, WRONG = range(3)  # checksums
+_BELOW = np.array([0, 0xFF, 0xFFFF, 0xFFFFFF], np.uint32)  # the bytes of a word below a place
 # Numbers that nobody outside knows, so that nobody can make two addresses look alike.
 _SECRET = np.frombuffer(os.urandom(64), np.uint64) | np.uint64(1)
 _HALF, _WORD = np.uint64(32), (1 << 64) - 1
@@ -124,8 +125,7 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     found = Packets(*columns)
     here = np.flatnonzero(usual & mine[lane])
     _check(found, buffer, here, head[here], behind[here], v6[here])
-    heads = np.frombuffer(buffer, np.uint8)[(begin + found.start)[here]]
-    found.begins[here] = (payload[here] > 0) & FIRST[heads]
+    found.begins[here] = (payload[here] > 0) & FIRST[buffer[(begin + found.start)[here]]]
     return found
 
 
@@ -212,17 +212,31 @@ def hosts_of(addresses: bytes) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _check(found: Packets, buffer: bytes, here: Array, head: Array, sizes: Array, v6: Array) -> None:
+def _check(found: Packets, buffer: Array, here: Array, head: Array, sizes: Array, v6: Array) -> None:
     """Compares checksums (RFC 9293 section 3.1, RFC 1071). Addresses and segment stand side by side."""
-    number = int.from_bytes
     starts = head - np.where(v6, 32, 8)
-    places = zip(starts.tolist(), (head + sizes).tolist(), strict=True)
-    sums = np.array([number(buffer[start:stop], "big") % 0xFFFF for start, stop in places], np.int64)
-    wrong = np.flatnonzero(((sums << 8 * (sizes & 1)) + NUMBER + sizes) % 0xFFFF != 0)
-    for at in wrong.tolist():
-        pseudo = number(buffer[int(starts[at]) : int(head[at])], "big") + NUMBER + int(sizes[at])
-        unfinished = pseudo % 0xFFFF == int(found.checksum[here[at]]) % 0xFFFF
-        found.problem[here[at]] = UNFINISHED if unfinished else WRONG
+    wrong = np.flatnonzero((_sums(buffer, starts, head + sizes) + NUMBER + sizes) % 0xFFFF != 0)
+    if len(wrong):
+        here, sizes = here[wrong], sizes[wrong]
+        pseudo = _sums(buffer, starts[wrong], head[wrong]) + NUMBER + sizes
+        unfinished = pseudo % 0xFFFF == found.checksum[here] % 0xFFFF
+        found.problem[here] = np.where(unfinished, UNFINISHED, WRONG)
+
+
+def _sums(buffer: Array, starts: Array, stops: Array) -> Array:
+    """Returns the sums of 16-bit words (RFC 1071), modulo 65,535, of parts of a buffer, one behind the other.
+
+    A part has eight bytes or more. Four are added at a time, in the machine's order: the sum is turned (section 2 B).
+    """
+    if not len(starts):
+        return np.zeros(0, np.int64)
+    quads = buffer[: len(buffer) // 4 * 4].view("<u4")
+    first, last = starts >> 2, stops >> 2
+    edges = np.stack([first, last], axis=1).ravel()
+    sums = np.add.reduceat(quads, edges, dtype=np.uint64)[::2].astype(np.int64)
+    sums += (quads[last] & _BELOW[stops & 3]).astype(np.int64)
+    sums -= quads[first] & _BELOW[starts & 3]
+    return (sums % 0xFFFF << 8 * (~starts & 1)) % 0xFFFF
 
 
 def begins(data: bytes) -> bool:

@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 
 _WINDOW = 4 << 20  # bytes read at a time
 PADDING = 256  # bytes behind a window, so that a header may be looked for near its end
+_LEAST = 12  # bytes of a record or block
 _LATEST = (1 << 63) - 1
 _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 
@@ -42,7 +43,7 @@ class Layout(NamedTuple):
 class Window:
     """Some packets that stand side by side in a file: bytes, and where in them each packet's data lie."""
 
-    buffer: bytes  # with PADDING zeros behind
+    buffer: Array  # with PADDING zeros behind
     offset: int  # of its first byte in the file
     starts: Array  # of each packet's data, in the buffer
     captured: Array
@@ -51,7 +52,7 @@ class Window:
     linktype: Array
 
 
-def words(buffer: bytes, order: str = ">") -> Array:
+def words(buffer: bytes | Array, order: str = ">") -> Array:
     """Returns the four bytes from every place on as numbers."""
     return np.ndarray((len(buffer) - 3,), order + "u4", buffer, strides=(1,))
 
@@ -87,23 +88,36 @@ def sound(file: int, of: Layout) -> list[bytes] | None:
 
 
 def windows(file: int, of: Layout, secrets: list[bytes] | None = None) -> Iterator[Window]:
-    """Yields all packets of a file, a window of bytes at a time; adds to the secrets. Raises UnsoundError."""
+    """Yields all packets of a file, a window of bytes at a time; adds to the secrets. Raises UnsoundError.
+
+    A window is good until the next one is asked for: they have the same memory.
+    """
     reader = _Blocks(of, [] if secrets is None else secrets) if of.blocks else _Records(of)
-    offset, rest = of.begin, b""
+    offset, rest = of.begin, 0
+    room = np.zeros(_WINDOW + PADDING, np.uint8)
     while True:
-        at = offset + len(rest)
-        fresh = os.pread(file, max(min(_WINDOW, of.end - at), 0), at)
-        buffer = rest + fresh
-        at, window = reader.read(buffer, offset)
+        if rest + _WINDOW + PADDING > len(room):
+            room = np.concatenate([room[:rest], np.zeros(2 * _WINDOW + PADDING, np.uint8)])
+        at = offset + rest
+        fresh = _filled(file, room[rest : rest + max(min(_WINDOW, of.end - at), 0)], at)
+        size = rest + fresh
+        room[size : size + PADDING] = 0
+        at, window = reader.read(room[: size + PADDING], offset)
         if window is not None:
             yield window
-        if not at and len(buffer) > reader.largest:
+        if not at and size > reader.largest:
             raise UnsoundError
-        offset, rest = offset + at, buffer[at:]
+        offset, rest = offset + at, size - at
         if not fresh:
             if rest:
                 raise UnsoundError
             return
+        room[:rest] = room[at:size].copy()
+
+
+def _filled(file: int, room: Array, offset: int) -> int:
+    """Reads bytes of a file; returns how many there were."""
+    return os.preadv(file, [room.data], offset) if len(room) else 0
 
 
 class _Records:
@@ -113,28 +127,39 @@ class _Records:
 
     def __init__(self, of: Layout) -> None:
         self._of = of
-        self._captured = struct.Struct(of.order + "I").unpack_from
 
-    def read(self, buffer: bytes, offset: int) -> tuple[int, Window | None]:
+    def read(self, buffer: Array, offset: int) -> tuple[int, Window | None]:
         """Returns how many bytes have been read, and the packets in them."""
-        at, end, captured_of, places = 0, len(buffer) - 16, self._captured, list[int]()
-        append = places.append
-        while at <= end:
-            stop = at + 16 + captured_of(buffer, at + 8)[0]
-            if stop > end + 16:
-                break
-            append(at)
-            at = stop
-        if not places:
+        bounds = _begins(buffer, self._of.order, 8, 16, self.largest)
+        at, begins = int(bounds[-1]), bounds[:-1]
+        if not at:
             return 0, None
-        padded = buffer + bytes(PADDING)
-        clock, begins = words(padded, self._of.order), np.array(places, np.int64)
+        clock = words(buffer, self._of.order)
         captured, length = clock[begins + 8].astype(np.int64), clock[begins + 12].astype(np.int64)
         if (captured > length).any() or (captured > pcap.MAX_CAPTURED).any():
             raise UnsoundError
         time = clock[begins].astype(np.int64) * 1_000_000_000 + clock[begins + 4].astype(np.int64) * self._of.tick
         linktype = np.full(len(begins), self._of.linktype, np.int64)
-        return at, Window(padded, offset, begins + 16, captured, length, time, linktype)
+        return at, Window(buffer, offset, begins + 16, captured, length, time, linktype)
+
+
+def _begins(buffer: Array, order: str, where: int, beside: int, largest: int) -> Array:
+    """Returns where records begin, and behind them where the last that is whole ends.
+
+    `where` in each its size stands, which is `beside` bytes less than all of it. Raises UnsoundError.
+    """
+    size_of, data, end = struct.Struct(order + "I").unpack_from, buffer.data, len(buffer) - PADDING
+    at, last, found = 0, end - _LEAST, list[int]()
+    append = found.append
+    while at <= last:
+        append(at)
+        step = size_of(data, at + where)[0] + beside
+        if not _LEAST <= step <= largest:
+            raise UnsoundError
+        at += step
+    if at > end:
+        at = found.pop()
+    return np.array([*found, at], np.int64)
 
 
 class _Blocks:
@@ -146,32 +171,23 @@ class _Blocks:
         self._secrets = secrets
         self._section = Section(of.order)
         self._order = of.order
-        self._head = struct.Struct(of.order + "II").unpack_from
         self._begun = False
         self._interfaces: list[tuple[int, int, int]] = []  # link type, tick, last high word of a time
 
-    def read(self, buffer: bytes, offset: int) -> tuple[int, Window | None]:
-        at, size, head, enhanced, places = 0, len(buffer), self._head, pcapng.ENHANCED_PACKET, list[int]()
-        append, padded = places.append, b""
-        parts: list[Window] = []
-        while at + 12 <= size:
-            kind, total = head(buffer, at)
-            stop = at + total
-            if total & 3 or not 12 <= total <= blocks.LARGEST:
-                raise UnsoundError
-            if stop > size:
-                break
-            if kind == enhanced:
-                append(at)
-            else:
-                if places:  # an interface that is described here is not theirs
-                    padded = padded or buffer + bytes(PADDING)
-                    parts.append(self._window(padded, offset, places))
-                    places.clear()
-                self._other(kind, buffer[at:stop])
-            at = stop
-        if places:
-            parts.append(self._window(padded or buffer + bytes(PADDING), offset, places))
+    def read(self, buffer: Array, offset: int) -> tuple[int, Window | None]:
+        """Returns how many bytes have been read, and the packets in them."""
+        bounds = _begins(buffer, self._order, 4, 0, self.largest)
+        at, begins, parts, done = int(bounds[-1]), bounds[:-1], list[Window](), 0
+        if (bounds & 3).any():
+            raise UnsoundError
+        kinds = words(buffer, self._order)[begins]
+        for index in np.flatnonzero(kinds != pcapng.ENHANCED_PACKET).tolist():
+            if index > done:  # an interface that is described here is not theirs
+                parts.append(self._window(buffer, offset, begins[done:index]))
+            self._other(int(kinds[index]), buffer[bounds[index] : bounds[index + 1]].tobytes())
+            done = index + 1
+        if done < len(begins):
+            parts.append(self._window(buffer, offset, begins[done:]))
         return at, _joined(parts)
 
     def _other(self, kind: int, block: bytes) -> None:
@@ -194,8 +210,8 @@ class _Blocks:
                 last = min(plain.last, (_LATEST // plain.tick >> 32) - 1)
                 self._interfaces.append((plain.linktype, plain.tick, last))
 
-    def _window(self, padded: bytes, offset: int, places: list[int]) -> Window:
-        at, read = np.array(places, np.int64), words(padded, self._order)
+    def _window(self, buffer: Array, offset: int, at: Array) -> Window:
+        read = words(buffer, self._order)
         total, which, high, low, captured, length = (read[at + skip].astype(np.int64) for skip in range(4, 28, 4))
         known = np.array([*self._interfaces, (0, 0, -1)], np.int64)
         if (which >= len(self._interfaces)).any():
@@ -204,7 +220,7 @@ class _Blocks:
         plain = (captured + 35 & -4 == total) & (captured <= length) & (high <= last)
         if not plain.all() or (read[at + total - 4] != total).any():
             raise UnsoundError
-        return Window(padded, offset, at + 28, captured, length, (high << 32 | low) * tick, linktype)
+        return Window(buffer, offset, at + 28, captured, length, (high << 32 | low) * tick, linktype)
 
 
 def _joined(parts: list[Window]) -> Window | None:

@@ -118,7 +118,7 @@ def _two_processors() -> bool:
 
 def fits_columns(form: RowFormat) -> bool:
     """Whether a format is made faster in columns."""
-    return form in (RowFormat.CONVERSATIONS, RowFormat.CSV) and hasattr(os, "pread")
+    return form in (RowFormat.CONVERSATIONS, RowFormat.CSV) and hasattr(os, "preadv")
 
 
 class _Together:
