@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +51,7 @@ class Chunk:
         self._records = np.stack(
             [getattr(packets, name) for name in ("number", "time", "offset", "captured", "length", "linktype")], axis=1
         )
+        self._mine = mine
         chosen = packets.usual & mine[packets.lane]
         places = np.flatnonzero(chosen)  # of the usual segments, in the order of the file
         usual = packets.part(places)
@@ -102,6 +105,14 @@ class Chunk:
         counts: list[int] = (known + asked + len(self.strange)).tolist()
         return counts
 
+    def only(self, file: int, mine: Array) -> Chunk:
+        """Returns the same of fewer lanes, which reads packets from another open file."""
+        found = copy(self)
+        found._file, found._mine, found._pairs = file, mine, {}
+        found._at = self._at.copy()
+        found._at[self.places[~mine[self.segments.lane]]] = -1
+        return found
+
     def frame(self, place: int) -> Frame:
         """Reads a packet again."""
         number, time, offset, captured, length, linktype = self._records[place].tolist()
@@ -147,16 +158,17 @@ class Chunk:
 
     def turns(self) -> list[Turn]:
         """Returns what comes before the engine: packets, and the beginnings of stretches."""
-        found, whole = self.found, np.zeros(len(self.segments), bool)
+        found, own = self.found, self._mine[self.segments.lane]
         edges = np.zeros(len(self.segments) + 1, np.int64)
         edges[found.starts] += 1
         np.subtract.at(edges, found.ends, 1)
-        whole = np.cumsum(edges[:-1]) > 0
+        begun = np.flatnonzero(own[found.starts])
+        begins = self.places[found.starts[begun]]
         stretch = np.full(len(self.packets), -1)
-        stretch[self.places[found.starts]] = np.arange(len(found.starts))
+        stretch[begins] = begun
         seen = np.zeros(len(self.packets), bool)
-        seen[self.places[~whole]] = True
-        seen[self.places[found.starts]] = True
+        seen[self.places[own & (np.cumsum(edges[:-1]) == 0)]] = True
+        seen[begins] = True
         seen[self.strange] = True
         here = np.flatnonzero(seen[: self.size])
         return [
@@ -235,22 +247,66 @@ def _as_before(found: Iterator[Window]) -> Iterator[Window]:
         raise _changed() from None
 
 
-def chunks(file: int, of: Layout, mine: Array, fates: bool, crowded: Callable[[list[int]], bool]) -> Iterator[Chunk]:
+class First(NamedTuple):
+    """The first chunk of a file, of all lanes, for whoever goes on from it."""
+
+    chunk: Chunk
+    windows: int  # that have been read for it
+    whole: bool  # it is all of the file
+
+    def weights(self) -> list[int]:
+        """Returns how much the engine has to do in each lane."""
+        turns = np.array([turn.place for turn in self.chunk.turns()], np.int64)
+        found: list[int] = np.bincount(self.chunk.packets.lane[turns], minlength=LANES).tolist()
+        return found
+
+
+def first(
+    file: int, of: Layout, secrets: list[bytes], fates: bool, crowded: Callable[[list[int]], bool]
+) -> First | None:
+    """Goes through all of a file; returns its first chunk, None where the file is not sound. Adds to the secrets."""
+    parts: list[Packets] = []
+    count, read_, everyone = 0, 0, np.ones(LANES, bool)
+    try:
+        for index, window in enumerate(windows(file, of, secrets)):
+            if count < _MOST:
+                parts.append(read(window, count + 1, everyone))
+                count, read_ = count + len(parts[-1]), index + 1
+    except UnsoundError:
+        return None
+    if not parts:
+        return None
+    size = count if count < _MOST else count - _tail()
+    return First(Chunk(file, joined(parts), size, everyone, fates, crowded), read_, count < _MOST)
+
+
+def _tail() -> int:
+    return min(_TAIL, _MOST // 2)
+
+
+def chunks(
+    file: int, of: Layout, mine: Array, fates: bool, crowded: Callable[[list[int]], bool], begun: list[First]
+) -> Iterator[Chunk]:
     """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for.
 
     `fates` says whether it matters what became of each packet, or only of conversations; `crowded` whether there may be
-    no room where so many more begin in each lane.
+    no room where so many more begin in each lane. The first chunk is taken out of `begun`.
     """
-    parts: list[Packets] = []
-    count, number = 0, 1
-    for window in _as_before(windows(file, of)):
+    first_ = begun.pop()
+    chunk, read_, whole = first_
+    yield chunk.only(file, mine)
+    if whole:
+        return
+    parts = [chunk.packets.part(np.arange(chunk.size, len(chunk.packets)))]
+    number, count = int(chunk.packets.number[-1]) + 1, len(parts[0])
+    del first_, chunk
+    for window in itertools.islice(_as_before(windows(file, of)), read_, None):
         parts.append(read(window, number, mine))
         number, count = number + len(parts[-1]), count + len(parts[-1])
         if count >= _MOST:
-            packets = joined(parts)
-            tail = min(_TAIL, _MOST // 2)
-            yield Chunk(file, packets, count - tail, mine, fates, crowded)
-            parts, count = [packets.part(slice(count - tail, count))], tail
+            packets, size = joined(parts), count - _tail()
+            yield Chunk(file, packets, size, mine, fates, crowded)
+            parts, count = [packets.part(np.arange(size, count))], count - size
             del packets
     if parts:
         yield Chunk(file, joined(parts), count, mine, fates, crowded)

@@ -7,14 +7,15 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lab.bulk.chunk import chunks, lanes
+from lab.bulk.chunk import First, chunks, first, lanes
 from lab.bulk.passing import Passing
 from lab.bulk.predicted_rows import PassedRows
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines
-from lab.bulk.scan import Layout, layout, sound
+from lab.bulk.scan import Layout, layout
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
 from lab.engine.path import Path as Way
+from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.runs.recorded import Recorded
 from lab.runs.run import Inputs, Learn, Run
 
@@ -24,7 +25,7 @@ class _Columned(Recorded):
 
     def __init__(self, capture: Capture, file: int, of: Plan, chosen: frozenset[int], rows: PassedRows | None) -> None:
         super().__init__(capture, of.secrets)
-        self._file, self._of, self._lanes, self._rows = file, of.layout, chosen, rows
+        self._file, self._of, self._lanes, self._rows = file, of, chosen, rows
         self._passing: Passing | None = None
 
     @contextlib.contextmanager
@@ -33,8 +34,9 @@ class _Columned(Recorded):
 
             def ahead(way: Way) -> Passing:
                 taken = self._rows.take if self._rows is not None else None
-                found = chunks(self._file, self._of, lanes(self._lanes), taken is not None, way.crowded)
-                self._passing = Passing(found, self._of.end, way, mine, taken)
+                of, here = self._of.layout, lanes(self._lanes)
+                found = chunks(self._file, of, here, taken is not None, way.crowded, self._of.begun)
+                self._passing = Passing(found, of.end, way, mine, taken)
                 return self._passing
 
             yield inputs._replace(frames=None, ahead=ahead)
@@ -53,19 +55,22 @@ class _Columned(Recorded):
 
 
 class Plan(NamedTuple):
-    """How a file is read in columns: how it is laid out, and the TLS key logs that are in it."""
+    """How a file is read in columns: how it is laid out, the TLS key logs that are in it, and its first chunk."""
 
     layout: Layout
     secrets: list[bytes]
+    begun: list[First]  # whoever goes on from it takes it out
+    weights: list[int]  # how much there is to do in each lane, by the first chunk
 
 
-def plan(file: str) -> Plan | None:
-    """Returns how a pcap or pcapng file is read in columns, None where it can't be."""
+def plan(file: str, form: RowFormat) -> Plan | None:
+    """Returns how a pcap or pcapng file is read in columns, None where it can't be. Goes through all of it."""
     opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        of = layout(opened)
-        secrets = sound(opened, of) if of is not None else None
-        return Plan(of, secrets) if of is not None and secrets is not None else None
+        of, secrets = layout(opened), list[bytes]()
+        crowded = Way(TRANSPORT, UPPERS).crowded
+        found = first(opened, of, secrets, form is RowFormat.CSV, crowded) if of is not None else None
+        return Plan(of, secrets, [found], found.weights()) if of is not None and found is not None else None
     finally:
         os.close(opened)
 

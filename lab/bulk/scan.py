@@ -76,17 +76,6 @@ class UnsoundError(Exception):
     """Something in a file is not as it is in nearly all."""
 
 
-def sound(file: int, of: Layout) -> list[bytes] | None:
-    """Returns the TLS key logs of a file that can be read here, else None. Goes through it once, for nothing else."""
-    secrets: list[bytes] = []
-    try:
-        for _ in windows(file, of, secrets):
-            pass
-    except UnsoundError:
-        return None
-    return secrets
-
-
 def windows(file: int, of: Layout, secrets: list[bytes] | None = None) -> Iterator[Window]:
     """Yields all packets of a file, a window of bytes at a time; adds to the secrets. Raises UnsoundError.
 

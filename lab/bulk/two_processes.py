@@ -37,7 +37,8 @@ _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _AT_ONCE = 64  # lines written together to the pipe
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
 # Ours is the smaller half, as we also put both in order.
-ALL, OURS, THEIRS = (frozenset(range(*each)) for each in ((LANES,), (7,), (7, LANES)))
+ALL, OURS = frozenset(range(LANES)), frozenset(range(7))
+_ORDER = 0.08  # of the work: putting both halves in order
 _USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, a transport's header
 
 
@@ -72,9 +73,10 @@ def rows(
         yield None
         return
     with contextlib.ExitStack() as stack:
-        plan = _planned(path) if columns else None
-        theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen, plan)) if halved else None
-        mine, lanes = (_ours(chosen), OURS) if theirs else (chosen, ALL)
+        plan = _planned(path, form) if columns else None
+        half = _half(plan.weights) if plan is not None and halved else OURS
+        theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen, plan, half)) if halved else None
+        mine, lanes = (_ours(chosen, half), half) if theirs else (chosen, ALL)
         ours = _in_columns(path, plan, lanes, form, mine, keylog, server_key) if columns else None
         if ours is None and theirs is None:
             yield None
@@ -89,11 +91,22 @@ def rows(
         yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, Path(path).stat().st_size)
 
 
-def _planned(path: str) -> Plan | None:
+def _half(weights: list[int]) -> frozenset[int]:
+    """Returns our lanes, where so much is to be done in each."""
+    loads, ours = [sum(weights) * _ORDER, 0.0], list[int]()
+    for weight, lane in sorted(((weight, lane) for lane, weight in enumerate(weights)), reverse=True):
+        lighter = loads.index(min(loads))
+        loads[lighter] += weight
+        if not lighter:
+            ours.append(lane)
+    return frozenset(ours)
+
+
+def _planned(path: str, form: RowFormat) -> Plan | None:
     """Returns how a file is read in columns; None where its conversations are alike, or it can't be read so."""
     from lab.bulk import conversations, predicting
 
-    return None if conversations.alike(path) else predicting.plan(path)
+    return None if conversations.alike(path) else predicting.plan(path, form)
 
 
 def _in_columns(
@@ -107,7 +120,7 @@ def _in_columns(
         found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
         if found is not None:
             return found
-        plan = predicting.plan(path)
+        plan = predicting.plan(path, form)
     return predicting.made(path, plan, lanes, form, mine, keylog, server_key) if plan is not None else None
 
 
@@ -161,8 +174,8 @@ class _Together:
         return self._run.complaint(self._elsewhere)
 
 
-def is_ours(frame: Frame) -> bool | None:
-    """Whether a frame is of the first half: half of all pairs of ports, and whatever no transport reads.
+def is_ours(frame: Frame, half: frozenset[int] = OURS) -> bool | None:
+    """Whether a frame is of the first half: about half of all pairs of ports, and whatever no transport reads.
 
     None for a fragment: that its whole packet tells.
     """
@@ -177,7 +190,7 @@ def is_ours(frame: Frame) -> bool | None:
         if not isinstance(found, Segment | Quoted):
             return True
         mixed = found.source_port ^ found.destination_port
-    return mixed % LANES in OURS  # both directions alike
+    return mixed % LANES in half  # both directions alike
 
 
 class Other:
@@ -209,14 +222,16 @@ class Other:
         )  # fmt: skip
 
 
-def _ours(chosen: Mine | None) -> Mine:
+def _ours(chosen: Mine | None, half: frozenset[int]) -> Mine:
     """Returns whether a frame is of the first half and, if only some are asked for, of these."""
-    return is_ours if chosen is None else lambda frame: False if is_ours(frame) is False else chosen(frame)
+    if chosen is None:
+        return lambda frame: is_ours(frame, half)
+    return lambda frame: False if is_ours(frame, half) is False else chosen(frame)
 
 
-def _others(chosen: Mine | None) -> Mine:
+def _others(chosen: Mine | None, half: frozenset[int]) -> Mine:
     def theirs(frame: Frame) -> bool | None:
-        first = is_ours(frame)
+        first = is_ours(frame, half)
         if first:
             return False
         return chosen(frame) if chosen else None if first is None else True
@@ -227,9 +242,9 @@ def _others(chosen: Mine | None) -> Mine:
 @contextlib.contextmanager
 def other_half(
     path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None,
-    plan: Plan | None = None,
+    plan: Plan | None = None, half: frozenset[int] = OURS,
 ) -> Iterator[Other]:  # fmt: skip
-    """Yields the other half in a format, made by a second process, which ends when the context is left."""
+    """Yields the lanes that are not in `half` in a format, made by a second process; leaving the context ends it."""
     reading, writing = os.pipe()
     with contextlib.suppress(ImportError, OSError, AttributeError):  # with little room the two would take turns
         import fcntl
@@ -240,7 +255,7 @@ def other_half(
 
     def work() -> None:
         columns = chosen is None and fits_columns(form)
-        _work(path, writing, form, keylog, server_key, _others(chosen), columns, plan)
+        _work(path, writing, form, keylog, server_key, _others(chosen, half), ALL - half, columns, plan)
 
     try:
         with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
@@ -261,11 +276,12 @@ def _work(
     keylog: bytes,
     server_key: bytes,
     theirs: Mine,
+    lanes: frozenset[int],
     in_columns: bool,
     plan: Plan | None,
 ) -> None:
     """Annotates the second half, in its own process."""
-    found = _in_columns(path, plan, THEIRS, form, theirs, keylog, server_key) if in_columns else None
+    found = _in_columns(path, plan, lanes, form, theirs, keylog, server_key) if in_columns else None
     gone = Gone(keeps_lines(form))
     if isinstance(found, PredictedRows):
         run = found.run

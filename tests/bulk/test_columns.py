@@ -17,7 +17,7 @@ from lab.bulk import conversations as columns
 from lab.bulk.columns import Columns
 from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.templates import Kind
-from lab.bulk.two_processes import ALL, OURS, THEIRS
+from lab.bulk.two_processes import ALL, OURS
 from lab.engine import path
 from lab.protocols.tcp import room
 from lab.render.rows import conversations_as_one
@@ -152,7 +152,7 @@ def test_what_is_too_large_for_columns_is_left_alone(tmp_path: Path, monkeypatch
 
 def test_each_half_says_its_own(tmp_path: Path) -> None:
     file = saved(list(generate.frames(COUNT)), tmp_path)
-    found = [in_columns(file, lanes=lanes) or [] for lanes in (OURS, THEIRS)]
+    found = [in_columns(file, lanes=lanes) or [] for lanes in (OURS, ALL - OURS)]
     assert len(found[0]) + len(found[1]) == len(one_by_one(file))
     assert written(file, RowFormat.CONVERSATIONS) == written(file, RowFormat.CONVERSATIONS, halved=False)
 
