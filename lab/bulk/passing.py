@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from lab.bulk import skimming
+from lab.bulk import record_lines, skimming
 from lab.bulk.chunk import Chunk, Turn
 from lab.engine.lookahead import WITHIN, Lookahead
 from lab.engine.path import Mine, Path
@@ -41,6 +41,7 @@ class Passed(NamedTuple):
     seq: tuple[int, int]  # to be added to the numbers of each side, for those of the conversation
     most: tuple[int, int]  # bytes that a segment of each side may carry
     whole: Whole | None  # where it carries messages
+    lines: record_lines.Lines | None  # what JSON says of these
 
 
 class Passing(Lookahead):
@@ -48,7 +49,7 @@ class Passing(Lookahead):
 
     def __init__(
         self, chunks: Iterator[Chunk], size: int, path: Path, mine: Mine | None,
-        passed: Callable[[Passed], object] | None,
+        passed: Callable[[Passed], object] | None, in_lines: bool = False,
     ) -> None:  # fmt: skip
         super().__init__((), _nothing, mine)
         self._chunks = chunks
@@ -56,6 +57,7 @@ class Passing(Lookahead):
         self._path = path
         self._chosen = mine
         self._passed = passed
+        self._most = record_lines.MOST if in_lines else None  # messages that a segment may complete
         self._chunk: Chunk | None = None
         self._again: deque[tuple[Frame, Any]] = deque()
         self._taken: set[int] = set()
@@ -142,9 +144,9 @@ class Passing(Lookahead):
             end = chunk.unclear(at, end)
         else:
             skim = path.layers.skim(which)
-            if skim is None or not may_begin(which, first):
+            if skim is None or not may_begin(which, first) or (self._most is not None and not skim.settled):
                 return at
-            skimmed = skimming.skimmed(chunk, skim, at, end, roles, off)
+            skimmed = skimming.skimmed(chunk, skim, at, end, roles, off, self._most)
             end = skimmed.end
         if end - at < _LEAST:
             return at
@@ -155,7 +157,8 @@ class Passing(Lookahead):
         if self._passed is not None:
             client = roles[1] == "client"
             whole = (sorted(skimmed.whole), skim.way.name, skim.steps) if skim is not None and skimmed else None
-            self._passed(Passed(chunk, at, end, which.id, client, off, most, whole))
+            lines = record_lines.lines(chunk, skim, skimmed) if skim and skimmed and self._most is not None else None
+            self._passed(Passed(chunk, at, end, which.id, client, off, most, whole, lines))
         path.arrived(skip(which, first, stretch))
         arrive(first, stretch)
         for end_ in (first, first.peer) if skim is None else ():

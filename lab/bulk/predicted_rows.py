@@ -17,6 +17,7 @@ from lab.render.table import around
 from lab.render.trace import time
 
 _TOGETHER = 4096  # packets whose rows are made at a time
+_MOST_TOGETHER = 4 << 20  # characters of rows that wait for these
 _KINDS = {DATA: ("data",), BARE: ("ACK",), UPDATE: ("ACK", "window-update"), DUPLICATE: ("ACK", "duplicate-ack")}
 _PUSHED, _CLIENT, _LARGE, _UNFINISHED = 1 << 2, 1 << 3, 1 << 4, 1 << 5
 _WHOLE = 6  # from this bit on: which message it completes, 0 for none
@@ -27,9 +28,11 @@ ROLES: tuple[Role, Role] = ("client", "server")
 class PassedRows:
     """Keeps what is passed by until the rows before it have been written."""
 
-    def __init__(self) -> None:
+    number_at = 0  # where a row has its packet's number, which ends at a comma
+
+    def __init__(self, columns: int = 7) -> None:
         self._fresh: list[Passed] = []
-        self._waiting = np.zeros((7, 0), np.int64)  # number, time, conversation, seq, ack, payload, what it is
+        self._waiting = np.zeros((columns, 0), np.int64)  # number, time, conversation, seq, ack, payload, what it is …
         self._said: dict[int, tuple[str, str]] = {}
         self._messages: list[tuple[str, str | None]] = []  # what is completed: its name, and the step that it is
 
@@ -39,12 +42,13 @@ class PassedRows:
     def among(self, rows: Iterable[str]) -> Iterator[str]:
         """Yields rows with those of what has been passed by in between, all in the order of the file."""
         seen: list[tuple[int, str]] = []
-        begun = 0
+        begun, size, at = 0, 0, self.number_at
         for row in rows:
-            number = int(row[: row.index(",")])
+            number = int(row[at : row.index(",", at)])
             seen.append((number, row))
-            if number - begun >= _TOGETHER:
-                begun = number
+            size += len(row)
+            if number - begun >= _TOGETHER or size > _MOST_TOGETHER:
+                begun, size = number, 0
                 yield from self._merged(seen, number)
                 seen = []
         yield from self._merged(seen, None)
@@ -109,6 +113,11 @@ class PassedRows:
         return self._messages.index((name, step)) + 1
 
     def _words(self, code: int) -> tuple[str, str]:
+        role, flags, states, labels, steps = self._meaning(code)
+        return around(role, flags, states, states, labels, steps)
+
+    def _meaning(self, code: int) -> tuple[Role, tuple[str, ...], States, tuple[str, ...], tuple[str, ...]]:
+        """Returns sender, flags, both ends' states, labels and steps."""
         role: Role = "client" if code & _CLIENT else "server"
         labels: tuple[str, ...] = _KINDS[code & 3]
         steps: tuple[str, ...] = ()
@@ -119,4 +128,4 @@ class PassedRows:
         if code >> _WHOLE:
             name, step = self._messages[(code >> _WHOLE) - 1]
             labels, steps = (*labels, name), (step,) if step is not None else ()
-        return around(role, flag_names(ACK | (PSH if code & _PUSHED else 0)), _OPEN, _OPEN, labels, steps)
+        return role, flag_names(ACK | (PSH if code & _PUSHED else 0)), _OPEN, labels, steps

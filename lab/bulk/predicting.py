@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lab.bulk.chunk import First, chunks, first, lanes
+from lab.bulk.passed_lines import PassedLines
 from lab.bulk.passing import Passing
 from lab.bulk.predicted_rows import PassedRows
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines
@@ -15,9 +17,13 @@ from lab.bulk.scan import Layout, layout
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
 from lab.engine.path import Path as Way
+from lab.model import Problem
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.runs.recorded import Recorded
 from lab.runs.run import Inputs, Learn, Run
+from lab.text import Lang
+
+_AT_ONCE = 1 << 20  # bytes
 
 
 class _Columned(Recorded):
@@ -36,10 +42,22 @@ class _Columned(Recorded):
                 taken = self._rows.take if self._rows is not None else None
                 of, here = self._of.layout, lanes(self._lanes)
                 found = chunks(self._file, of, here, taken is not None, way.crowded, self._of.begun)
-                self._passing = Passing(found, of.end, way, mine, taken)
+                in_lines = isinstance(self._rows, PassedLines)
+                self._passing = Passing(found, of.end, way, mine, taken, in_lines)
                 return self._passing
 
             yield inputs._replace(frames=None, ahead=ahead)
+
+    def about(self, lang: Lang, problems: list[Problem]) -> dict[str, Any]:
+        return super().about(lang, problems) | {"sha256": self._digest(), "packets": self.packets}
+
+    def _digest(self) -> str:
+        """Returns the SHA-256 of the file in hex."""
+        found, at = hashlib.sha256(), 0
+        while piece := os.pread(self._file, _AT_ONCE, at):
+            found.update(piece)
+            at += len(piece)
+        return found.hexdigest()
 
     @property
     def packets(self) -> int:
@@ -69,7 +87,7 @@ def plan(file: str, form: RowFormat) -> Plan | None:
     try:
         of, secrets = layout(opened), list[bytes]()
         crowded = Way(TRANSPORT, UPPERS).crowded
-        found = first(opened, of, secrets, form is RowFormat.CSV, crowded) if of is not None else None
+        found = first(opened, of, secrets, form is not RowFormat.CONVERSATIONS, crowded) if of is not None else None
         return Plan(of, secrets, [found], found.weights()) if of is not None and found is not None else None
     finally:
         os.close(opened)
@@ -80,7 +98,7 @@ def made(
 ) -> PredictedRows:
     """Returns the rows of some lanes of a file. Packets that are no usual TCP segments are asked for by `mine`."""
     opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    passed = PassedRows() if form is RowFormat.CSV else None
+    passed = None if form is RowFormat.CONVERSATIONS else PassedRows() if form is RowFormat.CSV else PassedLines()
     gone = Gone(keeps_lines(form))
     source = _Columned(open_capture(file), opened, of, chosen, passed)
     run = Run(source, keylog=keylog, server_key=server_key, mine=mine, frames=False, let_go=gone.take)

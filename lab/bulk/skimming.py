@@ -15,7 +15,7 @@ from lab.model import Role
 _HEADER = 5  # bytes that tell a record's size
 
 
-class _Way(NamedTuple):
+class Way(NamedTuple):
     """One direction in a stretch: its segments with data, and the records that end in them."""
 
     role: Role
@@ -23,6 +23,7 @@ class _Way(NamedTuple):
     starts: list[int]  # relative numbers
     stops: list[int]
     ends: list[tuple[int, int, int]]  # which segments complete records: the number behind the last, place, how many
+    bounds: list[tuple[int, int]] | None  # where asked for, each record: the number behind it, and the place
 
 
 class Skimmed(NamedTuple):
@@ -30,27 +31,34 @@ class Skimmed(NamedTuple):
 
     end: int
     whole: set[int]
-    ways: tuple[_Way, _Way]
+    ways: tuple[Way, Way]
     ends: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]
 
 
-def skimmed(chunk: Chunk, skim: Skim, at: int, end: int, roles: tuple[Role, Role], off: tuple[int, int]) -> Skimmed:
-    """Returns how far into a stretch everything may be passed by. `roles` and `off` are of the chunk's two sides."""
+def skimmed(
+    chunk: Chunk, skim: Skim, at: int, end: int, roles: tuple[Role, Role], off: tuple[int, int],
+    most: int | None = None,
+) -> Skimmed:  # fmt: skip
+    """Returns how far into a stretch everything may be passed by. `roles` and `off` are of the chunk's two sides.
+
+    With `most`, each record is told by itself, and no segment is passed by that completes more of them.
+    """
     back, data = chunk.found.back[at:end], chunk.segments.payload[at:end] > 0
     limit, ways = end, []
     for side in (0, 1):
         places = (np.flatnonzero(data & (back == side)) + at).tolist()
         starts = (chunk.found.seq[places] + off[side]).tolist()
         sizes = chunk.segments.payload[places].tolist()
-        way = _Way(roles[side], places, starts, [a + b for a, b in zip(starts, sizes, strict=True)], [])
-        limit = min(limit, _hop(chunk, skim, way, end))
+        stops = [a + b for a, b in zip(starts, sizes, strict=True)]
+        way = Way(roles[side], places, starts, stops, [], None if most is None else [])
+        limit = min(limit, _hop(chunk, skim, way, end, most))
         ways.append(way)
     ends = tuple([each for each in way.ends if each[1] < limit] for way in ways)
     whole = {place for each in ends for _, place, _ in each}
     return Skimmed(limit, whole, (ways[0], ways[1]), (ends[0], ends[1]))
 
 
-def _hop(chunk: Chunk, skim: Skim, way: _Way, end: int) -> int:
+def _hop(chunk: Chunk, skim: Skim, way: Way, end: int, most: int | None) -> int:
     """Finds the records of a direction; returns the place of the segment with the first that may not be passed by."""
     if not way.places:
         return end
@@ -74,10 +82,12 @@ def _hop(chunk: Chunk, skim: Skim, way: _Way, end: int) -> int:
         index = _ended(way, at, index)
         if index < 0:
             return end
+        if most is not None and way.ends[-1][2] > most:
+            return way.places[index]
     return end
 
 
-def _ended(way: _Way, at: int, index: int) -> int:
+def _ended(way: Way, at: int, index: int) -> int:
     """Takes down a record that ends before `at`, returns the segment that completes it; -1 where none does."""
     while index < len(way.stops) and way.stops[index] < at:
         index += 1
@@ -87,10 +97,12 @@ def _ended(way: _Way, at: int, index: int) -> int:
     if way.ends and way.ends[-1][1] == place:  # there may be very many in one
         count += way.ends.pop()[2]
     way.ends.append((at, place, count))
+    if way.bounds is not None:
+        way.bounds.append((at, place))
     return index
 
 
-def _read(chunk: Chunk, way: _Way, at: int, index: int) -> bytes:
+def _read(chunk: Chunk, way: Way, at: int, index: int) -> bytes:
     """Reads a header, which may lie in several segments."""
     found = b""
     while len(found) < _HEADER and index < len(way.places):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
+_COLUMNS = hasattr(os, "preadv")  # whether a file can be read here and there
 _AT_ONCE = 64  # lines written together to the pipe
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
 # Ours is the smaller half, as we also put both in order.
@@ -68,12 +69,12 @@ def rows(
     path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
 ) -> Iterator[Rows | None]:
     """Yields the rows of a large file: in columns where that helps, by two processes where there are processors."""
-    halved, columns = _two_processors(), chosen is None and fits_columns(form)
+    halved, columns = _two_processors(), chosen is None and _COLUMNS
     if not halved and not columns:
         yield None
         return
     with contextlib.ExitStack() as stack:
-        plan = _planned(path, form) if columns else None
+        plan = _planned(path, form, keylog) if columns else None
         half = _half(plan.weights) if plan is not None and halved else OURS
         theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen, plan, half)) if halved else None
         mine, lanes = (_ours(chosen, half), half) if theirs else (chosen, ALL)
@@ -102,11 +103,18 @@ def _half(weights: list[int]) -> frozenset[int]:
     return frozenset(ours)
 
 
-def _planned(path: str, form: RowFormat) -> Plan | None:
-    """Returns how a file is read in columns; None where its conversations are alike, or it can't be read so."""
+def _planned(path: str, form: RowFormat, keylog: bytes) -> Plan | None:
+    """Returns how a file is read in columns; None where its conversations are alike, or it can't be read so.
+
+    None also for JSON with keys: where records are opened, hardly anything is passed by.
+    """
     from lab.bulk import conversations, predicting
 
-    return None if conversations.alike(path) else predicting.plan(path, form)
+    in_json = form in (RowFormat.JSON, RowFormat.NDJSON)
+    if (in_json and keylog) or conversations.alike(path):
+        return None
+    plan = predicting.plan(path, form)
+    return None if in_json and plan is not None and plan.secrets else plan
 
 
 def _in_columns(
@@ -116,7 +124,7 @@ def _in_columns(
     """Returns the rows of some lanes, made in columns, None where that does not help."""
     from lab.bulk import conversations, predicting
 
-    if plan is None:
+    if plan is None and form in (RowFormat.CSV, RowFormat.CONVERSATIONS):
         found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
         if found is not None:
             return found
@@ -127,11 +135,6 @@ def _in_columns(
 def _two_processors() -> bool:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return allowed > 1
-
-
-def fits_columns(form: RowFormat) -> bool:
-    """Whether a format is made faster in columns."""
-    return form in (RowFormat.CONVERSATIONS, RowFormat.CSV) and hasattr(os, "preadv")
 
 
 class _Together:
@@ -254,7 +257,7 @@ def other_half(
     child = 0
 
     def work() -> None:
-        columns = chosen is None and fits_columns(form)
+        columns = chosen is None and _COLUMNS
         _work(path, writing, form, keylog, server_key, _others(chosen, half), ALL - half, columns, plan)
 
     try:

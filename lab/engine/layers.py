@@ -84,6 +84,11 @@ class Skim(NamedTuple):
     way: Any
     steps: dict[Role, str | None]
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was said before has been got, but for what moves nobody."""
+        return all(event == self.way.event for end in self.layer.ends for _, event, _ in end.waiting)
+
 
 def layers_of(which: Conversation) -> Iterator[Layer]:
     """Yields what a conversation carries, from the transport upwards."""

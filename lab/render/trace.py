@@ -81,7 +81,7 @@ def packet_lines(packets: Iterable[Packet]) -> Iterator[str]:
         if around is None:
             if len(known) >= _MOST_KNOWN:
                 known.clear()
-            around = known[key] = _around(each)
+            around = known[key] = around_numbers(each)
         head, labels, tail = around
         ack = each.ack
         yield (
@@ -89,11 +89,11 @@ def packet_lines(packets: Iterable[Packet]) -> Iterator[str]:
             f'{each.seq},"ack":{"null" if ack is None else ack},"seq_raw":{each.seq_raw},'
             f'"ack_raw":{"null" if ack is None else each.ack_raw},"window":{each.window},"payload":{each.payload}'
             f"{labels}{','.join(map(_message_line, each.messages)) if each.messages else ''}{tail}"
-            f"{_above_line(each.above) if each.above else '}'}"
+            f"{above_line(each.above) if each.above else '}'}"
         )
 
 
-def _around(found: Packet) -> tuple[str, str, str]:
+def around_numbers(found: Packet) -> tuple[str, str, str]:
     """Returns what stands in a packet's line around its numbers: before those of the stream, behind them up to its
     messages, and behind these."""
     line = dump(packet(found._replace(messages=(), above=())))
@@ -108,11 +108,15 @@ def _around(found: Packet) -> tuple[str, str, str]:
 def _message_line(message: Message) -> str:
     if message.facts:
         return dump(_message(message))
-    spans = [
-        f'{{"buffer":"{buffer}","number":{number},"start":{start},"end":{end}}}'
-        for buffer, number, start, end in message.spans
+    return message_line(message.protocol, message.name, message.spans)
+
+
+def message_line(protocol: str, name: str, spans: Iterable[tuple[str, int, int, int]]) -> str:
+    """Returns the entry of a message of which no more is to be said than where it lies."""
+    said = [
+        f'{{"buffer":"{buffer}","number":{number},"start":{start},"end":{end}}}' for buffer, number, start, end in spans
     ]
-    return f'{_named(message.protocol, message.name)}"spans":[{",".join(spans)}]}}'
+    return f'{_named(protocol, name)}"spans":[{",".join(said)}]}}'
 
 
 @lru_cache(1024)
@@ -121,7 +125,8 @@ def _named(protocol: str, name: str) -> str:
 
 
 @lru_cache(1024)
-def _above_line(above: tuple[Above, ...]) -> str:
+def above_line(above: tuple[Above, ...]) -> str:
+    """Returns the end of a packet's line, with the states of protocols above the transport."""
     return "," + dump({"above": _above(above)})[1:]
 
 

@@ -30,7 +30,7 @@ from tests.protocols.tls import conversation
 from tests.protocols.tls.talks import identity
 from tests.transfers import Cable, Shape, Transfer
 
-FORMS = pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.CONVERSATIONS])
+FORMS = pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.NDJSON, RowFormat.CONVERSATIONS])
 CABLES = {
     "clean": Cable(),
     "lossy": Cable(lost=0.02),
@@ -79,7 +79,7 @@ def one_by_one(file: Path, form: RowFormat) -> list[str]:
     with open_run(str(file), frames=False, let_go=gone.take) as run:
         found = RowsOfRun(run, form, gone)
         packets = list(found.packets())
-        lines = packets if form is RowFormat.CSV else [line for _, line in found.conversations()]
+        lines = packets if form is not RowFormat.CONVERSATIONS else [line for _, line in found.conversations()]
         return [*lines, str(found.complaint())]
 
 
@@ -90,7 +90,7 @@ def predicted(file: Path, form: RowFormat) -> list[str] | None:
     made = predicting.made(str(file), plan, ALL, form, None, b"", b"")
     with made.run:
         packets = list(made.packets())
-        lines = packets if form is RowFormat.CSV else [line for _, line in made.conversations()]
+        lines = packets if form is not RowFormat.CONVERSATIONS else [line for _, line in made.conversations()]
         return [*lines, str(made.complaint())]
 
 
@@ -138,7 +138,7 @@ def test_records_without_keys_are_skipped_by_their_headers(
     assert predicted(file, form) == said
     assert sum(passed) > len(packets) * (0.5 if cable == "clean" else 0.15)
     name = "encrypted" if version == ssl.TLSVersion.TLSv1_3 else "application-data"
-    assert form is not RowFormat.CSV or sum(name in row for row in said) > 30
+    assert form is RowFormat.CONVERSATIONS or sum(name in row for row in said) > 30
 
 
 def spoilt(packets: list[tuple[float, bytes]], dice: random.Random) -> Iterator[tuple[float, bytes]]:
@@ -185,7 +185,7 @@ def test_whatever_happens_the_engine_is_the_judge(tmp_path: Path, monkeypatch: p
     file = transfers.write(spoilt(packets, dice), tmp_path / "made.pcap")
     monkeypatch.setattr(chunk, "_MOST", dice.choice((600, 1500, 150_000)))
     monkeypatch.setattr(path, "ROUND", dice.choice((300, 65_536)))
-    for form in (RowFormat.CSV, RowFormat.CONVERSATIONS):
+    for form in (RowFormat.CSV, RowFormat.NDJSON, RowFormat.CONVERSATIONS):
         assert predicted(file, form) == one_by_one(file, form)
 
 
@@ -278,7 +278,7 @@ def test_no_more_steps_are_noted_and_many_records_may_end_in_a_segment(
     file = transfers.write(Transfer(dice, said, Cable(), Shape()).packets, tmp_path / "made.pcap")
     monkeypatch.setattr(walk, "MOST_NOTED", 50)
     assert predicted(file, form) == one_by_one(file, form)
-    assert sum(passed) > 100
+    assert sum(passed) > 100 or form is RowFormat.NDJSON  # of which so many are not passed by
 
 
 @pytest.mark.parametrize("longer", [False, True])
@@ -320,7 +320,7 @@ def test_an_acknowledgement_half_a_stream_away_stays_there(tmp_path: Path, passe
     lines += ["s> ACK 6 41", "s> ACK 6 91", "c> FIN 91 6", "s> FIN 6 92", "c> ACK 92 7"]
     file = transfers.write([(at, frame.data) for at, frame in enumerate(ladder(*lines))], tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)
-    assert sum(passed) or form is RowFormat.CSV
+    assert sum(passed) or form is not RowFormat.CONVERSATIONS
 
 
 @FORMS

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.engine.protocol import Piece
-from lab.model import Role
+from lab.model import Role, Span
 from lab.protocols.tls import codes, inferred
 from lab.protocols.tls.ciphers import TLS13
 from lab.protocols.tls.direction import Direction
@@ -46,6 +46,11 @@ class Skimming:
         held = way.records.pending
         size = (self.size(held[:HEADER]) or 0) if held else 0
         return way.base + way.records.offset + size
+
+    def begun(self, role: Role) -> tuple[Span, ...]:
+        """Returns where what is there of the record lies that a direction is in."""
+        way = self._ways[role]
+        return way.stream.spans(way.records.offset, way.stream.expected)
 
     def size(self, header: bytes) -> int | None:
         """Returns the size of a record that may be passed by, None of any other."""
