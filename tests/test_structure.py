@@ -43,9 +43,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "runs": {*VALUES, *THINKING, *TOUCHING, "render"},
     "witnesses": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "bulk": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
+    "grade": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
     "__init__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
-    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk"},
-    "__main__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "app"},
+    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade"},
+    "__main__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "app"},
 }
 # Of a protocol, what plays it touches the machine; nothing imports it before a scenario is asked for.
 PLAYING = ("endpoints.py", "credentials.py", "scenarios.py")
@@ -61,7 +62,7 @@ NOT_FOR_SHOWING = {"socket", "subprocess", "pyroute2", "scapy", "typer", "multip
 # A library's door: the only places it comes in by.
 DOORS = {
     "typer": ("app/cli.py",),
-    "rich": ("render/",),
+    "rich": ("render/", "grade/reports/"),
     "scapy": ("capture/sniff.py",),
     "pyshark": ("witnesses/wireshark.py",),
     "cryptography": ("protocols/tls/",),

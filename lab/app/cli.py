@@ -288,6 +288,58 @@ def notes(
         told(found, stream, LANG)
 
 
+@app.command(
+    cls=_Command,
+    help=_("Assignments: list them, prove one before it goes out.", "作业：列出全部，或在发放前验证一份。"),
+)
+def assign(
+    assignment: Annotated[str | None, typer.Argument(help=_("A name of --list, or a TOML file.", "--list 所列的名称，或一个 TOML 文件。"))] = None,
+    check: Annotated[bool, typer.Option("--check", help=_("Prove it against real captures.", "用真实抓包验证。"))] = False,
+    capture: Annotated[list[Path], typer.Option("--capture", help=_("Prove it against this capture, too.", "同时用此抓包验证。"))] = [],
+    list_: Annotated[bool, typer.Option("--list", help=_("List the assignments that come with the lab.", "列出自带的作业。"))] = False,
+    schema: Annotated[bool, typer.Option("--schema", help=_("Print the JSON Schema of an assignment.", "输出作业格式的 JSON Schema。"))] = False,
+    lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app import assign
+
+    if schema:
+        assign.print_schema(sys.stdout)
+    elif assignment is None or list_:
+        assign.listed(sys.stdout, LANG)
+    elif check:
+        raise typer.Exit(assign.check(assignment, capture, LANG))
+    else:
+        raise UsageError(
+            Text("what is to be done with the assignment is not said", "没有说明要对作业做什么"),
+            Text(f"lab assign {assignment} --check proves it", f"lab assign {assignment} --check 进行验证"),
+        )
+
+
+class DegreeOfFeedback(StrEnum):
+    NONE = "none"
+    POINTS = "points"
+    REASON = "reason"
+    FULL = "full"
+
+
+@app.command(
+    cls=_Command,
+    help=_(
+        "Mark a submission: a folder with answers.toml and capture.pcapng.",
+        "评阅一份提交物：含 answers.toml 与 capture.pcapng 的文件夹。",
+    ),
+)
+def grade(
+    path: Annotated[Path, typer.Argument(help=_("The folder.", "文件夹。"))],
+    assignment: Annotated[str, typer.Option("--assignment", help=_("A name of lab assign --list, or a TOML file; default: what the sheet names.", "lab assign --list 所列的名称，或 TOML 文件；默认为答题纸所写。"))] = "",
+    feedback: Annotated[DegreeOfFeedback, typer.Option("--feedback", help=_("How much is said.", "反馈的详细程度。"))] = DegreeOfFeedback.FULL,
+    json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app.grade import grade
+
+    grade(path, assignment, feedback.value, json, out, LANG)
+
+
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip
 def doctor(lang: LangOption = LANGUAGE) -> None:
     from lab.app.doctor import examine

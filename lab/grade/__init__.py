@@ -1,0 +1,1 @@
+"""Assignments, and the marking of what students hand in: right answers come from each student's own capture."""

@@ -1,0 +1,103 @@
+"""Marks as data, handshake-lab/grade/v1: the one canonical form, of which every report is made.
+
+How much is said has four degrees: `none` is the total alone, `points` those of each question, `reason` what went wrong
+and the rule, `full` the right answer in the student's own packets too. What a degree does not say is not in the data.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from lab.grade.marking import Mark, Marks
+from lab.text import Text, safe
+
+SCHEMA = "handshake-lab/grade/v1"
+Degree = Literal["none", "points", "reason", "full"]
+DEGREES: tuple[Degree, ...] = ("none", "points", "reason", "full")
+_MOST_SHOWN = 200  # characters of an answer
+
+_SAID = {
+    "right": Text("Right.", "正确。"),
+    "partly": Text("Partly right.", "部分正确。"),
+    "wrong": Text("Not right.", "不正确。"),
+    "empty": Text("No answer.", "未作答。"),
+    "person": Text("A person marks this.", "此题由人工评分。"),
+    "malformed": Text("This can't be read. Expected: {0}.", "无法识别。应填写：{0}。"),
+    "skipped": Text("Skipped: it builds on {0}, which has no answer.", "跳过：此题以 {0} 为基础，而该题没有答案。"),
+    "absent": Text(
+        "Your capture does not have {0}. Is it the capture of this assignment?",
+        "你的抓包里没有{0}。这是本作业的抓包吗？",
+    ),
+    "carried": Text(
+        "Not what your capture says, but rightly worked out from your answer to {0}: it counts.",
+        "与抓包不符，但由你对 {0} 的答案正确推出，按正确计分。",
+    ),
+}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Returns the JSON Schema of handshake-lab/grade/v1."""
+    found: dict[str, Any] = json.loads((files("lab.grade") / "marks.schema.json").read_text("utf-8"))
+    return found
+
+
+def as_json(marks: Marks, degree: Degree = "full") -> dict[str, Any]:
+    """Returns marks as plain values of JSON, with as much said as the degree allows."""
+    about = marks.assignment
+    return {
+        "schema": SCHEMA,
+        "assignment": {"id": about.id, "sha256": about.sha256, "title": _both(about.title)},
+        "student": safe(marks.student),
+        "capture": {"sha256": marks.capture, "packets": marks.packets} if marks.capture else None,
+        "feedback": degree,
+        "points": marks.points,
+        "of": about.points,
+        "pending": marks.pending,
+        "questions": [] if degree == "none" else [_question(each, degree) for each in marks.marks],
+        "problems": [_both(each) for each in marks.problems],
+        "findings": [],
+    }
+
+
+def _question(mark: Mark, degree: Degree) -> dict[str, Any]:
+    question = mark.question
+    found: dict[str, Any] = {
+        "id": question.id,
+        "kind": question.kind,
+        "text": _both(question.text),
+        "points": mark.points,
+        "of": question.points,
+        "status": mark.status,
+        "answer": None if mark.given is None else safe(_short(mark.given)),
+    }
+    if degree in ("reason", "full"):
+        rule = (mark.mistake.rfc if mark.mistake is not None else "") or question.rfc
+        found |= {"code": mark.code, "said": _both(said(mark)), "rule": rule}
+    if degree == "full":
+        found |= {
+            "right": _both(mark.right) if mark.right is not None else None,
+            "packets": list(mark.packets),
+            "why": _both(question.why) if question.why is not None else None,
+        }
+    return found
+
+
+def said(mark: Mark) -> Text:
+    """Returns what is said of a mark: what went wrong, but not what would have been right."""
+    if mark.mistake is not None:
+        return mark.mistake.text
+    text = _SAID.get(mark.code) or _SAID["wrong" if not mark.credit else "partly"]
+    return Text(text.en.format(mark.about.en), text.zh.format(mark.about.zh)) if mark.about is not None else text
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"en": text.en, "zh": text.zh}
+
+
+def _short(given: object) -> str:
+    said = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+    return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"

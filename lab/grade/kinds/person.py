@@ -1,0 +1,25 @@
+"""An answer in words, for a person to mark."""
+
+from __future__ import annotations
+
+from lab.grade.assignment import Question
+from lab.grade.kinds.kind import Answer, Judged, Kind, Right, plain
+from lab.grade.places import Seen
+from lab.text import Text
+
+
+class Words(Kind):
+    name = "text"
+    by_person = True
+
+    def expects(self, question: Question) -> Text:
+        return Text("some sentences", "若干句话")
+
+    def read(self, question: Question, raw: object) -> str:
+        return plain(raw)
+
+    def right(self, question: Question, seen: Seen) -> Right:
+        return Right("", ())
+
+    def judge(self, question: Question, seen: Seen, right: Right, answer: Answer) -> Judged:
+        return Judged(0, "for-a-person")

@@ -1,0 +1,136 @@
+"""The answer sheet, `answers.toml`: written for a student to fill in, and read back whatever has become of it.
+
+A sheet is read as TOML and never run. One that is no TOML any more, because a quote is missing somewhere, is read line
+by line: an answer that can be told from its line counts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from lab.errors import InputError
+from lab.grade.assignment import Assignment, Question
+from lab.grade.kinds import KINDS
+from lab.text import Lang, Text
+
+NAME = "answers.toml"
+MOST_BYTES = 256 << 10
+MOST_ANSWERS = 500
+_WIDTH = 100
+_LINE = re.compile(r"\s*\"?([A-Za-z0-9-]{1,64})\"?\s*=\s*(.*)")
+_ANSWERS = "answers"
+
+
+class Sheet(NamedTuple):
+    """What a student has handed in: answers by question, as TOML has them. `predictions` come from a run's record.
+
+    `whole` says that the file was TOML; else it was read line by line.
+    """
+
+    assignment: str
+    student: str
+    answers: Mapping[str, object]
+    predictions: Mapping[str, object] = {}
+    whole: bool = True
+
+
+def read(data: bytes, name: str = NAME) -> Sheet:
+    """Returns a sheet. Raises InputError where it is too large, or has nothing that could be read."""
+    if len(data) > MOST_BYTES:
+        raise InputError(
+            Text(f"{name} is larger than {MOST_BYTES >> 10} kB", f"{name} 超过 {MOST_BYTES >> 10} kB"),
+            Text("fill in the sheet that came with the assignment", "请填写随作业发放的答题纸"),
+        )
+    said = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    try:
+        found, whole = tomllib.loads(said), True
+    except (ValueError, RecursionError):
+        found, whole = _by_lines(said), False
+    answers = found.get(_ANSWERS)
+    given = dict(list(answers.items())[:MOST_ANSWERS]) if isinstance(answers, dict) else {}
+    return Sheet(_word(found.get("assignment")), _word(found.get("student")), given, {}, whole)
+
+
+def given(question: Question, sheet: Sheet) -> object:
+    """Returns the answer to a question, None where there is none."""
+    kept = sheet.predictions if question.kind == "prediction" else sheet.answers
+    answer = kept.get(question.id)
+    blank = answer in ("", [], {}) or (isinstance(answer, str) and not answer.strip())
+    return None if blank else answer
+
+
+def written(assignment: Assignment, student: str, lang: Lang, answers: Mapping[str, object] | None = None) -> str:
+    """Returns a sheet for a student, with the questions as comments; with `answers` filled in."""
+    lines = [
+        *_comment(f"{assignment.title.pick(lang)} · {assignment.id}"),
+        *_comment(_HOW.pick(lang)),
+        f"assignment = {quoted(assignment.id)}",
+        f"student = {quoted(student)}",
+        "",
+        f"[{_ANSWERS}]",
+    ]
+    for at, question in enumerate(assignment.questions, 1):
+        points = Text(f"({question.points:g} points)", f"（{question.points:g} 分）").pick(lang)
+        lines += ["", *_comment(f"{at}. {question.text.pick(lang)} {points}")]
+        for option in (*question.given.get("option", ()), *question.given.get("item", ())):
+            lines += _comment(f"{option['id']}: {' '.join(option['text'][lang].split())}", "#      ")
+        if question.kind == "prediction":
+            lines += _comment(_PREDICTED.pick(lang), "#   → ")
+            continue
+        lines += _comment(KINDS[question.kind].expects(question).pick(lang), "#   → ")
+        lines.append(f"{question.id} = {literal((answers or {}).get(question.id, ''))}")
+    return "\n".join(lines) + "\n"
+
+
+_HOW = Text(
+    "Write each answer behind its = sign: a text in quotes, a list in brackets. An empty one is no answer.",
+    "请在每个 = 号后填写答案；文本加引号，列表加方括号。留空视为未作答。",
+)
+_PREDICTED = Text("answered in lab step, before the packet is let go of", "在 lab step 中、放行该包之前作答")
+
+
+def _comment(said: str, indent: str = "# ") -> Iterable[str]:
+    """Returns a text as comment lines: Chinese characters take two columns."""
+    if not said.isascii():
+        width = _WIDTH // 2 + 8
+        return textwrap.wrap(said, width, initial_indent=indent, subsequent_indent="# ".ljust(len(indent)))
+    return textwrap.wrap(said, _WIDTH, initial_indent=indent, subsequent_indent="# ".ljust(len(indent)))
+
+
+def quoted(said: str) -> str:
+    """Returns a text as TOML writes it."""
+    return json.dumps(said.encode("utf-8", "replace").decode("utf-8"), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def literal(value: object) -> str:
+    """Returns a text, a number or a list of these as TOML writes it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(literal(each) for each in value)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, float)) else quoted(str(value))
+
+
+def _word(value: object) -> str:
+    return value[:200] if isinstance(value, str) else str(value)[:200] if isinstance(value, int) else ""
+
+
+def _by_lines(said: str) -> dict[str, Any]:
+    """Returns what can be told from the single lines of a sheet that is no TOML."""
+    head: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
+    for line in said.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        try:
+            value = tomllib.loads(f"value = {match[2]}")["value"]
+        except (ValueError, RecursionError):
+            value = match[2].partition("#")[0].strip().strip("\"'")
+        (head if match[1] in ("assignment", "student") else answers)[match[1]] = value
+    return {**head, _ANSWERS: answers}

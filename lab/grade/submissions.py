@@ -1,0 +1,96 @@
+"""Touches files: what a student hands in, a folder with the answer sheet and the capture. Nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.errors import InputError, LabError
+from lab.grade import sheet as sheets
+from lab.grade.assignment import Assignment
+from lab.grade.facts import Facts
+from lab.grade.marking import Marks, mark
+from lab.grade.recording import facts_of
+from lab.grade.sheet import Sheet
+from lab.text import Text
+
+CAPTURE = "capture.pcapng"
+PREDICTIONS = "predictions.json"  # handshake-lab/predictions/v1, as the debugger records them
+_CAPTURES = (CAPTURE, "capture.pcap")
+_PREDICTIONS_SCHEMA = "handshake-lab/predictions/v1"
+
+
+class Submission(NamedTuple):
+    """What was handed in; `capture` is None where there is none. `problems` are what is wrong with it."""
+
+    sheet: Sheet
+    capture: Path | None
+    problems: tuple[Text, ...]
+
+
+def read(folder: Path) -> Submission:
+    """Returns a submission. Raises InputError where there is no answer sheet, or it can't be read."""
+    sheet = sheets.read(_bytes(folder / sheets.NAME, sheets.MOST_BYTES))
+    problems = []
+    if not sheet.whole:
+        problems.append(
+            Text(
+                f"{sheets.NAME} is no TOML any more: it was read line by line. Texts need quotes, lists brackets.",
+                f"{sheets.NAME} 已不是合法的 TOML，改为逐行读取。文本要加引号，列表要加方括号。",
+            )
+        )
+    capture = next((folder / name for name in _CAPTURES if (folder / name).is_file()), None)
+    if capture is None:
+        problems.append(Text(f"there is no {CAPTURE}", f"没有 {CAPTURE}"))
+    if (folder / PREDICTIONS).is_file():
+        sheet = sheet._replace(predictions=_predictions(_bytes(folder / PREDICTIONS, sheets.MOST_BYTES)))
+    return Submission(sheet, capture, tuple(problems))
+
+
+def graded(assignment: Assignment, submission: Submission) -> Marks:
+    """Returns the marks of a submission: of one whose capture can't be read, too."""
+    facts: Facts | None = None
+    problems = submission.problems
+    if submission.capture is not None:
+        try:
+            facts = facts_of(submission.capture)
+        except LabError as error:
+            problems = (*problems, Text(error.message.en, error.message.zh))
+    return mark(assignment, submission.sheet, facts, problems)
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    """Returns the bytes of a file, one more than `most` at most. Raises InputError."""
+    if path.is_symlink() or not path.is_file():
+        raise InputError(
+            Text(f"there is no file {path.name} in {path.parent}", f"{path.parent} 中没有文件 {path.name}"),
+            Text(
+                f"a submission is a folder with {sheets.NAME} and {CAPTURE}",
+                f"提交物是含有 {sheets.NAME} 与 {CAPTURE} 的文件夹",
+            ),
+        )
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise InputError(
+            Text(f"{path} can't be read: {error.strerror}", f"无法读取 {path}：{error.strerror}"),
+            Text("make it readable, and try again", "请改为可读，然后重试"),
+        ) from error
+
+
+def _predictions(data: bytes) -> dict[str, object]:
+    """Returns the answers that were recorded before the packet they are about was let go of; of a bad file none."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict) or found.get("schema") != _PREDICTIONS_SCHEMA:
+        return {}
+    told = found.get("predictions")
+    return {
+        each["question"]: each.get("answer")
+        for each in (told if isinstance(told, list) else [])[: sheets.MOST_ANSWERS]
+        if isinstance(each, dict) and isinstance(each.get("question"), str) and each.get("before_release") is True
+    }
