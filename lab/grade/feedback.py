@@ -31,6 +31,7 @@ _SAID = {
         "Your capture does not have {0}. Is it the capture of this assignment?",
         "你的抓包里没有{0}。这是本作业的抓包吗？",
     ),
+    "no-capture": Text("There is no capture that could be read.", "没有可读取的抓包。"),
     "carried": Text(
         "Not what your capture says, but rightly worked out from your answer to {0}: it counts.",
         "与抓包不符，但由你对 {0} 的答案正确推出，按正确计分。",

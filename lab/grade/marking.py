@@ -90,7 +90,7 @@ def mark(assignment: Assignment, sheet: Sheet, facts: Facts | None, problems: tu
 def _mark(question: Question, sheet: Sheet, view: Seen | None, done: dict[str, _Given]) -> _Given:
     kind, raw = KINDS[question.kind], sheets.given(question, sheet)
     if view is None and not kind.by_person:
-        return _Given(Mark(question, "absent", 0, "absent", raw, about=Text("a capture", "抓包")))
+        return _Given(Mark(question, "absent", 0, "no-capture", raw))
     try:
         right = kind.right(question, view) if view is not None else Right("", ())
     except AbsentError as error:

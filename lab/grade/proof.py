@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from lab.grade import sheet as sheets
 from lab.grade.assignment import Assignment, Question
+from lab.grade.assignment import text as read_text
 from lab.grade.facts import AbsentError, Facts
 from lab.grade.kinds import KINDS
 from lab.grade.kinds.kind import FormError, Right
@@ -65,6 +66,7 @@ class _Prover:
         self.marked = 0
         self.known: list[Known] = []
         self.faults: list[Text] = []
+        self.used: set[str] = set()  # questions to which a wrong answer before them has led
         self.name = ""  # of the capture
 
     def fault(self, question: Question | None, en: str, zh: str) -> None:
@@ -90,8 +92,8 @@ class _Prover:
             return KINDS[question.kind].right(question, view)
         except AbsentError as error:
             self.fault(question, f"the capture does not have {error.what.en}", f"抓包里没有{error.what.zh}")
-        except (ValueError, FormError) as error:
-            self.fault(question, f"has no right answer: {error}", f"没有正确答案：{error}")
+        except FormError:
+            self.fault(question, "its sample can't be read", "无法识别其示例答案")
         return None
 
     def spelled(self, question: Question, right: Right) -> list[object]:
@@ -147,18 +149,21 @@ class _Prover:
             follows = _wrapped(question, rights[source.id].answer + carry.add)
             if not kind.same(question, right, follows):
                 self.fault(question, f"is not {source.id} + {carry.add}", f"不等于 {source.id} + {carry.add}")
-        for slip, _ in of.mistakes(source, view, rights[source.id]):
+        tried = [slip.answer for slip, _ in of.mistakes(source, view, rights[source.id])]
+        if carry.place is not None:
+            tried += range(1, len(facts.packets) + 1)
+        for answer in tried:
             try:
                 follows = (
-                    _wrapped(question, slip.answer + carry.add)
+                    _wrapped(question, answer + carry.add)
                     if carry.add is not None
-                    else kind.right(question, view.moving(carry.place or "", slip.answer)).answer
+                    else kind.right(question, view.moving(carry.place or "", answer)).answer
                 )
             except AbsentError:
                 continue
-            if kind.same(question, right, follows) or follows == slip.answer:
+            if kind.same(question, right, follows) or of.same(source, rights[source.id].answer, answer):
                 continue
-            wrong, used = of.spellings(source, slip.answer)[0], kind.spellings(question, follows)[0]
+            wrong, used = of.spellings(source, answer)[0], kind.spellings(question, follows)[0]
             found = self.of(question, Sheet(self.assignment.id, "", {source.id: wrong, question.id: used}), facts)
             if found.status != "carried":
                 self.fault(
@@ -166,9 +171,8 @@ class _Prover:
                     f"{used!r} follows from {wrong!r} in {source.id} and was marked {found.code}",
                     f"{used!r} 由 {source.id} 的 {wrong!r} 推出，却被判为 {found.code}",
                 )
+            self.used.add(question.id)
             return
-        told = Text(f"no wrong answer to {source.id} leads to another one here", f"{source.id} 的错误答案都不影响本题")
-        self.fault(question, *told)
 
     def goals(self, others: Mapping[str, Facts]) -> None:
         """Each part of a goal, in a capture that does not have it."""
@@ -176,14 +180,19 @@ class _Prover:
             for goal in question.given.get("goal", ()):
                 self.name = goal["not-in"]
                 found = self.of(question, self.alone(question, question.given["sample"]), others[self.name])
-                if found.status in ("right", "absent"):
+                if found.mistake is None or read_text(goal["missing"]).en not in found.mistake.text.en:
                     self.fault(question, f"{goal['code']} is reached there too", f"{goal['code']} 在该抓包中也达成")
-                self.known.append(Known(question.id, found.code, found.credit))
+                self.known.append(Known(question.id, goal["code"], found.credit))
         self.name = ""
 
     def unreachable(self) -> None:
         """What the assignment itself says and nobody could ever be shown."""
         for question in self.assignment.questions:
+            if question.carry is not None and question.id not in self.used:
+                source = question.carry.source
+                self.fault(
+                    question, f"no wrong answer to {source} leads to one here", f"{source} 的错误答案都不影响本题"
+                )
             codes = {each.code for each in self.known if each.question == question.id}
             own = [mistake.code for _, mistake in question.own]
             own += [f"chose-{each['id']}" for each in question.given.get("option", ()) if "because" in each]

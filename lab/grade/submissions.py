@@ -56,7 +56,9 @@ def graded(assignment: Assignment, submission: Submission) -> Marks:
         try:
             facts = facts_of(submission.capture)
         except LabError as error:
-            problems = (*problems, Text(error.message.en, error.message.zh))
+            path, name = str(submission.capture), submission.capture.name  # a report shows nobody's folders
+            told = Text(error.message.en.replace(path, name), error.message.zh.replace(path, name))
+            problems = (*problems, told)
     return mark(assignment, submission.sheet, facts, problems)
 
 

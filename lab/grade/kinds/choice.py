@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.grade.assignment import Mistake, Question, text
+from lab.grade.facts import AbsentError
 from lab.grade.kinds.kind import FULL, Answer, FormError, Judged, Kind, Right, Slip, entries, key, plain
 from lab.grade.places import Seen
 from lab.grade.sources import value
@@ -33,7 +34,7 @@ class Choice(Kind):
     def right(self, question: Question, seen: Seen) -> Right:
         found = [each["id"] for each in question.given["option"] if _holds(each, seen)]
         if len(found) != 1:
-            raise ValueError(f"{question.id}: {len(found)} options are right")
+            raise AbsentError(Text(f"one right answer, but {len(found)}", f"唯一的正确答案（有 {len(found)} 个）"))
         return Right(found[0], _packets(question, seen))
 
     def slips(self, question: Question, seen: Seen, right: Right) -> Iterator[Slip]:
@@ -73,7 +74,7 @@ class Choices(Kind):
     def right(self, question: Question, seen: Seen) -> Right:
         found = frozenset(each["id"] for each in question.given["option"] if _holds(each, seen))
         if not found:
-            raise ValueError(f"{question.id}: no option is right")
+            raise AbsentError(Text("a right answer", "正确答案"))
         return Right(found, _packets(question, seen))
 
     def slips(self, question: Question, seen: Seen, right: Right) -> Iterator[Slip]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.errors import UsageError
@@ -45,11 +45,14 @@ class Goal(Kind):
         if not missing:
             return Judged(FULL, "right")
         credit = FULL - sum(each["share"] for each in missing)
-        return Judged(max(credit, 0), missing[0]["code"], _mistake(missing[0]))
+        return Judged(max(credit, 0), missing[0]["code"], _mistake(missing))
 
     def spellings(self, question: Question, answer: Answer) -> list[object]:
         return [list(answer), ", ".join(answer)]
 
 
-def _mistake(goal: Mapping[str, Any]) -> Mistake:
-    return Mistake(goal["code"], FULL - goal["share"], text(goal["missing"]), "")
+def _mistake(missing: Sequence[Mapping[str, Any]]) -> Mistake:
+    """Returns what is said of all that is missing."""
+    said = [text(each["missing"]) for each in missing]
+    words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
+    return Mistake(missing[0]["code"], 0, words, "")

@@ -33,6 +33,9 @@ class Hex(Kind):
             raise FormError
         return bytes.fromhex(digits)
 
+    def of_source(self, question: Question, found: object) -> bytes:
+        return super().of_source(question, found)[: question.given.get("first")]  # type: ignore[no-any-return]
+
     def right(self, question: Question, seen: Seen) -> Right:
         found = _bytes(question, seen)
         if "xor" in question.given:
