@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lab.bulk.chunk import Chunk
 from lab.bulk.passing import Passed
-from lab.bulk.predicted_rows import PassedRows
+from lab.bulk.predicted_rows import PassedRows, places_of
 from lab.bulk.prediction import DATA
 from lab.bulk.scan import Array
 from lab.model import By, Packet
@@ -50,11 +51,12 @@ class PassedLines(PassedRows):
                 ),
             )
 
-    def _columns(self, passed: Passed) -> Array:
-        it, these = passed.of.segments, slice(passed.start, passed.end)
-        if (lines := passed.lines) is not None:
-            self._lines.update({number: (messages, lines.end) for number, messages in lines.messages.items()})
-        return np.concatenate([super()._columns(passed), [it.seq[these], it.ack[these], it.window[these]]])
+    def _of_chunk(self, chunk: Chunk, all_: list[Passed]) -> Array:
+        it, these = chunk.segments, places_of(all_)
+        for passed in all_:
+            if (lines := passed.lines) is not None:
+                self._lines.update({number: (messages, lines.end) for number, messages in lines.messages.items()})
+        return np.concatenate([super()._of_chunk(chunk, all_), [it.seq[these], it.ack[these], it.window[these]]])
 
     def _said_around(self, code: int) -> tuple[str, str, str]:
         sender, flags, states, labels, steps = self._meaning(code)

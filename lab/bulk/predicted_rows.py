@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import numpy as np
 
+from lab.bulk.chunk import Chunk
 from lab.bulk.headers import UNFINISHED
 from lab.bulk.passing import Passed
 from lab.bulk.prediction import BARE, DATA, DUPLICATE, UPDATE
@@ -66,7 +68,7 @@ class PassedRows:
     def _rows(self, before: int | None) -> Iterator[list[tuple[int, str]]]:
         """Yields the rows of what has been passed by before a packet, some at a time: there may be very many."""
         if self._fresh:
-            self._waiting = np.concatenate([self._waiting, *(self._columns(each) for each in self._fresh)], axis=1)
+            self._waiting = np.concatenate([self._waiting, *self._columns(self._fresh)], axis=1)
             self._fresh = []
         ready = self._waiting[0] < before if before is not None else np.ones(len(self._waiting[0]), bool)
         columns, self._waiting = self._waiting[:, ready], self._waiting[:, ~ready]
@@ -88,23 +90,31 @@ class PassedRows:
                 said = known[code] = self._words(code)
             yield number, f"{number},{when}{fraction:09}Z,{which}{said[0]}{seq},{ack},{payload}{said[1]}"
 
-    def _columns(self, passed: Passed) -> Array:
-        chunk, start, end = passed.of, passed.start, passed.end
-        it, found, these = chunk.segments, chunk.found, slice(start, end)
+    def _columns(self, fresh: list[Passed]) -> Iterator[Array]:
+        """Yields the columns of what has been passed by, chunk by chunk."""
+        for chunk, group in groupby(fresh, key=lambda each: each.of):
+            yield self._of_chunk(chunk, list(group))
+
+    def _of_chunk(self, chunk: Chunk, all_: list[Passed]) -> Array:
+        it, found, these = chunk.segments, chunk.found, places_of(all_)
+        sizes = np.array([each.end - each.start for each in all_])
+        begins = np.cumsum(sizes) - sizes
+        told = np.array([(each.conversation, each.client, *each.seq, *each.most) for each in all_], np.int64)
+        which, sends, own, other, most, most_back = np.repeat(told, sizes, axis=0).T
         back, payload = found.back[these], it.payload[these]
-        most = np.where(back, passed.most[1], passed.most[0])
-        client = back == passed.client
+        client = back == sends
         code = found.kind[these] | _PUSHED * ((it.flags[these] & PSH) > 0) | _CLIENT * client
-        code |= _LARGE * ((payload > LEAST_LARGE) & (payload > most)) | _UNFINISHED * (it.problem[these] == UNFINISHED)
-        if passed.whole is not None:
-            places, name, steps = passed.whole
-            known = [self._message(name, steps[role]) << _WHOLE for role in ROLES]
-            which = np.array(places, np.int64) - start
-            code[which] |= np.where(client[which], *known)
+        code |= _LARGE * ((payload > LEAST_LARGE) & (payload > np.where(back, most_back, most)))
+        code |= _UNFINISHED * (it.problem[these] == UNFINISHED)
+        for passed, begin in zip(all_, begins.tolist(), strict=True):
+            if passed.whole is not None:
+                places, name, steps = passed.whole
+                known = [self._message(name, steps[role]) << _WHOLE for role in ROLES]
+                whole = np.array(places, np.int64) - passed.start + begin
+                code[whole] |= np.where(client[whole], *known)
         return np.stack([
-            it.number[these], it.time[these], np.full(end - start, passed.conversation),
-            found.seq[these] + np.where(back, passed.seq[1], passed.seq[0]),
-            found.ack[these] + np.where(back, passed.seq[0], passed.seq[1]), payload, code,
+            it.number[these], it.time[these], which, found.seq[these] + np.where(back, other, own),
+            found.ack[these] + np.where(back, own, other), payload, code,
         ])  # fmt: skip
 
     def _message(self, name: str, step: str | None) -> int:
@@ -129,3 +139,8 @@ class PassedRows:
             name, step = self._messages[(code >> _WHOLE) - 1]
             labels, steps = (*labels, name), (step,) if step is not None else ()
         return role, flag_names(ACK | (PSH if code & _PUSHED else 0)), _OPEN, labels, steps
+
+
+def places_of(passed: list[Passed]) -> Array:
+    """Returns the places, in their chunk, of the segments that have been passed by."""
+    return np.concatenate([np.arange(each.start, each.end) for each in passed])
