@@ -150,7 +150,7 @@ def _opened(read: Array, window: Window) -> tuple[Array, Array]:
     """Returns what comes behind each link header, as an EtherType, and where that begins; 0 where nobody knows."""
     begin, captured = window.starts, window.captured
     kind, at = np.zeros(len(begin), np.int64), begin.copy()
-    for linktype in np.unique(window.linktype).tolist():
+    for linktype in set(window.linktype.tolist()):
         these = window.linktype == linktype
         if linktype in _TYPED:
             size, where = _TYPED[linktype]

@@ -17,7 +17,6 @@ from lab.engine.record import Record
 from lab.errors import InputError
 from lab.events import Begun
 from lab.model import Frame, Problem
-from lab.render.comments import comments
 from lab.runs.run import Inputs, Learn, Run
 from lab.text import Lang, Text
 
@@ -181,6 +180,8 @@ def write_again(run: Run, stream: BinaryIO) -> None:
 
     The run is made with `words`.
     """
+    from lab.render.comments import comments
+
     source = run.source
     assert isinstance(source, Recorded)
     capture, packets = source.capture, run.packets()
