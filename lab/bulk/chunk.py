@@ -151,9 +151,11 @@ class Chunk:
 
     def unclear(self, at: int, end: int) -> int:
         """Returns the place of the next segment from `at` to before `end` that may begin a protocol, else `end`."""
-        place = int(self._unclear[at])
+        place = first = int(self._unclear[at])
         while place < end and not begins(self.payload(place, 0, 1 << 18)):
-            place = int(self._unclear[place + 1]) if place + 1 < len(self._unclear) else end
+            place = int(self._unclear[place + 1]) if place + 1 < len(self._unclear) else len(self._unclear)
+        if place > first:  # nobody has to look again
+            self._unclear[at:place] = place
         return min(place, end)
 
     def turns(self) -> list[Turn]:
