@@ -40,10 +40,10 @@ def read(folder: Path) -> Submission:
                 f"{sheets.NAME} 已不是合法的 TOML，改为逐行读取。文本要加引号，列表要加方括号。",
             )
         )
-    capture = next((folder / name for name in _CAPTURES if (folder / name).is_file()), None)
+    capture = next((folder / name for name in _CAPTURES if _is_file(folder / name)), None)
     if capture is None:
         problems.append(Text(f"there is no {CAPTURE}", f"没有 {CAPTURE}"))
-    if (folder / PREDICTIONS).is_file():
+    if _is_file(folder / PREDICTIONS):
         sheet = sheet._replace(predictions=_predictions(_bytes(folder / PREDICTIONS, sheets.MOST_BYTES)))
     return Submission(sheet, capture, tuple(problems))
 
@@ -62,9 +62,14 @@ def graded(assignment: Assignment, submission: Submission) -> Marks:
     return mark(assignment, submission.sheet, facts, problems)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file of the submission's own: no link to somebody else's, no device."""
+    return path.is_file() and not path.is_symlink()
+
+
 def _bytes(path: Path, most: int) -> bytes:
     """Returns the bytes of a file, one more than `most` at most. Raises InputError."""
-    if path.is_symlink() or not path.is_file():
+    if not _is_file(path):
         raise InputError(
             Text(f"there is no file {path.name} in {path.parent}", f"{path.parent} 中没有文件 {path.name}"),
             Text(

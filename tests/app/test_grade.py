@@ -53,6 +53,9 @@ def test_what_can_not_be_marked_is_said_in_two_lines(handed_in: Path) -> None:
     assert "capture.pcapng is neither a pcap nor a pcapng" in " ".join(done.stdout.split())
     assert str(handed_in) not in done.stdout
     assert "0 of 17 points" in done.stdout
+    (handed_in / "capture.pcapng").unlink()
+    (handed_in / "capture.pcapng").symlink_to(capture("tcp/connection"))
+    assert "there is no capture.pcapng" in lab("grade", str(handed_in), "--lang", "en").stdout
     (handed_in / "answers.toml").write_text('assignment = "/etc/passwd"\n')
     done = lab("grade", str(handed_in), "--lang", "en")
     assert done.returncode == 2
