@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from lab.protocols.catalogue import scenarios
     from lab.report.comparison import Comparison
     from lab.report.schema import schema
+    from lab.report.witnesses import Verification
     from lab.runs.api import compare, open, run  # noqa: A004 - it is called lab.open
     from lab.runs.run import Run
-    from lab.witnesses.verify import Verification, verify
+    from lab.witnesses.verify import verify
 
 _PLACES = {
     "open": "runs.api", "run": "runs.api", "compare": "runs.api", "verify": "witnesses.verify", "Run": "runs.run",
     "Packet": "model", "Message": "model", "States": "model", "ConversationReport": "model",
-    "Comparison": "report.comparison", "Verification": "witnesses.verify", "scenarios": "protocols.catalogue",
+    "Comparison": "report.comparison", "Verification": "report.witnesses", "scenarios": "protocols.catalogue",
     "schema": "report.schema",
     "LabError": "errors", "InputError": "errors", "MachineError": "errors", "UsageError": "errors",
 }  # fmt: skip

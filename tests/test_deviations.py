@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.report import agreement
-from lab.witnesses import wireshark
+from lab.witnesses import above, verify, wireshark
 from tests.places import ROOT
 
 
@@ -31,6 +31,11 @@ def test_every_number_is_written_up_in_both_languages() -> None:
         wireshark.SYN_ACK_AGAIN,
         wireshark.NOT_ALL_THERE,
         wireshark.COUNTS_FOR_NOTHING,
+        above.OTHER_PROTOCOL,
+        above.NOT_OPENED_BY_BOTH,
+        above.BEHIND_A_HOLE,
+        verify.UNTOLD,
+        verify.STOPS_AT_DAMAGE,
     }
     assert used <= set(sections)
-    assert len(used) == 13
+    assert len(used) == 18

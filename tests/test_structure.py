@@ -64,7 +64,7 @@ DOORS = {
     "typer": ("app/cli.py",),
     "rich": ("render/", "grade/reports/"),
     "scapy": ("capture/sniff.py",),
-    "pyshark": ("witnesses/wireshark.py",),
+    "pyshark": ("witnesses/dissection.py",),
     "cryptography": ("protocols/tls/",),
     "orjson": ("render/trace.py",),
     "numpy": ("bulk/",),

@@ -275,6 +275,33 @@ def diff_(
     diff.diff(found, json or format is DiffFormat.JSON, out, LANG)
 
 
+@app.command(
+    "verify",
+    cls=_Command,
+    help=_(
+        "Hold a capture against Wireshark, the kernels in it, and what you expect.",
+        "与 Wireshark、文件中的内核状态以及您的预期核对抓包。",
+    ),
+)
+def verify_(
+    file: Annotated[str, typer.Argument(help=_("A pcap or pcapng file.", "pcap 或 pcapng 文件。"))],
+    expect: Annotated[list[str], typer.Option("--expect", metavar="CONDITION", help=_("What you expect, as a condition on the facts: close=fin, 2:retransmissions=0, any:RST>=1.", "对各项结果的预期，写成条件：close=fin、2:retransmissions=0、any:RST>=1。"))] = [],
+    packet: Annotated[int | None, typer.Option("--packet", metavar="N", help=_("One packet: every field of it, by the lab and by Wireshark (needs pyshark).", "只看一个包：并列实验室与 Wireshark 解析出的每个字段（需要 pyshark）。"))] = None,
+    json: JsonOption = False, keylog: KeylogOption = None, server_key: ServerKeyOption = None, out: RenderedOption = None,
+    lang: LangOption = LANGUAGE, no_limit: NoLimitOption = False,
+) -> None:  # fmt: skip
+    from lab.app import verify
+
+    files.require_other(out, file, keylog, server_key)
+    if out:
+        files.require_writable(out)
+    secrets = _secrets(keylog, server_key)
+    if packet is not None:
+        verify.one(file, packet, expect, *secrets, json, out, not no_limit, LANG)
+    else:
+        raise typer.Exit(verify.verify(file, expect, *secrets, json, out, not no_limit, LANG))
+
+
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
     subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_(f"What about: {TRANSPORT.name} (default), FIN-WAIT-2, close 3.", f"查什么：{TRANSPORT.name}（默认）、FIN-WAIT-2、挥手 3。"))] = None,

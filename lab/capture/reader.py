@@ -101,7 +101,7 @@ class Capture(Findings):
         self._source = source
         self._file = file
         self._start = start  # the offset in the file of the first byte
-        self._limited = limited
+        self.limited = limited  # what is compressed is read to a reasonable size only
         self._frames = chain(READERS[kind](source, self), self._end())
 
     @property
@@ -141,7 +141,7 @@ class Capture(Findings):
         """Returns all TLS key logs of the file, wherever they stand; None where it can't be read twice (a pipe)."""
         if self.size is None:
             return None
-        return ahead.secrets(self._file.fileno(), self._start, self._limited) if self.format == "pcapng" else []
+        return ahead.secrets(self._file.fileno(), self._start, self.limited) if self.format == "pcapng" else []
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames

@@ -69,6 +69,33 @@ class Sentence(NamedTuple):
 OPENING, AGREED, TALKING, BROKEN, CLOSING = range(5)
 
 
+class Witnessed(NamedTuple):
+    """Something that Wireshark's dissector of a protocol tells too, and how the two are compared.
+
+    `theirs` takes the values of a packet's `fields`, which are Wireshark's names, and returns what they tell in the
+    lab's words. `ours` takes the packet's messages of the protocol, or where it is `whole` the facts of the
+    conversation, with which all that its packets tell is compared where both sides say something. Where it is
+    `only_ours` Wireshark tells it of other protocols as well: it is compared where the lab says something.
+    `sealed` says, of messages and values, that what differs is encrypted and was opened by one of the two at most.
+    """
+
+    name: str
+    title: Text
+    fields: tuple[str, ...]
+    ours: Callable[[Any], Sequence[str]]
+    theirs: Callable[[Mapping[str, Sequence[str]]], Sequence[str]]
+    whole: bool = False
+    only_ours: bool = False
+    sealed: Callable[[Sequence[Message], Mapping[str, Sequence[str]]], bool] = lambda _ours, _theirs: False
+
+
+class Dissector(NamedTuple):
+    """Wireshark's dissector of a protocol: what it is called among a frame's protocols, and what it tells."""
+
+    layers: frozenset[str]
+    tells: tuple[Witnessed, ...]
+
+
 class Command(NamedTuple):
     """A command of its own for a scenario: `lab NAME`. `choices` are its options, each with what may be chosen.
 
@@ -196,6 +223,7 @@ class Descriptor(_Described):
     got_steps: frozenset[str] = frozenset()  # steps that are no sending: their packet's receiver acts
     example: Callable[[Any], Example | None] = _no_examples
     points: Callable[..., Sequence[Text]] = _no_points  # of a record; of a layer and a record
+    dissector: Dissector | None = None  # Wireshark's; what has none is not compared with it
 
 
 class Delivery(Protocol):

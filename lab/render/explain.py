@@ -92,28 +92,29 @@ def as_json(found: Iterable[Explained], out: TextIO, several: bool) -> None:
 
     Each message has `fields` too, and the `records` it came in: offsets in the message, or the record.
     """
-    lines = (dump(_entry(each.packet)) for each in found)
+    lines = (dump(entry(each.packet)) for each in found)
     out.write(f"[{(',' + chr(10)).join(lines)}]\n" if several else "".join(line + "\n" for line in lines))
 
 
-def _entry(packet: Packet) -> dict[str, Any]:
-    entry, frame = trace.packet(packet), packet.frame
-    for told, message in zip(entry["messages"], packet.messages, strict=True):
-        told["fields"] = [field._asdict() for field in message.fields]
-        told["records"] = [
+def entry(packet: Packet) -> dict[str, Any]:
+    """Returns the entry of a packet with all its fields."""
+    told, frame = trace.packet(packet), packet.frame
+    for each, message in zip(told["messages"], packet.messages, strict=True):
+        each["fields"] = [field._asdict() for field in message.fields]
+        each["records"] = [
             {
-                "seq": each.start,
-                "spans": [span._asdict() for span in each.spans],
-                "fields": [field._asdict() for field in each.fields],
-                "plaintext": each.plain.hex() if each.plain else None,
+                "seq": carrier.start,
+                "spans": [span._asdict() for span in carrier.spans],
+                "fields": [field._asdict() for field in carrier.fields],
+                "plaintext": carrier.plain.hex() if carrier.plain else None,
             }
-            for each in message.carriers
+            for carrier in message.carriers
         ]
-    entry["fields"] = [
+    told["fields"] = [
         {"layer": field.layer, "name": field.name, "span": field.span._asdict(), "value": field.value}
         for field in (fields(frame, FIELDS) if frame else [])
     ]
-    return entry
+    return told
 
 
 def explain(found: Iterable[Explained], out: TextIO, lang: Lang) -> None:

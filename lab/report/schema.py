@@ -43,9 +43,22 @@ def events() -> dict[str, Any]:
     return schema
 
 
+@cache
+def verify() -> dict[str, Any]:
+    """Returns the schema of what the witnesses say, handshake-lab/verify/v1."""
+    schema = _read("lab.report", "verify.schema.json")
+    names = schema["$defs"]["name"]["enum"]
+    for each in registry.UPPERS:
+        if each.dissector is not None:
+            names += [tells.name for tells in each.dissector.tells]
+    return schema
+
+
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of "trace" or "events". Raises KeyError for another name."""
-    return deepcopy({"trace": trace, "events": events}[name]())  # the caller's own, to do with as it likes
+    """Returns the JSON Schema of "trace", "events", or "verify". Raises KeyError for another name."""
+    return deepcopy(
+        {"trace": trace, "events": events, "verify": verify}[name]()
+    )  # the caller's own, to do with as it likes
 
 
 def _read(package: str, name: str) -> dict[str, Any]:

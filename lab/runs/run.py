@@ -154,6 +154,11 @@ class Run:
         return self.source.name
 
     @property
+    def whole(self) -> bool:
+        """Whether all packets are annotated and yielded."""
+        return self._mine is None and self._only is None
+
+    @property
     def secrets(self) -> tuple[bytes, bytes]:
         """The key log and the server's key that are known so far."""
         keylog, server_key = self._secrets

@@ -35,9 +35,14 @@ class Mismatch(NamedTuple):
 
     def text(self) -> Text:
         place = Text(f"packet {self.packet}, ", f"第 {self.packet} 号包，") if self.packet else Text("", "")
+        return Text(place.en + self.words.en, place.zh + self.words.zh)
+
+    @property
+    def words(self) -> Text:
+        """What it is, without the packet."""
         return Text(
-            f"{place.en}{self.what}: the journal says {self.journal}, the packets alone {self.inferred}",
-            f"{place.zh}{self.what}：日志说 {self.journal}，仅凭抓包则是 {self.inferred}",
+            f"{self.what}: the journal says {self.journal}, the packets alone {self.inferred}",
+            f"{self.what}：日志说 {self.journal}，仅凭抓包则是 {self.inferred}",
         )
 
 

@@ -7,21 +7,19 @@ on every machine. A difference is a fault, here or there, unless a number of DEV
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from lab.errors import InputError, MachineError
-from lab.model import Packet
-from lab.protocols.registry import UNREAD
-from lab.protocols.transport import ACK, RST, SYN, Segment, segment
-from lab.system.remedies import install, read_machine
-from lab.text import Text
+from lab.model import Address, Packet
+from lab.protocols.registry import TRANSPORT, UNREAD, UPPERS
+from lab.protocols.transport import ACK, FIN, RST, SYN, Segment, segment
+from lab.witnesses.tshark import BETWEEN, Asking
 
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
@@ -29,7 +27,7 @@ BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE, COUNTS_FOR_NOTHING = 15, 17, 18, 20
 _FOR_NOTHING = {"refuted", "disregarded", "discarded", "outside-window", "conflicting-data", "forged", "captured-twice"}
 
 # What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
-_ANALYSIS = {
+ANALYSIS = {
     "retransmission": ("retransmission", "fast_retransmission", "spurious_retransmission"),
     "out-of-order": ("out_of_order",),
     "previous-segment-not-captured": ("lost_segment",),
@@ -38,21 +36,34 @@ _ANALYSIS = {
     "zero-window": ("zero_window",),
     "window-update": ("window_update",),
 }
-_FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in _ANALYSIS.items() for name in names)
+_FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in ANALYSIS.items() for name in names)
 _FIELDS = (
     "frame.encap_type", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
 )  # fmt: skip
-_ASKED = (*_FIELDS, *(field for _, field in _FLAGGED), "frame.comment")  # comments last: they may contain anything
-_BETWEEN = "\x1f"  # the ASCII unit separator, between the values of one field
-_PREFERENCES = (
+_ADDRESSES = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.completeness")
+_TOLD = tuple(
+    dict.fromkeys(
+        field
+        for each in UPPERS
+        if each.dissector is not None
+        for tells in each.dissector.tells
+        for field in tells.fields
+    )
+)
+LABELS = frozenset(ANALYSIS)  # of which its analysis speaks
+_FLAGGED_FIELDS = tuple(field for _, field in _FLAGGED)
+_COMMENT = "frame.comment"  # asked for last: comments may contain anything
+_SET = (
     "tcp.relative_sequence_numbers:TRUE",
     "tcp.analyze_sequence_numbers:TRUE",
-    "tcp.desegment_tcp_streams:FALSE",  # a packet is judged by what it carries itself
+    "tcp.desegment_tcp_streams:TRUE",  # what is above TCP; a segment is judged by what it carries itself all the same
+    "tcp.reassemble_out_of_order:TRUE",
     "ip.defragment:TRUE",
     "ipv6.defragment:TRUE",
 )
-_AT_LEAST, _BYTES_A_SECOND = 60.0, 500_000  # tshark reads ten times as fast
-_CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
+PREFERENCES = tuple(word for each in _SET for word in ("-o", each))
+TWICE = ("-2",)  # read twice: only then it is known of each packet what its whole stream has
+ALL = (*_FIELDS, *_FLAGGED_FIELDS, *_ADDRESSES, *_TOLD)  # all that is compared
 # The layers that the lab opens too (dissect/encapsulation.py), by Wireshark's names; and those that are an IP packet.
 _OPENED = re.compile(
     r"(eth|ethertype|llc|vlan|ieee8021ad|mpls|pppoes?|ppp|sll|null|raw|radiotap|wlan(_radio)?|gre|udp|vxlan|geneve"
@@ -64,7 +75,9 @@ _FLAGS = 0x1FF  # Wireshark counts the three reserved bits among them
 _SYN_ACK = SYN | ACK
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
-_NOWHERE = Text("install Wireshark: https://www.wireshark.org", "请安装 Wireshark：https://www.wireshark.org")
+_NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
+# What of a connection Wireshark has seen, as the bits of its field: SYN, SYN-ACK, ACK, data, FIN, RST.
+_SYN_SEEN, _SYN_ACK_SEEN, _ACK_SEEN, _DATA_SEEN, _FIN_SEEN, _RST_SEEN = (1 << bit for bit in range(6))
 
 
 class Opinion(NamedTuple):
@@ -85,6 +98,9 @@ class Opinion(NamedTuple):
     labels: tuple[str, ...]
     comments: tuple[str, ...]
     damaged: int | None = None
+    ends: tuple[Address, Address] | None = None  # from where to where; None where that was not asked for
+    completeness: int | None = None  # of its whole stream; None where that was not asked for, or is not known
+    values: Mapping[str, Sequence[str]] = _NO_VALUES  # of what the protocols above tell, where it was asked for
 
 
 class Opinions(list[Opinion]):
@@ -106,35 +122,15 @@ class Disagreement(NamedTuple):
 
 
 def ask(path: Path) -> Opinions:
-    """Returns what tshark says of every packet of a capture, read once.
+    """Returns what tshark says of every packet of a capture, read once: of its segments, and the comments.
 
     Raises MachineError where there is no tshark or it takes too long, InputError where it can't read the file at all.
     """
-    tshark = shutil.which("tshark")
-    if tshark is None:
-        raise _missing()
-    command = [tshark, "-n", "-r", str(path.absolute()), "-T", "fields"]
-    command += ["-E", "occurrence=a", "-E", "separator=/t", "-E", f"aggregator={_BETWEEN}"]
-    command += [word for preference in _PREFERENCES for word in ("-o", preference)]
-    command += [word for field in _ASKED for word in ("-e", field)]
-    patience = _AT_LEAST + path.stat().st_size / _BYTES_A_SECOND if path.exists() else _AT_LEAST
-    with tempfile.TemporaryDirectory() as empty:
-        place = {"HOME": empty, "WIRESHARK_CONFIG_DIR": empty, "LC_ALL": "C.UTF-8"}
-        try:
-            said = subprocess.run(
-                command, env={**os.environ, **place}, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise _too_slow(patience) from None
     opinions = Opinions()
-    opinions += _read(said.stdout.decode(errors="replace"))
-    complaints = said.stderr.decode(errors="replace").splitlines()
-    opinions.complaints += [line.strip() for line in complaints if not _CHATTER.match(line)]
-    if said.returncode and not opinions.complaints:
-        opinions.complaints.append(f"tshark ended with status {said.returncode}")
-    if said.returncode and not opinions:
-        raise _unreadable(opinions.complaints[0])
+    fields = (*_FIELDS, *_FLAGGED_FIELDS, _COMMENT)
+    with Asking(path, fields, PREFERENCES) as asking:
+        opinions += read(asking, fields)
+        opinions.complaints += asking.complaints
     return opinions
 
 
@@ -146,7 +142,7 @@ def compare(packets: Sequence[Packet], opinions: Sequence[Opinion]) -> list[Disa
     found: list[Disagreement] = []
     if len(packets) != len(opinions):
         found.append(Disagreement(min(len(packets), len(opinions)) + 1, "packets", len(packets), len(opinions), None))
-    comparison = _Comparison()
+    comparison = Comparison()
     for packet, opinion in zip(packets, opinions, strict=False):
         found += comparison.of(packet, opinion)
     return found
@@ -167,15 +163,17 @@ class _Sender:
         self.shift = 0  # where to Wireshark its stream begins, once a second SYN-ACK began another
 
 
-class _Comparison:
-    """Goes through a capture packet by packet."""
+class Comparison:
+    """Goes through a capture packet by packet; `compared` counts what has been, by what it is called."""
 
     def __init__(self) -> None:
+        self.compared: Counter[str] = Counter()
         self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
         self._senders: dict[tuple[int, str], _Sender] = {}
         self._anew: dict[int, tuple[int, int]] = {}  # ours -> theirs, where another has begun in its middle, and why
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
         self._odd: set[int] = set()  # their streams in which a segment counts for nothing here
+        self._seen: dict[int, list[int]] = {}  # by ours: what it has here and there, theirs, its first packet
 
     def of(self, packet: Packet, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
@@ -188,6 +186,7 @@ class _Comparison:
         if opinion.damaged is not None:
             self._spoilt.add(opinion.damaged)
         found = segment(frame) if frame is not None else None
+        self.compared["segment"] += 1
         if not isinstance(found, Segment) or which is None or sender is None or receiver is None:
             if opinion.stream is not None and packet.labels == (UNREAD,):
                 opened = _opened(opinion.protocols) and opinion.header >= _LEAST_HEADER
@@ -196,6 +195,7 @@ class _Comparison:
         if opinion.stream is None:
             yield Disagreement(packet.number, "tcp", True, False, None if opinion.damaged is None else NOT_ALL_THERE)
             return
+        self.compared["conversation"] += 1
         anew = self._anew.get(which)
         if anew is None and self._streams.get(which, opinion.stream) != opinion.stream:
             if ":vnc" in opinion.protocols:
@@ -206,6 +206,7 @@ class _Comparison:
             if opinion.stream != anew[0]:
                 yield Disagreement(packet.number, "conversation", anew[0], opinion.stream, None)
             yield Disagreement(packet.number, "conversation", self._streams[which], opinion.stream, anew[1])
+            yield from self._elsewhere(packet.number, found, opinion)
             return
         stream = self._streams.get(which, opinion.stream)
         if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there
@@ -226,12 +227,15 @@ class _Comparison:
             ("ack", None if packet.ack is None else packet.ack % _NUMBERS, opinion.ack if found.flags & ACK else None),
             ("payload", found.payload, opinion.payload),
         ):
+            self.compared[name] += name != "conversation"
             if ours != theirs:
                 shift = me.shift if name == "seq" else peer.shift if name == "ack" else 0
                 moved = bool(shift) and isinstance(ours, int) and (ours - shift) % _NUMBERS == theirs
                 yield Disagreement(packet.number, name, ours, theirs, self._excuse(opinion, moved))
+        yield from self._whole(packet, found, opinion, which, sender)
         me.probed |= found.payload == 1 and seq == me.next and not peer.window
-        for label in _ANALYSIS:
+        self.compared["analysis"] += 1
+        for label in ANALYSIS:
             if (label in packet.labels) != (label in opinion.labels):
                 number = _reason(label, packet, found, opinion, me, peer)
                 number = number or self._excuse(opinion, bool(me.shift or peer.shift))
@@ -244,6 +248,41 @@ class _Comparison:
         me.unmeant = not found.flags & ACK and bool(found.flags & RST or found.ack)
         me.kept_alive = "keep-alive" in opinion.labels
 
+    def _elsewhere(self, number: int, found: Segment, opinion: Opinion) -> Iterator[Disagreement]:
+        """Compares what there is to compare where Wireshark's numbers count from elsewhere."""
+        for name, mine, said in (("flags", found.flags, opinion.flags), ("payload", found.payload, opinion.payload)):
+            self.compared[name] += 1
+            if mine != said:
+                yield Disagreement(number, name, mine, said, None)
+
+    def _whole(
+        self, packet: Packet, found: Segment, opinion: Opinion, which: int, sender: str
+    ) -> Iterator[Disagreement]:
+        """Compares where it comes from and goes to, and notes what its connection has."""
+        if opinion.ends is not None and packet.ends is not None:
+            self.compared["addresses"] += 1
+            ends = packet.ends.client, packet.ends.server
+            ours = ends if sender == "client" else ends[::-1]
+            if ours != opinion.ends and _plain(ours) != _plain(opinion.ends):
+                yield Disagreement(packet.number, "addresses", _arrow(ours), _arrow(opinion.ends), None)
+        if opinion.completeness is not None:
+            seen = self._seen.get(which)
+            begun = seen is not None
+            if seen is None:
+                seen = self._seen[which] = [0, 0, opinion.stream or 0, packet.number]
+            seen[0] |= _completes(found, begun)
+            seen[1] = opinion.completeness
+
+    def completeness(self) -> Iterator[Disagreement]:
+        """Yields, once all packets have been compared, of which connection Wireshark has seen something else."""
+        for ours, theirs, stream, first in self._seen.values():
+            self.compared["completeness"] += 1
+            if ours != theirs:
+                excuse = (
+                    NOT_ALL_THERE if stream in self._spoilt else COUNTS_FOR_NOTHING if stream in self._odd else None
+                )
+                yield Disagreement(first, "completeness", ours, theirs, excuse)
+
     def _excuse(self, opinion: Opinion, moved: bool) -> int | None:
         """Returns the numbered reason for whatever differs in a whole stream."""
         if opinion.stream in self._spoilt:
@@ -251,6 +290,34 @@ class _Comparison:
         if opinion.stream in self._odd:
             return COUNTS_FOR_NOTHING
         return SYN_ACK_AGAIN if moved else None
+
+
+def _completes(found: Segment, begun: bool) -> int:
+    """Returns what a segment adds to what has been seen of its connection, by Wireshark's rules."""
+    flags, adds = found.flags, 0
+    if flags & SYN:
+        adds |= _SYN_ACK_SEEN if flags & ACK else _SYN_SEEN
+    if begun or adds:  # of a stream that it joins in the middle the first packet shows no more than an end
+        adds |= _DATA_SEEN if found.payload else _ACK_SEEN if flags & ACK and not flags & SYN else 0
+    if flags & FIN:
+        adds |= _FIN_SEEN
+    if flags & RST:
+        adds |= _RST_SEEN
+    return adds
+
+
+def _plain(ends: tuple[Address, ...]) -> list[object]:
+    """Returns addresses so that the same one is always written in the same way."""
+    found: list[object] = []
+    for host, port in ends:
+        found += [host, port]
+        with suppress(ValueError):
+            found[-2] = ip_address(host)
+    return found
+
+
+def _arrow(ends: tuple[Address, ...]) -> str:
+    return " > ".join(f"{host}:{port}" for host, port in ends)
 
 
 def _opened(protocols: str) -> bool:
@@ -281,51 +348,52 @@ def _reason(label: str, packet: Packet, found: Segment, opinion: Opinion, me: _S
     return None
 
 
-def _read(said: str) -> Iterator[Opinion]:
-    """Reads a row for each packet. What else Wireshark numbers, such as a line of a log, has no encapsulation."""
-    numbers = itertools.count(1)
-    for row in said.split("\n"):
-        values = row.split("\t", len(_ASKED) - 1)
-        if len(values) < len(_ASKED):
-            continue  # the rest of a comment in several lines, which old versions write as it is; or the end
-        encapsulation, protocols, stream, flags, seq, ack, payload, header, *flagged, comments = values
-        if not encapsulation:
+def read(rows: Iterable[Sequence[str]], fields: Sequence[str]) -> Iterator[Opinion]:
+    """Yields an opinion for each packet. What else Wireshark numbers, such as a line of a log, has no encapsulation."""
+    number = 0
+    many, flagged_at = len(_FIELDS), len(_FIELDS) + len(_FLAGGED)
+    comment = fields.index(_COMMENT) if _COMMENT in fields else None
+    addressed = fields.index(_ADDRESSES[0]) if _ADDRESSES[0] in fields else None
+    told_at = [(name, fields.index(name)) for name in _TOLD if name in fields]
+    for row in rows:
+        if not row[0]:
             continue
-        labels = dict.fromkeys(label for (label, _), value in zip(_FLAGGED, flagged, strict=True) if value)
-        told = tuple(comments.split(_BETWEEN)) if comments else ()
+        number += 1
+        _, protocols, stream, flags, seq, ack, payload, header = row[:many]
+        told = tuple(row[comment].split(BETWEEN)) if comment is not None and row[comment] else ()
         if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
             damaged = int(_first(stream)) if stream and "icmp" not in protocols else None
-            yield Opinion(next(numbers), protocols, None, 0, 0, 0, 0, 0, (), told, damaged)
-        else:
-            of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload, header))
-            yield Opinion(
-                next(numbers), protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of),
-                tuple(labels), told,
-            )  # fmt: skip
+            yield Opinion(number, protocols, None, 0, 0, 0, 0, 0, (), told, damaged)
+            continue
+        labels = tuple(
+            dict.fromkeys(label for (label, _), value in zip(_FLAGGED, row[many:flagged_at], strict=True) if value)
+        )
+        of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload, header))
+        ends = completeness = None
+        if addressed is not None:
+            *places, seen = row[addressed : addressed + len(_ADDRESSES)]
+            ends = _ends(protocols, places)
+            completeness = int(_first(seen), 0) if seen else None
+        values = {name: row[at].split(BETWEEN) for name, at in told_at if row[at]} or _NO_VALUES
+        yield Opinion(
+            number, protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of), labels, told,
+            None, ends, completeness, values,
+        )  # fmt: skip
+
+
+def _ends(protocols: str, places: Sequence[str]) -> tuple[Address, Address]:
+    """Returns from where to where a segment goes: by the innermost IP header before it, where there are several."""
+    ip_from, ip_to, ip6_from, ip6_to, port_from, port_to = places
+    before = protocols.partition(f":{TRANSPORT.name}")[0]
+    sixth = before.rfind(":ipv6") > before.rfind(":ip:") and before.rfind(":ipv6") >= 0 and not before.endswith(":ip")
+    sixth = sixth or (bool(ip6_from) and not ip_from)
+    source, destination = (ip6_from, ip6_to) if sixth else (ip_from, ip_to)
+    return (
+        Address(source.rpartition(BETWEEN)[2], int(_first(port_from) or "0")),
+        Address(destination.rpartition(BETWEEN)[2], int(_first(port_to) or "0")),
+    )
 
 
 def _first(values: str) -> str:
     """Returns the outermost of a field's values."""
-    return values.partition(_BETWEEN)[0]
-
-
-def _missing() -> MachineError:
-    command = install("tshark", shutil.which, read_machine())
-    return MachineError(
-        Text("tshark, the command line of Wireshark, is not installed", "未安装 tshark（Wireshark 的命令行工具）"),
-        Text(f"install it: {command}", f"安装命令：{command}") if command else _NOWHERE,
-    )
-
-
-def _too_slow(patience: float) -> MachineError:
-    return MachineError(
-        Text(f"tshark was not done after {patience:.0f} s", f"tshark 在 {patience:.0f} 秒内没有完成"),
-        Text("the machine may be overloaded: try again", "机器可能负载过高：请重试"),
-    )
-
-
-def _unreadable(complaint: str) -> InputError:
-    return InputError(
-        Text(f"Wireshark can't read it: {complaint}", f"Wireshark 无法读取：{complaint}"),
-        Text("lab annotate FILE says what is wrong with it", "lab annotate FILE 会说明问题所在"),
-    )
+    return values.partition(BETWEEN)[0]

@@ -147,6 +147,7 @@ PROTOCOL = Upper(
     assume=later(f"{_HERE}.inferred", "assume"),
     example=later(f"{_HERE}.report", "example"),
     points=later(f"{_HERE}.points", "points"),
+    dissector=later(f"{_HERE}.witnessed", "DISSECTOR"),
     compared=later(f"{_HERE}.compare", "COMPARED"),
     sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"application-data"}),

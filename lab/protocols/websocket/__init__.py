@@ -68,6 +68,7 @@ PROTOCOL = Upper(
     message_facts=later(f"{_HERE}.report", "opcode"),
     example=later(f"{_HERE}.report", "example"),
     points=later(f"{_HERE}.report", "points"),
+    dissector=later(f"{_HERE}.witnessed", "DISSECTOR"),
     compared=later(f"{_HERE}.compare", "COMPARED"),
     sentences=later(f"{_HERE}.compare", "SENTENCES"),
     data=frozenset({"text", "binary"}),
