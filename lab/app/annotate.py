@@ -79,6 +79,20 @@ def in_place(form: Format, explain: str | None, conversation: int | None, expres
     return form is Format.PCAPNG and explain is None and conversation is None and expression is None
 
 
+def refuse_beside(
+    form: Format, show_keys: bool, explain: str | None, conversation: int | None, expression: str | None
+) -> Mine | None:
+    """Returns which frames a summary is of. Raises UsageError for what can't stand beside it."""
+    if show_keys or explain is not None or conversation is not None or form not in (Format.LADDER, Format.JSON):
+        raise UsageError(
+            Text(
+                "--summary goes only with --json, --filter and secrets", "--summary 只能与 --json、--filter、密钥同用"
+            ),
+            Text("leave the other options out", "请去掉其他选项"),
+        )
+    return _chosen(expression)
+
+
 def _chosen(expression: str | None) -> Mine | None:
     if expression is None:
         return None

@@ -221,11 +221,19 @@ def annotate_(
     explain: Annotated[str | None, typer.Option("--explain", metavar="N", help=_("Tell a packet in words, by its number, or several: 3-5.", "按编号讲解一个包，或几个包：3-5。"))] = None,
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Only this conversation, by its id.", "只看这个编号的连接。"))] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
+    summary: Annotated[bool, typer.Option("--summary", help=_("A line a conversation, worst first: what is wrong, round trips, who closed.", "每个连接一行，最差的在前：有何异常、往返时间、由谁关闭。"))] = False,
     no_limit: NoLimitOption = False,
 ) -> None:  # fmt: skip
-    from lab.app.annotate import Asked, annotate, in_place
+    from lab.app.annotate import Asked, annotate, in_place, refuse_beside
 
     form = Format.JSON if json else format
+    if summary:
+        from lab.app.summary import summarise
+
+        mine = refuse_beside(form, show_ is not None, explain, conversation, filter_)
+        files.require_other(out, file, keylog, server_key)
+        summarise(file, *_secrets(keylog, server_key), mine, form is Format.JSON, out, not no_limit, LANG)
+        return
     files.require_other(
         out, *([] if out and in_place(form, explain, conversation, filter_) else [file]), keylog, server_key
     )

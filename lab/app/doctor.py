@@ -190,7 +190,7 @@ def _set_parameter() -> str:
 
 
 def _tools() -> list[Check]:
-    verifying = Text("optional: make test, make bench", "可选：make test、make bench")
+    verifying = Text("optional: lab verify, make test", "可选：lab verify、make test")
     opening = Text("optional: shows captures with their notes", "可选：查看抓包及其讲解")
     return [_tool("tshark", verifying), _tool("wireshark", opening)]
 

@@ -69,6 +69,17 @@ class Sentence(NamedTuple):
 OPENING, AGREED, TALKING, BROKEN, CLOSING = range(5)
 
 
+class Trouble(NamedTuple):
+    """What is wrong with a conversation, for whoever looks for the worst of many: `weight` is from 1 to 100."""
+
+    weight: int
+    text: Text
+    packet: int | None  # that shows it
+
+
+Placed = Mapping[str, Sequence[tuple["Role", int]]]  # by label: who has sent the packets that have it, their numbers
+
+
 class Witnessed(NamedTuple):
     """Something that Wireshark's dissector of a protocol tells too, and how the two are compared.
 
@@ -126,6 +137,10 @@ def _client(_step: str) -> Role:
 
 
 def _no_points(*_subject: Any) -> Sequence[Text]:
+    return ()
+
+
+def _no_troubles(_facts: Mapping[str, Any], _placed: Placed) -> Sequence[Trouble]:
     return ()
 
 
@@ -224,6 +239,8 @@ class Descriptor(_Described):
     example: Callable[[Any], Example | None] = _no_examples
     points: Callable[..., Sequence[Text]] = _no_points  # of a record; of a layer and a record
     dissector: Dissector | None = None  # Wireshark's; what has none is not compared with it
+    alarming: frozenset[str] = frozenset()  # labels whose packets `troubles` asks for
+    troubles: Callable[[Mapping[str, Any], Placed], Sequence[Trouble]] = _no_troubles  # of a conversation's facts
 
 
 class Delivery(Protocol):

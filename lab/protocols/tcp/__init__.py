@@ -37,6 +37,8 @@ PROTOCOL = Transport(
     spoken_by=later("lab.protocols.speakers", "spoken_by"),
     # telling
     points=later(f"{_HERE}.points", "points"),
+    alarming=frozenset({"RST", "retransmission", "zero-window", "previous-segment-not-captured", "SYN"}),
+    troubles=later(f"{_HERE}.troubles", "troubles"),
     reckoned=later(f"{_HERE}.numbers", "reckoned"),
     steps=later(f"{_HERE}.report", "steps"),
     facts=later(f"{_HERE}.report", "facts"),

@@ -1,0 +1,56 @@
+"""What is wrong with a TCP connection as a whole: nobody answered, somebody refused or reset it, something was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lab.engine.protocol import Placed, Trouble
+from lab.text import ROLES, Text
+
+_NO_ANSWER, _REFUSED, _RESET, _HALF, _WINDOW, _HOLES = 85, 80, 60, 30, 15, 5
+_LOST, _MOST_LOST = 10, 40  # retransmissions: at least, and where half of all packets are some
+
+
+def troubles(facts: Mapping[str, Any], placed: Placed) -> list[Trouble]:
+    """Returns what is wrong, by the facts of the trace and the packets that have a label."""
+    return [*_ending(facts, placed), *_losses(facts, placed)]
+
+
+def _ending(facts: Mapping[str, Any], placed: Placed) -> Iterator[Trouble]:
+    resets = placed.get("RST", ())
+    who = resets[0][0] if resets else None
+    packet = resets[0][1] if resets else None
+    state = facts["conn_state"]
+    if state == "REJ":
+        yield Trouble(_REFUSED, Text("the server refused the connection: RST", "服务器拒绝了连接：RST"), packet)
+    elif state == "S0":
+        asked = placed.get("SYN", ())
+        times = len(asked)
+        yield Trouble(
+            _NO_ANSWER,
+            Text(f"nobody answered the SYN, sent {times} times", f"SYN 发送 {times} 次，无人应答")
+            if times > 1
+            else Text("nobody answered the SYN", "SYN 无人应答"),
+            asked[0][1] if asked else None,
+        )
+    elif facts["closed"] == "rst" and who is not None:
+        yield Trouble(_RESET, Text(f"the {who} reset it", f"{ROLES[who].zh}复位了连接"), packet)
+    elif state in ("S2", "S3"):
+        role = "client" if state == "S2" else "server"
+        yield Trouble(_HALF, Text(f"only the {role} has closed", f"只有{ROLES[role].zh}关闭了"), None)
+
+
+def _losses(facts: Mapping[str, Any], placed: Placed) -> Iterator[Trouble]:
+    again = facts["tcp"]["retransmissions"]
+    if again:
+        weight = min(_MOST_LOST, _LOST + 60 * again // max(1, facts["packets"]))
+        first = placed.get("retransmission", ())
+        plural = "s" if again > 1 else ""
+        said = Text(f"{again} retransmission{plural}", f"{again} 次重传")
+        yield Trouble(weight, said, first[0][1] if first else None)
+    if shut := placed.get("zero-window", ()):
+        who, packet = shut[0]
+        yield Trouble(_WINDOW, Text(f"the {who}'s window was closed", f"{ROLES[who].zh}的窗口曾经关闭"), packet)
+    if holes := placed.get("previous-segment-not-captured", ()):
+        yield Trouble(_HOLES, Text("something was not captured", "有内容未抓到"), holes[0][1])
