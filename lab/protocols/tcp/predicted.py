@@ -13,9 +13,11 @@ from lab.protocols.tcp import delivery
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.doubts import ahead_of
 from lab.protocols.tcp.labels import letters_of, spell
+from lab.protocols.tcp.segment import FIN, RST, SYN
 from lab.protocols.tcp.states import State
 
 _WRAP = 1 << 32
+_MOVING = SYN | FIN | RST
 _DATA, _ACK = letters_of(("data",)), letters_of(("ACK",))
 
 
@@ -68,6 +70,8 @@ def may_skip(which: Conversation, first: End, stretch: Stretch) -> bool:
         if (peer.next_raw - peer.next + end.acked) % _WRAP != side.acked_before:
             return False
         if end.copies and _may_decide(end, stretch.other if end is first else stretch.first):
+            return False
+        if any(each.segment.flags & _MOVING for each in end.pending):  # it may be got in between, and move somebody
             return False
     return True
 
