@@ -31,7 +31,7 @@ from lab.dissect.fragments import Fragments
 from lab.engine.path import Path, in_order
 from lab.model import LINKTYPE_ETHERNET, Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.protocols.transport import FRAGMENT, LANES, NUMBER, SYN, Quoted, Segment, UnsureError, segment
+from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Quoted, Segment, UnsureError, segment
 from lab.render.rows import CSV_PLACES, as_one
 from lab.render.table import csv_rows, words
 from lab.render.trace import dump
@@ -42,8 +42,6 @@ _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 _WINDOW = 4 << 20  # bytes read at a time
 _AT_ONCE = 55 << 20  # bytes of a file whose columns are kept at a time: of more, lanes are taken in turn
 _MOST_PLAIN = 0.3  # of the packets: where more do not go by the book, nothing is gained
-_FIRST_LOOK = 1 << 18  # bytes
-_LEAST_OPENING = 0.05  # of a file's first packets have SYN: where fewer have, conversations are too long to be alike
 _MOST_ODD = 0.1  # of them: where more are not read in columns, neither
 
 # A row also shows what became of its packet, if that is known in time: for rows, conversations are not to last longer.
@@ -99,23 +97,6 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
             lines = [(row for _, row in part) for part in sound]
             return Made(iter(()), reduce(lambda a, b: as_one(a, b, CSV_PLACES), lines), whole)
         return Made(heapq.merge(*sound, key=_first), iter(()), whole)
-
-
-def alike(file: str) -> bool:
-    """Whether conversations may be worth to be compared: there are many, by the first packets of a pcap file."""
-    with File(file).open("rb") as opened:
-        head = opened.read(pcap.FILE_HEADER)
-        variant = pcap.VARIANTS.get(head[:4])
-        if variant is None or variant.header != 16:
-            return False
-        buffer, at, begun, count = opened.read(_FIRST_LOOK), 0, 0, 0
-        captured_of = struct.Struct(variant.order + "I").unpack_from
-        while at + 16 <= len(buffer):
-            frame = Frame(0, None, buffer[at + 16 : at + 16 + captured_of(buffer, at + 8)[0]], 0)
-            found = segment(frame)
-            begun += isinstance(found, Segment) and bool(found.flags & SYN)
-            count, at = count + 1, at + 16 + len(frame.data)
-    return begun > count * _LEAST_OPENING
 
 
 def _first(entry: tuple[int, str]) -> int:

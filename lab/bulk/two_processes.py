@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.bulk import first_look
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
 from lab.engine import journal
@@ -108,11 +109,11 @@ def _planned(path: str, form: RowFormat, keylog: bytes) -> Plan | None:
 
     None also for JSON with keys: where records are opened, hardly anything is passed by.
     """
-    from lab.bulk import conversations, predicting
-
     in_json = form in (RowFormat.JSON, RowFormat.NDJSON)
-    if (in_json and keylog) or conversations.alike(path):
+    if (in_json and keylog) or first_look.alike(path):
         return None
+    from lab.bulk import predicting
+
     plan = predicting.plan(path, form)
     return None if in_json and plan is not None and plan.secrets else plan
 
@@ -122,9 +123,11 @@ def _in_columns(
     server_key: bytes,
 ) -> Any:  # fmt: skip
     """Returns the rows of some lanes, made in columns, None where that does not help."""
+    if plan is None and form in (RowFormat.JSON, RowFormat.NDJSON):
+        return None
     from lab.bulk import conversations, predicting
 
-    if plan is None and form in (RowFormat.CSV, RowFormat.CONVERSATIONS):
+    if plan is None:
         found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
         if found is not None:
             return found
