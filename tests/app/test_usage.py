@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow  # a process for each
 
 WRONG = {
     "nots": "there is no command 'nots'; did you mean notes?",
+    "anotate": "there is no command 'anotate'; did you mean annotate, notes?",
     "xyzzy": "there is no command 'xyzzy'",
     "--nope": "there is no option --nope",
     "tcp --jsn": "there is no option --jsn; did you mean --json?",
@@ -25,7 +26,7 @@ WRONG = {
     "annotate": "the argument file is missing",
     "diff a": "the argument B is missing",
     "annotate x --format moon": (
-        "--format can't be 'moon': it is one of 'ladder', 'json', 'ndjson', 'csv', 'conversations', 'events', 'pcapng'"
+        "--format can't be 'moon': it is one of ladder, json, ndjson, csv, conversations, events, pcapng"
     ),
     "annotate x --conversation abc": "--conversation takes a whole number",
     "tcp more {0}": "too many arguments: more {0}",
