@@ -1,6 +1,6 @@
 """Captures made to exhaust whoever reads them, at a tenth of their size: memory stays flat, time grows with the input.
 
-`scripts/hostile.py` makes them, and measures them at full size.
+`python -m scripts.hostile` makes them, and measures them at full size.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from lab.protocols.tcp.segment import ACK, SYN
 from lab.report import conversations
 from lab.report.conversations import entry
 from lab.runs.recorded import open_run
-from scripts import hostile
+from scripts.hostile import measure
+from scripts.hostile.cases import CASES, make
+from scripts.hostile.segments import Talk
 
 SCALE = 0.1
-MOST_MEMORY = hostile.MOST_MEMORY // 2  # bytes: what is loaded, and what may wait, is not smaller for a smaller file
+MOST_MEMORY = measure.MOST_MEMORY // 2  # bytes: what is loaded, and what may wait, is not smaller for a smaller file
 MOST_TIMES, ALWAYS = 8, 1.5  # a file four times as large takes at most so many times as long, and so many seconds
 
 WAITING = ("unanswered-syn", "unanswered-syn-udp", "swapped", "conflicting")
@@ -31,11 +33,11 @@ SPEAKING = ("pings", "small-records", "key-exchanges", "finisheds", "alerts")
 
 @pytest.fixture(scope="module")
 def base() -> int:
-    return hostile.run(("-c", "pass")).peak
+    return measure.run(("-c", "pass")).peak
 
 
 def made(name: str, folder: Path, scale: float = SCALE) -> Path:
-    return hostile.make(name, folder / f"{scale}{hostile.CASES[name].suffix}", scale)
+    return make(name, folder / f"{scale}{CASES[name].suffix}", scale)
 
 
 @pytest.mark.slow
@@ -45,7 +47,7 @@ def made(name: str, folder: Path, scale: float = SCALE) -> Path:
 def test_memory_is_bounded_and_time_linear(name: str, form: str, tmp_path: Path, base: int) -> None:
     files = [made(name, tmp_path, SCALE * size) for size in (1, 0.25)]
     unlimited = ["--no-limit"] if name.startswith("unanswered") else []  # they are bombs, too
-    whole, quarter = (hostile.annotate(file, form, False, *unlimited) for file in files)
+    whole, quarter = (measure.annotate(file, form, False, *unlimited) for file in files)
     assert whole.status == quarter.status == 0, whole.said
     assert whole.peak - base < MOST_MEMORY
     assert whole.seconds < MOST_TIMES * quarter.seconds + ALWAYS
@@ -53,8 +55,8 @@ def test_memory_is_bounded_and_time_linear(name: str, form: str, tmp_path: Path,
 
 def behind_a_syn(count: int) -> list[Frame]:
     """A SYN that nobody answers, and large packets of a connection that is acknowledged."""
-    talk = hostile.Talk()
-    packets = [hostile.Talk(50_000).segment(0, SYN), *talk.opens(), *talk.says(1, bytes(1000 * count), 1000)]
+    talk = Talk()
+    packets = [Talk(50_000).segment(0, SYN), *talk.opens(), *talk.says(1, bytes(1000 * count), 1000)]
     return [Frame(number, number * 1_000_000, data, len(data)) for number, data in enumerate(packets, 1)]
 
 
@@ -70,7 +72,7 @@ def test_what_waits_for_room_goes_out_as_it_is_and_says_so(monkeypatch: pytest.M
 
 
 def test_a_packet_with_ever_so_many_messages_tells_some_and_says_that_there_are_more(tmp_path: Path) -> None:
-    file = hostile.make("pings", tmp_path / "pings.pcap", 0.002)  # 10,000 of them, in one segment
+    file = make("pings", tmp_path / "pings.pcap", 0.002)  # 10,000 of them, in one segment
     with open_run(str(file)) as run:
         pings = [packet for packet in run.packets() if "ping" in packet.labels]
         (report,) = run.conversations
@@ -82,21 +84,21 @@ def test_a_packet_with_ever_so_many_messages_tells_some_and_says_that_there_are_
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_bomb_ends_in_two_lines_and_a_way_to_go_on(tmp_path: Path, base: int) -> None:
-    bomb = hostile.make("bomb-bzip2", tmp_path / "bomb.pcap.bz2", 0.11)  # 288 MB of zeros in a kilobyte
+    bomb = make("bomb-bzip2", tmp_path / "bomb.pcap.bz2", 0.11)  # 288 MB of zeros in a kilobyte
     assert bomb.stat().st_size < 2000
-    refused = hostile.annotate(bomb, "json")
+    refused = measure.annotate(bomb, "json")
     assert refused.status == 3
     error, hint = refused.said.splitlines()
     assert "more than 400 times" in error
     assert "--no-limit" in hint
-    assert hostile.annotate(bomb, "csv", False, "--lang", "zh").said.count("--no-limit") == 1
-    through = hostile.annotate(bomb, "csv", False, "--no-limit")
+    assert measure.annotate(bomb, "csv", False, "--lang", "zh").said.count("--no-limit") == 1
+    through = measure.annotate(bomb, "csv", False, "--no-limit")
     assert (through.status, through.said) == (0, "")
     assert max(refused.peak, through.peak) - base < MOST_MEMORY
 
 
 def test_a_conversation_with_ever_so_many_steps_says_that_not_all_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    talk = hostile.Talk()
+    talk = Talk()
     packets = [*talk.opens()]
     for _ in range(20):  # the same SYN-ACK, answered each time
         packets += [talk.segment(1, SYN | ACK, seq=5000), talk.segment(0, ACK)]
@@ -118,7 +120,7 @@ def test_a_conversation_with_ever_so_many_steps_says_that_not_all_are_listed(mon
 
 
 def test_what_nobody_acknowledges_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    talk = hostile.Talk()
+    talk = Talk()
     packets = [*talk.opens(), *talk.says(0, bytes(500), 1, answered=False)]
     frames = [Frame(number, number * 1_000_000, data, len(data)) for number, data in enumerate(packets, 1)]
     monkeypatch.setattr(path, "_MOST_WAITING", 300)
