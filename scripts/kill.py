@@ -4,12 +4,17 @@ Each command is run whole first, to know how long it takes; then it is started a
 SIGTERM, SIGINT or SIGHUP somewhere on its way. Afterwards there must be no process of it, no namespace, mount,
 interface or temporary file, and no container, network or volume; its output is the whole of it or not there. Ends with
 status 1 where anything is left. `--docker` plays in containers, too, which takes an engine.
+
+It looks from a network and a mount namespace of its own, where nobody else makes any: so what is left is its own, on
+a machine where others make interfaces and namespaces at the same time, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
+import os
 import random
 import shutil
 import signal
@@ -23,6 +28,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
+from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from scripts.generate import write
 from tests.left_behind import Watched, packets, until, watching
 
@@ -30,6 +36,8 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NAME = "lab-kill"  # what the runs in containers begin with
 SWEPT_WITHIN = 30.0  # seconds; what the engine was about to make is waited for, and busy machines are slow
 LARGE = 100_000  # packets of the capture that is annotated
+_CLONE_NEWNS, _MS_REC, _MS_PRIVATE = 0x20000, 0x4000, 1 << 18  # include/uapi/linux/sched.h, mount.h
+_NAMED = Path("/run/netns")
 
 
 class Command(NamedTuple):
@@ -53,6 +61,29 @@ CONTAINED = (
     Command(("run", "tcp/connection", "--testbed", "docker", "-o", "a.pcapng"), ("a.pcapng",), True),
     Command(("run", "tcp/syn-lost", "--testbed", "docker", "-o", "b.pcapng"), ("b.pcapng",), True),
 )
+
+
+def apart() -> None:
+    """Puts this process where nobody else makes an interface, a mount or a namespace with a name.
+
+    Raises OSError where the kernel forbids it.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(_CLONE_NEWNS | CLONE_NEWNET | (CLONE_NEWUSER if uid else 0))
+    if uid:  # under its own number: a lab of this user's makes namespaces within these
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    _mount(b"none", Path("/"), b"", _MS_REC | _MS_PRIVATE)
+    if _NAMED.is_dir():
+        _mount(b"tmpfs", _NAMED, b"tmpfs", 0)
+
+
+def _mount(source: bytes, target: Path, kind: bytes, flags: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(source, bytes(target), kind, ctypes.c_ulong(flags), None):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def begin(folder: Path, command: Command) -> Watched:
@@ -108,6 +139,10 @@ def main() -> int:
     commands = HERE + CONTAINED * asked.docker
     faults = 0
     print(f"seed {asked.seed}", flush=True)
+    try:
+        apart()
+    except OSError as error:
+        print(f"not apart ({error.strerror}): what others make meanwhile is taken for ours", flush=True)
     with watching(), tempfile.TemporaryDirectory(prefix="lab-kill-") as name:
         folder = Path(name)
         write(LARGE, folder / "large.pcap")
