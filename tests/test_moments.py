@@ -321,7 +321,9 @@ def test_when_a_child_is_killed_the_lab_says_so(
     family = run.family()
     run.lines(9)
     os.kill(family[victim], signal.SIGKILL)
-    two_lines(run.ended(), 4)
+    ended = run.ended()
+    two_lines(ended, 4)
+    assert "(by SIGKILL)" in ended.err
     saved = SAVED_LATE if LATE in command else SAVED
     whole(run, saved, run.rows)
     run.left(saved, orphans=True)

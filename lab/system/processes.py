@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
+
+from lab.text import Text
 
 _STEERING = "PYTHON"  # what begins so steers where Python finds modules, and more
 _STOPPING = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
@@ -82,6 +86,34 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def wait_for_any(children: Sequence[int], patience: float) -> None:
+    """Waits, at most so many seconds, until one of them has ended. It is left to be waited for."""
+    handles = [os.pidfd_open(child) for child in children]
+    select.select(handles, [], [], patience)
+    for handle in handles:
+        os.close(handle)
+
+
+def ended(child: int) -> Text:
+    """Returns how a child has ended. It is left to be waited for."""
+    how = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if how is None:
+        return Text("it still runs", "它仍在运行")
+    if how.si_code == os.CLD_EXITED:
+        return Text(f"with status {how.si_status}", f"状态 {how.si_status}")
+    name = signal.Signals(how.si_status).name
+    return Text(f"by {name}", f"因 {name}")
+
+
+def place(error: BaseException) -> Text:
+    """Returns what an error is that should not happen, and where it did."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    where = f", {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}" if at is not None else ""
+    return Text(*[type(error).__name__ + where] * 2)
 
 
 def end(child: int) -> None:

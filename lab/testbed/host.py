@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from lab.protocols.scenario import Endpoint
+from lab.system import processes
 
-# "done" and a value, "again" where it would block, "failed" and the error's words; and the secrets that the command
-# has added to the key log, because whoever sees its packets needs them first.
+# "done" and a value, "again" where it would block, "failed" and the error's words, "broken" and where it should not
+# have; and the secrets that the command has added to the key log: whoever sees its packets needs them first.
 Answer = tuple[str, object, str]
 
 
@@ -38,3 +40,7 @@ def _obey(command: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[s
         return ("again", None)
     except OSError as error:
         return ("failed", os.strerror(error.errno) if error.errno else str(error))
+    except Exception as error:
+        if os.environ.get("LAB_DEBUG"):
+            sys.excepthook(*sys.exc_info())
+        return ("broken", processes.place(error).en)

@@ -40,10 +40,11 @@ _PATIENCE = 2.0  # seconds; the stage's process ends within milliseconds
 class Playing:
     """The events of a run, as they happen, from `Begun` to `Ended`; and where it is controlled, the way in."""
 
-    def __init__(self, begun: Begun, connection: Connection, controlled: bool) -> None:
+    def __init__(self, begun: Begun, connection: Connection, child: int, controlled: bool) -> None:
         self.control = Control(self._send) if controlled else None
         self._begun: Begun | None = begun
         self._connection = connection
+        self._child = child
         self._sending = Lock()
         self._over = False
 
@@ -60,10 +61,8 @@ class Playing:
             event = self._connection.recv()
         except (EOFError, OSError):  # OSError where it ended in the middle of a word
             self._over = True
-            raise MachineError(
-                Text("the testbed ended unexpectedly", "测试床意外终止"),
-                Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
-            ) from None
+            processes.wait_for_any([self._child], _PATIENCE)
+            raise _broken(processes.ended(self._child)) from None
         if isinstance(event, LabError):
             self._over = True
             raise event
@@ -110,7 +109,7 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool
             raise _refused(error) from error
         names = {address: role for role, host in HOSTS.items() for address in (host.ipv4, host.ipv6)}
         begun = Begun("wire", names, True, _make_credentials(scenario, ours))
-        yield Playing(begun, ours, control)
+        yield Playing(begun, ours, child, control)
     finally:
         if child:
             with uninterrupted():
@@ -235,8 +234,19 @@ def _stage(connection: Connection, run: Run) -> None:
     except OSError as error:
         teller.tell(_refused(error))
         teller.finish()
+    except Exception as error:
+        teller.tell(_broken(processes.place(error)))
+        teller.finish()
+        raise
     finally:
         _end_hosts(hosts)
+
+
+def _broken(how: Text) -> MachineError:
+    return MachineError(
+        Text(f"the testbed ended unexpectedly ({how.en})", f"测试床意外终止（{how.zh}）"),
+        Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
+    )
 
 
 def _refused(error: OSError) -> MachineError:
@@ -275,6 +285,10 @@ def _play_script(connection: Connection, pids: list[int], run: Run, teller: _Tel
         early = ended.reason
     except OSError as error:
         early = Text(str(error), str(error))
+    except MachineError:  # a host does not answer any more: where its process has ended, that tells more
+        processes.wait_for_any(pids, _PATIENCE)
+        _require(living)
+        raise
     _require(living)  # else `early` is not the scenario's reason
     wire.close()
     teller.tell(Ended(early, unused=policy.unused))
@@ -287,4 +301,4 @@ def _require(hosts: Mapping[Role, int]) -> None:
 
     for role, pid in hosts.items():
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            raise gone(role)
+            raise gone(role, processes.ended(pid))

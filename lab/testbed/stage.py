@@ -26,10 +26,11 @@ class SceneEnded(Exception):  # noqa: N818  # not an error: a rule may have been
         self.reason = reason
 
 
-def gone(role: Role) -> MachineError:
-    """Returns what is said of a host whose process has ended, which it never does by itself."""
+def gone(role: Role, how: Text | None = None) -> MachineError:
+    """Returns what is said of a host whose process has ended, which it never does by itself, and if known how."""
+    en, zh = (f" ({how.en})", f"（{how.zh}）") if how else ("", "")
     return MachineError(
-        Text(f"the {role}'s process ended unexpectedly", f"{ROLES[role].zh}的进程意外终止"),
+        Text(f"the {role}'s process ended unexpectedly{en}", f"{ROLES[role].zh}的进程意外终止{zh}"),
         Text("try again; LAB_DEBUG=1 shows its last words", "请重试；LAB_DEBUG=1 会显示它最后的输出"),
     )
 
@@ -115,6 +116,8 @@ class Host:
         if method == "listen" and kind == "done":
             self._wire.listens(self.role, int(str(arguments[0])))
         self._wire.settle()
+        if kind == "broken":
+            raise gone(self.role, Text(str(value), str(value)))
         if kind == "failed":
             raise OSError(value)
         return kind == "done", value
