@@ -284,8 +284,9 @@ class Run:
         if not count:
             return problems
         text = Text(
-            f"of more than {most} conversations at a time, {count} were let go of before they had ended",
-            f"同时进行的连接超过 {most} 个，其中 {count} 个在结束之前就不再跟踪",
+            f"{count} conversations were let go of before they had ended: there is room for {most} at a time, "
+            "an eighth as many of those whose contents are read",
+            f"{count} 个连接在结束之前就不再跟踪：同时最多跟踪 {most} 个，内容会被解读的连接为其八分之一",
         )
         return [*problems, Problem(self.source.position, None, text)]
 

@@ -72,6 +72,18 @@ def test_of_those_that_go_on_the_quiet_go_first_and_it_is_said_of_them() -> None
     assert "evicted" not in entry(mine.conversations[0])
 
 
+def test_one_that_carries_what_is_read_takes_the_room_of_more() -> None:
+    gone: list[Conversation] = []
+    request = 'c> data 1 1 x"47 45 54 20 2f 20 48 54 54 50 2f 31 2e 31 0d 0a"'
+    carrying = opened(2, ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", request, "s> ACK 1 17"))
+    bare = [ladder("c> SYN 0", pair=Pair(client_port=30_000 + at * LANES)) for at in range(ROOM)]
+    frames = renumbered(*carrying, *(frame for each in bare for frame in each), *QUIET)
+    mine = Path(TRANSPORT, UPPERS, gone.append)
+    list(mine.settled(frames))
+    assert [which.id for which in gone] == [0, 1], "one of them would leave no room for the others"
+    assert len(mine.conversations) == ROOM + 1, "and the one of another lane"
+
+
 def test_what_is_over_goes_before_what_goes_on_and_is_whole() -> None:
     whole = ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2")
     gone: list[Conversation] = []

@@ -63,9 +63,9 @@ class Conversations:
 
     def crowded(self, more: Sequence[int]) -> bool:
         """Whether there may be no room for all where so many more begin in each lane."""
-        lanes = list(more)
+        lanes = [room.CARRYING * each for each in more]
         for which in self.followed.values():
-            lanes[which.lane] += 1
+            lanes[which.lane] += room.taken(which)
         return max(lanes) > room.MOST_IN_A_LANE
 
     def excess(self, before: int = 0) -> list[Conversation]:
@@ -75,15 +75,19 @@ class Conversations:
         """
         if self._elsewhere is not None:
             return self._elsewhere.excess(self.followed.values(), before)
-        if len(self.followed) <= room.MOST_IN_A_LANE:
+        if len(self.followed) * room.CARRYING <= room.MOST_IN_A_LANE:
             return []
         lanes: list[list[Conversation]] = [[] for _ in range(LANES)]
         for which in self.followed.values():
             lanes[which.lane].append(which)
         found = []
-        for each in lanes:
-            if len(each) > room.MOST_IN_A_LANE:
-                found += sorted(each, key=lambda which: (not which.over, which.last))[: len(each) - room.MOST_IN_A_LANE]
+        for here in lanes:
+            need = sum(map(room.taken, here)) - room.MOST_IN_A_LANE
+            for which in sorted(here, key=lambda which: (not which.over, which.last)) if need > 0 else ():
+                found.append(which)
+                need -= room.taken(which)
+                if need <= 0:
+                    break
         return sorted(found, key=lambda which: which.id)
 
     def forget(self, which: Conversation) -> None:

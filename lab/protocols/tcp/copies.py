@@ -11,7 +11,7 @@ from lab.protocols.tcp.segment import Segment
 
 _Piece = tuple[int, bytes, int, int]  # a relative number, and where in these bytes stands what has it
 _MOST_BEYOND = 16  # pieces behind a segment that are looked at: few begin before the one before them
-_MOST_BYTES, _OVERHEAD = 8 << 20, 200  # of all conversations; what a piece costs beside its data
+_MOST_BYTES, _OVERHEAD, _QUEUE = 8 << 20, 200, 800  # of all conversations; what a piece costs, and the queue for them
 
 
 def _stop(piece: _Piece) -> int:
@@ -35,6 +35,7 @@ class Sent:
         pieces = self._of.get(end)
         if pieces is None:
             pieces = self._of[end] = deque()
+            self._bytes += _QUEUE
         pieces.append((seq, data, start, stop))
         self._order.append(end)
         self._bytes += stop - start + _OVERHEAD
@@ -45,6 +46,7 @@ class Sent:
             self._bytes -= stop - start + _OVERHEAD
             if not pieces:
                 del self._of[oldest]
+                self._bytes -= _QUEUE
 
     def differs(self, end: End, record: SegmentRecord) -> bool:
         """Whether a segment gives numbers other bytes than they were given before, as far as that is remembered."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from lab.engine.conversation import LANES
 from lab.protocols.tcp.conversation import Conversation
 
-MOST_IN_A_LANE = 2048  # conversations that are kept open
+MOST_IN_A_LANE = 2048  # conversations that are kept open, where they carry nothing that is read
+CARRYING = 8  # of those take the room of one that does: 3 kB each, and 9 to 18
 _OLD = 257  # packets later nothing about a packet is open any more
 
 
@@ -16,10 +17,15 @@ class UnsureError(Exception):
     """Nobody can say which conversations there is no room for."""
 
 
+def taken(which: Conversation) -> int:
+    """Returns how much of the room of its lane a conversation takes."""
+    return CARRYING if which.above is not None else 1
+
+
 class Elsewhere:
     """Conversations that somebody else has counted: in each lane first packet, last packet, and whether it ends.
 
-    They take room like those that are followed. One that ends is over for certain when its last packet has become old.
+    They carry nothing that is read. One that ends is over for certain when its last packet has become old.
     """
 
     def __init__(self, counted: list[list[tuple[int, int, bool]]]) -> None:
@@ -35,17 +41,19 @@ class Elsewhere:
         found: list[Conversation] = []
         for lane, here in enumerate(lanes):
             begun, dropped = bisect_left(self._begun[lane], before), self._dropped[lane]
-            need = len(here) + begun - dropped - MOST_IN_A_LANE
+            need = sum(map(taken, here)) + begun - dropped - MOST_IN_A_LANE
             if need <= 0:
                 continue
             over = sorted((which for which in here if which.over), key=lambda which: which.last)
             old = bisect_left(self._ended[lane], before - _OLD)
-            if len(over) + old - dropped < need:
-                raise UnsureError
-            for _ in range(need):
+            while need > 0:
                 if over and (dropped == old or over[0].last < self._ended[lane][dropped]):
                     found.append(over.pop(0))
+                    need -= taken(found[-1])
+                elif dropped == old:
+                    raise UnsureError
                 else:
                     dropped += 1
+                    need -= 1
             self._dropped[lane] = dropped
         return sorted(found, key=lambda which: which.id)

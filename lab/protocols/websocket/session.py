@@ -149,7 +149,7 @@ class Session:
         self.counted = 0  # messages, listed or not
         self.closes: list[Listed] = []  # in order
         self.bad: list[tuple[Role, str]] = []  # who broke which rule, the first few times
-        self._unanswered: deque[bool] = deque()  # requests: whether each asks for an upgrade
+        self._unanswered: list[bool] = []  # requests: whether each asks for an upgrade
         self._cut = False  # the request was not wholly captured
         self._other = False  # the client has said something that is no request to upgrade
 
@@ -416,7 +416,7 @@ class Session:
         way.over = True
         if way.role == "client":
             self._other = True
-        elif self._unanswered and self._unanswered.popleft():
+        elif self._unanswered and self._unanswered.pop(0):
             said.append(self._headed(way, "bad-response", "", stop, None, ("bad-response",)))
 
     def _request(self, way: _Way, head: Head, stop: int | None, said: list[Said]) -> None:
@@ -454,7 +454,7 @@ class Session:
         if self._cut:  # what was offered further down nobody knows
             answer = answer._replace(objections=tuple(each for each in answer.objections if each in _ALONE))
         after = Body(answer.body, answer.chunked)
-        if not self._unanswered.popleft():
+        if not self._unanswered.pop(0):
             way.read_head(after)
             return
         if answer.status == SWITCHING and self.foreign:
