@@ -43,10 +43,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "runs": {*VALUES, *THINKING, *TOUCHING, "render"},
     "witnesses": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "bulk": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
+    "wireshark": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "grade": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
     "__init__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
-    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade"},
-    "__main__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "app"},
+    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "wireshark"},
+    "__main__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "wireshark", "app"},
 }
 # Of a protocol, what plays it touches the machine; nothing imports it before a scenario is asked for.
 PLAYING = ("endpoints.py", "credentials.py", "scenarios.py")

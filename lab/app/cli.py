@@ -383,6 +383,33 @@ def doctor(lang: LangOption = LANGUAGE) -> None:
     raise typer.Exit(report(examine(), sys.stdout, LANG))
 
 
+@app.command("wireshark", cls=_Command, help=_("Open a capture, or a scenario live, in Wireshark with the lab's columns, colours and buttons.", "用 Wireshark 打开抓包或实时场景，带有实验室的列、颜色和按钮。"))  # fmt: skip
+def wireshark_(
+    what: Annotated[str | None, typer.Argument(metavar="FILE|SCENARIO", help=_("A capture, or a scenario as lab scenarios lists it.", "抓包文件，或 lab scenarios 所列的场景。"))] = None,
+    install: Annotated[bool, typer.Option("--install", help=_("Put profile, fields and scenarios into Wireshark's own folders.", "把配置、字段和场景装入 Wireshark 自己的目录。"))] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help=_("Take out what --install has put in.", "移除 --install 装入的内容。"))] = False,
+    print_dir: Annotated[bool, typer.Option("--print-dir", help=_("Print the folder that profile and fields are in.", "显示配置和字段所在的目录。"))] = False,
+    zip_: Annotated[Path | None, typer.Option("--zip", metavar="FILE", help=_("Write the profile as a zip, for Wireshark to import.", "把配置写成 zip，供 Wireshark 导入。"))] = None,
+    ipv6: Ipv6Option = False, wire: WireOption = [], testbed: TestbedOption = Testbed.AUTO, out: OutOption = None,
+    lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app import wireshark
+
+    if sum((what is not None, install, uninstall, print_dir, zip_ is not None)) > 1:
+        raise UsageError(
+            Text("only one of these can be done at once", "这些操作一次只能选一个"),
+            Text("lab wireshark --help shows what there is", "lab wireshark --help 会显示可用的选项"),
+        )
+    if install or uninstall:
+        (wireshark.install if install else wireshark.uninstall)(LANG)
+    elif print_dir:
+        wireshark.print_folder()
+    elif zip_ is not None:
+        wireshark.write_archive(zip_, LANG)
+    else:
+        wireshark.show(what, ipv6, wire, testbed, out, LANG)
+
+
 def _run(name: str, format: Format, json: bool, ipv6: bool, wire: list[str], testbed: Testbed, file: Path) -> None:
     from lab.app.run import play
 

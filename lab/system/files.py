@@ -135,9 +135,9 @@ def _make_own_folder(folder: Path) -> None:
         for each in (*reversed(folder.parents), folder):
             with contextlib.suppress(FileExistsError):
                 each.mkdir()
-                if caller := _caller():
+                if user := caller():
                     with contextlib.suppress(OSError):
-                        os.chown(each, *caller)
+                        os.chown(each, *user)
 
 
 def _hand_over(descriptor: int, real: Path, private: bool) -> None:
@@ -147,12 +147,12 @@ def _hand_over(descriptor: int, real: Path, private: bool) -> None:
         if not private:
             os.fchmod(descriptor, old.st_mode & 0o777)
         os.fchown(descriptor, old.st_uid, old.st_gid)
-    if caller := _caller():
+    if user := caller():
         with contextlib.suppress(OSError):  # in a user namespace there may be no such user
-            os.fchown(descriptor, *caller)
+            os.fchown(descriptor, *user)
 
 
-def _caller() -> tuple[int, int] | None:
+def caller() -> tuple[int, int] | None:
     """Returns the user and the group that have called sudo; None where nobody has."""
     said = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if hasattr(os, "geteuid") and os.geteuid() == 0 and all(each.isascii() and each.isdigit() for each in said):

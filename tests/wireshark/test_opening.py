@@ -1,0 +1,115 @@
+"""`lab wireshark` opens captures and scenarios with the profile and the fields, leaves nothing behind, ends cleanly.
+
+tshark stands in for the window, by Wireshark's name: it understands the same command line and shows what it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.places import PACKAGES, REFERENCES
+
+pytestmark = pytest.mark.slow  # a process for each
+
+WINDOW = """#!/bin/sh
+# -k, to begin at once, is the window's alone.
+for word; do shift; [ "$word" = -k ] || set -- "$@" "$word"; done
+echo "$WIRESHARK_CONFIG_DIR" >settings
+exec {tshark} {more} "$@" >shown
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, tshark: str) -> Path:
+    window(tmp_path, tshark)
+    return tmp_path
+
+
+def window(home: Path, tshark: str, more: str = "-n -l") -> None:
+    (home / "bin").mkdir(exist_ok=True)
+    program = home / "bin/wireshark"
+    program.write_text(WINDOW.format(tshark=tshark, more=more))
+    program.chmod(0o755)
+
+
+def lab(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("SUDO_", "WIRESHARK_"))}
+    (home / "tmp").mkdir(exist_ok=True)
+    environ |= {"HOME": str(home), "TMPDIR": str(home / "tmp"), "DISPLAY": ":none", "LC_ALL": "C.UTF-8"}
+    environ |= {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": PACKAGES, **more}
+    command = [sys.executable, "-P", "-m", "lab", "wireshark", *words]
+    done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, timeout=120, check=False)
+    if "TMPDIR" not in more:
+        assert list((home / "tmp").iterdir()) == [], "its settings are gone"
+    assert sorted(path.name for path in home.iterdir() if path.name.startswith(".")) == [], (
+        "nothing in one's own folders"
+    )
+    return done
+
+
+def shown(home: Path) -> list[str]:
+    return (home / "shown").read_text().splitlines()
+
+
+def test_a_capture_is_opened_with_the_profile(home: Path) -> None:
+    done = lab(home, str(REFERENCES / "tls-1.2-rsa.pcapng"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(shown(home)) == 17
+    assert "[lab] open 1: The client asks for a connection: SYN." in shown(home)[0]
+    assert (home / "settings").read_text().startswith(str(home / "tmp"))
+
+
+def test_a_capture_from_elsewhere_gets_its_notes_first(home: Path) -> None:
+    bare = home / "bare.pcap"
+    command = ["editcap", "-F", "pcap", str(REFERENCES / "tcp-connection.pcapng"), str(bare)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    before = bare.read_bytes()
+    assert lab(home, "bare.pcap", "--lang", "zh").returncode == 0
+    assert "[实验] 握手 1：" in shown(home)[0]
+    assert bare.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("nowhere.pcapng",), 3), (("tcp/nothing",), 2), (("bin",), 3), (("shown-not",), 2), (("--zip", "x.tar"), 2)],
+)
+def test_what_is_not_there_is_said_in_two_lines(home: Path, words: tuple[str, ...], status: int) -> None:
+    done = lab(home, *words)
+    assert done.returncode == status
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
+    assert not (home / "shown").exists()
+
+
+def test_without_wireshark_or_a_screen_it_says_so(home: Path) -> None:
+    capture = str(REFERENCES / "tcp-connection.pcapng")
+    for more in ({"PATH": str(home)}, {"DISPLAY": "", "WAYLAND_DISPLAY": ""}):
+        done = lab(home, capture, **more)
+        assert done.returncode == 4, more
+        assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
+
+
+def test_a_window_that_fails_is_told_of(home: Path) -> None:
+    (home / "bin/wireshark").write_text("#!/bin/sh\necho 'could not connect to display' >&2\nexit 1\n")
+    done = lab(home, str(REFERENCES / "tcp-connection.pcapng"))
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: Wireshark has ended: could not connect to display\nhint: ")
+
+
+def test_a_scenario_comes_through_a_pipe(namespaces: None, home: Path) -> None:
+    done = lab(home, "tcp/three-segment-close")
+    assert done.returncode == 0, done.stderr
+    assert len(shown(home)) == 10
+    assert "[lab] open 1: The client asks for a connection: SYN." in shown(home)[0]
+    assert (home / "captures/out/tcp-three-segment-close.pcapng").is_file()
+
+
+def test_wireshark_closed_while_packets_come_is_a_clean_end(namespaces: None, home: Path, tshark: str) -> None:
+    window(home, tshark, "-n -l -c 1")
+    done = lab(home, "tcp/connection")
+    assert (done.returncode, len(shown(home))) == (0, 1)
+    assert (home / "captures/out/tcp-connection.pcapng").is_file(), "the scenario was played to its end, and saved"
