@@ -12,7 +12,7 @@ TESTBED ?= auto
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws test test-fast test-image check bench soak kill fuzz clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws wireshark test test-fast test-image check bench soak kill fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,9 @@ lab-ws: $(BIN)/lab ## a WebSocket connection: the upgrade, frames, closing WebSo
 
 lab-all: $(BIN)/lab ## the three labs, and all the steps that were seen 三个实验，以及看到的全部步骤
 	@$(BIN)/python scripts/all.py --testbed $(TESTBED) $(ARGS)
+
+wireshark: $(BIN)/lab ## a capture, or a scenario live, in Wireshark: ARGS="tcp/syn-lost" 在 Wireshark 中查看
+	@$(BIN)/lab wireshark $(or $(ARGS),captures/tls-1.2-rsa.pcapng)
 
 venv: $(BIN)/lab ## what the lab needs, in .venv 安装实验室所需
 

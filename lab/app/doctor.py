@@ -28,6 +28,7 @@ from lab.system import processes
 from lab.system.remedies import Machine, diagnose, install, read_machine, set_encoding, sudo
 from lab.testbed import engine
 from lab.text import Text
+from lab.wireshark import finding
 
 _PATIENCE, _ENGINE_PATIENCE = 5, 3  # seconds; what is asked takes milliseconds
 
@@ -191,12 +192,15 @@ def _set_parameter() -> str:
 
 def _tools() -> list[Check]:
     verifying = Text("optional: lab verify, make test", "可选：lab verify、make test")
-    opening = Text("optional: shows captures with their notes", "可选：查看抓包及其讲解")
-    return [_tool("tshark", verifying), _tool("wireshark", opening)]
+    opening = Text("optional: lab wireshark", "可选：lab wireshark")
+    found = finding.find(finding.read_machine())
+    return [
+        _tool("tshark", shutil.which("tshark"), verifying),
+        _tool("wireshark", found.program if found is not None else None, opening),
+    ]
 
 
-def _tool(tool: str, why: Text) -> Check:
-    path = shutil.which(tool)
+def _tool(tool: str, path: str | None, why: Text) -> Check:
     status, said, _ = _run(path, "--version", seconds=_PATIENCE) if path else (None, "", "")
     if status == 0 and (version := re.search(r"\d+(\.\d+)+", said)):
         return Check(_same(tool), True, _same(version[0]), "", why)
