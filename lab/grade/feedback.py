@@ -100,5 +100,8 @@ def _both(text: Text) -> dict[str, str]:
 
 
 def _short(given: object) -> str:
-    said = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+    try:
+        said = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists
+        said = "…"
     return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"

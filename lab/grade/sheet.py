@@ -21,6 +21,7 @@ from lab.text import Lang, Text
 NAME = "answers.toml"
 MOST_BYTES = 256 << 10
 MOST_ANSWERS = 500
+_MOST_WORD, _MOST_BITS = 200, 256  # of the names of student and assignment
 _WIDTH = 100
 _LINE = re.compile(r"\s*\"?([A-Za-z0-9-]{1,64})\"?\s*=\s*(.*)")
 _ANSWERS = "answers"
@@ -117,7 +118,9 @@ def literal(value: object) -> str:
 
 
 def _word(value: object) -> str:
-    return value[:200] if isinstance(value, str) else str(value)[:200] if isinstance(value, int) else ""
+    if isinstance(value, int) and value.bit_length() < _MOST_BITS:
+        value = str(value)
+    return value[:_MOST_WORD] if isinstance(value, str) else ""
 
 
 def _by_lines(said: str) -> dict[str, Any]:

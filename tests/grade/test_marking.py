@@ -158,6 +158,12 @@ def test_a_sheet_without_end_is_refused() -> None:
     with pytest.raises(InputError):
         sheets.read(b"#" * (sheets.MOST_BYTES + 1))
     mark(OPEN, sheets.read(b"opens = " + b"[" * 5000), None)
+    huge = b"0x" + b"f" * 20_000
+    found = sheets.read(b"student = " + huge + b"\n[answers]\nopens = " + huge + b"\nwindow = [" + huge + b"]")
+    assert found.whole
+    marked = mark(OPEN, found, facts("tcp/connection"))
+    assert [each.status for each in marked.marks if each.given is not None] == ["malformed", "malformed"]
+    VALIDATOR.validate(as_json(marked))
 
 
 LIKELY = ("1", "client", "none", "a,b", "16 03", "5 ms")
