@@ -60,6 +60,20 @@ def _measured(packet: Packet) -> dict[str, Any]:
     return told
 
 
+def comment_of_held(packet: Packet, told: Mapping[str, Any]) -> str | None:
+    """Returns the line of a packet that is held now: what the kernels say, and what is `told` of it beside.
+
+    It is no journal, for what becomes of the packet is not known: whoever reads it infers that from other packets.
+    """
+    said: dict[str, Any] = {}
+    if packet.kernel_held is not None:
+        said["kernel"] = {"held": _told(packet.kernel_held)}
+    if asked_then := asked.written(packet.asked_held):
+        said["asked"] = {"held": asked_then}
+    said |= {"told": told} if told else {}
+    return PREFIX + json.dumps(said, separators=(",", ":")) if said else None
+
+
 def closing_comment(final: Kernels | None) -> str:
     """Returns the line that tells what the kernels say at the end."""
     told: dict[str, Any] = {"final": _told(final.states if final else None)}

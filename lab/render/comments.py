@@ -45,8 +45,15 @@ def told(packet: Packet) -> dict[str, Any]:
     return said
 
 
-def sentence(packet: Packet) -> Text | None:
-    """Returns a packet's steps and the states it leads from and to, in words.
+def comments_of_held(packet: Packet) -> list[str]:
+    """Returns the comments of a packet that is held now: what can be said of it before its fate is known."""
+    words = sentence(packet, held=True)
+    line = journal.comment_of_held(packet, told(packet))
+    return [mark + text for mark, text in zip(MARKS, words or (), strict=False)] + ([line] if line else [])
+
+
+def sentence(packet: Packet, held: bool = False) -> Text | None:
+    """Returns a packet's steps and the states it leads from and to, in words; where it is `held`, those of then.
 
     None for a packet that is no TCP, but for one that has something to say of TCP.
     """
@@ -69,7 +76,7 @@ def sentence(packet: Packet) -> Text | None:
         said.append(Text(brief(en) + ".", brief(zh) + "。"))
     said += [Text(brief(point.en) + ".", brief(point.zh) + "。") for point in packet.points]
     words = Text(" ".join(each.en for each in said), "".join(each.zh for each in said))
-    states = _states(packet)
+    states = _states_of_held(packet) if held else _states(packet)
     return Text(f"{words.en} {states.en}".strip(), f"{words.zh}{states.zh}")
 
 
@@ -87,6 +94,27 @@ def _states(packet: Packet) -> Text:
     return Text(
         f"{mine.en} {left.en} -> {theirs.en} {arrived.en}.",
         f"{mine.zh} {left.zh} → {theirs.zh} {arrived.zh}。",
+    )
+
+
+def _states_of_held(packet: Packet) -> Text:
+    """Returns both ends' states while the packet is held, and what the kernels say of that."""
+    if packet.held is None:
+        return Text("", "")
+    ours, kernels = _both(packet.held), packet.kernel_held
+    if kernels is None:
+        return Text(f"Held: {ours.en}.", f"扣住时：{ours.zh}。")
+    if kernels == packet.held:
+        return Text(f"Held: {ours.en}, as both kernels say.", f"扣住时：{ours.zh}，两端内核所说相同。")
+    said = _both(kernels)
+    return Text(f"Held: {ours.en}; the kernels say {said.en}.", f"扣住时：{ours.zh}；内核说的是 {said.zh}。")
+
+
+def _both(states: States) -> Text:
+    client, server = (_of(states, role) for role in ROLES)
+    return Text(
+        f"{ROLES['client'].en} {client.en}, {ROLES['server'].en} {server.en}",
+        f"{ROLES['client'].zh} {client.zh}，{ROLES['server'].zh} {server.zh}",
     )
 
 
