@@ -1,8 +1,9 @@
 """A pcapng file is written block by block, each flushed whole: what has been written can be read at any moment.
 
-Order: section header, host names, secrets, then each interface before its first packet, statistics last. Secrets come
-before the packets because Wireshark decrypts only what it already has the keys for. The numbers of the format stand
-here once, for this writer and for the reader in `lab/capture/blocks.py`. Source: draft-ietf-opsawg-pcapng.
+Order: section header, each interface before its first packet, behind the first one the host names, statistics last.
+Secrets stand anywhere before the packets that they open, for Wireshark decrypts only what it already has the keys for.
+The numbers of the format stand here once, for this writer and for the reader in `lab/capture/blocks.py`.
+Source: draft-ietf-opsawg-pcapng.
 """
 
 from __future__ import annotations
@@ -77,13 +78,10 @@ class Writer:
         self._waiting: list[tuple[int, bytes]] = [(NAME_RESOLUTION, _names(hosts))] if hosts else []
 
     def secrets(self, data: bytes) -> None:
-        """Writes a TLS key log (NSS key log format) into the file.
-
-        Raises ValueError after the first packet: the packets before it would stay encrypted in Wireshark.
-        """
-        if sum(self._received):
-            raise ValueError("secrets come before the first packet")
+        """Writes a TLS key log (NSS key log format): it opens the packets that are written after it."""
         self._waiting.append((DECRYPTION_SECRETS, _WORDS.pack(TLS_KEY_LOG, len(data)) + padded(data)))
+        if self._interfaces:
+            self._write_waiting()
 
     def packet(self, frame: Frame, comments: Sequence[str]) -> None:
         """Writes `frame` with `comments`, and not the comments it came with, and flushes it.
@@ -120,10 +118,13 @@ class Writer:
             self._received.append(0)
             told = [(INTERFACE_NAME, self._interface.encode()[:MAX_OPTION]), (INTERFACE_RESOLUTION, b"\x09")]
             self._write(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, self._snaplen) + options(told))
-            for kind, body in self._waiting:
-                self._write(kind, body)
-            self._waiting.clear()
+            self._write_waiting()
         return self._interfaces[linktype]
+
+    def _write_waiting(self) -> None:
+        for kind, body in self._waiting:
+            self._write(kind, body)
+        self._waiting.clear()
 
     def _write(self, kind: int, body: bytes) -> None:
         total = len(body) + 12

@@ -115,11 +115,16 @@ def test_secrets_come_back(secrets: bytes) -> None:
     assert (len(got), capture.secrets, capture.problems) == (1, [secrets, b"more"], [])
 
 
-def test_secrets_after_a_packet_are_refused() -> None:
-    writer = Writer(io.BytesIO())
+def test_secrets_stand_where_they_became_known() -> None:
+    stream = io.BytesIO()
+    writer = Writer(stream)
+    writer.secrets(b"early")
     writer.packet(FRAMES[0], ())
-    with pytest.raises(ValueError, match="before the first packet"):
-        writer.secrets(b"late")
+    writer.secrets(b"late")
+    written = stream.getvalue()
+    writer.packet(FRAMES[1], ())
+    got, capture = read(written)
+    assert (len(got), capture.secrets) == (1, [b"early", b"late"]), "whoever reads along has them before the packet"
 
 
 @pytest.mark.parametrize("lead", ["", "a", "ab"])
