@@ -24,7 +24,7 @@ from lab.protocols.transport import LANES, MOST_PENDING
 from lab.runs.recorded import open_run
 from tests import transfers
 from tests.bulk.test_columns import recounted
-from tests.packets import OPEN, ladder
+from tests.packets import IPV4, OPEN, ladder
 from tests.protocols.tcp.test_icmp import error
 from tests.protocols.tls import conversation
 from tests.protocols.tls.talks import identity
@@ -237,6 +237,19 @@ def test_a_rst_without_ack_answers_what_is_under_way(tmp_path: Path, form: RowFo
     lines += ["s> data 305 1 11", "s> data 316 1 16", "c> data 38 305 11", "c> data 49 305 16", "c> FIN 65 305"]
     lines += ["s> RST 305"] * 8
     file = transfers.write([(at, frame.data) for at, frame in enumerate(ladder(*lines))], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+
+
+@FORMS
+def test_a_rst_that_may_still_be_got_lets_nothing_pass(tmp_path: Path, form: RowFormat) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "s> data 1 1 30", "c> ACK 1 31", "c> data 1 31 30"]
+    lines += ["c> data 31 31 30", "s> RST 31", *(f"s> data {31 + 30 * at} 61 30" for at in range(3))]
+    others = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1"]
+    for at in range(150):
+        others += [f"s> data {1 + 30 * at} 1 30", f"c> ACK 1 {31 + 30 * at}"]
+    frames = ladder(*lines, "c> ACK 61 121")
+    frames[-1:-1] = ladder(*others, pair=IPV4._replace(client="198.51.100.7"))  # until when nobody has got it
+    file = transfers.write([(at / 1000, frame.data) for at, frame in enumerate(frames)], tmp_path / "made.pcap")
     assert predicted(file, form) == one_by_one(file, form)
 
 
