@@ -243,7 +243,7 @@ class LaneReader:
     def _told(self, frames: list[Frame], apart: int) -> Kind | None:
         path = Path(TRANSPORT, UPPERS)
         records = list(path.settled(frame._replace(number=at * apart + 1) for at, frame in enumerate(frames)))
-        if len(path.conversations) != 1 or path.conversations[0].above is not None:
+        if len(path.conversations) != 1 or path.conversations[0].carries:
             return None
         return kind(path.conversations[0], apart, tuple(words(packet(record)) for record in records))
 

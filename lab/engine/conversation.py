@@ -74,8 +74,8 @@ class Conversation(Walked, ABC):
     """What a transport carries between two addresses, from its first packet to its last."""
 
     __slots__ = (
-        "above", "asked", "asked_final", "closing", "evicted", "first", "holed", "id", "kernel_final", "lane", "last",
-        "noted", "packets", "told", "undelivered",
+        "above", "asked", "asked_final", "carries", "closing", "evicted", "first", "holed", "id", "kernel_final",
+        "lane", "last", "noted", "packets", "told", "undelivered",
     )  # fmt: skip
 
     lane: int  # one of LANES, which its transport chooses
@@ -92,6 +92,7 @@ class Conversation(Walked, ABC):
         self.asked_final: Kernels | None = None  # what those states were taken from
         self.asked: Kernels | None = None  # what the kernels said when they were last asked, in a replay
         self.above: Any = None  # the Layer that it carries, once that has been recognised
+        self.carries = False  # something reads what it carries, also where that may yet prove to be another's
         self.closing = False  # has begun to end, as its transport says
         self.holed = False  # some of it was jumped over, so that bytes may be missing
         self.evicted = False  # was let go of before it had ended

@@ -191,7 +191,7 @@ class Layers:
                 self._behind.keep(which, record)
                 self.missed(record)
         if not record.messages and layer.session.refuted:
-            which.above = None
+            which.above, which.carries = None, False
             self._maybe.pop(which, None)
             self._room.forget(which)
             for each in ahead:
@@ -401,6 +401,7 @@ class Layers:
     def _begun(self, upper: Upper, which: Conversation) -> Layer:
         session = upper.begin(self._secrets[upper.name])
         self._room.sessions(which).append(session)
+        which.carries = True
         return Layer(upper, session)
 
     @staticmethod

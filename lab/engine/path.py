@@ -295,7 +295,9 @@ class Path:
                 self._let_go(which)
             self._layers.forget(which)
             self._conversations.forget(which)
+        # What is let go of is settled: records that stay here would keep their conversation, and all that it holds.
         self._old = deque(record for record in self._old if not record.settled)
+        self._open = [deque(record for record in open_ if not record.settled) for open_ in self._open]
         return before + ROUND
 
     def _got(self, arrived: Iterable[Record]) -> None:

@@ -141,3 +141,12 @@ def hellos(count: int) -> Frames:
     talk = Talk(server_port=443)
     yield from talk.opens()
     yield from again(0, _records(22, _hello()), count)(talk)
+
+
+def greetings(count: int) -> Frames:
+    """As many connections, in each of which both ends have said hello."""
+    for at in range(count):
+        talk = Talk(1024 + at % 60_000, 443 + at // 60_000)
+        yield from talk.opens()
+        yield from talk.says(0, _records(22, _hello()))
+        yield from talk.says(1, _records(22, _server_hello()))

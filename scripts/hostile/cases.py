@@ -37,6 +37,7 @@ CASES: dict[str, Case] = {
     "key-exchanges": Case(600_000, plain(carried.key_exchanges)),
     "finisheds": Case(300_000, plain(carried.finisheds)),
     "hellos": Case(200_000, plain(carried.hellos)),
+    "greetings": Case(60_000, gzipped(carried.greetings), ".pcap.gz"),
     "ip-fragments": Case(200_000, gzipped(waiting.ip_fragments), ".pcap.gz"),
     "icmp-errors": Case(300_000, plain(waiting.icmp_errors)),
     "icmp-unsent": Case(300_000, plain(waiting.icmp_unsent)),

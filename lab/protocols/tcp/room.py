@@ -19,7 +19,7 @@ class UnsureError(Exception):
 
 def taken(which: Conversation) -> int:
     """Returns how much of the room of its lane a conversation takes."""
-    return CARRYING if which.above is not None else 1
+    return CARRYING if which.carries else 1
 
 
 class Elsewhere:
