@@ -1,9 +1,11 @@
-"""Records the reference captures: every scenario once, each with the ladder that it must render in both languages.
+"""Records the reference captures: every scenario once, each with the ladder that it must render in both languages,
+and the page on all of them.
 
     python scripts/record.py [SCENARIO ...]
 
 Run it when a scenario, the notes or the ladder has changed on purpose, and read the difference before committing it.
-`--redraw` draws the ladders of the captures there are, `--renote` writes the notes in them, and plays nothing.
+`--redraw` draws the ladders of the captures there are, and the page, `--renote` writes the notes in them; they play
+nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from lab.runs.run import Run
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES
-from tests.references import FOLDER, drawn, name_of
+from tests.references import FOLDER, drawn, index, name_of, page
 
 
 def record(name: str) -> None:
@@ -39,10 +41,10 @@ def record(name: str) -> None:
 
 def renote() -> None:
     """Writes the notes that the captures carry anew: what Wireshark shows of them is what the lab says today."""
-    for capture in sorted(FOLDER.glob("*.pcapng")):
-        out = io.BytesIO()
+    for name in [each.name for each in scenarios()]:
+        capture, out = FOLDER / f"{name_of(name)}.pcapng", io.BytesIO()
         with open_run(str(capture), words=True) as run:
-            write_again(run, out)
+            write_again(run, out, name)
         if out.getvalue() != capture.read_bytes():
             capture.write_bytes(out.getvalue())
             print(capture)
@@ -53,6 +55,13 @@ def redraw() -> None:
     for capture in sorted(FOLDER.glob("*.pcapng")):
         for lang in LANGUAGES:
             Path(capture).with_suffix(f".{lang}.txt").write_text(drawn(capture, lang), encoding="utf-8")
+    describe()
+
+
+def describe() -> None:
+    """Writes the page on all captures."""
+    for lang in LANGUAGES:
+        page(lang).write_text(index(lang), encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -63,3 +72,4 @@ if __name__ == "__main__":
     else:
         for each in sys.argv[1:] or [one.name for one in scenarios() if one.lacking() is None]:
             record(each)
+        describe()

@@ -17,7 +17,8 @@ from lab.protocols.catalogue import scenarios
 from lab.runs.recorded import Recorded, open_run
 from lab.runs.run import Run
 from lab.text import LANGUAGES, Lang
-from tests.references import FOLDER, drawn, name_of
+from tests.references import FOLDER, drawn, index, name_of, page
+from tests.tools import complaints
 
 CAPTURES = sorted(FOLDER.glob("*.pcapng"))
 
@@ -40,6 +41,16 @@ def test_a_reference_agrees_with_the_kernels_it_was_recorded_from(capture: Path)
         packets = list(run.packets())
     assert run.agreement.compared >= 4 * sum(packet.fate == "arrived" for packet in packets)
     assert run.agreement.unexplained == []
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_on_the_references_is_as_they_are(lang: Lang) -> None:
+    """What it says of each comes from the catalogue and the capture: `python scripts/record.py --redraw`."""
+    assert page(lang).read_text(encoding="utf-8") == index(lang)
+
+
+def test_no_tool_complains_of_a_reference(tshark: str, tmp_path: Path) -> None:
+    assert complaints(CAPTURES, tmp_path) == []
 
 
 @pytest.mark.slow

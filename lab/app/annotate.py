@@ -129,7 +129,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
         words=in_words(form), frames=in_words(form), beginning=beginning(form),
-        late=_wait if live and form is Format.LADDER else None,
+        late=_wait if live and form in (Format.LADDER, Format.PCAPNG) else None,
         let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip
     with run:
@@ -280,7 +280,8 @@ class _Watched:
 @contextlib.contextmanager
 def _bytes(out: Path | None) -> Iterator[BinaryIO]:
     if out is None:
-        yield sys.stdout.buffer
+        with streams.blocks() as stream:
+            yield stream
         return
     with files.to_file(out) as stream:
         yield stream

@@ -16,6 +16,7 @@ from lab.text import Lang, Text
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
+    from lab.runs.taken import Written
     from lab.testbed.messages import Event
     from lab.testbed.play import Play
 
@@ -34,6 +35,14 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
     rules = *parse(wire), *parse(played.rules)
     on = played_on(testbed)
     _require_capture(file, form)
+    if form is Format.PCAPNG and sys.stdout.isatty():
+        raise UsageError(
+            Text("a capture can't be shown on a terminal", "抓包文件不能直接显示在终端上"),
+            Text(
+                f"lab run {name} --format pcapng | wireshark -k -i - ; without --format it is saved in a file too",
+                f"lab run {name} --format pcapng | wireshark -k -i - ；不带 --format 也会存入文件",
+            ),
+        )
     require_place(file, played)
     with contextlib.ExitStack() as hosts:
         if testbed != "docker":  # containers take so long that one may as well read meanwhile
@@ -43,7 +52,7 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
         from lab.runs.run import Run
 
         run = Run(Live(played, rules, ipv6, file, on), words=in_words(form))
-        _show(run, name, [*wire, *played.rules], form, file, lang)
+        _show(run, name, [*wire, *played.rules], form, lang)
     early = run.source.early
     if form is Format.LADDER and early is None and sys.stdout.isatty():
         with contextlib.suppress(OSError):  # a terminal that has hung up
@@ -75,21 +84,43 @@ def _require_capture(file: Path, form: Format) -> None:
     )
 
 
-def _show(run: Run, name: str, rules: list[str], form: Format, file: Path, lang: Lang) -> None:
+def _show(run: Run, name: str, rules: list[str], form: Format, lang: Lang) -> None:
     """Goes through a run to its end."""
     try:
-        with run:  # whatever ends it here, the capture is saved here too
+        # What writes the capture on standard output has the last word, behind what saves it in its file: whoever reads
+        # it may be slow.
+        with _written(run) if form is Format.PCAPNG else contextlib.nullcontext() as written, run:
             try:
                 if form is Format.LADDER:
                     from lab.render.notes import introduction
 
                     introduction(name, rules, sys.stdout, lang)
-                _write(run, form, file, lang)
+                if written is not None:
+                    for packet in run.packets():
+                        written.packet(packet)
+                else:
+                    _write(run, form, lang)
             except OSError:  # a closed pipe, a full disk behind it
                 run.play_on()
                 raise
     finally:
         _tell_the_end(run, sys.stdout if form is Format.LADDER else sys.stderr, lang)
+
+
+@contextlib.contextmanager
+def _written(run: Run) -> Iterator[Written]:
+    """Yields what writes a run's capture on standard output; it is finished whatever ends the run."""
+    from lab.runs.live import Live, said_last
+    from lab.runs.taken import Written
+    from lab.system.streams import blocks
+
+    assert isinstance(run.source, Live)
+    with blocks() as out:
+        written = Written(out, run.source.taken)
+        try:
+            yield written
+        finally:
+            written.finish(said_last(run))
 
 
 def _begun(events: Iterator[Event]) -> Play:
@@ -116,15 +147,11 @@ def _what_next(run: Run, name: str, file: Path) -> Text:
     return Text(f"Next: {said}", f"接下来：{said}")
 
 
-def _write(run: Run, form: Format, file: Path, lang: Lang) -> None:
+def _write(run: Run, form: Format, lang: Lang) -> None:
     from lab.bulk.rows import Gone, RowFormat, RowsOfRun
 
     gone = Gone(lines=False)
-    if form is Format.PCAPNG:
-        for _ in run.packets():
-            pass
-        sys.stdout.buffer.write(file.read_bytes())
-    elif form is Format.LADDER:
+    if form is Format.LADDER:
         write_ladder(run, run.packets(), gone, sys.stdout, lang)
     elif form is Format.EVENTS:
         write_events(run, sys.stdout)

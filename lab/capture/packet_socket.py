@@ -7,6 +7,7 @@ import struct
 
 SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h
 _TIME = (socket.SOL_SOCKET, SO_TIMESTAMPNS)
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # include/uapi/linux/if_packet.h
 _LARGEST = 1 << 18  # bytes; offloads make segments of 64 KiB and more
 
 
@@ -25,3 +26,9 @@ def read_waiting(link: socket.socket) -> list[tuple[int, bytes]]:
             struct.unpack("ll", value) for level, kind, value in ancillary if (level, kind) == _TIME
         )
         frames.append((seconds * 1_000_000_000 + nanoseconds, data))
+
+
+def missed(link: socket.socket) -> int:
+    """Returns how many frames the kernel had no room for since it was last asked: it forgets its count then."""
+    _, dropped = struct.unpack("II", link.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+    return int(dropped)

@@ -12,7 +12,7 @@ import platform
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lab.model import LINKTYPE_ETHERNET, Frame
 from lab.version import __version__
@@ -27,11 +27,14 @@ INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 DECRYPTION_SECRETS = 10
 
-# Options: those of every block (section 3.5), then those of one kind of block (sections 4.1, 4.2 and 4.6)
+# Options: those of every block (section 3.5), then those of one kind of block (sections 4.1, 4.2, 4.3 and 4.6)
 END_OF_OPTIONS, COMMENT = 0, 1
 SECTION_HARDWARE, SECTION_OS, SECTION_APPLICATION = 2, 3, 4
-INTERFACE_NAME, INTERFACE_RESOLUTION, INTERFACE_OFFSET = 2, 9, 14
-STATISTICS_END, STATISTICS_RECEIVED = 3, 4
+INTERFACE_NAME, INTERFACE_DESCRIBED, INTERFACE_MAC, INTERFACE_RESOLUTION, INTERFACE_OFFSET = 2, 3, 6, 9, 14
+PACKET_FLAGS = 2
+INBOUND, OUTBOUND = 1, 2  # as a packet's flags
+STATISTICS_END, STATISTICS_RECEIVED, STATISTICS_DROPPED = 3, 4, 5
+STATISTICS_DROPPED_BY_SYSTEM = 7
 
 BYTE_ORDER = 0x1A2B3C4D
 VERSIONS = ((1, 0), (1, 2))  # the one written first; section 4.1 wants 1.2 read as 1.0
@@ -50,11 +53,24 @@ _SECTION = Struct("<IHHq")
 _INTERFACE = Struct("<HHI")
 
 
+class Interface(NamedTuple):
+    """Where a capture is made. `mac` is the address of an interface that is a host's own, else empty: what has it as
+    its source goes out, all else comes in. Elsewhere, as on a wire between hosts, packets have no direction."""
+
+    name: str = "wire"
+    description: str = ""
+    comments: Sequence[str] = ()
+    mac: bytes = b""
+
+
+_ANYWHERE = Interface()
+
+
 class Writer:
     """Writes frames with their comments to `stream` as one little-endian pcapng section, times in nanoseconds.
 
-    `hosts` maps an address as text to the name Wireshark shows for it; one that is no address raises OSError.
-    `snaplen` is the limit that packets were cut to, in bytes, 0 without one.
+    `comments` are those of the section. `hosts` maps an address as text to the name Wireshark shows for it; one that is
+    no address raises OSError. `snaplen` is the limit that packets were cut to, in bytes, 0 without one.
     The caller opens and closes the stream.
     """
 
@@ -62,7 +78,8 @@ class Writer:
         self,
         stream: BinaryIO,
         *,
-        interface: str = "wire",
+        comments: Sequence[str] = (),
+        interface: Interface = _ANYWHERE,
         hosts: Mapping[str, str] = {},
         snaplen: int = 0,
     ) -> None:
@@ -72,7 +89,7 @@ class Writer:
         self._interfaces: dict[int, int] = {}  # linktype -> interface id
         self._received: list[int] = []  # packets written, by interface id
         self._end: int | None = None  # the latest packet time
-        self._write(SECTION_HEADER, _section(f"handshake-lab {__version__}"))
+        self._write(SECTION_HEADER, _section(f"handshake-lab {__version__}", comments))
         # Names and secrets wait for the first interface: where they stand before it, Wireshark's own tools read the
         # file but can't write it again.
         self._waiting: list[tuple[int, bytes]] = [(NAME_RESOLUTION, _names(hosts))] if hosts else []
@@ -91,17 +108,25 @@ class Writer:
         """
         interface = self._interface_for(frame.linktype)
         self._received[interface] += 1
-        data, comment = padded(frame.data), options(commented(comments))
-        if frame.time is None and not comments and interface == 0 and len(frame.data) == frame.length:
+        data, said = padded(frame.data), commented(comments)
+        if self._interface.mac and frame.linktype == LINKTYPE_ETHERNET:
+            outbound = frame.data[6:12] == self._interface.mac
+            said.append((PACKET_FLAGS, _WORD.pack(OUTBOUND if outbound else INBOUND)))
+        if frame.time is None and not said and interface == 0 and len(frame.data) == frame.length:
             self._write(SIMPLE_PACKET, _WORD.pack(frame.length) + data)
             return
         time = frame.time or 0
         self._end = max(time, self._end or 0)
         header = _WORD.pack(interface) + _time(time) + _WORDS.pack(len(frame.data), frame.length)
-        self._write(ENHANCED_PACKET, header + data + comment)
+        self._write(ENHANCED_PACKET, header + data + options(said))
 
-    def finish(self, comments: Sequence[str] = ()) -> None:
-        """Writes the statistics of each interface, the first one's with `comments`; no packet may follow."""
+    def finish(self, comments: Sequence[str] = (), missed: int | None = None, made: int = 0) -> None:
+        """Writes the statistics of each interface, the first one's with `comments`; no packet may follow.
+
+        `missed` is how many packets the first one had no room for, None where nobody has counted. Two options have it:
+        by their definition the system's, and the interface's, which is the one that Wireshark writes and shows.
+        `made` is how many of its packets came from no cable.
+        """
         if not self._interfaces:
             self._interface_for(LINKTYPE_ETHERNET)  # statistics are of an interface
         end = _time(self._end or 0)
@@ -109,14 +134,25 @@ class Writer:
             told = commented(comments) if interface == 0 else []
             if self._end is not None:
                 told.append((STATISTICS_END, end))
-            told.append((STATISTICS_RECEIVED, _COUNT.pack(received)))
+            if interface == 0 and missed is not None:
+                told.append((STATISTICS_RECEIVED, _COUNT.pack(received - made + missed)))
+                told.append((STATISTICS_DROPPED, _COUNT.pack(missed)))
+                told.append((STATISTICS_DROPPED_BY_SYSTEM, _COUNT.pack(missed)))
+            else:
+                told.append((STATISTICS_RECEIVED, _COUNT.pack(received)))
             self._write(INTERFACE_STATISTICS, _WORD.pack(interface) + end + options(told))
 
     def _interface_for(self, linktype: int) -> int:
         if linktype not in self._interfaces:
             self._interfaces[linktype] = len(self._received)
             self._received.append(0)
-            told = [(INTERFACE_NAME, self._interface.encode()[:MAX_OPTION]), (INTERFACE_RESOLUTION, b"\x09")]
+            where = self._interface
+            told = [*commented(where.comments), (INTERFACE_NAME, _cut(where.name.encode()))]
+            if where.description:
+                told.append((INTERFACE_DESCRIBED, _cut(where.description.encode())))
+            if where.mac:
+                told.append((INTERFACE_MAC, where.mac))
+            told.append((INTERFACE_RESOLUTION, b"\x09"))
             self._write(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, self._snaplen) + options(told))
             self._write_waiting()
         return self._interfaces[linktype]
@@ -132,9 +168,10 @@ class Writer:
         self._stream.flush()
 
 
-def _section(application: str) -> bytes:
+def _section(application: str, comments: Sequence[str]) -> bytes:
     unknown_length = -1
     told = [
+        *commented(comments),
         (SECTION_HARDWARE, platform.machine().encode()),
         (SECTION_OS, f"{platform.system()} {platform.release()}".encode()),
         (SECTION_APPLICATION, application.encode()[:MAX_OPTION]),

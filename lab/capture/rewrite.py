@@ -8,7 +8,7 @@ Source: draft-ietf-opsawg-pcapng; its numbers stand in `lab/capture/pcapng.py`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
@@ -19,6 +19,8 @@ MOST_PASSED = 64 << 20  # bytes of blocks that wait for the packet before them t
 _OVERHEAD = 200  # bytes that one costs beside its own
 _SIZES = {pcapng.ENHANCED_PACKET: 12, pcapng.OBSOLETE_PACKET: 12}  # bytes before the two lengths of a packet
 
+Options = tuple[pcapng.Option, ...]
+
 
 class Block(NamedTuple):
     """A block: the byte order of its section, its type, its body without options, and these."""
@@ -26,7 +28,7 @@ class Block(NamedTuple):
     order: str
     kind: int
     body: bytes
-    options: tuple[pcapng.Option, ...] = ()
+    options: Options = ()
 
 
 class Kept(Frame):
@@ -71,11 +73,17 @@ def _size(block: Block) -> int:
 
 
 class Rewriter:
-    """Writes to `stream` what a capture has passed, and its packets with comments; the caller closes the stream."""
+    """Writes to `stream` what a capture has passed, and its packets with comments; the caller closes the stream.
 
-    def __init__(self, stream: BinaryIO, passed: Passed) -> None:
+    `about` makes the options of the first section, of those that it has.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, passed: Passed, about: Callable[[Options], Options] = lambda options: options
+    ) -> None:
         self._stream = stream
         self._passed = passed
+        self._about: Callable[[Options], Options] | None = about
 
     def packet(self, frame: Frame, comments: Sequence[str]) -> None:
         """Writes a frame with `comments` in the place of those it came with, and flushes it.
@@ -103,6 +111,8 @@ class Rewriter:
 
     def _write(self, block: Block) -> None:
         order, kind, body, options = block
+        if kind == pcapng.SECTION_HEADER and self._about is not None:
+            options, self._about = self._about(options), None
         body = pcapng.padded(body) + pcapng.options(options, order)
         total = len(body) + 12
         words = Struct(order + "II")

@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 import select
 import socket
-import struct
 
-from lab.capture.packet_socket import read_waiting
+from lab.capture.packet_socket import missed, read_waiting
 
 BUFFER = 4 << 20  # bytes asked of the kernel, which may grant less; at Scapy's usual 64 KiB half a transfer is lost
-_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # include/uapi/linux/if_packet.h
 
 
 class Sniffer:
@@ -41,10 +39,15 @@ class Sniffer:
 
     @property
     def missed(self) -> int:
-        """How many frames the kernel had no room for. It forgets its count when it is asked: we add up."""
-        _, dropped = struct.unpack("II", self._packets.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
-        self._missed += dropped
+        """How many frames the kernel had no room for."""
+        self._missed += missed(self._packets)
         return self._missed
+
+    @property
+    def mac(self) -> str:
+        """The interface's address, in hex."""
+        address: bytes = self._packets.getsockname()[4]
+        return address.hex(":")
 
     def close(self) -> None:
         self._socket.close()

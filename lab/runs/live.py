@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as File
 from typing import Any
 
-from lab.capture.pcapng import Writer
-from lab.engine import journal
 from lab.engine.path import Mine
 from lab.engine.record import Record
 from lab.events import Begun as RunBegun
 from lab.events import CommandAnswered, PacketHeld
-from lab.model import Captured, Frame, Problem, WireEvent
+from lab.model import Captured, Frame, Kernels, Problem, WireEvent
 from lab.protocols.scenario import Scenario
-from lab.render.comments import comments
-from lab.report.packets import packet
 from lab.runs.place import key_place, require_place
 from lab.runs.run import Inputs, Learn, Run
+from lab.runs.taken import Taken, Written
 from lab.system.files import to_file
 from lab.system.signals import uninterrupted
 from lab.testbed.control import Control, Controlled, Held
@@ -63,10 +60,10 @@ class Live:
         self.scenario = scenario
         self.file = file
         self.early: Text | None = None  # why the scenario stopped before its end, where it did
-        self.keylog = b""  # what both hosts have told so far
         self.server_key = b""
         self.key_file: File | None = None  # the server's private key, where the scenario has one
         self.missed = 0
+        self.taken = Taken(scenario, [str(rule) for rule in rules])
         self.unused: tuple[Rule, ...] = ()  # of the rules that were asked for, those that no packet has met
         self.saved = False
         self.control: Control | None = None  # the way in, once it has begun, where it is controlled
@@ -74,8 +71,6 @@ class Live:
         self._ipv6 = ipv6
         self._play = play
         self._save_to = save
-        self._begun = Begun("", {}, True)
-        self._captured: list[Record] = []
         self._sha256 = ""
 
     @contextlib.contextmanager
@@ -86,26 +81,31 @@ class Live:
         with self._play(self.scenario, self._rules, self._ipv6) as events:
             self.control = getattr(events, "control", None)
             first = next(events)
-            if isinstance(first, Begun):
-                self._begun = first
-                self.server_key = first.server_key.encode()
-                learn(b"", self.server_key)
-            begun = RunBegun(self.name, True, self._begun.journal, self.scenario.name, dict(self._begun.hosts))
+            assert isinstance(first, Begun)
+            self.taken.begun = first
+            self.server_key = first.server_key.encode()
+            learn(b"", self.server_key)
+            begun = RunBegun(self.name, True, first.journal, self.scenario.name, dict(first.hosts))
             wire = self._of_the_wire(events, learn)
-            if self._begun.journal:
+            if first.journal:
                 yield Inputs(begun, wire, None)
             else:
                 yield Inputs(begun, None, _frames(wire))
 
     def captured(self, record: Record) -> None:
         """Keeps each packet, to be saved."""
-        self._captured.append(record)
+        self.taken.captured(record)
 
     def over(self, run: Run) -> None:
         """Saves the capture: a run that is stopped also saves what was under way."""
-        if self._captured and self.file is not None:
+        if self.taken.records and self.file is not None:
             with uninterrupted():
                 self._write(self.file, run)
+
+    @property
+    def keylog(self) -> bytes:
+        """What both hosts have told so far."""
+        return self.taken.keylog
 
     @property
     def secrets(self) -> tuple[bytes, bytes]:
@@ -113,7 +113,7 @@ class Live:
 
     @property
     def packets(self) -> int:
-        return len(self._captured)
+        return len(self.taken.records)
 
     @property
     def position(self) -> int:
@@ -138,13 +138,11 @@ class Live:
         for event in events:
             if isinstance(event, Ended):
                 self.early, self.missed = event.early, event.missed
+                self.taken.missed = event.missed
                 asked = len(self._rules) - len(parse(self.scenario.rules))  # the scenario's own come behind them
                 self.unused = tuple(self._rules[at] for at in event.unused if at < asked)
             elif isinstance(event, KeyLogLines):
-                known = set(self.keylog.splitlines())  # both ends write down the same secrets
-                fresh = [line for line in event.keylog.encode().splitlines(keepends=True) if line.rstrip() not in known]
-                self.keylog += b"".join(fresh)
-                learn(b"".join(fresh), b"")
+                learn(self.taken.learn(event.keylog), b"")
             elif isinstance(event, Held):
                 yield PacketHeld(event.number)
             elif isinstance(event, Controlled):
@@ -155,21 +153,19 @@ class Live:
     def _write(self, file: File, run: Run) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
-        writer = Writer(buffer, interface=self._begun.interface, hosts=self._begun.hosts)
-        if self.keylog:
-            writer.secrets(self.keylog)
-        for record in self._captured:
-            if record.frame is not None:
-                writer.packet(record.frame, comments(packet(record, words=True)))
-        asked = (each.asked_final for each in reversed(run.conversations))
-        final = next((each for each in asked if each is not None), None)
-        writer.finish([journal.closing_comment(final)] if self._begun.journal else [])
+        Written(buffer, self.taken).finish(said_last(run))
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue(), False)
         if self.server_key:
             self.key_file = key_place(file)
             self._save_to(self.key_file, self.server_key, True)
         self.saved = True
+
+
+def said_last(run: Run) -> Kernels | None:
+    """Returns what the kernels said at the end of a run, None where nobody asked them."""
+    asked = (each.asked_final for each in reversed(run.conversations))
+    return next((each for each in asked if each is not None), None)
 
 
 def _frames(events: Iterator[Told]) -> Iterator[Frame]:
@@ -185,7 +181,14 @@ def ending(run: Run) -> list[Text]:
     told = []
     if source.early is not None:
         told.append(Text("The scenario stopped there: " + source.early.en, "场景到此为止：" + source.early.zh))
-    if source.missed:
+    if source.missed and source.taken.begun is not None and source.taken.begun.journal:
+        told.append(
+            Text(
+                f"{source.missed} packets were lost on the wire: its buffer was full.",
+                f"有 {source.missed} 个包在线路上丢失：它的缓冲区已满。",
+            )
+        )
+    elif source.missed:
         told.append(
             Text(
                 f"{source.missed} packets passed uncaptured: the sniffer's buffer was full.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
+from lab.capture import pcapng
 from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture, open_capture
-from lab.capture.rewrite import Passed, Rewriter
+from lab.capture.rewrite import Options, Passed, Rewriter
 from lab.engine import journal
 from lab.engine.path import Mine
 from lab.engine.record import Record
@@ -175,19 +176,21 @@ class _Closing:
         return iter(self._capture.closing_comments if self._chosen is None or self._chosen.last else ())
 
 
-def write_again(run: Run, stream: BinaryIO) -> None:
+def write_again(run: Run, stream: BinaryIO, scenario: str | None = None) -> None:
     """Writes the packets of a recorded run again, with the notes in it; of a pcapng, all else that is in it too.
 
-    The run is made with `words`.
+    The run is made with `words`. What the capture says of itself is of the `scenario`, else stays as it is.
     """
+    from lab.render import about
     from lab.render.comments import comments
 
+    told = about.of_scenario(scenario) if scenario is not None else about.of_any()
     source = run.source
     assert isinstance(source, Recorded)
     capture, packets = source.capture, run.packets()
     if capture.format == "pcapng":
         capture.passed = Passed()
-        rewriter = Rewriter(stream, capture.passed)
+        rewriter = Rewriter(stream, capture.passed, lambda options: _told(options, told, scenario is not None))
         for packet in packets:
             if packet.frame is not None:
                 rewriter.packet(packet.frame, comments(packet))
@@ -197,8 +200,16 @@ def write_again(run: Run, stream: BinaryIO) -> None:
             capture.problem(capture.position, None, text.format(lost))
         return
     first = next(packets, None)  # with it, the header has been read
-    writer = Writer(stream, snaplen=capture.snaplen)
+    writer = Writer(stream, comments=told, snaplen=capture.snaplen)
     for packet in itertools.chain([first] if first else [], packets):
         if packet.frame is not None:
             writer.packet(packet.frame, comments(packet))
     writer.finish()
+
+
+def _told(options: Options, ours: Sequence[str], replace: bool) -> Options:
+    """Returns the options of a section with what we say of the capture behind what others do."""
+    said = [each for each in options if each[0] == pcapng.COMMENT and journal.is_ours(each[1].decode(errors="replace"))]
+    if said and not replace:
+        return options
+    return (*(each for each in options if each not in said), *pcapng.commented(ours))

@@ -77,12 +77,12 @@ def asked_by() -> int | None:
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Makes a signal's answer wait: for the moment in which what was captured is saved."""
-    _Asked.busy = True
+    outer, _Asked.busy = _Asked.busy, True
     try:
         yield
     finally:
-        _Asked.busy = False
-        if _Asked.waiting is not None:
+        _Asked.busy = outer
+        if _Asked.waiting is not None and not outer:
             raise _Asked.waiting
 
 

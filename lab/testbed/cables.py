@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.capture.packet_socket import SO_TIMESTAMPNS, read_waiting
+from lab.capture.packet_socket import SO_TIMESTAMPNS, missed, read_waiting
 from lab.errors import MachineError
 from lab.model import Role
 from lab.testbed.kernel import Witness
@@ -63,6 +63,10 @@ class Cables:
     def __init__(self, links: Mapping[Role, Link]) -> None:
         self.links = links
         self._questions = 0
+
+    def missed(self) -> int:
+        """Returns how many frames the kernel had no room for since it was last asked: they never crossed."""
+        return sum(missed(link.socket) for link in self.links.values())
 
     def send(self, receiver: Role, data: bytes) -> None:
         """Puts a frame on the cable of a host."""

@@ -103,7 +103,7 @@ def _perform(played: Scenario, addresses: dict[Role, str], told: SimpleQueue[Eve
         sniffer = Sniffer(INTERFACE)  # before anything is said
         credentials = played.make_credentials([addresses["server"]])
         names = {address: role for role, address in addresses.items()}
-        told.put(Begun(INTERFACE, names, False, credentials.server_key if credentials else ""))
+        told.put(Begun(INTERFACE, names, False, credentials.server_key if credentials else "", sniffer.mac))
         tap = Tap(sniffer, names, told.put)
         hosts = {role: Host(role, addresses[role], channel(role), tap, told.put, played.endpoint) for role in ROLES}
         early = None

@@ -22,13 +22,15 @@ from lab.text import Text
 class Begun(NamedTuple):
     """The hosts are there. `hosts` names addresses; `journal` says whether the fate of each frame will be told.
 
-    `server_key` is the server's private key (PEM), where it has one for this scenario.
+    `server_key` is the server's private key (PEM), where it has one for this scenario. `mac` is the address of the
+    interface, in hex, where that is a host's own and not the wire.
     """
 
     interface: str
     hosts: Mapping[str, str]
     journal: bool
     server_key: str = ""
+    mac: str = ""
 
 
 class KeyLogLines(NamedTuple):
@@ -40,7 +42,8 @@ class KeyLogLines(NamedTuple):
 class Ended(NamedTuple):
     """The scenario is over: the reason it stopped early, where it did, and how many packets the capture has missed.
 
-    `unused` are the places of the rules that no frame has met.
+    Those passed a tap all the same; a wire passes on only what it has captured. `unused` are the places of the rules
+    that no frame has met.
     """
 
     early: Text | None

@@ -290,8 +290,7 @@ def _play_script(connection: Connection, pids: list[int], run: Run, teller: _Tel
         _require(living)
         raise
     _require(living)  # else `early` is not the scenario's reason
-    wire.close()
-    teller.tell(Ended(early, unused=policy.unused))
+    teller.tell(Ended(early, wire.close(), policy.unused))
     teller.finish()  # before the wire's sockets are closed: that takes 10 ms, and nobody needs to wait for it
 
 

@@ -198,10 +198,10 @@ class Wire:
         self._inject(command)
         self.settle()
 
-    def close(self) -> None:
+    def close(self) -> int:
         """Drops what a rule still holds, so that every frame's fate is told, and asks the kernels one last time.
 
-        What is held by hand it waits for.
+        What is held by hand it waits for. Returns how many frames were lost because there was no room to capture them.
         """
         for waiting in self._waiting:
             waiting.aside = False
@@ -212,6 +212,7 @@ class Wire:
             self._settled(waiting, None)
         self._waiting.clear()
         self._tell(Final(self._ask(self._last) if self._last else None))
+        return self._cables.missed()
 
     def _take_in(self, arrived: Arrived, too_late: bool = False) -> bool:
         """Captures what has arrived; returns whether there was anything.

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader, rdpcap, wrpcap
 
 from lab.capture import pcapng
-from lab.capture.pcapng import Writer
+from lab.capture.pcapng import Interface, Writer
 from lab.capture.reader import Capture, open_capture
+from lab.capture.section import Section
 from lab.model import Frame
 from lab.version import __version__
 
@@ -53,6 +54,16 @@ def read(data: bytes) -> tuple[list[Frame], Capture]:
         file.flush()
         with open_capture(file.name) as capture:
             return list(capture), capture
+
+
+def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields type and body of each block, little-endian."""
+    at = 0
+    while at < len(data):
+        kind, total = struct.unpack_from("<II", data, at)
+        assert data[at + total - 4 : at + total] == struct.pack("<I", total)
+        yield kind, data[at + 8 : at + total - 4]
+        at += total
 
 
 @pytest.fixture
@@ -123,8 +134,42 @@ def test_secrets_stand_where_they_became_known() -> None:
     writer.secrets(b"late")
     written = stream.getvalue()
     writer.packet(FRAMES[1], ())
+    assert [kind for kind, _ in blocks(stream.getvalue())] == [
+        pcapng.SECTION_HEADER, pcapng.INTERFACE_DESCRIPTION, pcapng.DECRYPTION_SECRETS,
+        pcapng.ENHANCED_PACKET, pcapng.DECRYPTION_SECRETS, pcapng.ENHANCED_PACKET,
+    ]  # fmt: skip
     got, capture = read(written)
     assert (len(got), capture.secrets) == (1, [b"early", b"late"]), "whoever reads along has them before the packet"
+
+
+def test_a_packet_has_a_direction_where_the_interface_is_a_hosts_own(tshark: str, path: Path) -> None:
+    """Bits 0 and 1 of the flags, seen from the interface (section 4.3.1): 1 inbound, 2 outbound."""
+    stream = io.BytesIO()
+    writer = Writer(stream, interface=Interface("eth0", "the server's", ("of it",), bytes.fromhex("020000000002")))
+    back = SYN[6:12] + SYN[:6] + SYN[12:]
+    for number, data in enumerate((SYN, back, SYN[14:]), 1):
+        linktype = 1 if data[0] == 2 else RAW_IP
+        writer.packet(Frame(number, TIME, data, len(data), linktype), ())
+    path.write_bytes(stream.getvalue())
+    asked = "frame.packet_flags_direction", "frame.interface_name", "frame.interface_description"
+    assert fields(path, *asked) == [
+        ["0x00000001", "eth0", "the server's"], ["0x00000002", "eth0", "the server's"], ["", "eth0", "the server's"],
+    ]  # fmt: skip
+
+
+def test_the_statistics_count_what_there_was_no_room_for(path: Path) -> None:
+    stream = io.BytesIO()
+    writer = Writer(stream)
+    for frame in FRAMES[:3]:
+        writer.packet(frame, ())
+    writer.finish((), missed=7, made=1)
+    body = dict(blocks(stream.getvalue()))[pcapng.INTERFACE_STATISTICS]
+    options = dict(Section("<").options(body, 12))
+    assert {code: int.from_bytes(value, "little") for code, value in options.items() if code >= 4} == {
+        pcapng.STATISTICS_RECEIVED: 3 - 1 + 7,
+        pcapng.STATISTICS_DROPPED: 7,
+        pcapng.STATISTICS_DROPPED_BY_SYSTEM: 7,
+    }
 
 
 @pytest.mark.parametrize("lead", ["", "a", "ab"])
@@ -168,7 +213,7 @@ def test_every_flush_leaves_a_file_that_can_be_read_as_far_as_it_goes() -> None:
 
 ENDLESS = """
 import sys
-from lab.capture.pcapng import Writer
+from lab.capture.pcapng import Interface, Writer
 from lab.model import Frame
 with open(sys.argv[1], "wb") as stream:
     writer = Writer(stream)
@@ -205,12 +250,7 @@ def test_the_blocks_come_in_the_order_wireshark_needs() -> None:
     for frame in FRAMES[:4]:
         writer.packet(frame, frame.comments)
     writer.finish()
-    kinds, at, data = [], 0, stream.getvalue()
-    while at < len(data):
-        kind, total = struct.unpack_from("<II", data, at)
-        assert data[at + total - 4 : at + total] == struct.pack("<I", total)
-        kinds.append(kind)
-        at += total
+    kinds = [kind for kind, _ in blocks(stream.getvalue())]
     assert kinds == [
         pcapng.SECTION_HEADER,
         pcapng.INTERFACE_DESCRIPTION,

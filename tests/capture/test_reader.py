@@ -59,8 +59,8 @@ def option(code: int, value: bytes, order: str = "<") -> bytes:
     return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def section(order: str = "<", version: tuple[int, int] = (1, 0)) -> bytes:
-    return block(pcapng.SECTION_HEADER, struct.pack(order + "IHHq", 0x1A2B3C4D, *version, -1), order)
+def section(order: str = "<", version: tuple[int, int] = (1, 0), options: bytes = b"") -> bytes:
+    return block(pcapng.SECTION_HEADER, struct.pack(order + "IHHq", 0x1A2B3C4D, *version, -1) + options, order)
 
 
 def interface(order: str = "<", linktype: int = 1, snaplen: int = 0, options: bytes = b"") -> bytes:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from lab.capture import pcapng
 from lab.capture.reader import open_capture
+from lab.capture.section import Section
+from lab.engine.journal import is_ours
 from lab.runs.recorded import open_run, write_again
 from tests.capture.test_reader import block, enhanced, interface, option, section
 from tests.packets import OPEN, Pair, ladder
@@ -61,7 +63,7 @@ def test_all_that_others_said_is_kept(tmp_path: Path, tshark: str) -> None:
         for one, other in packets:
             assert other[:1] + other[2:5] == one[:1] + one[2:5], "number, bytes, length and link type"
             assert (other.time or 0) == (one.time or 0)
-            assert [text for text in other.comments if not text.startswith(("[lab] ", "[实验] "))] == list(one.comments)
+            assert [text for text in other.comments if not is_ours(text)] == list(one.comments)
         assert [len(one.comments) for one, _ in packets] == [1, 0, 1, 1, 0]
         assert any("[lab]" in text for text in packets[0][1].comments)
         assert after.secrets == before.secrets == [LOG, b"# late\n"]
@@ -76,3 +78,37 @@ def test_all_that_others_said_is_kept(tmp_path: Path, tshark: str) -> None:
     ]
     assert said[0].stdout == said[1].stdout
     assert said[0].stdout.count(b"\n") == 5
+
+
+def of_itself(data: bytes) -> list[list[str]]:
+    """Returns the comments of each section."""
+    order, found = "<", []
+    at = 0
+    while at < len(data):
+        if data[at : at + 4] == pcapng.SECTION_HEADER.to_bytes(4, "big"):
+            order = "<" if data[at + 8 : at + 12] == pcapng.BYTE_ORDER.to_bytes(4, "little") else ">"
+        (size,) = struct.unpack_from(order + "I", data, at + 4)
+        if data[at : at + 4] == pcapng.SECTION_HEADER.to_bytes(4, "big"):
+            options = Section(order).options(data[at + 8 : at + size - 4], 16)
+            found.append([value.decode() for code, value in options if code == pcapng.COMMENT])
+        at += size
+    return found
+
+
+def test_the_first_section_says_what_the_notes_are_and_says_it_once(tmp_path: Path) -> None:
+    theirs = section(options=option(1, b"of them")) + foreign()
+    file, rounds = tmp_path / "again.pcapng", []
+    file.write_bytes(theirs)
+    for scenario in (None, None, "tcp/connection", None):
+        out = io.BytesIO()
+        with open_run(str(file), words=True) as run:
+            write_again(run, out, scenario)
+        file.write_bytes(out.getvalue())
+        rounds.append(of_itself(out.getvalue()))
+    assert [each[1:] for each in rounds] == [[[], []]] * 4, "only the first"
+    said = [each[0] for each in rounds]
+    assert [len(each) for each in said] == [3] * 4
+    assert said[0] == said[1]
+    assert said[2] == said[3]
+    assert all("of them" in each for each in said)
+    assert all(text.startswith(("[lab] tcp/connection: ", "[实验] tcp/connection：", "of them")) for text in said[2])
