@@ -7,6 +7,7 @@ whoever reads the packets as they come can decrypt them. The hosts' programs tel
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import BinaryIO
 
 from lab.capture.pcapng import Interface, Writer
@@ -53,26 +54,32 @@ class Written:
     """A live run's capture on its way into `stream`, whose caller opens and closes it.
 
     A signal ends nothing in the middle of a packet: with `finish` the rest follows, whenever the run was stopped.
+    `said` makes the comments of a packet.
     """
 
-    def __init__(self, stream: BinaryIO, taken: Taken) -> None:
+    def __init__(self, stream: BinaryIO, taken: Taken, said: Callable[[Packet], list[str]] = comments) -> None:
         self._stream = stream
         self._taken = taken
+        self._said = said
         self._made = io.BytesIO()  # blocks, until they are handed on
         self._writer: Writer | None = None
         self._count = 0  # packets
         self._told = 0  # bytes of the key log
 
     def packet(self, packet: Packet) -> None:
-        """Writes the next packet, which is settled, behind what opens it."""
+        """Writes the next packet behind what opens it."""
         with uninterrupted():
             writer = self._begun()
             self._secrets(writer, self._taken.known(self._count))
             if packet.frame is not None:
-                writer.packet(packet.frame, comments(packet))
+                writer.packet(packet.frame, self._said(packet))
             self._count += 1
             self._hand_on()
         self._stream.flush()
+
+    def leave_out(self) -> None:
+        """Passes by the next packet."""
+        self._count += 1
 
     def finish(self, final: Kernels | None) -> None:
         """Writes the packets that are under way, the secrets that nobody needed, and what the kernels said at the end.

@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from lab.capture.pcapng import Writer
 from lab.engine.record import Record
 from lab.errors import LabError
 from lab.events import (
@@ -27,10 +26,11 @@ from lab.events import (
     SecretsLearnt,
 )
 from lab.protocols.catalogue import scenario, scenarios
-from lab.render.comments import comments, comments_of_held
+from lab.render.comments import comments_of_held
 from lab.report.packets import packet
-from lab.runs.live import Live
+from lab.runs.live import Live, said_last
 from lab.runs.run import Run
+from lab.runs.taken import Taken, Written
 from lab.runs.until import END
 from lab.testbed.play import played_on
 from lab.testbed.rules import parse
@@ -52,23 +52,23 @@ def capture(asked: Asked, pipe: PacketPipe, toolbar: ToolbarPipe | None, lang: L
     file = Path(given("--save", "")) if given("--save") else None
     held = toolbar is not None or asked.pace > 0
     on = played_on("auto", control=held)
-    source = _Shown(played, (*rules, *parse(played.rules)), "--ipv6" in asked.flags, file, on)
+    source = Live(played, (*rules, *parse(played.rules)), "--ipv6" in asked.flags, file, on)
     run = Run(source, words=True)
     try:
         if held:
             _step(run, source, asked, pipe.open(), toolbar, lang)
         else:
-            _watch(run, pipe.open())
+            _watch(run, source, pipe.open())
     except BrokenPipeError as error:
         raise Gone from error
     if source.early is not None and not rules and toolbar is None:
         raise LabError(source.early, Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"))
 
 
-def _step(run: Run, source: _Shown, asked: Asked, packets: BinaryIO, toolbar: ToolbarPipe | None, lang: Lang) -> None:
+def _step(run: Run, source: Live, asked: Asked, packets: BinaryIO, toolbar: ToolbarPipe | None, lang: Lang) -> None:
     """Writes each packet when it is held, and does with it what is asked."""
     teller = Teller(asked.values.get("--extcap-control-out"))
-    shown = _Packets(packets, source, "--repetitions" in asked.flags)
+    shown = _Packets(packets, source.taken, "--repetitions" in asked.flags)
     going = END if toolbar is None or "--play" in asked.flags else None
     stepping = Stepping(lambda: run.control, shown.numbers, Panel(teller.tell, lang), going, asked.pace)
     with run:
@@ -79,39 +79,23 @@ def _step(run: Run, source: _Shown, asked: Asked, packets: BinaryIO, toolbar: To
                 Ear(toolbar, packets, stepping.ask, stepping.alone).start()
             shown.hear(event)
             stepping.hear(event)
+    shown.written.finish(said_last(run))
     teller.finish()
 
 
-def _watch(run: Run, packets: BinaryIO) -> None:
+def _watch(run: Run, source: Live, packets: BinaryIO) -> None:
     """Writes each packet when its fate is known, and with all that is known then."""
-    writer: Writer | None = None
 
     def hear(event: Event) -> None:
-        nonlocal writer
         if isinstance(event, Begun):
-            writer = Writer(packets, hosts=event.hosts)
             Ear(None, packets, lambda _: None, lambda: None).start()
-        elif isinstance(event, SecretsLearnt) and writer is not None:
-            writer.secrets(event.keylog.encode())  # before the frames that they open are told
 
+    written = Written(packets, source.taken)
     run.listen(hear)
     with run:
         for each in run.packets():
-            assert writer is not None
-            assert each.frame is not None
-            writer.packet(each.frame, comments(each))
-    if writer is not None:
-        writer.finish()
-
-
-class _Shown(Live):
-    """A live run that remembers which packet was captured last."""
-
-    last: Record | None = None
-
-    def captured(self, record: Record) -> None:
-        super().captured(record)
-        self.last = record
+            written.packet(each)
+    written.finish(said_last(run))
 
 
 class _Packets:
@@ -120,34 +104,29 @@ class _Packets:
     A packet that only a hold has caused is left out, unless all are wanted: there may be one every two seconds.
     """
 
-    def __init__(self, pipe: BinaryIO, source: _Shown, repetitions: bool) -> None:
+    def __init__(self, pipe: BinaryIO, taken: Taken, repetitions: bool) -> None:
         self.numbers: dict[int, int] = {}  # in Wireshark, by the lab's
-        self._pipe = pipe
-        self._source = source
+        self.written = Written(pipe, taken, comments_of_held)
+        self._taken = taken
         self._repetitions = repetitions
-        self._writer: Writer | None = None
-        self._captured: list[Record] = []  # and not written yet: what becomes of them is told next
+        self._waiting: Record | None = None  # captured last: what becomes of it is told next
 
     def hear(self, event: Event) -> None:
         """Takes an event of the run. Raises BrokenPipeError where nobody reads."""
-        if isinstance(event, Begun):
-            self._writer = Writer(self._pipe, hosts=event.hosts)
-        elif isinstance(event, PacketLost) and event.absorbed and not self._repetitions:
-            self._captured = [record for record in self._captured if record.number != event.packet]
+        if isinstance(event, PacketLost) and event.absorbed and not self._repetitions:
+            self._leave_out(event.packet)
         elif isinstance(event, PacketSent | PacketHeld | PacketArrived | PacketLost | SecretsLearnt | Ended):
             self._write()
         if isinstance(event, PacketSent):
-            assert self._source.last is not None
-            self._captured.append(self._source.last)
-        elif isinstance(event, SecretsLearnt) and self._writer is not None:
-            self._writer.secrets(event.keylog.encode())
-        elif isinstance(event, Ended) and self._writer is not None:
-            self._writer.finish()
+            self._waiting = self._taken.records[-1]
+
+    def _leave_out(self, number: int) -> None:
+        if self._waiting is not None and self._waiting.number == number:
+            self._waiting = None
+            self.written.leave_out()
 
     def _write(self) -> None:
-        for record in self._captured:
-            assert self._writer is not None
-            assert record.frame is not None
+        record, self._waiting = self._waiting, None
+        if record is not None:
             self.numbers[record.number] = len(self.numbers) + 1
-            self._writer.packet(record.frame, comments_of_held(packet(record, words=True)))
-        self._captured.clear()
+            self.written.packet(packet(record, words=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import select
 import signal
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from lab.errors import MachineError
+from lab.system.streams import Blocks
 from lab.text import Text
 from lab.wireshark.toolbar import Message, Reader
 
@@ -59,7 +61,7 @@ class PacketPipe:
                         raise Gone from None
                 else:
                     os.set_blocking(number, True)
-                    self._stream = os.fdopen(number, "wb")
+                    self._stream = Blocks(io.FileIO(number, "w"))
         return self._stream
 
     def __enter__(self) -> PacketPipe:

@@ -1,6 +1,6 @@
 """The interface as Wireshark uses it: real hosts, real pipes, a toolbar that is played. A real SYN is held, and goes.
 
-What tshark and a person see of it is in test_tshark.py and in the picture that scripts/pictures/stepping.py makes.
+What tshark and a person see of it is in test_tshark.py and in the picture that scripts/picture.py makes.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ def test_a_real_syn_is_held_and_goes_when_it_is_released(window: Open) -> None:
     here = window()
     here.sees("1 client SYN")
     here.wait_for(lambda: len(here.frames) == 1 and bool(here.statuses))
+    assert b"[lab] tcp/connection: " in here.captured, "the section says what it is"
     english, chinese, programs = here.frames[0].comments
     assert english == (
         "[lab] open 1: The client asks for a connection: SYN. "
@@ -317,6 +318,7 @@ def test_a_file_takes_it_too(namespaces: None, tmp_path: Path) -> None:
     file.touch()
     done = asked("--capture", "--fifo", str(file), "--scenario", "tcp/refused")
     assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_bytes().count(b"[lab] tcp/refused: ") == 1, "the section says what it is"
     with open_capture(str(file)) as capture:
         syn, reset = capture
     assert [each.comments[2][: len('lab1 {"arrived":')] for each in (syn, reset)] == ['lab1 {"arrived":'] * 2

@@ -6,16 +6,19 @@ tshark stands in for the window, by Wireshark's name: it understands the same co
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.left_behind import until
 from tests.places import PACKAGES, REFERENCES
 
 pytestmark = pytest.mark.slow  # a process for each
 
+PATIENCE = 120.0  # seconds for what takes one
 WINDOW = """#!/bin/sh
 # -k, to begin at once, is the window's alone.
 for word; do shift; [ "$word" = -k ] || set -- "$@" "$word"; done
@@ -37,23 +40,32 @@ def window(home: Path, tshark: str, more: str = "-n -l") -> None:
     program.chmod(0o755)
 
 
-def lab(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+def begun(home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SUDO_", "WIRESHARK_"))}
     (home / "tmp").mkdir(exist_ok=True)
     environ |= {"HOME": str(home), "TMPDIR": str(home / "tmp"), "DISPLAY": ":none", "LC_ALL": "C.UTF-8"}
     environ |= {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": PACKAGES, **more}
     command = [sys.executable, "-P", "-m", "lab", "wireshark", *words]
-    done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, timeout=120, check=False)
-    if "TMPDIR" not in more:
-        assert list((home / "tmp").iterdir()) == [], "its settings are gone"
-    assert sorted(path.name for path in home.iterdir() if path.name.startswith(".")) == [], (
-        "nothing in one's own folders"
+    return subprocess.Popen(
+        command, env=environ, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     )
-    return done
+
+
+def lab(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    with begun(home, *words, **more) as run:
+        said = run.communicate(timeout=PATIENCE)
+    nothing_is_left(home)
+    return subprocess.CompletedProcess(words, run.returncode, *said)
+
+
+def nothing_is_left(home: Path) -> None:
+    assert list((home / "tmp").iterdir()) == [], "its settings are gone"
+    assert [path.name for path in home.iterdir() if path.name.startswith(".")] == [], "nothing in one's own folders"
 
 
 def shown(home: Path) -> list[str]:
-    return (home / "shown").read_text().splitlines()
+    file = home / "shown"
+    return file.read_text("utf-8").splitlines() if file.exists() else []
 
 
 def test_a_capture_is_opened_with_the_profile(home: Path) -> None:
@@ -106,6 +118,24 @@ def test_a_scenario_comes_through_a_pipe(namespaces: None, home: Path) -> None:
     assert len(shown(home)) == 10
     assert "[lab] open 1: The client asks for a connection: SYN." in shown(home)[0]
     assert (home / "captures/out/tcp-three-segment-close.pcapng").is_file()
+
+
+def test_it_is_decrypted_as_it_comes(namespaces: None, home: Path, tshark: str) -> None:
+    window(home, tshark, "-n -l -T fields -e tls.handshake.type")
+    assert lab(home, "tls/1.3").returncode == 0
+    assert [each for each in shown(home) if each] == ["1", "2,8,11,15,20", "20"], "the server's flight is opened"
+
+
+def test_packets_are_there_while_they_happen(namespaces: None, home: Path) -> None:
+    """No SYN ever arrives, which takes long: what is shown meanwhile came at once."""
+    with begun(home, "tcp/syn-lost", "--wire", "drop client SYN") as run:
+        assert until(lambda: run.poll() is not None or len(shown(home)) > 0, PATIENCE)
+        assert run.poll() is None, run.communicate()
+        assert "[SYN]" in shown(home)[0]
+        run.send_signal(signal.SIGINT)
+        assert run.wait(PATIENCE) == 128 + signal.SIGINT
+    nothing_is_left(home)
+    assert (home / "captures/out/tcp-syn-lost.pcapng").is_file()
 
 
 def test_wireshark_closed_while_packets_come_is_a_clean_end(namespaces: None, home: Path, tshark: str) -> None:

@@ -78,6 +78,10 @@ class Window:
             return list(capture)
 
     @property
+    def captured(self) -> bytes:
+        return self._file.read_bytes()
+
+    @property
     def over(self) -> bool:
         """Whether the pipe for packets has come to its end."""
         return self._dumpcap.poll() is not None
