@@ -1,30 +1,83 @@
-"""Makes the README's picture of Wireshark with the lab's profile: a real window, on a screen that nobody sees.
+"""Makes the pictures of Wireshark with the lab's profile: a real window, on a screen that nobody sees.
 
-    python scripts/picture.py [CAPTURE [PICTURE]]
+    python scripts/picture.py [CAPTURE [PICTURE]]        what `lab wireshark CAPTURE` opens, for the README
+    python scripts/picture.py --stepping [PICTURE]       a real FIN held inside Wireshark, for docs/wireshark.md
 
-Needs wireshark, xvfb, xdotool and imagemagick. What is on the picture is what `lab wireshark CAPTURE` opens.
+Needs wireshark, xvfb, xdotool and imagemagick; stepping what a scenario needs. Root steps as an ordinary user: for root
+Wireshark takes no programs from a folder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lab.wireshark import profile
+
 ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs/pictures"
 WIDTH, HEIGHT = 1440, 840
-PACKET = 3  # that is selected
-PATIENCE = 120.0  # seconds
+FIRST_ROW, ROW = 128, 17  # pixels
+TOOLBAR = 34  # pixels: the one to step with
+RUN_UNTIL = 540, 112  # its line to type into
+HELD = 8, "FIN"
+PATIENCE = 300.0  # seconds
+NOBODY = 65534
+
+
+class Screen:
+    """A screen of its own; `environ` is for whoever draws on it."""
+
+    def __init__(self, display: str, environ: Mapping[str, str]) -> None:
+        self.environ = {**os.environ, **environ, "DISPLAY": display, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+
+    def tool(self, *words: object) -> bytes:
+        return subprocess.run(
+            [str(each) for each in words], env=self.environ, check=True, capture_output=True, timeout=PATIENCE
+        ).stdout
+
+    def still(self) -> None:
+        """Waits until the screen does not change any more."""
+        seen, until = [b"", b"x"], time.monotonic() + PATIENCE
+        while len(set(seen)) > 1 and time.monotonic() < until:
+            time.sleep(1)
+            seen = [*seen[-2:], self.tool("import", "-window", "root", "rgb:-")]
+
+    def fill(self, name: str) -> None:
+        """Waits for a window of this name, and makes it as large as the screen."""
+        found = self.tool("xdotool", "search", "--sync", "--onlyvisible", "--name", name).split()[-1].decode()
+        self.tool("xdotool", "windowmove", found, 0, 0, "windowsize", found, WIDTH, HEIGHT)
+        self.still()
+
+    def click(self, x: int, y: int) -> None:
+        self.tool("xdotool", "mousemove", x, y, "click", 1)
+
+    def select(self, packet: int, below: int, *keys: str) -> None:
+        """Selects a packet, whose list begins so many pixels lower, and presses keys in the details of it."""
+        self.click(700, FIRST_ROW + below + ROW * (packet - 1))
+        self.still()
+        self.click(200, HEIGHT - 100)
+        for key in keys:
+            self.still()
+            self.tool("xdotool", "key", key)
+
+    def keep(self, picture: Path) -> None:
+        self.tool("xdotool", "mousemove", WIDTH - 1, HEIGHT - 1)
+        self.still()
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        self.tool("import", "-window", "root", "+dither", "-colors", "96", "-strip", f"png8:{picture}")
 
 
 @contextlib.contextmanager
-def screen() -> Iterator[str]:
-    """Yields the name of a display of its own."""
+def screen(home: str) -> Iterator[Screen]:
     reading, writing = os.pipe()
     with subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{WIDTH}x{HEIGHT}x24"],
@@ -33,52 +86,65 @@ def screen() -> Iterator[str]:
         os.close(writing)
         try:
             with os.fdopen(reading) as told:
-                yield f":{told.readline().strip()}"
+                yield Screen(f":{told.readline().strip()}", {"HOME": home, "XDG_RUNTIME_DIR": home})
         finally:
             server.terminate()
 
 
-def main(capture: Path, picture: Path) -> None:
-    with screen() as display, tempfile.TemporaryDirectory() as home:
-        environ = {**os.environ, "DISPLAY": display, "HOME": home, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+@contextlib.contextmanager
+def started(shown: Screen, *words: str) -> Iterator[None]:
+    with subprocess.Popen(words, env=shown.environ) as program:
+        try:
+            yield
+        finally:
+            program.terminate()
 
-        def tool(*words: str) -> bytes:
-            return subprocess.run(words, env=environ, check=True, capture_output=True, timeout=PATIENCE).stdout
 
-        def still() -> bytes:
-            """Returns the screen once it does not change any more."""
-            before, until = b"", time.monotonic() + PATIENCE
-            while (now := tool("import", "-window", "root", "rgb:-")) != before and time.monotonic() < until:
-                before = now
-                time.sleep(1)
-            return now
+def opened(capture: Path, picture: Path) -> None:
+    """A capture, its third packet selected with our fields opened and the comments closed."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        screen(home) as shown,
+        started(shown, sys.executable, "-m", "lab", "wireshark", str(capture)),
+    ):
+        shown.fill(capture.stem)
+        shown.select(3, 0, "Home", "Left", "End", "Right")
+        shown.keep(picture)
 
-        with subprocess.Popen([sys.executable, "-m", "lab", "wireshark", str(capture)], env=environ) as lab:
-            try:
-                window = (
-                    tool("xdotool", "search", "--sync", "--onlyvisible", "--name", capture.stem).split()[-1].decode()
-                )
-                tool("xdotool", "windowmove", window, "0", "0", "windowsize", window, str(WIDTH), str(HEIGHT))
-                still()
-                row = 128 + 17 * (PACKET - 1)
-                tool("xdotool", "mousemove", "700", str(row), "click", "1")
-                tool("xdotool", "mousemove", "200", str(HEIGHT - 100), "click", "1")
-                for key in ("Home", "Left", "End", "Right"):  # our fields are opened, the comments closed
-                    still()
-                    tool("xdotool", "key", key)
-                tool("xdotool", "mousemove", str(WIDTH - 1), str(HEIGHT - 1))
-                still()
-                picture.parent.mkdir(parents=True, exist_ok=True)
-                tool("import", "-window", "root", "+dither", "-colors", "96", "-strip", f"png8:{picture}")
-            finally:
-                with contextlib.suppress(subprocess.SubprocessError):
-                    tool("xdotool", "search", "--name", capture.stem, "key", "--window", "%@", "ctrl+q")
-                lab.terminate()
+
+def stepping(picture: Path) -> None:
+    """What came before was let go: now the FIN is held, and the server's kernel has not got it."""
+    user: Sequence[str] = ()
+    if os.geteuid() == 0:
+        user = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
+    home = tempfile.mkdtemp()
+    try:
+        if user:
+            os.chown(home, NOBODY, NOBODY)
+        window = ["wireshark", "-C", profile.NAME, "-k", "-i", "handshake-lab"]
+        install = shlex.join([sys.executable, "-m", "lab", "wireshark", "--install"])
+        with (
+            screen(home) as shown,
+            started(shown, *user, "sh", "-c", f"cd {home} && {install} && exec {shlex.join(window)}"),
+        ):
+            shown.fill("Capturing from")
+            packet, label = HELD
+            shown.click(*RUN_UNTIL)
+            shown.tool("xdotool", "type", "--delay", 200, label)
+            shown.tool("xdotool", "key", "Return")
+            shown.still()
+            shown.select(packet, TOOLBAR, "Home", "Left", "End", "Right")
+            shown.keep(picture)
+    finally:
+        shutil.rmtree(home)
 
 
 if __name__ == "__main__":
-    names = [Path(each) for each in sys.argv[1:]]
-    main(
-        names[0] if names else ROOT / "captures/tls-1.2-rsa.pcapng",
-        names[1] if len(names) > 1 else ROOT / "docs/pictures/wireshark.png",
-    )
+    if sys.argv[1:2] == ["--stepping"]:
+        stepping(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES / "stepping.png")
+    else:
+        names = [Path(each) for each in sys.argv[1:]]
+        opened(
+            names[0] if names else ROOT / "captures/tls-1.2-rsa.pcapng",
+            names[1] if len(names) > 1 else PICTURES / "wireshark.png",
+        )
