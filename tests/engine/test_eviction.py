@@ -124,7 +124,7 @@ def test_every_conversation_has_its_entry_and_the_file_says_how_many_were_let_go
         for _ in run.packets():
             pass
         (problem,) = run.about("en")["problems"]
-    assert problem["text"].endswith(f"{evicted} were let go of before they had ended")
+    assert problem["text"].startswith(f"{evicted} conversations were let go of before they had ended: ")
 
 
 def test_halves_are_whole_lanes() -> None:
