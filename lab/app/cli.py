@@ -360,19 +360,20 @@ class DegreeOfFeedback(StrEnum):
 @app.command(
     cls=_Command,
     help=_(
-        "Mark a submission: a folder with answers.toml and capture.pcapng.",
-        "评阅一份提交物：含 answers.toml 与 capture.pcapng 的文件夹。",
+        "Mark a submission (answers.toml and capture.pcapng) or a class of them: a folder, a zip, a bulk download.",
+        "评阅一份提交物（answers.toml 与 capture.pcapng）或整个班级：文件夹、zip 或批量下载包。",
     ),
 )
 def grade(
-    path: Annotated[Path, typer.Argument(help=_("The folder.", "文件夹。"))],
+    path: Annotated[Path, typer.Argument(help=_("A folder or a zip: of one submission, or of a class.", "文件夹或 zip：一份提交物，或整个班级。"))],
     assignment: Annotated[str, typer.Option("--assignment", help=_("A name of lab assign --list, or a TOML file; default: what the sheet names.", "lab assign --list 所列的名称，或 TOML 文件；默认为答题纸所写。"))] = "",
     feedback: Annotated[DegreeOfFeedback, typer.Option("--feedback", help=_("How much is said.", "反馈的详细程度。"))] = DegreeOfFeedback.FULL,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("Keep the marks here: what was marked is not marked again.", "把评阅结果保存到此处：已评阅的不再重评。"))] = None,
     json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.app.grade import grade
 
-    grade(path, assignment, feedback.value, json, out, LANG)
+    grade(path, assignment, feedback.value, json, out, to, LANG)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip

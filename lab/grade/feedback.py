@@ -17,6 +17,7 @@ from lab.text import Text, safe
 SCHEMA = "handshake-lab/grade/v1"
 Degree = Literal["none", "points", "reason", "full"]
 DEGREES: tuple[Degree, ...] = ("none", "points", "reason", "full")
+_REASON, _FULL = ("code", "said", "rule"), ("right", "packets", "why")  # keys that come with the degrees
 _MOST_SHOWN = 200  # characters of an answer
 
 _SAID = {
@@ -62,6 +63,13 @@ def as_json(marks: Marks, degree: Degree = "full") -> dict[str, Any]:
         "problems": [_both(each) for each in marks.problems],
         "findings": [],
     }
+
+
+def within(marks: dict[str, Any], degree: Degree) -> dict[str, Any]:
+    """Returns marks that were told in full with as much said as the degree allows."""
+    hidden = {"none": (), "points": (*_REASON, *_FULL), "reason": _FULL, "full": ()}[degree]
+    told = [{key: value for key, value in each.items() if key not in hidden} for each in marks["questions"]]
+    return marks | {"feedback": degree, "questions": [] if degree == "none" else told}
 
 
 def _question(mark: Mark, degree: Degree) -> dict[str, Any]:

@@ -31,7 +31,15 @@ class Submission(NamedTuple):
 
 def read(folder: Path) -> Submission:
     """Returns a submission. Raises InputError where there is no answer sheet, or it can't be read."""
-    sheet = sheets.read(_bytes(folder / sheets.NAME, sheets.MOST_BYTES))
+    data = _bytes(folder / sheets.NAME, sheets.MOST_BYTES)
+    capture = next((folder / name for name in _CAPTURES if _is_file(folder / name)), None)
+    predicted = folder / PREDICTIONS
+    return of(data, capture, _bytes(predicted, sheets.MOST_BYTES) if _is_file(predicted) else None)
+
+
+def of(data: bytes, capture: Path | None, predictions: bytes | None) -> Submission:
+    """Returns a submission of its files, wherever they come from. Raises InputError where the sheet can't be read."""
+    sheet = sheets.read(data)
     problems = []
     if not sheet.whole:
         problems.append(
@@ -40,11 +48,10 @@ def read(folder: Path) -> Submission:
                 f"{sheets.NAME} 已不是合法的 TOML，改为逐行读取。文本要加引号，列表要加方括号。",
             )
         )
-    capture = next((folder / name for name in _CAPTURES if _is_file(folder / name)), None)
     if capture is None:
         problems.append(Text(f"there is no {CAPTURE}", f"没有 {CAPTURE}"))
-    if _is_file(folder / PREDICTIONS):
-        sheet = sheet._replace(predictions=_predictions(_bytes(folder / PREDICTIONS, sheets.MOST_BYTES)))
+    if predictions is not None:
+        sheet = sheet._replace(predictions=_predictions(predictions))
     return Submission(sheet, capture, tuple(problems))
 
 
@@ -56,7 +63,7 @@ def graded(assignment: Assignment, submission: Submission) -> Marks:
         try:
             facts = facts_of(submission.capture)
         except LabError as error:
-            path, name = str(submission.capture), submission.capture.name  # a report shows nobody's folders
+            path, name = str(submission.capture), CAPTURE  # a report shows nobody's folders
             told = Text(error.message.en.replace(path, name), error.message.zh.replace(path, name))
             problems = (*problems, told)
     return mark(assignment, submission.sheet, facts, problems)

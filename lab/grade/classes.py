@@ -1,0 +1,91 @@
+"""Touches the machine: a class marked. What its submissions have is put together, whatever became of single ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lab.errors import InputError, LabError
+from lab.grade import pool, worker
+from lab.grade.assignment import Assignment
+from lab.grade.collected import HandedIn
+from lab.grade.feedback import as_json
+from lab.grade.kept import Kept, key, release
+from lab.grade.marking import mark
+from lab.grade.sheet import Sheet
+from lab.grade.statistics import statistics
+from lab.grade.worker import Limits
+from lab.text import Text
+
+SCHEMA = "handshake-lab/grade-class/v1"
+Marked = dict[str, Any]
+
+
+class Marking(NamedTuple):
+    """How a class is marked: by which assignment (None: by the one that each sheet names), with what at hand."""
+
+    only: Assignment | None
+    kept: Kept
+    limits: Limits = Limits()
+    at_once: int = 0  # processes; 0: as many as there are processors
+
+
+def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], None] = lambda _: None) -> Marked:
+    """Returns the marks of a class as plain values of JSON, handshake-lab/grade-class/v1, in full.
+
+    `done` is told how many are. Raises InputError where nobody can say what any of them was to be marked by.
+    """
+    assignments = {how.only.id: how.only} if how.only is not None else worker.named()
+    keys = {each.name: key(each, assignments.values()) for each in handed_in}
+    found: dict[str, Marked] = {}
+    for each in handed_in:
+        if (result := how.kept.get(keys[each.name])) is not None:
+            found[each.name] = result
+    done(len(found))
+    todo = [each for each in handed_in if each.name not in found]
+
+    def work(one: HandedIn) -> Marked:
+        return worker.result(one, assignments, how.only)
+
+    for each, result in pool.each_marked(todo, work, how.limits, how.at_once or pool.processors()):
+        how.kept.put(keys[each.name], result)
+        found[each.name] = result
+        done(len(found))
+    return _together({each.name: found[each.name] for each in handed_in}, assignments, how.only)
+
+
+def _together(results: Mapping[str, Marked], assignments: Mapping[str, Assignment], only: Assignment | None) -> Marked:
+    named = {each["marks"]["assignment"]["id"] for each in results.values() if each["marks"] is not None}
+    usual = only or (assignments[next(iter(named))] if len(named) == 1 else None)
+    if usual is None and not named:
+        raise _nothing_known(next(iter(results.values())))
+    submissions, unmarked = [], []
+    for name, result in results.items():
+        marks = result["marks"] or (_unread(result, usual) if usual is not None else None)
+        if marks is None:
+            unmarked.append({"submission": name, "why": result["why"], "refused": result["refused"]})
+        else:
+            submissions.append(marks | {"submission": name})
+    return {
+        "schema": SCHEMA,
+        "lab": release(),
+        "submissions": submissions,
+        "unmarked": unmarked,
+        "statistics": statistics(submissions),
+    }
+
+
+def _nothing_known(result: Marked) -> LabError:
+    """Returns why a class, or the only one in it, can't be marked at all."""
+    if result.get("kind") == "name":
+        return worker.unnamed()
+    return InputError(
+        Text(**next(iter(result["refused"]), result["why"])),
+        Text("name the assignment: lab grade PATH --assignment NAME", "请指明作业：lab grade 路径 --assignment 名称"),
+    )
+
+
+def _unread(result: Marked, assignment: Assignment) -> Marked:
+    """Returns the marks of what could not be read: no points, and why."""
+    problems = tuple(Text(**each) for each in (*result["refused"], result["why"]))
+    return as_json(mark(assignment, Sheet(assignment.id, "", {}), None, problems))

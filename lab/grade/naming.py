@@ -1,0 +1,133 @@
+"""Whose files are whose in what a class has handed in, by their names alone: a pure function of paths.
+
+The names are those of bulk downloads as they come:
+
+    Moodle      NAME_123_assignsubmission_file/FILE, or NAME_123_assignsubmission_file_FILE without folders
+    Canvas      nameofstudent_123_456_FILE, or nameofstudent_LATE_123_456_FILE
+    Gradescope  assignment_1_export/submission_123/FILE, and submission_metadata.yml says who that is
+    none        NAME/FILE, or NAME.zip
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+Parts = tuple[str, ...]
+
+_MOODLE = re.compile(r"(?P<who>.+?_\d+)_assignsubmission_(?:file|onlinetext)_?(?P<file>.*)", re.DOTALL)
+_CANVAS = re.compile(r"(?P<who>[^_]+(?:_LATE)?_\d+)_\d+_(?P<file>.+)", re.DOTALL)
+_AGAIN = r"(?: ?\(\d{1,4}\)|[-_]\d{1,4})?"  # what a browser or a course adds to a name that is taken
+_SHEET = re.compile(rf"answers{_AGAIN}\.toml", re.IGNORECASE)
+_CAPTURE = re.compile(rf"capture{_AGAIN}\.pcap(?:ng)?", re.IGNORECASE)
+_ANY_CAPTURE = re.compile(r".+\.pcap(?:ng)?", re.IGNORECASE | re.DOTALL)
+_PREDICTIONS = re.compile(rf"predictions{_AGAIN}\.json", re.IGNORECASE)
+_ZIP = re.compile(r".+\.zip", re.IGNORECASE | re.DOTALL)
+_LATE = re.compile(r"_LATE(?=_\d+$)")
+_SUBMITTED = re.compile(r":?(submission_\d+):\s*")
+_SUBMITTER = re.compile(r"[\s-]*:(sid|email|name):\s*(.+)")
+_OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")
+METADATA = "submission_metadata.yml"
+
+
+class Chosen(NamedTuple):
+    """The files of a submission that are read, by their paths in it; `archive` where these have to be in there.
+
+    `several` are the names of which there was more than one to choose from: the last one counts.
+    """
+
+    sheet: Parts | None
+    capture: Parts | None
+    predictions: Parts | None
+    archive: Parts | None
+    several: tuple[str, ...]
+
+
+def groups(paths: Iterable[Parts], whole: str) -> dict[str, dict[Parts, Parts]]:
+    """Returns who has handed in what: for each the paths within what is theirs, and the paths as they were given.
+
+    `whole` is the name of all of it: where it is no class but one submission, it is called that.
+    """
+    all_of_it = {path: path for path in paths if _wanted(path)}
+    inside, name = dict(all_of_it), whole
+    while inside and not any(len(path) == 1 for path in inside) and len({path[0] for path in inside}) == 1:
+        first = next(iter(inside))[0]
+        if _MOODLE.fullmatch(first) is not None:
+            break
+        name = first
+        inside = {path[1:]: given for path, given in inside.items() if path[1:] != ("",)}
+    if _is_one(inside):
+        return {name: inside}
+    found: dict[str, dict[Parts, Parts]] = {}
+    for path, given in inside.items():
+        placed = _whose(path)
+        if placed is not None:
+            who, rest = placed
+            found.setdefault(who, {})[rest] = given
+    return found
+
+
+def chosen(paths: Iterable[Parts]) -> Chosen:
+    """Returns which files of a submission count. The last of several does: numbers and dates are put behind a name."""
+    listed = sorted(paths, key=lambda path: (-len(path), _number(path[-1]), path))
+    several = []
+
+    def last(*kinds: re.Pattern[str]) -> Parts | None:
+        for kind in kinds:
+            found = [path for path in listed if kind.fullmatch(path[-1])]
+            if len(found) > 1:
+                several.append(found[-1][-1])
+            if found:
+                return found[-1]
+        return None
+
+    sheet, capture, predictions = last(_SHEET), last(_CAPTURE, _ANY_CAPTURE), last(_PREDICTIONS)
+    archive = last(_ZIP) if sheet is None and capture is None else None
+    return Chosen(sheet, capture, predictions, archive, tuple(several))
+
+
+def submitters(metadata: str) -> Mapping[str, str]:
+    """Returns who a Gradescope export's folders belong to: by number, e-mail address or name, what comes first."""
+    found: dict[str, str] = {}
+    known: dict[str, str] = {}
+    current = ""
+    for line in metadata.splitlines():
+        if (begins := _SUBMITTED.fullmatch(line)) is not None:
+            current, known = begins[1], {}
+        elif current and (said := _SUBMITTER.fullmatch(line)) is not None:
+            known.setdefault(said[1], said[2].strip().strip("'\""))
+            found[current] = next(known[key] for key in ("sid", "email", "name") if key in known)
+    return found
+
+
+def archived(name: str) -> bool:
+    return _ZIP.fullmatch(name) is not None
+
+
+def _is_one(paths: Iterable[Parts]) -> bool:
+    """Whether these are the files of one submission, and no class."""
+    kinds = (_SHEET, _CAPTURE)
+    return any(len(path) == 1 and any(kind.fullmatch(path[0]) is not None for kind in kinds) for path in paths)
+
+
+def _whose(path: Parts) -> tuple[str, Parts] | None:
+    """Returns who a file is of, and its path in what is theirs; None for what lies beside all submissions."""
+    first, rest = path[0], path[1:]
+    for form in (_MOODLE, *(() if rest else (_CANVAS,))):
+        if (match := form.fullmatch(first)) is not None:
+            who = _LATE.sub("", match["who"])
+            return who, rest or (match["file"] or first,)
+    if rest:
+        return first, rest
+    return (first[: -len(".zip")], path) if archived(first) else None
+
+
+def _wanted(path: Parts) -> bool:
+    return bool(path) and not any(part in _OF_SYSTEMS or part.startswith(("._", ".DS_")) for part in path)
+
+
+def _number(name: str) -> int:
+    """Returns the number that was put behind a name, 0 without one."""
+    found = re.search(r"[(_-](\d{1,4})\)?\.[^.]*$", name)
+    return int(found[1]) if found is not None else 0

@@ -1,0 +1,73 @@
+"""The marks of a class as tables for a terminal: who has what, and what became of each question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text as Styled
+
+from lab.render.words import console, pad, wrap
+from lab.text import Lang, Text, safe
+
+_WIDTH, _NAME, _STUDENT, _POINTS, _QUESTION = 90, 34, 18, 14, 28
+
+
+def class_told(marked: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
+    """Draws the marks of a class, of their canonical JSON."""
+    page = console(out)
+    submissions = marked["submissions"]
+    titles = dict.fromkeys(each["assignment"]["title"][lang] for each in submissions)
+    count = len(submissions) + len(marked["unmarked"])
+    told = Text(f"{count} submissions", f"{count} 份提交物").pick(lang)
+    page.print(Styled(" · ".join([*titles, told]), "bold"), soft_wrap=True)
+    for each in submissions:
+        _submission(each, page, lang)
+    for each in marked["unmarked"]:
+        page.print(Styled(f"  ! {_cut(safe(each['submission']), _NAME)}", "red"), soft_wrap=True)
+        for said in (each["why"], *each["refused"]):
+            _lines(page, safe(said[lang]), "red")
+    if marked["statistics"]:
+        page.print()
+        heads = Text("question|reached|discriminates|commonest mistakes", "题目|得分率|区分度|最常见的错误")
+        names = heads.pick(lang).split("|")
+        head = f"  {pad(names[0], _QUESTION)}{pad(names[1], 10)}{pad(names[2], 16)}{names[3]}"
+        page.print(Styled(head, "bold"), soft_wrap=True)
+    for each in marked["statistics"]:
+        _question(each, page)
+
+
+def _submission(each: Mapping[str, Any], page: Console, lang: Lang) -> None:
+    looked = each["problems"] or each["findings"]
+    line = Styled("  ! " if looked else "    ", "red")
+    line.append(_cut(safe(each["submission"]), _NAME), "")
+    line.append(_cut(safe(each["student"]) or "?", _STUDENT), "dim")
+    line.append(pad(f"{each['points']:g}/{each['of']:g}", _POINTS), "bold")
+    if each["pending"]:
+        line.append(Text(f"+ {each['pending']:g} by a person", f"+ {each['pending']:g} 待人工评阅").pick(lang), "cyan")
+    page.print(line, soft_wrap=True)
+    for said in each["problems"]:
+        _lines(page, safe(said[lang]), "red")
+    for finding in each["findings"]:
+        _lines(page, safe(finding["said"][lang]), "yellow")
+
+
+def _question(each: Mapping[str, Any], page: Console) -> None:
+    easiness, apart = each["easiness"], each["discrimination"]
+    mistakes = "  ".join(f"{found['code']} ×{found['count']}" for found in each["mistakes"])
+    reached = f"{easiness * 100:.0f} %" if easiness is not None else "–"
+    told = f"  {_cut(each['question'], _QUESTION)}{pad(reached, 10)}"
+    page.print(f"{told}{pad(f'{apart:+.2f}' if apart is not None else '–', 16)}{mistakes}", soft_wrap=True)
+
+
+def _cut(said: str, width: int) -> str:
+    """Returns a text in exactly so many columns, the last one empty."""
+    shown = Styled(said)
+    shown.truncate(width - 1, overflow="ellipsis")
+    return pad(shown.plain, width)
+
+
+def _lines(page: Console, said: str, style: str) -> None:
+    for line in wrap(said, _WIDTH - 6):
+        page.print(Styled("      " + line, style), soft_wrap=True)

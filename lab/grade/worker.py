@@ -1,0 +1,100 @@
+"""Touches the machine: one submission marked, in a process of its own that may take little and reach nobody.
+
+Nothing that was handed in is run. It is read by the lab's own code, and still: what that makes of hostile bytes ends
+with the process, which has limits on memory, time and files, and an empty network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lab.errors import UsageError
+from lab.grade import collected, submissions
+from lab.grade import sheet as sheets
+from lab.grade.assignment import Assignment, load, shipped
+from lab.grade.collected import HandedIn
+from lab.grade.feedback import as_json
+from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
+from lab.text import Text
+
+MOST_RESULT = 4 << 20  # bytes of a result
+_NO_SHEET = Text(f"there is no {sheets.NAME}", f"没有 {sheets.NAME}")
+
+
+class Limits(NamedTuple):
+    """What marking one submission may take: seconds on the clock and of processor time, bytes of memory."""
+
+    seconds: float = 20
+    memory: int = 1 << 30
+
+
+def result(handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Assignment | None) -> dict[str, Any]:
+    """Returns the marks of a submission as plain values of JSON.
+
+    `marks` is handshake-lab/grade/v1 in full, null where nobody can say by which assignment; then `why` says so.
+    `only` is the assignment to mark by; without it the sheet names one of `assignments`.
+    """
+    with collected.reading(handed_in) as given:
+        refused = [_both(text) for text in given.refused]
+        if given.sheet is None:
+            return {"marks": None, "why": _both(_NO_SHEET), "refused": refused, "kind": "sheet"}
+        capture = Path(f"/dev/fd/{given.capture.fileno()}") if given.capture is not None else None
+        submission = submissions.of(given.sheet, capture, given.predictions)
+        assignment = only or assignments.get(submission.sheet.assignment)
+        if assignment is None:
+            return {"marks": None, "why": _both(unnamed().message), "refused": refused, "kind": "name"}
+        submission = submission._replace(problems=(*given.refused, *submission.problems))
+        return {"marks": as_json(submissions.graded(assignment, submission))}
+
+
+def named() -> dict[str, Assignment]:
+    """Returns the assignments that a sheet may name: those that come with the lab, for a student names no files."""
+    return {name: load(name) for name in shipped()}
+
+
+def unnamed() -> UsageError:
+    return UsageError(
+        Text("the answer sheet names no assignment that comes with the lab", "答题纸没有写明实验室自带的作业名称"),
+        Text("name it: lab grade PATH --assignment NAME", "请指明：lab grade 路径 --assignment 名称"),
+    )
+
+
+def confine(limits: Limits) -> None:
+    """Takes from this process what it does not need, for good."""
+    whole = int(limits.seconds) + 1
+    for what, most in (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_CPU, whole),
+        (resource.RLIMIT_FSIZE, collected.MOST_ARCHIVE + 1),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # it is an error of the write then
+    if sys.platform == "linux":
+        try:
+            unshare(CLONE_NEWNET)
+        except OSError:  # not root: as whom nobody is, nobody has a network either; where that is forbidden, it stays
+            with contextlib.suppress(OSError):
+                unshare(CLONE_NEWUSER | CLONE_NEWNET)
+
+
+def answer(to: int, found: Mapping[str, Any]) -> None:
+    """Writes a result to a descriptor."""
+    left = memoryview(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+    while left:
+        left = left[os.write(to, left) :]
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"en": text.en, "zh": text.zh}
