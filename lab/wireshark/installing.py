@@ -9,8 +9,8 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,21 +92,21 @@ def install(where: Places, files: Mapping[Path, File]) -> Report:
     """Writes the files. Raises MachineError where a folder can't be written."""
     before, report = _Manifest.read(where.settings), Report([], [])
     folder = where.settings / "profiles" / profile.NAME
-    if os.path.lexists(folder) and not any(folder in path.parents for path in before.files):
-        report.kept.append(Kept(folder, YOURS))
-        files = {path: file for path, file in files.items() if folder not in path.parents}
-    ours = {}
-    for path, file in files.items():
-        if path.name == _REWRITTEN and path in before.files and path.exists():
-            continue
-        why = _whose(path, before.files.get(path), _digest(file.content))
-        if why is None:
-            ours[path] = file
-        else:
-            report.kept.append(Kept(path, why))
-    folders = [*before.folders, *(each for each in _missing(ours) if each not in before.folders)]
-    digests = before.files | {path: _digest(file.content) for path, file in ours.items()}
-    try:
+    with _refusing(where.settings):
+        if os.path.lexists(folder) and not any(folder in path.parents for path in before.files):
+            report.kept.append(Kept(folder, YOURS))
+            files = {path: file for path, file in files.items() if folder not in path.parents}
+        ours = {}
+        for path, file in files.items():
+            if path.name == _REWRITTEN and path in before.files and path.exists():
+                continue
+            why = _whose(path, before.files.get(path), _digest(file.content))
+            if why is None:
+                ours[path] = file
+            else:
+                report.kept.append(Kept(path, why))
+        folders = [*before.folders, *(each for each in _missing(ours) if each not in before.folders)]
+        digests = before.files | {path: _digest(file.content) for path, file in ours.items()}
         # Told before it is done: what is interrupted can be taken out too.
         for each in _missing([where.settings / _MANIFEST]):
             each.mkdir(exist_ok=True)
@@ -118,15 +118,13 @@ def install(where: Places, files: Mapping[Path, File]) -> Report:
             if file.executable:
                 path.chmod(_EXECUTABLE)
             report.done.append(path)
-    except OSError as error:
-        raise _refused(error, where.settings) from error
     return report
 
 
 def uninstall(where: Places) -> Report:
     """Takes out what was written, but for what has been changed since. Raises MachineError where it can't."""
     before, report = _Manifest.read(where.settings), Report([], [])
-    try:
+    with _refusing(where.settings):
         for path, digest in before.files.items():
             if not os.path.lexists(path):
                 continue
@@ -143,14 +141,12 @@ def uninstall(where: Places) -> Report:
                         report.kept.append(Kept(folder, NOT_OURS))
                 else:
                     folder.rmdir()
-    except OSError as error:
-        raise _refused(error, where.settings) from error
     return report
 
 
 def is_installed(where: Places) -> bool:
-    """Whether there is a manifest."""
-    return (where.settings / _MANIFEST).exists()
+    """Whether there is a manifest that can be seen."""
+    return os.path.exists(where.settings / _MANIFEST)  # noqa: PTH110  # raises nothing
 
 
 class _Manifest(NamedTuple):
@@ -197,9 +193,14 @@ def _missing(paths: Mapping[Path, File] | list[Path]) -> list[Path]:
     return list(found)
 
 
-def _refused(error: OSError, settings: Path) -> MachineError:
-    place = error.filename or settings
-    return MachineError(
-        Text(f"{place} can't be written: {error.strerror}", f"无法写入 {place}：{error.strerror}"),
-        Text("lab wireshark FILE opens a capture without it", "lab wireshark FILE 无需安装即可打开抓包"),
-    )
+@contextmanager
+def _refusing(settings: Path) -> Iterator[None]:
+    """Makes a MachineError of what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or settings
+        raise MachineError(
+            Text(f"{place} can't be written: {error.strerror}", f"无法写入 {place}：{error.strerror}"),
+            Text("lab wireshark FILE opens a capture without it", "lab wireshark FILE 无需安装即可打开抓包"),
+        ) from error
