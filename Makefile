@@ -12,7 +12,7 @@ TESTBED ?= auto
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws wireshark test test-fast test-image check bench soak kill fuzz clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws grade wireshark test test-fast test-image check bench soak kill fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,10 @@ lab-ws: $(BIN)/lab ## a WebSocket connection: the upgrade, frames, closing WebSo
 
 lab-all: $(BIN)/lab ## the three labs, and all the steps that were seen 三个实验，以及看到的全部步骤
 	@$(BIN)/python scripts/all.py --testbed $(TESTBED) $(ARGS)
+
+grade: $(BIN)/lab ## a small class is made and marked: copies, edited captures, a bomb among it 生成并评阅一个小班级
+	@set -e; class=$$(mktemp -d); trap 'rm -rf "$$class"' EXIT; \
+		$(BIN)/python -m scripts.classroom "$$class/handed-in"; $(BIN)/lab grade "$$class/handed-in" $(ARGS)
 
 wireshark: $(BIN)/lab ## a capture, or a scenario live, in Wireshark: ARGS="tcp/syn-lost" 在 Wireshark 中查看
 	@$(BIN)/lab wireshark $(or $(ARGS),captures/tls-1.2-rsa.pcapng)

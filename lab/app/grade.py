@@ -6,18 +6,24 @@ import json as to_json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from lab.errors import UsageError
-from lab.grade import classes, collected
+from lab.errors import InputError, UsageError
+from lab.grade import classes, collected, overrides
 from lab.grade.assignment import load
 from lab.grade.classes import Marking
 from lab.grade.feedback import Degree, within
+from lab.grade.gradebook import csv_of
 from lab.grade.kept import Kept
-from lab.grade.reports.table import class_told
+from lab.grade.overrides import Override
+from lab.grade.regrade import difference
+from lab.grade.reports.sheets import oral_sheets
+from lab.grade.reports.table import changes_told, class_told
 from lab.grade.reports.terminal import marks_told
-from lab.system import files
+from lab.system import files, streams
 from lab.text import Lang, Text
 
+_MARKS, _EARLIER = "marks.json", "marks.before.json"
 _BETWEEN = 0.5  # seconds between two pictures of how far it is, at least
 
 
@@ -32,18 +38,67 @@ def grade(
         )
     handed_in = collected.collect(path)
     only = load(assignment) if assignment else None
+    decided = _overrides(to)
     progress = Progress(len(handed_in), lang)
     try:
         marked = classes.marked(handed_in, Marking(only, Kept(to / "kept" if to else None)), progress.done)
     finally:
         progress.close()
-    marked["submissions"] = [within(each, degree) for each in marked["submissions"]]
-    found = marked if len(handed_in) > 1 else marked["submissions"][0]
+    marked["submissions"], lost = overrides.applied(marked["submissions"], decided)
+    for text in lost:
+        streams.say(text.pick(lang))
+    before = _keep(to, marked, lang) if to is not None else None
+    told = marked | {"submissions": [within(each, degree) for each in marked["submissions"]]}
+    alone = len(handed_in) == 1 and bool(told["submissions"])
     with files.rendered(out) as stream:
         if json:
-            stream.write(to_json.dumps(found, ensure_ascii=False, indent=1) + "\n")
-        else:
-            (class_told if len(handed_in) > 1 else marks_told)(found, stream, lang)
+            stream.write(to_json.dumps(told["submissions"][0] if alone else told, ensure_ascii=False, indent=1) + "\n")
+            return
+        (marks_told if alone else class_told)(told["submissions"][0] if alone else told, stream, lang)
+        if before is not None:
+            changes_told(difference(before, marked), stream, lang)
+
+
+def _overrides(to: Path | None) -> tuple[Override, ...]:
+    path = to / overrides.NAME if to is not None else None
+    return overrides.parse(path.read_bytes()) if path is not None and path.is_file() else ()
+
+
+def _keep(to: Path, marked: dict[str, Any], lang: Lang) -> dict[str, Any] | None:
+    """Writes all reports of a class, each whole or not at all, and returns the marks that were there before.
+
+    These stay beside the new ones, under another name. Nothing of the teacher's is written.
+    """
+    path, earlier = to / _MARKS, to / _EARLIER
+    before = _marks(path)
+    if before is not None and before != marked:
+        _write(earlier, path.read_text("utf-8"))
+    _write(path, to_json.dumps(marked, ensure_ascii=False, indent=1) + "\n")
+    _write(to / "gradebook.csv", "\ufeff" + csv_of(marked))  # without the mark a spreadsheet guesses the encoding
+    _write(to / "oral.md", oral_sheets(marked, lang))
+    return before
+
+
+def _marks(path: Path) -> dict[str, Any] | None:
+    """Returns earlier marks, None where there are none. Raises InputError: they must not be replaced unread."""
+    if not path.exists():
+        return None
+    try:
+        found = to_json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or found.get("schema") != classes.SCHEMA:
+        raise InputError(
+            Text(f"{path} has no marks of a class in it", f"{path} 中没有班级评阅结果"),
+            Text("name another folder with --to, or move the file away", "请用 --to 指定其他文件夹，或移走该文件"),
+        )
+    return found
+
+
+def _write(path: Path, said: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with files.to_file(path, private=True) as file:
+        file.write(said.encode("utf-8", "replace"))
 
 
 class Progress:

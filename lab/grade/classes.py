@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lab.errors import InputError, LabError
-from lab.grade import pool, worker
+from lab.grade import integrity, pool, worker
 from lab.grade.assignment import Assignment
 from lab.grade.collected import HandedIn
 from lab.grade.feedback import as_json
+from lab.grade.integrity import Print
 from lab.grade.kept import Kept, key, release
 from lab.grade.marking import mark
+from lab.grade.recording import come_with, facts_of
 from lab.grade.sheet import Sheet
 from lab.grade.statistics import statistics
 from lab.grade.worker import Limits
@@ -66,11 +68,17 @@ def _together(results: Mapping[str, Marked], assignments: Mapping[str, Assignmen
             unmarked.append({"submission": name, "why": result["why"], "refused": result["refused"]})
         else:
             submissions.append(marks | {"submission": name})
+    known = {name: [_print(each) for each in result.get("prints", ())] for name, result in results.items()}
+    captures = {each["submission"]: each["capture"]["sha256"] for each in submissions if each["capture"]}
+    copied = integrity.shared(known, captures, _published(assignments[id_] for id_ in named))
+    for each in submissions:
+        each["findings"] = [*each["findings"], *copied.get(each["submission"], ())]
     return {
         "schema": SCHEMA,
         "lab": release(),
         "submissions": submissions,
         "unmarked": unmarked,
+        "oral": {name: result["oral"] for name, result in results.items() if result.get("oral")},
         "statistics": statistics(submissions),
     }
 
@@ -89,3 +97,14 @@ def _unread(result: Marked, assignment: Assignment) -> Marked:
     """Returns the marks of what could not be read: no points, and why."""
     problems = tuple(Text(**each) for each in (*result["refused"], result["why"]))
     return as_json(mark(assignment, Sheet(assignment.id, "", {}), None, problems))
+
+
+def _print(of: Sequence[Any]) -> Print:
+    name, value, packet = of
+    return Print(Text(*name), value, packet)
+
+
+def _published(assignments: Iterable[Assignment]) -> dict[str, list[Print]]:
+    """Returns what tells the captures that assignments are proved by, as far as they come with the lab."""
+    names = {name for each in assignments for name in each.proof}
+    return {path.name: integrity.prints(facts_of(path)) for path in come_with(names)}

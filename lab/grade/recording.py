@@ -6,7 +6,7 @@ evidence. So what is right follows from the packets alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,8 +52,17 @@ def facts_of_scenario(name: str, folder: Path) -> Facts:
     """
     from lab.runs.api import run
 
-    recorded = _COME_WITH / f"{name.replace('/', '-')}.pcapng"
+    recorded = _recorded(name)
     if not recorded.exists():
         recorded = folder / recorded.name
         run(name, file=recorded, words=False).play_on()
     return facts_of(recorded)
+
+
+def come_with(names: Iterable[str]) -> list[Path]:
+    """Returns the captures of scenarios that come with the lab, as far as they do."""
+    return [path for path in map(_recorded, sorted(names)) if path.exists()]
+
+
+def _recorded(name: str) -> Path:
+    return _COME_WITH / f"{name.replace('/', '-')}.pcapng"

@@ -57,16 +57,20 @@ def of(data: bytes, capture: Path | None, predictions: bytes | None) -> Submissi
 
 def graded(assignment: Assignment, submission: Submission) -> Marks:
     """Returns the marks of a submission: of one whose capture can't be read, too."""
-    facts: Facts | None = None
-    problems = submission.problems
-    if submission.capture is not None:
-        try:
-            facts = facts_of(submission.capture)
-        except LabError as error:
-            path, name = str(submission.capture), CAPTURE  # a report shows nobody's folders
-            told = Text(error.message.en.replace(path, name), error.message.zh.replace(path, name))
-            problems = (*problems, told)
+    facts, problems = facts_in(submission)
     return mark(assignment, submission.sheet, facts, problems)
+
+
+def facts_in(submission: Submission) -> tuple[Facts | None, tuple[Text, ...]]:
+    """Returns the facts of a submission's capture, None where there are none, and all that is wrong with it."""
+    if submission.capture is None:
+        return None, submission.problems
+    try:
+        return facts_of(submission.capture), submission.problems
+    except LabError as error:
+        path = str(submission.capture)  # a report shows nobody's folders
+        told = Text(error.message.en.replace(path, CAPTURE), error.message.zh.replace(path, CAPTURE))
+        return None, (*submission.problems, told)
 
 
 def _is_file(path: Path) -> bool:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.errors import UsageError
-from lab.grade import collected, submissions
+from lab.grade import collected, integrity, oral, submissions
 from lab.grade import sheet as sheets
 from lab.grade.assignment import Assignment, load, shipped
 from lab.grade.collected import HandedIn
 from lab.grade.feedback import as_json
+from lab.grade.marking import mark
 from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from lab.text import Text
 
@@ -40,6 +41,7 @@ def result(handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Ass
     """Returns the marks of a submission as plain values of JSON.
 
     `marks` is handshake-lab/grade/v1 in full, null where nobody can say by which assignment; then `why` says so.
+    `prints` are what tells its capture from others, `oral` the questions to be asked.
     `only` is the assignment to mark by; without it the sheet names one of `assignments`.
     """
     with collected.reading(handed_in) as given:
@@ -52,7 +54,12 @@ def result(handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Ass
         if assignment is None:
             return {"marks": None, "why": _both(unnamed().message), "refused": refused, "kind": "name"}
         submission = submission._replace(problems=(*given.refused, *submission.problems))
-        return {"marks": as_json(submissions.graded(assignment, submission))}
+        facts, problems = submissions.facts_in(submission)
+        marks = as_json(mark(assignment, submission.sheet, facts, problems))
+        if facts is None:
+            return {"marks": marks, "prints": [], "oral": []}
+        marks["findings"] = integrity.edited(facts)
+        return {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
 
 
 def named() -> dict[str, Assignment]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,17 +18,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from lab.grade import classes, pool
+from lab.app import grade as app
+from lab.capture.reader import open_capture
+from lab.errors import InputError
+from lab.grade import classes, oral, pool
 from lab.grade.assignment import load, parse
 from lab.grade.classes import Marking
 from lab.grade.collected import HandedIn, Source, collect
 from lab.grade.feedback import schema
+from lab.grade.gradebook import csv_of
+from lab.grade.integrity import edited, prints, shared
 from lab.grade.kept import Kept
+from lab.grade.recording import facts_of
 from lab.grade.worker import Limits
-from scripts.classroom import make
-from tests.places import ROOT
+from lab.text import safe
+from scripts.classroom import make, written
+from tests.grade.shared import facts
+from tests.places import REFERENCES, ROOT
 
 SIZE = 30
 
@@ -132,3 +145,104 @@ def test_a_mended_question_and_another_sheet_are_marked_anew(room: Path, marks: 
     anew = classes.marked(collect(room)[:2], Marking(mended, Kept(marks / "kept")), counts.append)
     assert counts == [0, 1, 2]
     assert anew["submissions"][0]["of"] == load("tcp-open").points + 1
+
+
+def test_copies_and_edited_captures_are_found_and_nobody_else(marked: dict[str, Any]) -> None:
+    codes = {each["submission"][8:10]: [found["code"] for found in each["findings"]] for each in marked["submissions"]}
+    assert {name: found for name, found in codes.items() if found} == {
+        "04": ["same-capture"],
+        "05": ["same-capture"],
+        "26": ["same-capture"],
+        "27": ["same-capture"],
+        "28": ["checksum", "missing"],
+        "29": ["missing", "echo"],
+    }
+    finding = marked["submissions"][3]["findings"][0]
+    assert (finding["others"], finding["same_file"], finding["packets"]) == (
+        ["Student 27_1027"],
+        True,
+        [1],
+    )
+
+
+def test_a_copy_that_was_edited_and_the_lab_s_own_capture_are_told_apart() -> None:
+    of = prints(facts("tls/1.3"))
+    assert [each.name.en for each in of] == ["initial sequence numbers", "client random"]
+    found = shared({"an": of, "bo": of[1:]}, {"an": "1", "bo": "2"}, {"tls-1.3.pcapng": of[:1]})
+    assert [each["code"] for each in found["an"]] == ["published", "same-capture"]
+    assert not found["an"][1]["same_file"]
+    assert [each["code"] for each in found["bo"]] == ["same-capture"]
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCES.glob("t*.pcapng")), ids=lambda path: path.stem)
+def test_a_capture_that_nobody_has_touched_raises_no_suspicion(path: Path) -> None:
+    """But where the wire itself has damaged, forged or held back what it passed on."""
+    by_the_wire = {
+        "tcp-bad-checksum": ["checksum"],
+        "tcp-blind-reset": ["missing"],
+        "tcp-challenge-ack": ["missing"],
+        "tcp-old-timestamp": ["clock"],
+    }
+    assert [each["code"] for each in edited(facts_of(path))] == by_the_wire.get(path.stem, [])
+
+
+def test_clocks_that_were_changed_do_not_fit(tmp_path: Path) -> None:
+    frames = list(open_capture(str(REFERENCES / "tcp-connection.pcapng")))
+    later = [each._replace(time=(each.time or 0) + 10**10 * (each.number > 6)) for each in frames]
+    swapped = [*frames[:4], frames[5], frames[4], *frames[6:]]
+    for changed, code in ((later, "clock"), (swapped, "time")):
+        (tmp_path / "changed.pcapng").write_bytes(written(changed))
+        assert code in [each["code"] for each in edited(facts_of(tmp_path / "changed.pcapng"))]
+
+
+def test_three_questions_are_asked_of_each_capture_and_stay_the_same(marked: dict[str, Any]) -> None:
+    assert len(marked["oral"]) == SIZE - 1
+    assert all(len(questions) == 3 for questions in marked["oral"].values())
+    assert oral.questions(facts("tcp/connection")) == oral.questions(facts("tcp/connection"))
+    for each in oral.questions(facts("tls/1.3")):
+        assert f"acket {each['packet']}" in each["ask"]["en"]
+
+
+def test_what_a_teacher_decides_is_kept_and_a_regrade_tells_each_difference(room: Path, tmp_path: Path) -> None:
+    to = tmp_path / "marks"
+    two = tmp_path / "two"
+    two.mkdir()
+    for path in sorted(room.iterdir())[:2]:
+        shutil.copytree(path, two / path.name)
+
+    def grade() -> tuple[dict[str, Any], str]:
+        out = tmp_path / "out.txt"
+        app.grade(two, "", "full", False, out, to, "en")
+        return json.loads((to / "marks.json").read_text("utf-8")), out.read_text("utf-8")
+
+    first, said = grade()
+    assert "last marking" not in said
+    assert "Nothing has changed since the last marking." in grade()[1]
+    decided = '[[override]]\nsubmission = "Student 01_1001"\nquestion = "opens"\npoints = 0.25\nwhy = "=1+1"\n'
+    (to / "overrides.toml").write_text(decided)
+    second, said = grade()
+    question = second["submissions"][0]["questions"][0]
+    was = first["submissions"][0]["questions"][0]["points"]
+    assert question["override"] == {"points": 0.25, "was": was, "why": "=1+1"}
+    assert second["submissions"][0]["points"] == round(first["submissions"][0]["points"] - was + 0.25, 2)
+    Draft202012Validator(schema()).validate(second["submissions"][0])
+    assert re.search(r"opens +1 right → 0.25 override", said)
+    assert "Student 02" not in said.partition("last marking")[2]
+    assert json.loads((to / "marks.before.json").read_text("utf-8")) == first
+    (to / "overrides.toml").write_text("[[override]]\npoints = 1\n")
+    with pytest.raises(InputError):
+        grade()
+    assert json.loads((to / "marks.json").read_text("utf-8")) == second
+    (to / "overrides.toml").write_text(decided)
+    assert grade()[0] == second
+
+
+@given(st.text())
+def test_no_cell_of_a_gradebook_is_a_formula_or_steers_a_terminal(name: str) -> None:
+    marks = {"student": name, "submission": "=" + name, "assignment": {"id": "x"}, "points": 1, "of": 2, "pending": 0}
+    said = csv_of({"submissions": [marks | {"findings": [], "questions": []}], "unmarked": []})
+    _, row = csv.reader(io.StringIO(said))
+    assert len(row) == 7
+    assert all(not cell.lstrip().startswith(("=", "+", "-", "@", "\t")) for cell in row)
+    lines = said.split("\r\n")
+    assert lines == [safe(line) for line in lines]

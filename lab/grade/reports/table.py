@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text as Styled
 
+from lab.grade.regrade import Difference
 from lab.render.words import console, pad, wrap
 from lab.text import Lang, Text, safe
 
@@ -36,6 +37,30 @@ def class_told(marked: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
         page.print(Styled(head, "bold"), soft_wrap=True)
     for each in marked["statistics"]:
         _question(each, page)
+
+
+def changes_told(difference: Difference, out: TextIO, lang: Lang) -> None:
+    """Draws what has changed since the class was marked before."""
+    page = console(out)
+    page.print()
+    if not difference:
+        page.print(Text("Nothing has changed since the last marking.", "与上次评阅相比没有变化。").pick(lang))
+        return
+    title = Text("Changed since the last marking", "与上次评阅相比的变化").pick(lang)
+    page.print(Styled(f"{title}: {len(difference.totals)}", "bold"), soft_wrap=True)
+    for name in dict.fromkeys([*difference.totals, *(each.submission for each in difference.changes)]):
+        before, after = difference.totals.get(name, ("=", "="))
+        page.print(f"  {_cut(safe(name), _NAME)}{_points(before)} → {_points(after)}", soft_wrap=True)
+        for each in difference.changes:
+            if each.submission == name:
+                told = (
+                    f"{_points(each.before)} {each.code_before or '–'} → {_points(each.after)} {each.code_after or '–'}"
+                )
+                page.print(Styled(f"      {pad(each.question, _QUESTION)}{told}", "yellow"), soft_wrap=True)
+
+
+def _points(value: object) -> str:
+    return "–" if value is None else f"{value:g}" if isinstance(value, float | int) else str(value)
 
 
 def _submission(each: Mapping[str, Any], page: Console, lang: Lang) -> None:
