@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import MachineError, UsageError
-from lab.protocols.catalogue import scenario
 from lab.protocols.scenario import Scenario
 from lab.system.files import opened
 from lab.testbed.container import CAPTURES, DEFAULT, ROLES, channel, host, play, wanted
@@ -60,7 +59,7 @@ def _wire() -> int:
     """Plays a scenario with network namespaces, all in this container."""
     from lab.testbed import netns
 
-    played, rules = scenario(os.environ["LAB_SCENARIO"]), parse(filter(None, [os.environ.get("LAB_RULES")]))
+    played, rules = wanted(), parse(filter(None, [os.environ.get("LAB_RULES")]))
     return tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
 
 

@@ -183,6 +183,9 @@ def _question(read: dict[str, Any]) -> Question:
 def _dangling(read: dict[str, Any]) -> Iterator[Fault]:
     """Yields names that stand for nothing: of places and questions; and ids that are there twice."""
     places, known = read.get("place", {}), []
+    for each in read.get("variant", {}).get("scenario", ()):
+        if each not in read["proof"]:
+            yield Fault("variant.scenario", Text(f"'{each}' is not in proof", f"“{each}”不在 proof 中"))
     for id_, place in places.items():
         yield from _places(place, places, f"place.{id_}")
     yield from _circles(places)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from lab.model import Role
+from lab.protocols.choices import Choices
 from lab.text import Text
 
 
@@ -26,6 +28,10 @@ class Stage(Protocol):
     @property
     def credentials(self) -> Any:
         """What the scenario's own credentials have made."""
+
+    @property
+    def choices(self) -> Choices:
+        """What this run's scenario was told to do in its own way."""
 
     def both(self, method: str) -> None:
         """Has both hosts do what neither can finish without the other: in turn, until both are done."""
@@ -65,6 +71,12 @@ class Credentials(Protocol):
         """The server's private key (PEM)."""
 
 
+def in_order(stage: Stage, first: Role = "client") -> tuple[Any, Any]:
+    """Returns both hosts, the one in front that is to close first: the chosen one, or `first`."""
+    hosts = stage.client, stage.server
+    return hosts if (stage.choices.first or first) == "client" else hosts[::-1]
+
+
 class Scenario(NamedTuple):
     """`rules` are the wire's, in the notation of lab.testbed.rules.
 
@@ -73,15 +85,18 @@ class Scenario(NamedTuple):
     its stage. `wired` says that without rules, too, only a wire between namespaces will do: it forges segments, a
     host's kernel is told something, or what is taught is what the kernels count. `lacking` says what this machine's own
     libraries lack for it, None where nothing.
+    `varies` are the names of the choices that its script heeds, and `choices` those that were made for this run.
     """
 
     name: str
     script: Callable[[Any], None]
     endpoint: Callable[[], type[Any]]
     rules: tuple[str, ...] = ()
-    credentials: Callable[[Sequence[str]], Credentials] | None = None
+    credentials: Callable[[Sequence[str], Choices], Credentials] | None = None
     wired: bool = False
     lacking: Callable[[], Text | None] = lambda: None
+    varies: tuple[str, ...] = ()
+    choices: Choices = Choices()
 
     @property
     def needs_wire(self) -> bool:
@@ -90,4 +105,4 @@ class Scenario(NamedTuple):
 
     def make_credentials(self, addresses: Sequence[str]) -> Credentials | None:
         """Returns fresh credentials for a server with these addresses, None where the scenario needs none."""
-        return self.credentials(addresses) if self.credentials else None
+        return self.credentials(addresses, self.choices) if self.credentials else None

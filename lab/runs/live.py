@@ -17,7 +17,7 @@ from lab.model import Captured, Frame, Kernels, Problem, WireEvent
 from lab.protocols.scenario import Scenario
 from lab.runs.place import key_place, require_place
 from lab.runs.run import Inputs, Learn, Run
-from lab.runs.taken import Taken, Written
+from lab.runs.taken import Taken, Written, write_bare
 from lab.system.files import to_file
 from lab.system.signals import uninterrupted
 from lab.testbed.control import Control, Controlled, Held
@@ -41,7 +41,8 @@ def _save(file: File, data: bytes, private: bool) -> None:
 class Live:
     """A scenario as a source: played on the testbed whose `play` is given. The capture is saved, also if it is stopped.
 
-    `missed` is how many packets the capture lacks, where a testbed can miss any. Without a `file` nothing is saved.
+    `missed` is how many packets the capture lacks, where a testbed can miss any. Without a `file` nothing is saved. A
+    `bare` capture has the packets and, unless `sealed`, the secrets: no notes, no journal, no server's key beside it.
     """
 
     keeps = True
@@ -55,6 +56,8 @@ class Live:
         file: File | None,
         play: Play,
         save: Save = _save,
+        bare: bool = False,
+        sealed: bool = False,
     ) -> None:
         self.name = file.name if file else scenario.name
         self.scenario = scenario
@@ -71,6 +74,8 @@ class Live:
         self._ipv6 = ipv6
         self._play = play
         self._save_to = save
+        self._bare = bare
+        self._sealed = sealed
         self._sha256 = ""
 
     @contextlib.contextmanager
@@ -153,10 +158,13 @@ class Live:
     def _write(self, file: File, run: Run) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
-        Written(buffer, self.taken).finish(said_last(run))
+        if self._bare:
+            write_bare(buffer, self.taken, self._sealed)
+        else:
+            Written(buffer, self.taken).finish(said_last(run))
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue(), False)
-        if self.server_key:
+        if self.server_key and not self._bare:
             self.key_file = key_place(file)
             self._save_to(self.key_file, self.server_key, True)
         self.saved = True

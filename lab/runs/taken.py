@@ -126,3 +126,15 @@ class Written:
         if len(known) > self._told:
             writer.secrets(known[self._told :])
             self._told = len(known)
+
+
+def write_bare(stream: BinaryIO, taken: Taken, sealed: bool) -> None:
+    """Writes a run's packets and, unless it is `sealed`, the secrets; nothing that was known of them besides."""
+    assert taken.begun is not None
+    writer = Writer(stream, interface=Interface(taken.begun.interface), hosts=taken.begun.hosts)
+    if taken.keylog and not sealed:
+        writer.secrets(taken.keylog)
+    for record in taken.records:
+        if record.frame is not None:
+            writer.packet(record.frame, ())
+    writer.finish()

@@ -7,6 +7,7 @@ program a container runs is lab/app/container.py.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from queue import SimpleQueue
 from lab.errors import MachineError, UsageError
 from lab.model import Role
 from lab.protocols.catalogue import scenario, scenarios
+from lab.protocols.choices import checked
 from lab.protocols.scenario import Scenario
 from lab.system.files import opened
 from lab.testbed.messages import Begun, Ended, Event
@@ -60,8 +62,17 @@ def host(role: Role) -> None:
 
 
 def wanted() -> Scenario:
-    """Returns the scenario that the environment names."""
-    return scenario(os.environ.get("LAB_SCENARIO") or DEFAULT)
+    """Returns the scenario that the environment names, with the choices there. Raises UsageError for what is none."""
+    named, chosen = scenario(os.environ.get("LAB_SCENARIO") or DEFAULT), os.environ.get("LAB_CHOICES")
+    if not chosen:
+        return named
+    try:
+        return named._replace(choices=checked(dict(json.loads(chosen))))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(
+            Text("LAB_CHOICES are no choices of a scenario", "LAB_CHOICES 不是场景的取值"),
+            Text("leave it empty: lab run --variant fills it in", "请留空：lab run --variant 会填写它"),
+        ) from error
 
 
 @contextlib.contextmanager
@@ -108,7 +119,7 @@ def _perform(played: Scenario, addresses: dict[Role, str], told: SimpleQueue[Eve
         hosts = {role: Host(role, addresses[role], channel(role), tap, told.put, played.endpoint) for role in ROLES}
         early = None
         try:
-            played.script(Stage(hosts["client"], hosts["server"], tap, credentials))
+            played.script(Stage(hosts["client"], hosts["server"], tap, credentials, played.choices))
         except SceneEnded as ended:
             early = ended.reason
         except OSError as error:

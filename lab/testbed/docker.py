@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import os
 import re
 import secrets
@@ -171,6 +172,7 @@ def _one_container(
     labels = [f"--label=handshake-lab.run={run.name}", f"--label=handshake-lab.owner={run.owner}"]
     environment = {
         "LAB_SCENARIO": scenario.name,
+        "LAB_CHOICES": json.dumps(scenario.choices.made),
         "LAB_RULES": ",".join(map(str, rules)),
         "LAB_IPV6": "1" if ipv6 else "",
     }
@@ -188,7 +190,8 @@ def _environment(
     return {
         **theirs,
         "LAB_IMAGE": image.partition(":")[2], "LAB_RUN": run.name, "LAB_OWNER": run.owner,
-        "LAB_SCENARIO": scenario.name, "LAB_TELL": "events", "LAB_SUBNET": str(subnet), "LAB_SUBNET6": str(subnet6),
+        "LAB_SCENARIO": scenario.name, "LAB_CHOICES": json.dumps(scenario.choices.made), "LAB_TELL": "events",
+        "LAB_SUBNET": str(subnet), "LAB_SUBNET6": str(subnet6),
         "LAB_CLIENT": client, "LAB_SERVER": server, "LAB_CLIENT4": four[0], "LAB_SERVER4": four[1],
     }  # fmt: skip
 

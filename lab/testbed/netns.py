@@ -121,10 +121,10 @@ def _make_credentials(scenario: Scenario, connection: Connection) -> str:
 
     To draw a key takes longer than to make a host.
     """
-    if scenario.credentials is None:
-        return ""
     server = HOSTS["server"]
-    credentials = scenario.credentials((server.ipv4, server.ipv6))
+    credentials = scenario.make_credentials((server.ipv4, server.ipv6))
+    if credentials is None:
+        return ""
     with contextlib.suppress(OSError):  # it has ended: what it has said of that comes next
         connection.send(credentials)
     return credentials.server_key
@@ -280,7 +280,7 @@ def _play_script(connection: Connection, pids: list[int], run: Run, teller: _Tel
     try:
         credentials = connection.recv() if run.scenario.credentials else None
         wire.start()
-        run.scenario.script(Stage(hosts["client"], hosts["server"], wire, credentials))
+        run.scenario.script(Stage(hosts["client"], hosts["server"], wire, credentials, run.scenario.choices))
     except SceneEnded as ended:
         early = ended.reason
     except OSError as error:

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 
 from lab.errors import MachineError
 from lab.model import Role
+from lab.protocols.choices import Choices
 from lab.testbed.control import Inject, Value
 from lab.testbed.messages import KeyLogLines
 from lab.text import ROLES, Text
 
+_NO_CHOICES = Choices()
 PATIENCE = 15.0  # seconds: a lost SYN is sent again after 1, 2, 3, ... s; nothing a scenario waits for takes longer
 
 
@@ -124,11 +126,14 @@ class Host:
 
 
 class Stage:
-    """What a scenario's script gets: `client`, `server`, what it may ask of the wire, and the run's credentials."""
+    """What a script gets: `client`, `server`, what it may ask of the wire, the run's credentials and choices."""
 
-    def __init__(self, client: Host, server: Host, wire: Cable, credentials: Any = None) -> None:
+    def __init__(
+        self, client: Host, server: Host, wire: Cable, credentials: Any = None, choices: Choices = _NO_CHOICES
+    ) -> None:
         self.client = client
         self.server = server
+        self.choices = choices
         self.credentials = credentials  # of the type that the scenario's protocol makes
         self._wire = wire
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from lab.protocols.scenario import Scenario, Stage
+from lab.protocols.scenario import Scenario, Stage, in_order
 
 if TYPE_CHECKING:
     from lab.protocols.tcp.endpoints import Endpoint
@@ -18,56 +18,66 @@ MUCH = "".join(f"{number % 1000:03} " for number in range(1500))  # more bytes t
 _SMALL = 4096  # bytes of a receive buffer
 _ASIDE, _FAR = 1000, 1_000_000  # numbers away: within the receive window, and beyond it
 _LONG_AGO = 5000  # milliseconds
+_SAID = ("port", "client_port", "hello", "answer")  # what may be chosen where the usual is said
+_CLOSED = (*_SAID, "first")
 
 
 def _open(stage: Stage) -> None:
-    stage.server.listen(PORT)
-    stage.client.connect(stage.server.address, PORT)
+    port = stage.choices.port or PORT
+    stage.server.listen(port)
+    if stage.choices.client_port:
+        stage.client.bind(stage.choices.client_port)
+    stage.client.connect(stage.server.address, port)
     stage.client.connected()
     stage.server.accept()
 
 
 def _talk(stage: Stage) -> None:
-    stage.client.send(HELLO)
+    _hello(stage)
+    _answer(stage)
+
+
+def _hello(stage: Stage) -> None:
+    stage.client.send(stage.choices.hello or HELLO)
     stage.server.receive()
-    stage.server.send(ANSWER)
+
+
+def _answer(stage: Stage) -> None:
+    stage.server.send(stage.choices.answer or ANSWER)
     stage.client.receive()
 
 
 def connection(stage: Stage) -> None:
     _open(stage)
     _talk(stage)
-    stage.client.close()
-    stage.acknowledged(stage.client)
-    stage.server.close()
-    stage.acknowledged(stage.server)
+    for host in in_order(stage):
+        host.close()
+        stage.acknowledged(host)
 
 
 def three_segment_close(stage: Stage) -> None:
     _open(stage)
     _talk(stage)
-    stage.client.close()
-    stage.server.close()
-    stage.acknowledged(stage.server)
+    first, second = in_order(stage)
+    first.close()
+    second.close()
+    stage.acknowledged(second)
 
 
 def server_closes_first(stage: Stage) -> None:
     _open(stage)
     _talk(stage)
-    stage.server.close()
-    stage.acknowledged(stage.server)
-    stage.client.close()
-    stage.acknowledged(stage.client)
+    for host in in_order(stage, "server"):
+        host.close()
+        stage.acknowledged(host)
 
 
 def half_close(stage: Stage) -> None:
     _open(stage)
-    stage.client.send(HELLO)
-    stage.server.receive()
+    _hello(stage)
     stage.client.shutdown()
     stage.acknowledged(stage.client)
-    stage.server.send(ANSWER)
-    stage.client.receive()
+    _answer(stage)
     stage.server.close()
     stage.acknowledged(stage.server)
     stage.client.close()
@@ -226,19 +236,19 @@ def endpoint() -> type[Endpoint]:
 
 
 SCENARIOS = (
-    Scenario("tcp/connection", connection, endpoint),
-    Scenario("tcp/three-segment-close", three_segment_close, endpoint),
-    Scenario("tcp/server-closes-first", server_closes_first, endpoint),
-    Scenario("tcp/half-close", half_close, endpoint),
+    Scenario("tcp/connection", connection, endpoint, varies=_CLOSED),
+    Scenario("tcp/three-segment-close", three_segment_close, endpoint, varies=_CLOSED),
+    Scenario("tcp/server-closes-first", server_closes_first, endpoint, varies=_SAID),
+    Scenario("tcp/half-close", half_close, endpoint, varies=_SAID),
     Scenario("tcp/simultaneous-close", simultaneous_close, endpoint, ("hold client FIN #1", "hold server FIN #1")),
     Scenario("tcp/simultaneous-open", simultaneous_open, endpoint, ("hold client SYN #1", "hold server SYN #1")),
     Scenario("tcp/refused", refused, endpoint),
-    Scenario("tcp/reset", reset, endpoint),
-    Scenario("tcp/syn-lost", connection, endpoint, ("drop client SYN #1",)),
+    Scenario("tcp/reset", reset, endpoint, varies=_SAID),
+    Scenario("tcp/syn-lost", connection, endpoint, ("drop client SYN #1",), varies=_CLOSED),
     Scenario("tcp/final-ack-lost", final_ack_lost, endpoint, ("drop client ACK #1",)),
-    Scenario("tcp/last-ack-lost", last_ack_lost, endpoint, ("drop client ACK #3",)),
+    Scenario("tcp/last-ack-lost", last_ack_lost, endpoint, ("drop client ACK #3",), varies=_SAID),
     Scenario("tcp/ecn", ecn, endpoint, ("mark client data #1",), wired=True),
-    Scenario("tcp/bad-checksum", connection, endpoint, ("corrupt client data #1",)),
+    Scenario("tcp/bad-checksum", connection, endpoint, ("corrupt client data #1",), varies=_CLOSED),
     Scenario("tcp/challenge-ack", challenge_ack, endpoint, wired=True),
     Scenario("tcp/blind-reset", blind_reset, endpoint, wired=True),
     Scenario("tcp/old-timestamp", old_timestamp, endpoint, wired=True),

@@ -33,19 +33,21 @@ class _Authority(NamedTuple):
 
 def make(
     addresses: Sequence[str],
+    name: str = SERVER,
+    /,
     *,
     expired: bool = False,
     stranger: bool = False,
     other_name: bool = False,
     client: bool = False,
 ) -> Credentials:
-    """Returns fresh credentials for a server with these addresses.
+    """Returns fresh credentials for a server of this name and with these addresses.
 
     The server's certificate may have expired yesterday, be signed by a stranger, or be for another host. Only where
     asked for has the client one too.
     """
     known = _authority("Handshake Lab CA")
-    names: list[x509.GeneralName] = [x509.DNSName(OTHER if other_name else SERVER)]
+    names: list[x509.GeneralName] = [x509.DNSName(OTHER if other_name else name)]
     if not other_name:
         names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
     signer = _authority("Somebody Else's CA") if stranger else known

@@ -9,7 +9,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.protocols.scenario import Scenario, Stage
+from lab.protocols.choices import Choices
+from lab.protocols.scenario import Scenario, Stage, in_order
 from lab.protocols.tls.terms import SERVER, Credentials, Terms
 from lab.text import Text
 
@@ -27,6 +28,8 @@ ECDHE = "ECDHE-RSA-AES128-GCM-SHA256"
 ECDHE_256 = "ECDHE-RSA-AES256-GCM-SHA384"
 HYBRID = "X25519MLKEM768"
 
+VARIES = ("port", "client_port", "hello", "answer", "first", "name")
+
 Script = Callable[["Stage"], None]
 
 
@@ -36,12 +39,19 @@ Script = Callable[["Stage"], None]
 def _terms(stage: Stage, version: str, ciphers: str = "", tickets: int = 0) -> tuple[Terms, Terms]:
     """Returns the client's and the server's terms: the client knows the authority, the server has a certificate."""
     theirs: Credentials = stage.credentials
-    client = Terms(version, ciphers, trusted=theirs.authority, name=SERVER, tickets=tickets)
+    name = stage.choices.name or SERVER
+    client = Terms(version, ciphers, trusted=theirs.authority, name=name, tickets=tickets)
     return client, Terms(version, ciphers, identity=theirs.server, tickets=tickets)
 
 
+def _listen(stage: Stage) -> None:
+    stage.server.listen(stage.choices.port or PORT)
+
+
 def _connect(stage: Stage) -> None:
-    stage.client.connect(stage.server.address, PORT)
+    if stage.choices.client_port:
+        stage.client.bind(stage.choices.client_port)
+    stage.client.connect(stage.server.address, stage.choices.port or PORT)
     stage.client.connected()
     stage.server.accept()
 
@@ -53,19 +63,20 @@ def _shake(stage: Stage, client: Terms, server: Terms, resume: bool = False) -> 
 
 
 def _talk(stage: Stage, hello: str = HELLO, answer: str = ANSWER) -> None:
-    stage.client.send(hello)
+    stage.client.send(stage.choices.hello or hello)
     stage.server.receive()
-    stage.server.send(answer)
+    stage.server.send(stage.choices.answer or answer)
     stage.client.receive()
 
 
 def _finish(stage: Stage) -> None:
     """Ends TLS in both directions, then TCP: a FIN without close_notify before it would be a truncation."""
-    stage.client.finish()
-    stage.server.receive()
-    stage.server.finish()
-    stage.client.receive()
-    _close(stage, stage.client, stage.server)
+    first, second = in_order(stage)
+    first.finish()
+    second.receive()
+    second.finish()
+    first.receive()
+    _close(stage, first, second)
 
 
 def _close(stage: Stage, first: Any, second: Any) -> None:
@@ -80,7 +91,7 @@ def _close(stage: Stage, first: Any, second: Any) -> None:
 
 def _conversation(version: str, ciphers: str = "") -> Script:
     def script(stage: Stage) -> None:
-        stage.server.listen(PORT)
+        _listen(stage)
         _connect(stage)
         _shake(stage, *_terms(stage, version, ciphers))
         _talk(stage)
@@ -91,7 +102,7 @@ def _conversation(version: str, ciphers: str = "") -> Script:
 
 def hello_retry(stage: Stage) -> None:
     client, server = _terms(stage, "1.3")
-    stage.server.listen(PORT)
+    _listen(stage)
     _connect(stage)
     _shake(stage, client._replace(group=""), server._replace(group="prime256v1"))
     _talk(stage)
@@ -101,7 +112,7 @@ def hello_retry(stage: Stage) -> None:
 def hybrid(stage: Stage) -> None:
     """OpenSSL's own list on both sides: from version 3.5 on the hybrid group stands first in it."""
     client, server = _terms(stage, "1.3")
-    stage.server.listen(PORT)
+    _listen(stage)
     _connect(stage)
     _shake(stage, client._replace(group=""), server._replace(group=""))
     _talk(stage)
@@ -110,7 +121,7 @@ def hybrid(stage: Stage) -> None:
 
 def hybrid_retry(stage: Stage) -> None:
     client, server = _terms(stage, "1.3")
-    stage.server.listen(PORT)
+    _listen(stage)
     _connect(stage)
     _shake(stage, client._replace(group=f"X25519:{HYBRID}"), server._replace(group=f"{HYBRID}:"))
     _talk(stage)
@@ -120,7 +131,7 @@ def hybrid_retry(stage: Stage) -> None:
 def _resumption(version: str, ciphers: str = "", tickets: int = 1) -> Script:
     def script(stage: Stage) -> None:
         terms = _terms(stage, version, ciphers, tickets)
-        stage.server.listen(PORT)
+        _listen(stage)
         for resume in (False, True):
             _connect(stage)
             _shake(stage, *terms, resume)
@@ -132,7 +143,7 @@ def _resumption(version: str, ciphers: str = "", tickets: int = 1) -> Script:
 
 def mutual(stage: Stage) -> None:
     client, server = _terms(stage, "1.2", ECDHE)
-    stage.server.listen(PORT)
+    _listen(stage)
     _connect(stage)
     _shake(
         stage,
@@ -145,7 +156,7 @@ def mutual(stage: Stage) -> None:
 
 def alpn_sni(stage: Stage) -> None:
     client, server = _terms(stage, "1.3")
-    stage.server.listen(PORT)
+    _listen(stage)
     _connect(stage)
     _shake(stage, client._replace(alpn=("h2", "http/1.1")), server._replace(alpn=("http/1.1",)))
     _talk(stage, REQUEST, RESPONSE)
@@ -158,7 +169,7 @@ def _broken_off(by: str, change: Callable[[Stage, Terms, Terms], tuple[Terms, Te
     def script(stage: Stage) -> None:
         terms = _terms(stage, "1.2", ECDHE)
         one, other = (stage.client, stage.server) if by == "client" else (stage.server, stage.client)
-        stage.server.listen(PORT)
+        _listen(stage)
         _connect(stage)
         with contextlib.suppress(OSError):
             _shake(stage, *(change(stage, *terms) if change else terms))
@@ -170,7 +181,7 @@ def _broken_off(by: str, change: Callable[[Stage, Terms, Terms], tuple[Terms, Te
 
 
 def truncated(stage: Stage) -> None:
-    stage.server.listen(PORT)
+    _listen(stage)
     _connect(stage)
     _shake(stage, *_terms(stage, "1.3"))
     _talk(stage)
@@ -198,15 +209,18 @@ def _certificate_demanded(stage: Stage, client: Terms, server: Terms) -> tuple[T
 # The credentials
 
 
-def _tls(name: str, script: Script, lacking: Callable[[], Text | None] = lambda: None, **how: bool) -> Scenario:
+def _tls(
+    name: str, script: Script, lacking: Callable[[], Text | None] = lambda: None, varies: tuple[str, ...] = (),
+    **how: bool,
+) -> Scenario:  # fmt: skip
     """Returns a scenario; `how` its credentials are made is in lab.protocols.tls.credentials."""
 
-    def credentials(addresses: Sequence[str]) -> Credentials:
+    def credentials(addresses: Sequence[str], choices: Choices) -> Credentials:
         from lab.protocols.tls import credentials
 
-        return credentials.make(addresses, **how)
+        return credentials.make(addresses, choices.name or SERVER, **how)
 
-    return Scenario(name, script, endpoint=endpoint, credentials=credentials, lacking=lacking)
+    return Scenario(name, script, endpoint=endpoint, credentials=credentials, lacking=lacking, varies=varies)
 
 
 def _lacks_hybrid() -> Text | None:
@@ -223,10 +237,10 @@ def endpoint() -> type[Endpoint]:
 
 
 SCENARIOS = (
-    _tls("tls/1.2-rsa", _conversation("1.2", RSA)),
-    _tls("tls/1.2-ecdhe", _conversation("1.2", ECDHE)),
-    _tls("tls/1.3", _conversation("1.3")),
-    _tls("tls/1.3-hello-retry", hello_retry),
+    _tls("tls/1.2-rsa", _conversation("1.2", RSA), varies=VARIES),
+    _tls("tls/1.2-ecdhe", _conversation("1.2", ECDHE), varies=VARIES),
+    _tls("tls/1.3", _conversation("1.3"), varies=VARIES),
+    _tls("tls/1.3-hello-retry", hello_retry, varies=VARIES),
     _tls("tls/1.3-hybrid", hybrid, _lacks_hybrid),
     _tls("tls/1.3-hybrid-retry", hybrid_retry, _lacks_hybrid),
     _tls("tls/1.2-resumption", _resumption("1.2", ECDHE)),

@@ -10,7 +10,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.protocols.scenario import Scenario, Stage
+from lab.protocols.choices import Choices
+from lab.protocols.scenario import Scenario, Stage, in_order
 from lab.protocols.tls.terms import SERVER, Credentials, Terms
 from lab.protocols.websocket.http import accept_of
 
@@ -22,6 +23,7 @@ HELLO, ANSWER = "Hello, server!", "Hello, client!"
 PATH = "/chat"
 NORMAL, GOING_AWAY = 1000, 1001
 LARGEST = 64  # bytes of a message that the server of too_big takes
+VARIES = ("port", "client_port", "hello", "answer", "first", "name", "path", "subprotocol")
 POEM = "the same again, " * 8
 
 
@@ -29,7 +31,10 @@ POEM = "the same again, " * 8
 
 
 def _connect(stage: Stage, port: int = PORT) -> None:
+    port = stage.choices.port or port
     stage.server.listen(port)
+    if stage.choices.client_port:
+        stage.client.bind(stage.choices.client_port)
     stage.client.connect(stage.server.address, port)
     stage.client.connected()
     stage.server.accept()
@@ -46,19 +51,25 @@ def _ask(
     stage: Stage, port: int = PORT, subprotocols: tuple[str, ...] = (), deflate: bool = False,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> None:  # fmt: skip
-    stage.client.upgrade(SERVER, port, PATH, subprotocols, deflate, headers)
+    chosen = stage.choices
+    name, at, path = chosen.name or SERVER, chosen.port or port, chosen.path or PATH
+    stage.client.upgrade(name, at, path, _spoken(stage, subprotocols), deflate, headers)
 
 
 def _answer(
     stage: Stage, subprotocols: tuple[str, ...] = (), deflate: bool = False, largest: int = 1 << 20
 ) -> None:  # fmt: skip
-    stage.server.accept_upgrade(subprotocols, deflate, largest)
+    stage.server.accept_upgrade(_spoken(stage, subprotocols), deflate, largest)
+
+
+def _spoken(stage: Stage, subprotocols: tuple[str, ...]) -> tuple[str, ...]:
+    return (stage.choices.subprotocol,) if stage.choices.subprotocol else subprotocols
 
 
 def _talk(stage: Stage, hello: str = HELLO, answer: str = ANSWER) -> None:
-    stage.client.send_text(hello)
+    stage.client.send_text(stage.choices.hello or hello)
     stage.server.pump()
-    stage.server.send_text(answer)
+    stage.server.send_text(stage.choices.answer or answer)
     stage.client.pump()
 
 
@@ -87,19 +98,19 @@ def connection(stage: Stage) -> None:
     stage.client.ping(b"still there?")
     stage.server.pump()
     stage.client.pump()
-    _finish(stage.client, stage.server)
+    _finish(*in_order(stage))
     _close(stage)
 
 
 def over_tls(stage: Stage) -> None:
     theirs: Credentials = stage.credentials
     _connect(stage, TLS_PORT)
-    stage.client.secure(Terms("1.3", trusted=theirs.authority, name=SERVER))
+    stage.client.secure(Terms("1.3", trusted=theirs.authority, name=stage.choices.name or SERVER))
     stage.server.secure(Terms("1.3", identity=theirs.server))
     stage.both("handshake")
     _upgrade(stage, {"port": TLS_PORT})
     _talk(stage)
-    _finish(stage.client, stage.server)
+    _finish(*in_order(stage))
     for one, other in ((stage.server, stage.client), (stage.client, stage.server)):
         one.finish()
         other.receive()
@@ -228,15 +239,15 @@ def endpoint() -> type[Endpoint]:
     return Endpoint
 
 
-def _credentials(addresses: Sequence[str]) -> Credentials:
+def _credentials(addresses: Sequence[str], choices: Choices) -> Credentials:
     from lab.protocols.tls import credentials
 
-    return credentials.make(addresses)
+    return credentials.make(addresses, choices.name or SERVER)
 
 
 SCENARIOS = (
-    Scenario("websocket/connection", connection, endpoint=endpoint),
-    Scenario("websocket/tls", over_tls, endpoint=endpoint, credentials=_credentials),
+    Scenario("websocket/connection", connection, endpoint=endpoint, varies=VARIES),
+    Scenario("websocket/tls", over_tls, endpoint=endpoint, credentials=_credentials, varies=VARIES),
     Scenario("websocket/fragments", fragments, endpoint=endpoint),
     Scenario("websocket/binary", binary, endpoint=endpoint),
     Scenario("websocket/compressed", compressed, endpoint=endpoint),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lab.protocols.scenario import Scenario, Stage
 
 if TYPE_CHECKING:
+    from lab.protocols.choices import Choices
     from lab.protocols.ssh.credentials import Credentials
     from lab.protocols.ssh.endpoints import Endpoint
 
@@ -98,7 +99,7 @@ def endpoint() -> type[Endpoint]:
     return Endpoint
 
 
-def _credentials(_addresses: Sequence[str]) -> Credentials:
+def _credentials(_addresses: Sequence[str], _choices: Choices) -> Credentials:
     from lab.protocols.ssh import credentials
 
     return credentials.make()
