@@ -1,21 +1,29 @@
-"""`lab assign`: the assignments there are, and the proof of one before it goes out."""
+"""`lab assign`: the assignments there are, the proof of one before it goes out, and a folder for each student."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import TextIO
 
+from lab.errors import UsageError
+from lab.grade import keys
+from lab.grade import roster as rosters
 from lab.grade.assignment import Assignment, load, schema, shipped
+from lab.grade.handing_out import fill
 from lab.grade.proof import Proof, prove
 from lab.grade.recording import facts_of, facts_of_scenario
 from lab.grade.reports.terminal import proof_told
+from lab.grade.variant import derive
 from lab.render.words import console, pad, wrap
+from lab.system.streams import say
 from lab.text import Lang, Text
 
 _NAME = 16
+_PRACTICE = "practice"  # who has no id
 
 
 def listed(out: TextIO, lang: Lang) -> None:
@@ -46,6 +54,62 @@ def check(name: str, captures: list[Path], lang: Lang) -> int:
     found = proof_of(load(name), captures)
     proof_told(found, sys.stdout, lang)
     return 0 if found.holds else 1
+
+
+def make_key(path: Path, lang: Lang) -> None:
+    """Makes a course's key and says what it is good for."""
+    keys.make(path)
+    where = shlex.quote(str(path))
+    told = Text(
+        f"Saved: {path}. Keep it, and keep it to yourself: variants are derived from it, and marked with it.",
+        f"已保存：{path}。请妥善保管，不要外传：变体由它导出，评阅也需要它。",
+    )
+    how = Text(
+        f"Next: lab assign NAME --roster CLASS.csv --key {where} -o FOLDER",
+        f"接下来：lab assign 名称 --roster 名单.csv --key {where} -o 文件夹",
+    )
+    sys.stdout.write(f"{told.pick(lang)}\n{how.pick(lang)}\n")
+
+
+def hand_out(
+    name: str, student: str, roster: Path | None, key: Path | None, both: bool, folder: Path, lang: Lang
+) -> None:
+    """Makes the folder of a student, or of each in a class. Without a key, and for nobody in a class, to practise."""
+    if roster is not None and (student or key is None):
+        raise UsageError(
+            Text("a roster takes a key, and no single student", "名单需要密钥，且不能同时指定单个学生"),
+            Text(
+                "lab assign NAME --roster CSV --key FILE -o FOLDER",
+                "lab assign 名称 --roster CSV --key 文件 -o 文件夹",
+            ),
+        )
+    assignment, secret = load(name), keys.read(key) if key is not None else None
+    if key is not None and keys.exposed(key):
+        words = Text(f"note: others can read {key}: chmod 600 it", f"注意：{key} 可被他人读取：请 chmod 600")
+        say(words.pick(lang))
+    langs: tuple[Lang, ...] = (lang, "zh" if lang == "en" else "en") if both else (lang,)
+    if roster is None:
+        if secret is not None and not student:
+            raise UsageError(
+                Text("whose variant it is to be is not said", "没有说明是谁的变体"),
+                Text("--student ID, or --roster CSV for a class", "--student 学号，全班则用 --roster CSV"),
+            )
+        fill(folder, assignment, derive(assignment, student or _PRACTICE, secret), langs)
+        where = shlex.quote(str(folder))
+        told = Text(f"Made: {folder}", f"已生成：{folder}")
+        how = Text(f"Next: lab run --variant {where}", f"接下来：lab run --variant {where}")
+        sys.stdout.write(f"{told.pick(lang)}\n{how.pick(lang)}\n")
+        return
+    students = rosters.read(roster)
+    made = [
+        fill(folder / where, assignment, derive(assignment, each, secret), langs)
+        for each, where in zip(students, rosters.folders(students), strict=True)
+    ]
+    told = Text(
+        f"{len(made)} students in {folder}: {sum(made)} folders made, {len(made) - sum(made)} were there already.",
+        f"{folder} 中共 {len(made)} 名学生：新建 {sum(made)} 个文件夹，{len(made) - sum(made)} 个已存在。",
+    )
+    sys.stdout.write(told.pick(lang) + "\n")
 
 
 def proof_of(assignment: Assignment, captures: list[Path]) -> Proof:

@@ -197,10 +197,36 @@ for _protocol in PROTOCOLS:
 
 @app.command(cls=_Command, help=_("Run any scenario by its name.", "按名称运行任意场景。"))
 def run(
-    scenario: Annotated[str, typer.Argument(help=_("As lab scenarios lists it: tcp/syn-lost.", "lab scenarios 所列的名称，如 tcp/syn-lost。"))],
+    scenario: Annotated[str | None, typer.Argument(help=_("As lab scenarios lists it: tcp/syn-lost.", "lab scenarios 所列的名称，如 tcp/syn-lost。"))] = None,
+    variant: Annotated[Path | None, typer.Option("--variant", metavar="FOLDER", help=_("Your own capture for an assignment, into the folder that came with it.", "为作业生成你自己的抓包，存入随作业发放的文件夹。"))] = None,
+    again: Annotated[bool, typer.Option("--again", help=_("With --variant: in place of the capture that is there.", "配合 --variant：替换已有的抓包。"))] = False,
     format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
+    if variant is not None:
+        from lab.app.variant import play
+
+        if scenario or out or json or ipv6 or format is not Format.LADDER:
+            raise UsageError(
+                Text(
+                    "--variant goes with --wire, --testbed and --again alone",
+                    "--variant 只能与 --wire、--testbed、--again 同用",
+                ),
+                Text("what is played and where it is saved, the variant says", "运行什么、存到哪里，由变体决定"),
+            )
+        play(variant, wire, testbed, again, LANG)
+        return
+    if scenario is None or again:
+        raise UsageError(
+            Text(
+                "the scenario to run is not said" if scenario is None else "--again goes with --variant",
+                "没有说明要运行的场景" if scenario is None else "--again 须与 --variant 同用",
+            ),
+            Text(
+                "lab scenarios lists them; --variant FOLDER plays an assignment's",
+                "lab scenarios 会列出全部场景；--variant 文件夹 运行作业的变体",
+            ),
+        )
     name = scenario.replace("/", "-")
     file = out or Path(f"captures/out/{name}.pcapng")
     _run(scenario, format, json, ipv6, wire, testbed, file)
@@ -325,7 +351,9 @@ def notes(
 
 @app.command(
     cls=_Command,
-    help=_("Assignments: list them, prove one before it goes out.", "作业：列出全部，或在发放前验证一份。"),
+    help=_(
+        "Assignments: list them, prove one, make each student's variant.", "作业：列出、验证，并为每个学生生成变体。"
+    ),
 )
 def assign(
     assignment: Annotated[str | None, typer.Argument(help=_("A name of --list, or a TOML file.", "--list 所列的名称，或一个 TOML 文件。"))] = None,
@@ -333,11 +361,29 @@ def assign(
     capture: Annotated[list[Path], typer.Option("--capture", help=_("Prove it against this capture, too.", "同时用此抓包验证。"))] = [],
     list_: Annotated[bool, typer.Option("--list", help=_("List the assignments that come with the lab.", "列出自带的作业。"))] = False,
     schema: Annotated[bool, typer.Option("--schema", help=_("Print the JSON Schema of an assignment.", "输出作业格式的 JSON Schema。"))] = False,
+    student: Annotated[str, typer.Option("--student", metavar="ID", help=_("Make this student's variant.", "为该学生生成变体。"))] = "",
+    roster: Annotated[Path | None, typer.Option("--roster", metavar="CSV", help=_("Make a whole class's, a folder each.", "为全班生成，每人一个文件夹。"))] = None,
+    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key; without it: to practise with.", "课程密钥；不给则仅供练习。"))] = None,
+    new_key: Annotated[Path | None, typer.Option("--new-key", metavar="FILE", help=_("Make a course's key.", "生成课程密钥。"))] = None,
+    both: Annotated[bool, typer.Option("--both", help=_("Write the handout in both languages.", "用两种语言写作业说明。"))] = False,
+    out: Annotated[Path | None, typer.Option("-o", metavar="FOLDER", help=_("The folder to make.", "要生成的文件夹。"))] = None,
     lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.app import assign
 
-    if schema:
+    if new_key is not None:
+        assign.make_key(new_key, LANG)
+    elif assignment is not None and out is not None:
+        assign.hand_out(assignment, student, roster, key, both, out, LANG)
+    elif student or roster or key or both or out is not None:
+        raise UsageError(
+            Text("what to assign and where to are not both said", "没有同时说明作业名称和输出文件夹"),
+            Text(
+                "lab assign NAME --student ID --key FILE -o FOLDER",
+                "lab assign 名称 --student 学号 --key 文件 -o 文件夹",
+            ),
+        )
+    elif schema:
         assign.print_schema(sys.stdout)
     elif assignment is None or list_:
         assign.listed(sys.stdout, LANG)
@@ -348,6 +394,22 @@ def assign(
             Text("what is to be done with the assignment is not said", "没有说明要对作业做什么"),
             Text(f"lab assign {assignment} --check proves it", f"lab assign {assignment} --check 进行验证"),
         )
+
+
+@app.command(
+    cls=_Command,
+    help=_(
+        "Check your folder before you hand it in: all there, readable, yours.", "提交前自查：是否齐全、可读、属于你。"
+    ),
+)
+def check(
+    folder: Annotated[Path, typer.Argument(help=_("The folder that came with the assignment.", "随作业发放的文件夹。"))],
+    assignment: Annotated[str, typer.Option("--assignment", help=_("A TOML file; default: the one of the variant, if it comes with the lab.", "TOML 文件；默认为变体所属的、实验室自带的作业。"))] = "",
+    lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app.check import check
+
+    raise typer.Exit(check(folder, assignment, LANG))
 
 
 class DegreeOfFeedback(StrEnum):

@@ -74,7 +74,7 @@ class Live:
         self._ipv6 = ipv6
         self._play = play
         self._save_to = save
-        self._bare = bare
+        self.bare = bare
         self._sealed = sealed
         self._sha256 = ""
 
@@ -158,13 +158,13 @@ class Live:
     def _write(self, file: File, run: Run) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
-        if self._bare:
+        if self.bare:
             write_bare(buffer, self.taken, self._sealed)
         else:
             Written(buffer, self.taken).finish(said_last(run))
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue(), False)
-        if self.server_key and not self._bare:
+        if self.server_key and not self.bare:
             self.key_file = key_place(file)
             self._save_to(self.key_file, self.server_key, True)
         self.saved = True
@@ -210,7 +210,9 @@ def ending(run: Run) -> list[Text]:
                 f"规则“{rule}”从未生效：没有遇到它所指的包，或前面的规则已先处理。",
             )
         )
-    if source.saved:
+    if source.saved and source.bare:
+        told.append(Text(f"Saved: {source.file}", f"已保存：{source.file}"))
+    elif source.saved:
         told.append(Text(f"Saved with its notes: {source.file}", f"已连同讲解保存：{source.file}"))
     examples = [example for each in run.reports(examples=True) for example in each.examples]
     if source.key_file and any(each.lines for each in examples):

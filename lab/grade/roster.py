@@ -1,0 +1,89 @@
+"""A class: the students' ids from a CSV file, and a folder's name for each that any system takes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import InputError
+from lab.grade.variant import student_id
+from lab.text import Text
+
+_MOST_BYTES = 4 << 20
+_MOST_STUDENTS = 20_000
+_COLUMNS = ("student", "studentid", "id", "idnumber", "username", "sisuserid", "学号", "学生学号", "学生")
+_LONGEST = 60  # characters of a name; of Chinese ones 180 bytes
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+
+
+def read(path: Path) -> list[str]:
+    """Returns the ids of a roster, each once, in its order.
+
+    They stand in the column that is called student, ID, 学号 or as gradebooks call it; without such a header in the
+    first. Raises InputError where there is none, or the file can't be read; UsageError for an id that can't be one.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        said = data.decode("utf-8-sig")
+    except OSError as error:
+        why = Text(f"can't be read: {error.strerror}", f"无法读取：{error.strerror}")
+        raise _no_roster(path, why) from error
+    except UnicodeDecodeError:
+        raise _no_roster(path, Text("is not in UTF-8", "不是 UTF-8 编码")) from None
+    if len(data) > _MOST_BYTES:
+        raise _no_roster(path, Text("is too large", "过大"))
+    first = said.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(said), delimiter=delimiter) if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise _no_roster(path, Text(f"is no CSV: {error}", f"不是 CSV：{error}")) from None
+    header = ["".join(filter(str.isalnum, each.casefold())) for each in rows[0]] if rows else []
+    column = next((header.index(name) for name in _COLUMNS if name in header), None)
+    ids = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
+    found = list(dict.fromkeys(student_id(each) for each in ids if each.strip()))
+    if not 0 < len(found) <= _MOST_STUDENTS:
+        raise _no_roster(path, Text("has no students, or too many", "没有学生，或学生过多"))
+    return found
+
+
+def folders(students: Sequence[str]) -> list[str]:
+    """Returns a name for each student's folder: the id where any system takes it, else what is left of it and a digest.
+
+    No two are the same, also where capital letters do not count.
+    """
+    names = [_safe(each) for each in students]
+    often = Counter(map(_folded, names))
+    return [
+        name if often[_folded(name)] == 1 and name == student else f"{name[:_LONGEST]}-{_digest(student)}"
+        for name, student in zip(names, students, strict=True)
+    ]
+
+
+def _safe(student: str) -> str:
+    name = "".join(each if each.isalnum() or each in "-_." else "_" for each in student).strip(".-")[:_LONGEST]
+    return f"_{name}" if not name or name.partition(".")[0].casefold() in _RESERVED else name
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _digest(student: str) -> str:
+    return hashlib.sha256(student.encode()).hexdigest()[:8]
+
+
+def _no_roster(path: Path, why: Text) -> InputError:
+    return InputError(
+        Text(f"{path} {why.en}", f"{path} {why.zh}"),
+        Text(
+            "a roster is a CSV file in UTF-8 with a column 'student'",
+            "名单是 UTF-8 编码的 CSV 文件，其中有一列“学号”（student）",
+        ),
+    )
