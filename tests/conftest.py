@@ -37,11 +37,12 @@ TOGETHER = {
     "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py", "tests/app/test_mischief.py"),
     "namespaces": (
         "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py",
-        "tests/app/test_loaded.py", "tests/app/test_next.py", "tests/app/test_output.py", "tests/app/test_streamed.py",
-        "tests/test_api.py", "tests/test_docs.py", "tests/test_events.py", "tests/test_kill.py",
-        "tests/test_moments.py", "tests/test_soak.py", "tests/test_traffic.py", "tests/test_bench.py",
-        "tests/protocols/ssh/test_folder.py", "tests/grade/test_variants.py", "tests/wireshark/test_opening.py",
-        "tests/wireshark/test_extcap.py", "tests/wireshark/test_tshark.py",
+        "tests/app/test_variant.py", "tests/app/test_loaded.py", "tests/app/test_next.py",
+        "tests/app/test_output.py", "tests/app/test_streamed.py", "tests/test_api.py", "tests/test_docs.py",
+        "tests/test_events.py", "tests/test_kill.py", "tests/test_moments.py", "tests/test_soak.py",
+        "tests/test_traffic.py", "tests/test_bench.py", "tests/protocols/ssh/test_folder.py",
+        "tests/grade/test_variants.py", "tests/wireshark/test_opening.py", "tests/wireshark/test_extcap.py",
+        "tests/wireshark/test_tshark.py",
     ),
 }  # fmt: skip
 

@@ -9,6 +9,12 @@ from pathlib import Path as File
 
 import pytest
 
+from lab.grade.assignment import load
+from lab.grade.belonging import foreign
+from lab.grade.playing import run_of
+from lab.grade.recording import facts_of
+from lab.grade.submissions import CAPTURE
+from lab.grade.variant import derive
 from lab.protocols.websocket.scenarios import SCENARIOS
 from lab.testbed import docker as containers
 from lab.witnesses import wireshark
@@ -47,6 +53,14 @@ def test_tcp_ends_between_containers_as_both_kernels_say_it_does(contained: Run,
     assert theirs.kernel_final is not None
     assert ours.facts["final"]["states"] == theirs.facts["final"]["states"]
     assert asked.agreement.disagreements == []
+
+
+@pytest.mark.parametrize("name", ["tls-today", "tcp-close"])  # three containers, and one: it loses a packet
+def test_a_students_variant_is_played_between_containers(docker: str, tmp_path: File, name: str) -> None:
+    variant = derive(load(name), "x3", None)
+    assert bool(variant.rules) == (name == "tcp-close")
+    run_of(variant, tmp_path, "docker").play_on()
+    assert foreign(variant, facts_of(tmp_path / CAPTURE)) == []
 
 
 @pytest.mark.parametrize("name", ["tls/1.2-rsa", "tls/expired"])
