@@ -72,7 +72,7 @@ def test_all_that_is_offered_is_there_and_nothing_else() -> None:
 
 
 def test_a_schema_is_the_caller_s_own() -> None:
-    for name in ("trace", "events"):
+    for name in ("trace", "events", "summary", "verify", "verify-packet"):
         schema = lab.schema(name)
         Draft202012Validator.check_schema(schema)
         schema["$defs"].clear()
@@ -308,7 +308,7 @@ def test_what_a_kernel_says_otherwise_is_a_fault(tmp_path: Path) -> None:
     file = tmp_path / "changed.pcapng"
     true, false = b'"delivered":{"client":"FIN-WAIT-2"', b'"delivered":{"client":"FIN-WAIT-1"'
     data = CONNECTION.read_bytes()
-    assert data.count(true) == 1
+    assert true in data  # in the journal, and in the line for programs
     file.write_bytes(data.replace(true, false))
     found = lab.verify(lab.open(file))
     assert not found.agrees

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import lab
 from lab.app.summary import summarise
@@ -71,3 +72,4 @@ def test_it_is_json_too(tmp_path: Path) -> None:
     told = json.loads(out.read_text("utf-8"))
     assert (told["schema"], told["count"]) == ("handshake-lab/summary/v1", 1)
     assert told["conversations"][0]["troubles"][0]["packet"] == 8
+    Draft202012Validator(lab.schema("summary")).validate(told)

@@ -54,11 +54,27 @@ def verify() -> dict[str, Any]:
     return schema
 
 
+@cache
+def verify_packet() -> dict[str, Any]:
+    """Returns the schema of one packet read twice, handshake-lab/verify-packet/v1; its definitions are the trace's."""
+    schema = _read("lab.report", "verify-packet.schema.json")
+    schema["$defs"] |= trace()["$defs"]
+    return schema
+
+
+@cache
+def summary() -> dict[str, Any]:
+    """Returns the schema of a line a conversation, handshake-lab/summary/v1."""
+    return _read("lab.report", "summary.schema.json")
+
+
+_SCHEMAS = {"trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet}
+
+
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of "trace", "events", or "verify". Raises KeyError for another name."""
-    return deepcopy(
-        {"trace": trace, "events": events, "verify": verify}[name]()
-    )  # the caller's own, to do with as it likes
+    """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet". It is the caller's
+    own, to do with as it likes. Raises KeyError for another name."""
+    return deepcopy(_SCHEMAS[name]())
 
 
 def _read(package: str, name: str) -> dict[str, Any]:

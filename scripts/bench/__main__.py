@@ -40,6 +40,7 @@ SECTIONS = {
     "conversations": offline.conversations,
     "json": offline.json,
     "ladder": offline.ladder,
+    "verify": offline.verify,
     "growth": growth.growth,
     "live": live.live,
     "behind": behind,

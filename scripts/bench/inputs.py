@@ -50,12 +50,21 @@ class Inputs:
 
     def head(self, packets: int) -> Path:
         """Returns the first packets of `long`."""
-        path = self.folder / f"head-{packets}.pcap"
+        return self._head(self.long, f"head-{packets}.pcap", packets)
+
+    def web_head(self, packets: int) -> Path:
+        """Returns the first packets of `web`."""
+        return self._head(self.web, f"web-head-{packets}.pcap", packets)
+
+    def _head(self, whole: Path, name: str, packets: int) -> Path:
+        path = self.folder / name
         if not path.exists():
-            with self.long.open("rb") as source, path.open("wb") as target:
+            with whole.open("rb") as source, path.open("wb") as target:
                 target.write(source.read(24))
                 for _ in range(packets):
                     header = source.read(16)
+                    if not header:
+                        break
                     target.write(header + source.read(struct.unpack("<8xI4x", header)[0]))
         return path
 
