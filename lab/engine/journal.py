@@ -7,6 +7,7 @@ Whoever hands us a capture may have written anything there: what does not fit is
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ _LATEST = 1 << 53  # an order no journal reaches
 _MOST_DELIVERIES = 16
 _MOST_LISTENING = 16  # ports
 _LONGEST = 65_535  # bytes of a pcapng's option: a comment that is longer would be cut
+_MOST_PLACES = 64  # that are looked at for where a frame without a journal has its own
 _MOST_COMING = 1 << 16  # deliveries that lie in the future; beyond, the next happens early
 _STATE = re.compile(r"[A-Z][A-Z0-9-]{2,11}")
 
@@ -95,14 +97,20 @@ def told(frame: Frame) -> bool:
 def events(frames: Iterable[Frame], closing: Iterable[str] = ()) -> Iterator[WireEvent]:
     """Yields what the wire did, in order, from the journal that the frames carry.
 
-    A frame without a journal was captured, and nothing more is known of it. `closing` is read when the frames are over.
+    A frame without a journal was captured, and nothing more is known of it but where: in the wire's order, which counts
+    on by one, its place is the first that no other has. `closing` is read when the frames are over.
     """
     coming: list[tuple[int, int, Delivered | Settled]] = []
+    last = 0
     for frame in frames:
         journal, held, delivered = _journal(frame)
         if journal is None:
             journal = Journal(UNTOLD, (), UNTOLD)
-        while coming and coming[0][0] < journal.arrived:
+            places = {event.order for _, _, event in coming[:_MOST_PLACES]}
+            last = next(place for place in itertools.count(last + 1) if place not in places)
+        else:
+            last = journal.arrived
+        while coming and coming[0][0] < last:
             yield heappop(coming)[2]
         yield Captured(frame, journal.arrived, held, journal.forged, journal.listening)
         for order in journal.delivered:

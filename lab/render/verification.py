@@ -28,6 +28,7 @@ def draw(found: Verification, outcomes: Sequence[Outcome], out: TextIO, lang: La
     page = _Page(out, lang)
     if found.rows:
         page.table(found.rows)
+    page.notes(found.notes)
     page.disagreements(found)
     page.outcomes(outcomes)
     page.conclusion(found)
@@ -59,6 +60,10 @@ class _Page:
             who = WITNESSES[row.witness].pick(self._lang)
             line = pad(f"{mark} {row.title.pick(self._lang)}", _TITLE + 1) + pad(who, _WHO) + counts
             self._line(line + (f"  {by}" if by else ""), style if mark != "✓" else "")
+
+    def notes(self, notes: Sequence[Text]) -> None:
+        for each in notes:
+            self._line(each.pick(self._lang), "yellow")
 
     def disagreements(self, found: Verification) -> None:
         if found.disagreements:
@@ -111,6 +116,7 @@ def document(found: Verification, outcomes: Sequence[Outcome]) -> dict[str, Any]
         "packets": found.packets,
         "agrees": found.agrees,
         "lacking": None if found.lacking is None else found.lacking.message._asdict(),
+        "notes": [each._asdict() for each in found.notes],
         "compared": [
             {
                 "witness": row.witness, "name": row.name, "en": row.title.en, "zh": row.title.zh,

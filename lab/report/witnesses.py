@@ -80,7 +80,8 @@ class Disagreement(NamedTuple):
 class Verification(NamedTuple):
     """What the witnesses say of a run: the table, and the disagreements, of which `left_out` are not listed.
 
-    `lacking` is why Wireshark could not be asked, or, where it was `asked`, has not answered to the end.
+    `lacking` is why Wireshark could not be asked, or, where it was `asked`, has not answered to the end; `notes` say
+    what else was not compared.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Verification(NamedTuple):
     left_out: int = 0
     lacking: MachineError | None = None
     asked: bool = False
+    notes: tuple[Text, ...] = ()
 
     @property
     def agrees(self) -> bool:

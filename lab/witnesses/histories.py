@@ -133,11 +133,11 @@ def watched(records: Iterable[Record | None]) -> tuple[list[Packet], Histories]:
 def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
     """Returns the packets of a journal of which the other packets do not show whether they arrived, or not when.
 
-    Whether: a bare ACK, a RST or a needless copy that was lost, for nobody sends it again; what arrived twice, or once
-    and then its copy; an ACK that was under way while the other end repeated what it acknowledges; what arrived and was
-    refused, unless its answer shows it; what was forged. When: what arrived ahead of something sent before it; what was
-    answered and not remembered (SYN cookies); a bare ACK, a RST or a needless copy under way while its receiver sent
-    something.
+    Whether: what has lost its journal, as where a file ends in the middle of a packet; a bare ACK, a RST or a needless
+    copy that was lost, for nobody sends it again; what arrived twice, or once and then its copy; an ACK that was under
+    way while the other end repeated what it acknowledges; what arrived and was refused, unless its answer shows it;
+    what was forged. When: what arrived ahead of something sent before it; what was answered and not remembered (SYN
+    cookies); a bare ACK, a RST or a needless copy under way while its receiver sent something.
     """
     replay = _Replay()
     for _, sent, packet in _journal(packets):
@@ -145,6 +145,8 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
             replay.sent(packet)
         else:
             replay.got(packet)
+    lost = (each for each in packets if each.conversation is not None and each.journal is None)
+    replay.untold.update((packet.number, "whether") for packet in lost)
     return dict(sorted(replay.untold.items()))
 
 

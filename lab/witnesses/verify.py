@@ -26,7 +26,7 @@ from lab.witnesses.unfolded import unfolded
 
 # The numbers of DEVIATIONS.md.
 UNTOLD, STOPS_AT_DAMAGE = 8, 24
-_MOST_REPLAYED = 200_000  # packets of a journal that are kept to be told again
+_MOST_REPLAYED = 50_000  # packets of a journal that are kept to be told again
 _MOST_LISTED = 100_000  # disagreements
 _DAMAGE = ("damaged or corrupt", "cut short", "malformed", "isn't a capture", "not supported")
 
@@ -60,6 +60,7 @@ def verify(
         told.left_out + (wire.left_out if wire is not None else 0),
         wire.lacking if wire is not None else None,
         wire is not None and wire.asked,
+        tuple(told.notes),
     )
 
 
@@ -76,9 +77,16 @@ class _Told:
         self.left_out = 0
         self._packets: list[Packet] = []
         self._too_many = False
+        self.notes: list[Text] = []
+        self._lost: set[int] = set()  # conversations with a packet that has lost its journal
 
     def packet(self, packet: Packet) -> None:
+        if packet.journal is None and packet.conversation is not None and self._packets:
+            self._lost.add(packet.conversation)
+        before = len(self.kernels.disagreements)
         self.kernels.add(packet)
+        if packet.conversation in self._lost:
+            self._explain(before)
         self.refusals += packet.refused is not None and packet.refused.agrees is not None
         if packet.journal is not None or self._packets:
             if len(self._packets) < _MOST_REPLAYED:
@@ -89,12 +97,28 @@ class _Told:
     def over(self) -> None:
         run = self._run
         for which in run.conversations:
+            before = len(self.kernels.disagreements)
             self.kernels.add_final(which, run.source.packets)
+            if which.id in self._lost:
+                self._explain(before)
         self.disagreements += map(_of_kernel, self.kernels.disagreements)
-        if self._packets and not self._too_many:
+        if self._too_many:
+            many = f"{_MOST_REPLAYED:,}"
+            self.notes.append(
+                Text(
+                    f"the journal is longer than {many} packets: not compared with the packets alone",
+                    f"日志超过 {many} 个包：未与仅凭抓包的推断核对",
+                )
+            )
+        elif self._packets:
             self._alone(_numbered(self._packets))
         if run.source.early is not None:
             self.disagreements.append(Disagreement(None, "journal", "early", "", "", None, run.source.early))
+
+    def _explain(self, since: int) -> None:
+        """Gives differences behind a packet whose fate nobody tells their reason."""
+        found = self.kernels.disagreements
+        found[since:] = [each if each.deviation else each._replace(deviation=UNTOLD) for each in found[since:]]
 
     def _alone(self, packets: list[Packet]) -> None:
         """Compares the journal with what the packets alone tell."""

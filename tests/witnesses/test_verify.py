@@ -283,6 +283,31 @@ def test_a_kernel_that_says_otherwise_gives_status_1(tmp_path: File) -> None:
     assert "≠ packet 9, delivered: the client's kernel says FIN-WAIT-1, the table FIN-WAIT-2" in done.stdout
 
 
+@pytest.mark.parametrize("end", [0.55, 0.6, 0.65, 0.7, 0.75, 0.8])
+def test_a_file_that_ends_in_a_packet_is_no_fault(end: float, tmp_path: File) -> None:
+    data = reference("tcp-connection").read_bytes()
+    file = tmp_path / "cut.pcapng"
+    file.write_bytes(data[: int(len(data) * end)])
+    found = lab.verify(lab.open(file, words=False))
+    assert found.faults == ()
+    assert found.compared >= 20
+
+
+def test_a_packet_whose_journal_is_lost_explains_what_follows() -> None:
+    found = lab.verify(lab.open(ROOT / "tests" / "corpus" / "padding-like-a-hello.pcapng", words=False))
+    assert {each.packet for each in found.disagreements} == {9, 10, 11}  # packet 8 is the client's FIN
+    assert {each.deviation for each in found.disagreements} == {3, verify.UNTOLD}
+
+
+def test_a_journal_that_is_too_long_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: File) -> None:
+    monkeypatch.setattr(verify, "_MOST_REPLAYED", 10)
+    found = lab.verify(lab.open(reference("tcp-connection"), words=False))
+    assert [row.name for row in found.rows] == ["states"]
+    assert [each.en for each in found.notes] == [
+        "the journal is longer than 10 packets: not compared with the packets alone"
+    ]
+
+
 def test_secrets_are_given_to_wireshark_too(tshark: str, tmp_path: File) -> None:
     capture = reference("tls-1.2-ecdhe")
     with open_capture(str(capture)) as opened:
@@ -397,6 +422,7 @@ def test_one_packet_is_shown_twice(tshark: str) -> None:
         each for each in told["wireshark"] if each["name"] == "ip.ttl"
     ).items()
     assert told["lab"]["number"] == 6
+    Draft202012Validator(lab.schema("verify-packet")).validate(told)
 
 
 def test_a_disagreement_is_told_in_both_languages() -> None:
