@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab.errors import InputError, UsageError
+from lab.errors import InputError, MachineError, UsageError
 from lab.grade import classes, collected, overrides
 from lab.grade.assignment import load
 from lab.grade.classes import Marking
@@ -23,7 +23,7 @@ from lab.grade.reports.terminal import marks_told
 from lab.system import files, streams
 from lab.text import Lang, Text
 
-_MARKS, _EARLIER = "marks.json", "marks.before.json"
+_KEPT, _MARKS, _EARLIER = "kept", "marks.json", "marks.before.json"
 _BETWEEN = 0.5  # seconds between two pictures of how far it is, at least
 
 
@@ -36,12 +36,14 @@ def grade(
             Text(f"{to} lies among the submissions", f"{to} 位于提交物之中"),
             Text("name a folder outside of them with --to", "请用 --to 指定提交物之外的文件夹"),
         )
+    if to is not None:
+        _make(to)
     handed_in = collected.collect(path)
     only = load(assignment) if assignment else None
     decided = _overrides(to)
     progress = Progress(len(handed_in), lang)
     try:
-        marked = classes.marked(handed_in, Marking(only, Kept(to / "kept" if to else None)), progress.done)
+        marked = classes.marked(handed_in, Marking(only, Kept(to / _KEPT if to else None)), progress.done)
     finally:
         progress.close()
     marked["submissions"], lost = overrides.applied(marked["submissions"], decided)
@@ -57,6 +59,19 @@ def grade(
         (marks_told if alone else class_told)(told["submissions"][0] if alone else told, stream, lang)
         if before is not None:
             changes_told(difference(before, marked), stream, lang)
+
+
+def _make(to: Path) -> None:
+    """Makes the folder that marks are kept in, before anything is marked. Raises MachineError."""
+    try:
+        (to / _KEPT).mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise MachineError(
+            Text(f"{to} can't be made: {error.strerror}", f"无法创建 {to}：{error.strerror}"),
+            Text("choose another folder with --to", "请用 --to 另选一个文件夹"),
+        ) from error
+    files.require_writable(to / _KEPT / "new")
+    files.require_writable(to / _MARKS)
 
 
 def _overrides(to: Path | None) -> tuple[Override, ...]:
@@ -96,7 +111,6 @@ def _marks(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, said: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with files.to_file(path, private=True) as file:
         file.write(said.encode("utf-8", "replace"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from lab.text import Text
 
 SCHEMA = "handshake-lab/grade-class/v1"
 Marked = dict[str, Any]
+_WARM_FROM = 8  # submissions: for fewer it takes longer than it saves
 
 
 class Marking(NamedTuple):
@@ -45,15 +47,29 @@ def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], No
             found[each.name] = result
     done(len(found))
     todo = [each for each in handed_in if each.name not in found]
+    if len(todo) >= _WARM_FROM:
+        _warm(assignments.values())
 
     def work(one: HandedIn) -> Marked:
         return worker.result(one, assignments, how.only)
 
-    for each, result in pool.each_marked(todo, work, how.limits, how.at_once or pool.processors()):
-        how.kept.put(keys[each.name], result)
-        found[each.name] = result
-        done(len(found))
+    try:
+        for each, result in pool.each_marked(todo, work, how.limits, how.at_once or pool.processors()):
+            how.kept.put(keys[each.name], result)
+            found[each.name] = result
+            done(len(found))
+    finally:
+        gc.unfreeze()
     return _together({each.name: found[each.name] for each in handed_in}, assignments, how.only)
+
+
+def _warm(assignments: Iterable[Assignment]) -> None:
+    """Does once what each process would do again: imports, tables, all that is worked out once and remembered."""
+    for assignment in assignments:
+        if (captures := come_with(assignment.proof[:1])) and (facts := facts_of(captures[0])):
+            mark(assignment, Sheet(assignment.id, "", {}), facts)
+            integrity.edited(facts)
+    gc.freeze()  # what is there now is in use: to look at it again and again would copy its pages
 
 
 def _together(results: Mapping[str, Marked], assignments: Mapping[str, Assignment], only: Assignment | None) -> Marked:
