@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import InputError, MachineError, UsageError
-from lab.grade import classes, collected, overrides
+from lab.grade import classes, collected, keys, overrides
 from lab.grade.assignment import load
 from lab.grade.classes import Marking
 from lab.grade.feedback import Degree, within
@@ -28,7 +28,14 @@ _BETWEEN = 0.5  # seconds between two pictures of how far it is, at least
 
 
 def grade(
-    path: Path, assignment: str, degree: Degree, json: bool, out: Path | None, to: Path | None, lang: Lang
+    path: Path,
+    assignment: str,
+    degree: Degree,
+    json: bool,
+    out: Path | None,
+    to: Path | None,
+    key: Path | None,
+    lang: Lang,
 ) -> None:
     """Marks what is at `path`, one submission or a class, and shows it as tables or as the canonical JSON."""
     if to is not None and to.resolve().is_relative_to(path.resolve()):
@@ -41,9 +48,12 @@ def grade(
     handed_in = collected.collect(path)
     only = load(assignment) if assignment else None
     decided = _overrides(to)
+    course = keys.read(key) if key is not None else None
     progress = Progress(len(handed_in), lang)
     try:
-        marked = classes.marked(handed_in, Marking(only, Kept(to / _KEPT if to else None)), progress.done)
+        marked = classes.marked(
+            handed_in, Marking(only, Kept(to / _KEPT if to else None), course=course), progress.done
+        )
     finally:
         progress.close()
     marked["submissions"], lost = overrides.applied(marked["submissions"], decided)

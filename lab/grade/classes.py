@@ -26,11 +26,15 @@ _WARM_FROM = 8  # submissions: for fewer it takes longer than it saves
 
 
 class Marking(NamedTuple):
-    """How a class is marked: by which assignment (None: by the one that each sheet names), with what at hand."""
+    """How a class is marked: by which assignment (None: by the one that each sheet names), with what at hand.
+
+    With the `course`'s key it is also said whose capture is not of their own variant.
+    """
 
     only: Assignment | None
     kept: Kept
     limits: Limits = Limits()
+    course: bytes | None = None
     at_once: int = 0  # processes; 0: as many as there are processors
 
 
@@ -40,7 +44,7 @@ def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], No
     `done` is told how many are. Raises InputError where nobody can say what any of them was to be marked by.
     """
     assignments = {how.only.id: how.only} if how.only is not None else worker.named()
-    keys = {each.name: key(each, assignments.values()) for each in handed_in}
+    keys = {each.name: key(each, assignments.values(), how.course) for each in handed_in}
     found: dict[str, Marked] = {}
     for each in handed_in:
         if (result := how.kept.get(keys[each.name])) is not None:
@@ -51,7 +55,7 @@ def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], No
         _warm(assignments.values())
 
     def work(one: HandedIn) -> Marked:
-        return worker.result(one, assignments, how.only)
+        return worker.result(one, assignments, how.only, how.course)
 
     try:
         for each, result in pool.each_marked(todo, work, how.limits, how.at_once or pool.processors()):

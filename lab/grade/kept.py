@@ -24,10 +24,11 @@ from lab.version import __version__
 _LAB = Path(__file__).parents[1]
 
 
-def key(handed_in: HandedIn, assignments: Iterable[Assignment]) -> str:
+def key(handed_in: HandedIn, assignments: Iterable[Assignment], course: bytes | None = None) -> str:
     """Returns what a submission's marks are kept under, as hexadecimal digits."""
     known = sorted(f"{each.id} {each.sha256}" for each in assignments)
-    return hashlib.sha256("\n".join((release(), *known, collected.digest(handed_in))).encode()).hexdigest()
+    whose = hashlib.sha256(course).hexdigest() if course is not None else ""
+    return hashlib.sha256("\n".join((release(), *known, whose, collected.digest(handed_in))).encode()).hexdigest()
 
 
 @cache

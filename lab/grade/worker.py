@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lab.errors import UsageError
-from lab.grade import collected, integrity, oral, submissions
+from lab.errors import LabError, UsageError
+from lab.grade import belonging, collected, integrity, oral, submissions
 from lab.grade import sheet as sheets
 from lab.grade.assignment import Assignment, load, shipped
 from lab.grade.collected import HandedIn
+from lab.grade.facts import Facts
 from lab.grade.feedback import as_json
 from lab.grade.marking import mark
+from lab.grade.variant import derive
 from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from lab.text import Text
 
@@ -37,12 +39,14 @@ class Limits(NamedTuple):
     memory: int = 1 << 30
 
 
-def result(handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Assignment | None) -> dict[str, Any]:
+def result(
+    handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Assignment | None, course: bytes | None = None
+) -> dict[str, Any]:
     """Returns the marks of a submission as plain values of JSON.
 
     `marks` is handshake-lab/grade/v1 in full, null where nobody can say by which assignment; then `why` says so.
-    `prints` are what tells its capture from others, `oral` the questions to be asked.
-    `only` is the assignment to mark by; without it the sheet names one of `assignments`.
+    `prints` are what tells its capture from others, `oral` the questions to be asked; with the `course`'s key findings
+    say where it is of another variant. `only` is the assignment to mark by; else the sheet names one of `assignments`.
     """
     with collected.reading(handed_in) as given:
         refused = [_both(text) for text in given.refused]
@@ -58,8 +62,19 @@ def result(handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Ass
         marks = as_json(mark(assignment, submission.sheet, facts, problems))
         if facts is None:
             return {"marks": marks, "prints": [], "oral": []}
-        marks["findings"] = integrity.edited(facts)
+        own = [] if course is None else _of_another(assignment, submission.sheet.student, facts, course)
+        marks["findings"] = [*own, *integrity.edited(facts)]
         return {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
+
+
+def _of_another(assignment: Assignment, student: str, facts: Facts, course: bytes) -> list[dict[str, Any]]:
+    """Returns what of the student's own variant the capture does not have, as findings."""
+    try:
+        missing = belonging.foreign(derive(assignment, student, course), facts)
+    except LabError as error:
+        return [integrity.finding("variant", error.message)]
+    said = Text("not the variant of this student: {0}", "不是该学生的变体：{0}")
+    return [integrity.finding("variant", Text(said.en.format(each.en), said.zh.format(each.zh))) for each in missing]
 
 
 def named() -> dict[str, Assignment]:

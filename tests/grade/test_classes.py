@@ -34,6 +34,7 @@ from lab.grade.gradebook import csv_of
 from lab.grade.integrity import edited, prints, shared
 from lab.grade.kept import Kept
 from lab.grade.recording import facts_of
+from lab.grade.variant import derive
 from lab.grade.worker import Limits
 from lab.text import safe
 from scripts.classroom import make, written
@@ -212,7 +213,7 @@ def test_what_a_teacher_decides_is_kept_and_a_regrade_tells_each_difference(room
 
     def grade() -> tuple[dict[str, Any], str]:
         out = tmp_path / "out.txt"
-        app.grade(two, "", "full", False, out, to, "en")
+        app.grade(two, "", "full", False, out, to, None, "en")
         return json.loads((to / "marks.json").read_text("utf-8")), out.read_text("utf-8")
 
     first, said = grade()
@@ -246,3 +247,14 @@ def test_no_cell_of_a_gradebook_is_a_formula_or_steers_a_terminal(name: str) -> 
     assert all(not cell.lstrip().startswith(("=", "+", "-", "@", "\t")) for cell in row)
     lines = said.split("\r\n")
     assert lines == [safe(line) for line in lines]
+
+
+def test_with_the_course_s_key_a_capture_of_another_variant_is_found(tmp_path: Path) -> None:
+    """What each student's variant has comes from the key and the id on the sheet."""
+    (tmp_path / "answers.toml").write_text('assignment = "tcp-close"\nstudent = "s1"\n[answers]\n')
+    shutil.copy(REFERENCES / "tcp-connection.pcapng", tmp_path / "capture.pcapng")
+    found = classes.marked(collect(tmp_path), Marking(None, Kept(None), course=b"k" * 32))["submissions"][0]
+    mine = derive(load("tcp-close"), "s1", b"k" * 32).choices
+    said = "\n".join(each["said"]["en"] for each in found["findings"] if each["code"] == "variant")
+    assert f"not the variant of this student: no connection to the server's port {mine.port}" in said
+    Draft202012Validator(schema()).validate(found)
