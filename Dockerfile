@@ -1,4 +1,5 @@
-# Client, server and sniffer are one image: docker build --target lab. The target `test` runs the tests inside.
+# Client, server and sniffer are one image: docker build --target lab. The target `test` runs the tests inside,
+# `test-wireshark` those of Wireshark's script and profile beside Debian's newer tshark.
 # Without a container registry scripts/base-image makes the base.
 # What an image is made of stands above it, so that a build leaves no image without a name behind.
 ARG BASE=debian:trixie-slim
@@ -30,3 +31,8 @@ RUN apt-get update -qq \
 ENV PATH=/opt/tools/bin:$PATH
 COPY . .
 ENTRYPOINT ["python3", "-m", "pytest", "-p", "no:cacheprovider"]
+
+FROM test AS test-wireshark
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends tshark >/dev/null \
+    && rm -rf /var/lib/apt/lists/*

@@ -10,6 +10,10 @@ RUNS ?= 100
 TESTBED ?= auto
 # Tests in as many processes as there are processors; what may not run beside its like stays in one (tests/conftest.py).
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
+BUILD := docker build --quiet $(if $(LAB_BUILD_NETWORK),--network $(LAB_BUILD_NETWORK))
+# What namespaces inside a container take.
+RIGHTS := --cap-add SYS_ADMIN --cap-add NET_ADMIN \
+	$(foreach each,seccomp apparmor systempaths,--security-opt $(each)=unconfined)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lab-all lab-tcp lab-tls lab-ws grade wireshark test test-fast test-image check bench soak kill fuzz clean
@@ -45,8 +49,10 @@ test-fast: $(VENV)/dev ## in less than a minute: what needs no namespaces, no Do
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -q -m "not machine and not slow" --hypothesis-profile fast $(ARGS)
 
 test-image: ## the tests inside the Docker image 在 Docker 镜像内运行测试
-	docker build --quiet --target test $(if $(LAB_BUILD_NETWORK),--network $(LAB_BUILD_NETWORK)) --tag handshake-lab:test .
+	$(BUILD) --target test --tag handshake-lab:test .
 	docker run --rm --init handshake-lab:test $(SIDE_BY_SIDE) -q $(ARGS)
+	$(BUILD) --target test-wireshark --tag handshake-lab:test-wireshark .
+	docker run --rm --init $(RIGHTS) --env LAB_NO_SKIP=1 handshake-lab:test-wireshark $(SIDE_BY_SIDE) -q tests/wireshark
 
 check: $(VENV)/dev ## style and types 风格与类型检查
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -27,7 +27,9 @@ from lab.capture.reader import open_capture
 from tests.places import PACKAGES
 
 PATIENCE = 20.0  # seconds; what is waited for takes a second at most on a machine that is not overloaded
-AS_NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+NOBODY = 65534
+AS_NOBODY = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
+AS_USER = AS_NOBODY if os.geteuid() == 0 else ()  # an ordinary one, whoever runs the tests
 _MARK = "LAB_WATCHED"
 _PR_SET_CHILD_SUBREAPER = 36
 _NAMELESS = {"LAB_DEBUG", "NO_COLOR", "LANG", "LC_ALL", "LC_MESSAGES", "COLUMNS", "PYTHONUNBUFFERED"}

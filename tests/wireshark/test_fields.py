@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lab.capture.pcapng import Writer
 from lab.engine import journal
 from lab.model import Frame, Packet, States
@@ -18,6 +16,7 @@ from lab.render.comments import comments, sentence
 from lab.runs.recorded import open_run
 from lab.text import LANGUAGES, Lang
 from lab.wireshark.profile import SCRIPT
+from tests.left_behind import AS_USER
 from tests.packets import OPEN, ladder, walk
 from tests.places import REFERENCES
 
@@ -31,14 +30,14 @@ Row = dict[str, list[str]]
 
 
 def asked(tshark: str, place: Path, capture: Path, *words: str, lang: Lang = "en") -> str:
-    """Runs tshark with the script, and nobody's settings; what it complains about fails. As root it may have no Lua."""
+    """Runs tshark with the script, and nobody's settings; what it complains about fails."""
+    script = place / SCRIPT.name
+    script.write_bytes(SCRIPT.read_bytes())
     environ = {**os.environ, "HOME": str(place), "WIRESHARK_CONFIG_DIR": str(place), "LAB_LANG": lang}
-    command: list[str] = [tshark, "-n", "-X", f"lua_script:{SCRIPT}", "-r", str(capture), *words]
+    command = [*AS_USER, tshark, "-n", "-X", f"lua_script:{script}", "-r", str(capture), *words]
     done = subprocess.run(command, env=environ, capture_output=True, timeout=120, check=False)
     complaints = done.stderr.decode().splitlines()
-    if any("fields aren't valid" in each for each in complaints) and os.geteuid() == 0:
-        pytest.skip("this tshark loads no Lua for root")
-    assert [each for each in complaints if "Running as user" not in each and each.strip()] == []
+    assert complaints == []
     return done.stdout.decode()
 
 
@@ -89,7 +88,7 @@ def _said(states: States | None, role: str) -> list[str]:
     return [value] if value else []
 
 
-def test_every_field_is_what_the_trace_says_in_all_captures(tshark: str, tmp_path: Path) -> None:
+def test_every_field_is_what_the_trace_says_in_all_captures(tshark: str, theirs: Path) -> None:
     """All packets in one file: tshark takes long to begin."""
     frames, packets = [], []
     for capture in sorted(REFERENCES.glob("*.pcapng")):
@@ -98,9 +97,9 @@ def test_every_field_is_what_the_trace_says_in_all_captures(tshark: str, tmp_pat
                 assert packet.frame is not None
                 packets.append(packet)
                 frames.append(packet.frame._replace(comments=tuple(comments(packet))))
-    together = saved(frames, tmp_path / "all.pcapng")
+    together = saved(frames, theirs / "all.pcapng")
     for lang in LANGUAGES:
-        found = fields(tshark, tmp_path, together, lang)
+        found = fields(tshark, theirs, together, lang)
         assert len(found) == len(packets) > 500
         for packet, row in zip(packets, found, strict=True):
             assert row == expected(packet, lang)
@@ -108,10 +107,10 @@ def test_every_field_is_what_the_trace_says_in_all_captures(tshark: str, tmp_pat
     assert seen == set(FIELDS), "each field is there at least once"
 
 
-def test_a_capture_from_elsewhere_has_states_and_steps_too(tshark: str, tmp_path: Path) -> None:
+def test_a_capture_from_elsewhere_has_states_and_steps_too(tshark: str, theirs: Path) -> None:
     packets = walk(ladder(*OPEN)).packets
     noted = [each.frame._replace(comments=tuple(comments(each))) for each in packets if each.frame]
-    assert fields(tshark, tmp_path, saved(noted, tmp_path / "elsewhere.pcapng")) == [
+    assert fields(tshark, theirs, saved(noted, theirs / "elsewhere.pcapng")) == [
         expected(packet, "en") for packet in packets
     ]
 
@@ -143,16 +142,16 @@ HOSTILE: list[tuple[str, dict[str, list[str]]]] = [
 ]
 
 
-def test_what_does_not_fit_is_taken_as_not_said(tshark: str, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_taken_as_not_said(tshark: str, theirs: Path) -> None:
     (frame,) = ladder("c> SYN 0")
     frames = [frame._replace(number=at, comments=(text,)) for at, (text, _) in enumerate(HOSTILE, 1)]
-    found = fields(tshark, tmp_path, saved(frames, tmp_path / "hostile.pcapng"))
+    found = fields(tshark, theirs, saved(frames, theirs / "hostile.pcapng"))
     shown = [{name: values for name, values in row.items() if values} for row in found]
     wanted = [dict(fields) for _, fields in HOSTILE]
     assert shown == wanted
 
 
-def test_of_several_comments_ours_is_read_and_of_two_of_ours_the_first(tshark: str, tmp_path: Path) -> None:
+def test_of_several_comments_ours_is_read_and_of_two_of_ours_the_first(tshark: str, theirs: Path) -> None:
     (frame,) = ladder("c> SYN 0")
     told = (
         "somebody's",
@@ -163,34 +162,34 @@ def test_of_several_comments_ours_is_read_and_of_two_of_ours_the_first(tshark: s
         "[lab] two",
         line(fate="arrived"),
     )
-    capture = saved([frame._replace(comments=told)], tmp_path / "several.pcapng")
-    (row,) = fields(tshark, tmp_path, capture)
+    capture = saved([frame._replace(comments=told)], theirs / "several.pcapng")
+    (row,) = fields(tshark, theirs, capture)
     assert (row["lab.fate"], row["lab.note"]) == (["lost"], ["one"])
-    (row,) = fields(tshark, tmp_path, capture, "zh")
+    (row,) = fields(tshark, theirs, capture, "zh")
     assert row["lab.note"] == ["二"]
 
 
-def test_states_stand_in_the_flow_graph(tshark: str, tmp_path: Path) -> None:
+def test_states_stand_in_the_flow_graph(tshark: str, theirs: Path) -> None:
     packets = walk(ladder(*OPEN)).packets
     noted = [each.frame._replace(comments=tuple(comments(each))) for each in packets if each.frame]
-    capture = saved(noted, tmp_path / "flow.pcapng")
-    graph = asked(tshark, tmp_path, capture, "-q", "-z", "flow,any,network")
+    capture = saved(noted, theirs / "flow.pcapng")
+    graph = asked(tshark, theirs, capture, "-q", "-z", "flow,any,network")
     assert "[client SYN-SENT, server SYN-RECEIVED]" in graph
-    without = asked(tshark, tmp_path, capture, "-q", "-z", "flow,any,network", "-o", "lab.info:FALSE")
+    without = asked(tshark, theirs, capture, "-q", "-z", "flow,any,network", "-o", "lab.info:FALSE")
     assert "SYN-SENT" not in without
 
 
-def test_a_preference_chooses_the_language(tshark: str, tmp_path: Path) -> None:
+def test_a_preference_chooses_the_language(tshark: str, theirs: Path) -> None:
     (packet,) = walk(ladder("c> SYN 0")).packets
     assert packet.frame
-    capture = saved([packet.frame._replace(comments=tuple(comments(packet)))], tmp_path / "one.pcapng")
+    capture = saved([packet.frame._replace(comments=tuple(comments(packet)))], theirs / "one.pcapng")
     note = ("-T", "fields", "-e", "lab.note")
-    assert asked(tshark, tmp_path, capture, *note, "-o", "lab.language:中文").startswith("握手 1：")
-    assert asked(tshark, tmp_path, capture, *note, "-o", "lab.language:English", lang="zh").startswith("open 1:")
+    assert asked(tshark, theirs, capture, *note, "-o", "lab.language:中文").startswith("握手 1：")
+    assert asked(tshark, theirs, capture, *note, "-o", "lab.language:English", lang="zh").startswith("open 1:")
 
 
-def test_who_has_it_installed_may_be_given_it_once_more(tshark: str, tmp_path: Path) -> None:
-    second = tmp_path / "second.lua"
+def test_who_has_it_installed_may_be_given_it_once_more(tshark: str, theirs: Path) -> None:
+    second = theirs / "second.lua"
     second.write_bytes(SCRIPT.read_bytes())
-    capture = saved(ladder("c> SYN 0"), tmp_path / "one.pcapng")
-    assert asked(tshark, tmp_path, capture, "-X", f"lua_script:{second}")
+    capture = saved(ladder("c> SYN 0"), theirs / "one.pcapng")
+    assert asked(tshark, theirs, capture, "-X", f"lua_script:{second}")

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.left_behind import AS_NOBODY, machine, until
+from tests.left_behind import AS_USER, machine, until
 from tests.places import PACKAGES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces exist on Linux only")
@@ -25,29 +23,23 @@ Ask = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def capture(namespaces: None, user_namespaces: None, tshark: str, nobodys_python: str) -> Iterator[Ask]:
+def capture(namespaces: None, user_namespaces: None, tshark: str, nobodys_python: str, theirs: Path) -> Ask:
     """Runs tshark with the lab's interface, and settings of its own."""
-    folder = Path(tempfile.mkdtemp())
-    prefix: tuple[str, ...] = ()
-    if os.geteuid() == 0:
-        prefix = AS_NOBODY
-        os.chown(folder, 65534, 65534)
-    launcher = folder / "handshake-lab"
+    launcher = theirs / "handshake-lab"
     launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(nobodys_python)} -m lab.wireshark.extcap "$@"\n')
     launcher.chmod(0o755)
     environ = {
-        **os.environ, "HOME": str(folder), "WIRESHARK_EXTCAP_DIR": str(folder), "PYTHONPATH": PACKAGES,
-        "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8", "TMPDIR": str(folder),
+        **os.environ, "HOME": str(theirs), "WIRESHARK_EXTCAP_DIR": str(theirs), "PYTHONPATH": PACKAGES,
+        "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8", "TMPDIR": str(theirs),
     }  # fmt: skip
 
     def ask(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*prefix, tshark, *words], cwd=folder, env=environ, capture_output=True, encoding="utf-8", timeout=100,
+            [*AS_USER, tshark, *words], cwd=theirs, env=environ, capture_output=True, encoding="utf-8", timeout=100,
             check=False,
         )  # fmt: skip
 
-    yield ask
-    shutil.rmtree(folder)
+    return ask
 
 
 def test_it_is_listed_with_the_interfaces(capture: Ask) -> None:
