@@ -156,6 +156,7 @@ class _Sender:
         self.next_raw = 1  # the same as on the wire: to Wireshark a raw 0 is no number
         self.acked = 0  # by the other end; where the capture began midway that may be more than was sent in it
         self.sent_syn = False  # without ACK: it opened actively
+        self.answered_syn = False  # after that, with its last segment
         self.window = 1  # in its last segment; 1 before any
         self.unmeant = False  # its last segment had a number for an acknowledgement, and no flag for it
         self.kept_alive = False  # to Wireshark its last segment was a keep-alive
@@ -243,6 +244,7 @@ class Comparison:
         if packet.stop >= me.next:
             me.next, me.next_raw = packet.stop, (found.seq + packet.stop - seq) % _NUMBERS
         peer.acked = max(peer.acked, packet.ack or 0)
+        me.answered_syn = me.sent_syn and found.flags & _SYN_ACK == _SYN_ACK
         me.sent_syn |= found.flags & _SYN_ACK == SYN
         me.window = found.window
         me.unmeant = not found.flags & ACK and bool(found.flags & RST or found.ack)
@@ -329,6 +331,8 @@ def _opened(protocols: str) -> bool:
 def _reason(label: str, packet: Packet, found: Segment, opinion: Opinion, me: _Sender, peer: _Sender) -> int | None:
     """Returns the numbered reason for a difference in analysis, where one applies."""
     if label in _AGAIN and me.sent_syn and found.flags & _SYN_ACK == _SYN_ACK:
+        return ANSWERING_SYN
+    if label == "window-update" and me.answered_syn:
         return ANSWERING_SYN
     if label in _AGAIN and not _AGAIN.isdisjoint(packet.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
