@@ -221,6 +221,12 @@ def processes() -> dict[int, tuple[int, str]]:
     return found
 
 
+def heed_signals() -> None:
+    """Has a new process heed what it would ignore as the child of a background job, or of nohup: for `preexec_fn`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def watching() -> Iterator[None]:
     """Makes this process the one that orphans come to, in place of init, which would clear them away unseen.

@@ -8,19 +8,15 @@ import signal
 import subprocess
 import sys
 
+from tests.left_behind import heed_signals
 from tests.places import ROOT
-
-
-def heed_ctrl_c() -> None:
-    """A shell's background job ignores Ctrl-C, and its children would, too."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def soak(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "scripts/soak.py", "--lang", "en", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", preexec_fn=heed_ctrl_c
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", preexec_fn=heed_signals
     )
 
 

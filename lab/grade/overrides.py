@@ -1,7 +1,7 @@
 """What a teacher has decided otherwise: `overrides.toml`, kept apart from all marks, read and never written.
 
     [[override]]
-    submission = "An Li_17"        # as the table calls it
+    submission = "20250017"        # as the table calls it
     question = "server-state"
     points = 1                     # in place of those that were given
     why = "argued well in words"

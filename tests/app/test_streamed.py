@@ -13,7 +13,7 @@ import pytest
 
 from lab.capture import pcapng
 from tests.capture.test_pcapng import FRAMES, blocks, fields, read, write
-from tests.left_behind import TWO_LINES
+from tests.left_behind import TWO_LINES, heed_signals
 from tests.places import PACKAGES
 from tests.tools import complaints
 
@@ -29,7 +29,7 @@ def begun(folder: Path, scenario: str, *words: str) -> subprocess.Popen[bytes]:
     """Begins a run whose capture goes to a pipe and to `file.pcapng`."""
     return subprocess.Popen(
         lab("run", scenario, "--format", "pcapng", "-o", "file.pcapng", *words), cwd=folder, env=ENVIRONMENT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals,
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def told(handed_in: HandedIn) -> tuple[bool, bool, str]:
 @pytest.mark.parametrize(
     ("paths", "who"),
     [
-        (["An Li_17_assignsubmission_file/answers.toml", "B_18_assignsubmission_file_/x/a.zip"], ["An Li_17", "B_18"]),
+        (["A_17_assignsubmission_file/answers.toml", "B_18_assignsubmission_file_/x/a.zip"], ["A_17", "B_18"]),
         (["An_17_assignsubmission_file_answers.toml", "An_17_assignsubmission_file_capture.pcapng"], ["An_17"]),
         (["an_LATE_17_900_answers-1.toml", "an_17_901_capture.pcapng", "bo_18_902_x.zip"], ["an_17", "bo_18"]),
         (["assignment_5_export/submission_1/answers.toml", f"assignment_5_export/{naming.METADATA}"], ["submission_1"]),

@@ -23,7 +23,7 @@ from lab.protocols.tcp.scenarios import SCENARIOS
 from lab.testbed import docker as testbed
 from lab.testbed import engine, messages
 from lab.testbed.messages import Ended
-from tests.left_behind import AS_NOBODY, TWO_LINES
+from tests.left_behind import AS_NOBODY, TWO_LINES, heed_signals
 from tests.packets import path
 from tests.places import PACKAGES, ROOT
 
@@ -48,13 +48,8 @@ def start(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen
     """Starts a lab of the project in `cwd`."""
     return subprocess.Popen(
         [sys.executable, "-m", "lab", *words], cwd=cwd, env={**os.environ, "PYTHONPATH": str(cwd), **environment},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_ctrl_c,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_signals,
     )  # fmt: skip
-
-
-def _heed_ctrl_c() -> None:
-    """A shell's background job ignores Ctrl-C, and its children would, too."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
