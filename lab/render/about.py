@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.protocols.notes import notes
+from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.render.comments import MARKS
 from lab.text import Text
 
@@ -34,11 +35,16 @@ SERVER = "server, 服务器"
 
 
 def of_scenario(name: str, rules: Sequence[str] = ()) -> list[str]:
-    """Returns the comments of a capture in which a scenario was played, by these rules of the wire."""
+    """Returns the comments of a capture in which a scenario was played, by these rules of the wire.
+
+    Of a scenario that is not in the notes, somebody's own, only the rules are told.
+    """
     protocol = name.partition("/")[0]
-    lesson = notes(protocol)
-    note = lesson.scenarios[name]
+    of_ours = protocol in {each.name for each in (TRANSPORT, *UPPERS)}
+    note = notes(protocol).scenarios.get(name) if of_ours else None
     by = Text("".join(f" The wire's rule: {each}." for each in rules), "".join(f"线路规则：{each}。" for each in rules))
+    if note is None:
+        return _marked(Text(f"{name}.{by.en}\n{_HOW_TO_READ.en}", f"{name}。{by.zh}\n{_HOW_TO_READ.zh}"))
     return _marked(
         Text(
             f"{name}: {note.title.en}. {note.teaches.en}{by.en}\n{_HOW_TO_READ.en} The notes: lab notes {protocol}.",

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 
 from lab.capture.pcapng import Writer
 from lab.model import Frame
+from tests.left_behind import heed_signals
 from tests.places import ROOT
 
 _PARTS = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
@@ -93,6 +94,7 @@ class OnTerminal:
         self.process = subprocess.Popen(
             (sys.executable, "-c", _TAKES_TERMINAL, "-m", "lab", "annotate", "-", *words),
             stdin=reads, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
+            preexec_fn=heed_signals,
         )  # fmt: skip
         os.close(reads)
         os.close(theirs)
