@@ -10,7 +10,7 @@ from lab.engine.protocol import Keeper, Piece
 
 _MOST_AHEAD = 64  # segments of a conversation that are kept until what is missing before them has come
 _MOST_KEPT, _OVERHEAD = 1 << 22, 300  # bytes of them, of all conversations; and what one costs beside its data
-_MOST_HELD, _LOOK_AFTER = 2 << 20, 1 << 20  # bytes that the sessions of a lane keep; passed between two looks
+_MOST_HELD, _LOOK_AFTER = 3 << 20, 1 << 20  # bytes that the sessions of a lane keep; passed between two looks
 MOST_TOLD = 4096  # messages of a packet that are told; the others move both ends, and the packet is labelled `too-much`
 _MOST_SAID = 2 * MOST_TOLD  # that are kept whole until they are told
 

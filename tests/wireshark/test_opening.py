@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.left_behind import until
+from tests.left_behind import heed_signals, until
 from tests.places import PACKAGES, REFERENCES
 
 pytestmark = pytest.mark.slow  # a process for each
@@ -47,7 +47,13 @@ def begun(home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     environ |= {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": PACKAGES, **more}
     command = [sys.executable, "-P", "-m", "lab", "wireshark", *words]
     return subprocess.Popen(
-        command, env=environ, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        command,
+        env=environ,
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        preexec_fn=heed_signals,
     )
 
 
