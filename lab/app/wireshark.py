@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -136,8 +136,9 @@ def _annotated(file: Path, folder: Path) -> Path:
     return noted
 
 
-def _translation(wireshark: Wireshark, machine: Machine) -> type[str]:
-    return _for_windows if wireshark.of_windows and machine.inside_windows else str  # type: ignore[return-value]
+def _translation(wireshark: Wireshark, machine: Machine) -> Callable[[str], str]:
+    """Returns what makes of a path one that this Wireshark understands."""
+    return _for_windows if wireshark.of_windows and machine.inside_windows else str
 
 
 def _for_windows(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -53,24 +54,24 @@ class Judged(NamedTuple):
     mistake: Mistake | None = None
 
 
-class Kind:
+class Kind(ABC):
     """One kind of question. Subclasses say what differs; a question is asked of its kind, with a capture `seen`."""
 
     name: ClassVar[str]
     by_person: ClassVar[bool] = False  # whether a person has to mark it
     judged: ClassVar[bool] = False  # whether there are many right answers, and the capture tells
 
+    @abstractmethod
     def expects(self, question: Question) -> Text:
         """Returns what an answer has to look like."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, question: Question, raw: object) -> Answer:
         """Returns an answer as it can be compared. Raises FormError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def right(self, question: Question, seen: Seen) -> Right:
         """Returns the right answer. Raises AbsentError where the capture does not have it."""
-        raise NotImplementedError
 
     def slips(self, question: Question, seen: Seen, right: Right) -> Iterator[Slip]:
         """Yields the mistakes of this kind, as far as they can be told from the right answer."""

@@ -34,7 +34,7 @@ class Hex(Kind):
         return bytes.fromhex(digits)
 
     def of_source(self, question: Question, found: object) -> bytes:
-        return super().of_source(question, found)[: question.given.get("first")]  # type: ignore[no-any-return]
+        return super().of_source(question, found)[: question.given.get("first")]  # type: ignore[no-any-return]  # it is bytes
 
     def right(self, question: Question, seen: Seen) -> Right:
         found = _bytes(question, seen)
