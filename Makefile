@@ -48,9 +48,9 @@ test: $(VENV)/dev ## everything this machine can test 运行全部测试
 test-fast: $(VENV)/dev ## in less than a minute: what needs no namespaces, no Docker, no tshark 一分钟内的快速测试
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -q -m "not machine and not slow" --hypothesis-profile fast $(ARGS)
 
-test-image: ## the tests inside the Docker image 在 Docker 镜像内运行测试
+test-image: ## the tests of Python and its libraries inside the Docker image 在 Docker 镜像内运行测试
 	$(BUILD) --target test --tag handshake-lab:test .
-	docker run --rm --init handshake-lab:test $(SIDE_BY_SIDE) -q $(ARGS)
+	docker run --rm --init handshake-lab:test $(SIDE_BY_SIDE) -q -m "not machine and not slow" $(ARGS)
 	$(BUILD) --target test-wireshark --tag handshake-lab:test-wireshark .
 	docker run --rm --init $(RIGHTS) --env LAB_NO_SKIP=1 handshake-lab:test-wireshark $(SIDE_BY_SIDE) -q tests/wireshark
 
