@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from lab import bulk
-from lab.app.formats import Format, beginning, in_words, write_events, write_ladder, write_rows
+from lab.app.formats import DRAWN, Format, beginning, in_words, write_drawn, write_events, write_ladder, write_rows
 from lab.app.waiting import Waiting
 from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import Capture, open_capture
@@ -149,6 +149,8 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
                         worked_examples(run.reports(examples=True), out, lang)
                 elif form is Format.EVENTS:
                     write_events(run, out)
+                elif form in DRAWN:
+                    write_drawn(run, form, out, lang)
                 else:
                     write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, out, lang, live)
         if said := run.complaint():

@@ -25,17 +25,22 @@ class Format(StrEnum):
     CSV = "csv"
     CONVERSATIONS = "conversations"
     EVENTS = "events"
+    SVG = "svg"
+    MERMAID = "mermaid"
     PCAPNG = "pcapng"
+
+
+DRAWN = (Format.SVG, Format.MERMAID)  # as a whole, in the end
 
 
 def in_words(form: Format) -> bool:
     """Whether a format tells packets in words, and needs their bytes."""
-    return form in (Format.LADDER, Format.PCAPNG)
+    return form in (Format.LADDER, Format.PCAPNG, *DRAWN)
 
 
 def beginning(form: Format) -> int | None:
     """Returns how many bytes of a payload a format needs, None where that is all of them."""
-    if form is not Format.LADDER:
+    if form not in (Format.LADDER, *DRAWN):
         return None
     from lab.render.parts import PREVIEW
 
@@ -70,6 +75,20 @@ def write_ladder(
             if live:
                 out.flush()
     ladder.summary(run.reports(), run.agreement, gone.states)
+    out.flush()
+
+
+def write_drawn(run: Run, form: Format, out: TextIO, lang: Lang) -> None:
+    """Draws all packets of a run in the end. Raises UsageError where these are too many for a picture."""
+    from lab.render.mermaid import mermaid
+    from lab.render.picture import few, picture
+    from lab.render.svg import svg
+
+    packets = few(run.packets())
+    if form is Format.SVG:
+        out.write(svg(picture(packets, lang, run.agreement), lang))
+    else:
+        out.write(mermaid(packets, lang))
     out.flush()
 
 

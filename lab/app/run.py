@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
+from lab.app.formats import DRAWN, Format, in_words, write_drawn, write_events, write_ladder, write_rows
 from lab.errors import LabError, UsageError
 from lab.text import Lang, Text
 
@@ -155,6 +155,8 @@ def _write(run: Run, form: Format, lang: Lang) -> None:
         write_ladder(run, run.packets(), gone, sys.stdout, lang)
     elif form is Format.EVENTS:
         write_events(run, sys.stdout)
+    elif form in DRAWN:
+        write_drawn(run, form, sys.stdout, lang)
     else:
         write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, sys.stdout, lang, live=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, dataclass_transform
 
 from lab.text import Text
 
@@ -374,6 +374,10 @@ class Wrapping(Keeper, Protocol):
         """Returns the relative number, in the stream as it is, behind the byte that ends before `number`."""
 
 
+# A part of a conversation's life, as one end sees it: states of one are coloured alike.
+Phase = Literal["closed", "opening", "open", "closing", "waiting"]
+
+
 class Transport(Descriptor):
     """What divides a capture into conversations.
 
@@ -382,9 +386,10 @@ class Transport(Descriptor):
     of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
     refuses is none there. `verdict` is what its receiver's kernel says of a packet, of what was said before and said
     behind its delivery, and of the packets that answer it (None: not known yet). `ended` are the states in which an end
-    is through with its conversation. `carried` are the bytes that a packet brings to whoever stands on it, `ahead` says
-    whether it comes ahead of a gap; `cut` are those of it that were not captured, `missing` those before packets that
-    will not come, as far as it tells. `reckoned` says of a packet how its numbers follow from those on the wire.
+    is through with its conversation, `phases` says of every state in which part of one it is. `carried` are the bytes
+    that a packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap; `cut` are those of it
+    that were not captured, `missing` those before packets that will not come, as far as it tells. `reckoned` says of a
+    packet how its numbers follow from those on the wire.
     `preambles` are what may stand before whatever it carries. `spoken_by` says which end it is that says a segment of a
     protocol that nobody here reads, None where it can't tell.
     """
@@ -400,6 +405,7 @@ class Transport(Descriptor):
     got_told: Callable[[Any], Iterable[str]]
     delivery: Delivery
     ended: frozenset[str]
+    phases: Mapping[str, Phase]
     carried: Callable[[Any, Frame], list[Piece]]
     ahead: Callable[[Any], bool]
     verdict: Callable[[Any, Kernels | None, Kernels, Sequence[Any] | None], Verdict | None] = _no_verdict

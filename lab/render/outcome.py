@@ -83,18 +83,8 @@ class Outcome:
 
     def _agreement(self, agreement: Agreement) -> Iterator[str]:
         lang, paint = self._lang, self._paint
-        differing = len(agreement.disagreements)
-        said = Text(
-            f"Both kernels were asked at every packet: {agreement.compared - differing} of {agreement.compared} "
-            "states are as told here",
-            f"每个包都问过两端内核：{agreement.compared} 个状态中 {agreement.compared - differing} 个与此处所述一致",
-        ).pick(lang)
-        if agreement.deviations:
-            listed = numbers(tuple(agreement.deviations), lang)
-            rest = Text(f"; the rest is no. {listed} of DEVIATIONS.md", f"；其余见 DEVIATIONS.md 第 {listed} 条")
-            said += rest.pick(lang)
         yield paint.line("")
-        for line in wrap(said + Text(".", "。").pick(lang), self._width):
+        for line in wrap(agreed(agreement, lang), self._width):
             yield paint.line(line, "green")
         for each in agreement.unexplained:
             kernel, role = safe(str(each.kernel)), ROLES[each.role]
@@ -103,6 +93,22 @@ class Outcome:
                 f"第 {each.number} 号包，{each.instant}：{role.zh}内核说 {kernel}，不是 {each.ours}",
             )
             yield paint.line("≠ " + told.pick(lang), "bold red")
+
+
+def agreed(agreement: Agreement, lang: Lang) -> str:
+    """Returns how far both kernels say the same, where they were asked."""
+    differing = len(agreement.disagreements)
+    said = Text(
+        f"Both kernels were asked at every packet: {agreement.compared - differing} of {agreement.compared} "
+        "states are as told here",
+        f"每个包都问过两端内核：{agreement.compared} 个状态中 {agreement.compared - differing} 个与此处所述一致",
+    ).pick(lang)
+    if agreement.deviations:
+        listed = numbers(tuple(agreement.deviations), lang)
+        said += Text(f"; the rest is no. {listed} of DEVIATIONS.md", f"；其余见 DEVIATIONS.md 第 {listed} 条").pick(
+            lang
+        )
+    return said + Text(".", "。").pick(lang)
 
 
 def _grouped(steps: Sequence[StepReport]) -> list[list[StepReport]]:

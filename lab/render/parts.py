@@ -66,24 +66,29 @@ def arrow(packet: Packet, forward: bool, width: int, under_way: bool = False) ->
 
     One of which nobody knows ends in a question mark, and one that is still under way in an ellipsis.
     """
+    mark = "…" if under_way else _MARKS.get(packet.fate, "")
+    short_of = 0 if not mark else 4 if width >= _ROOMY else 1  # columns that it does not reach
+    room = width - 4 - short_of
+    text = label(packet, room, width - 10)
+    line = _LINE[: room - cells(text)]
+    if forward:
+        return f"─ {text} {line}{mark + ' ' * short_of if mark else '▶'}"
+    return f"{' ' * short_of + mark if mark else '◀'}{line} {text} ─"
+
+
+def label(packet: Packet, room: int, names_room: int) -> str:
+    """Returns what a packet is, and its numbers, as far as there is room; the names of its messages have their own."""
     name = short = kind(packet.labels)[0]
     if packet.messages:
         top = packet.messages[-1].protocol  # what is carried says more than what carries it
         names = [message.name for message in packet.messages if message.protocol == top]
         several, short = f"{TITLES[top]} ×{len(names)}", TITLES[top]
-        name = "+".join(names) if cells("+".join(names)) <= width - 10 else names[0] if len(names) == 1 else several
+        name = "+".join(names) if cells("+".join(names)) <= names_room else names[0] if len(names) == 1 else several
     size = f" {packet.payload}B" if packet.payload else ""
-    mark = "…" if under_way else _MARKS.get(packet.fate, "")
-    short_of = 0 if not mark else 4 if width >= _ROOMY else 1  # columns that it does not reach
-    room = width - 4 - short_of
     text = f"{name}{size} seq={packet.seq}" + (f" ack={packet.ack}" if packet.ack is not None else "")
-    if (taken := cells(text)) > room:
-        text = _shorter(f"{name}{size} seq={packet.seq}", f"{name}{size}", name, f"{short}{size}", short, room=room)
-        taken = cells(text)
-    line = _LINE[: room - taken]
-    if forward:
-        return f"─ {text} {line}{mark + ' ' * short_of if mark else '▶'}"
-    return f"{' ' * short_of + mark if mark else '◀'}{line} {text} ─"
+    if cells(text) <= room:
+        return text
+    return _shorter(f"{name}{size} seq={packet.seq}", f"{name}{size}", name, f"{short}{size}", short, room=room)
 
 
 def _shorter(*texts: str, room: int) -> str:

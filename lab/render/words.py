@@ -133,7 +133,7 @@ def _between_words(text: str, width: int) -> tuple[str, ...]:
 def _broken(text: str, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
-    for piece in _pieces(text):
+    for piece in pieces(text):
         if cells((line + piece).rstrip()) <= width:
             line += piece
             continue
@@ -158,7 +158,7 @@ def _fitting(text: str, at: int, width: int, least: int = 1) -> int:
     return len(text)
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
     """Yields the pieces that a line may be broken between; punctuation stays with what it belongs to."""
     begin = 0
     for at in range(1, len(text)):

@@ -41,7 +41,7 @@ ENVIRONMENT = {
 }  # fmt: skip
 # As the console script is; this project comes before another that may be installed.
 ENTRY = "import sys; sys.path[:0] = {!r}; sys.path += {!r}; sys.argv[0] = 'lab'; from lab.app.cli import main; main()"
-FORMATS = ("ladder", "json", "ndjson", "csv", "conversations", "events", "pcapng")
+FORMATS = ("ladder", "json", "ndjson", "csv", "conversations", "events", "svg", "mermaid", "pcapng")
 COMMANDS = [
     "", "--help", "no-such", "scenarios", "notes", "notes websocket", "doctor", "diff tcp.pcapng tls.pcapng",
     "diff tcp.pcapng tls.pcapng --json", "annotate tls.pcapng --explain 4", "annotate tls.pcapng --show keys",

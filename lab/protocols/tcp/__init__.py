@@ -14,6 +14,7 @@ PROTOCOL = Transport(
     title="TCP",
     tables=later(f"{_HERE}.states", "TABLES"),
     ended=later(f"{_HERE}.states", "ENDED"),
+    phases=later(f"{_HERE}.states", "PHASES"),
     # reading
     ip_protocol=later(f"{_HERE}.segment", "TCP"),
     read=later(f"{_HERE}.segment", "segment"),

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from lab.engine.protocol import Phase
 from lab.engine.table import Row, Table
 
 
@@ -125,6 +126,16 @@ ROWS = (
 # Where an end is done with a connection: whoever stands on TCP hears that it is closed. In TIME-WAIT only TCP itself
 # still waits (RFC 9293 section 3.6.1).
 ENDED = frozenset({State.TIME_WAIT, State.CLOSED})
+
+# RFC 9293 section 3.3.2 tells them apart: no connection, opening, data may flow, closing, waiting for what is late.
+PHASES: dict[str, Phase] = {
+    State.CLOSED: "closed", State.LISTEN: "closed",
+    State.SYN_SENT: "opening", State.SYN_RECEIVED: "opening",
+    State.ESTABLISHED: "open",
+    State.FIN_WAIT_1: "closing", State.FIN_WAIT_2: "closing", State.CLOSE_WAIT: "closing", State.CLOSING: "closing",
+    State.LAST_ACK: "closing",
+    State.TIME_WAIT: "waiting",
+}  # fmt: skip
 
 # Where the two ends start. That somebody listens is an assumption until the first answer shows it.
 TABLE = Table("tcp", State, Event, ROWS, {"client": State.CLOSED, "server": State.LISTEN}, "RFC 9293")

@@ -26,7 +26,8 @@ from tests.places import ROOT
 
 LANGUAGES = ("en", "zh")
 ROWS = ("json", "ndjson", "csv", "conversations", "events")
-FORMATS = ("ladder", *ROWS, "pcapng")
+DRAWN = ("svg", "mermaid")
+FORMATS = ("ladder", *ROWS, *DRAWN, "pcapng")
 CONNECTION, GREETING, FAILING = "ssh/connection", "ssh/greeting", "ssh/no-common-key-exchange"
 SCENARIOS = (CONNECTION, GREETING, FAILING)
 NAMES = ("identification", "KEXINIT", "KEX_ECDH_INIT", "KEX_ECDH_REPLY", "NEWKEYS", "encrypted-packet")
@@ -287,6 +288,10 @@ def _check(played: Copy, form: str, lang: str, said: str) -> None:
             assert word in said
         assert bool(CHINESE.search(said)) == (lang == "zh")
         assert "≠" not in said
+    elif form in DRAWN:
+        for word in ("SSH 4", "KEX_ECDH_REPLY", "NEWKEYS_GOT"):
+            assert word in said or word in said.replace("<br/>", " ")
+        assert bool(CHINESE.search(said)) == (lang == "zh")
     elif form == "json":
         found = json.loads(said)
         played.valid("trace", found)

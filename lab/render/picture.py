@@ -1,0 +1,265 @@
+"""Where everything stands in a ladder that is drawn as a picture: two time axes, and arrows from held to delivered.
+
+    number   states  │ ╲ what it is           │ states   step   what is said of it
+    seconds          │    ╲ ───────────────▶  │
+
+A state stands at its axis where it begins. Where a wire's journal tells when a packet arrived, its arrow ends below all
+that was captured before that: so arrows cross as packets did. Lengths are a picture's units, from its top left corner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from lab.errors import UsageError
+from lab.model import Packet, States
+from lab.render import parts, telling
+from lab.render.outcome import agreed
+from lab.render.telling import Drawn, Spoken, Telling
+from lab.render.words import address, pieces
+from lab.report.agreement import Agreement
+from lab.text import ROLES, Lang, Text, safe
+
+MOST = 200  # packets of a picture
+WIDTH = 1040
+NUMBER, CLIENT, SERVER = 58, 188, 488  # from the left: numbers end, the time axes
+BADGE, SAID, MARGIN = 608, 680, 24  # where steps stand, and what is said; the room on the right
+SLANT = 24  # an arrow's fall, at least
+_LABEL = 39  # columns on an arrow
+_ROW, _LINE, _SENT = 54, 17, 18  # a packet's height, at least; a line's; where its sender's end of the arrow is
+_HEAD, _GAP, _FOOT = 96, 36, 20  # heights: names and addresses above axes, between conversations, below all
+_SIZE = 12.5  # of what is said
+_NARROW, _WIDE = frozenset(" .,:;'|!()[]/\"ijltfrI-"), frozenset("MWmw@%—⊕→▶◀")
+
+
+class Mark(NamedTuple):
+    """A state, from here on an axis."""
+
+    y: float
+    state: str | None
+
+
+class Arrow(NamedTuple):
+    """A packet on its way: `end` is how much of it there is to see, of 1; `dashed` where nobody knows its fate."""
+
+    forward: bool
+    sent: float
+    got: float
+    label: str
+    style: str
+    end: float
+    begin: float
+    fate: str
+
+
+class Line(NamedTuple):
+    """A line of what is said, and of which kind that is."""
+
+    y: float
+    text: str
+    kind: str
+
+
+class Rung(NamedTuple):
+    """A packet; `arrow` is None where it is none of this conversation."""
+
+    y: float
+    number: str
+    seconds: str
+    arrow: Arrow | None
+    badge: str
+    lines: tuple[Line, ...]
+
+
+class Track(NamedTuple):
+    """A conversation: its ends' names, addresses and initial sequence numbers, its axes and rungs."""
+
+    top: float
+    bottom: float
+    names: tuple[str, str]
+    addresses: tuple[str, str]
+    isns: tuple[str, str]
+    marks: tuple[tuple[Mark, ...], tuple[Mark, ...]]
+    rungs: tuple[Rung, ...]
+
+
+class Picture(NamedTuple):
+    """All of it; `rest` is said below."""
+
+    height: float
+    title: str
+    tracks: tuple[Track, ...]
+    rest: tuple[Line, ...]
+
+
+def few(packets: Iterable[Packet]) -> list[Packet]:
+    """Returns packets, as many as a picture may have. Raises UsageError where there are more."""
+    found: list[Packet] = []
+    for packet in packets:
+        if len(found) == MOST:
+            raise UsageError(
+                Text(f"a picture has at most {MOST} packets, and here are more", f"图中最多 {MOST} 个包，这里超过了"),
+                Text(
+                    "choose some with --conversation N or --filter 'host …'; the ladder in text has no limit",
+                    "请用 --conversation N 或 --filter 'host …' 选取一部分；文字时序图没有限制",
+                ),
+            )
+        found.append(packet)
+    return found
+
+
+def picture(packets: Sequence[Packet], lang: Lang, agreement: Agreement | None = None, more: int = 0) -> Picture:
+    """Returns the picture of packets, conversation by conversation; so many `more` are said to be left out."""
+    told, began = Telling(lang), next((each.time for each in packets if each.time is not None), None)
+    groups: dict[int | None, list[Packet]] = {}
+    for packet in packets:
+        which = packet.conversation if packet.held is not None else packet.quotes
+        groups.setdefault(which, []).append(packet)
+    others = groups.pop(None, [])
+    for which in [each for each, of_it in groups.items() if all(packet.ends is None for packet in of_it)]:
+        others += groups.pop(which)
+    tracks, top = [], 20.0
+    for of_it in groups.values():
+        track = _track(of_it, told, lang, began, top)
+        tracks.append(track)
+        top = track.bottom + _GAP
+    rest: list[Line] = []
+    for packet in sorted(others, key=lambda each: each.number):
+        said = [told.other(packet), *(safe(remark.words.pick(lang)) for remark in packet.remarks)]
+        _put(rest, f"{packet.number}  {' '.join(said)}", "note", WIDTH - 2 * MARGIN, top)
+    if more:
+        _put(rest, Text(f"… and {more} more packets", f"……另有 {more} 个包").pick(lang), "note", WIDTH, top)
+    if agreement is not None and agreement.compared:
+        _put(rest, agreed(agreement, lang), "proof", WIDTH - 2 * MARGIN, top)
+    title = Text("Ladder", "时序图").pick(lang) + "".join(f" {' ↔ '.join(each.addresses)}" for each in tracks[:1])
+    return Picture(top + len(rest) * _LINE + (_FOOT if rest else -_FOOT), title, tuple(tracks), tuple(rest))
+
+
+def _put(lines: list[Line], text: str, kind: str, width: float, top: float) -> None:
+    for each in _broken(text, width):
+        lines.append(Line(top + len(lines) * _LINE, each, kind))
+
+
+def _track(packets: Sequence[Packet], told: Telling, lang: Lang, began: int | None, top: float) -> Track:
+    """Draws a conversation below `top`."""
+    first = next(packet for packet in packets if packet.ends is not None)
+    last = [packet for packet in packets if packet.ends is not None][-1]
+    assert first.ends
+    assert last.ends
+    drawn, marks = Drawn(), (list[Mark](), list[Mark]())
+    y = top + _HEAD
+    if (start := telling.start(first, first.ends, drawn)) is not None:
+        _mark(marks, y, start)
+        y += 14
+    drawn.begun = True
+    spoken = [_spoken(packet, told, drawn, lang) for packet in packets]
+    heights = [max(_ROW, len(lines) * _LINE + 16) for _, lines in spoken]
+    tops = [y + sum(heights[:at]) for at in range(len(packets))]
+    got = _arrivals(packets, tops)
+    rungs = []
+    for at, (packet, (shown, lines)) in enumerate(zip(packets, spoken, strict=True)):
+        sent = tops[at] + _SENT
+        placed = tuple(Line(sent + 4 + row * _LINE, *said) for row, said in enumerate(lines))
+        arrow = None
+        if shown is not None:
+            arrow = _arrow(packet, sent, got[at])
+            forward = arrow.forward
+            left, right = (sent, got[at]) if forward else (got[at], sent)
+            if shown.client_new and (shown.client or packet.delivered or forward):
+                marks[0].append(Mark(left, shown.client))
+            if shown.server_new and (shown.server or packet.delivered or not forward):
+                marks[1].append(Mark(right, shown.server))
+        badge = parts.steps(packet.steps, lang) if packet.steps else ""
+        rungs.append(Rung(sent, str(packet.number), _seconds(packet.time, began), arrow, badge, placed))
+    names = ROLES["client"].pick(lang), ROLES["server"].pick(lang)
+    isns = [f"ISN {number}" if number is not None else "" for number in last.ends.isns]
+    addresses = address(*first.ends.client), address(*first.ends.server)
+    bottom = max([tops[-1] + heights[-1], *(each + 20 for each in got)])
+    both = _in_order(marks[0]), _in_order(marks[1])
+    return Track(top, bottom, names, addresses, (isns[0], isns[1]), both, tuple(rungs))
+
+
+def _in_order(marks: list[Mark]) -> tuple[Mark, ...]:
+    """Returns an axis's states as they followed each other; what crossed another packet was told in another order."""
+    found: list[Mark] = []
+    for mark in sorted(marks, key=lambda each: each.y):
+        if not found or found[-1].state != mark.state:
+            found.append(mark)
+    return tuple(found)
+
+
+def _mark(marks: tuple[list[Mark], list[Mark]], y: float, states: States) -> None:
+    for axis, state in zip(marks, states, strict=True):
+        axis.append(Mark(y, state))
+
+
+def _spoken(
+    packet: Packet, told: Telling, drawn: Drawn, lang: Lang
+) -> tuple[telling.Shown | None, list[tuple[str, str]]]:
+    """Returns a packet's states, and what is said of it, in lines that fit."""
+    room = WIDTH - MARGIN - SAID
+    if packet.held is None or packet.ends is None:
+        said = [Spoken(remark.words.pick(lang), "remark") for remark in packet.remarks]
+        shown = None
+    else:
+        shown = telling.states(packet, drawn)
+        said = told.below(packet, drawn, shown.changed, 0)
+    return shown, [(line, kind) for text, kind in said for line in _broken(text, room)]
+
+
+def _arrow(packet: Packet, sent: float, got: float) -> Arrow:
+    style = parts.kind(packet.labels)[1]
+    end = {"lost": 0.64, "unknown": 0.86}.get(packet.fate, 1.0)
+    begin = 0.42 if packet.journal is not None and packet.journal.forged else 0.0
+    label = parts.label(packet, _LABEL, _LABEL - 8)
+    return Arrow(packet.sender == "client", sent, got, label, style, end, begin, packet.fate)
+
+
+def _arrivals(packets: Sequence[Packet], tops: Sequence[float]) -> list[float]:
+    """Returns where each packet arrives: below the last one that was captured before that, as far as anybody knows."""
+    captured = [packet.journal.arrived if packet.journal is not None else None for packet in packets]
+    found = []
+    for at, packet in enumerate(packets):
+        last = at
+        if packet.journal is not None and packet.journal.delivered:
+            before = packet.journal.delivered[0]
+            later = [each for each in range(at + 1, len(packets)) if (when := captured[each]) and when < before]
+            last = max(later, default=at)
+        found.append(tops[last] + _SENT + SLANT)
+    return found
+
+
+def _seconds(time: int | None, began: int | None) -> str:
+    return f"{(time - began) / 1e9:.3f} s" if time is not None and began is not None else ""
+
+
+def _broken(text: str, width: float) -> list[str]:
+    """Breaks a text into lines that fit into a width, whatever usual font there is."""
+    lines, line, used = [], "", 0.0
+    for piece in pieces(safe(text).strip()):
+        size = _width(piece.rstrip())
+        if line and used + size > width:
+            lines.append(line.rstrip())
+            line, used = "", 0.0
+        while size > width:  # a word longer than a line
+            at = max(1, int(len(piece) * width / size) - 1)
+            lines.append(piece[:at])
+            piece = piece[at:]
+            size = _width(piece.rstrip())
+        line += piece
+        used += _width(piece)
+    return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def _width(text: str) -> float:
+    """Returns how wide a text is at most, in a font without serifs."""
+    return sum(_ems(char) for char in text) * _SIZE
+
+
+def _ems(char: str) -> float:
+    if ord(char) >= 0x2E80:
+        return 1.0
+    if char in _NARROW:
+        return 0.38
+    return 0.98 if char in _WIDE else 0.72 if char.isupper() else 0.61
