@@ -24,11 +24,14 @@ def test_rows_stand_beside_those_of_others_and_beside_their_goals(
     namespaces: None, tshark: str, tmp_path: Path
 ) -> None:
     small = ("--quick", "--packets", "500", "--inputs", tmp_path, "--markdown")
-    said = bench("scripts.bench", *small, "--only", "csv")
+    said = bench("scripts.bench", *small, "--only", "csv", "--only", "grading")
     assert "### Packets as rows: --format csv, beside tshark -T fields" in said
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said if line.startswith("| ")]
-    assert [row[0] for row in rows] == ["what", "real kernels, pcapng", "TLS as on the web", "all alike"]
-    for _, ours, theirs, wall, cpu, _goal in rows[1:]:
+    csv, grading = rows[:4], rows[4:]
+    assert [row[0] for row in csv] == ["what", "real kernels, pcapng", "TLS as on the web", "all alike"]
+    assert [row[0] for row in grading] == ["what", "10 submissions of tcp-open"]
+    assert min(float(cell.removesuffix(" ms")) for cell in grading[1][1:]) > 0
+    for _, ours, theirs, wall, cpu, _goal in csv[1:]:
         assert ours.endswith(" s")
         assert theirs.endswith(" s")
         assert min(float(wall), float(cpu)) > 0

@@ -17,6 +17,7 @@ from lab.runs.run import Run
 from lab.text import Text
 
 MOST_PACKETS = 20_000  # of a capture that is marked: an assignment's has some tens
+_MOST_HEADERS = 500  # packets whose headers are kept as fields: some 10 kB each
 EVERY = range(1, MOST_PACKETS + 2)  # the packets whose messages are told field by field: all
 
 
@@ -35,6 +36,16 @@ class Facts(NamedTuple):
     conversations: tuple[ConversationReport, ...]
     sha256: str
     problems: tuple[Text, ...]
+    headers: dict[int, list[Field]]  # of the first packets, taken apart when somebody asks for them
+
+    def header(self, packet: Packet) -> list[Field]:
+        """Returns the fields of a packet's headers, in wire order."""
+        found = self.headers.get(packet.number)
+        if found is None:
+            found = fields(packet.frame, FIELDS) if packet.frame is not None else []
+            if packet.number <= _MOST_HEADERS:
+                self.headers[packet.number] = found
+        return found
 
     def packet(self, number: int) -> Packet:
         """Returns a packet by its number. Raises AbsentError."""
@@ -91,12 +102,7 @@ def read(run: Run) -> Facts:
                 )
         about = run.about()
         problems = tuple(each.text for each in run.problems())
-        return Facts(tuple(found), tuple(run.reports(examples=False)), about.get("sha256") or "", problems)
-
-
-def header(packet: Packet) -> list[Field]:
-    """Returns the fields of a packet's headers, in wire order."""
-    return fields(packet.frame, FIELDS) if packet.frame is not None else []
+        return Facts(tuple(found), tuple(run.reports(examples=False)), about.get("sha256") or "", problems, {})
 
 
 def within(message: Message, path: str) -> list[Detail]:

@@ -14,8 +14,8 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from lab.grade.facts import AbsentError, Facts, header, other, within
-from lab.model import Message, Packet
+from lab.grade.facts import AbsentError, Facts, other, within
+from lab.model import Field, Message, Packet
 from lab.text import Text
 
 _MOST_PACKETS, _MOST_PRINTS, _SHOWN = 12, 200, 32  # of a finding; of a capture; hexadecimal digits that are shown
@@ -92,7 +92,7 @@ def _misfits(facts: Facts) -> Iterator[tuple[str, Text, Iterable[int]]]:
     yield (
         "checksum",
         Text("a checksum is wrong: bytes were changed after it was made", "校验和错误：其后字节被改动过"),
-        (each.number for each in packets if _damaged(each)),
+        (each.number for each in packets if _damaged(facts.header(each))),
     )
     yield (
         "time",
@@ -124,8 +124,8 @@ def _misfits(facts: Facts) -> Iterator[tuple[str, Text, Iterable[int]]]:
     )
 
 
-def _damaged(packet: Packet) -> bool:
-    return any(" incorrect" in field.value for field in header(packet) if field.name.endswith("hecksum"))
+def _damaged(header: Iterable[Field]) -> bool:
+    return any(" incorrect" in field.value for field in header if field.name.endswith("hecksum"))
 
 
 def _beyond(packets: Sequence[Packet]) -> Iterator[int]:
@@ -152,7 +152,7 @@ def _clocks(facts: Facts) -> Iterator[tuple[int, bool, bool]]:
     for each in facts.packets:
         if each.conversation is None or each.sender is None or each.time is None:
             continue
-        values = {field.name: field.value for field in header(each)}
+        values = {field.name: field.value for field in facts.header(each)}
         try:
             clock, echo = int(values[_known()["clock"]].split()[0]), int(values[_known()["echo"]].split()[0])
         except (KeyError, ValueError, IndexError):

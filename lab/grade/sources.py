@@ -6,12 +6,12 @@ The keys are those of `source` in `assignment.schema.json`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lab.grade.facts import AbsentError, Facts, header, within
+from lab.grade.facts import AbsentError, Facts, within
 from lab.grade.places import Seen
-from lab.model import Detail, Message, Packet
+from lab.model import Detail, Field, Message, Packet
 from lab.text import Text
 
 Value = int | str | bool | bytes
@@ -57,11 +57,11 @@ def _plain(source: Source, seen: Seen) -> Value:
     if source.get("scaled"):
         return window(packet, facts)
     if "layer" in source:
-        return _of_layer(packet, source["layer"])
+        return _of_layer(packet, source["layer"], facts)
     if source.get("records"):
         return len({record.start for message in packet.messages for record in message.carriers})
     if "header" in source:
-        return _of_header(packet, source["header"])
+        return _of_header(packet, source["header"], facts)
     if "message" in source:
         return _of_message(packet, source, facts)
     return _of_packet(packet, source.get("field", "number"))
@@ -86,14 +86,14 @@ def window(packet: Packet, facts: Facts) -> int:
     }
     if "SYN" in packet.flags or len(shifts) < 2:
         return packet.window
-    scale = {role: _shift(syn) for role, syn in shifts.items() if role is not None}
+    scale = {role: _shift(facts.header(syn)) for role, syn in shifts.items() if role is not None}
     if None in scale.values():
         return packet.window
     return packet.window << min(scale[packet.sender] or 0, _MOST_SHIFT)
 
 
-def _shift(packet: Packet) -> int | None:
-    found = next((each for each in header(packet) if each.name == "shift.cnt"), None)
+def _shift(header: Iterable[Field]) -> int | None:
+    found = next((each for each in header if each.name == "shift.cnt"), None)
     return _number(found.value) if found is not None else None
 
 
@@ -108,12 +108,12 @@ def _of_packet(packet: Packet, name: str) -> Value:
     return found  # type: ignore[no-any-return]  # the names are the schema's
 
 
-def _of_layer(packet: Packet, layers: str | Sequence[str]) -> int:
+def _of_layer(packet: Packet, layers: str | Sequence[str], facts: Facts) -> int:
     """Returns how many bytes a layer's header takes: all its fields but what it carries."""
     layers = [layers] if isinstance(layers, str) else layers
     inside = {
         at
-        for each in header(packet)
+        for each in facts.header(packet)
         if each.layer in layers and each.name != "payload"
         for at in range(each.span.start, each.span.end)
     }
@@ -123,9 +123,9 @@ def _of_layer(packet: Packet, layers: str | Sequence[str]) -> int:
     return len(inside)
 
 
-def _of_header(packet: Packet, path: str) -> Value:
+def _of_header(packet: Packet, path: str, facts: Facts) -> Value:
     layer, _, name = path.partition("/")
-    found = next((each for each in header(packet) if (each.layer, each.name) == (layer, name)), None)
+    found = next((each for each in facts.header(packet) if (each.layer, each.name) == (layer, name)), None)
     if found is None:
         raise AbsentError(Text(f"{path} in packet {packet.number}", f"第 {packet.number} 号包的 {path}"))
     return _number(found.value) if _FIRST_NUMBER.match(found.value) else found.value

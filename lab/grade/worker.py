@@ -24,6 +24,7 @@ from lab.grade.collected import HandedIn
 from lab.grade.facts import Facts
 from lab.grade.feedback import as_json
 from lab.grade.marking import mark
+from lab.grade.submissions import Submission
 from lab.grade.variant import derive
 from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from lab.text import Text
@@ -57,14 +58,18 @@ def result(
         assignment = only or assignments.get(submission.sheet.assignment)
         if assignment is None:
             return {"marks": None, "why": _both(unnamed().message), "refused": refused, "kind": "name"}
-        submission = submission._replace(problems=(*given.refused, *submission.problems))
-        facts, problems = submissions.facts_in(submission)
-        marks = as_json(mark(assignment, submission.sheet, facts, problems))
-        if facts is None:
-            return {"marks": marks, "prints": [], "oral": []}
-        own = [] if course is None else _of_another(assignment, submission.sheet.student, facts, course)
-        marks["findings"] = [*own, *integrity.edited(facts)]
-        return {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
+        return of(submission._replace(problems=(*given.refused, *submission.problems)), assignment, course)
+
+
+def of(submission: Submission, assignment: Assignment, course: bytes | None = None) -> dict[str, Any]:
+    """Returns what `result` does of a submission that was read, by an assignment."""
+    facts, problems = submissions.facts_in(submission)
+    marks = as_json(mark(assignment, submission.sheet, facts, problems))
+    if facts is None:
+        return {"marks": marks, "prints": [], "oral": []}
+    own = [] if course is None else _of_another(assignment, submission.sheet.student, facts, course)
+    marks["findings"] = [*own, *integrity.edited(facts)]
+    return {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
 
 
 def _of_another(assignment: Assignment, student: str, facts: Facts, course: bytes) -> list[dict[str, Any]]:

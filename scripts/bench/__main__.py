@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # run as a file, a script sees only its own folder
 
-from scripts.bench import growth, live, offline
+from scripts.bench import grading, growth, live, offline
 from scripts.bench.inputs import Inputs
 from scripts.bench.measure import ROOT, USUAL
 from scripts.bench.offline import Bench
@@ -41,6 +41,7 @@ SECTIONS = {
     "json": offline.json,
     "ladder": offline.ladder,
     "verify": offline.verify,
+    "grading": grading.grading,
     "growth": growth.growth,
     "live": live.live,
     "behind": behind,
