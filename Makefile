@@ -34,8 +34,10 @@ lab-all: $(BIN)/lab ## the three labs, and all the steps that were seen 三个�
 	@$(BIN)/python scripts/all.py --testbed $(TESTBED) $(ARGS)
 
 grade: $(BIN)/lab ## a small class is made and marked: copies, edited captures, a bomb among it 生成并评阅一个小班级
-	@set -e; class=$$(mktemp -d); trap 'rm -rf "$$class"' EXIT; \
-		$(BIN)/python -m scripts.classroom "$$class/handed-in"; $(BIN)/lab grade "$$class/handed-in" $(ARGS)
+	@set -e; class=$$(mktemp -d); trap 'rm -rf "$$class"' EXIT; $(BIN)/python -m scripts.classroom "$$class/handed-in"; \
+		$(BIN)/lab grade "$$class/handed-in" --to captures/out/class $(ARGS)
+	@if [ -t 1 ] && [ -n "$$DISPLAY$$WAYLAND_DISPLAY$$TERM_PROGRAM" ]; then \
+		$(BIN)/python -m webbrowser "file://$$PWD/captures/out/class/report.html" >/dev/null 2>&1 || true; fi
 
 wireshark: $(BIN)/lab ## a capture, or a scenario live, in Wireshark: ARGS="tcp/syn-lost" 在 Wireshark 中查看
 	@$(BIN)/lab wireshark $(or $(ARGS),captures/tls-1.2-rsa.pcapng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as to_json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,19 @@ from lab.grade.gradebook import csv_of
 from lab.grade.kept import Kept
 from lab.grade.overrides import Override
 from lab.grade.regrade import difference
+from lab.grade.reports.class_page import class_page
 from lab.grade.reports.sheets import oral_sheets
+from lab.grade.reports.student import as_html, as_markdown
 from lab.grade.reports.table import changes_told, class_told
 from lab.grade.reports.terminal import marks_told
+from lab.grade.roster import folders
+from lab.grade.statistics import statistics
 from lab.system import files, streams
-from lab.text import Lang, Text
+from lab.text import Lang, Text, safe
 
-_KEPT, _MARKS, _EARLIER = "kept", "marks.json", "marks.before.json"
+_KEPT, _FEEDBACK, _MARKS, _EARLIER = "kept", "feedback", "marks.json", "marks.before.json"
+REPORT = "report.html"
+_WITH_LADDER = ("reason", "full")  # degrees at which a student is shown their capture, too
 _BETWEEN = 0.5  # seconds between two pictures of how far it is, at least
 
 
@@ -50,16 +57,22 @@ def grade(
     decided = _overrides(to)
     course = keys.read(key) if key is not None else None
     progress = Progress(len(handed_in), lang)
+    ladders: dict[str, str] = {}
+    drawn = (lambda name, pictures: ladders.update({name: pictures[lang]})) if to and degree in _WITH_LADDER else None
+    how = Marking(only, Kept(to / _KEPT if to else None), course=course)
     try:
-        marked = classes.marked(
-            handed_in, Marking(only, Kept(to / _KEPT if to else None), course=course), progress.done
-        )
+        marked = classes.marked(handed_in, how, progress.done, drawn)
     finally:
         progress.close()
     marked["submissions"], lost = overrides.applied(marked["submissions"], decided)
+    marked["statistics"] = statistics(marked["submissions"])
     for text in lost:
         streams.say(text.pick(lang))
-    before = _keep(to, marked, lang) if to is not None else None
+    before = None
+    if to is not None:
+        before = _keep(to, marked, lang)
+        told_to = _feed_back(to, marked["submissions"], degree, ladders, lang)
+        _write(to / REPORT, class_page(marked, told_to, lang))
     told = marked | {"submissions": [within(each, degree) for each in marked["submissions"]]}
     alone = len(handed_in) == 1 and bool(told["submissions"])
     with files.rendered(out) as stream:
@@ -69,6 +82,28 @@ def grade(
         (marks_told if alone else class_told)(told["submissions"][0] if alone else told, stream, lang)
         if before is not None:
             changes_told(difference(before, marked), stream, lang)
+        if to is not None:
+            said = Text(f"The report for you: {to / REPORT}", f"给教师的报告：{to / REPORT}")
+            stream.write(f"\n{safe(said.pick(lang))}\n")
+
+
+def _feed_back(
+    to: Path, submissions: Sequence[Mapping[str, Any]], degree: Degree, ladders: Mapping[str, str], lang: Lang
+) -> dict[str, str]:
+    """Writes what each student is told, and returns where, by submission; what is left from before is taken away."""
+    folder = to / _FEEDBACK
+    folder.mkdir(exist_ok=True, mode=0o700)
+    names = [each["submission"] for each in submissions]
+    places = dict(zip(names, folders(names), strict=True))
+    for each in submissions:
+        marks, place = within(dict(each), degree), folder / places[each["submission"]]
+        _write(place.with_name(f"{place.name}.html"), as_html(marks, lang, ladders.get(each["submission"])))
+        _write(place.with_name(f"{place.name}.md"), as_markdown(marks, lang))
+    current = {f"{place}.{kind}" for place in places.values() for kind in ("html", "md")}
+    for path in [*folder.glob("*.html"), *folder.glob("*.md")]:
+        if path.name not in current:
+            path.unlink()
+    return {name: f"{_FEEDBACK}/{place}.html" for name, place in places.items()}
 
 
 def _make(to: Path) -> None:

@@ -24,6 +24,7 @@ from lab.text import Text
 
 SCHEMA = "handshake-lab/grade-class/v1"
 Marked = dict[str, Any]
+Ladder = Callable[[str, Mapping[str, str]], object]  # a submission's name, the picture of its capture by language
 _WARM_FROM = 16  # submissions: for fewer it takes longer than it saves
 _TIMES = 2  # that each is marked then: from the second on Python knows what its instructions are about
 
@@ -41,16 +42,23 @@ class Marking(NamedTuple):
     at_once: int = 0  # processes; 0: as many as there are processors
 
 
-def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], None] = lambda _: None) -> Marked:
+def marked(
+    handed_in: Sequence[HandedIn],
+    how: Marking,
+    done: Callable[[int], None] = lambda _: None,
+    ladder: Ladder | None = None,
+) -> Marked:
     """Returns the marks of a class as plain values of JSON, handshake-lab/grade-class/v1, in full.
 
-    `done` is told how many are. Raises InputError where nobody can say what any of them was to be marked by.
+    `done` is told how many are, `ladder` the pictures of their captures. Raises InputError where nobody can say what
+    any of them was to be marked by.
     """
     assignments = {how.only.id: how.only} if how.only is not None else worker.named()
     keys = {each.name: key(each, assignments.values(), how.course) for each in handed_in}
     found: dict[str, Marked] = {}
     for each in handed_in:
-        if (result := how.kept.get(keys[each.name])) is not None:
+        result = how.kept.get(keys[each.name])
+        if result is not None and (ladder is None or "ladder" in result or not result.get("prints")):
             found[each.name] = result
     done(len(found))
     todo = [each for each in handed_in if each.name not in found]
@@ -58,7 +66,7 @@ def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], No
         _warm(assignments.values())
 
     def work(one: HandedIn) -> Marked:
-        return worker.result(one, assignments, how.only, how.course)
+        return worker.result(one, assignments, how.only, how.course, ladder is not None)
 
     try:
         for each, result in pool.each_marked(todo, work, how.limits, how.at_once or pool.processors()):
@@ -67,6 +75,9 @@ def marked(handed_in: Sequence[HandedIn], how: Marking, done: Callable[[int], No
             done(len(found))
     finally:
         gc.unfreeze()
+    for name, result in found.items():
+        if ladder is not None and "ladder" in result:
+            ladder(name, result["ladder"])
     return _together({each.name: found[each.name] for each in handed_in}, assignments, how.only)
 
 

@@ -7,8 +7,6 @@ and the rule, `full` the right answer in the student's own packets too. What a d
 from __future__ import annotations
 
 import json
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
 from lab.grade.marking import Mark, Marks
@@ -38,13 +36,6 @@ _SAID = {
         "与抓包不符，但由你对 {0} 的答案正确推出，按正确计分。",
     ),
 }
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """Returns the JSON Schema of handshake-lab/grade/v1."""
-    found: dict[str, Any] = json.loads((files("lab.grade") / "marks.schema.json").read_text("utf-8"))
-    return found
 
 
 def as_json(marks: Marks, degree: Degree = "full") -> dict[str, Any]:

@@ -26,8 +26,10 @@ from lab.grade.feedback import as_json
 from lab.grade.marking import mark
 from lab.grade.submissions import Submission
 from lab.grade.variant import derive
+from lab.render.picture import MOST, picture
+from lab.render.svg import svg
 from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
-from lab.text import Text
+from lab.text import LANGUAGES, Lang, Text
 
 MOST_RESULT = 4 << 20  # bytes of a result
 _NO_SHEET = Text(f"there is no {sheets.NAME}", f"没有 {sheets.NAME}")
@@ -41,13 +43,18 @@ class Limits(NamedTuple):
 
 
 def result(
-    handed_in: HandedIn, assignments: Mapping[str, Assignment], only: Assignment | None, course: bytes | None = None
+    handed_in: HandedIn,
+    assignments: Mapping[str, Assignment],
+    only: Assignment | None,
+    course: bytes | None = None,
+    drawn: bool = False,
 ) -> dict[str, Any]:
     """Returns the marks of a submission as plain values of JSON.
 
     `marks` is handshake-lab/grade/v1 in full, null where nobody can say by which assignment; then `why` says so.
     `prints` are what tells its capture from others, `oral` the questions to be asked; with the `course`'s key findings
     say where it is of another variant. `only` is the assignment to mark by; else the sheet names one of `assignments`.
+    Where it is to be `drawn`, `ladder` is the picture of its capture, as SVG by language.
     """
     with collected.reading(handed_in) as given:
         refused = [_both(text) for text in given.refused]
@@ -58,10 +65,12 @@ def result(
         assignment = only or assignments.get(submission.sheet.assignment)
         if assignment is None:
             return {"marks": None, "why": _both(unnamed().message), "refused": refused, "kind": "name"}
-        return of(submission._replace(problems=(*given.refused, *submission.problems)), assignment, course)
+        return of(submission._replace(problems=(*given.refused, *submission.problems)), assignment, course, drawn)
 
 
-def of(submission: Submission, assignment: Assignment, course: bytes | None = None) -> dict[str, Any]:
+def of(
+    submission: Submission, assignment: Assignment, course: bytes | None = None, drawn: bool = False
+) -> dict[str, Any]:
     """Returns what `result` does of a submission that was read, by an assignment."""
     facts, problems = submissions.facts_in(submission)
     marks = as_json(mark(assignment, submission.sheet, facts, problems))
@@ -69,7 +78,14 @@ def of(submission: Submission, assignment: Assignment, course: bytes | None = No
         return {"marks": marks, "prints": [], "oral": []}
     own = [] if course is None else _of_another(assignment, submission.sheet.student, facts, course)
     marks["findings"] = [*own, *integrity.edited(facts)]
-    return {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
+    found = {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
+    return found | {"ladder": {lang: _ladder(facts, lang) for lang in LANGUAGES}} if drawn else found
+
+
+def _ladder(facts: Facts, lang: Lang) -> str:
+    """Returns the picture of a capture, of one with very many packets the beginning."""
+    packets = facts.packets[:MOST]
+    return svg(picture(packets, lang, more=len(facts.packets) - len(packets)), lang)
 
 
 def _of_another(assignment: Assignment, student: str, facts: Facts, course: bytes) -> list[dict[str, Any]]:

@@ -68,12 +68,30 @@ def summary() -> dict[str, Any]:
     return _read("lab.report", "summary.schema.json")
 
 
-_SCHEMAS = {"trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet}
+@cache
+def grade() -> dict[str, Any]:
+    """Returns the schema of a submission's marks, handshake-lab/grade/v1."""
+    return _read("lab.grade", "marks.schema.json")
+
+
+@cache
+def grade_class() -> dict[str, Any]:
+    """Returns the schema of a class's marks, handshake-lab/grade-class/v1, with those of its submissions."""
+    schema = _read("lab.grade", "class.schema.json")
+    marks = {key: value for key, value in grade().items() if key not in ("$schema", "$id", "$defs")}
+    schema["$defs"] = {**grade()["$defs"], "marks": marks}
+    return schema
+
+
+_SCHEMAS = {
+    "trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet,
+    "grade": grade, "grade-class": grade_class,
+}  # fmt: skip
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet". It is the caller's
-    own, to do with as it likes. Raises KeyError for another name."""
+    """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade" or
+    "grade-class". It is the caller's own, to do with as it likes. Raises KeyError for another name."""
     return deepcopy(_SCHEMAS[name]())
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from lab.grade import sheet
 from lab.grade.assignment import load
-from lab.grade.feedback import schema
+from lab.report.schema import grade as schema
 from tests.grade.shared import capture, facts, right
 from tests.places import ROOT
 

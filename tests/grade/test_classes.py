@@ -29,13 +29,13 @@ from lab.grade import classes, oral, pool
 from lab.grade.assignment import load, parse
 from lab.grade.classes import Marking
 from lab.grade.collected import HandedIn, Source, collect
-from lab.grade.feedback import schema
 from lab.grade.gradebook import csv_of
 from lab.grade.integrity import edited, prints, shared
 from lab.grade.kept import Kept
 from lab.grade.recording import facts_of
 from lab.grade.variant import derive
 from lab.grade.worker import Limits
+from lab.report.schema import grade as schema
 from lab.text import safe
 from scripts.classroom import make, written
 from tests.grade.shared import facts

@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 from lab.errors import InputError
 from lab.grade import sheet as sheets
 from lab.grade.assignment import load, parse, shipped
-from lab.grade.feedback import DEGREES, as_json, schema
+from lab.grade.feedback import DEGREES, as_json
 from lab.grade.marking import Mark, mark
 from lab.grade.sheet import Sheet
+from lab.report.schema import grade as schema
 from tests.grade.shared import facts, right
 from tests.grade.test_assignments import FURTHER
 

@@ -12,7 +12,8 @@ from lab.grade.regrade import Difference
 from lab.render.words import console, pad, wrap
 from lab.text import Lang, Text, safe
 
-_WIDTH, _NAME, _STUDENT, _POINTS, _QUESTION = 90, 34, 18, 14, 28
+_WIDTH, _NAME, _STUDENT, _POINTS, _QUESTION = 90, 34, 18, 14, 22
+_REACHED, _APART, _BAR = 18, 15, 10
 
 
 def class_told(marked: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
@@ -33,7 +34,7 @@ def class_told(marked: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
         page.print()
         heads = Text("question|reached|discriminates|commonest mistakes", "题目|得分率|区分度|最常见的错误")
         names = heads.pick(lang).split("|")
-        head = f"  {pad(names[0], _QUESTION)}{pad(names[1], 10)}{pad(names[2], 16)}{names[3]}"
+        head = f"  {pad(names[0], _QUESTION)}{pad(names[1], _REACHED)}{pad(names[2], _APART)}{names[3]}"
         page.print(Styled(head, "bold"), soft_wrap=True)
     for each in marked["statistics"]:
         _question(each, page)
@@ -81,9 +82,14 @@ def _submission(each: Mapping[str, Any], page: Console, lang: Lang) -> None:
 def _question(each: Mapping[str, Any], page: Console) -> None:
     easiness, apart = each["easiness"], each["discrimination"]
     mistakes = "  ".join(f"{found['code']} ×{found['count']}" for found in each["mistakes"])
-    reached = f"{easiness * 100:.0f} %" if easiness is not None else "–"
-    told = f"  {_cut(each['question'], _QUESTION)}{pad(reached, 10)}"
-    page.print(f"{told}{pad(f'{apart:+.2f}' if apart is not None else '–', 16)}{mistakes}", soft_wrap=True)
+    reached = f"{_bar(easiness)} {easiness * 100:>3.0f} %" if easiness is not None else "–"
+    told = f"  {_cut(each['question'], _QUESTION)}{pad(reached, _REACHED)}"
+    page.print(f"{told}{pad(f'{apart:+.2f}' if apart is not None else '–', _APART)}{mistakes}", soft_wrap=True)
+
+
+def _bar(share: float) -> str:
+    full = round(min(share, 1) * _BAR)
+    return "█" * full + "░" * (_BAR - full)
 
 
 def _cut(said: str, width: int) -> str:
