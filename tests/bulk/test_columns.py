@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.bulk import chunk, passing, prediction
 from lab.bulk import conversations as columns
 from lab.bulk.columns import Columns
 from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
@@ -30,6 +31,11 @@ from tests.packets import IPV6, OPEN, Pair, ladder
 from tests.protocols.tcp.test_icmp import error
 
 COUNT = 6000  # packets of a story
+# For how many packets somebody waits.
+PATIENCES = (
+    (path, "_MOST_WAITING"), (columns, "_LONGEST"), (columns, "_APART"), (passing, "_FARTHEST"),
+    (prediction, "_PATIENCE"), (chunk, "_MOST"), (chunk, "_TAIL"),
+)  # fmt: skip
 both = pytest.mark.parametrize("rows", [False, True], ids=["conversations", "rows"])
 
 
@@ -229,11 +235,18 @@ def halved(frame: bytes, ident: int) -> list[bytes]:
     return found
 
 
-def test_a_fate_that_is_long_unknown_is_told_as_the_engine_tells_it(tmp_path: Path) -> None:
-    """A conversation whose answers come 70,000 packets later: its rows went out before anybody knew."""
-    frames = list(generate.frames(150_000))
+def test_a_fate_that_is_long_unknown_is_told_as_the_engine_tells_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversation whose answers come 8,700 packets later: its rows went out before anybody knew.
+
+    All patience is an eighth of what it is.
+    """
+    for module, name in PATIENCES:
+        monkeypatch.setattr(module, name, getattr(module, name) // 8)
+    frames = list(generate.frames(18_750))
     slow = [frame.data for frame in ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6", pair=Pair(client_port=51_000))]
-    for at, frame in zip((5, 70_100, 70_200, 70_300, 145_000), slow, strict=True):
+    for at, frame in zip((5, 8_763, 8_775, 8_788, 18_125), slow, strict=True):
         frames.insert(at, frame)
     file = saved(frames, tmp_path)
     assert in_columns(file, rows=True) == one_by_one(file, rows=True)

@@ -33,7 +33,7 @@ from lab.protocols.tcp.scenarios import PORT, endpoint, final_ack_lost
 from lab.runs.live import Live
 from lab.runs.recorded import open_run
 from lab.runs.run import Run
-from lab.testbed import netns
+from lab.testbed import netns, stage, wire
 from lab.testbed.control import Command, Control, Controlled, Delay, Edit, Held, Inject, Release, write
 from lab.testbed.messages import Ended as StageEnded
 from lab.testbed.rules import parse
@@ -443,16 +443,18 @@ def held_for(seconds: float, *numbers: int) -> Decide:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tcp/connection", "tcp/simultaneous-close"])
-def test_a_packet_held_longer_than_any_patience_goes_on(controlled: Callable[..., Story], name: str) -> None:
-    holds: list[float] = []
+def test_a_packet_held_longer_than_any_patience_goes_on(
+    controlled: Callable[..., Story], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for each in (stage, wire):  # the stage's process is a fork of this one
+        monkeypatch.setattr(each, "PATIENCE", 3.0)
 
     def decide(event: Event, run: Control) -> None:
-        captured = isinstance(event, PacketHeld) and len(holds) < 2
         number = event.packet if isinstance(event, PacketHeld) else 0
         kind = kinds.get(number, "")
-        if captured and kind in ("data", "FIN") and kind not in done:
+        if kind in ("data", "FIN") and kind not in done:
             done.append(kind)
-            threading.Timer(20.0, run.release, (number,)).start()
+            threading.Timer(5.0, run.release, (number,)).start()
         else:
             if isinstance(event, PacketSent):
                 kinds[event.packet] = kind_of(event)
@@ -463,7 +465,7 @@ def test_a_packet_held_longer_than_any_patience_goes_on(controlled: Callable[...
     story = controlled(name, decide)
     assert done == ["data", "FIN"]
     assert story.run.source.early is None
-    assert len(story.absorbed) > 10
+    assert len(story.absorbed) >= 4
     assert all(packet.fate == "arrived" for packet in story.packets if packet.number not in story.absorbed)
 
 
