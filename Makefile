@@ -16,7 +16,7 @@ RIGHTS := --cap-add SYS_ADMIN --cap-add NET_ADMIN \
 	$(foreach each,seccomp apparmor systempaths,--security-opt $(each)=unconfined)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws grade wireshark test test-fast test-image check bench soak kill fuzz clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws step grade wireshark test test-fast test-image check bench soak kill fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,9 @@ lab-ws: $(BIN)/lab ## a WebSocket connection: the upgrade, frames, closing WebSo
 
 lab-all: $(BIN)/lab ## the three labs, and all the steps that were seen 三个实验，以及看到的全部步骤
 	@$(BIN)/python scripts/all.py --testbed $(TESTBED) $(ARGS)
+
+step: $(BIN)/lab ## hold each packet and say what becomes of it: ARGS="tls/1.3" 逐包调试：扣住每个包，由你决定去留
+	@$(BIN)/lab step $(or $(ARGS),tcp/connection)
 
 grade: $(BIN)/lab ## a small class is made and marked: copies, edited captures, a bomb among it 生成并评阅一个小班级
 	@set -e; class=$$(mktemp -d); trap 'rm -rf "$$class"' EXIT; $(BIN)/python -m scripts.classroom "$$class/handed-in"; \

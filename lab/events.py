@@ -217,14 +217,15 @@ def as_json(event: Event) -> dict[str, Any]:
     if isinstance(event, Begun):
         told["schema"] = SCHEMA
     for name, value in event._asdict().items():
-        told[_KEYS.get(name, name)] = _plain(value)
+        told[_KEYS.get(name, name)] = plain(value)
     return told
 
 
 _KEYS = {"sender": "from", "before": "from_state", "after": "to_state"}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Returns a value as plain values of JSON."""
     if isinstance(value, Frame):
         return {
             "length": value.length,
@@ -240,15 +241,15 @@ def _plain(value: Any) -> Any:
             "words": value.words._asdict(),
         }
     if isinstance(value, Remark):
-        return {"name": value.name, "spans": _plain(value.spans), **value.words._asdict()}
+        return {"name": value.name, "spans": plain(value.spans), **value.words._asdict()}
     if isinstance(value, Verdict):
         return value.facts()
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(each) for name, each in value._asdict().items()}
+        return {name: plain(each) for name, each in value._asdict().items()}
     if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain(each) for name, each in value.items()}
     return value.value if isinstance(value, Enum) else value
 
 

@@ -42,7 +42,7 @@ TOGETHER = {
         "tests/test_events.py", "tests/test_kill.py", "tests/test_moments.py", "tests/test_soak.py",
         "tests/test_traffic.py", "tests/test_bench.py", "tests/protocols/ssh/test_folder.py",
         "tests/grade/test_variants.py", "tests/wireshark/test_opening.py", "tests/wireshark/test_extcap.py",
-        "tests/wireshark/test_tshark.py",
+        "tests/wireshark/test_tshark.py", "tests/stepping/test_plans.py", "tests/stepping/test_step.py",
     ),
 }  # fmt: skip
 

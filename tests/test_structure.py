@@ -44,10 +44,23 @@ MAY_KNOW: dict[str, set[str]] = {
     "witnesses": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "bulk": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "wireshark": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
+    "stepping": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "grade": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
     "__init__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
-    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "wireshark"},
-    "__main__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "wireshark", "app"},
+    "app": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses", "bulk", "grade", "wireshark", "stepping"},
+    "__main__": {
+        *VALUES,
+        *THINKING,
+        *TOUCHING,
+        "render",
+        "runs",
+        "witnesses",
+        "bulk",
+        "grade",
+        "wireshark",
+        "stepping",
+        "app",
+    },
 }
 # Of a protocol, what plays it touches the machine; nothing imports it before a scenario is asked for.
 PLAYING = ("endpoints.py", "credentials.py", "scenarios.py")
@@ -73,7 +86,7 @@ DOORS = {
     "brotli": ("protocols/tls/compressed.py",),
     "lz4": ("capture/compressed.py",),
     "websockets": ("protocols/websocket/endpoints.py",),
-    "textual": ("app/",),
+    "textual": ("stepping/screen.py",),
 }
 
 

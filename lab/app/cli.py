@@ -232,6 +232,23 @@ def run(
     _run(scenario, format, json, ipv6, wire, testbed, file)
 
 
+@app.command(cls=_Command, help=_("Step through a connection: hold each packet, let it arrive, lose it, change it.", "逐包调试一个连接：扣住每个包，放行、丢弃或修改它。"))  # fmt: skip
+def step(
+    what: Annotated[str, typer.Argument(metavar="SCENARIO|FILE", help=_("A scenario, on real hosts; or a capture, to and fro.", "场景（真实主机），或抓包文件（可前后走动）。"))],
+    script: Annotated[str | None, typer.Option("--script", metavar="FILE", help=_("Commands, one a line; - for standard input.", "命令文件，每行一条；- 表示标准输入。"))] = None,
+    json: Annotated[bool, typer.Option("--json", help=_("By lines, the events themselves as JSON.", "行模式，直接输出 JSON 事件。"))] = False,
+    conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Of a capture only this conversation, by its id.", "抓包中只看这个编号的连接。"))] = None,
+    keylog: KeylogOption = None, server_key: ServerKeyOption = None,
+    ipv6: Ipv6Option = False, wire: WireOption = [], testbed: TestbedOption = Testbed.AUTO, out: OutOption = None,
+    lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app.step import Wanted
+    from lab.app.step import step as stepped
+
+    log, key = _secrets(keylog, server_key)
+    raise typer.Exit(stepped(Wanted(what, script, json, ipv6, wire, testbed, out, conversation, log, key), LANG))
+
+
 @app.command(cls=_Command, help=_("List the scenarios, and what each teaches.", "列出所有场景及其教学要点。"))
 def scenarios(lang: LangOption = LANGUAGE) -> None:
     from lab.render.notes import catalogue

@@ -13,8 +13,9 @@ from lab.engine.path import Mine
 from lab.engine.record import Record
 from lab.events import Begun as RunBegun
 from lab.events import CommandAnswered, PacketHeld
-from lab.model import Captured, Frame, Kernels, Problem, WireEvent
+from lab.model import Captured, Frame, Kernels, Packet, Problem, WireEvent
 from lab.protocols.scenario import Scenario
+from lab.render.comments import comments
 from lab.runs.place import key_place, require_place
 from lab.runs.run import Inputs, Learn, Run
 from lab.runs.taken import Taken, Written, write_bare
@@ -75,6 +76,7 @@ class Live:
         self._play = play
         self._save_to = save
         self.bare = bare
+        self.beside: Callable[[int], list[str]] = lambda _: []  # comments of a packet, by its number, beside ours
         self._sealed = sealed
         self._sha256 = ""
 
@@ -103,6 +105,10 @@ class Live:
 
     def over(self, run: Run) -> None:
         """Saves the capture: a run that is stopped also saves what was under way."""
+        self.save_now(run)
+
+    def save_now(self, run: Run) -> None:
+        """Saves what has been captured so far, where there is a file for it."""
         if self.taken.records and self.file is not None:
             with uninterrupted():
                 self._write(self.file, run)
@@ -155,13 +161,16 @@ class Live:
             elif not isinstance(event, Begun):
                 yield event
 
+    def _comments(self, packet: Packet) -> list[str]:
+        return [*comments(packet), *self.beside(packet.number)]
+
     def _write(self, file: File, run: Run) -> None:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
         if self.bare:
             write_bare(buffer, self.taken, self._sealed)
         else:
-            Written(buffer, self.taken).finish(said_last(run))
+            Written(buffer, self.taken, self._comments).finish(said_last(run))
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         self._save_to(file, buffer.getvalue(), False)
         if self.server_key and not self.bare:

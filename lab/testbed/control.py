@@ -90,8 +90,12 @@ class Inject(NamedTuple):
     fields: Mapping[str, Value] = {}  # nobody writes to it
 
 
-Command = Hold | Release | Drop | Duplicate | Delay | Swap | Edit | Inject
-COMMANDS: tuple[type[Command], ...] = (Hold, Release, Drop, Duplicate, Delay, Swap, Edit, Inject)
+class Leave(NamedTuple):
+    """Ends the run where it is: what is held, or on its way, is lost."""
+
+
+Command = Hold | Release | Drop | Duplicate | Delay | Swap | Edit | Inject | Leave
+COMMANDS: tuple[type[Command], ...] = (Hold, Release, Drop, Duplicate, Delay, Swap, Edit, Inject, Leave)
 
 
 class Held(NamedTuple):
@@ -158,6 +162,9 @@ class Control:
     ) -> bool:
         return self.send(Inject(sender, flags, seq, ack, payload, fields))
 
+    def leave(self) -> bool:
+        return self.send(Leave())
+
 
 # Reading and writing.
 
@@ -170,6 +177,7 @@ _WAYS = {
     "swap": "swap N",
     "edit": "edit N seq=+1 flags=PSH,ACK payload=text",
     "inject": "inject client RST seq=rcv.nxt",
+    "leave": "leave",
 }
 _DURATION = re.compile(r"(\d{1,12})(ns|us|ms|s)")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
@@ -204,6 +212,8 @@ def write(command: Command) -> str:
     """Returns the line that `parse` makes the same command of."""
     if isinstance(command, Hold):
         return "hold" if command.on else "hold off"
+    if isinstance(command, Leave):
+        return "leave"
     if isinstance(command, Delay):
         return f"delay {command.number} {command.ns}ns"
     if isinstance(command, Edit):
@@ -222,6 +232,8 @@ def _parsed(word: str, rest: list[str]) -> Command | None:
         return Hold(rest != ["off"]) if rest in ([], ["on"], ["off"]) else None
     if word == "inject":
         return _injection(rest)
+    if word == "leave":
+        return None if rest else Leave()
     if not rest or not re.fullmatch(r"\d{1,9}", rest[0], re.ASCII):
         return None
     number, rest = int(rest[0]), rest[1:]

@@ -30,6 +30,7 @@ from lab.testbed.control import (
     Held,
     Hold,
     Inject,
+    Leave,
     RefusedError,
     Release,
     Swap,
@@ -336,6 +337,9 @@ class Wire:
                 self._tell(Controlled(command, error.message, error.hint))
             else:
                 self._tell(Controlled(command, number=number))
+            if isinstance(command, Leave):
+                self._given_up = True
+                raise SceneEnded(Text("it was ended by hand", "由使用者结束"))
             self._clock_for_the_rest()
 
     def _done(self, command: Command) -> int | None:
@@ -348,6 +352,8 @@ class Wire:
             self._holding = command.on
             for each in self._waiting if not command.on else ():
                 each.by_hand = False
+            return None
+        if isinstance(command, Leave):
             return None
         self._take_in(self._cables.arrived())  # what has come before the command stands before what comes of it
         if isinstance(command, Inject):

@@ -25,6 +25,7 @@ from lab.testbed.control import (
     Held,
     Hold,
     Inject,
+    Leave,
     RefusedError,
     Release,
     Swap,
@@ -54,6 +55,7 @@ WRITTEN: dict[str, Command] = {
     "inject client RST seq=rcv.nxt": Inject("client", "RST", "rcv.nxt"),
     "inject server PSH,ACK seq=7 ack=8 payload=hi ttl=1": Inject("server", "PSH,ACK", 7, 8, b"hi", {"ttl": 1}),
     "inject client none": Inject("client", ""),
+    "leave": Leave(),
 }
 
 
@@ -152,9 +154,10 @@ def test_each_method_sends_its_command() -> None:
     )
     assert run.edit(7, {"seq": "+1"})
     assert run.inject("client", "RST", window=0)
+    assert run.leave()
     assert sent == [
         Hold(True), Hold(False), Release(1), Drop(2), Duplicate(3), Delay(4, 5), Swap(6),
-        Edit(7, {"seq": "+1"}), Inject("client", "RST", fields={"window": 0}),
+        Edit(7, {"seq": "+1"}), Inject("client", "RST", fields={"window": 0}), Leave(),
     ]  # fmt: skip
     assert {type(each) for each in sent} == set(control.COMMANDS)
 

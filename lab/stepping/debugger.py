@@ -1,0 +1,350 @@
+"""What a command comes to: real hosts are told, a recorded capture is walked. One object for both.
+
+A run's events are told to `hear`, from whichever thread; what is asked for comes to `do`. The run goes on by itself
+(`step 3`, `until FIN`) as far as it was told to, and stops where a packet is held and nothing moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import RLock
+from typing import NamedTuple
+
+from lab.errors import UsageError
+from lab.events import (
+    CommandAnswered,
+    Ended,
+    Event,
+    KernelAsked,
+    PacketArrived,
+    PacketHeld,
+    PacketLost,
+    StateChanged,
+    Surprised,
+)
+from lab.events import PacketSent as Sent
+from lab.runs.until import END, Seen, Until, Watch
+from lab.stepping import commands
+from lab.stepping.commands import Asked
+from lab.stepping.predictions import Prediction, Predictions
+from lab.stepping.view import ROLES, Story, View
+from lab.testbed import control
+from lab.testbed.control import Control, Hold, Inject
+from lab.text import Text
+
+MOST_PACKETS = 5_000  # of a recorded capture
+MOST_ALONE = 400  # packets that go by themselves: two ends may contradict each other for ever
+
+
+class _Going(NamedTuple):
+    """How far it goes by itself: `left` packets of `kind` (any, or steps of the notes), or `until` something."""
+
+    kind: str
+    left: int = 1
+    until: Until = END
+
+    def passed(self, seen: Seen | None) -> _Going | None:  # None: nothing new is held
+        """Returns how far it goes behind a packet; None where it stops there."""
+        if self.kind == "until":
+            return None if seen is not None and self.until.holds(seen) else self
+        counts = self.kind == "step" or (seen is not None and bool(seen.steps))
+        left = self.left - counts
+        return self._replace(left=left) if left > 0 else None
+
+
+class Debugger:
+    """Steps through a run. `wire` is the way in to real hosts, asked for when there is something to say to it.
+
+    A capture that is walked has none. `save` writes the capture to a file of that name, or where it usually goes, and
+    returns what is to be said of that. `judged` hears of each prediction once it is known whether it came so,
+    `said` what else there is to say.
+    """
+
+    def __init__(
+        self, wire: Callable[[], Control] | None = None, save: Callable[[str], list[Text]] | None = None
+    ) -> None:
+        self.story = Story()
+        self.predictions = Predictions()
+        self.over = False  # nothing more will be asked for
+        self.judged: Callable[[Prediction], object] = lambda _: None
+        self.said: Callable[[Text], object] = lambda _: None
+        self._wire = wire
+        self._save = save
+        self._watch = Watch()
+        self._seen: list[Seen] = []  # by packets that were held, in order
+        self._fresh: list[Seen] = []  # of which it was not looked at yet whether to stop there
+        self._going: _Going | None = None
+        self._alone = 0  # packets that went by themselves
+        self._unanswered = 0
+        self._chosen: int | None = None
+        self._look: int | None = None  # the place that is looked at; None: where it stands
+        self._lock = RLock()
+
+    @property
+    def live(self) -> bool:
+        return self._wire is not None
+
+    @property
+    def runs(self) -> str:
+        """How far it goes by itself, in words; empty where it stands."""
+        going = self._going
+        if going is None or not self.live:
+            return ""
+        return str(going.until) if going.kind == "until" else f"{going.kind} {going.left}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it stands, and something is to be asked for."""
+        with self._lock:
+            if not self.live:
+                return not self.over
+            return self.story.stands and not self._unanswered and self._going is None and not self.over
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where one looks, and how many places there are; from 1."""
+        count = len(self.story.stops)
+        return (count if self._look is None else self._look + 1), count
+
+    def view(self) -> View:
+        """Returns the view of where one looks."""
+        with self._lock:
+            return self.story.view(self._look, self._chosen)
+
+    # What the run tells.
+
+    def load(self, events: Iterable[Event]) -> None:
+        """Takes in a recorded run, and goes to its first packet."""
+        for event in events:
+            self.hear(event)
+        self._fresh.clear()
+        self._look = 0
+
+    def hear(self, event: Event) -> None:
+        """Takes an event; a packet that need not wait goes on."""
+        with self._lock:
+            self.story.hear(event)
+            seen = self._watch.hear(event)
+            if seen is not None:
+                self._seen.append(seen)
+                self._fresh.append(seen)
+            if isinstance(event, CommandAnswered) and self.live:
+                self._unanswered -= 1
+                if not event.done:
+                    self._going = None
+            if self.live and self.story.stands and not self._unanswered:
+                self._stands()
+
+    def _stands(self) -> None:
+        """Decides, where nothing moves, whether to go on."""
+        fresh, self._fresh = self._fresh, []
+        if fresh or self.story.over:
+            self._judge(fresh[0] if fresh else self._last())
+        if self.story.over:
+            self._going = None
+        if self._going is None:
+            return
+        looked: Sequence[Seen | None] = fresh or [None]
+        for seen in looked:
+            self._going = self._going.passed(seen)
+            if self._going is None:
+                self._chosen = seen.number if seen is not None else None
+                return
+        self._alone += 1
+        if self._alone < MOST_ALONE:
+            self._tell(control.Release(self._at_hand()))
+            return
+        self._going = None
+        self.said(
+            Text(
+                f"stopped: {MOST_ALONE} packets went by themselves, and it was not over",
+                f"已停下：连续放行了 {MOST_ALONE} 个包，仍未结束",
+            )
+        )
+
+    def _judge(self, seen: Seen) -> None:
+        came = " ".join((seen.sender or "", *seen.labels)).strip()
+        for each in self.predictions.judge(seen, came):
+            self.judged(each)
+
+    def _last(self) -> Seen:
+        """Returns what is known when nothing more comes: both ends' states."""
+        view = self.story.view()
+        states = frozenset((role, state) for role in ROLES if (state := view.end(role).state) is not None)
+        return Seen(0, None, (), (), states)
+
+    def _at_hand(self) -> int:
+        held = self.story.held
+        if not held:
+            raise _nothing_held(self.story.over)
+        return self._chosen if self._chosen in held else held[0]
+
+    def _tell(self, order: control.Command) -> None:
+        assert self._wire is not None
+        self._look = None
+        self._unanswered += 1
+        if not self._wire().send(order):
+            self._unanswered -= 1
+
+    # What is asked for.
+
+    def do(self, asked: Asked) -> list[Text]:
+        """Does what is asked for; returns what is to be said at once. Raises UsageError where it makes no sense now."""
+        with self._lock:
+            if asked.order is not None:
+                self._order(asked, asked.order)
+                return []
+            return self._DO[asked.name](self, asked) or []
+
+    def _order(self, asked: Asked, order: control.Command) -> None:
+        if not self.live:
+            raise UsageError(
+                Text(
+                    f"'{asked.name}' needs real hosts: this is a recorded capture",
+                    f"{asked.name} 需要真实主机：这是已录制的抓包",
+                ),
+                Text("lab step SCENARIO holds the packets of real ones", "lab step 场景 会扣住真实主机的包"),
+            )
+        if isinstance(order, Hold):
+            self._going = None
+        elif self.story.over:
+            raise _nothing_held(True)
+        elif not asked.named and not isinstance(order, Inject | control.Leave):
+            order = order._replace(number=self._at_hand())
+        self._tell(order)
+
+    def _step(self, asked: Asked) -> None:
+        self._go(_Going(asked.name, asked.number))
+
+    def _until(self, asked: Asked) -> None:
+        self._go(_Going("until", until=asked.until))
+
+    def _go(self, going: _Going) -> None:
+        if not self.live:
+            self._walk(going)
+            return
+        number = self._at_hand()
+        self._fresh.clear()
+        self._alone = 0
+        self._going = going
+        self._tell(control.Release(number))
+
+    def _walk(self, going: _Going | None) -> None:
+        """Goes forward in a recorded capture."""
+        at, last = self._look or 0, len(self.story.stops) - 1
+        if at >= last:
+            raise _nothing_held(True)
+        while going is not None and at < last:
+            at += 1
+            seen = self._seen[at] if at < len(self._seen) else None
+            self._judge(seen or self._last())
+            going = going.passed(seen)
+        self._look = at
+
+    def _back(self, asked: Asked) -> None:
+        at = self.place[0] - 1
+        if at == 0:
+            raise UsageError(
+                Text("this is where it begins", "这里已是开头"),
+                Text("forward goes on from here", "forward 可以继续向前"),
+            )
+        self._look = max(0, at - asked.number)
+
+    def _forward(self, asked: Asked) -> None:
+        at, count = self.place
+        if at == count:
+            raise UsageError(
+                Text("there is nothing further on yet", "前面还没有内容"),
+                Text("step lets the packet arrive", "step 会放行当前的包"),
+            )
+        self._look = min(count - 1, at - 1 + asked.number)
+        if self.live and self._look == count - 1:
+            self._look = None
+
+    def _select(self, asked: Asked) -> None:
+        if asked.number not in self.story.held:
+            raise control.not_held(asked.number, len(self._seen), self.story.held)
+        self._chosen, self._look = asked.number, None
+
+    def _predict(self, asked: Asked) -> list[Text]:
+        rung = self.view().rung
+        if rung is None or (self._look is None and self.story.over):
+            raise _nothing_held(self.story.over)
+        until = asked.until if asked.until is not END else None
+        self.predictions.make(rung, asked.word, until)
+        return [Text(f"noted: {asked.word}", f"已记下：{asked.word}")]
+
+    def _saved(self, asked: Asked) -> list[Text]:
+        if self._save is None:
+            raise UsageError(
+                Text("there is nothing to save: the capture is a file already", "无需保存：抓包本来就是文件"),
+                Text("lab step SCENARIO makes one", "lab step 场景 会生成一个"),
+            )
+        return self._save(asked.word)
+
+    def _help(self, asked: Asked) -> list[Text]:
+        return commands.told(asked.word)
+
+    def _quit(self, _asked: Asked) -> None:
+        self.over = True
+        if self.live and not self.story.over:
+            self._going = None
+            self._tell(control.Leave())
+
+    _DO: dict[str, Callable[..., list[Text] | None]] = {  # noqa: RUF012  # nobody writes to it
+        "step": _step, "next": _step, "until": _until, "continue": _until, "back": _back, "forward": _forward,
+        "select": _select, "predict": _predict, "save": _saved, "help": _help, "quit": _quit,
+    }  # fmt: skip
+
+
+def _nothing_held(over: bool) -> UsageError:
+    if over:
+        return UsageError(
+            Text("nothing more will come", "不会再有包了"), Text("back looks at what has been", "back 可以回看")
+        )
+    return UsageError(
+        Text("no packet is held now", "现在没有扣住任何包"), Text("hold has the next ones wait", "hold 会扣住之后的包")
+    )
+
+
+_MORE = Text(
+    "only the first {} packets are walked: lab annotate has them all",
+    "只逐包显示前 {} 个：完整内容请用 lab annotate",
+)
+
+
+class _Walked:
+    """A packet that has been told, and not yet shown as held."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def goes(self, event: Event) -> bool:
+        """Whether an event comes behind its being held."""
+        if isinstance(event, PacketArrived | PacketLost):
+            return event.packet == self.number
+        if isinstance(event, StateChanged | Surprised):
+            return event.packet == self.number and not event.on.startswith("sent ")
+        if isinstance(event, KernelAsked):
+            return event.instant == "final"
+        return isinstance(event, Sent | Ended)
+
+
+def walked(events: Iterable[Event]) -> Iterator[Event]:
+    """Yields a recorded run's events as if each packet had been held: told of as held, and let go of, at its place.
+
+    At most `MOST_PACKETS` packets. A copy that was absorbed is held nowhere, as it was when it was recorded.
+    """
+    waiting: _Walked | None = None
+    for event in events:
+        if waiting is not None and waiting.goes(event):
+            if not (isinstance(event, PacketLost) and event.absorbed):
+                yield PacketHeld(waiting.number)
+                yield CommandAnswered(f"release {waiting.number}", True, None, None, None)
+            waiting = None
+        if isinstance(event, Sent):
+            if event.packet > MOST_PACKETS:
+                yield Ended((), {}, _MORE.format(MOST_PACKETS))
+                return
+            waiting = _Walked(event.packet)
+        yield event

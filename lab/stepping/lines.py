@@ -1,0 +1,221 @@
+"""Line mode: commands come as lines, and each event goes out as one. What tests, scripts and assignments drive.
+
+A script is read whole before anything is played, so that a mistake in its last line is found at once. Where the lines
+are over and the run is not, it goes on to its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO
+
+from lab.errors import LabError, UsageError
+from lab.events import CommandAnswered, Event, as_json
+from lab.render.bytes import dumped
+from lab.render.words import brief, cells, pad
+from lab.stepping import commands, view, words
+from lab.stepping.commands import Asked
+from lab.stepping.debugger import Debugger
+from lab.stepping.predictions import Prediction
+from lab.stepping.view import View
+from lab.text import ROLES, Lang, Text
+
+_WIDTH = 80
+_NAME = 16  # columns of what a kernel's field is called
+
+
+def script(lines: Iterable[str], name: str) -> list[Asked]:
+    """Reads a script. Raises UsageError, with the line and the column, for the first line that is no command."""
+    found = []
+    for number, each in enumerate(lines, 1):
+        try:
+            asked = commands.parse(each.rstrip("\r\n"))
+        except UsageError as error:
+            place = Text(f"{name}, line {number}: ", f"{name} 第 {number} 行：")
+            message = Text(place.en + error.message.en, place.zh + error.message.zh)
+            raise UsageError(message, error.hint) from error
+        if asked is not None:
+            found.append(asked)
+    return found
+
+
+class Lines:
+    """Drives a debugger by lines. `ask` yields them as they come, read or not yet; `strict` says that nobody is there
+    to mend a line: a refused command makes the run fail in the end."""
+
+    def __init__(self, debugger: Debugger, ask: Iterator[Asked | str], out: TextIO, lang: Lang, json_: bool) -> None:
+        self.refused = 0
+        self._debugger = debugger
+        self._ask = ask
+        self._out = out
+        self._lang: Lang = lang
+        self._json = json_
+        self._more = True  # lines may come
+        debugger.judged, debugger.said = self.judged, self._say
+
+    def run(self, events: Iterable[Event] | None) -> None:
+        """Goes through a live run's events, asking where it stands; without any, walks what has been loaded."""
+        if events is None:
+            self._walk()
+            return
+        for event in events:
+            self._debugger.hear(event)
+            self._show(event)
+            while self._debugger.waits and not self._debugger.story.over:
+                self._next()
+        while self._more and not self._debugger.over:  # it is over, and one may look back
+            self._next()
+
+    def _walk(self) -> None:
+        shown = self._shown(0)
+        while self._more and not self._debugger.over:
+            self._next()
+            shown = self._shown(shown)
+
+    def _shown(self, done: int) -> int:
+        """Shows the events up to the place where one looks; returns how many that are."""
+        story, (place, _) = self._debugger.story, self._debugger.place
+        upto = story.stops[place - 1] if story.stops else len(story.events)
+        for event in story.events[done:upto]:
+            if not isinstance(event, CommandAnswered):
+                self._show(event)
+        if upto < done:
+            self._say(words.called(rung.sent) if (rung := self._debugger.view().rung) else Text("", ""))
+        return upto
+
+    def _next(self) -> None:
+        line = next(self._ask, None)
+        if line is None:
+            first, self._more = self._more, False
+            if not self._debugger.story.over:
+                self._debugger.do(_GO_ON if first else _LEAVE)
+            return
+        try:
+            asked = commands.parse(line) if isinstance(line, str) else line
+            if asked is None:
+                return
+            if asked.name == "show":
+                self._tell(asked.word)
+                return
+            for said in self._debugger.do(asked):
+                self._say(said)
+        except LabError as error:
+            self.refused += 1
+            self._complain(error)
+
+    def _show(self, event: Event) -> None:
+        self.refused += isinstance(event, CommandAnswered) and not event.done
+        if self._json:
+            self._write(json.dumps(as_json(event), ensure_ascii=False))
+        else:
+            self._write(words.line(event).pick(self._lang))
+
+    def judged(self, each: Prediction) -> None:
+        """Says whether a prediction has come so."""
+        right, of = self._debugger.predictions.score
+        self._say(outcome(each, right, of))
+
+    def _say(self, said: Text) -> None:
+        if self._json:
+            self._write(json.dumps({"said": said._asdict()}, ensure_ascii=False))
+        else:
+            self._write(said.pick(self._lang))
+
+    def _complain(self, error: LabError) -> None:
+        if self._json:
+            self._write(
+                json.dumps({"error": error.message._asdict(), "hint": error.hint._asdict()}, ensure_ascii=False)
+            )
+        else:
+            self._write(Text("error: ", "错误：").pick(self._lang) + error.message.pick(self._lang))
+            self._write(Text("hint: ", "提示：").pick(self._lang) + error.hint.pick(self._lang))
+
+    def _tell(self, what: str) -> None:
+        now = self._debugger.view()
+        if self._json:
+            self._write(json.dumps(view.as_json(now), ensure_ascii=False))
+            return
+        for each in shown(now, what, self._lang, self._debugger.predictions.score):
+            self._write(each)
+
+    def _write(self, line: str) -> None:
+        self._out.write(line + "\n")
+        self._out.flush()
+
+
+def outcome(each: Prediction, right: int, of: int) -> Text:
+    """Returns whether a prediction has come so, in words, with the score."""
+    came = each.came or "-"
+    if each.right:
+        return Text(f"predicted right: {each.said} ({right} of {of})", f"预测正确：{each.said}（{of} 次中 {right} 次）")
+    return Text(
+        f"predicted wrong: {each.said}; it was {came} ({right} of {of})",
+        f"预测错误：{each.said}；实际是 {came}（{of} 次中 {right} 次）",
+    )
+
+
+def shown(now: View, what: str, lang: Lang, score: tuple[int, int]) -> Iterator[str]:
+    """Yields the lines of what is to be shown."""
+    if what == "score":
+        yield Text(f"{score[0]} of {score[1]} right", f"{score[1]} 次预测，{score[0]} 次正确").pick(lang)
+        return
+    yield from _SHOWN[what](now, lang)
+
+
+def _where(now: View, lang: Lang) -> Iterator[str]:
+    rung = now.rung
+    if rung is not None:
+        yield words.line(rung.sent).pick(lang)
+        for step in words.steps(rung):
+            yield "    " + step.pick(lang)
+    held = ", ".join(map(str, now.held)) or "-"
+    yield Text(f"held: {held}", f"扣住：{held}").pick(lang)
+    for role, name in ROLES.items():
+        end = now.client if role == "client" else now.server
+        yield f"{name.pick(lang)}: {end.state or '?'}" + "".join(f" · {above} {state}" for above, state in end.above)
+    for text in words.timers(now):
+        yield text.pick(lang)
+
+
+def _kernel(now: View, lang: Lang) -> Iterator[str]:
+    width = max([_NAME, *(cells(row.name.pick(lang)) + 1 for row in words.kernels(now, lang))])
+    yield pad("", width) + pad(ROLES["client"].pick(lang), 26) + ROLES["server"].pick(lang)
+    for row in words.kernels(now, lang):
+        marks = ["*" if role in row.changed else " " for role in ("client", "server")]
+        yield f"{pad(row.name.pick(lang), width)}{pad(row.client + marks[0], 26)}{row.server}{marks[1]}".rstrip()
+
+
+def _ladder(now: View, lang: Lang) -> Iterator[str]:
+    for rung in now.rungs:
+        states = rung.delivered or rung.held
+        fate = FATES[rung.fate].pick(lang)
+        again = f" ×{rung.again + 1}" if rung.again else ""
+        yield f"{rung.number:>3} {words.called(rung.sent).pick(lang)}{again}   {fate}   {words.both(states).pick(lang)}"
+
+
+def _fields(now: View, _lang: Lang) -> Iterator[str]:
+    for each in words.fields_of(now.rung) if now.rung else ():
+        place = f"{each.span.start}–{each.span.end - 1}"
+        yield f"{place:>9}  {pad(each.layer, 10)}{pad(each.name, 30)} {brief(each.value)}"
+
+
+def _bytes(now: View, _lang: Lang) -> Iterator[str]:
+    frame = now.rung.frame if now.rung else None
+    for line in dumped(frame.data, _WIDTH) if frame else ():
+        yield line.plain
+
+
+def _rows(now: View, lang: Lang) -> Iterator[str]:
+    for each in (row for rung in now.rungs for row in rung.fired):
+        yield f"{each.packet:>3} {words.fired(each).pick(lang)}"
+
+
+_GO_ON, _LEAVE = (Asked(each, each.name) for each in commands.COMMANDS if each.name in ("continue", "quit"))
+FATES = {
+    "held": Text("held", "扣住"), "under-way": Text("under way", "途中"), "arrived": Text("arrived", "已送达"),
+    "lost": Text("lost", "已丢失"),
+}  # fmt: skip
+_SHOWN: dict[str, Callable[[View, Lang], Iterator[str]]] = {
+    "where": _where, "kernel": _kernel, "ladder": _ladder, "fields": _fields, "bytes": _bytes, "rows": _rows,
+}  # fmt: skip

@@ -1,0 +1,72 @@
+"""Real runs that are driven by scripts: whatever is done to packets, the table says what both kernels say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import lab
+from scripts.plans import PLANS, play
+from tests.scenarios.plays import REPEAT
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_whatever_a_plan_does_both_kernels_agree(namespaces: None, name: str) -> None:
+    scenario, commands = PLANS[name]
+    for at in range(REPEAT):
+        played = play(scenario, commands, ipv6=bool(at % 2))
+        found, shown = played.run.agreement, "\n".join(played.said)
+        assert played.refused == 0, shown
+        assert found.compared >= 20, shown
+        assert not found.unexplained, f"{found.unexplained}\n{shown}"
+        assert played.debugger.story.over, shown
+
+
+def test_a_script_writes_the_events_themselves(namespaces: None, tmp_path: Path) -> None:
+    file = tmp_path / "run.pcapng"
+    commands = (
+        "predict server SYN-ACK; step; show; until FIN; drop; predict client RST; until server=CLOSE-WAIT; edit foo=1"
+    )
+    played = play("tcp/connection", commands, file)
+    told = [json.loads(line) for line in played.said]
+    events = [each for each in told if "event" in each]
+    validator = jsonschema.Draft202012Validator(lab.schema("events"))
+    for each in events:
+        validator.validate(each)
+    assert (events[0]["event"], events[-1]["event"]) == ("begun", "ended")
+    asked = [(each["command"].split()[0], each["done"]) for each in events if each["event"] == "command"]
+    assert asked[:8] == [("release", True)] * 7 + [("drop", True)]
+    assert [each for each, done in asked if not done] == ["edit"]
+    assert played.refused == 1
+    (view,) = [each for each in told if "rungs" in each]
+    assert (view["at"], view["held"]) == (2, [2])
+    assert (view["client"]["state"], view["server"]["state"]) == ("SYN-SENT", "SYN-RECEIVED")
+    assert view["server"]["kernel"]["timer"] == "retransmission"
+    assert [each["fate"] for each in view["rungs"]] == ["arrived", "held"]
+    assert [each["en"].split(":")[0] for each in (line["said"] for line in told if "said" in line)] == [
+        "noted", "predicted right", "noted", "predicted wrong",
+    ]  # fmt: skip
+    assert played.run.agreement.unexplained == []
+    with lab.open(file) as again:
+        comments = {packet.number: packet.frame.comments for packet in again if packet.frame is not None}
+    assert len(comments) == 12
+
+
+def test_two_ends_that_contradict_each_other_for_ever_are_left(namespaces: None) -> None:
+    """One has got a byte that the other has never sent: each acknowledges the other's acknowledgements."""
+    played = play("tcp/connection", "until client data; edit seq=+1; step; continue", json=False)
+    assert played.refused == 0
+    assert any("went by themselves" in line for line in played.said)
+    assert played.said[-1].endswith("it was ended by hand")
+
+
+def test_who_leaves_leaves_nothing_held(namespaces: None, tmp_path: Path) -> None:
+    file = tmp_path / "run.pcapng"
+    played = play("tcp/connection", "step 2; quit", file, json=False)
+    assert played.said[-1].endswith("it was ended by hand")
+    assert [rung.fate for rung in played.debugger.story.view().rungs] == ["arrived", "arrived", "lost"]
+    assert played.run.agreement.unexplained == []
+    assert file.exists()

@@ -1,0 +1,66 @@
+"""`lab step` as it is called: a scenario or a capture, by a script, by lines; what can't be is said in two lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.places import REFERENCES, ROOT
+
+CAPTURE = str(REFERENCES / "tcp-connection.pcapng")
+
+
+def step(*words: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lab", "step", *words],
+        input=lines, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=60,
+        env={**os.environ, "LANG": "C.UTF-8", "LC_ALL": ""}, check=False,
+    )  # fmt: skip
+
+
+def test_a_capture_is_walked_by_lines_of_standard_input() -> None:
+    done = step(CAPTURE, "--lang", "zh", lines="until FIN\nshow\nquit\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "挥手 1：客户端" in done.stdout
+    assert done.stdout.splitlines()[-2:] == ["客户端: FIN-WAIT-1", "服务器: ESTABLISHED"]
+
+
+def test_with_json_each_line_is_an_event_or_a_view() -> None:
+    done = step(CAPTURE, "--json", lines="step\nshow kernel\ndrop\n")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told[0]["event"] == "begun"
+    assert [sorted(each)[0] for each in told if "event" not in each] == ["answer", "error"]
+    assert done.returncode == 0, "nobody said that the lines are a script"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["tcp/conection"], 2, "there is no scenario 'tcp/conection'"),
+        (["none.pcapng"], 3, "none.pcapng"),
+        ([CAPTURE, "--script", "none"], 3, "none can't be read"),
+        ([CAPTURE, "--script", "-"], 2, "-, line 2: 'untl FIN', column 1: there is no command 'untl'"),
+        (["tcp/connection", "--testbed", "docker", "--json"], 2, "can't be controlled"),
+    ],
+)
+def test_what_can_not_be_is_said_in_two_lines(words: list[str], status: int, message: str) -> None:
+    done = step(*words, "--lang", "en", lines="step\nuntl FIN\n")
+    assert done.returncode == status, done.stderr
+    error, hint = done.stderr.splitlines()
+    assert message in error
+    assert hint.startswith("hint: ")
+
+
+def test_a_script_plays_real_hosts_and_fails_where_a_command_is_refused(namespaces: None, tmp_path: Path) -> None:
+    script, file = tmp_path / "script", tmp_path / "run.pcapng"
+    script.write_text("# lose the SYN\ndrop\nuntil FIN\nedit window=70000\n", encoding="utf-8")
+    done = step("tcp/connection", "--script", str(script), "-o", str(file), "--lang", "en")
+    assert done.returncode == 1
+    assert "window=70000: refused: Window 70000 is out of range; it holds 0 to 65535" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"Saved with its notes: {file}"
+    assert file.exists()
