@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script
 from lab.errors import LabError
 from lab.model import Packet
 from lab.runs.recorded import open_run
-from lab.witnesses import wireshark
+from lab.witnesses import question, wireshark
 from lab.witnesses.wireshark import Disagreement
 
 ENDINGS = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".ntar")
@@ -40,7 +40,7 @@ def read(path: Path) -> list[Packet]:
 def differences(path: Path) -> tuple[int, int, list[Disagreement]] | str:
     """Returns packets, TCP packets and what differs, or why there is nothing to compare."""
     try:
-        opinions = wireshark.ask(path)
+        opinions = question.ask(path)
     except LabError as error:
         return f"tshark: {error.message.en}"
     try:

@@ -21,7 +21,9 @@ def judged(file: Path, *conditions: str) -> list[Outcome]:
     with lab.open(file, words=False) as run:
         for packet in run:
             expectations.packet(packet)
-        return expectations.judge(run.reports(), run.source.packets, len(run.problems()))
+        for report in run.reports():
+            expectations.conversation(report)
+        return expectations.judge(len(run.reports()), run.source.packets, len(run.problems()))
 
 
 @pytest.mark.parametrize(
@@ -91,5 +93,5 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
 @given(st.text(max_size=30), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), st.sampled_from(names()))
 def test_any_value_is_judged(value: str, operator: str, name: str) -> None:
     expectations = Expectations(parse([f"{name}{operator}{value}"]))
-    (only,) = expectations.judge((), 0, 0)
+    (only,) = expectations.judge(0, 0, 0)
     assert only.text().en.startswith(only.expected)

@@ -47,7 +47,9 @@ EXCEPTIONS = (
     Exception_(r"testbed/docker\.py|app/doctor\.py", r"/proc/net/tcp|tcp_diag", "a file and a module of the kernel"),
     Exception_(r"engine/asked\.py", r"\(Tcp\|Ip\).*", "the kernel's names of counters, as a journal has them"),
     Exception_(r"dissect/fields\.py", "TCP", "IANA's names of what IP carries"),
-    Exception_(r"witnesses/wireshark\.py", r"tcp(\..*)?", "Wireshark's names of layers, fields and preferences"),
+    Exception_(
+        r"witnesses/(wireshark|question)\.py", r"tcp(\..*)?", "Wireshark's names of layers, fields and preferences"
+    ),
     Exception_(r"witnesses/(tshark|dissection)\.py", r"tls\.keylog_file:", "Wireshark's preference for a key log"),
     Exception_(r"capture/(pcapng|section|ahead)\.py", "TLS_KEY_LOG", "the type of a secrets block, by pcapng"),
     Exception_(r"grade/reports/page\.py", r"(?s).*<meta http-equiv=.*", "the name of an attribute of HTML"),

@@ -297,7 +297,7 @@ def annotate_(
 
 
 def _secrets(keylog: Path | None, server_key: Path | None) -> tuple[bytes, bytes]:
-    from lab.runs.api import secrets
+    from lab.runs.secrets import secrets
 
     return secrets(keylog, server_key)
 

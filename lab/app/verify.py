@@ -8,15 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.app.waiting import Waiting
-from lab.capture.reader import open_capture
+from lab.capture.reader import Capture, open_capture
 from lab.errors import MachineError, UsageError
-from lab.render import verification
-from lab.report.expectations import Expectations, parse
-from lab.runs.recorded import Recorded
-from lab.runs.run import Run
 from lab.system import files, streams
 from lab.text import Lang, Text
-from lab.witnesses.verify import verify as held
+from lab.witnesses.question import Question
 
 _DISAGREES, _CANNOT = 1, 4  # exit statuses
 
@@ -29,14 +25,27 @@ def verify(
     expected. Raises UsageError, InputError, and MachineError where there is nobody to ask."""
     if file == "-":
         raise _standard_input()
-    conditions = parse(expected)
     gc.disable()  # nothing made for a packet is part of a cycle
-    capture = open_capture(file, limited=limited)
+    with open_capture(file, limited=limited) as capture, Question(capture, keylog, server_key) as question:
+        return _verified(capture, question, expected, keylog, server_key, json, out, lang)
+
+
+def _verified(
+    capture: Capture, question: Question, expected: Sequence[str], keylog: bytes, server_key: bytes, json: bool,
+    out: Path | None, lang: Lang,
+) -> int:  # fmt: skip
+    from lab.render import verification  # while tshark starts up
+    from lab.report.expectations import Expectations, parse
+    from lab.runs.recorded import Recorded
+    from lab.runs.run import Run
+    from lab.witnesses.verify import verify as held
+
+    conditions = parse(expected)
     capture.watched_by(Waiting(capture, lang).goes_on)
     expectations = Expectations(conditions)
     run = Run(Recorded(capture), keylog=keylog, server_key=server_key)
-    found = held(run, dissectors=True, watch=expectations.packet)
-    outcomes = expectations.judge(run.reports(), run.source.packets, len(run.problems()))
+    found = held(run, dissectors=question, watch=expectations if conditions else None)
+    outcomes = expectations.judge(len(run.reports()), run.source.packets, len(run.problems()))
     lacking = found.lacking
     if lacking is not None and not found.rows and not outcomes:
         raise lacking
@@ -77,6 +86,8 @@ def one(
     """Shows one packet, field by field, as the lab and as Wireshark dissect it. Raises UsageError, InputError, and
     MachineError where pyshark or tshark is missing."""
     from lab.render import beside
+    from lab.runs.recorded import Recorded
+    from lab.runs.run import Run
     from lab.witnesses.dissection import dissected
 
     if file == "-":

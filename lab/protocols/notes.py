@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from lab.text import ROLES, Text
@@ -57,6 +55,9 @@ class Notes(NamedTuple):
 @cache
 def notes(protocol: str) -> Notes:
     """Returns a protocol's notes, by its name."""
+    import tomllib  # many who import this never ask
+    from importlib.resources import files
+
     data = tomllib.loads((files("lab.protocols") / protocol / "notes.toml").read_text(encoding="utf-8"))
     steps = {each["id"]: _step(each) for each in data["step"]}
     return Notes(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import COLOR_SYSTEMS, Console
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Paint:
-    """Puts the codes of a style around a text, as `console` would; nothing where it is to be plain."""
+    """Puts the codes of a style around a text, as `console` would; nothing where it is to be plain, or is None."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None) -> None:
         self._console = console
         self._codes: dict[str, tuple[str, str]] = {"": ("", "")}
 
@@ -35,9 +38,11 @@ class Paint:
         return "".join([self(*part) for part in parts]) + "\n"
 
     def _asked(self, style: str) -> tuple[str, str]:
-        system = self._console.color_system
+        system = self._console.color_system if self._console is not None else None
         begin, end = "", ""
-        if system is not None:
+        if self._console is not None and system is not None:
+            from rich.console import COLOR_SYSTEMS
+
             begin, _, end = (
                 self._console.get_style(style).render("x", color_system=COLOR_SYSTEMS[system]).partition("x")
             )

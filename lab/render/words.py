@@ -7,14 +7,16 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 
 from lab.model import Verdict
 from lab.protocols.registry import PROTOCOLS
 from lab.text import Lang, Text, safe
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # What is said of a label that needs a word; the label itself stays English everywhere (design: a closed set).
 LABELS = {
@@ -39,6 +41,7 @@ EXPLAINED = {label: text for protocol in PROTOCOLS for label, text in protocol.e
 MEANINGS = {protocol.name: protocol.meanings for protocol in PROTOCOLS}
 TITLES = {protocol.name: protocol.title for protocol in PROTOCOLS}
 
+_TAKEN_FOR_ONE = ("FORCE_COLOR", "TTY_COMPATIBLE")  # by rich
 USUAL = 80  # columns where nobody says how many there are
 _MOST_SAID = 400  # characters of a message's words
 _REMEMBERED = 1024  # texts that have been broken into lines: most are said again and again
@@ -51,18 +54,22 @@ _NEVER_LAST = "（【《“‘([{"
 
 def console(out: TextIO) -> Console:
     """Returns a console that writes colours and styles where `out` is a terminal that wants them, else plain text."""
-    return _Console(file=out, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+    from lab.render.terminal import Terminal
+
+    return Terminal(file=out, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
 
 
-def columns(on: Console, least: int, most: int) -> int:
+def terminal(out: TextIO) -> Console | None:
+    """Returns the console where `out` is a terminal, or is to be taken for one; None where all it gets is text."""
+    if not out.isatty() and not any(os.environ.get(name) for name in _TAKEN_FOR_ONE):
+        return None
+    found = console(out)
+    return found if found.is_terminal else None
+
+
+def columns(on: Console | None, least: int, most: int) -> int:
     """Returns how many columns to write: as many as the terminal has, within reason; 80 where there is none."""
-    return min(max(on.width, least), most) if on.is_terminal else USUAL
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Lets the caller have the BrokenPipeError that rich has caught: rich itself would end the whole program."""
-        raise
+    return min(max(on.width, least), most) if on is not None and on.is_terminal else USUAL
 
 
 def refusal(why: Verdict, begins: bool = False) -> Text:

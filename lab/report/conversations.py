@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from lab.engine.layers import layers_of
@@ -25,6 +25,11 @@ def report(which: Any, examples: bool = False) -> ConversationReport:
         which.id, which.first, which.identity, entry(which, found), details, tuple(found), which.kernel_final,
         which.asked_final, tuple(shown),
     )  # fmt: skip
+
+
+def carried(which: Any) -> dict[str, Mapping[str, Any]]:
+    """Returns what the trace says of each protocol that a live conversation carries."""
+    return {layer.name: layer.protocol.facts(layer) for layer in layers_of(which)}
 
 
 class Reports(Sequence[ConversationReport]):
@@ -55,14 +60,14 @@ class Reports(Sequence[ConversationReport]):
 
 def entry(which: Any, found: list[StepReport] | None = None) -> dict[str, Any]:
     """Returns a live conversation's entry in the trace."""
-    below, layers, ends = registry.TRANSPORT, list(layers_of(which)), which.identity
+    below, ends = registry.TRANSPORT, which.identity
     own = below.facts(which)
     told = {
         "id": which.id,
         "community_id": own["community_id"],
         "client": _end(ends.client),
         "server": _end(ends.server),
-        "protocols": [below.name, *(layer.name for layer in layers)],
+        "protocols": [below.name, *(layer.name for layer in layers_of(which))],
         "packets": which.packets,
         **own,
         "final": {
@@ -71,7 +76,7 @@ def entry(which: Any, found: list[StepReport] | None = None) -> dict[str, Any]:
         },
         "assumed": sorted(which.assumed),
         **{upper.name: None for upper in registry.UPPERS},
-        **{layer.name: layer.protocol.facts(layer) for layer in layers},
+        **carried(which),
         "steps": [_step(step) for step in (steps(which) if found is None else found)],
     }
     if which.evicted:

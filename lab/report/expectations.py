@@ -10,13 +10,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lab.errors import UsageError
 from lab.model import ConversationReport, Packet
 from lab.protocols.registry import TRANSPORT, UPPERS
-from lab.report import schema
 from lab.text import Text
 
 _CONDITION = re.compile(r"\s*(?:(all|any|[0-9]{1,9})\s*:)?\s*([\w.-]+?)\s*(!=|<=|>=|==?|<|>)\s*(.*?)\s*", re.DOTALL)
@@ -112,6 +111,8 @@ def names() -> list[str]:
 
 
 def _labels() -> set[str]:
+    from lab.report import schema
+
     return {str(each) for each in schema.trace()["$defs"]["label"]["enum"]}
 
 
@@ -125,6 +126,8 @@ def _places() -> set[str]:
             found.add(place)
             look(inside.get("properties", {}), place + ".")
             found.update(f"{place}.{each}" for each in inside.get("required", ()))
+
+    from lab.report import schema  # only where something is expected
 
     look(schema.trace()["$defs"]["conversation"]["properties"], "")
     return found
@@ -151,13 +154,43 @@ def _no_such(name: str) -> UsageError:
     )
 
 
+class _Judgement:
+    """What has come of one condition so far."""
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+        self.asked = self.right = self.missing = 0  # conversations
+        self.wrong: list[tuple[int | None, Any]] = []
+
+    def take(self, which: int, value: Any) -> None:
+        """Takes what there is in a conversation."""
+        self.asked += 1
+        if value is _NOT_THERE:
+            self.missing += 1
+            value = None
+        if _holds(self.condition, value):
+            self.right += 1
+        elif len(self.wrong) < _MOST_FOUND:
+            self.wrong.append((which, value))
+
+    def outcome(self) -> Outcome:
+        """Returns what has come of it. Raises UsageError where it names what there is not."""
+        condition, asked = self.condition, self.asked
+        if asked and self.missing == asked and condition.name not in names():
+            raise _no_such(condition.name)
+        holds = bool(self.right) if condition.which == "any" else bool(asked) and self.right == asked
+        return Outcome(condition.text, condition.name, holds, () if holds else tuple(self.wrong), asked)
+
+
 class Expectations:
-    """Conditions, and what of a capture they are asked of. Each packet is counted, and at the end all are judged."""
+    """Conditions, and what of a capture they are asked of: each packet is counted, at the end each conversation is
+    looked at, and all are judged."""
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._conditions = conditions
         self._labels = {each.name for each in conditions} & _labels() if conditions else set()
         self._counted: dict[int, Counter[str]] = {}
+        self._judgements = {each: _Judgement(each) for each in conditions if each.name not in OF_FILE}
 
     def packet(self, packet: Packet) -> None:
         """Counts the labels that are asked for."""
@@ -165,9 +198,15 @@ class Expectations:
             for label in self._labels.intersection(packet.labels):
                 self._counted.setdefault(packet.conversation, Counter())[label] += 1
 
-    def judge(self, reports: Sequence[ConversationReport], packets: int, problems: int) -> list[Outcome]:
+    def conversation(self, report: ConversationReport) -> None:
+        """Looks at a conversation, when all of its packets have been counted."""
+        for condition, judgement in self._judgements.items():
+            if _is_asked(condition, report):
+                judgement.take(report.id, self._value(condition.name, report))
+
+    def judge(self, conversations: int, packets: int, problems: int) -> list[Outcome]:
         """Returns what has come of each condition. Raises UsageError where one names what there is not."""
-        of_file = {"conversations": len(reports), "file.packets": packets, "file.problems": problems}
+        of_file = {"conversations": conversations, "file.packets": packets, "file.problems": problems}
         found = []
         for each in self._conditions:
             if each.name in of_file:
@@ -175,38 +214,8 @@ class Expectations:
                 holds = _holds(each, value)
                 found.append(Outcome(each.text, each.name, holds, () if holds else ((None, value),)))
             else:
-                found.append(self._judged(each, reports))
+                found.append(self._judgements[each].outcome())
         return found
-
-    def _judged(self, condition: Condition, reports: Sequence[ConversationReport]) -> Outcome:
-        asked = 0
-        wrong: list[tuple[int | None, Any]] = []
-        right = missing = 0
-        for report in self._asked(condition, reports):
-            asked += 1
-            value = self._value(condition.name, report)
-            if value is _NOT_THERE:
-                missing += 1
-                value = None
-            if _holds(condition, value):
-                right += 1
-            elif len(wrong) < _MOST_FOUND:
-                wrong.append((report.id, value))
-        if asked and missing == asked and condition.name not in names():
-            raise _no_such(condition.name)
-        holds = bool(right) if condition.which == "any" else bool(asked) and right == asked
-        return Outcome(condition.text, condition.name, holds, () if holds else tuple(wrong), asked)
-
-    def _asked(self, condition: Condition, reports: Sequence[ConversationReport]) -> Iterator[ConversationReport]:
-        """Yields the conversations that a condition is on: what a protocol tells, only of those that carry it."""
-        protocol, within, _ = condition.name.partition(".")
-        carried = protocol if within and protocol in {each.name for each in UPPERS} else None
-        for report in reports:
-            if condition.which.isdigit():
-                if report.id == int(condition.which):
-                    yield report
-            elif carried is None or report.facts.get(carried) is not None:
-                yield report
 
     def _value(self, name: str, report: ConversationReport) -> Any:
         place = SHORT.get(name, name)
@@ -220,6 +229,15 @@ class Expectations:
 
 
 _NOT_THERE = object()
+_CARRIED = {each.name for each in UPPERS}
+
+
+def _is_asked(condition: Condition, report: ConversationReport) -> bool:
+    """Whether a condition is on a conversation: what a protocol tells, only on those that carry it."""
+    if condition.which.isdigit():
+        return report.id == int(condition.which)
+    protocol, within, _ = condition.name.partition(".")
+    return not within or protocol not in _CARRIED or report.facts.get(protocol) is not None
 
 
 def _at(value: Any, parts: Sequence[str]) -> Any:

@@ -30,6 +30,7 @@ TITLES = {
     "analysis": Text("analysis flags", "分析标记"),
     "completeness": Text("completeness", "连接完整性"),
 }
+_WHETHER = {"yes": "是", "no": "否"}
 
 
 class Row(NamedTuple):
@@ -71,9 +72,10 @@ class Disagreement(NamedTuple):
         if self.said is not None:
             return Text(place.en + self.said.en, place.zh + self.said.zh)
         title, who = self.title or TITLES.get(self.what) or Text(self.what, self.what), WITNESSES[self.witness]
+        ours, theirs = (_WHETHER.get(each, f" {each}") for each in (self.ours, self.theirs))
         return Text(
             f"{place.en}{title.en}: {self.ours} here, {self.theirs} to {who.en}",
-            f"{place.zh}{title.zh}：此处为 {self.ours}，{who.zh}为 {self.theirs}",
+            f"{place.zh}{title.zh}：此处为{ours}，{who.zh}为{theirs}",
         )
 
 

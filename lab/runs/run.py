@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -32,7 +32,7 @@ from lab.model import ConversationReport, Frame, Packet, Problem, WireEvent
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, MOST_IN_A_LANE
 from lab.report.agreement import Agreement
-from lab.report.conversations import Reports, report
+from lab.report.conversations import Reports, carried, report
 from lab.report.packets import packet
 from lab.text import Lang, Text
 
@@ -273,6 +273,18 @@ class Run:
         """
         live = self._path.conversations if self._path else []
         return Reports(self._gone, [each for each in live if self._only in (None, each.id)], examples)
+
+    def carried(self, of: Collection[int]) -> Iterator[tuple[int, int, Mapping[str, Any]]]:
+        """Yields of these conversations the id, the first packet, and what the trace says of each protocol above.
+
+        It is a part of a report, made in a part of its time.
+        """
+        for each in self._gone:
+            if each.id in of:
+                yield each.id, each.first, each.facts
+        for which in self._path.conversations if self._path else ():
+            if which.id in of and self._only in (None, which.id):
+                yield which.id, which.first, carried(which)
 
     def problems(self, elsewhere: int = 0) -> list[Problem]:
         """Returns what is wrong with the input, and how many conversations were let go of, here and elsewhere.

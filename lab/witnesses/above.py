@@ -7,13 +7,14 @@ listed by both at the packet that completes it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from lab.engine.protocol import Upper, Witnessed
-from lab.model import ConversationReport, Message, Packet
+from lab.model import Message, Packet
 from lab.protocols.registry import UPPERS
-from lab.witnesses.wireshark import COUNTS_FOR_NOTHING, Opinion
+from lab.witnesses.question import Opinion
+from lab.witnesses.wireshark import COUNTS_FOR_NOTHING
 
 # The numbers of DEVIATIONS.md.
 OTHER_PROTOCOL, NOT_OPENED_BY_BOTH, BEHIND_A_HOLE = 21, 22, 23
@@ -99,26 +100,34 @@ class Comparison:
             else:
                 self.left_out += 1
 
-    def at_the_end(self, reports: Sequence[ConversationReport]) -> Iterator[Difference]:
-        """Yields all differences, in order: of packets, and of whole conversations."""
+    def of_packets(self) -> Iterator[Difference]:
+        """Yields, once all packets have been compared, what is told differently of them, in order."""
         for each in self._waiting:
             yield Difference(each.number, each.tells, each.ours, each.theirs, self._reason(each))
-        for report in reports:
-            for protocol in UPPERS:
-                facts = report.facts.get(protocol.name)
-                if facts is not None and protocol.dissector is not None:
-                    for tells in filter(lambda each: each.whole, protocol.dissector.tells):
-                        yield from self._of_whole(report, protocol, tells, facts)
+
+    @property
+    def told_of(self) -> Collection[int]:
+        """The conversations of which Wireshark tells something as a whole."""
+        return {which for which, _ in self._whole}
+
+    def of_conversation(self, which: int, first: int, told: Mapping[str, Any]) -> Iterator[Difference]:
+        """Yields, once all packets have been compared, what is told differently of a whole conversation: by its id, its
+        first packet, and what the trace says of each protocol that it carries."""
+        for protocol in UPPERS:
+            facts = told.get(protocol.name)
+            if facts is not None and protocol.dissector is not None:
+                for tells in filter(lambda each: each.whole, protocol.dissector.tells):
+                    yield from self._of_whole(which, first, protocol, tells, facts)
 
     def _of_whole(
-        self, report: ConversationReport, protocol: Upper, tells: Witnessed, facts: Mapping[str, object]
+        self, which: int, first: int, protocol: Upper, tells: Witnessed, facts: Mapping[str, object]
     ) -> Iterator[Difference]:
         ours = tuple(tells.ours(facts))[:_MOST_WHOLE]
-        theirs = tuple(self._whole.get((report.id, tells.name), ()))[: len(ours)]
+        theirs = tuple(self._whole.get((which, tells.name), ()))[: len(ours)]
         if ours and theirs:
             self.compared[tells.name] += 1
             if ours != theirs:
-                yield Difference(report.first, tells, ours, theirs, self._of_conversation(report.id, protocol))
+                yield Difference(first, tells, ours, theirs, self._of_conversation(which, protocol))
 
     def _reason(self, each: _Waiting) -> int | None:
         """Returns the numbered reason for a difference, where one applies."""

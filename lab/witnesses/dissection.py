@@ -18,9 +18,9 @@ from typing import IO, Any, NamedTuple
 from lab.capture.reader import open_capture
 from lab.errors import InputError, MachineError
 from lab.text import Text, safe
+from lab.witnesses.question import PREFERENCES
 from lab.witnesses.tshark import AT_LEAST, BYTES_A_SECOND, kept, missing
 from lab.witnesses.unfolded import unfolded
-from lab.witnesses.wireshark import PREFERENCES
 
 
 class Shown(NamedTuple):

@@ -5,13 +5,13 @@ Wireshark's dissectors where they are to be asked too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path as File
+from typing import Any, Protocol
 
 from lab.engine.path import Path
-from lab.errors import InputError, LabError, MachineError, UsageError
-from lab.model import Frame, Packet
+from lab.errors import InputError, LabError, MachineError
+from lab.model import ConversationReport, Frame, Packet
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.report import agreement
 from lab.report.agreement import Agreement
@@ -21,8 +21,7 @@ from lab.runs.run import Run
 from lab.text import ROLES, Text
 from lab.witnesses import above, wireshark
 from lab.witnesses.histories import mismatches, untold
-from lab.witnesses.tshark import Asking
-from lab.witnesses.unfolded import unfolded
+from lab.witnesses.question import LABELS, Opinion, Question, no_file
 
 # The numbers of DEVIATIONS.md.
 UNTOLD, STOPS_AT_DAMAGE = 8, 24
@@ -31,11 +30,16 @@ _MOST_LISTED = 100_000  # disagreements
 _DAMAGE = ("damaged or corrupt", "cut short", "malformed", "isn't a capture", "not supported")
 
 
-def verify(
-    run: Run, *, dissectors: bool = False, watch: Callable[[Packet], object] = lambda _packet: None
-) -> Verification:
+class Watch(Protocol):
+    """Who looks on: sees each packet, and in the end the report on each conversation."""
+
+    def packet(self, packet: Packet, /) -> object: ...
+    def conversation(self, report: ConversationReport, /) -> object: ...
+
+
+def verify(run: Run, *, dissectors: bool | Question = False, watch: Watch | None = None) -> Verification:
     """Goes through a run, closes it, and returns what its witnesses say of it: the kernels and the journal, and with
-    `dissectors` Wireshark's, which are asked about the file of a recorded run. `watch` sees each packet.
+    `dissectors` Wireshark's, which are asked about the file of a recorded run, or have been already.
 
     Raises what `run.packets` raises. A scenario that stopped before its end is a fault. Where Wireshark can't be asked,
     or does not answer to the end, `lacking` says why, and the others have been.
@@ -43,15 +47,30 @@ def verify(
     with ExitStack() as stack:
         stack.enter_context(run)
         told = _Told(run)
-        wire = _Dissected(run, stack) if dissectors else None
+        wire = None
+        if dissectors:
+            wire = _Dissected(run, dissectors if isinstance(dissectors, Question) else stack.enter_context(_asked(run)))
         for packet in run.packets():
             told.packet(packet)
-            watch(packet)
+            if watch is not None:
+                watch.packet(packet)
             if wire is not None:
                 wire.packet(packet)
-        told.over()
         if wire is not None:
             wire.over()
+        if watch is not None or told.any:
+            for report in run.reports():  # each is made when it is asked for
+                told.conversation(report)
+                if watch is not None:
+                    watch.conversation(report)
+                if wire is not None:
+                    wire.conversation(report.id, report.first, report.facts)
+        elif wire is not None:
+            for each in run.carried(wire.told_of):
+                wire.conversation(*each)
+        told.over()
+        if wire is not None:
+            wire.count()
     return Verification(
         run.name,
         run.source.packets,
@@ -62,6 +81,14 @@ def verify(
         wire is not None and wire.asked,
         tuple(told.notes),
     )
+
+
+def _asked(run: Run) -> Question:
+    """Returns the question about the file of a run. Raises UsageError for one that has none."""
+    source = run.source
+    if not isinstance(source, Recorded):
+        raise no_file()
+    return Question(source.capture, *run.secrets)
 
 
 class _Told:
@@ -94,13 +121,19 @@ class _Told:
             else:
                 self._too_many = True
 
+    @property
+    def any(self) -> bool:
+        """Whether they have told anything."""
+        return bool(self._packets)
+
+    def conversation(self, report: ConversationReport) -> None:
+        before = len(self.kernels.disagreements)
+        self.kernels.add_final(report, self._run.source.packets)
+        if report.id in self._lost:
+            self._explain(before)
+
     def over(self) -> None:
         run = self._run
-        for which in run.conversations:
-            before = len(self.kernels.disagreements)
-            self.kernels.add_final(which, run.source.packets)
-            if which.id in self._lost:
-                self._explain(before)
         self.disagreements += map(_of_kernel, self.kernels.disagreements)
         if self._too_many:
             many = f"{_MOST_REPLAYED:,}"
@@ -145,37 +178,16 @@ class _Told:
 class _Dissected:
     """What Wireshark says of the same packets, while they come."""
 
-    def __init__(self, run: Run, stack: ExitStack) -> None:
-        source = run.source
-        if not isinstance(source, Recorded) or source.capture.size is None:
-            raise UsageError(
-                Text("Wireshark can be asked only about a file", "只能就文件询问 Wireshark"),
-                Text("save the capture first, then verify the file", "请先保存抓包，再核对该文件"),
-            )
-        self.lacking: MachineError | None = None
+    def __init__(self, run: Run, question: Question) -> None:
+        self.lacking = question.lacking
         self.asked = False  # and has begun to answer, or never did
         self.disagreements: list[Disagreement] = []
         self.left_out = 0
         self.segments, self.above = wireshark.Comparison(), above.Comparison()
         self._run = run
-        self._opinions: Iterator[wireshark.Opinion] = iter(())
-        self._asking: Asking | None = None
-        self._next: wireshark.Opinion | None = None
-        self._compared = 0
-        try:
-            file = File(source.name)
-            ahead = source.capture.secrets_ahead() or []
-            keylog, server_key = run.secrets
-            self._asking = stack.enter_context(
-                Asking(
-                    file, wireshark.ALL, (*wireshark.PREFERENCES, *wireshark.TWICE),
-                    keylog=b"\n".join([*ahead, keylog]).strip(), server_key=server_key,
-                    unfold=lambda: unfolded(file, source.capture.limited),
-                )
-            )  # fmt: skip
-            self._opinions = wireshark.read(self._asking, wireshark.ALL)
-        except MachineError as error:
-            self.lacking = error
+        self._asking = question.asking
+        self._opinions = question.opinions()
+        self._more = self._compared = 0  # opinions
 
     def packet(self, packet: Packet) -> None:
         if self._asking is None or self.lacking is not None:
@@ -186,11 +198,11 @@ class _Dissected:
         self._compared += 1
         for each in self.segments.of(packet, opinion):
             self._disagree(_of_segment(each))
-            if packet.conversation is not None and each.field not in wireshark.LABELS:
+            if packet.conversation is not None and each.field not in LABELS:
                 self.above.odd(packet.conversation)
         self.above.of(packet, opinion)
 
-    def _of(self, number: int) -> wireshark.Opinion | None:
+    def _of(self, number: int) -> Opinion | None:
         """Returns what is said of a packet; None where nothing is any more."""
         try:
             for opinion in self._opinions:
@@ -206,34 +218,41 @@ class _Dissected:
         self.lacking = error if isinstance(error, MachineError) else MachineError(error.message, error.hint)
 
     def over(self) -> None:
-        asking = self._asking
-        if asking is None:
+        """Takes what more it says, and what is known only when all packets have been told."""
+        if self._asking is None:
             return
-        more = 0
         if self.lacking is None:
             try:
-                more = sum(1 for _ in self._opinions)
+                self._more = sum(1 for _ in self._opinions)
             except (MachineError, InputError) as error:
                 self._lacks(error)
-        to_the_end = self.lacking is None and not asking.status
-        for each in self.segments.completeness() if to_the_end else ():
+        for each in self.segments.completeness() if self._to_the_end else ():
             self._disagree(_of_segment(each))
-        for found in self.above.at_the_end(self._run.reports() if to_the_end else ()):
-            self._disagree(
-                Disagreement(
-                    found.number, "wireshark", found.tells.name, _listed(found.ours), _listed(found.theirs),
-                    found.deviation, title=found.tells.title,
-                )
-            )  # fmt: skip
+        for found in self.above.of_packets():
+            self._disagree(_of_above(found))
+
+    @property
+    def _to_the_end(self) -> bool:
+        return self._asking is not None and self.lacking is None and not self._asking.status
+
+    @property
+    def told_of(self) -> Collection[int]:
+        """The conversations of which it has told something as a whole."""
+        return self.above.told_of if self._to_the_end else ()
+
+    def conversation(self, which: int, first: int, facts: Mapping[str, Any]) -> None:
+        for found in self.above.of_conversation(which, first, facts) if self._to_the_end else ():
+            self._disagree(_of_above(found))
+
+    def count(self) -> None:
+        """Compares how many packets there are, where all of them have been asked for."""
         self.left_out += self.above.left_out
         self.disagreements.sort(key=lambda each: each.packet or 0)
-        if self.lacking is None:
-            self._count(asking, more)
-
-    def _count(self, asking: Asking, more: int) -> None:
-        """Compares how many packets there are, where all of them have been asked for."""
+        asking = self._asking
+        if asking is None or self.lacking is not None:
+            return
         ours = self._run.source.packets
-        theirs = self._compared + more
+        theirs = self._compared + self._more
         if asking.status and not any(word in each for each in asking.complaints for word in _DAMAGE):
             complaint, self.asked = asking.complaints[0], True
             self.lacking = MachineError(
@@ -292,7 +311,7 @@ def _row_of(each: Disagreement) -> str:
         return "history"
     if each.witness == "kernels":
         return each.what if each.what == "refusals" else "states"
-    return "analysis" if each.what in wireshark.LABELS else each.what
+    return "analysis" if each.what in LABELS else each.what
 
 
 def _by_packet(found: list[Disagreement]) -> list[Disagreement]:
@@ -309,6 +328,13 @@ def _by_packet(found: list[Disagreement]) -> list[Disagreement]:
 def _of_segment(each: wireshark.Disagreement) -> Disagreement:
     what = "segment" if each.field == TRANSPORT.name else each.field
     return Disagreement(each.number, "wireshark", what, _value(each.ours), _value(each.theirs), each.deviation)
+
+
+def _of_above(each: above.Difference) -> Disagreement:
+    return Disagreement(
+        each.number, "wireshark", each.tells.name, _listed(each.ours), _listed(each.theirs), each.deviation,
+        title=each.tells.title,
+    )  # fmt: skip
 
 
 def _value(told: object) -> str:

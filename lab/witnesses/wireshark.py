@@ -1,7 +1,6 @@
-"""Wireshark's dissectors as the second witness: what tshark says of each packet, and where that is not what we say.
+"""Wireshark's dissectors as the second witness: where what tshark says of a segment is not what we say.
 
-A witness is asked alone: with preferences of its own, an empty home and no name resolution, so that it answers the same
-on every machine. A difference is a fault, here or there, unless a number of DEVIATIONS.md explains it.
+A difference is a fault, here or there, unless a number of DEVIATIONS.md explains it.
 """
 
 from __future__ import annotations
@@ -9,61 +8,21 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
-from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from lab.model import Address, Packet
-from lab.protocols.registry import TRANSPORT, UNREAD, UPPERS
+from lab.protocols.registry import UNREAD
 from lab.protocols.transport import ACK, FIN, RST, SYN, Segment, segment
-from lab.witnesses.tshark import BETWEEN, Asking
+from lab.witnesses.question import ANALYSIS, LABELS, Opinion
 
 # The numbers of DEVIATIONS.md.
 OTHER_NAME, NOTHING_OUTSTANDING, ANSWERING_SYN, WINDOWS_AND_PROBES, NOT_OPENED = 9, 10, 11, 12, 13
 BEGINS_ANEW, SYN_ACK_AGAIN, NOT_ALL_THERE, COUNTS_FOR_NOTHING = 15, 17, 18, 20
 _FOR_NOTHING = {"refuted", "disregarded", "discarded", "outside-window", "conflicting-data", "forged", "captured-twice"}
 
-# What is asked for beside the fields below: a label of ours, and what Wireshark calls it.
-ANALYSIS = {
-    "retransmission": ("retransmission", "fast_retransmission", "spurious_retransmission"),
-    "out-of-order": ("out_of_order",),
-    "previous-segment-not-captured": ("lost_segment",),
-    "duplicate-ack": ("duplicate_ack",),
-    "keep-alive": ("keep_alive",),
-    "zero-window": ("zero_window",),
-    "window-update": ("window_update",),
-}
-_FLAGGED = tuple((label, f"tcp.analysis.{name}") for label, names in ANALYSIS.items() for name in names)
-_FIELDS = (
-    "frame.encap_type", "frame.protocols", "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.hdr_len",
-)  # fmt: skip
-_ADDRESSES = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.completeness")
-_TOLD = tuple(
-    dict.fromkeys(
-        field
-        for each in UPPERS
-        if each.dissector is not None
-        for tells in each.dissector.tells
-        for field in tells.fields
-    )
-)
-LABELS = frozenset(ANALYSIS)  # of which its analysis speaks
-_FLAGGED_FIELDS = tuple(field for _, field in _FLAGGED)
-_COMMENT = "frame.comment"  # asked for last: comments may contain anything
-_SET = (
-    "tcp.relative_sequence_numbers:TRUE",
-    "tcp.analyze_sequence_numbers:TRUE",
-    "tcp.desegment_tcp_streams:TRUE",  # what is above TCP; a segment is judged by what it carries itself all the same
-    "tcp.reassemble_out_of_order:TRUE",
-    "ip.defragment:TRUE",
-    "ipv6.defragment:TRUE",
-)
-PREFERENCES = tuple(word for each in _SET for word in ("-o", each))
-TWICE = ("-2",)  # read twice: only then it is known of each packet what its whole stream has
-ALL = (*_FIELDS, *_FLAGGED_FIELDS, *_ADDRESSES, *_TOLD)  # all that is compared
 # The layers that the lab opens too (dissect/encapsulation.py), by Wireshark's names; and those that are an IP packet.
 _OPENED = re.compile(
     r"(eth|ethertype|llc|vlan|ieee8021ad|mpls|pppoes?|ppp|sll|null|raw|radiotap|wlan(_radio)?|gre|udp|vxlan|geneve"
@@ -71,44 +30,11 @@ _OPENED = re.compile(
 )
 _PACKETS = ("ip", "ipv6")
 _LEAST_HEADER = 20  # bytes
-_FLAGS = 0x1FF  # Wireshark counts the three reserved bits among them
 _SYN_ACK = SYN | ACK
 _AGAIN = {"retransmission", "out-of-order"}
 _NUMBERS = 1 << 32
-_NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
 # What of a connection Wireshark has seen, as the bits of its field: SYN, SYN-ACK, ACK, data, FIN, RST.
 _SYN_SEEN, _SYN_ACK_SEEN, _ACK_SEEN, _DATA_SEEN, _FIN_SEEN, _RST_SEEN = (1 << bit for bit in range(6))
-
-
-class Opinion(NamedTuple):
-    """What tshark says of one packet. A packet that is no TCP to it has no `stream` and zeros for numbers.
-
-    `seq` and `ack` are relative and wrap at 2^32, `ack` is 0 without the flag; `labels` are its analysis in our words.
-    `damaged` is the stream of one whose segment is not all there.
-    """
-
-    number: int
-    protocols: str  # the layers, as in eth:ethertype:ip:tcp
-    stream: int | None
-    flags: int
-    seq: int
-    ack: int
-    payload: int
-    header: int  # bytes, by its data offset
-    labels: tuple[str, ...]
-    comments: tuple[str, ...]
-    damaged: int | None = None
-    ends: tuple[Address, Address] | None = None  # from where to where; None where that was not asked for
-    completeness: int | None = None  # of its whole stream; None where that was not asked for, or is not known
-    values: Mapping[str, Sequence[str]] = _NO_VALUES  # of what the protocols above tell, where it was asked for
-
-
-class Opinions(list[Opinion]):
-    """One opinion a packet, in the order of the file; `complaints` is what tshark said on standard error."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.complaints: list[str] = []
 
 
 class Disagreement(NamedTuple):
@@ -119,19 +45,6 @@ class Disagreement(NamedTuple):
     ours: object
     theirs: object
     deviation: int | None
-
-
-def ask(path: Path) -> Opinions:
-    """Returns what tshark says of every packet of a capture, read once: of its segments, and the comments.
-
-    Raises MachineError where there is no tshark or it takes too long, InputError where it can't read the file at all.
-    """
-    opinions = Opinions()
-    fields = (*_FIELDS, *_FLAGGED_FIELDS, _COMMENT)
-    with Asking(path, fields, PREFERENCES) as asking:
-        opinions += read(asking, fields)
-        opinions.complaints += asking.complaints
-    return opinions
 
 
 def compare(packets: Sequence[Packet], opinions: Sequence[Opinion]) -> list[Disagreement]:
@@ -236,8 +149,9 @@ class Comparison:
         yield from self._whole(packet, found, opinion, which, sender)
         me.probed |= found.payload == 1 and seq == me.next and not peer.window
         self.compared["analysis"] += 1
-        for label in ANALYSIS:
-            if (label in packet.labels) != (label in opinion.labels):
+        differing = LABELS.intersection(packet.labels).symmetric_difference(opinion.labels)
+        for label in ANALYSIS if differing else ():
+            if label in differing:
                 number = _reason(label, packet, found, opinion, me, peer)
                 number = number or self._excuse(opinion, bool(me.shift or peer.shift))
                 yield Disagreement(packet.number, label, label in packet.labels, label in opinion.labels, number)
@@ -350,54 +264,3 @@ def _reason(label: str, packet: Packet, found: Segment, opinion: Opinion, me: _S
     if label == "duplicate-ack" and label in opinion.labels and packet.ack is not None and peer.next <= packet.ack:
         return NOTHING_OUTSTANDING
     return None
-
-
-def read(rows: Iterable[Sequence[str]], fields: Sequence[str]) -> Iterator[Opinion]:
-    """Yields an opinion for each packet. What else Wireshark numbers, such as a line of a log, has no encapsulation."""
-    number = 0
-    many, flagged_at = len(_FIELDS), len(_FIELDS) + len(_FLAGGED)
-    comment = fields.index(_COMMENT) if _COMMENT in fields else None
-    addressed = fields.index(_ADDRESSES[0]) if _ADDRESSES[0] in fields else None
-    told_at = [(name, fields.index(name)) for name in _TOLD if name in fields]
-    for row in rows:
-        if not row[0]:
-            continue
-        number += 1
-        _, protocols, stream, flags, seq, ack, payload, header = row[:many]
-        told = tuple(row[comment].split(BETWEEN)) if comment is not None and row[comment] else ()
-        if not payload or "icmp" in protocols:  # a header quoted in an error message is not on its way
-            damaged = int(_first(stream)) if stream and "icmp" not in protocols else None
-            yield Opinion(number, protocols, None, 0, 0, 0, 0, 0, (), told, damaged)
-            continue
-        labels = tuple(
-            dict.fromkeys(label for (label, _), value in zip(_FLAGGED, row[many:flagged_at], strict=True) if value)
-        )
-        of = (int(_first(value) or "0", 0) for value in (stream, flags, seq, ack, payload, header))
-        ends = completeness = None
-        if addressed is not None:
-            *places, seen = row[addressed : addressed + len(_ADDRESSES)]
-            ends = _ends(protocols, places)
-            completeness = int(_first(seen), 0) if seen else None
-        values = {name: row[at].split(BETWEEN) for name, at in told_at if row[at]} or _NO_VALUES
-        yield Opinion(
-            number, protocols, next(of), next(of) & _FLAGS, next(of), next(of), next(of), next(of), labels, told,
-            None, ends, completeness, values,
-        )  # fmt: skip
-
-
-def _ends(protocols: str, places: Sequence[str]) -> tuple[Address, Address]:
-    """Returns from where to where a segment goes: by the innermost IP header before it, where there are several."""
-    ip_from, ip_to, ip6_from, ip6_to, port_from, port_to = places
-    before = protocols.partition(f":{TRANSPORT.name}")[0]
-    sixth = before.rfind(":ipv6") > before.rfind(":ip:") and before.rfind(":ipv6") >= 0 and not before.endswith(":ip")
-    sixth = sixth or (bool(ip6_from) and not ip_from)
-    source, destination = (ip6_from, ip6_to) if sixth else (ip_from, ip_to)
-    return (
-        Address(source.rpartition(BETWEEN)[2], int(_first(port_from) or "0")),
-        Address(destination.rpartition(BETWEEN)[2], int(_first(port_to) or "0")),
-    )
-
-
-def _first(values: str) -> str:
-    """Returns the outermost of a field's values."""
-    return values.partition(BETWEEN)[0]

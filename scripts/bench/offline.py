@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.witnesses import wireshark
+from lab.witnesses import question
 from scripts.bench.inputs import Inputs
 from scripts.bench.measure import LAB, Pair, in_turn, often, spent, warm
 from scripts.bench.table import Table, megabytes, seconds
@@ -109,9 +109,9 @@ def verify(bench: Bench) -> None:
     if missing("tshark"):
         return
     table = bench.table("1,000 packets: lab verify, beside tshark -T fields over the same fields", COLUMNS)
-    fields = [word for field in wireshark.ALL for word in ("-e", field)]
+    fields = [word for field in question.ALL for word in ("-e", field)]
     for name, file in (("real kernels", bench.inputs.head(1000)), ("TLS as on the web", bench.inputs.web_head(1000))):
-        theirs = ("tshark", *wireshark.PREFERENCES, *wireshark.TWICE, "-n", "-r", str(file), "-T", "fields", *fields)
+        theirs = ("tshark", *question.PREFERENCES, *question.TWICE, "-n", "-r", str(file), "-T", "fields", *fields)
         _row(table, name, _beside(bench, (*LAB, "verify", str(file)), theirs), "2")
 
 

@@ -73,3 +73,19 @@ def test_a_run_loads_no_library_that_it_does_not_use(
     loaded = packages(loaded_by(words, "--testbed", "netns", "-o", str(tmp_path / "saved.pcapng")))
     assert {"rich", *more} <= loaded
     assert not loaded & (HEAVY - {"json", "multiprocessing", "orjson", "rich", "socket", *more})
+
+
+def test_tshark_starts_up_before_what_compares_is_imported(tshark: str) -> None:
+    left = "raise SystemExit(print(*sys.modules, file=sys.stderr))"
+    inside = f"from lab.witnesses import tshark; tshark.subprocess.Popen = lambda *_, **__: exec({left!r})"
+    loaded = loaded_by("verify", CAPTURE, inside=inside)
+    assert "lab.witnesses.question" in loaded
+    assert not packages(loaded) & (HEAVY - {"socket"})
+    late = ("lab.engine.path", "lab.render", "lab.report", "lab.runs.run", "lab.witnesses.verify")
+    assert not {each for each in loaded if each.startswith(late)}
+
+
+def test_a_verification_loads_no_library_that_it_does_not_use(tshark: str) -> None:
+    loaded = loaded_by("verify", CAPTURE)
+    assert {"lab.engine.path", "lab.witnesses.verify"} <= loaded
+    assert not loaded & {"rich.console", "cryptography.x509", "pyshark", "tomllib", "lab.report.schema"}

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from lab.capture import compressed
 from lab.capture.compressed import DamagedError, Unfolded, kind_of
 from lab.capture.reader import open_capture
-from lab.witnesses import wireshark
+from lab.witnesses import question, wireshark
 from scripts import generate
 from tests.references import FOLDER
 from tests.runs import read
@@ -114,7 +114,7 @@ def test_it_is_read_from_a_pipe(kind: str) -> None:
 def test_wireshark_reads_the_same(kind: str, tshark: str, tmp_path: Path) -> None:
     path = tmp_path / "capture"
     path.write_bytes(FOLD[kind](PLAIN))
-    assert wireshark.compare(read(path).packets, wireshark.ask(path)) == []
+    assert wireshark.compare(read(path).packets, question.ask(path)) == []
 
 
 @every_kind

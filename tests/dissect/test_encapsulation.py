@@ -27,8 +27,8 @@ from lab.dissect.fields import fields
 from lab.model import Frame
 from lab.protocols.tcp.segment import Segment, segment
 from lab.protocols.transport import FIELDS
-from lab.witnesses import wireshark
-from lab.witnesses.wireshark import Opinion
+from lab.witnesses import question, wireshark
+from lab.witnesses.question import Opinion
 from tests.packets import renumbered, walk
 from tests.runs import saved
 
@@ -151,7 +151,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def opinions(everything: Path, tshark: str) -> dict[str, list[Opinion]]:
     """What Wireshark says of each: it is asked once."""
-    asked = wireshark.ask(everything)
+    asked = question.ask(everything)
     assert not asked.complaints
     assert len(asked) == 5 * len(BEFORE)
     return {name: asked[5 * at : 5 * at + 5] for at, name in enumerate(BEFORE)}

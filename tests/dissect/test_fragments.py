@@ -25,7 +25,7 @@ from lab.engine.record import Record
 from lab.model import Frame
 from lab.protocols.tcp.segment import FRAGMENT, Segment, segment
 from lab.report.packets import packet
-from lab.witnesses import wireshark
+from lab.witnesses import question, wireshark
 from scripts import generate
 from tests.bulk.test_two_processes import written
 from tests.packets import path
@@ -77,7 +77,7 @@ def test_wireshark_has_it_at_the_same_frame(name: str, tshark: str, tmp_path: Pa
     frames = framed(STORIES[name])
     generate._write([frame.data for frame in frames], file)
     records = list(path().settled(frames))
-    opinions = wireshark.ask(file)
+    opinions = question.ask(file)
     assert [opinion.stream is not None for opinion in opinions] == [record.segment is not None for record in records]
     assert wireshark.compare(list(map(packet, records)), opinions) == []
     assert any(record.segment for record in records) != ("missing" in name)
@@ -189,7 +189,7 @@ def agreed(packets: list[Any], file: Path) -> list[Record]:
     """Returns the records of a capture in which Wireshark finds the same segments at the same frames."""
     frames = framed(packets)
     generate._write([frame.data for frame in frames], file)
-    records, opinions = list(path().settled(frames)), wireshark.ask(file)
+    records, opinions = list(path().settled(frames)), question.ask(file)
     assert [
         (record.number, record.segment.flags, record.seq, record.segment.payload)
         for record in records

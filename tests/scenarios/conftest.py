@@ -10,7 +10,7 @@ import pytest
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp.scenarios import endpoint
 from lab.testbed.stage import Stage
-from lab.witnesses import wireshark
+from lab.witnesses import question, wireshark
 from tests.runs import Run, play
 from tests.scenarios.plays import Play, Played, Witness
 
@@ -42,7 +42,7 @@ def cable(namespaces: None, tshark: str, tmp_path: File) -> Callable[..., Run]:
     def run(script: Callable[[Stage], None], *rules: str) -> Run:
         played = play(Scenario("test", script, endpoint, rules), tmp_path / "run.pcapng")
         assert not played.faults, played.shows("no fault", "; ".join(played.faults))
-        opinions = wireshark.ask(played.file)
+        opinions = question.ask(played.file)
         unexplained = [each for each in wireshark.compare(played.packets, opinions) if each.deviation is None]
         assert not unexplained, played.shows("Wireshark says the same", str(unexplained))
         assert not opinions.complaints

@@ -22,8 +22,8 @@ import pytest
 
 from lab.protocols.catalogue import scenario, scenarios
 from lab.protocols.scenario import Scenario
-from lab.witnesses import wireshark
-from lab.witnesses.wireshark import Opinion, Opinions
+from lab.witnesses import question
+from lab.witnesses.question import Opinion, Opinions
 from tests.runs import Run, play
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ class Witness:
     def opinions(self) -> dict[File, Opinions]:
         """What lab.witnesses.wireshark makes of each run's file."""
         with self._in_one_file() as file:
-            asked = wireshark.ask(file)
+            asked = question.ask(file)
         split = self._split(asked)
         for mine in split.values():
             mine[:] = [each._replace(number=number) for number, each in enumerate(mine, 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.render.comments import comments
-from lab.witnesses import wireshark
+from lab.witnesses import question, wireshark
 from tests.runs import Run
 from tests.scenarios.expected import expected
 from tests.scenarios.plays import Witness, dissect, every, only
@@ -38,7 +38,7 @@ def test_wireshark_shows_the_hosts_by_name_and_the_cable(played: Run, witness: W
 
 @only("tcp/simultaneous-open", "tcp/last-ack-lost", "tls/1.2-resumption", "websocket/tls")
 def test_asked_of_all_runs_together_it_says_what_it_says_of_one(played: Run, witness: Witness) -> None:
-    together, alone = witness.opinions[played.file], wireshark.ask(played.file)
+    together, alone = witness.opinions[played.file], question.ask(played.file)
     first = together[0].stream or 0
     assert [each._replace(stream=None if each.stream is None else each.stream - first) for each in together] == alone
     assert [packet.all(*SEEN) for packet in witness.dissected[played.file]] == [

@@ -19,13 +19,13 @@ from jsonschema import Draft202012Validator
 
 import lab
 from lab.capture.reader import open_capture
-from lab.model import Address, Frame, Packet
+from lab.model import Address, ConversationReport, Frame, Packet
 from lab.report.witnesses import Disagreement, Verification
 from lab.system import processes
-from lab.witnesses import above, verify, wireshark
+from lab.witnesses import above, question, verify, wireshark
 from lab.witnesses.dissection import Dissected, dissected
+from lab.witnesses.question import Opinion
 from lab.witnesses.tshark import Asking
-from lab.witnesses.wireshark import Opinion
 from tests.places import REFERENCES, ROOT
 from tests.scenarios.expected import expected
 
@@ -50,8 +50,8 @@ def frames(capture: File) -> list[Frame]:
 @pytest.fixture(scope="session")
 def by_tshark(tshark: str) -> dict[File, list[Opinion]]:
     """What tshark says of each capture: asked once, for to start it takes longest."""
-    with in_one_file() as file, Asking(file, wireshark.ALL, (*wireshark.PREFERENCES, *wireshark.TWICE)) as asking:
-        return parted(list(wireshark.read(asking, wireshark.ALL)))
+    with in_one_file() as file, Asking(file, question.ALL, (*question.PREFERENCES, *question.TWICE)) as asking:
+        return parted(list(question.read(asking, question.ALL)))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +80,7 @@ def opinion(packet: Dissected) -> Opinion:
         return int((packet.all(name) or ["0"])[0], 0)
 
     labels = dict.fromkeys(
-        label for label, names in wireshark.ANALYSIS.items() for name in names if packet.all(f"tcp.analysis.{name}")
+        label for label, names in question.ANALYSIS.items() for name in names if packet.all(f"tcp.analysis.{name}")
     )
     hosts = [next(iter(packet.all(f"ip.{end}") or packet.all(f"ipv6.{end}")), "") for end in ("src", "dst")]
     return Opinion(
@@ -88,7 +88,7 @@ def opinion(packet: Dissected) -> Opinion:
         number("tcp.flags") & 0x1FF, number("tcp.seq"), number("tcp.ack"), number("tcp.len"), number("tcp.hdr_len"),
         tuple(labels), (), None,
         (Address(hosts[0], number("tcp.srcport")), Address(hosts[1], number("tcp.dstport"))), None,
-        {name: tuple(packet.all(name)) for name in wireshark.ALL if packet.all(name)},
+        {name: tuple(packet.all(name)) for name in question.ALL if packet.all(name)},
     )  # fmt: skip
 
 
@@ -103,8 +103,16 @@ def differing(capture: File, opinions: Sequence[Opinion]) -> tuple[dict[str, int
                 carried.odd(packet.conversation or 0)
             carried.of(packet, said)
         found += map(tuple, segments.completeness())
-        found += [(each.number, each.tells.name, *each[2:]) for each in carried.at_the_end(run.reports())]
+        found += [(each.number, each.tells.name, *each[2:]) for each in both(carried, run.reports())]
     return {**segments.compared, **carried.compared}, found
+
+
+def both(carried: above.Comparison, reports: Sequence[ConversationReport]) -> list[above.Difference]:
+    """Returns what is told differently of packets, and of whole conversations."""
+    found = [*carried.of_packets()]
+    for each in reports:
+        found += carried.of_conversation(each.id, each.first, each.facts)
+    return found
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
@@ -222,7 +230,7 @@ def test_a_message_that_is_told_differently_is_found(by_tshark: dict[File, list[
             for packet, said in zip(run, opinions, strict=True):
                 other = {"name": "Certificate"} if name == "tls-1.3" else {"facts": {"opcode": 2}}
                 comparison.of(changed(packet, **other) if packet.number == number else packet, said)
-            found = list(comparison.at_the_end(run.reports()))
+            found = both(comparison, run.reports())
         assert [(each.number, each.tells.name, each.deviation) for each in found] == [(number, row, None)]
 
 
@@ -234,7 +242,7 @@ def test_a_fact_of_a_conversation_that_is_told_differently_is_found(by_tshark: d
             comparison.of(packet, said)
         (report,) = run.reports()
     facts = {**report.facts, "tls": {**report.facts["tls"], "version": "TLS 1.2", "sni": "elsewhere"}}
-    found = list(comparison.at_the_end([report._replace(facts=facts)]))
+    found = both(comparison, [report._replace(facts=facts)])
     assert [(each.tells.name, each.ours, each.theirs) for each in found] == [
         ("tls.version", ("TLS 1.2",), ("TLS 1.3",)),
         ("tls.sni", ("elsewhere",), (report.facts["tls"]["sni"],)),
@@ -361,7 +369,7 @@ def test_a_tshark_that_refuses_the_file(tmp_path: File) -> None:
 
 def test_a_tshark_that_takes_too_long_is_given_up(tshark: str, tmp_path: File, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", program(tmp_path, "exec sleep 1000"))
-    asking = Asking(reference("tcp-connection"), wireshark.ALL, patience=0.1)
+    asking = Asking(reference("tcp-connection"), question.ALL, patience=0.1)
     with asking, pytest.raises(lab.MachineError, match="not done after"):
         next(iter(asking))
 
@@ -388,7 +396,7 @@ def test_patience_is_counted_in_tsharks_own_time(
 
     monkeypatch.setattr(processes, "worked", worked)
     monkeypatch.setenv("PATH", program(tmp_path, "exec sleep 1000"))
-    asking = Asking(tmp_path / "any", wireshark.ALL, patience=0.01)
+    asking = Asking(tmp_path / "any", question.ALL, patience=0.01)
     with asking, pytest.raises(lab.MachineError, match="not done after"):
         next(iter(asking))
     assert len(asked) == 1 + looks

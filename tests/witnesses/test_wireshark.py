@@ -15,14 +15,14 @@ from scapy.layers.l2 import Ether
 
 from lab.errors import InputError, MachineError
 from lab.model import Frame
-from lab.witnesses import wireshark
-from lab.witnesses.wireshark import Opinions
+from lab.witnesses import question, wireshark
+from lab.witnesses.question import Opinions
 from tests.packets import CAPTURES, OPEN, Pair, ladder, renumbered, walk
 from tests.runs import saved
 
 
 def compared(frames: Sequence[Frame], file: File) -> tuple[Opinions, list[wireshark.Disagreement]]:
-    opinions = wireshark.ask(saved(frames, file))
+    opinions = question.ask(saved(frames, file))
     packets = sorted(walk(frames).packets, key=lambda packet: packet.number)
     return opinions, wireshark.compare(packets, opinions)
 
@@ -171,7 +171,7 @@ def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp
     record = struct.pack("<II", 9, len(line) + 12) + line + struct.pack("<I", len(line) + 12)
     at = data.index(frames[3].data) - 28
     file.write_bytes(data[:at] + record + data[at:])
-    opinions = wireshark.ask(file)
+    opinions = question.ask(file)
     assert [opinion.number for opinion in opinions] == [frame.number for frame in frames]
     assert wireshark.compare(walk(frames).packets, opinions) == []
 
@@ -179,14 +179,14 @@ def test_number_19_records_that_are_no_packets_are_not_compared(tshark: str, tmp
 def test_comments_come_back_whole_and_in_order(tshark: str, tmp_path: File) -> None:
     told = ('"quoted", comma; | and more', "第二条：中文", "tab\tbreak\nend", "")
     (frame,) = ladder("c> SYN 0")
-    opinions = wireshark.ask(saved([frame._replace(comments=told)], tmp_path / "comments.pcapng"))
+    opinions = question.ask(saved([frame._replace(comments=told)], tmp_path / "comments.pcapng"))
     assert opinions[0].comments == (*told[:2], r"tab\tbreak\nend", "")
 
 
 def test_a_file_cut_short_is_read_and_complained_of(tshark: str, tmp_path: File) -> None:
     file = saved(ladder(*CAPTURES["connection"]), tmp_path / "cut.pcapng")
     file.write_bytes(file.read_bytes()[:-300])
-    opinions = wireshark.ask(file)
+    opinions = question.ask(file)
     assert len(opinions) > 5
     assert any("cut short" in each for each in opinions.complaints)
 
@@ -195,14 +195,14 @@ def test_what_is_no_capture_is_refused_in_both_languages(tshark: str, tmp_path: 
     file = tmp_path / "words"
     file.write_text("no capture")
     with pytest.raises(InputError) as refused:
-        wireshark.ask(file)
+        question.ask(file)
     assert re.search("[\u4e00-\u9fff]", refused.value.message.zh)
 
 
 def test_without_tshark_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: File) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="not installed") as missing:
-        wireshark.ask(tmp_path / "any.pcapng")
+        question.ask(tmp_path / "any.pcapng")
     for text in (missing.value.message, missing.value.hint):
         assert re.search("[\u4e00-\u9fff]", text.zh)
         assert "tshark" in text.en or "Wireshark" in text.en

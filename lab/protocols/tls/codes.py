@@ -106,6 +106,15 @@ HANDSHAKE_TYPES = Registry({
     CERTIFICATE_STATUS: "certificate_status", 23: "supplemental_data", KEY_UPDATE: "key_update",
     COMPRESSED_CERTIFICATE: "compressed_certificate", 26: "ekt_key", MESSAGE_HASH: "message_hash",
 })  # fmt: skip
+# As the lab calls those that it tells of.
+MESSAGES = {
+    HELLO_REQUEST: "HelloRequest", CLIENT_HELLO: "ClientHello", SERVER_HELLO: "ServerHello",
+    NEW_SESSION_TICKET: "NewSessionTicket", END_OF_EARLY_DATA: "EndOfEarlyData",
+    ENCRYPTED_EXTENSIONS: "EncryptedExtensions", CERTIFICATE: "Certificate", SERVER_KEY_EXCHANGE: "ServerKeyExchange",
+    CERTIFICATE_REQUEST: "CertificateRequest", SERVER_HELLO_DONE: "ServerHelloDone",
+    CERTIFICATE_VERIFY: "CertificateVerify", CLIENT_KEY_EXCHANGE: "ClientKeyExchange", FINISHED: "Finished",
+    CERTIFICATE_STATUS: "CertificateStatus", KEY_UPDATE: "KeyUpdate", COMPRESSED_CERTIFICATE: "CompressedCertificate",
+}  # fmt: skip
 
 SUITES = Registry({**SUITE_NAMES, **TLCP_SUITES}, "0x{:04x}", 2)
 SSL2_SUITES = Registry(  # three bytes; those that begin with 0 are suites of TLS

@@ -6,9 +6,7 @@ Keys may be learnt at any time, so they are looked for again whenever something 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
-
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from typing import TYPE_CHECKING, Protocol
 
 from lab.model import DerivationLine, Role
 from lab.protocols.tls.ciphers import TLS13
@@ -37,6 +35,9 @@ from lab.protocols.tls.rsa import load_server_key
 from lab.protocols.tls.secrets import Agreed, Epochs, Flight, resumed12, unlock12, unlock13
 from lab.protocols.tls.sessions import Sessions
 from lab.protocols.tls.suites import TLCP_SUITES
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _LEAST_RECORD = 22  # bytes of a record that is encrypted
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known

@@ -2,26 +2,21 @@
 
 RSA is done by hand here, c^d mod n and then the padding byte by byte. A library's decryption answers a wrong key with
 random bytes (OpenSSL since 3.2, against Bleichenbacher's attack); who looks back at a capture wants to know why.
+What reads keys is imported when there is one: it takes as long as all the rest of TLS.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_private_key,
-    load_pem_private_key,
-)
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.protocols.tls import reasons
 from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.tls.reasons import Reason
 from lab.text import Text
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 MOST_BITS = 16384
 MOST_BYTES = 65536  # of a key's file
@@ -42,6 +37,9 @@ def load_server_key(pem: bytes) -> PrivateKeyTypes | Reason:
     """Returns the private key in `pem` (or DER), or why it can't be used."""
     if len(pem) > MOST_BYTES:
         return reasons.KEY_UNREADABLE
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+
     load = load_pem_private_key if b"-----BEGIN " in pem else load_der_private_key
     try:
         # The library's own check tests both primes: 30 ms for a usual key, minutes for a monstrous one.
@@ -73,6 +71,9 @@ def _fits_together(key: RSAPrivateKey) -> bool:
 
 def matches(key: PrivateKeyTypes, certificate_der: bytes) -> bool:
     """Returns whether `key` belongs to the certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     try:
         theirs = x509.load_der_x509_certificate(certificate_der).public_key()
         form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
@@ -88,6 +89,8 @@ def decrypt_premaster(
 
     `client_version` is ClientHello's legacy version, which need not be the version agreed on.
     """
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     if not isinstance(key, RSAPrivateKey):
         return Premaster(None, reasons.KEY_NOT_RSA)
     if key.key_size > MOST_BITS:

@@ -6,9 +6,7 @@ opened with the server's key, step by step, even where a key log would know the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.model import DerivationLine, Role
 from lab.protocols.tls import reasons
@@ -20,6 +18,9 @@ from lab.protocols.tls.keys13 import TRAFFIC, Keys13
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import PREMASTER, decrypt_premaster, matches
 from lab.text import Text
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _KEY_LOG = "RFC 9850"
 

@@ -35,12 +35,6 @@ from lab.protocols.tls.records import (
 )
 from lab.protocols.tls.skimming import Skimming, begin
 
-NAMES = {
-    0: "HelloRequest", 1: "ClientHello", 2: "ServerHello", 4: "NewSessionTicket", 5: "EndOfEarlyData",
-    8: "EncryptedExtensions", 11: "Certificate", 12: "ServerKeyExchange", 13: "CertificateRequest",
-    14: "ServerHelloDone", 15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished", 22: "CertificateStatus",
-    24: "KeyUpdate", 25: "CompressedCertificate",
-}  # fmt: skip
 _CLOSE_NOTIFY, _NO_RENEGOTIATION, _FATAL, _MESSAGE_HEADER = 0, 100, 2, 4
 OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
@@ -329,7 +323,7 @@ class Session:
     def _cut(self, way: Direction, message: HandshakeMessage, end: int) -> Said:
         """Returns a handshake message of which only the beginning was captured: its header tells what it is."""
         kind, raw = message.type, message.raw
-        name = event = NAMES.get(kind, "handshake")
+        name = event = codes.MESSAGES.get(kind, "handshake")
         self.shake.unheard = True
         self.shake.take_cut(raw)
         if kind == codes.CLIENT_HELLO:
@@ -400,7 +394,7 @@ class Session:
         again = opened and kind == codes.CLIENT_HELLO and self._begin_again()
         shake = self.shake
         parsed = shake.read(raw)
-        name = event = NAMES.get(kind, "handshake")
+        name = event = codes.MESSAGES.get(kind, "handshake")
         before = shake.add(raw)
         if isinstance(parsed, ClientHello):
             event = "ClientHello (again)" if again else event

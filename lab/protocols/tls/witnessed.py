@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.engine.protocol import Dissector, Witnessed
 from lab.protocols.tls import codes
-from lab.protocols.tls.session import NAMES
+from lab.protocols.tls.codes import MESSAGES
 from lab.text import Text
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ _SUITE, _ALERT = "tls.handshake.ciphersuite", "tls.alert_message.desc"
 _SNI = "tls.handshake.extensions_server_name"
 _CLIENT_HELLO, _SERVER_HELLO = str(codes.CLIENT_HELLO), str(codes.SERVER_HELLO)
 # HelloRetryRequest is a ServerHello with a random of its own (RFC 9846): Wireshark has one name for both.
-_HANDSHAKES = {**{name: name for name in NAMES.values()}, "HelloRetryRequest": "ServerHello", "handshake": "handshake"}
+_HANDSHAKES = {
+    **{name: name for name in MESSAGES.values()},
+    "HelloRetryRequest": "ServerHello",
+    "handshake": "handshake",
+}
 _ALERTS = {"alert", "close_notify"}
 
 
@@ -31,7 +35,7 @@ def _handshakes(messages: Sequence[Message]) -> list[str]:
 
 
 def _their_handshakes(values: Values) -> list[str]:
-    return [NAMES.get(_number(each), "handshake") for each in values.get(_TYPE, ())]
+    return [MESSAGES.get(_number(each), "handshake") for each in values.get(_TYPE, ())]
 
 
 def _of(names: set[str]) -> Callable[[Sequence[Message]], list[str]]:
