@@ -55,6 +55,7 @@ HERE = (
     Command(("annotate", "../large.pcap", "--format", "csv", "-o", "rows.csv"), ("rows.csv",)),
     Command(("annotate", "../large.pcap", "--format", "pcapng", "-o", "notes.pcapng"), ("notes.pcapng",)),
     Command(("annotate", "../large.pcap", "--format", "conversations"), ()),
+    Command(("explore", "--json", "-o", "grid.json"), ("grid.json",)),
     Command(("doctor",), ()),
 )
 CONTAINED = (

@@ -36,7 +36,7 @@ SLOW = {"large", "busy"}  # captures of many thousand packets
 TOGETHER = {
     "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py", "tests/app/test_mischief.py"),
     "namespaces": (
-        "tests/scenarios/", "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py",
+        "tests/scenarios/", "tests/testbed/", "tests/explore/", "tests/app/test_tls.py", "tests/app/test_ws.py",
         "tests/app/test_variant.py", "tests/app/test_loaded.py", "tests/app/test_next.py",
         "tests/app/test_output.py", "tests/app/test_streamed.py", "tests/test_api.py", "tests/test_docs.py",
         "tests/test_events.py", "tests/test_kill.py", "tests/test_moments.py", "tests/test_soak.py",

@@ -41,7 +41,7 @@ EXCEPTIONS = (
         r".*tcp.*|.*TCP.*",
         "it makes segments: a debugger changes and forges those of the transport",
     ),
-    Exception_(r"(testbed|app)/\w+\.py", r"(/proc/sys/)?net/ipv4/tcp_\w+", "names of sysctls"),
+    Exception_(r"(testbed|explore|app)/\w+\.py", r"(/proc/sys/)?net/ipv4/tcp_\w+", "names of sysctls"),
     Exception_(r"testbed/kernel\.py", r"_TCP_INFO|IPPROTO_TCP", "the kernel's constants"),
     Exception_(r"testbed/kernel\.py", r"(Tcp|TCP)[A-Za-z]*", "the kernel's counters"),
     Exception_(r"testbed/docker\.py|app/doctor\.py", r"/proc/net/tcp|tcp_diag", "a file and a module of the kernel"),

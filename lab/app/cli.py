@@ -353,6 +353,35 @@ def verify_(
         raise typer.Exit(verify.verify(file, expect, *secrets, json, out, not no_limit, LANG))
 
 
+class GridFormat(StrEnum):
+    TEXT = "text"
+    HTML = "html"
+    JSON = "json"
+
+
+@app.command(
+    "explore",
+    cls=_Command,
+    help=_(
+        "What a real kernel does with a segment in a state, beside what RFC 9293 says; without arguments the whole grid.",
+        "真实内核在某个状态下收到某个报文段会怎么做，并与 RFC 9293 对照；不带参数时给出整张表。",
+    ),
+)
+def explore_(
+    state: Annotated[str | None, typer.Argument(help=_("A state, or one of the ways into it: FIN-WAIT-2, FIN-WAIT-2/close.", "状态，或进入它的某种途径：FIN-WAIT-2、FIN-WAIT-2/close。"))] = None,
+    segment: Annotated[str | None, typer.Argument(help=_("A segment of the grid: rst, syn-ack, data-old.", "表中的一种报文段：rst、syn-ack、data-old。"))] = None,
+    format: Annotated[GridFormat, typer.Option("--format", help=_("How to write it.", "以何种格式输出。"))] = GridFormat.TEXT,
+    json: JsonOption = False, ipv6: Ipv6Option = False,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help=_("Both ends send timestamps (RFC 7323).", "双方都使用时间戳（RFC 7323）。"))] = False,
+    rfc1337: Annotated[bool, typer.Option("--rfc1337", help=_("TIME-WAIT ignores RST (RFC 1337).", "TIME-WAIT 忽略 RST（RFC 1337）。"))] = False,
+    out: RenderedOption = None, lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app.explore import As, explore
+    from lab.protocols.exploration import Options
+
+    explore(state, segment, Options(ipv6, timestamps, rfc1337), As.JSON if json else As(format.value), out, LANG)
+
+
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
     subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_(f"What about: {TRANSPORT.name} (default), FIN-WAIT-2, close 3.", f"查什么：{TRANSPORT.name}（默认）、FIN-WAIT-2、挥手 3。"))] = None,

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from lab.protocols import registry
+from lab.protocols.exploration import STIMULI, WAYS
 from lab.protocols.notes import notes
 
 
@@ -83,15 +84,27 @@ def grade_class() -> dict[str, Any]:
     return schema
 
 
+@cache
+def explore() -> dict[str, Any]:
+    """Returns the schema of what a kernel does with segments in states, handshake-lab/explore/v1."""
+    schema = _read("lab.report", "explore.schema.json")
+    defs, cell = schema["$defs"], schema["$defs"]["cell"]["properties"]
+    defs["state"]["enum"] = list(registry.TRANSPORT.tables["client"].states)
+    cell["way"]["enum"] = [each.name for each in WAYS]
+    cell["segment"]["enum"] = [each.name for each in STIMULI]
+    return schema
+
+
 _SCHEMAS = {
     "trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet,
     "grade": grade, "grade-class": grade_class,
+    "explore": explore,
 }  # fmt: skip
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade" or
-    "grade-class". It is the caller's own, to do with as it likes. Raises KeyError for another name."""
+    """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade",
+    "grade-class" or "explore". It is the caller's own, to do with as it likes. Raises KeyError for another name."""
     return deepcopy(_SCHEMAS[name]())
 
 

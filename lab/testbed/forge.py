@@ -97,7 +97,7 @@ def edited(data: bytes, changes: Mapping[str, Value]) -> bytes:
         data = _with_payload(data, named.pop(_PAYLOAD))
     for key in sorted(named, key=_CHECKSUMS.__contains__):  # checksums last, so that `+1` is one more than right
         if key in _CHECKSUMS:
-            data = _checked(data, kept=_CHECKSUMS - {key})
+            data = checked(data, kept=_CHECKSUMS - {key})
         data = _changed(data, key, named[key])
     if _segment(data) is None:
         raise RefusedError(
@@ -107,7 +107,7 @@ def edited(data: bytes, changes: Mapping[str, Value]) -> bytes:
             ),
             Text("version, lengths, offset and protocol must fit the bytes", "版本、长度、偏移和协议必须与字节相符"),
         )
-    return _checked(data, kept=_CHECKSUMS & named.keys())
+    return checked(data, kept=_CHECKSUMS & named.keys())
 
 
 def corrupted(data: bytes, tcp: Segment) -> bytes:
@@ -124,7 +124,7 @@ def marked(data: bytes) -> bytes:
     shift = 0 if data[14] >> 4 == 4 else 4  # IPv6 has the two bits in the middle of its first four bytes
     if not data[15] >> shift & 3:
         return data
-    return _checked(data[:15] + bytes([data[15] | 3 << shift]) + data[16:], kept=frozenset())
+    return checked(data[:15] + bytes([data[15] | 3 << shift]) + data[16:], kept=frozenset())
 
 
 class Stream(NamedTuple):
@@ -349,7 +349,7 @@ def _fitting(data: bytes, longer: int) -> bytes:
     return data[:at] + length.to_bytes(2, "big") + data[at + 2 :]
 
 
-def _checked(data: bytes, kept: frozenset[Key] = frozenset()) -> bytes:
+def checked(data: bytes, kept: frozenset[Key] = frozenset()) -> bytes:
     """Makes both checksums right, but those that are to be kept as they are."""
     found = _segment(data)
     if found is None:
@@ -390,7 +390,7 @@ def _bare(template: bytes, seq: int, ack: int, bits: int, window: int, payload: 
     length = behind + (_IPV4_HEADER if len(found.source) == 4 else 0)
     if len(ip) + behind > LONGEST_FRAME:
         return _fitting(ip + header + payload, 0)
-    return _checked(ip[:at] + length.to_bytes(2, "big") + ip[at + 2 :] + header + payload)
+    return checked(ip[:at] + length.to_bytes(2, "big") + ip[at + 2 :] + header + payload)
 
 
 def _timestamps(data: bytes | None) -> bytes:

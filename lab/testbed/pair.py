@@ -81,7 +81,7 @@ def lay_cables(hosts: Mapping[Role, int], channels: Mapping[Role, Connection]) -
     sockets = {}
     for role, pid in hosts.items():
         _expect(channels[role])
-        links.lay_cable(role, "eth0", pid, _mac(role))
+        links.lay_cable(role, "eth0", pid, mac(role))
         links.switch_on(role)
         offloads_off(role)
         sockets[role] = open_link(role)
@@ -90,11 +90,11 @@ def lay_cables(hosts: Mapping[Role, int], channels: Mapping[Role, Connection]) -
     for role, pid in hosts.items():
         _expect(channels[role])
         with inside(pid):
-            cables[role] = Link(sockets[role], _mac(role), HOSTS[role].ipv4, Witness(), open_there("eth0"))
+            cables[role] = Link(sockets[role], mac(role), HOSTS[role].ipv4, Witness(), open_there("eth0"))
     return cables
 
 
-def _mac(role: Role) -> bytes:
+def mac(role: Role) -> bytes:
     return bytes.fromhex(HOSTS[role].mac.replace(":", ""))
 
 
@@ -116,7 +116,7 @@ def _host(role: Role, connection: Connection, endpoint: type[Any], family: socke
         unshare(CLONE_NEWNET)
         connection.send(None)  # the wire lays the cable now
         connection.recv()
-        _plug_in(role, family)
+        plug_in(role, family)
         for name, value in _PATIENT.items() if patient else ():
             sysctl(name, value)
         connection.send(None)
@@ -126,7 +126,7 @@ def _host(role: Role, connection: Connection, endpoint: type[Any], family: socke
     serve(connection, endpoint(family, address(role, family)))
 
 
-def _plug_in(role: Role, family: socket.AddressFamily) -> None:
+def plug_in(role: Role, family: socket.AddressFamily) -> None:
     """Configures a host from inside: addresses, a permanent neighbour, and nothing that talks by itself."""
     for name, value in {
         "net/ipv6/conf/all/disable_ipv6": "0" if family == socket.AF_INET6 else "1",
@@ -153,4 +153,4 @@ def _plug_in(role: Role, family: socket.AddressFamily) -> None:
         links.add_address("lo", HOSTS[role].ipv6, 128)
         links.add_route("eth0", "2001:db8::", 64)
     for each in {socket.AF_INET, family}:
-        links.add_neighbour("eth0", address(other, each), _mac(other))
+        links.add_neighbour("eth0", address(other, each), mac(other))
