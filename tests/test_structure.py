@@ -101,6 +101,7 @@ DOORS = {
     "lz4": ("capture/compressed.py",),
     "websockets": ("protocols/websocket/endpoints.py",),
     "textual": ("stepping/screen.py",),
+    "distributed": ("grade/cluster.py",),
 }
 
 

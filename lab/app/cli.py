@@ -478,11 +478,12 @@ def grade(
     feedback: Annotated[DegreeOfFeedback, typer.Option("--feedback", help=_("How much is said.", "反馈的详细程度。"))] = DegreeOfFeedback.FULL,
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("Keep the marks here: what was marked is not marked again.", "把评阅结果保存到此处：已评阅的不再重评。"))] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key: whose capture is of another variant is found.", "课程密钥：可发现不属于本人变体的抓包。"))] = None,
+    scheduler: Annotated[str, typer.Option("--scheduler", metavar="ADDRESS", help=_("A Dask cluster's, whose workers mark: HOST:8786.", "Dask 集群的调度器，由其工作进程评阅：主机:8786。"))] = "",
     json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.app.grade import grade
 
-    grade(path, assignment, feedback.value, json, out, to, key, LANG)
+    grade(path, assignment, feedback.value, json, out, to, key, LANG, scheduler)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip

@@ -43,6 +43,7 @@ def grade(
     to: Path | None,
     key: Path | None,
     lang: Lang,
+    scheduler: str = "",
 ) -> None:
     """Marks what is at `path`, one submission or a class, and shows it as tables or as the canonical JSON."""
     if to is not None and to.resolve().is_relative_to(path.resolve()):
@@ -59,7 +60,7 @@ def grade(
     progress = Progress(len(handed_in), lang)
     ladders: dict[str, str] = {}
     drawn = (lambda name, pictures: ladders.update({name: pictures[lang]})) if to and degree in _WITH_LADDER else None
-    how = Marking(only, Kept(to / _KEPT if to else None), course=course)
+    how = Marking(only, Kept(to / _KEPT if to else None), course=course, scheduler=scheduler)
     try:
         marked = classes.marked(handed_in, how, progress.done, drawn)
     finally:

@@ -69,7 +69,7 @@ class Question(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """An assignment as it was read; `sha256` is of its file, so that marks can say by what they were given."""
+    """An assignment as it was read; `source` is its file, and by its SHA-256 marks say by what they were given."""
 
     id: str
     title: Text
@@ -79,7 +79,11 @@ class Assignment(NamedTuple):
     variant: Mapping[str, Any]
     places: Mapping[str, Place]
     questions: tuple[Question, ...]
-    sha256: str
+    source: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source).hexdigest()
 
     @property
     def points(self) -> float:
@@ -147,7 +151,7 @@ def parse(data: bytes, name: str) -> Assignment:
         MappingProxyType(read.get("variant", {})),
         MappingProxyType({key: Place(key, text(each["name"]), each) for key, each in read.get("place", {}).items()}),
         tuple(_question(each) for each in read["question"]),
-        hashlib.sha256(data).hexdigest(),
+        data,
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lab.errors import InputError, LabError
-from lab.grade import integrity, pool, submissions, worker
-from lab.grade import sheet as sheets
+from lab.grade import cluster, integrity, pool, worker
+from lab.grade.apart import Order
 from lab.grade.assignment import Assignment
 from lab.grade.collected import HandedIn
 from lab.grade.feedback import as_json
@@ -26,7 +25,6 @@ SCHEMA = "handshake-lab/grade-class/v1"
 Marked = dict[str, Any]
 Ladder = Callable[[str, Mapping[str, str]], object]  # a submission's name, the picture of its capture by language
 _WARM_FROM = 16  # submissions: for fewer it takes longer than it saves
-_TIMES = 2  # that each is marked then: from the second on Python knows what its instructions are about
 
 
 class Marking(NamedTuple):
@@ -40,6 +38,7 @@ class Marking(NamedTuple):
     limits: Limits = Limits()
     course: bytes | None = None
     at_once: int = 0  # processes; 0: as many as there are processors
+    scheduler: str = ""  # the address of a Dask cluster's, whose workers mark; empty: this machine does
 
 
 def marked(
@@ -62,33 +61,33 @@ def marked(
             found[each.name] = result
     done(len(found))
     todo = [each for each in handed_in if each.name not in found]
-    if len(todo) >= _WARM_FROM:
-        _warm(assignments.values())
-
-    def work(one: HandedIn) -> Marked:
-        return worker.result(one, assignments, how.only, how.course, ladder is not None)
-
-    try:
-        for each, result in pool.each_marked(todo, work, how.limits, how.at_once or pool.processors()):
-            how.kept.put(keys[each.name], result)
-            found[each.name] = result
-            done(len(found))
-    finally:
-        gc.unfreeze()
+    for each, result in _each(todo, assignments, how, ladder is not None):
+        how.kept.put(keys[each.name], result)
+        found[each.name] = result
+        done(len(found))
     for name, result in found.items():
         if ladder is not None and "ladder" in result:
             ladder(name, result["ladder"])
     return _together({each.name: found[each.name] for each in handed_in}, assignments, how.only)
 
 
-def _warm(assignments: Iterable[Assignment]) -> None:
-    """Does once what each process would do again: imports, tables, all that is worked out once and remembered."""
-    for assignment in assignments:
-        answers = dict.fromkeys((each.id for each in assignment.questions), "1")  # wrong: so mistakes are looked for
-        sheet = sheets.written(assignment, "s", "en", answers).encode()
-        for capture in come_with(assignment.proof[:1]) * _TIMES:
-            json.dumps(worker.of(submissions.of(sheet, capture, None), assignment))
-    gc.freeze()  # what is there now is in use: to look at it again and again would copy its pages
+def _each(
+    todo: Sequence[HandedIn], assignments: Mapping[str, Assignment], how: Marking, drawn: bool
+) -> Iterator[tuple[HandedIn, Marked]]:
+    """Yields submissions with their results, from this machine's processes or a cluster's."""
+    if how.scheduler:
+        yield from cluster.each_marked(todo, Order.of(how.only, how.course, how.limits, drawn), how.scheduler)
+        return
+    if len(todo) >= _WARM_FROM:
+        worker.warm(assignments.values())
+
+    def work(one: HandedIn) -> Marked:
+        return worker.result(one, assignments, how.only, how.course, drawn)
+
+    try:
+        yield from pool.each_marked(todo, work, how.limits, how.at_once or pool.processors())
+    finally:
+        gc.unfreeze()
 
 
 def _together(results: Mapping[str, Marked], assignments: Mapping[str, Assignment], only: Assignment | None) -> Marked:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import stat
 import tempfile
@@ -94,6 +95,40 @@ def collect(path: Path) -> list[HandedIn]:
     return submissions
 
 
+class Parcel(NamedTuple):
+    """A submission that can be sent: `about` is JSON, `data` a zip with the files that count, cut where they are longer
+    than anybody reads."""
+
+    about: str
+    data: bytes
+
+
+def packed(handed_in: HandedIn) -> Parcel:
+    """Returns a submission that can be read elsewhere. What can't be read here is missing in it, and can't there."""
+    out = io.BytesIO()
+    wanted = naming.chosen(handed_in.source.files)
+    with _opening(handed_in.source) as files, zipfile.ZipFile(out, "w") as archive:
+        for at, path in enumerate(handed_in.source.files):
+            if path in (wanted.sheet, wanted.capture, wanted.predictions, wanted.archive):
+                with contextlib.suppress(*_DAMAGED), files.open(handed_in.source.files[path]) as file:
+                    archive.writestr(str(at), b"".join(_chunks(file, MOST_ARCHIVE + 1)))
+    about = {
+        "name": handed_in.name,
+        "refused": [[text.en, text.zh] for text in handed_in.refused],
+        "files": [list(path) for path in handed_in.source.files],
+    }
+    return Parcel(json.dumps(about), out.getvalue())
+
+
+def unpacked(parcel: Parcel) -> HandedIn:
+    """Returns the submission that was packed."""
+    about = json.loads(parcel.about)
+    files = {tuple(path): (str(at),) for at, path in enumerate(about["files"])}
+    return HandedIn(
+        about["name"], Source(io.BytesIO(parcel.data), True, files), tuple(Text(*each) for each in about["refused"])
+    )
+
+
 def digest(handed_in: HandedIn) -> str:
     """Returns the SHA-256 of all that is read of a submission, as hexadecimal digits. Reads no more than the marker."""
     found = hashlib.sha256(repr([text.en for text in handed_in.refused]).encode())
@@ -106,10 +141,8 @@ def digest(handed_in: HandedIn) -> str:
             try:
                 with files.open(handed_in.source.files[path]) as file:
                     found.update(b"\0" + repr(path).encode("utf-8", "replace"))
-                    left = MOST_ARCHIVE + 1
-                    while left > 0 and (data := file.read(min(_CHUNK, left))):
+                    for data in _chunks(file, MOST_ARCHIVE + 1):
                         found.update(data)
-                        left -= len(data)
             except _DAMAGED:
                 found.update(b"\0damaged")
     return found.hexdigest()
@@ -181,6 +214,13 @@ def _opening(source: Source) -> Iterator[_Files]:
         return
     with zipfile.ZipFile(source.place) as archive:
         yield _Files(source.place, archive)
+
+
+def _chunks(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """Yields the first `most` bytes of a file, if it has so many."""
+    while most > 0 and (data := file.read(min(_CHUNK, most))):
+        yield data
+        most -= len(data)
 
 
 def _take(files: _Files, path: Parts, out: BinaryIO, most: int, refused: list[Text]) -> bool:

@@ -97,14 +97,10 @@ def _ended(running: dict[int, _Child], child: _Child, *, late: bool) -> dict[str
         with suppress(ValueError):
             found: dict[str, Any] = json.loads(child.told)
             return found
-    return {"marks": None, "why": _both(_why(status, late)), "refused": [], "unfinished": True}
+    return worker.unfinished(_why(status, late))
 
 
 def _why(status: int, late: bool) -> Text:
     if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
         return Text("marking it took too long and was ended", "评阅耗时过长，已中止")
     return Text("it can't be marked: reading it took too much memory, or broke", "无法评阅：读取时占用内存过多或出错")
-
-
-def _both(text: Text) -> dict[str, str]:
-    return {"en": text.en, "zh": text.zh}

@@ -7,12 +7,13 @@ with the process, which has limits on memory, time and files, and an empty netwo
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from lab.grade.collected import HandedIn
 from lab.grade.facts import Facts
 from lab.grade.feedback import as_json
 from lab.grade.marking import mark
+from lab.grade.recording import come_with
 from lab.grade.submissions import Submission
 from lab.grade.variant import derive
 from lab.render.picture import MOST, picture
@@ -32,6 +34,7 @@ from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from lab.text import LANGUAGES, Lang, Text
 
 MOST_RESULT = 4 << 20  # bytes of a result
+_TIMES = 2  # that an assignment is marked to begin with: from then on Python knows what its instructions are about
 _NO_SHEET = Text(f"there is no {sheets.NAME}", f"没有 {sheets.NAME}")
 
 
@@ -108,6 +111,24 @@ def unnamed() -> UsageError:
         Text("the answer sheet names no assignment that comes with the lab", "答题纸没有写明实验室自带的作业名称"),
         Text("name it: lab grade PATH --assignment NAME", "请指明：lab grade 路径 --assignment 名称"),
     )
+
+
+def unfinished(why: Text) -> dict[str, Any]:
+    """Returns the result of a submission whose marking did not come to an end. It is not kept: it is tried again."""
+    return {"marks": None, "why": _both(why), "refused": [], "unfinished": True}
+
+
+def warm(assignments: Iterable[Assignment]) -> None:
+    """Does once what each process would do again: imports, tables, all that is worked out once and remembered.
+
+    What is there afterwards is frozen, as it is in use: to look at it again and again would copy its pages.
+    """
+    for assignment in assignments:
+        answers = dict.fromkeys((each.id for each in assignment.questions), "1")  # wrong: so mistakes are looked for
+        sheet = sheets.written(assignment, "s", "en", answers).encode()
+        for capture in come_with(assignment.proof[:1]) * _TIMES:
+            json.dumps(of(submissions.of(sheet, capture, None), assignment))
+    gc.freeze()
 
 
 def confine(limits: Limits) -> None:
