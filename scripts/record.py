@@ -23,6 +23,7 @@ from lab.runs.run import Run
 from lab.testbed import netns
 from lab.testbed.rules import parse
 from lab.text import LANGUAGES
+from scripts.coverage import WALKED, text
 from tests.references import FOLDER, drawn, index, name_of, page
 
 
@@ -59,9 +60,10 @@ def redraw() -> None:
 
 
 def describe() -> None:
-    """Writes the page on all captures."""
+    """Writes the page on all captures, and which arrows of the state diagram they show."""
     for lang in LANGUAGES:
         page(lang).write_text(index(lang), encoding="utf-8")
+    WALKED.write_text(text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

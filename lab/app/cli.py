@@ -385,12 +385,24 @@ def explore_(
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))
 def notes(
     subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_(f"What about: {TRANSPORT.name} (default), FIN-WAIT-2, close 3.", f"查什么：{TRANSPORT.name}（默认）、FIN-WAIT-2、挥手 3。"))] = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help=_("What of the state diagram real kernels have walked.", "真实内核走过状态图的哪些部分。"))] = False,
     out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.protocols.subject import subjects
     from lab.render.notes import told
 
     found = subjects(subject or [])
+    if coverage:
+        from lab.render.coverage import coverage as covered
+
+        if [each.name for each in found] != [TRANSPORT.name]:
+            raise UsageError(
+                Text(f"the coverage is known of {TRANSPORT.title} alone", f"只有 {TRANSPORT.title} 有覆盖情况"),
+                Text(f"lab notes {TRANSPORT.name} --coverage", f"lab notes {TRANSPORT.name} --coverage"),
+            )
+        with files.rendered(out) as stream:
+            covered(stream, LANG)
+        return
     with files.rendered(out) as stream:
         told(found, stream, LANG)
 

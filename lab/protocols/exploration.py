@@ -8,16 +8,18 @@ from __future__ import annotations
 from lab.protocols.tcp.arrives import Outcome, Sent
 from lab.protocols.tcp.asked import stimulus, ways
 from lab.protocols.tcp.cells import Cell, Options, Path, Seen, Shown, by_the_rules, cell, explained_by
+from lab.protocols.tcp.coverage import Tried, Walk, tried, walks
 from lab.protocols.tcp.differences import DIFFERENCES, Difference, explained
 from lab.protocols.tcp.peer import Made, Peer
 from lab.protocols.tcp.recorded import Change, as_json, changes, grid, line
 from lab.protocols.tcp.segment import Segment, segment
-from lab.protocols.tcp.stimuli import STIMULI, Stimulus
+from lab.protocols.tcp.stimuli import KINDS, STIMULI, Stimulus
 from lab.protocols.tcp.ways import CALLS, WAYS, Way
 from lab.protocols.transport import NUMBER
 
 __all__ = [
-    "CALLS", "DIFFERENCES", "NUMBER", "STIMULI", "WAYS", "Cell", "Change", "Difference", "Made", "Options", "Outcome",
-    "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Way", "as_json", "by_the_rules", "cell",
-    "changes", "explained", "explained_by", "grid", "line", "segment", "stimulus", "ways",
+    "CALLS", "DIFFERENCES", "KINDS", "NUMBER", "STIMULI", "WAYS", "Cell", "Change", "Difference", "Made", "Options",
+    "Outcome", "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Tried", "Walk", "Way", "as_json",
+    "by_the_rules", "cell", "changes", "explained", "explained_by", "grid", "line", "segment", "stimulus", "tried",
+    "walks", "ways",
 ]  # fmt: skip

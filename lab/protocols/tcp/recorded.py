@@ -17,12 +17,14 @@ Lines = Mapping[str, Mapping[str, str]]  # by way, by segment
 
 
 class Line(NamedTuple):
-    """A cell as it is recorded. `difference` is a number of the table, None where the kernel does as the rules say."""
+    """A cell as it is recorded. `agrees`: the kernel does as the rules say; else `difference` is a number of the table,
+    None where nobody knows."""
 
     sent: str
     after: str
     heard: str
     moved: str
+    agrees: bool
     difference: int | None
 
 
@@ -78,7 +80,7 @@ def line(cell: Cell) -> str:
 def read(text: str) -> Line:
     """Reads such a line."""
     sent, after, heard, moved, number = text.split(_APART)
-    return Line(sent, after, heard, moved, int(number) if number.isdigit() else None)
+    return Line(sent, after, heard, moved, number == _NONE, int(number) if number.isdigit() else None)
 
 
 def changes(cells: Iterable[Cell], options: Options) -> list[Change]:
