@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TextIO
 
 from lab.errors import UsageError
-from lab.grade import keys
+from lab.grade import autograder, keys
 from lab.grade import roster as rosters
 from lab.grade.assignment import Assignment, load, schema, shipped
+from lab.grade.feedback import Degree
 from lab.grade.handing_out import fill
 from lab.grade.proof import Proof, prove
 from lab.grade.recording import facts_of, facts_of_scenario
@@ -108,6 +109,18 @@ def hand_out(
     told = Text(
         f"{len(made)} students in {folder}: {sum(made)} folders made, {len(made) - sum(made)} were there already.",
         f"{folder} 中共 {len(made)} 名学生：新建 {sum(made)} 个文件夹，{len(made) - sum(made)} 个已存在。",
+    )
+    sys.stdout.write(told.pick(lang) + "\n")
+
+
+def make_autograder(name: str, degree: Degree, wheels: Path | None, out: Path, lang: Lang) -> None:
+    """Makes the zip that Gradescope takes, and says what to do with it."""
+    autograder.pack(out, name, degree, wheels, lang)
+    told = Text(
+        f"Saved: {out}. Upload it as the autograder of a programming assignment; students hand in answers.toml and "
+        "capture.pcapng. No key is in it: whose variant it is, lab grade --key says of the bulk download.",
+        f"已保存：{out}。请作为编程作业的自动评分程序上传；学生提交 answers.toml 和 capture.pcapng。"
+        "其中没有密钥：是否属于本人的变体，请下载全部提交物后用 lab grade --key 核对。",
     )
     sys.stdout.write(told.pick(lang) + "\n")
 

@@ -26,7 +26,7 @@ with signals.quiet_until_ready():
     import typer  # its own words are chosen when it is imported
     from typer.core import TyperCommand, TyperGroup
 
-    from lab.app.formats import Format
+    from lab.app.formats import Format, FormOfMarks
     from lab.app.values import plainly
     from lab.protocols.registry import PROTOCOLS, TRANSPORT
 if _collecting:
@@ -407,6 +407,13 @@ def notes(
         told(found, stream, LANG)
 
 
+class DegreeOfFeedback(StrEnum):
+    NONE = "none"
+    POINTS = "points"
+    REASON = "reason"
+    FULL = "full"
+
+
 @app.command(
     cls=_Command,
     help=_(
@@ -424,12 +431,17 @@ def assign(
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key; without it: to practise with.", "课程密钥；不给则仅供练习。"))] = None,
     new_key: Annotated[Path | None, typer.Option("--new-key", metavar="FILE", help=_("Make a course's key.", "生成课程密钥。"))] = None,
     both: Annotated[bool, typer.Option("--both", help=_("Write the handout in both languages.", "用两种语言写作业说明。"))] = False,
+    gradescope: Annotated[Path | None, typer.Option("--gradescope", metavar="ZIP", help=_("Make an autograder for Gradescope.", "生成 Gradescope 的自动评分程序。"))] = None,
+    feedback: Annotated[DegreeOfFeedback, typer.Option("--feedback", help=_("How much the autograder tells students.", "自动评分程序给学生的反馈的详细程度。"))] = DegreeOfFeedback.REASON,
+    wheels: Annotated[Path | None, typer.Option("--wheels", metavar="FOLDER", help=_("Wheels to put into the autograder: it downloads nothing then.", "放入自动评分程序的 wheel 文件：这样无需下载。"))] = None,
     out: Annotated[Path | None, typer.Option("-o", metavar="FOLDER", help=_("The folder to make.", "要生成的文件夹。"))] = None,
     lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.app import assign
 
-    if new_key is not None:
+    if assignment is not None and gradescope is not None:
+        assign.make_autograder(assignment, feedback.value, wheels, gradescope, LANG)
+    elif new_key is not None:
         assign.make_key(new_key, LANG)
     elif assignment is not None and out is not None:
         assign.hand_out(assignment, student, roster, key, both, out, LANG)
@@ -470,13 +482,6 @@ def check(
     raise typer.Exit(check(folder, assignment, LANG))
 
 
-class DegreeOfFeedback(StrEnum):
-    NONE = "none"
-    POINTS = "points"
-    REASON = "reason"
-    FULL = "full"
-
-
 @app.command(
     cls=_Command,
     help=_(
@@ -491,11 +496,16 @@ def grade(
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("Keep the marks here: what was marked is not marked again.", "把评阅结果保存到此处：已评阅的不再重评。"))] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key: whose capture is of another variant is found.", "课程密钥：可发现不属于本人变体的抓包。"))] = None,
     scheduler: Annotated[str, typer.Option("--scheduler", metavar="ADDRESS", help=_("A Dask cluster's, whose workers mark: HOST:8786.", "Dask 集群的调度器，由其工作进程评阅：主机:8786。"))] = "",
+    format: Annotated[FormOfMarks, typer.Option("--format", help=_("How to write the marks.", "以何种格式输出评阅结果。"))] = FormOfMarks.TABLE,
+    fill: Annotated[Path | None, typer.Option("--fill", metavar="CSV", help=_("A gradebook's export (Canvas, Moodle's worksheet): written again with the points in it.", "成绩系统导出的文件（Canvas、Moodle 评分表）：填入得分后输出。"))] = None,
+    column: Annotated[str, typer.Option("--column", metavar="NAME", help=_("Canvas's column for it; default: the assignment's title.", "Canvas 中对应的列；默认为作业标题。"))] = "",
+    metadata: Annotated[Path | None, typer.Option("--metadata", metavar="FILE", help=_("Gradescope's submission_metadata.json: whose account it is.", "Gradescope 的 submission_metadata.json：提交者的账号。"))] = None,
     json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
-    from lab.app.grade import grade
+    from lab.app.grade import Asked, grade
 
-    grade(path, assignment, feedback.value, json, out, to, key, LANG, scheduler)
+    form = FormOfMarks.JSON if json else format
+    grade(Asked(path, assignment, feedback.value, form, out, to, key, fill, column, metadata, scheduler), LANG)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip

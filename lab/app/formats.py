@@ -30,6 +30,20 @@ class Format(StrEnum):
     PCAPNG = "pcapng"
 
 
+class FormOfMarks(StrEnum):
+    """What marks can be written as; the last three are one submission's."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MOODLE = "moodle"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    GRADESCOPE = "gradescope"
+    PRAIRIELEARN = "prairielearn"
+    CLASSROOM50 = "classroom50"
+
+
 DRAWN = (Format.SVG, Format.MERMAID)  # as a whole, in the end
 
 

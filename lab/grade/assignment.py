@@ -112,8 +112,16 @@ def load(name: str) -> Assignment:
     Raises UsageError where there is none of that name or it is not as it should be, InputError where the file can't be
     read.
     """
+    return parse(source(name), name)
+
+
+def source(name: str) -> bytes:
+    """Returns an assignment's file, of a shipped one or at a path, as long as it may be and a byte more.
+
+    Raises UsageError where there is none of that name, InputError where the file can't be read.
+    """
     if name in shipped():
-        return parse((files("lab.grade") / "assignments" / f"{name}.toml").read_bytes(), name)
+        return (files("lab.grade") / "assignments" / f"{name}.toml").read_bytes()
     path = Path(name)
     if path.suffix != ".toml" and not path.exists():
         raise UsageError(
@@ -122,13 +130,12 @@ def load(name: str) -> Assignment:
         )
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST + 1)
+            return file.read(_MOST + 1)
     except OSError as error:
         raise InputError(
             Text(f"{name} can't be read: {error.strerror}", f"无法读取 {name}：{error.strerror}"),
             Text("give the path of an assignment in TOML", "请给出 TOML 作业文件的路径"),
         ) from error
-    return parse(data, name)
 
 
 def parse(data: bytes, name: str) -> Assignment:

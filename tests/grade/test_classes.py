@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from lab.app import grade as app
+from lab.app.formats import FormOfMarks
+from lab.app.grade import Asked
 from lab.capture.reader import open_capture
 from lab.errors import InputError
 from lab.grade import classes, oral, pool
@@ -213,7 +215,7 @@ def test_what_a_teacher_decides_is_kept_and_a_regrade_tells_each_difference(room
 
     def grade() -> tuple[dict[str, Any], str]:
         out = tmp_path / "out.txt"
-        app.grade(two, "", "full", False, out, to, None, "en")
+        app.grade(Asked(two, "", "full", FormOfMarks.TABLE, out, to), "en")
         return json.loads((to / "marks.json").read_text("utf-8")), out.read_text("utf-8")
 
     first, said = grade()

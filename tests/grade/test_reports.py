@@ -19,6 +19,8 @@ from markdown_it import MarkdownIt
 
 import lab
 from lab.app import grade as app
+from lab.app.formats import FormOfMarks
+from lab.app.grade import Asked
 from lab.grade import classes
 from lab.grade.classes import Marking
 from lab.grade.collected import collect
@@ -241,7 +243,7 @@ def test_reports_are_written_and_replaced_and_the_teacher_is_told_where(
     room: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to = tmp_path / "marks"
-    app.grade(room, "", "full", False, None, to, None, "en")
+    app.grade(Asked(room, "", "full", FormOfMarks.TABLE, None, to), "en")
     assert f"The report for you: {to / 'report.html'}" in capsys.readouterr().out
     page = a_page((to / "report.html").read_text("utf-8"))
     assert len(page.refers) == SIZE
@@ -249,7 +251,7 @@ def test_reports_are_written_and_replaced_and_the_teacher_is_told_where(
         assert ("svg" in a_page((to / place).read_text("utf-8")).tags) is ("Student_10" not in place)  # a bomb
         assert (to / place).stat().st_mode & 0o077 == 0
     (to / "feedback" / "gone.html").write_text("of somebody who has left")
-    app.grade(room, "", "none", False, None, to, None, "zh")
+    app.grade(Asked(room, "", "none", FormOfMarks.TABLE, None, to), "zh")
     assert not (to / "feedback" / "gone.html").exists()
     for place in page.refers:
         said = (to / place).read_text("utf-8")

@@ -48,7 +48,7 @@ def as_markdown(marks: Mapping[str, Any], lang: Lang) -> str:
         mark, _ = _MARKS[each["status"]]
         lines += [f"## {at}. {mark} {plain(each['id'])}: {each['points']:g} / {each['of']:g}", ""]
         lines += [plain(each["text"][lang]), ""]
-        for said in _said(each, lang):
+        for said in said_of(each, lang):
             quoted = f" {_code(said.quoted)}" if said.quoted else ""
             lines += [f"- {plain(said.text)}{quoted}"]
         lines.append("")
@@ -73,13 +73,13 @@ def _card(at: int, each: Mapping[str, Any], lang: Lang) -> str:
     mark, style = _MARKS[each["status"]]
     lines = [f'<section class="card {style}">\n<h3><span>{at}. {mark} {text(each["id"])}</span>']
     lines.append(f"<b>{each['points']:g} / {each['of']:g}</b></h3>\n<p>{text(each['text'][lang])}</p>\n")
-    for said in _said(each, lang):
+    for said in said_of(each, lang):
         quoted = f" <code>{text(said.quoted)}</code>" if said.quoted else ""
         lines.append(f'<p class="{said.kind}">{text(said.text)}{quoted}</p>\n')
     return "".join([*lines, "</section>\n"])
 
 
-def _said(each: Mapping[str, Any], lang: Lang) -> Iterator[Said]:
+def said_of(each: Mapping[str, Any], lang: Lang) -> Iterator[Said]:
     """Yields what is to be said of a question, as far as its marks have it."""
     if each["answer"] is not None:
         yield Said("dim", Text("Your answer:", "你的答案：").pick(lang), each["answer"])

@@ -30,6 +30,8 @@ def marks_told(marks: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
         _question(each, page, lang)
     for each in marks["problems"]:
         _lines(page, safe(each[lang]), "red", 0)
+    for each in marks["findings"]:
+        _lines(page, safe(each["said"][lang]), "yellow", 0)
     pending = marks["pending"]
     points, of = marks["points"], marks["of"]
     total = Text(f"{points:g} of {of:g} points", f"得分 {points:g} / {of:g}").pick(lang)
