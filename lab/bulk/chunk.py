@@ -122,12 +122,18 @@ class Chunk:
     def read(self, place: int) -> tuple[Frame, Any]:
         """Returns a packet, and what the transport says of it."""
         frame, at = self.frame(place), self._at[place]
-        if at < 0:
-            return frame, segment(frame)
+        return frame, segment(frame) if at < 0 else self._segment(at, frame.data)
+
+    def without_bytes(self, at: int) -> tuple[Frame, Segment]:
+        """Returns a packet of which only the numbers are asked for, by its place conversation by conversation."""
+        number, time, _, _, length, linktype = self._records[self.places[at]].tolist()
+        return _new(Frame, (number, time, b"", length, linktype, ())), self._segment(at, b"")
+
+    def _segment(self, at: int, data: bytes) -> Segment:
         seq, ack, flags, window, payload, start, options, ident, problem = self._numbers[at].tolist()
         header = start - 20 - options
-        pair = frame.data[header - (8 if ident >= 0 else 32) : header + 4]
-        return frame, _new(Segment, (pair, seq, ack, flags, window, header, start, payload, _PROBLEMS[problem]))
+        pair = data[header - (8 if ident >= 0 else 32) : header + 4] if data else self.pair(at)
+        return _new(Segment, (pair, seq, ack, flags, window, header, start, payload, _PROBLEMS[problem]))
 
     def pair(self, at: int) -> bytes:
         """Returns the pair of a segment, by its place conversation by conversation."""
@@ -209,6 +215,19 @@ class Chunk:
             end - at,
             int(self.segments.number[last]),
         )
+
+    def steps(self, at: int, end: int, off: tuple[int, int]) -> Iterator[tuple[int, int, int, int, bool]]:
+        """Yields of each segment in a stretch who sends it, 0 for the first, its number, where it stops and what it
+        acknowledges, and whether it has data. `off` is to be added to the numbers of each side.
+        """
+        it, found = self.segments, self.found
+        back, payload = found.back[at:end], it.payload[at:end]
+        own, other = np.where(back, off[1], off[0]), np.where(back, off[0], off[1])
+        yield from zip(
+            (back != back[0]).astype(np.int64).tolist(), it.number[at:end].tolist(),
+            (found.seq[at:end] + payload + own).tolist(), (found.ack[at:end] + other).tolist(),
+            (payload > 0).tolist(), strict=True,
+        )  # fmt: skip
 
     def _side(self, back: bool, before: int, latest: int, begin: int, end: int) -> Side:
         it, found, last = self.segments, self.found, max(latest, before)

@@ -11,7 +11,7 @@ import numpy as np
 from lab.bulk.chunk import Chunk
 from lab.bulk.headers import UNFINISHED
 from lab.bulk.passing import Passed
-from lab.bulk.prediction import BARE, DATA, DUPLICATE, UPDATE
+from lab.bulk.prediction import labels as labels_of
 from lab.bulk.scan import Array
 from lab.model import Role, States
 from lab.protocols.transport import ACK, LEAST_LARGE, PSH, flag_names
@@ -20,7 +20,6 @@ from lab.render.trace import time
 
 _TOGETHER = 4096  # packets whose rows are made at a time
 _MOST_TOGETHER = 4 << 20  # characters of rows that wait for these
-_KINDS = {DATA: ("data",), BARE: ("ACK",), UPDATE: ("ACK", "window-update"), DUPLICATE: ("ACK", "duplicate-ack")}
 _PUSHED, _CLIENT, _LARGE, _UNFINISHED = 1 << 2, 1 << 3, 1 << 4, 1 << 5
 _WHOLE = 6  # from this bit on: which message it completes, 0 for none
 _OPEN = States("ESTABLISHED", "ESTABLISHED")
@@ -97,7 +96,7 @@ class PassedRows:
 
     def _of_chunk(self, chunk: Chunk, all_: list[Passed]) -> Array:
         it, found, these = chunk.segments, chunk.found, places_of(all_)
-        sizes = np.array([each.end - each.start for each in all_])
+        sizes = np.array([len(each.places) for each in all_])
         begins = np.cumsum(sizes) - sizes
         told = np.array([(each.conversation, each.client, *each.seq, *each.most) for each in all_], np.int64)
         which, sends, own, other, most, most_back = np.repeat(told, sizes, axis=0).T
@@ -110,7 +109,7 @@ class PassedRows:
             if passed.whole is not None:
                 places, name, steps = passed.whole
                 known = [self._message(name, steps[role]) << _WHOLE for role in ROLES]
-                whole = np.array(places, np.int64) - passed.start + begin
+                whole = np.searchsorted(passed.places, np.array([*places], np.int64)) + begin
                 code[whole] |= np.where(client[whole], *known)
         return np.stack([
             it.number[these], it.time[these], which, found.seq[these] + np.where(back, other, own),
@@ -129,12 +128,8 @@ class PassedRows:
     def _meaning(self, code: int) -> tuple[Role, tuple[str, ...], States, tuple[str, ...], tuple[str, ...]]:
         """Returns sender, flags, both ends' states, labels and steps."""
         role: Role = "client" if code & _CLIENT else "server"
-        labels: tuple[str, ...] = _KINDS[code & 3]
+        labels = labels_of(code & 3, bool(code & _UNFINISHED), bool(code & _LARGE))
         steps: tuple[str, ...] = ()
-        if code & _UNFINISHED:
-            labels += ("unfinished-checksum",)
-        if code & _LARGE:
-            labels += ("larger-than-mss",)
         if code >> _WHOLE:
             name, step = self._messages[(code >> _WHOLE) - 1]
             labels, steps = (*labels, name), (step,) if step is not None else ()
@@ -143,4 +138,4 @@ class PassedRows:
 
 def places_of(passed: list[Passed]) -> Array:
     """Returns the places, in their chunk, of the segments that have been passed by."""
-    return np.concatenate([np.arange(each.start, each.end) for each in passed])
+    return np.concatenate([each.places for each in passed])

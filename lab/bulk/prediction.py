@@ -6,10 +6,10 @@ no table. What is said of each, its labels, numbers, and that it has arrived, fo
 come, and that is a running maximum in each direction.
 
 All else goes through the engine: what opens, closes, resets, repeats, leaves a gap, looks odd or may begin a protocol.
-With it goes what that depends on: of what is sent again the first copy, and what tells which has come; where it is
-asked what became of each packet, of what may move a state all that was under way then. So the engine has before it all
-it could ask for, and stays the only judge; `passing.py` lets it skip the stretches between only where its own numbers
-are those that are predicted here.
+With it goes what that depends on: of what is sent again the first copy, and what tells which has come. So the engine
+has before it all it could ask for, and stays the only judge; `passing.py` lets it skip the stretches between only where
+its own numbers are those that are predicted here. Of what may move a state it is asked what was under way then, for
+that may arrive in another state than it left in: such stretches are marked `open`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lab.bulk.scan import Array
 from lab.protocols.transport import ACK, FIN, MOST_PENDING, PSH, RST, SYN
 
 DATA, BARE, UPDATE, DUPLICATE = range(4)  # what a segment that was predicted is
+_LABELS = {DATA: ("data",), BARE: ("ACK",), UPDATE: ("ACK", "window-update"), DUPLICATE: ("ACK", "duplicate-ack")}
 _HALF, _MASK = 1 << 31, (1 << 32) - 1
 _APART = 1 << 34  # more than two numbers of one stream can lie apart
 _NEVER = -(1 << 32)  # less than any number
@@ -51,6 +52,7 @@ class Predicted(NamedTuple):
     kind: Array  # DATA and so on
     starts: Array  # of stretches, in this order; as are the ends
     ends: Array
+    open: Array  # of each stretch, whether what it sends may still be under way when a state moves
 
 
 def predicted(
@@ -117,8 +119,8 @@ def predicted(
     kind = np.where(data, DATA, np.where(on, BARE, np.where(updates, UPDATE, DUPLICATE)))
     kind[(kind == DUPLICATE) & (reach[theirs] <= ack)] = BARE  # nothing is outstanding
 
-    # What the engine sees: what is not as predicted, what that repeats, and where it may move a state, all that was
-    # under way then.
+    # What the engine sees: what is not as predicted, what that repeats, and where it may move a state, what stands
+    # just before it. What was under way then stays open.
     odd = np.flatnonzero(~usual)
     repeats = odd[(taken[odd] > 0) & spoke[odd] & (seq[odd] < reach[mine[odd]])]
     known = np.where(heard, told[theirs], _NEVER)
@@ -138,7 +140,8 @@ def predicted(
     at = np.concatenate([moving, theirs_, earlier[0], needless, asked_, earlier[1], last + 1])
     until = np.concatenate([*[moving] * 3, *[needless] * 3, last]) + 1
     first_of = begins[until - 1]
-    since = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
+    near = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
+    since = near.copy()
     # What a RST without ACK answers is among what is under way, whoever asks.
     open_ = np.ones(len(at), bool) if fates else (flags[until - 1] & (RST | ACK)) == RST
     at_, first_of, of = at[open_], first_of[open_], which[until[open_] - 1] * 2
@@ -148,10 +151,7 @@ def predicted(
         first_open = _first_beyond(reached, sides, by_side, of + way, heard_of, at_)
         # Something may be under way from before these packets.
         since[open_] = np.where(heard_of < 0, first_of, np.minimum(since[open_], first_open))
-    edges = np.zeros(count + 1, np.int64)
-    np.add.at(edges, since, 1)
-    np.add.at(edges, until, -1)
-    seen = np.cumsum(edges[:-1]) > 0
+    seen, under_way = _between(near, until, count), _between(since, until, count)
     seen[odd] = True
     seen[by_side[_copied(reached, sides, side[repeats], seq[repeats], taken[repeats])]] = True
     twins = np.concatenate([repeats, np.flatnonzero(~data & ~alone & spoke)])
@@ -177,10 +177,26 @@ def predicted(
 
     same = np.ones(count, bool)
     same[1:] = (which[1:] == which[:-1]) & quiet[1:] & quiet[:-1] & (rounds[1:] == rounds[:-1])
+    same[1:] &= under_way[1:] == under_way[:-1]
     edge = np.flatnonzero(~same | ~quiet)
     stops = np.append(edge[1:], count)
     worth = quiet[edge] & (stops - edge >= _LEAST)
-    return Predicted(order, which, back, seq, ack, reach, told, mine, theirs, kind, edge[worth], stops[worth])
+    edge, stops = edge[worth], stops[worth]
+    return Predicted(order, which, back, seq, ack, reach, told, mine, theirs, kind, edge, stops, under_way[edge])
+
+
+def labels(kind: int, unfinished: bool, large: bool) -> tuple[str, ...]:
+    """Returns what a segment that was predicted is called."""
+    return _LABELS[kind] + ("unfinished-checksum",) * unfinished + ("larger-than-mss",) * large
+
+
+def _between(since: Array, until: Array, count: int) -> Array:
+    """Returns which of so many places lie in any of these ranges."""
+    edges = np.zeros(count + 1, np.int64)
+    np.add.at(edges, since, 1)
+    np.add.at(edges, until, -1)
+    found: Array = np.cumsum(edges[:-1]) > 0
+    return found
 
 
 def _alone(it: Packets, side: Array, bare: Array) -> Array:

@@ -169,6 +169,13 @@ class Path:
                 if mine and not mine(whole or frame._replace(data=b"")):  # only the whole packet tells whose it is
                     continue
                 record = self._placed(frame, whole)
+            elif isinstance(found, Record):  # placed before its turn, and passed by but for what becomes of it
+                walk.sent(found)
+                sent(found)
+                found.frame = None
+                young.append(found)
+                yield found
+                continue
             else:
                 record = place(frame, found)
             conversation = record.conversation

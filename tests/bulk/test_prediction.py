@@ -7,7 +7,7 @@ import os
 import random
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -100,9 +100,9 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     told: list[int] = []
     passes = passing.Passing._passes
 
-    def counted(self: passing.Passing, of: chunk.Chunk, at: int, end: int) -> int:
-        found = passes(self, of, at, end)
-        told.append(found - at)
+    def counted(self: passing.Passing, of: chunk.Chunk, now: chunk.Turn, end: int) -> tuple[int, Sequence[int]]:
+        found = passes(self, of, now, end)
+        told.append(found[0] - now.at - len(found[1]))
         return found
 
     monkeypatch.setattr(passing.Passing, "_passes", counted)

@@ -2,18 +2,21 @@
 
 What they say is known without it: nobody moves, all of them arrive, and both streams have come further. `may_skip` says
 whether a conversation stands where a stretch of them begins, and nothing is open that one of them might decide; `skip`
-takes it to where the stretch ends. Which segments are as predicted is found out elsewhere (`lab/bulk/prediction.py`).
+takes it to where the stretch ends. Where a state may move before all have arrived, `follow` does, and leaves open what
+is still under way then. Which segments are as predicted is found out elsewhere (`lab/bulk/prediction.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from lab.protocols.tcp import delivery
+from lab.model import Frame
+from lab.protocols.tcp import delivery, still_open
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.doubts import ahead_of
 from lab.protocols.tcp.labels import letters_of, spell
-from lab.protocols.tcp.segment import FIN, RST, SYN
+from lab.protocols.tcp.segment import FIN, RST, SYN, Segment
 from lab.protocols.tcp.states import State
 
 _WRAP = 1 << 32
@@ -85,17 +88,57 @@ def _may_decide(end: End, answers: Side) -> bool:
 def skip(which: Conversation, first: End, stretch: Stretch) -> list[SegmentRecord]:
     """Takes a conversation to the end of a stretch; returns what of the packets before it has been got by then."""
     sides = ((first, stretch.first), (first.peer, stretch.other))
-    # What is acknowledged once more is what it was: a number far away may look another from where the stream is now.
-    heard = [end.acked if side.acked == side.acked_before else end.peer.relative(side.acked) for end, side in sides]
+    heard = _heard(first, stretch)
     got: list[SegmentRecord] = []
-    for (end, side), acked in zip(sides, heard, strict=True):
+    for (end, _), acked in zip(sides, heard, strict=True):
         peer = end.peer
-        end.acked, end.window = acked, side.window
         if acked > peer.heard:
             peer.heard = acked
             got += delivery.acknowledged(peer, acked)
-    for end, side in sides:
+    for end, _ in sides:
         got += delivery.rest(end)
+    _go_on(which, first, stretch, heard)
+    return sorted(got, key=lambda record: record.number)
+
+
+def follow(
+    which: Conversation, first: End, stretch: Stretch, steps: Iterable[still_open.Step]
+) -> tuple[list[SegmentRecord], list[int]] | None:
+    """Takes a conversation to the end of a stretch, step by step; returns what of the packets before it has been got by
+    then, and the places of those segments that are still under way. None, and nothing is done, where nobody can tell.
+    """
+    heard = _heard(first, stretch)
+    found = still_open.followed(first, steps)
+    if found is None:
+        return None
+    for end, acked in zip((first, first.peer), heard, strict=True):
+        end.peer.heard = max(end.peer.heard, acked)
+    _go_on(which, first, stretch, heard)
+    return found
+
+
+def left(
+    which: Conversation, end: End, frame: Frame, segment: Segment, labels: tuple[str, ...], seq: int, ack: int
+) -> SegmentRecord:
+    """Returns the record of a segment that `follow` has left open, to be taken in as sent when its turn comes."""
+    record = SegmentRecord(frame, labels, segment, which, end, seq, seq + segment.payload)
+    record.ack, record.new = ack, segment.payload > 0
+    return record
+
+
+def _heard(first: End, stretch: Stretch) -> list[int]:
+    """Returns what each end has acknowledged with the last of a stretch.
+
+    What is acknowledged once more is what it was: a number far away may look another from where the stream is now.
+    """
+    sides = ((first, stretch.first), (first.peer, stretch.other))
+    return [end.acked if side.acked == side.acked_before else end.peer.relative(side.acked) for end, side in sides]
+
+
+def _go_on(which: Conversation, first: End, stretch: Stretch, heard: list[int]) -> None:
+    """Takes what is counted of both ends to where a stretch ends."""
+    for end, side, acked in zip((first, first.peer), (stretch.first, stretch.other), heard, strict=True):
+        end.acked, end.window = acked, side.window
         end.next += (side.next - side.next_before) % _WRAP
         end.next_raw = side.next
         if side.stamp is not None and (end.stamp is None or ahead_of(side.stamp, end.stamp) > 0):
@@ -103,7 +146,6 @@ def skip(which: Conversation, first: End, stretch: Stretch) -> list[SegmentRecor
     _spell(which, first, stretch)
     which.packets += stretch.packets
     which.last = stretch.last
-    return sorted(got, key=lambda record: record.number)
 
 
 def _spell(which: Conversation, first: End, stretch: Stretch) -> None:
