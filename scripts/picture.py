@@ -1,10 +1,11 @@
-"""Makes the pictures of Wireshark with the lab's profile: a real window, on a screen that nobody sees.
+"""Makes the pictures: of Wireshark with the lab's profile, a real window on a screen that nobody sees; of the grid.
 
     python scripts/picture.py [CAPTURE [PICTURE]]        what `lab wireshark CAPTURE` opens, for the README
     python scripts/picture.py --stepping [PICTURE]       a real FIN held inside Wireshark, for docs/wireshark.md
+    python scripts/picture.py --grid [FOLDER]            what this kernel does with every segment, in both languages
 
-Needs wireshark, xvfb, xdotool and imagemagick; stepping what a scenario needs. Root steps as an ordinary user: for root
-Wireshark takes no programs from a folder.
+Needs wireshark, xvfb, xdotool and imagemagick, and the grid chromium; stepping and the grid what a scenario needs. Root
+steps as an ordinary user: for root Wireshark takes no programs from a folder.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lab.text import LANGUAGES
 from lab.wireshark import profile
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,7 @@ FIRST_ROW, ROW = 128, 17  # pixels
 TOOLBAR = 34  # pixels: the one to step with
 RUN_UNTIL = 540, 112  # its line to type into
 HELD = 8, "FIN"
+GRID_WIDTH, GRID_HEIGHT = 1024, 840  # pixels
 PATIENCE = 300.0  # seconds
 NOBODY = 65534
 
@@ -139,8 +142,27 @@ def stepping(picture: Path) -> None:
         shutil.rmtree(home)
 
 
+def grid(folder: Path) -> None:
+    """The page of `lab explore`, as far as the grid goes."""
+    for lang in LANGUAGES:
+        with tempfile.TemporaryDirectory() as home:
+            page, picture, done = Path(home, "grid.html"), Path(home, "grid.png"), folder / f"explore.{lang}.png"
+            explore = [sys.executable, "-m", "lab", "explore", "--format", "html", "-o", str(page), "--lang", lang]
+            subprocess.run(explore, cwd=ROOT, check=True, timeout=PATIENCE)
+            browser = [
+                "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                f"--user-data-dir={home}", f"--window-size={GRID_WIDTH},{GRID_HEIGHT}",
+                f"--screenshot={picture}", page.as_uri(),
+            ]  # fmt: skip
+            subprocess.run(browser, check=True, capture_output=True, timeout=PATIENCE)
+            shrink = ["convert", str(picture), "+dither", "-colors", "96", "-strip", f"png8:{done}"]
+            subprocess.run(shrink, check=True, timeout=PATIENCE)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--stepping"]:
+    if sys.argv[1:2] == ["--grid"]:
+        grid(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
+    elif sys.argv[1:2] == ["--stepping"]:
         stepping(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES / "stepping.png")
     else:
         names = [Path(each) for each in sys.argv[1:]]

@@ -398,7 +398,7 @@ def notes(
         if [each.name for each in found] != [TRANSPORT.name]:
             raise UsageError(
                 Text(f"the coverage is known of {TRANSPORT.title} alone", f"只有 {TRANSPORT.title} 有覆盖情况"),
-                Text(f"lab notes {TRANSPORT.name} --coverage", f"lab notes {TRANSPORT.name} --coverage"),
+                Text(f"lab notes {TRANSPORT.name} --coverage shows it", f"运行 lab notes {TRANSPORT.name} --coverage"),
             )
         with files.rendered(out) as stream:
             covered(stream, LANG)

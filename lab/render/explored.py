@@ -33,6 +33,7 @@ _LEFT, _COLUMN, _WAY = 10, 34, 20
 _BY_FLAGS = {"SYN-ACK": "s", "ACK": "a", "RST": "r", "RST-ACK": "r"}
 _RULES = Text("RFC 9293 section 3.10.7", "RFC 9293 第 3.10.7 节")
 _NOTHING = Text("nothing", "无")
+_OPTIONS = (Text("timestamps", "时间戳"), Text("RFC 1337", "RFC 1337"))  # in their order
 HEARD = {
     "open": Text("it is open", "连接已打开"),
     "urgent": Text("urgent data", "紧急数据"),
@@ -57,10 +58,12 @@ class Played(Sequence[Cell]):
         return len(self._cells)
 
     @property
-    def title(self) -> str:
+    def title(self) -> Text:
         """What it was played on: a kernel, and options that are not the usual ones."""
-        more = [name for name, on in zip(("timestamps", "RFC 1337"), self.options[1:], strict=True) if on]
-        return ", ".join((f"Linux {self.kernel}", "IPv6" if self.options.ipv6 else "IPv4", *more))
+        more = [text for text, on in zip(_OPTIONS, self.options[1:], strict=True) if on]
+        ip = "IPv6" if self.options.ipv6 else "IPv4"
+        said = [Text(*[f"Linux {self.kernel.partition('-')[0]}"] * 2), Text(ip, ip), *more]
+        return Text(", ".join(each.en for each in said), "，".join(each.zh for each in said))
 
 
 def verdict(cell: Cell) -> str:
@@ -103,7 +106,7 @@ def in_full(found: Played, way: Way, stimulus: Stimulus, others: Sequence[Way], 
     """Prints one cell, the kernel's side by side with the rules'."""
     page, cell = _Page(out, lang), found[0]
     page.line(f"{way.name} + {stimulus.name}: {stimulus.text.pick(lang)}", "bold")
-    page.line(found.title, "dim")
+    page.line(found.title.pick(lang), "dim")
     page.paragraph(Text(f"{way.text.en}: {script(way)}", f"{way.text.zh}：{script(way)}"), "dim")
     page.line()
     page.row("", Text("a real kernel", "真实内核"), _RULES, "dim")
@@ -140,7 +143,7 @@ def in_full(found: Played, way: Way, stimulus: Stimulus, others: Sequence[Way], 
 def table(found: Played, changed: Sequence[Change], out: TextIO, lang: Lang) -> None:
     """Prints cells as a grid: a row a way, a column a segment."""
     page = _Page(out, lang)
-    page.line(found.title, "bold")
+    page.line(found.title.pick(lang), "bold")
     page.paragraph(_key(), "dim")
     page.line()
     numbers = [f"{at:02}" for at in range(1, len(STIMULI) + 1)]

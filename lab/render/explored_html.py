@@ -47,7 +47,7 @@ class _Page:
         yield f'<!DOCTYPE html>\n<html lang="{"zh-CN" if self._lang == "zh" else "en"}">\n<head><meta charset="utf-8">'
         yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
         yield f"<title>{title}</title>\n<style>\n{_style()}</style></head>\n<body>\n<h1>{title}</h1>\n"
-        yield f'<p class="soft">{escape(self._found.title)} · {self._counts()}</p>\n'
+        yield f'<p class="soft">{self._pick(self._found.title)} · {self._counts()}</p>\n'
         yield self._key()
         yield from self._grid()
         for cell in self._found:
@@ -122,12 +122,14 @@ class _Page:
         moved = ", ".join(
             [f"{name} +{by}" for name, by in cell.moved] + [f"sk_drops +{cell.dropped}"] * bool(cell.dropped)
         )
-        told = [f"<p>{self._said('counters', '计数器')}: {escape(moved)}</p>"] if moved else []
+        told = [f"<p>{self._said('counters: ', '计数器：')}{escape(moved)}</p>"] if moved else []
         if reason is not None:
             told.append(f"<p>{self._pick(reason)}</p>")
         for branch in rules.branches:
             where = branch.section if branch.section.startswith("RFC") else f"RFC 9293 section {branch.section}"
-            told.append(f'<p class="soft">{self._pick(sections(where))}: {self._pick(branch.text)}</p>')
+            told.append(
+                f'<p class="soft">{self._pick(sections(where))}{self._said(": ", "：")}{self._pick(branch.text)}</p>'
+            )
         if why is not None:
             told.append(f"<p>≈ {why.number}. {self._pick(why.text)}</p>")
         shut = self._said("close", "关闭")
@@ -135,7 +137,7 @@ class _Page:
         return (
             f'<section class="cell" id="{_anchor(cell)}"><a class="shut" href="#" title="{shut}">✕</a>'
             f"<h2>{escape(cell.way)} + {escape(cell.segment)}</h2>"
-            f"<p>{self._said('arrives', '到达')}: {self._pick(arrived)}</p>"
+            f"<p>{self._said('arrives: ', '到达：')}{self._pick(arrived)}</p>"
             f"<table>{head}{''.join(rows)}</table>{''.join(told)}</section>\n"
         )
 

@@ -19,6 +19,7 @@ from lab.protocols.exploration import Cell, Options, stimulus, ways
 from lab.render.explored import Played, in_full
 from lab.text import LANGUAGES, Lang
 from tests.left_behind import AS_NOBODY, AS_USER, TWO_LINES, Watched, until
+from tests.places import ROOT
 
 as_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user, as root can"
@@ -65,8 +66,9 @@ def test_of_an_unknown_segment_the_nearest_are_told(name: str, near: str) -> Non
 def test_a_cell_is_told_in_full(namespaces: None, lang: Lang) -> None:
     out, way, tried = io.StringIO(), ways("FIN-WAIT-1/close")[0], stimulus("data")
     cells = [each for each in explored([(way, tried)], Options()) if isinstance(each, Cell)]
-    in_full(Played("6.18", Options(), cells), way, tried, [], out, lang)
+    in_full(Played("6.18.44", Options(), cells), way, tried, [], out, lang)
     said = out.getvalue()
+    assert said in (ROOT / "docs/explore.md").read_text("utf-8")
     for what in ("RST seq 2", "ACK seq 2 ack 11", "CLOSED", "FIN-WAIT-2", "TcpExt TCPAbortOnData +1", "3.6.1", "≈"):
         assert what in said
     assert max(map(len, said.splitlines())) <= 80
