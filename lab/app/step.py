@@ -1,4 +1,4 @@
-"""`lab step`: the debugger, on real hosts or over a recorded capture"""
+"""`lab step`: the debugger, on real hosts or over a recorded capture; by lines, or on the whole screen."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def step(wanted: Wanted, lang: Lang) -> int:
     Raises UsageError, InputError, MachineError.
     """
     given = _script(wanted.script) if wanted.script is not None else None
+    by_lines = given is not None or wanted.json or not (sys.stdin.isatty() and sys.stdout.isatty())
     asks = iter(given) if given is not None else _typed()
     if _is_file(wanted.what):
-        return _walk(wanted, asks, given is not None, lang)
-    return _play(wanted, asks, given is not None, lang)
+        return _walk(wanted, asks, by_lines, given is not None, lang)
+    return _play(wanted, asks, by_lines, given is not None, lang)
 
 
 def _is_file(what: str) -> bool:
@@ -80,7 +81,7 @@ def _typed() -> Iterator[str]:
         yield line
 
 
-def _walk(wanted: Wanted, asks: Iterator[Asked | str], strict: bool, lang: Lang) -> int:
+def _walk(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: bool, lang: Lang) -> int:
     from lab.runs.recorded import open_run
     from lab.stepping.debugger import Debugger, walked
     from lab.stepping.lines import Lines
@@ -90,12 +91,17 @@ def _walk(wanted: Wanted, asks: Iterator[Asked | str], strict: bool, lang: Lang)
         wanted.what, keylog=wanted.keylog, server_key=wanted.server_key, only=wanted.conversation, words=True
     ) as run:
         debugger.load(walked(run.events()))
+    if not by_lines:
+        from lab.stepping.screen import screen
+
+        screen(debugger, None, lang)
+        return 0
     lines = Lines(debugger, asks, sys.stdout, lang, wanted.json)
     lines.run(None)
     return 1 if strict and lines.refused else 0
 
 
-def _play(wanted: Wanted, asks: Iterator[Asked | str], strict: bool, lang: Lang) -> int:
+def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: bool, lang: Lang) -> int:
     from lab.protocols.catalogue import scenario
     from lab.runs.live import Live, ending
     from lab.runs.run import Run
@@ -111,13 +117,19 @@ def _play(wanted: Wanted, asks: Iterator[Asked | str], strict: bool, lang: Lang)
     debugger = Debugger(lambda: run.control, lambda name: _save(source, run, name, wanted.what))
     source.beside = debugger.predictions.comments
     with run:
-        lines = Lines(debugger, asks, sys.stdout, lang, wanted.json)
-        lines.run(run.events())
-    for line in ending(run) if not (debugger.over and source.early is not None and not source.saved) else ():
+        if by_lines:
+            lines = Lines(debugger, asks, sys.stdout, lang, wanted.json)
+            lines.run(run.events())
+        else:
+            from lab.stepping.screen import screen
+
+            screen(debugger, run, lang)
+    said = ending(run)
+    for line in said[1:] if debugger.over and source.early is not None else said:
         print(line.pick(lang), file=sys.stderr if wanted.json else sys.stdout)
     if source.early is not None and not debugger.over and not rules and not strict:
         raise LabError(source.early, Text("the ladder shows how far it came", "梯形图里可以看到进行到了哪一步"))
-    return 1 if strict and lines.refused else 0
+    return 1 if strict and by_lines and lines.refused else 0
 
 
 def _save(source: Live, run: Run, name: str, scenario: str) -> list[Text]:

@@ -142,14 +142,17 @@ class Debugger:
             self._judge(fresh[0] if fresh else self._last())
         if self.story.over:
             self._going = None
-        if self._going is None:
+        going = self._going
+        if going is None:
             return
         looked: Sequence[Seen | None] = fresh or [None]
         for seen in looked:
-            self._going = self._going.passed(seen)
-            if self._going is None:
-                self._chosen = seen.number if seen is not None else None
+            kind, passed = going.kind, going.passed(seen)
+            self._going = passed
+            if passed is None:
+                self._chosen = seen.number if seen is not None and kind != "step" else None
                 return
+            going = passed
         self._alone += 1
         if self._alone < MOST_ALONE:
             self._tell(control.Release(self._at_hand()))

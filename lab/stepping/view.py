@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from lab.events import (
     Begun,
     CommandAnswered,
+    ConversationOpened,
     Ended,
     Event,
     KernelAsked,
@@ -25,7 +26,7 @@ from lab.events import (
     Surprised,
     plain,
 )
-from lab.model import Frame, Kernels, Message, Moved, Role, Socket, States, Surprise, Verdict
+from lab.model import Address, Frame, Kernels, Message, Moved, Role, Socket, States, Surprise, Verdict
 from lab.protocols.registry import PROTOCOLS, TRANSPORT
 from lab.text import Text
 
@@ -124,6 +125,7 @@ class End(NamedTuple):
 class View(NamedTuple):
     """Where a run stands. `at` is the packet at hand, by its number; `fired` are the rows since the place before.
 
+    `ends`, both ends' addresses, and the states are those of the conversation that it belongs to.
     `answer` is what was last said to a command. `can` are the names of what can be done now, as
     `lab.stepping.commands` has them. At the end it is `over`, `early` says why that was before a scenario's own.
     """
@@ -134,6 +136,7 @@ class View(NamedTuple):
     rungs: tuple[Rung, ...]
     held: tuple[int, ...]
     at: int | None
+    ends: tuple[Address, Address] | None
     client: End
     server: End
     fired: tuple[Fired, ...]
@@ -240,8 +243,9 @@ class _Page:
         self.waiting: dict[int, None] = {}  # held, oldest first
         self._moving: set[int] = set()  # let go of, and not settled
         self._rungs: dict[int, _Open] = {}
-        self._states: dict[tuple[str, Role], str | None] = {}
-        self._kernels: list[tuple[int, Kernels]] = []  # and after how many events they were asked
+        self._states: dict[tuple[int | None, str, Role], str | None] = {}  # by conversation, protocol, end
+        self._ends: dict[int | None, tuple[Address, Address]] = {}
+        self._kernels: list[tuple[int, int | None, Kernels]] = []  # after how many events they were asked, of which
         self._fired: list[tuple[int, Fired]] = []
         self._moved: list[tuple[int, Moved]] = []
         self._answer: CommandAnswered | None = None
@@ -257,9 +261,11 @@ class _Page:
             self.begun = event
         elif isinstance(event, PacketSent):
             self._rungs[event.packet] = _Open(event)
-            self._is(TRANSPORT.name, event.states)
+            self._is(event.conversation, TRANSPORT.name, event.states)
             for above in event.above:
-                self._is(above.protocol, above.held)
+                self._is(event.conversation, above.protocol, above.held)
+        elif isinstance(event, ConversationOpened):
+            self._ends[event.conversation] = event.client, event.server
         elif isinstance(event, PacketHeld):
             self.waiting[event.packet] = None
             self._rungs[event.packet].put(fate="held")
@@ -292,10 +298,10 @@ class _Page:
         elif isinstance(event, Surprised):
             rung.put(surprises=(*rung.parts.surprises, Surprise(event.end, event.state, event.on)))
 
-    def _is(self, protocol: str, states: States | None) -> None:
+    def _is(self, which: int | None, protocol: str, states: States | None) -> None:
         for role in ROLES:
             if states is not None:
-                self._states[protocol, role] = getattr(states, role)
+                self._states[which, protocol, role] = getattr(states, role)
 
     def _answered(self, event: CommandAnswered) -> None:
         self._answer = event
@@ -321,9 +327,10 @@ class _Page:
         self.waiting.pop(event.packet, None)
         if isinstance(event, PacketArrived):
             rung.put(fate="arrived", delivered=event.states, refused=event.refused)
-            self._is(TRANSPORT.name, event.states)
+            which = rung.parts.sent.conversation
+            self._is(which, TRANSPORT.name, event.states)
             for above in event.above:
-                self._is(above.protocol, above.delivered)
+                self._is(which, above.protocol, above.delivered)
             if rung.parts.before is None:  # the kernels are not asked of it
                 self._moving.discard(event.packet)
             return
@@ -343,7 +350,7 @@ class _Page:
             found.put(again=found.parts.again + 1)
 
     def _asked(self, event: KernelAsked) -> None:
-        self._kernels.append((self._count, event.kernels))
+        self._kernels.append((self._count, event.conversation, event.kernels))
         del self._kernels[:-256]
         self._moved += [(self._count, each) for each in event.kernels.moved]
         rung = self._rungs.get(event.packet or 0)
@@ -354,7 +361,7 @@ class _Page:
             self._moving.discard(rung.number)
 
     def _changed(self, event: StateChanged) -> None:
-        self._states[event.protocol, event.end] = event.after
+        self._states[event.conversation, event.protocol, event.end] = event.after
         table = _TABLES[event.protocol][event.end]
         row = table.row(event.before, event.on)
         source = row.source if row else None
@@ -376,27 +383,28 @@ class _Page:
         if at is None and self._rungs:
             at = next(reversed(self._rungs))
         begun = self.begun or Begun("", False, False)
+        which = self._rungs[at].parts.sent.conversation if at is not None else None
         return View(
             begun.name, begun.live, begun.scenario, tuple(each.parts for each in self._rungs.values()), held, at,
-            self._end("client", since), self._end("server", since),
+            self._ends.get(which), self._end(which, "client", since), self._end(which, "server", since),
             tuple(each for count, each in self._fired if count > since), self._answer,
             tuple(_can(begun.live, bool(held), self.over)), self.over, self.early,
         )  # fmt: skip
 
-    def _end(self, role: Role, since: int) -> End:
-        now = self._kernels[-1][1] if self._kernels else None
-        earlier = [kernels for count, kernels in self._kernels if count <= since]
+    def _end(self, which: int | None, role: Role, since: int) -> End:
+        asked = [(count, kernels) for count, of, kernels in self._kernels if of == which]
+        earlier = [kernels for count, kernels in asked if count <= since]
         moved: dict[str, int] = {}
         for count, each in self._moved:
             if count > since and each.role == role:
                 moved[each.counter] = moved.get(each.counter, 0) + each.by
-        above = [(name, state) for (name, end), state in self._states.items() if end == role and name != TRANSPORT.name]
+        states = {name: state for (of, name, end), state in self._states.items() if (of, end) == (which, role)}
         return End(
-            self._states.get((TRANSPORT.name, role)),
-            getattr(now, role) if now else None,
+            states.pop(TRANSPORT.name, None),
+            getattr(asked[-1][1], role) if asked else None,
             getattr(earlier[-1], role) if earlier else None,
             tuple(moved.items()),
-            tuple(above),
+            tuple(states.items()),
         )
 
 

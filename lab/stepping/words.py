@@ -189,7 +189,7 @@ def timer_of(found: Socket, passed: float = 0.0) -> Text:
         return Text("", "")
     left = max(0.0, found.expires / 1000 - passed)
     name = _TIMERS[found.timer]
-    return Text(f"{name.en} in {seconds(left)}", f"{name.zh} {seconds(left)}后")
+    return Text(f"{name.en} in {seconds(left)}", f"{seconds(left)} 后{name.zh}")
 
 
 def seconds(value: float) -> str:
@@ -241,7 +241,12 @@ def timers(view: View, passed: float = 0.0) -> Iterator[Text]:
             continue
         left = seconds(max(0.0, found.expires / 1000 - passed))
         en, zh = _DOES[found.timer]
-        yield Text(f"The {name.en}'s kernel: in {left} {en}", f"{name.zh}内核：{left}后{zh}")
+        yield Text(f"The {name.en}'s kernel: in {left} {en}", f"{name.zh}内核：{left} 后{zh}")
+    if any(found is not None and found.timer for found in (view.client.kernel, view.server.kernel)) and view.held:
+        yield Text(
+            "Held time runs on the kernels' timers, not on anybody's patience.",
+            "扣住的时间会推进内核的定时器，但不计入任何一方的等待时限。",
+        )
     again = sum(each.again for each in view.rungs)
     if again:
         yield Text(
@@ -252,8 +257,8 @@ def timers(view: View, passed: float = 0.0) -> Iterator[Text]:
 
 _DOES: dict[str, tuple[str, str]] = {
     "retransmission": (
-        "it sends again what is not acknowledged. Held time runs on its timer, not on anybody's patience.",
-        "将重传未确认的内容。扣住的时间会推进它的定时器，但不计入任何一方的等待时限。",
+        "it sends again what is not acknowledged.",
+        "将重传未确认的内容。",
     ),
     "keepalive": (
         "it asks whether the peer is still there, or gives up FIN-WAIT-2.",
@@ -284,6 +289,11 @@ def steps(rung: Rung) -> list[Text]:
         title = cast(step.title, rung.sender or "client")
         found.append(Text(f"{step.name.en}: {title.en}", f"{step.name.zh}：{title.zh}"))
     return found
+
+
+def short_steps(rung: Rung) -> list[Text]:
+    """Returns the names of the notes' steps that a packet is."""
+    return [note(each).name for each in rung.steps]
 
 
 def fields_of(rung: Rung) -> list[Field]:

@@ -1,0 +1,577 @@
+"""The debugger on the whole screen: ladder, kernels, packet, and a line for what takes more than a key.
+
+What is drawn comes from `drawing.py`; here are the keys, the panels' places, and when they are drawn anew. The run's
+events are heard in a thread of its own, begun when the hosts have been forked; the screen looks for news 20 times a
+second, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from threading import Thread, Timer
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import Key, Paste, Resize
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from lab.errors import LabError
+from lab.events import Event
+from lab.render.words import cells, wrap
+from lab.runs.run import Run
+from lab.stepping import commands, drawing
+from lab.stepping.commands import Asked
+from lab.stepping.debugger import Debugger
+from lab.stepping.drawing import BRIGHT, LIT, Line
+from lab.stepping.lines import outcome
+from lab.stepping.predictions import Prediction
+from lab.stepping.view import View
+from lab.system import signals
+from lab.testbed.forge import FIELDS
+from lab.text import Lang, Text
+
+_SMALLEST = 60, 16
+_LOW = 34  # lines below which panels have no frame, and say less
+_WIDE = 120  # columns from which on kernels stand beside the ladder
+_PATIENCE, _AT_LAST = 3.0, 6.0  # seconds: for the hosts to end, and for all of it after a signal
+_TICK = 0.05
+
+# What a key does: a command as it would be written, or the beginning of one, which is then completed by hand.
+_KEYS: tuple[tuple[str, str, str, Text], ...] = (
+    ("space", "␣", "step", Text("let it arrive", "放行")),
+    ("x", "x", "drop", Text("lose", "丢弃")),
+    ("2", "2", "duplicate", Text("twice", "两次")),
+    ("d", "d", "delay …2s", Text("delay", "延迟")),
+    ("s", "s", "swap", Text("swap", "交换")),
+    ("e", "e", "edit …", Text("edit", "修改")),
+    ("i", "i", "inject …client RST seq=rcv.nxt", Text("inject", "注入")),
+    ("n", "n", "next", Text("next step", "下一步骤")),
+    ("b", "b", "until …", Text("run to", "运行到")),
+    ("h", "h", "hold", Text("stop", "停下")),
+    ("left", "←", "back", Text("back", "回看")),
+    ("right", "→", "forward", Text("forward", "向前")),
+    ("p", "p", "predict …", Text("predict", "预测")),
+    ("w", "w", "save", Text("save", "保存")),
+    ("colon", ":", "…", Text("command", "命令")),
+)
+_SHOWN: tuple[tuple[str, str, Text], ...] = (  # in the last line, while they do something
+    ("␣", "step", Text("arrive", "放行")),
+    ("x", "drop", Text("lose", "丢弃")),
+    ("2", "duplicate", Text("twice", "两次")),
+    ("d", "delay", Text("delay", "延迟")),
+    ("s", "swap", Text("swap", "交换")),
+    ("e", "edit", Text("edit", "修改")),
+    ("i", "inject", Text("inject", "注入")),
+    ("b", "until", Text("run to", "运行到")),
+    ("←→", "back", Text("look", "回看")),
+    ("p", "predict", Text("predict", "预测")),
+    ("w", "save", Text("save", "保存")),
+    ("n", "next", Text("next step", "下一步骤")),
+    ("l", "help", Text("language", "语言")),
+)
+_MORE: tuple[tuple[str, Text], ...] = (
+    ("↑ ↓", Text("choose a field: its bytes are lit", "选择字段，其字节高亮")),
+    ("Tab", Text("of several held packets, the next", "扣住多个包时选下一个")),
+    ("P", Text("ask for a prediction before each packet", "每个包之前都要求预测")),
+    ("l", Text("English or Chinese", "中文或英文")),
+    ("?", Text("this help", "本帮助")),
+    ("q", Text("end it", "退出")),
+)
+
+
+def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
+    """Shows a debugger on the terminal until it is left; of a live run its events are heard meanwhile.
+
+    Raises what the run raises, and Stopped where a signal ended it.
+    """
+    ear = None
+    if run is not None:
+        events = iter(run.events())
+        debugger.hear(next(events))  # the hosts have been forked: from now on there may be threads
+        ear = _Ear(debugger, events)
+        ear.start()
+    app = Screen(debugger, ear, lang)
+    try:
+        app.run()
+    finally:
+        signals.stop_cleanly_on_signals()
+    if ear is not None:
+        if not debugger.over:
+            debugger.do(_asked("quit"))
+        ear.join(_PATIENCE)
+        if ear.failure is not None:
+            raise ear.failure
+    if app.crash is not None:
+        raise app.crash
+    if app.signal is not None:
+        raise signals.Stopped(app.signal)
+
+
+class _Ear(Thread):
+    """Hears a run's events."""
+
+    def __init__(self, debugger: Debugger, events: Iterator[Event]) -> None:
+        super().__init__(daemon=True)
+        self.failure: LabError | None = None
+        self.heard = 0
+        self._debugger = debugger
+        self._events = events
+
+    def run(self) -> None:
+        try:
+            for event in self._events:
+                self._debugger.hear(event)
+                self.heard += 1
+        except LabError as error:
+            self.failure = error
+        self.heard += 1
+
+
+class _Help(ModalScreen[None]):
+    """The keys, and the commands as they are written."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,space,enter", "dismiss", show=False)]
+
+    def __init__(self, lang: Lang, room: int) -> None:
+        super().__init__()
+        self._lang: Lang = lang
+        self._room = room  # columns
+
+    def compose(self) -> ComposeResult:
+        lang = self._lang
+        keys = [(shown, text) for _, shown, _, text in _KEYS] + list(_MORE)
+        lines: list[Line] = [[(Text("Keys", "按键").pick(lang), drawing.HEAD)]]
+        for shown, text in keys:
+            lines.append([(f"  {shown:<5}", drawing.YELLOW), (text.pick(lang), drawing.PLAIN)])
+        lines += [
+            [],
+            [(Text("Commands, behind : or in a script", "命令（在 : 之后，或写在脚本中）").pick(lang), drawing.HEAD)],
+        ]
+        for each in commands.COMMANDS:
+            lines.append([(f"  {each.written}", drawing.YELLOW), (f"  {each.short[0]}", drawing.PLAIN)])
+            lines += [[(f"      {part}", drawing.PLAIN)] for part in wrap(each.help.pick(lang), self._room)]
+        yield Vertical(Static(_content(lines)), id="help")
+
+
+class Screen(App[None]):
+    """The panels, the keys, and what stands in the line at the bottom."""
+
+    CSS: ClassVar[str] = """
+    Screen { background: #000000; color: #e4e4e4; layers: base; }
+    Static { width: 100%; background: #000000; }
+    #head { height: 1; background: #005f87; color: #ffffff; text-style: bold; }
+    #ladder, #kernels, #packet, #about { border: round #87afd7; border-title-color: #ffffff;
+        border-title-style: bold; padding: 0 1; }
+    #ladder.low, #kernels.low, #packet.low, #about.low { border: none; border-top: solid #87afd7; }
+    #top, #left { height: auto; width: auto; }
+    #status { height: 1; background: #262626; color: #ffffff; }
+    #status.wrong { background: #870000; }
+    #keys { height: auto; max-height: 2; background: #000000; color: #ffffff; }
+    #line { height: 1; background: #303030; }
+    _Help { align: center middle; background: #000000 60%; }
+    #help { width: 92%; height: 92%; border: round #ffd75f; background: #000000; padding: 0 1; overflow-y: auto; }
+    """
+    ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None  # keys are the screen's
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key, f"key('{key}')", show=False) for key, *_ in _KEYS),
+        Binding("up", "field(-1)", show=False),
+        Binding("down", "field(1)", show=False),
+        Binding("tab", "other", show=False, priority=True),
+        Binding("P", "quiz", show=False),
+        Binding("l", "language", show=False),
+        Binding("question_mark", "help", show=False),
+        Binding("q", "leave", show=False),
+        Binding("escape", "close", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
+    ]
+
+    def __init__(self, debugger: Debugger, ear: _Ear | None, lang: Lang) -> None:
+        super().__init__()
+        self.signal: int | None = None
+        self.crash: Exception | None = None
+        self._debugger = debugger
+        self._ear = ear
+        self._lang: Lang = lang
+        self._field = FIELDS["flags"][0]  # the one that is lit, by layer and name
+        self._said: tuple[Text, bool] = (Text("", ""), False)  # and whether that is wrong
+        self._typed: str | None = None  # the line at the bottom, where one is open
+        self._cursor = 0
+        self._quiz = False
+        self._asked_of = -1  # the place at which a prediction was asked for
+        self._shown: object = None
+        self._since = time.monotonic()  # when the kernels were asked
+        self._leaving: float | None = None
+        debugger.judged = self._judged
+        debugger.said = lambda text: self._say(text, True)
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Container(Container(Static(id="ladder"), Static(id="about"), id="left"), Static(id="kernels"), id="top")
+        yield Static(id="packet")
+        yield Static(id="status")
+        yield Static(id="keys")
+        yield Static(id="line")
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stopped(number: int, _frame: object) -> None:
+            if number == signal.SIGHUP:
+                _drop_terminal()
+            last = Timer(_AT_LAST, os._exit, (128 + number,))  # what draws may wait for a terminal that is gone
+            last.daemon = True
+            last.start()
+            loop.call_soon_threadsafe(self._stopped, number)
+
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, stopped)
+        self.set_interval(_TICK, self._look)
+        self._draw()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leaves what goes wrong in here to whoever says such things in two lines."""
+        self.crash = error
+        if self.is_headless:
+            super()._handle_exception(error)
+        else:
+            self.exit()
+
+    def _stopped(self, number: int) -> None:
+        self.signal = number
+        self._leave()
+
+    # What is asked for.
+
+    def action_key(self, key: str) -> None:
+        said = next(said for each, _, said, _ in _KEYS if each == key)
+        view = self._debugger.view()
+        if key == "space" and self._debugger.live and self._debugger.place[0] < self._debugger.place[1]:
+            said = "forward"  # one looks back
+        if said == "step" and self._quiz and self._asked_of != self._debugger.place[0] and not view.over:
+            self._asked_of = self._debugger.place[0]
+            said = "predict …"
+        name, begins, rest = said.partition("…")
+        command = name.strip()
+        if command and command not in view.can:
+            self._say(_NOT_NOW.format(command) if view.live else _RECORDED.format(command), True)
+            self._draw()
+        elif begins:
+            self._open(name, self._beginning(name.strip(), rest))
+        else:
+            self._do(name)
+
+    def _beginning(self, command: str, rest: str) -> str:
+        """Returns what stands in the line to begin with: of `edit` the chosen field."""
+        if command != "edit":
+            return rest
+        fields = drawing.fields_of(self._debugger.view().rung)
+        field = fields[drawing.place_of(fields, self._field)] if fields else None
+        key = (field.layer, field.name) if field else ("", "")
+        return next((f"{short}=" for short, keys in FIELDS.items() if key in keys), "seq=+1")
+
+    def _open(self, name: str, rest: str) -> None:
+        self._typed, self._cursor = name + rest, len(name + rest)
+        self._draw()
+
+    async def on_event(self, event: Message) -> None:
+        """Has the open line take keys before anything else does, in the order in which they come."""
+        if self._typed is not None and isinstance(event, Key) and event.key != "ctrl+c":
+            self._type(event)
+        elif self._typed is not None and isinstance(event, Paste):
+            self._insert(event.text.partition("\n")[0])
+        else:
+            await super().on_event(event)  # type: ignore[arg-type]  # whatever comes
+
+    def _type(self, event: Key) -> None:
+        typed, at = self._typed or "", self._cursor
+        moved = {"left": max(0, at - 1), "right": min(len(typed), at + 1), "home": 0, "end": len(typed)}
+        if event.key == "enter":
+            if self._do(typed):
+                self._typed = None
+        elif event.key == "escape":
+            self._typed = None
+        elif event.key in moved:
+            self._cursor = moved[event.key]
+        elif event.key == "ctrl+u":
+            self._typed, self._cursor = typed[at:], 0
+        elif event.key in ("backspace", "ctrl+h") and at:
+            self._typed, self._cursor = typed[: at - 1] + typed[at:], at - 1
+        elif event.key == "delete":
+            self._typed = typed[:at] + typed[at + 1 :]
+        elif event.is_printable and event.character:
+            self._insert(event.character)
+        self._draw()
+
+    def _insert(self, text: str) -> None:
+        typed, at = self._typed or "", self._cursor
+        self._typed, self._cursor = typed[:at] + text + typed[at:], at + len(text)
+        self._draw()
+
+    def action_close(self) -> None:
+        if isinstance(self.screen, _Help):
+            self.pop_screen()
+
+    def _do(self, line: str) -> bool:
+        """Does what a line says; returns whether that made sense."""
+        try:
+            asked = commands.parse(line)
+            if asked is None:
+                return True
+            if asked.name == "quit":
+                self._leave()
+                return True
+            if asked.name == "help" or asked.name == "show":
+                self.action_help()
+                return True
+            moves = asked.order is not None or asked.name in ("step", "next", "until", "continue", "back", "forward")
+            if (
+                moves
+                and self._debugger.live
+                and not self._debugger.waits
+                and asked.name not in ("hold", "back", "forward")
+            ):
+                raise _busy()
+            self._say(Text("", ""), False)
+            for said in self._debugger.do(asked):
+                self._say(said, False)
+            self._draw()
+        except LabError as error:
+            self._say(Text(f"{error.message.en}: {error.hint.en}", f"{error.message.zh}：{error.hint.zh}"), True)
+            self._draw()
+            return False
+        return True
+
+    def action_field(self, by: int) -> None:
+        fields = drawing.fields_of(self._debugger.view().rung)
+        if fields:
+            field = fields[max(0, min(len(fields) - 1, drawing.place_of(fields, self._field) + by))]
+            self._field = field.layer, field.name
+        self._draw()
+
+    def action_other(self) -> None:
+        view = self._debugger.view()
+        if len(view.held) > 1 and view.at in view.held:
+            self._do(f"select {view.held[(view.held.index(view.at) + 1) % len(view.held)]}")
+
+    def action_quiz(self) -> None:
+        self._quiz = not self._quiz
+        said = Text("before each packet a prediction is asked for", "每个包之前都要求预测")
+        self._say(said if self._quiz else Text("no predictions are asked for", "不再要求预测"), False)
+        self._draw()
+
+    def action_language(self) -> None:
+        self._lang = "en" if self._lang == "zh" else "zh"
+        self._draw()
+
+    def action_help(self) -> None:
+        self.push_screen(_Help(self._lang, max(20, self.size.width * 9 // 10 - 12)))
+
+    def action_interrupt(self) -> None:
+        self.signal = signal.SIGINT
+        self._leave()
+
+    def action_leave(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        """Ends the run, and the screen as soon as the run has ended."""
+        if self._leaving is None:
+            self._leaving = time.monotonic()
+            self._debugger.do(_asked("quit"))
+
+    # What is shown.
+
+    def _judged(self, each: Prediction) -> None:
+        self._say(outcome(each, *self._debugger.predictions.score), not each.right)
+
+    def _say(self, text: Text, wrong: bool) -> None:
+        self._said = text, wrong
+        self._shown = None
+
+    def _look(self) -> None:
+        """Draws anew where something is new, or a timer runs; leaves when all is over."""
+        if self._leaving is not None:
+            ended = self._ear is None or not self._ear.is_alive()
+            if ended or time.monotonic() - self._leaving > _PATIENCE:
+                self.exit()
+                return
+        failure = self._ear.failure if self._ear is not None else None
+        if failure is not None and self._said[0] is not failure.message:
+            self._say(failure.message, True)
+        heard = self._ear.heard if self._ear is not None else 0
+        if self._shown is None or self._shown[0] != heard:  # type: ignore[index]
+            answer = self._debugger.view().answer
+            if answer is not None and not answer.done and answer.message is not None and self._shown is not None:
+                hint = answer.hint or Text("", "")
+                self._said = Text(f"{answer.message.en}: {hint.en}", f"{answer.message.zh}：{hint.zh}"), True
+            self._since = time.monotonic() if self._shown is None or self._shown[0] != heard else self._since  # type: ignore[index]
+            self._draw()
+        elif self._debugger.live and int(time.monotonic() * 4) != self._shown[1]:  # type: ignore[index]
+            self._draw()
+
+    def on_resize(self, _event: Resize) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.query("#head"):
+            return
+        self._shown = (self._ear.heard if self._ear is not None else 0, int(time.monotonic() * 4))
+        width, height = self.size
+        small = width < _SMALLEST[0] or height < _SMALLEST[1]
+        for each in ("top", "packet", "keys"):
+            self.query_one(f"#{each}").display = not small
+        view = self._debugger.view()
+        self._head(view, width)
+        if small:
+            need = f"{_SMALLEST[0]}×{_SMALLEST[1]}"
+            said = Text(
+                f"this terminal has {width}×{height}: it takes {need}", f"终端为 {width}×{height}，至少需要 {need}"
+            )
+            self._status(said, True)
+            return
+        self._status(*self._said)
+        keys = _keys(view, self._lang, width, 1 if height < _LOW else 2)
+        self.query_one("#keys", Static).update(_content(keys))
+        self._line()
+        self._place(width, height - 2 - len(keys) - (self._typed is not None), view)
+
+    def _head(self, view: View, width: int) -> None:
+        place, count = self._debugger.place
+        lang, score = self._lang, self._debugger.predictions.score
+        where = Text("real hosts", "真实主机") if view.live else Text("recorded", "已录制")
+        name = view.scenario or view.name.rpartition("/")[2]
+        parts = [name, where.pick(lang)]
+        if view.held and not view.over:
+            parts.append(Text("held: ", "扣住：").pick(lang) + ", ".join(map(str, view.held)))
+        if place < count and view.live:
+            parts.append(Text(f"looking back {place}/{count}", f"回看 {place}/{count}").pick(lang))
+        elif not view.live:
+            parts.append(f"{place}/{count}")
+        if self._debugger.runs:
+            parts.append("▶ " + self._debugger.runs)
+        if score[1]:
+            parts.append(Text(f"predicted {score[0]} of {score[1]}", f"预测 {score[0]}/{score[1]}").pick(lang))
+        self.query_one("#head", Static).update(Content(" " + "  ·  ".join(parts)[: width - 1]))
+
+    def _status(self, text: Text, wrong: bool) -> None:
+        status = self.query_one("#status", Static)
+        status.set_class(wrong, "wrong")
+        status.update(Content(" " + text.pick(self._lang)))
+
+    def _line(self) -> None:
+        line, typed = self.query_one("#line", Static), (self._typed or "") + " "
+        line.display = self._typed is not None
+        at = min(self._cursor, len(typed) - 1)
+        line.update(_content([[("› " + typed[:at], BRIGHT), (typed[at], LIT), (typed[at + 1 :], BRIGHT)]]))
+
+    def _place(self, width: int, height: int, view: View) -> None:
+        """Gives each panel its place and what stands in it."""
+        lang, newest = self._lang, self._debugger.place[0] == self._debugger.place[1]
+        passed = time.monotonic() - self._since if newest else 0.0
+        low = self.size.height < _LOW
+        places = _low(width, height) if low else _places(width, height)
+        sizes = {
+            name: (each[0] - 2, each[1] - 1) if low else (each[0] - 4, each[1] - 2) for name, each in places.items()
+        }
+        said_by_kernels = drawing.kernels_short if low else drawing.kernels
+        drawn: dict[str, Sequence[Line]] = {
+            "ladder": drawing.ladder(view, lang, *sizes["ladder"]),
+            "about": drawing.about(view, lang, *sizes["about"], passed),
+            "kernels": said_by_kernels(view, lang, *sizes["kernels"], passed),
+            "packet": drawing.packet(
+                view, lang, *sizes["packet"], drawing.place_of(drawing.fields_of(view.rung), self._field)
+            ),
+        }
+        titles = {
+            "ladder": Text("the ladder", "梯形图"), "about": Text("what it means", "含义"),
+            "kernels": Text("both kernels", "两端内核"),
+            "packet": Text(f"packet {view.at}", f"第 {view.at} 号包") if view.at else Text("packet", "包"),
+        }  # fmt: skip
+        self.query_one("#top").styles.layout = "horizontal" if width >= _WIDE and not low else "vertical"
+        self.query_one("#left").styles.width = places["ladder"][0]
+        for name, lines in drawn.items():
+            panel = self.query_one(f"#{name}", Static)
+            panel.set_class(low, "low")
+            panel.styles.width, panel.styles.height = places[name]
+            panel.border_title = titles[name].pick(lang)
+            panel.update(_content(lines))
+
+
+def _low(width: int, height: int) -> dict[str, tuple[int, int]]:
+    """Returns how wide and how high each panel is where there are few lines."""
+    about, kernels = (3, 3) if height < 19 else (3, 5)
+    packet = max(4, (height - about - kernels) * 2 // 5)
+    ladder = height - about - kernels - packet
+    return {"ladder": (width, ladder), "about": (width, about), "kernels": (width, kernels), "packet": (width, packet)}
+
+
+def _places(width: int, height: int) -> dict[str, tuple[int, int]]:
+    """Returns how wide and how high each panel is: stacked, or where there is room for it, kernels at the side."""
+    about = 5 if height < 24 else 7
+    packet = max(6, min(30, height * 3 // 10))
+    if width >= _WIDE:
+        side = min(64, width * 2 // 5)
+        left, above = width - side, height - packet
+        return {
+            "ladder": (left, above - about), "about": (left, about), "kernels": (side, above), "packet": (width, packet)
+        }  # fmt: skip
+    kernels = max(5, min(20, (height - about) * 3 // 10))
+    ladder = height - about - kernels - packet
+    return {"ladder": (width, ladder), "about": (width, about), "kernels": (width, kernels), "packet": (width, packet)}
+
+
+def _keys(view: View, lang: Lang, width: int, most: int) -> list[Line]:
+    """Returns the keys that do something now, in at most so many lines; help and quit always."""
+    always = [("?", Text("help", "帮助")), ("q", Text("quit", "退出"))]
+    now = [(key, text) for key, command, text in _SHOWN if command in view.can]
+    lines: list[Line] = [[]]
+    left = width
+    kept = sum(cells(key) + cells(text.pick(lang)) + 2 for key, text in always)
+    for key, text in [*now, *always]:
+        taken = cells(key) + cells(text.pick(lang)) + 2
+        last = len(lines) == most
+        if taken > left - (kept if last and (key, text) not in always else 0):
+            if last:
+                continue
+            lines.append([])
+            left = width
+        left -= taken
+        lines[-1] += [(f" {key}" if lines[-1] else key, drawing.YELLOW), (f" {text.pick(lang)}", drawing.PLAIN)]
+    return lines
+
+
+def _content(lines: Sequence[Line]) -> Content:
+    return Content("\n").join([Content.assemble(*[part if part[1] else part[0] for part in line]) for line in lines])
+
+
+_NOT_NOW = Text("'{}' can't be done now: no packet is held", "现在不能 {}：没有扣住任何包")
+_RECORDED = Text("'{}' needs real hosts: this is a recorded capture", "{} 需要真实主机：这是已录制的抓包")
+
+
+def _drop_terminal() -> None:
+    """Has what is still written go nowhere: the terminal has hung up."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def _asked(name: str) -> Asked:
+    asked = commands.parse(name)
+    assert asked is not None
+    return asked
+
+
+def _busy() -> LabError:
+    return LabError(Text("it is still moving", "仍在运行中"), Text("h holds each packet again", "按 h 重新逐包扣住"))
