@@ -32,34 +32,57 @@ _AT_IP, _AT_TCP = 14, 34  # Ethernet, IPv4 without options
 
 
 class Moved(NamedTuple):
-    """How a connection is moved: what is added to both streams' numbers, both clocks, the client's port, the time."""
+    """Where a connection is moved. Of each end: what is added to its numbers and its clock, its new port, the text that
+    it said first and a new one. Of both: what is added to the time, in nanoseconds, and to the last byte of an address.
+    """
 
     numbers: tuple[int, int]
     clocks: tuple[int, int]
-    port: int
-    time: int  # nanoseconds
+    ports: tuple[int, int]
+    time: int
+    said: tuple[tuple[bytes, bytes], tuple[bytes, bytes]] = ((b"", b""), (b"", b""))
+    hosts: int = 0  # added to the last byte of each address
 
 
-def moved(path: Path, by: Moved) -> bytes:
-    """Returns a capture of TCP over IPv4, as it would be had its ends begun elsewhere."""
-    frames = []
-    client = None
-    for frame in open_capture(str(path)):
+def moved(frames: Iterable[Frame], by: Moved) -> list[Frame]:
+    """Returns a capture of one connection of TCP over IPv4, as it would be had its ends begun elsewhere."""
+    listed = list(frames)
+    (client,) = struct.unpack_from("!H", listed[0].data, _AT_TCP)
+    first: dict[int, int] = {}  # the number of what each end says first
+    for frame in listed:
+        source, _, number = struct.unpack_from("!HHI", frame.data, _AT_TCP)
+        if frame.data[_AT_TCP + 13] & 0x02:
+            first.setdefault(0 if source == client else 1, (number + 1) % _MOD)
+    found = []
+    for frame in listed:
         data = bytearray(frame.data)
-        (source,) = struct.unpack_from("!H", data, _AT_TCP)
-        client = source if client is None else client
-        _move(data, by, 0 if source == client else 1)
-        frames.append(frame._replace(time=(frame.time or 0) + by.time, data=bytes(data)))
-    return written(frames)
+        end = 0 if struct.unpack_from("!H", data, _AT_TCP)[0] == client else 1
+        _say(data, by.said[end])
+        _move(data, by, end, (first.get(0, 0), first.get(1, 0)))
+        found.append(frame._replace(time=(frame.time or 0) + by.time, data=bytes(data), length=len(data)))
+    return found
 
 
-def _move(data: bytearray, by: Moved, end: int) -> None:
-    sequence, acknowledged = struct.unpack_from("!II", data, _AT_TCP + 4)
-    port = _AT_TCP + (0 if end == 0 else 2)
-    struct.pack_into("!H", data, port, (struct.unpack_from("!H", data, port)[0] + by.port - 1024) % 64511 + 1024)
-    struct.pack_into("!I", data, _AT_TCP + 4, (sequence + by.numbers[end]) % _MOD)
+def _say(data: bytearray, said: tuple[bytes, bytes]) -> None:
+    """Puts one text in the place of another, where a segment has just that."""
+    begin, stop = _AT_TCP + (data[_AT_TCP + 12] >> 4) * 4, _AT_IP + struct.unpack_from("!H", data, _AT_IP + 2)[0]
+    if said[0] and data[begin:stop] == said[0]:
+        data[begin:stop] = said[1]
+        struct.pack_into("!H", data, _AT_IP + 2, begin - _AT_IP + len(said[1]))
+
+
+def _move(data: bytearray, by: Moved, end: int, first: tuple[int, int]) -> None:
+    def number(at: int, whose: int) -> None:
+        (old,) = struct.unpack_from("!I", data, at)
+        before, after = by.said[whose]
+        behind = (old - first[whose]) % _MOD >= max(len(before), 1) and (old - first[whose]) % _MOD < _MOD >> 1
+        more = len(after) - len(before) if behind else 0
+        struct.pack_into("!I", data, at, (old + by.numbers[whose] + more) % _MOD)
+
+    struct.pack_into("!HH", data, _AT_TCP, by.ports[end], by.ports[1 - end])
+    number(_AT_TCP + 4, end)
     if data[_AT_TCP + 13] & 0x10:
-        struct.pack_into("!I", data, _AT_TCP + 8, (acknowledged + by.numbers[1 - end]) % _MOD)
+        number(_AT_TCP + 8, 1 - end)
     at, stop = _AT_TCP + 20, _AT_TCP + (data[_AT_TCP + 12] >> 4) * 4
     while at < stop and data[at]:
         kind, size = data[at], 1 if data[at] == 1 else data[at + 1]
@@ -68,27 +91,35 @@ def _move(data: bytearray, by: Moved, end: int) -> None:
             echoed = (echo + by.clocks[1 - end]) % _MOD if echo else 0
             struct.pack_into("!II", data, at + 2, (value + by.clocks[end]) % _MOD, echoed)
         for edge in range(at + 2, at + size, 4) if kind == 5 else ():
-            number = struct.unpack_from("!I", data, edge)[0]
-            struct.pack_into("!I", data, edge, (number + by.numbers[1 - end]) % _MOD)
+            number(edge, 1 - end)
         at += size
+    for last in (_AT_IP + 15, _AT_IP + 19):
+        data[last] = (data[last] + by.hosts) % 256
     checksummed(data)
 
 
 def checksummed(data: bytearray) -> None:
-    """Puts right the checksum of a TCP segment over IPv4 (RFC 1071)."""
+    """Puts right the checksums of IPv4 and of the TCP segment in it (RFC 1071)."""
     segment = _AT_IP + struct.unpack_from("!H", data, _AT_IP + 2)[0]
+    data[_AT_IP + 10 : _AT_IP + 12] = b"\0\0"
+    struct.pack_into("!H", data, _AT_IP + 10, _sum(data[_AT_IP:_AT_TCP]))
     data[_AT_TCP + 16 : _AT_TCP + 18] = b"\0\0"
     covered = data[_AT_IP + 12 : _AT_IP + 20] + struct.pack("!HH", 6, segment - _AT_TCP) + data[_AT_TCP:segment]
-    total = sum(struct.unpack(f"!{(len(covered) + 1) // 2}H", bytes(covered) + b"\0" * (len(covered) % 2)))
+    struct.pack_into("!H", data, _AT_TCP + 16, _sum(covered))
+
+
+def _sum(covered: bytearray) -> int:
+    total: int = sum(struct.unpack(f"!{(len(covered) + 1) // 2}H", bytes(covered) + b"\0" * (len(covered) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    struct.pack_into("!H", data, _AT_TCP + 16, ~total & 0xFFFF)
+    return ~total & 0xFFFF
 
 
 def edited(frames: list[Frame]) -> bytes:
     """Returns a capture in which somebody has changed an acknowledgment number, and left the checksum."""
     data = bytearray(frames[4].data)
-    data[_AT_TCP + 11] ^= 1
+    (old,) = struct.unpack_from("!I", data, _AT_TCP + 8)
+    struct.pack_into("!I", data, _AT_TCP + 8, (old + 1000) % _MOD)
     return written([*frames[:4], frames[4]._replace(data=bytes(data)), *frames[5:]])
 
 
@@ -118,6 +149,12 @@ def answers(assignment: Assignment, facts: Facts, chance: random.Random, right: 
     return found
 
 
+def elsewhere(chance: random.Random, ports: tuple[int, int]) -> Moved:
+    """Returns a place drawn at random, with these ports."""
+    numbers, clocks = ((chance.randrange(_MOD), chance.randrange(_MOD)) for _ in range(2))
+    return Moved(numbers, clocks, ports, chance.randrange(10**13))
+
+
 def make(folder: Path, size: int = 12, seed: int = 1) -> None:
     """Makes a class as a Moodle download has it: of the last five two copies, two edited captures, one bomb."""
     chance = random.Random(seed)
@@ -126,8 +163,7 @@ def make(folder: Path, size: int = 12, seed: int = 1) -> None:
     captures: list[bytes] = []
     for number in range(1, size + 1):
         base = CAPTURES / f"{assignment.proof[number % len(assignment.proof)].replace('/', '-')}.pcapng"
-        numbers, clocks = ((chance.randrange(_MOD), chance.randrange(_MOD)) for _ in range(2))
-        made = moved(base, Moved(numbers, clocks, chance.randrange(60000), chance.randrange(10**13)))
+        made = written(moved(open_capture(str(base)), elsewhere(chance, (chance.randrange(1024, 65536), 8080))))
         student = folder / f"Student {number:02}_{1000 + number}_assignsubmission_file"
         student.mkdir()
         capture = student / "capture.pcapng"

@@ -21,9 +21,10 @@ from lab.grade.reports.terminal import proof_told
 from lab.grade.variant import derive
 from lab.render.words import console, pad, wrap
 from lab.system.streams import say
-from lab.text import Lang, Text
+from lab.text import Lang, Text, safe
 
 _NAME = 16
+_MOST_NAMED = 10  # of students whose ids stand twice
 _PRACTICE = "practice"  # who has no id
 
 
@@ -101,7 +102,14 @@ def hand_out(
         how = Text(f"Next: lab run --variant {where}", f"接下来：lab run --variant {where}")
         sys.stdout.write(f"{told.pick(lang)}\n{how.pick(lang)}\n")
         return
-    students = rosters.read(roster)
+    students, twice = rosters.read(roster)
+    if twice:
+        named = ", ".join(map(safe, twice[:_MOST_NAMED])) + (" …" if len(twice) > _MOST_NAMED else "")
+        words = Text(
+            f"note: more than once in {roster}, and one folder each: {named}",
+            f"注意：以下学号在 {roster} 中重复，各只有一个文件夹：{named}",
+        )
+        say(words.pick(lang))
     made = [
         fill(folder / where, assignment, derive(assignment, each, secret), langs)
         for each, where in zip(students, rosters.folders(students), strict=True)

@@ -105,8 +105,10 @@ def _together(results: Mapping[str, Marked], assignments: Mapping[str, Assignmen
     known = {name: [_print(each) for each in result.get("prints", ())] for name, result in results.items()}
     captures = {each["submission"]: each["capture"]["sha256"] for each in submissions if each["capture"]}
     copied = integrity.shared(known, captures, _published(assignments[id_] for id_ in named))
+    twice = integrity.namesakes({each["submission"]: each["student"] for each in submissions})
     for each in submissions:
-        each["findings"] = [*each["findings"], *copied.get(each["submission"], ())]
+        name = each["submission"]
+        each["findings"] = [*twice.get(name, ()), *each["findings"], *copied.get(name, ())]
     return {
         "schema": SCHEMA,
         "lab": release(),

@@ -79,10 +79,11 @@ def collect(path: Path) -> list[HandedIn]:
     found = naming.groups([*listed, *refused], whole)
     called = _submitters(path, zipped, listed)
     submissions = []
+    used: set[str] = set()
     for who, files in sorted(found.items()):
         said = [text for given in files.values() for text in refused.get(given, ())]
         kept = {inside: given for inside, given in files.items() if given not in refused}
-        name = safe(f"{called[who]} ({who})" if who in called else who)
+        name = _unlike(safe(f"{called[who]} ({who})" if who in called else who), used)
         submissions.append(HandedIn(name, Source(path, zipped, kept), tuple(said)))
     if not submissions:
         raise InputError(
@@ -93,6 +94,16 @@ def collect(path: Path) -> list[HandedIn]:
             ),
         )
     return submissions
+
+
+def _unlike(name: str, used: set[str]) -> str:
+    """Returns a name that none of those used is: some differ only in what can't be shown. It is used then."""
+    found, number = name, 1
+    while found in used:
+        number += 1
+        found = f"{name} ({number})"
+    used.add(found)
+    return found
 
 
 class Parcel(NamedTuple):

@@ -8,6 +8,7 @@ damages packets on purpose leaves the same traces: so these are findings, and no
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -19,6 +20,7 @@ from lab.model import Field, Message, Packet
 from lab.text import Text
 
 _MOST_PACKETS, _MOST_PRINTS, _SHOWN = 12, 200, 32  # of a finding; of a capture; hexadecimal digits that are shown
+_MOST_NAMES = 8  # that a finding says in words
 _MOD, _HALF = 1 << 32, 1 << 31
 _MILLISECOND = 1_000_000
 _DRIFT = 500  # milliseconds by which two clocks may differ: a process can wait so long for a processor
@@ -60,11 +62,14 @@ def prints(facts: Facts) -> list[Print]:
 
 
 def _value(facts: Facts, message: Message, field: str) -> str:
-    try:
-        octets = facts.octets(message)
-    except AbsentError:
+    """Returns a field as hexadecimal digits; within another protocol's records, as it is told."""
+    found = next(iter(within(message, field)), None)
+    if found is None:
         return ""
-    return next((octets[each.start : each.end].hex() for each in within(message, field)), "")
+    try:
+        return facts.octets(message)[found.start : found.end].hex()
+    except AbsentError:
+        return found.value.encode("utf-8", "replace").hex()
 
 
 def edited(facts: Facts) -> list[dict[str, Any]]:
@@ -199,8 +204,30 @@ def shared(
     return found
 
 
+def namesakes(students: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Returns findings of submissions that have the same student's id on their sheets, however it is typed; by
+    submission, as `students` are."""
+    by_id: dict[str, list[str]] = {}
+    for name, student in students.items():
+        if key := "".join(unicodedata.normalize("NFKC", student).casefold().split()):
+            by_id.setdefault(key, []).append(name)
+    found = {}
+    for holders in by_id.values():
+        for holder in holders if len(holders) > 1 else ():
+            others = [who for who in holders if who != holder]
+            who = _listed(others)
+            said = Text(f"the same student's id as in {who}: each was marked", f"与 {who} 的学号相同：均已评阅")
+            found[holder] = [finding("same-student", said, others=others)]
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" … (+{more})" if more > 0 else "")
+
+
 def _copied(name: Text, others: Sequence[str], same: bool) -> Text:
-    who = ", ".join(others)
+    who = _listed(others)
     how = Text("the same file", "同一文件") if same else Text("files that differ", "文件内容不同")
     return Text(
         f"the same connection as that of {who}: equal {name.en} ({how.en})",

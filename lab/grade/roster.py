@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.errors import InputError
 from lab.grade.variant import student_id
@@ -21,11 +22,18 @@ _LONGEST = 60  # characters of a name; of Chinese ones 180 bytes
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 
 
-def read(path: Path) -> list[str]:
-    """Returns the ids of a roster, each once, in its order.
+class Roster(NamedTuple):
+    """The students of a class, each once, in its order; `twice` are those that stood there more than once."""
 
-    They stand in the column that is called student, ID, 学号 or as gradebooks call it; without such a header in the
-    first. Raises InputError where there is none, or the file can't be read; UsageError for an id that can't be one.
+    students: list[str]
+    twice: list[str]
+
+
+def read(path: Path) -> Roster:
+    """Returns the students of a roster.
+
+    Their ids stand in the column that is called student, ID, 学号 or as gradebooks call it; without such a header in
+    the first. Raises InputError where there is none, or the file can't be read; UsageError for an id that can't be one.
     """
     try:
         with path.open("rb") as file:
@@ -47,10 +55,10 @@ def read(path: Path) -> list[str]:
     header = ["".join(filter(str.isalnum, each.casefold())) for each in rows[0]] if rows else []
     column = next((header.index(name) for name in _COLUMNS if name in header), None)
     ids = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
-    found = list(dict.fromkeys(student_id(each) for each in ids if each.strip()))
-    if not 0 < len(found) <= _MOST_STUDENTS:
+    counted = Counter(student_id(each) for each in ids if each.strip())
+    if not 0 < len(counted) <= _MOST_STUDENTS:
         raise _no_roster(path, Text("has no students, or too many", "没有学生，或学生过多"))
-    return found
+    return Roster(list(counted), [each for each, count in counted.items() if count > 1])
 
 
 def folders(students: Sequence[str]) -> list[str]:

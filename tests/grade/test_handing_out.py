@@ -200,7 +200,7 @@ def test_what_is_no_key_is_refused(data: bytes, tmp_path: Path) -> None:
 )
 def test_a_roster_is_read_as_gradebooks_write_it(data: str, tmp_path: Path) -> None:
     (tmp_path / "class.csv").write_bytes(data.encode())
-    assert rosters.read(tmp_path / "class.csv") == ["s1", "s2"]
+    assert rosters.read(tmp_path / "class.csv").students == ["s1", "s2"]
 
 
 @pytest.mark.parametrize("data", [b"", b"student\n", "学号\n张三\n".encode("gbk"), b"\n\n"])
