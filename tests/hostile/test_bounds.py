@@ -1,4 +1,4 @@
-"""Captures made to exhaust whoever reads them, at a tenth of their size or less: memory stays flat, time grows with the input.
+"""Captures made to exhaust whoever reads them, at a tenth of their size or less: memory flat, time linear in the input.
 
 `python -m scripts.hostile` makes them, and measures them at full size.
 """
