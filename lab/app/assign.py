@@ -13,13 +13,17 @@ from lab.errors import UsageError
 from lab.grade import autograder, keys
 from lab.grade import roster as rosters
 from lab.grade.assignment import Assignment, load, schema, shipped
+from lab.grade.bank.item import items
+from lab.grade.bank.moodle import moodle_xml
+from lab.grade.bank.qti import qti_package
 from lab.grade.feedback import Degree
 from lab.grade.handing_out import fill
 from lab.grade.proof import Proof, prove
-from lab.grade.recording import facts_of, facts_of_scenario
+from lab.grade.recording import come_with, facts_of, facts_of_scenario
 from lab.grade.reports.terminal import proof_told
 from lab.grade.variant import derive
 from lab.render.words import console, pad, wrap
+from lab.system import files
 from lab.system.streams import say
 from lab.text import Lang, Text, safe
 
@@ -129,6 +133,32 @@ def make_autograder(name: str, degree: Degree, wheels: Path | None, out: Path, l
         "capture.pcapng. No key is in it: whose variant it is, lab grade --key says of the bulk download.",
         f"已保存：{out}。请作为编程作业的自动评分程序上传；学生提交 answers.toml 和 capture.pcapng。"
         "其中没有密钥：是否属于本人的变体，请下载全部提交物后用 lab grade --key 核对。",
+    )
+    sys.stdout.write(told.pick(lang) + "\n")
+
+
+def make_bank(name: str, form: str, captures: list[Path], out: Path, lang: Lang) -> None:
+    """Makes a question bank of an assignment, an item for each capture: of those that come with the lab, or others."""
+    assignment = load(name)
+    used = captures or come_with(assignment.proof)
+    if not used:
+        raise UsageError(
+            Text("there is no capture to ask about", "没有可供出题的抓包"),
+            Text("name some with --capture", "请用 --capture 指定"),
+        )
+    made = list(items(assignment, used))
+    if len({each.file for each in made}) < len(made):
+        raise UsageError(
+            Text("two captures have the same name", "有两份抓包同名"),
+            Text("give each its own", "请分别命名"),
+        )
+    said = moodle_xml(assignment, made, lang).encode() if form == "moodle" else qti_package(assignment, made, lang)
+    with files.to_file(out) as file:
+        file.write(said)
+    count = len(made[0].blanks)
+    told = Text(
+        f"Saved: {out}. {len(made)} items of {count} questions each, one for each capture: draw one for each student.",
+        f"已保存：{out}。共 {len(made)} 道题（每份抓包一道，各含 {count} 问）：为每个学生随机抽取一道。",
     )
     sys.stdout.write(told.pick(lang) + "\n")
 

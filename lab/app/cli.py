@@ -407,6 +407,11 @@ def notes(
         told(found, stream, LANG)
 
 
+class FormOfBank(StrEnum):
+    MOODLE = "moodle"
+    QTI = "qti"
+
+
 class DegreeOfFeedback(StrEnum):
     NONE = "none"
     POINTS = "points"
@@ -431,6 +436,7 @@ def assign(
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key; without it: to practise with.", "课程密钥；不给则仅供练习。"))] = None,
     new_key: Annotated[Path | None, typer.Option("--new-key", metavar="FILE", help=_("Make a course's key.", "生成课程密钥。"))] = None,
     both: Annotated[bool, typer.Option("--both", help=_("Write the handout in both languages.", "用两种语言写作业说明。"))] = False,
+    bank: Annotated[FormOfBank | None, typer.Option("--bank", help=_("Make a question bank, an item for each --capture: Moodle XML, or QTI 1.2 for Canvas.", "生成题库，每份 --capture 一道题：Moodle XML，或供 Canvas 使用的 QTI 1.2。"))] = None,
     gradescope: Annotated[Path | None, typer.Option("--gradescope", metavar="ZIP", help=_("Make an autograder for Gradescope.", "生成 Gradescope 的自动评分程序。"))] = None,
     feedback: Annotated[DegreeOfFeedback, typer.Option("--feedback", help=_("How much the autograder tells students.", "自动评分程序给学生的反馈的详细程度。"))] = DegreeOfFeedback.REASON,
     wheels: Annotated[Path | None, typer.Option("--wheels", metavar="FOLDER", help=_("Wheels to put into the autograder: it downloads nothing then.", "放入自动评分程序的 wheel 文件：这样无需下载。"))] = None,
@@ -439,7 +445,14 @@ def assign(
 ) -> None:  # fmt: skip
     from lab.app import assign
 
-    if assignment is not None and gradescope is not None:
+    if bank is not None:
+        if assignment is None or out is None:
+            raise UsageError(
+                Text("a bank takes an assignment and a file", "题库需要作业和输出文件"),
+                Text("lab assign NAME --bank moodle -o bank.xml", "lab assign 名称 --bank moodle -o bank.xml"),
+            )
+        assign.make_bank(assignment, bank.value, capture, out, LANG)
+    elif assignment is not None and gradescope is not None:
         assign.make_autograder(assignment, feedback.value, wheels, gradescope, LANG)
     elif new_key is not None:
         assign.make_key(new_key, LANG)
