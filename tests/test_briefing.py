@@ -58,6 +58,22 @@ def test_the_worst_is_first(tmp_path: Path) -> None:
     assert words(found[3]).zh.startswith("未见异常")
 
 
+def test_a_syn_that_came_last_has_not_been_left_without_an_answer(tmp_path: Path) -> None:
+    """Its answer may have been on its way; that of one a second old would have come, or the SYN again."""
+    lines = [("c> SYN 0",), (*OPEN, "c> data 1 1 5"), ("c> SYN 0",)]
+    pairs = [Pair(client_port=40000 + at) for at in range(len(lines))]
+    parts = [ladder(*each, pair=pair, apart=300_000_000) for each, pair in zip(lines, pairs, strict=True)]
+    frames = renumbered(*(frame for part in parts for frame in part))
+    frames = [frame._replace(time=at * 300_000_000) for at, frame in enumerate(frames)]
+    first, second, last = sorted(briefs(saved(frames, tmp_path / "three.pcapng")), key=lambda each: each.id)
+    assert words(first).en.startswith("nobody answered the SYN, packet 1 ")
+    assert words(first).en.endswith("not closed · 1 packet")
+    assert second.troubles == ()
+    assert words(last).en.startswith("the capture ends before an answer to the SYN, packet 6 ")
+    assert words(last).zh.startswith("抓包结束时 SYN 尚未得到应答，第 6 号包")
+    assert [each.id for each in briefs(tmp_path / "three.pcapng")] == [0, 2, 1]
+
+
 def test_round_trips_are_those_of_the_clock(tmp_path: Path) -> None:
     (brief,) = briefs(saved(ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6", apart=1_000_000), tmp_path / "one.pcapng"))
     assert brief.times == (1_000_000, 1_000_000, 1_000_000, 1_000_000, 1)

@@ -7,14 +7,13 @@ import gc
 import itertools
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from lab import bulk
 from lab.app.formats import DRAWN, Format, beginning, in_words, write_drawn, write_events, write_ladder, write_rows
-from lab.app.waiting import Waiting
+from lab.app.waiting import Waiting, waited
 from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
@@ -25,7 +24,6 @@ from lab.system import files, streams
 from lab.text import Lang, Text
 
 _NUMBERS = re.compile(r"(-?[0-9]{1,18})(?:-([0-9]{1,18}))?")  # of packets: one, or the first and the last
-_PATIENCE = 10.0  # seconds that a rung is waited for, and those behind it, where packets come while they happen
 _WORTH_A_BAR = 8 << 20  # bytes of a file
 
 
@@ -129,7 +127,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
         words=in_words(form), frames=in_words(form), beginning=beginning(form),
-        late=_wait if live and form in (Format.LADDER, Format.PCAPNG) else None,
+        late=waited if live and form in (Format.LADDER, Format.PCAPNG) else None,
         let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip
     with run:
@@ -171,12 +169,6 @@ def _keep_the_only(asked: Asked, capture: Capture) -> None:
             ),
             Text("write to another file", "请写到另一个文件"),
         ) from None
-
-
-def _wait() -> Callable[[], bool]:
-    """Begins to wait for a packet's fate; returns what says when that has been too long."""
-    until = time.monotonic() + _PATIENCE
-    return lambda: time.monotonic() > until
 
 
 def _nothing(capture: Capture) -> Text:

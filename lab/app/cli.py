@@ -531,7 +531,7 @@ def doctor(lang: LangOption = LANGUAGE) -> None:
 
 @app.command("wireshark", cls=_Command, help=_("Open a capture, or a scenario live, in Wireshark with the lab's columns, colours and buttons.", "用 Wireshark 打开抓包或实时场景，带有实验室的列、颜色和按钮。"))  # fmt: skip
 def wireshark_(
-    what: Annotated[str | None, typer.Argument(metavar="FILE|SCENARIO", help=_("A capture, or a scenario as lab scenarios lists it.", "抓包文件，或 lab scenarios 所列的场景。"))] = None,
+    what: Annotated[str | None, typer.Argument(metavar="FILE|SCENARIO", help=_("A capture (- for standard input), or a scenario as lab scenarios lists it.", "抓包文件（- 表示标准输入），或 lab scenarios 所列的场景。"))] = None,
     install: Annotated[bool, typer.Option("--install", help=_("Put profile, fields and scenarios into Wireshark's own folders.", "把配置、字段和场景装入 Wireshark 自己的目录。"))] = False,
     uninstall: Annotated[bool, typer.Option("--uninstall", help=_("Take out what --install has put in.", "移除 --install 装入的内容。"))] = False,
     print_dir: Annotated[bool, typer.Option("--print-dir", help=_("Print the folder that profile and fields are in.", "显示配置和字段所在的目录。"))] = False,

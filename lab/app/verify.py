@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Sequence
@@ -49,12 +50,12 @@ def _verified(
     lacking = found.lacking
     if lacking is not None and not found.rows and not outcomes:
         raise lacking
-    with files.rendered(out) as stream:
+    with contextlib.suppress(BrokenPipeError), files.rendered(out) as stream:  # the status is told to whoever asks
         if json:
             verification.write(found, outcomes, stream)
         else:
             verification.draw(found, outcomes, stream, lang)
-    sys.stdout.flush()
+        sys.stdout.flush()
     if said := run.complaint():
         streams.say(said.pick(lang))
     if lacking is not None:

@@ -1,9 +1,10 @@
-"""A line on standard error now and then, while a capture is read for long and nothing else moves."""
+"""How long is waited for what a capture has not shown yet, and what is said meanwhile."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from lab.capture.reader import Capture
 from lab.system import streams
@@ -11,6 +12,13 @@ from lab.text import Lang, Text
 
 _FIRST, _LATER = 30.0, 60.0  # seconds of reading until the first line, and to the next
 _MEGABYTE = 1_000_000
+_PATIENCE = 10.0  # seconds that a packet's fate is waited for, and those behind it, where packets come as they happen
+
+
+def waited() -> Callable[[], bool]:
+    """Begins to wait for a packet's fate; returns what says when that has been too long."""
+    until = time.monotonic() + _PATIENCE
+    return lambda: time.monotonic() > until
 
 
 class Waiting:

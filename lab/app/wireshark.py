@@ -15,15 +15,17 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from lab.app.formats import Format
-from lab.capture.reader import open_capture
+from lab.app.waiting import waited
+from lab.capture.reader import Capture, open_capture
 from lab.engine import journal
 from lab.errors import InputError, MachineError, UsageError
 from lab.protocols.catalogue import scenario
-from lab.runs.recorded import open_run, write_again
-from lab.system import files, processes
+from lab.runs.recorded import Recorded, open_run, write_again
+from lab.runs.run import Run
+from lab.system import files, processes, streams
 from lab.system.remedies import install as command_to_install
 from lab.system.remedies import read_machine as read_remedies
 from lab.text import Lang, Text
@@ -32,19 +34,21 @@ from lab.wireshark.finding import Machine, Wireshark, command, find, has_screen,
 
 _LOOKED_AT = 1000  # packets of a capture, for the lab's notes
 _PATIENCE = 30  # seconds for what takes a second
+_A_LOOK = 0.2  # seconds between looks at whether Wireshark is still there
 _CAPTURES = (".pcap", ".pcapng", ".cap", ".gz", ".zst", ".lz4", ".xz", ".bz2")
 
 
 def show(what: str | None, ipv6: bool, wire: Sequence[str], testbed: str, out: Path | None, lang: Lang) -> None:
-    """Opens a capture or plays a scenario, and waits until Wireshark is closed.
+    """Opens a capture or plays a scenario, and waits until Wireshark is closed. What is "-" comes on standard input.
 
     Raises UsageError, InputError, and MachineError where there is no Wireshark, or nothing to show it on.
     """
     machine = read_machine()
     file = _file(what)
-    if file is None and what is not None:
+    if file is None and what not in (None, "-"):
         scenario(what)  # before a window opens
     wireshark = _found(machine)
+    capture = open_capture("-") if what == "-" else None
     with _settings(lang) as folder:
         if file is not None and not _has_notes(file):
             file = _annotated(file, folder)
@@ -53,7 +57,9 @@ def show(what: str | None, ipv6: bool, wire: Sequence[str], testbed: str, out: P
             live=file is None and what is not None, translate=_translation(wireshark, machine),
         )  # fmt: skip
         with _started(words, variables(wireshark, machine, str(folder), lang), folder) as process:
-            if file is None and what is not None:
+            if capture is not None:
+                _pass_on(process, capture, lang)
+            elif file is None and what is not None:
                 _play(
                     process,
                     what,
@@ -212,6 +218,22 @@ def _start(
             Text(f"{words[0]} can't be started: {error.strerror}", f"无法启动 {words[0]}：{error.strerror}"),
             Text("lab doctor shows what this machine can do", "lab doctor 会显示这台机器能做什么"),
         ) from error
+
+
+def _pass_on(process: subprocess.Popen[bytes], capture: Capture, lang: Lang) -> None:
+    """Writes what comes on standard input to Wireshark, notes in it. Raises BrokenPipeError once that closes."""
+
+    def wait() -> None:
+        while not capture.comes_within(_A_LOOK):
+            if process.poll() is not None:
+                raise BrokenPipeError
+
+    assert process.stdin is not None
+    capture.when_waiting(wait)
+    with process.stdin as pipe, Run(Recorded(capture), words=True, late=waited) as run:
+        write_again(run, cast(BinaryIO, pipe))
+        if said := run.complaint():
+            streams.say(said.pick(lang))
 
 
 def _play(

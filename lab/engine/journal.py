@@ -35,6 +35,7 @@ def comment(packet: Packet, told: Mapping[str, Any] | None = None) -> str | None
     """
     written = packet.frame.comments if packet.frame else ()
     kept = next((text for text in written if _is_journal(_parse(text))), None)
+    kept = kept or next((text for text in written if _is_of_held(_parse(text))), None)
     measured = _parse(kept) if kept is not None else _measured(packet)
     said = {name: value for name, value in measured.items() if name != "told"} | ({"told": told} if told else {})
     if not said:
@@ -74,6 +75,11 @@ def comment_of_held(packet: Packet, told: Mapping[str, Any]) -> str | None:
         said["asked"] = {"held": asked_then}
     said |= {"told": told} if told else {}
     return PREFIX + json.dumps(said, separators=(",", ":")) if said else None
+
+
+def _is_of_held(said: Mapping[str, Any]) -> bool:
+    """Whether a line tells what the kernels said of a packet that was held."""
+    return isinstance(said.get("kernel"), dict) and "held" in said["kernel"]
 
 
 def closing_comment(final: Kernels | None) -> str:

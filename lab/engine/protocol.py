@@ -70,11 +70,15 @@ OPENING, AGREED, TALKING, BROKEN, CLOSING = range(5)
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a conversation, for whoever looks for the worst of many: `weight` is from 1 to 100."""
+    """What is wrong with a conversation, for whoever looks for the worst of many: `weight` is from 1 to 100.
+
+    `early` is what it is where the capture ends so soon behind the conversation that more may have been on its way.
+    """
 
     weight: int
     text: Text
     packet: int | None  # that shows it
+    early: Trouble | None = None
 
 
 Placed = Mapping[str, Sequence[tuple["Role", int]]]  # by label: who has sent the packets that have it, their numbers

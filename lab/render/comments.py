@@ -48,7 +48,7 @@ def told(packet: Packet) -> dict[str, Any]:
 def comments_of_held(packet: Packet) -> list[str]:
     """Returns the comments of a packet that is held now: what can be said of it before its fate is known."""
     words = sentence(packet, held=True)
-    line = journal.comment_of_held(packet, told(packet))
+    line = journal.comment_of_held(packet, {name: each for name, each in told(packet).items() if name != "fate"})
     return [mark + text for mark, text in zip(MARKS, words or (), strict=False)] + ([line] if line else [])
 
 

@@ -18,6 +18,7 @@ from lab.protocols.registry import PROTOCOLS, TRANSPORT
 from lab.text import ROLES, Text
 
 MOST = 10_000  # conversations that are told; of more, those with the worst
+_SOON = 1_000_000_000  # nanoseconds: what gets no answer is sent again after that (RFC 6298 section 2.1)
 _MOST_PLACES = 16  # packets that are noted of a label
 _NOT_MEANT = {"forged", "refuted", "disregarded", "discarded", "captured-twice"}
 _LABELS: frozenset[str] = frozenset().union(*(each.alarming for each in PROTOCOLS))
@@ -63,6 +64,7 @@ class Briefing:
 
     def __init__(self) -> None:
         self.count = 0
+        self._latest = 0  # of all packets so far
         self._watched: dict[int, _Watched] = {}
         self._worst: list[tuple[int, int, Brief]] = []
 
@@ -73,11 +75,13 @@ class Briefing:
             if watched is None:
                 watched = self._watched[packet.conversation] = _Watched()
             watched.packet(packet, packet.sender)
+        self._latest = max(self._latest, packet.time or 0)
 
     def over(self, report: ConversationReport) -> None:
         """Makes a conversation's line."""
         self.count += 1
-        brief = _brief(report, self._watched.pop(report.id, _Watched()))
+        watched = self._watched.pop(report.id, _Watched())
+        brief = _brief(report, watched, watched.last is not None and self._latest - watched.last < _SOON)
         entry = (brief.weight, -brief.id, brief)
         if len(self._worst) < MOST:
             heapq.heappush(self._worst, entry)
@@ -90,10 +94,11 @@ class Briefing:
             yield brief
 
 
-def _brief(report: ConversationReport, watched: _Watched) -> Brief:
+def _brief(report: ConversationReport, watched: _Watched, early: bool) -> Brief:
+    """Makes a line; `early`: the capture ends before its end could have come."""
     facts = report.facts
     found = [
-        trouble
+        trouble.early if early and trouble.early is not None else trouble
         for protocol in PROTOCOLS
         if protocol.name == TRANSPORT.name or facts.get(protocol.name) is not None
         for trouble in protocol.troubles(facts, watched.places)
@@ -112,11 +117,23 @@ def _brief(report: ConversationReport, watched: _Watched) -> Brief:
 class _Watched:
     """What is noted of a conversation while it goes on."""
 
-    __slots__ = ("_asked", "_began", "_count", "_longest", "_pending", "_shortest", "_to", "closes_first", "places")
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_count",
+        "_longest",
+        "_pending",
+        "_shortest",
+        "_to",
+        "closes_first",
+        "last",
+        "places",
+    )
 
     def __init__(self) -> None:
         self.places: dict[str, list[tuple[Role, int]]] = {}
         self.closes_first: Role | None = None
+        self.last: int | None = None  # the time of its last packet
         self._began: int | None = None  # when the SYN was sent, once; -1: more than once
         self._asked: int | None = None  # when the SYN-ACK was, likewise
         self._to: dict[Role, int] = {}
@@ -137,6 +154,7 @@ class _Watched:
         if self.closes_first is None and "FIN" in labels:
             self.closes_first = sender
         if packet.time is not None:
+            self.last = packet.time
             self._handshake(packet, sender, packet.time)
             self._data(packet, sender, packet.time)
 
@@ -178,7 +196,7 @@ def words(brief: Brief) -> Text:
     parts += [
         Text(f"{brief.retransmissions} retransmitted", f"重传 {brief.retransmissions}"),
         _ending(brief),
-        Text(f"{brief.packets} packets", f"{brief.packets} 个包"),
+        Text(f"{brief.packets} packet{'s' if brief.packets != 1 else ''}", f"{brief.packets} 个包"),
     ]
     return Text(" · ".join(each.en for each in parts), " · ".join(each.zh for each in parts))
 

@@ -143,7 +143,10 @@ def _known(name: str) -> bool:
 
 def _no_such(name: str) -> UsageError:
     every = names()
-    near = difflib.get_close_matches(name, every, _NEAREST, 0.5)
+    likely: dict[str, list[str]] = {}  # in any case: labels are partly in capitals
+    for each in every:
+        likely.setdefault(each.lower(), []).append(each)
+    near = [one for each in difflib.get_close_matches(name.lower(), likely, _NEAREST, 0.5) for one in likely[each]]
     near += [each for each in every if each.rpartition(".")[2] == name and each not in near]
     listed = ", ".join(near[:_NEAREST])
     return UsageError(

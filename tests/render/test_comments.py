@@ -12,8 +12,8 @@ import pytest
 from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.engine import journal
-from lab.model import Frame
-from lab.render.comments import MARKS, comments, sentence
+from lab.model import Captured, Frame
+from lab.render.comments import MARKS, comments, comments_of_held, sentence
 from lab.runs.recorded import open_run, write_again
 from tests.packets import CAPTURES, OPEN, TALK, kernels, ladder, prompt, replay, walk
 from tests.places import REFERENCES
@@ -170,6 +170,22 @@ def test_programs_are_told_what_a_kernel_has_refused() -> None:
         "reset-not-exact",
         "no-connection",
     ]
+
+
+def test_of_a_packet_that_is_held_no_fate_is_told_and_what_the_kernels_said_survives(tmp_path: Path) -> None:
+    """A capture that was saved while somebody stepped has no journal: nobody knew what would become of a packet."""
+    (frame,) = ladder("c> SYN 0")
+    syn = replay([Captured(frame, 1, kernels("SYN-SENT", "LISTEN"))]).packets[0]
+    *words, line = comments_of_held(syn)
+    assert words[0].endswith("Held: client SYN-SENT, server LISTEN, as both kernels say.")
+    assert said(line)["kernel"] == {"held": {"client": "SYN-SENT", "server": "LISTEN"}}
+    assert "fate" not in said(line)["told"]
+    save(file := tmp_path / "held.pcapng", [frame._replace(comments=(*words, line))])
+    for _ in range(2):
+        (again,), _ = annotated(file)
+        assert said(again.comments[-1])["kernel"] == {"held": {"client": "SYN-SENT", "server": "LISTEN"}}
+        assert said(again.comments[-1])["told"]["fate"] == "unknown"
+        assert again.comments[0].endswith("not seen acknowledged.")
 
 
 def test_what_is_told_to_programs_is_no_journal() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -23,6 +24,7 @@ WINDOW = """#!/bin/sh
 # -k, to begin at once, is the window's alone.
 for word; do shift; [ "$word" = -k ] || set -- "$@" "$word"; done
 echo "$WIRESHARK_CONFIG_DIR" >settings
+echo $$ >process
 exec {tshark} {more} "$@" >shown
 """
 
@@ -40,7 +42,7 @@ def window(home: Path, tshark: str, more: str = "-n -l") -> None:
     program.chmod(0o755)
 
 
-def begun(home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
+def begun(home: Path, *words: str, stdin: IO[bytes] | int | None = None, **more: str) -> subprocess.Popen[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SUDO_", "WIRESHARK_"))}
     (home / "tmp").mkdir(exist_ok=True)
     environ |= {"HOME": str(home), "TMPDIR": str(home / "tmp"), "DISPLAY": ":none", "LC_ALL": "C.UTF-8"}
@@ -50,6 +52,7 @@ def begun(home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
         command,
         env=environ,
         cwd=home,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -57,8 +60,8 @@ def begun(home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     )
 
 
-def lab(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    with begun(home, *words, **more) as run:
+def lab(home: Path, *words: str, stdin: IO[bytes] | int | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    with begun(home, *words, stdin=stdin, **more) as run:
         said = run.communicate(timeout=PATIENCE)
     nothing_is_left(home)
     return subprocess.CompletedProcess(words, run.returncode, *said)
@@ -92,6 +95,37 @@ def test_a_capture_from_elsewhere_gets_its_notes_first(home: Path) -> None:
     assert bare.read_bytes() == before
 
 
+def test_a_capture_on_standard_input_gets_its_notes_on_the_way(home: Path) -> None:
+    with (REFERENCES / "tls-1.2-rsa.pcapng").open("rb") as capture:
+        done = lab(home, "-", stdin=capture)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(shown(home)) == 17
+    assert "[lab] open 1: The client asks for a connection: SYN." in shown(home)[0]
+
+
+def test_packets_on_standard_input_are_there_when_they_come_and_a_closed_window_ends_it(home: Path) -> None:
+    reads, writes = os.pipe()
+    with begun(home, "-", stdin=reads) as run:
+        os.close(reads)
+        os.write(writes, (REFERENCES / "tcp-connection.pcapng").read_bytes())  # and nobody closes it
+        assert until(lambda: run.poll() is not None or len(shown(home)) > 0, PATIENCE)
+        os.kill(int((home / "process").read_text()), signal.SIGTERM)
+        assert until(lambda: run.poll() is not None, PATIENCE)
+        os.close(writes)
+        assert (run.returncode, run.communicate()) == (0, ("", ""))
+    nothing_is_left(home)
+
+
+@pytest.mark.parametrize("given", [b"", b"no capture"])
+def test_what_is_no_capture_on_standard_input_opens_no_window(home: Path, given: bytes, tmp_path: Path) -> None:
+    (tmp_path / "given").write_bytes(given)
+    with (tmp_path / "given").open("rb") as stdin:
+        done = lab(home, "-", stdin=stdin)
+    assert done.returncode == 3
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
+    assert not (home / "shown").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [(("nowhere.pcapng",), 3), (("tcp/nothing",), 2), (("bin",), 3), (("shown-not",), 2), (("--zip", "x.tar"), 2)],
@@ -106,7 +140,7 @@ def test_what_is_not_there_is_said_in_two_lines(home: Path, words: tuple[str, ..
 def test_without_wireshark_or_a_screen_it_says_so(home: Path) -> None:
     capture = str(REFERENCES / "tcp-connection.pcapng")
     for more in ({"PATH": str(home)}, {"DISPLAY": "", "WAYLAND_DISPLAY": ""}):
-        done = lab(home, capture, **more)
+        done = lab(home, capture, stdin=None, **more)
         assert done.returncode == 4, more
         assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
 

@@ -326,6 +326,19 @@ def test_secrets_are_given_to_wireshark_too(tshark: str, tmp_path: File) -> None
     assert found.disagreements == ()
 
 
+def test_who_reads_no_further_is_told_by_the_status_all_the_same(tmp_path: File) -> None:
+    for condition, status in (("close=fin", 0), ("close=rst", 1)):
+        reads, writes = os.pipe()
+        os.close(reads)
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", "verify", str(reference("tcp-connection")), "--expect", condition],
+            cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, timeout=100, check=False,
+            env={**os.environ, "PATH": str(tmp_path)},
+        )  # fmt: skip
+        os.close(writes)
+        assert done.returncode == status
+
+
 # Bad moments.
 
 

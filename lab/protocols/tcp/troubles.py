@@ -9,6 +9,7 @@ from lab.engine.protocol import Placed, Trouble
 from lab.text import ROLES, Text
 
 _NO_ANSWER, _REFUSED, _RESET, _HALF, _WINDOW, _HOLES = 85, 80, 60, 30, 15, 5
+_NOT_YET = 1  # an answer that may have been on its way
 _LOST, _MOST_LOST = 10, 40  # retransmissions: at least, and where half of all packets are some
 
 
@@ -26,13 +27,15 @@ def _ending(facts: Mapping[str, Any], placed: Placed) -> Iterator[Trouble]:
         yield Trouble(_REFUSED, Text("the server refused the connection: RST", "服务器拒绝了连接：RST"), packet)
     elif state == "S0":
         asked = placed.get("SYN", ())
-        times = len(asked)
+        times, first = len(asked), asked[0][1] if asked else None
+        not_yet = Text("the capture ends before an answer to the SYN", "抓包结束时 SYN 尚未得到应答")
         yield Trouble(
             _NO_ANSWER,
             Text(f"nobody answered the SYN, sent {times} times", f"SYN 发送 {times} 次，无人应答")
             if times > 1
             else Text("nobody answered the SYN", "SYN 无人应答"),
-            asked[0][1] if asked else None,
+            first,
+            Trouble(_NOT_YET, not_yet, first) if times == 1 else None,
         )
     elif facts["closed"] == "rst" and who is not None:
         yield Trouble(_RESET, Text(f"the {who} reset it", f"{ROLES[who].zh}复位了连接"), packet)
