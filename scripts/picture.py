@@ -2,16 +2,19 @@
 
     python scripts/picture.py [CAPTURE [PICTURE]]        what `lab wireshark CAPTURE` opens, for the README
     python scripts/picture.py --stepping [PICTURE]       a real FIN held inside Wireshark, for docs/wireshark.md
+    python scripts/picture.py --debugger [FOLDER]        `lab step`, a real FIN held on the wire, in both languages
     python scripts/picture.py --grid [FOLDER]            what this kernel does with every segment, in both languages
 
-Needs wireshark, xvfb, xdotool and imagemagick, and the grid chromium; stepping and the grid what a scenario needs. Root
-steps as an ordinary user: for root Wireshark takes no programs from a folder.
+Needs wireshark, xvfb, xdotool and imagemagick; the grid and the debugger chromium; all but the first what a scenario
+needs. Root steps in Wireshark as an ordinary user: for root it takes no programs from a folder.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,7 +24,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lab.text import LANGUAGES
+import lab
+from lab.stepping.debugger import Debugger
+from lab.stepping.screen import Ear
+from lab.stepping.screen import Screen as DebuggerScreen
+from lab.text import LANGUAGES, Lang
 from lab.wireshark import profile
 
 ROOT = Path(__file__).parent.parent
@@ -149,19 +156,65 @@ def grid(folder: Path) -> None:
             page, picture, done = Path(home, "grid.html"), Path(home, "grid.png"), folder / f"explore.{lang}.png"
             explore = [sys.executable, "-m", "lab", "explore", "--format", "html", "-o", str(page), "--lang", lang]
             subprocess.run(explore, cwd=ROOT, check=True, timeout=PATIENCE)
-            browser = [
-                "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                f"--user-data-dir={home}", f"--window-size={GRID_WIDTH},{GRID_HEIGHT}",
-                f"--screenshot={picture}", page.as_uri(),
-            ]  # fmt: skip
-            subprocess.run(browser, check=True, capture_output=True, timeout=PATIENCE)
-            shrink = ["convert", str(picture), "+dither", "-colors", "96", "-strip", f"png8:{done}"]
-            subprocess.run(shrink, check=True, timeout=PATIENCE)
+            photograph(page, picture, done, GRID_WIDTH, GRID_HEIGHT)
+
+
+def photograph(page: Path, picture: Path, done: Path, width: int, height: int) -> None:
+    """Has a browser draw a page, so many pixels of it."""
+    browser = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--user-data-dir={picture.parent}", f"--window-size={width},{height}",
+        f"--screenshot={picture}", page.as_uri(),
+    ]  # fmt: skip
+    subprocess.run(browser, check=True, capture_output=True, timeout=PATIENCE)
+    shrink = ["convert", str(picture), "-trim", "+dither", "-colors", "96", "-strip", f"png8:{done}"]
+    subprocess.run(shrink, check=True, timeout=PATIENCE)
+
+
+def debugger(folder: Path) -> None:
+    """The screen of `lab step`, as it draws itself: what came before was let go, and the FIN is held."""
+    for lang in LANGUAGES:
+        with tempfile.TemporaryDirectory() as home:
+            page, drawn = Path(home, "screen.html"), asyncio.run(_drawn(lang))
+            drawn = re.sub(r' textLength="[0-9.]*"', "", drawn) if lang == "zh" else drawn  # it takes wide for narrow
+            page.write_text(_PAGE.format(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)), encoding="utf-8")
+            photograph(page, Path(home, "screen.png"), folder / f"step.{lang}.png", 1640, 1000)
+
+
+_PAGE = (
+    "<meta charset=utf-8><style>body {{ margin: 0 }} svg {{ width: 1600px }} "
+    "text {{ font-family: 'DejaVu Sans Mono', 'Noto Sans Mono CJK SC' !important }}</style>{}"
+)
+
+
+async def _drawn(lang: Lang) -> str:
+    """Plays a connection up to its first FIN, and returns the screen as SVG."""
+    run = lab.run("tcp/connection", testbed="netns", control=True)
+    stepped = Debugger(lambda: run.control)
+    with run:
+        events = iter(run.events())
+        stepped.hear(next(events))
+        ear = Ear(stepped, events)
+        ear.start()
+        app = DebuggerScreen(stepped, ear, lang)
+        async with app.run_test(size=(138, 38)) as pilot:
+            while not stepped.waits:
+                await pilot.pause(0.05)
+            await pilot.press("b", *HELD[1], "enter")
+            while not stepped.waits:
+                await pilot.pause(0.05)
+            await pilot.pause(0.2)
+            drawn = app.export_screenshot(title="lab step tcp/connection")
+            await pilot.press("q")
+        ear.join()
+    return drawn
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--grid"]:
         grid(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
+    elif sys.argv[1:2] == ["--debugger"]:
+        debugger(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--stepping"]:
         stepping(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES / "stepping.png")
     else:

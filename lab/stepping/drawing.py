@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from lab.dissect.fields import fields
 from lab.model import Field, Role
 from lab.protocols.transport import FIELDS
-from lab.render.parts import kind
+from lab.render.parts import kind, steps
 from lab.render.words import TITLES, brief, cells, clip, event, pad, refusal, wrap
 from lab.stepping import words
 from lab.stepping.view import ROLES, End, Rung, View
@@ -25,8 +25,10 @@ Line = list[tuple[str, str]]  # texts, each with its style
 # Bright on black: readable from the last row.
 PLAIN, BRIGHT, HEAD = "#e4e4e4", "bold #ffffff", "bold #87d7ff"
 GREEN, CYAN, MAGENTA, YELLOW, RED = "#5fff87", "#5fd7ff", "#ff87ff", "#ffd75f", "bold #ff6b6b"
+NEW = "bold #ffd75f"
 LIT, HELD = "bold #000000 on #ffd75f", "bold #000000 on #5fd7ff"
 _STYLES = {"SYN": GREEN, "SYN-ACK": GREEN, "FIN": MAGENTA, "RST": RED, "data": CYAN}
+_MARK = " •"  # of what is new, also where there are no colours
 _NUMBER, _STATE, _STEP = 4, 12, 10  # columns
 
 
@@ -79,7 +81,7 @@ def _rung(rung: Rung, states: dict[Role, str | None], lang: Lang, width: int, st
         columns["server"],
     ]
     if step and rung.steps:
-        line.append((clip(" " + " ".join(note.pick(lang) for note in words.short_steps(rung)), step), YELLOW))
+        line.append((clip(" " + steps(rung.steps, lang), step), YELLOW))
     return line
 
 
@@ -87,7 +89,7 @@ def arrow(rung: Rung, width: int) -> Line:
     """Returns a packet's arrow: whole where it arrived, half of it where it is held, with a cross where it was lost."""
     style = next((_STYLES[label] for label in rung.labels if label in _STYLES), BRIGHT)
     fate, forward = rung.fate, rung.sender != "server"
-    reach = width if fate == "arrived" else max(width // 2 + 2, 10)
+    reach = width if fate == "arrived" else max(width * 5 // 8, 10)
     text = _text_on(rung, reach - 5)
     tip = {"arrived": ("▶", "◀"), "held": ("▶▌", "▐◀"), "under-way": ("╌▷", "◁╌"), "lost": ("✗", "✗")}[fate]
     dash = "╌" if fate == "under-way" else "─"
@@ -122,7 +124,7 @@ def _text_on(rung: Rung, room: int) -> str:
 
 def kernels(view: View, lang: Lang, width: int, height: int, passed: float) -> list[Line]:
     """Returns what both kernels say; where there is little room, what matters first."""
-    name_width = min(17, width // 4)
+    name_width = 16 if width >= 46 else width // 4
     each = (width - name_width) // 2
     head = pad("", name_width) + "".join(pad(NAMES[role].pick(lang), each) for role in ROLES)
     lines: list[Line] = [[(head, HEAD)]]
@@ -145,7 +147,10 @@ def kernels(view: View, lang: Lang, width: int, height: int, passed: float) -> l
         for role, said in zip(ROLES, (row.client, row.server), strict=True):
             if row.name.en == "state" and _agree(view):
                 said = f"{said} ✓"
-            line.append((pad(clip(said, each - 1), each - 1), LIT if role in row.changed and said else BRIGHT))
+            new = role in row.changed and bool(said)
+            line.append(
+                (pad(clip(said + _MARK * (new and cells(said) < each - 2), each - 1), each - 1), NEW if new else BRIGHT)
+            )
             line.append((" ", ""))
         lines.append(line)
     return lines
@@ -168,11 +173,11 @@ def kernels_short(view: View, lang: Lang, width: int, height: int, passed: float
         of_end: list[Line] = []
         used = lead
         for name, said, lit in items:
-            taken = cells(name) + bool(name) + cells(said) + 2
+            taken = cells(name) + bool(name) + cells(said) + 2 + 2 * lit
             if used + taken > width:
                 of_end.append(line)
                 line, used = [(" " * lead, "")], lead
-            line += [(name + " " * bool(name), PLAIN), (said, LIT if lit else BRIGHT), ("  ", "")]
+            line += [(name + " " * bool(name), PLAIN), (said + _MARK * lit, NEW if lit else BRIGHT), ("  ", "")]
             used += taken
         lines += [*of_end, line][:each]
     return lines

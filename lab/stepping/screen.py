@@ -97,7 +97,7 @@ def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
     if run is not None:
         events = iter(run.events())
         debugger.hear(next(events))  # the hosts have been forked: from now on there may be threads
-        ear = _Ear(debugger, events)
+        ear = Ear(debugger, events)
         ear.start()
     app = Screen(debugger, ear, lang)
     try:
@@ -116,7 +116,7 @@ def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
         raise signals.Stopped(app.signal)
 
 
-class _Ear(Thread):
+class Ear(Thread):
     """Hears a run's events."""
 
     def __init__(self, debugger: Debugger, events: Iterator[Event]) -> None:
@@ -196,7 +196,7 @@ class Screen(App[None]):
         Binding("ctrl+z", "suspend_process", show=False, priority=True),
     ]
 
-    def __init__(self, debugger: Debugger, ear: _Ear | None, lang: Lang) -> None:
+    def __init__(self, debugger: Debugger, ear: Ear | None, lang: Lang) -> None:
         super().__init__()
         self.signal: int | None = None
         self.crash: Exception | None = None
@@ -518,10 +518,10 @@ def _low(width: int, height: int) -> dict[str, tuple[int, int]]:
 
 def _places(width: int, height: int) -> dict[str, tuple[int, int]]:
     """Returns how wide and how high each panel is: stacked, or where there is room for it, kernels at the side."""
-    about = 5 if height < 24 else 7
+    about = 5 if height < 24 else 7 if height < 34 else 8
     packet = max(6, min(30, height * 3 // 10))
     if width >= _WIDE:
-        side = min(64, width * 2 // 5)
+        side = min(64, max(54, width * 2 // 5))
         left, above = width - side, height - packet
         return {
             "ladder": (left, above - about), "about": (left, about), "kernels": (side, above), "packet": (width, packet)

@@ -203,7 +203,7 @@ class Story:
         To go forward takes the time of what is new, to go back that of all.
         """
         if stop is None:
-            return self._now.view(self._before(len(self.stops)), chosen)
+            return self._now.view(self._before(len(self.stops) - self._stands), chosen)
         return self._paged(self.stops[stop]).view(self._before(stop), chosen)
 
     def _before(self, stop: int) -> int:

@@ -63,10 +63,10 @@ KERNEL: tuple[tuple[str, Text, str], ...] = (
     ("drops", Text("drops", "丢弃数"), ""),
 )
 _TIMERS = {
-    "retransmission": Text("retransmission", "重传"),
+    "retransmission": Text("resend", "重传"),
     "keepalive": Text("keepalive", "保活"),
     "time-wait": Text("over", "结束"),
-    "persist": Text("persist", "坚持"),
+    "persist": Text("probe", "探测"),
 }
 
 
@@ -250,8 +250,8 @@ def timers(view: View, passed: float = 0.0) -> Iterator[Text]:
     again = sum(each.again for each in view.rungs)
     if again:
         yield Text(
-            f"{again} such copies so far: the wire dropped them, since they were only sent because a packet is held.",
-            f"这样的重传已有 {again} 个：只因有包被扣住才发送，由线路丢弃。",
+            f"Sent again so far: {again}. The wire dropped that, since it was only sent because a packet was held.",
+            f"至今重传 {again} 次：只因有包被扣住才发送，由线路丢弃。",
         )
 
 
@@ -289,11 +289,6 @@ def steps(rung: Rung) -> list[Text]:
         title = cast(step.title, rung.sender or "client")
         found.append(Text(f"{step.name.en}: {title.en}", f"{step.name.zh}：{title.zh}"))
     return found
-
-
-def short_steps(rung: Rung) -> list[Text]:
-    """Returns the names of the notes' steps that a packet is."""
-    return [note(each).name for each in rung.steps]
 
 
 def fields_of(rung: Rung) -> list[Field]:

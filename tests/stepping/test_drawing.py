@@ -44,7 +44,7 @@ def test_a_held_packet_stops_halfway() -> None:
         text(drawing.ladder(debugger.view(), "en", 80, 9)[2]),
         text(drawing.ladder(do(debugger, "step"), "en", 80, 9)[2]),
     )
-    assert "SYN seq=0 ────────▶▌" in held
+    assert "SYN seq=0 ───────────▶▌" in held
     assert "SYN-RECEIVED" not in held
     assert "▶ SYN-RECEIVED open 1" in arrived
     assert drawing.ladder(debugger.view(), "en", 80, 9)[3][0][1] == drawing.HELD
@@ -81,8 +81,8 @@ def test_what_a_kernel_says_that_is_new_is_lit() -> None:
         part.strip()
         for line in drawing.kernels(view, "en", 80, 30, 0.5)
         for part, style in line
-        if style == drawing.LIT
+        if style == drawing.NEW
     }
-    assert lit == {"1", "2.0 s", "+1"}
-    assert any("retransmission in 1.5 s" in text(line) for line in drawing.kernels(view, "en", 90, 30, 0.5))
+    assert lit == {"1 •", "2.0 s •", "+1 •"}
+    assert any("resend in 1.5 s" in text(line) for line in drawing.kernels(view, "en", 90, 30, 0.5))
     assert any("1.5 s 后重传" in text(line) for line in drawing.kernels_short(view, "zh", 90, 6, 0.5))

@@ -46,6 +46,8 @@ def test_a_script_writes_the_events_themselves(namespaces: None, tmp_path: Path)
     assert (view["client"]["state"], view["server"]["state"]) == ("SYN-SENT", "SYN-RECEIVED")
     assert view["server"]["kernel"]["timer"] == "retransmission"
     assert [each["fate"] for each in view["rungs"]] == ["arrived", "held"]
+    assert [(each["end"], each["after"]) for each in view["fired"]] == [("server", "SYN-RECEIVED")]
+    assert "state" in view["server"]["changed"]
     assert [each["en"].split(":")[0] for each in (line["said"] for line in told if "said" in line)] == [
         "noted", "predicted right", "noted", "predicted wrong",
     ]  # fmt: skip

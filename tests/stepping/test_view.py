@@ -137,7 +137,7 @@ def test_copies_that_were_absorbed_are_folded() -> None:
     now = story.view()
     assert [(rung.number, rung.again) for rung in now.rungs] == [(1, 2)]
     assert now.held == (1,)
-    assert [text.en for text in words.timers(now)][-1].startswith("2 such copies")
+    assert [text.en for text in words.timers(now)][-1].startswith("Sent again so far: 2.")
     story.hear(CommandAnswered("release 1", True, None, None, None))
     assert not story.stands
 
