@@ -9,7 +9,8 @@ from typing import TextIO
 
 from lab.explore.run import explored
 from lab.protocols.exploration import Cell, Options, changes, stimulus, ways
-from lab.render.explored import ALL, Played, in_full, table
+from lab.render.cells import ALL, Played
+from lab.render.explored import in_full, table
 from lab.render.trace import dump
 from lab.report.exploration import as_json
 from lab.system import files

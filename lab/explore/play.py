@@ -36,7 +36,6 @@ _FIRST, _PEERS = 10_000, 30_000  # ports
 _LATER = 0.06  # seconds: a kernel delays an acknowledgement by 40 ms at most; it repeats a refused SYN within 20
 _REPEATS = 0.9  # seconds: an unanswered SYN or SYN-ACK is sent again after one
 _TRIALS = 3
-_HURRY = ("SYN-SENT", "SYN-RECEIVED", "LISTEN")  # states with such a timer, or that lead to one
 _MOST = 120  # cells at a time
 
 
@@ -70,14 +69,21 @@ def play(machine: Machine, asked: Sequence[Asked], options: Options) -> Iterator
     """Yields what became of every segment, way by way. Raises MachineError."""
     batches = _Batches(machine, options)
     for batch in _parted(asked):
-        for trial in range(_TRIALS):
-            begun = time.monotonic()
-            found = batches.play(batch)
-            if time.monotonic() - begun < _REPEATS or not any(way.state in _HURRY for way, _ in batch):
-                break
-            if trial == _TRIALS - 1:
-                raise _too_slow()
-        yield from found
+        yield from _in_time(batches, batch)
+
+
+def _in_time(batches: _Batches, batch: Sequence[Asked], trials: int = _TRIALS) -> list[Cell | Path]:
+    """Plays a batch, and where timers may have run meanwhile again, in halves."""
+    begun = time.monotonic()
+    found = batches.play(batch)
+    if time.monotonic() - begun < _REPEATS or not any(way.hurries for way, _ in batch):
+        return found
+    half = len(batch) // 2
+    if half:
+        return [*_in_time(batches, batch[:half]), *_in_time(batches, batch[half:])]
+    if trials == 1:
+        raise _too_slow()
+    return _in_time(batches, batch, trials - 1)
 
 
 def _parted(asked: Sequence[Asked]) -> Iterator[list[Asked]]:
@@ -85,7 +91,7 @@ def _parted(asked: Sequence[Asked]) -> Iterator[list[Asked]]:
     batch: list[Asked] = []
     for way, stimulus in asked:
         last = batch[-1][0] if batch else way
-        apart = way.name != last.name and (way.state in _HURRY or last.state in _HURRY)
+        apart = way.name != last.name and (way.hurries or last.hurries)
         if apart or len(batch) == _MOST:
             yield batch
             batch = []

@@ -2,104 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TextIO
 
 from rich.text import Text as Styled
 
 from lab.protocols.exploration import (
-    CALLS,
-    DIFFERENCES,
     STIMULI,
-    WAYS,
     Cell,
     Change,
     Difference,
-    Options,
-    Sent,
-    Shown,
     Stimulus,
     Way,
     explained,
     explained_by,
     grid,
 )
-from lab.render.words import columns, console, pad, sections, wrap
+from lab.render.cells import MARKS, NOTHING, Played, counted, heard, kind, numbered, rule, script, segments, verdict
+from lab.render.words import columns, console, pad, wrap
 from lab.text import Lang, Text
 
 _NARROWEST, _WIDEST = 80, 120
 _LEFT, _COLUMN, _WAY = 10, 34, 20
 _BY_FLAGS = {"SYN-ACK": "s", "ACK": "a", "RST": "r", "RST-ACK": "r"}
 _RULES = Text("RFC 9293 section 3.10.7", "RFC 9293 第 3.10.7 节")
-_NOTHING = Text("nothing", "无")
-_OPTIONS = (Text("timestamps", "时间戳"), Text("RFC 1337", "RFC 1337"))  # in their order
-HEARD = {
-    "open": Text("it is open", "连接已打开"),
-    "urgent": Text("urgent data", "紧急数据"),
-    "end": Text("the end of the stream", "流的末尾"),
-    "reset": Text("connection reset", "连接被复位"),
-    "refused": Text("connection refused", "连接被拒绝"),
-}
-MARKS = {"agree": "✓", "explained": "≈", "unexplained": "≠"}
+_COLOURS = {"quiet": "dim", "ack": "blue", "on": "bold green", "rst": "yellow", "end": "bold red"}
 _STYLES = {"agree": "green", "explained": "yellow", "unexplained": "bold red"}
-
-
-class Played(Sequence[Cell]):
-    """Cells that were played, on which kernel, with which options."""
-
-    def __init__(self, kernel: str, options: Options, cells: Iterable[Cell]) -> None:
-        self.kernel, self.options, self._cells = kernel, options, list(cells)
-
-    def __getitem__(self, at: int) -> Cell:  # type: ignore[override]  # slices are not asked for
-        return self._cells[at]
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-    @property
-    def title(self) -> Text:
-        """What it was played on: a kernel, and options that are not the usual ones."""
-        more = [text for text, on in zip(_OPTIONS, self.options[1:], strict=True) if on]
-        ip = "IPv6" if self.options.ipv6 else "IPv4"
-        said = [Text(*[f"Linux {self.kernel.partition('-')[0]}"] * 2), Text(ip, ip), *more]
-        return Text(", ".join(each.en for each in said), "，".join(each.zh for each in said))
-
-
-def verdict(cell: Cell) -> str:
-    """Returns how a cell stands to the rules: agree, explained or unexplained."""
-    return "agree" if not cell.differs else "explained" if explained(cell) else "unexplained"
-
-
-def counted(cell: Cell) -> list[str]:
-    """Returns what has been counted while a segment was taken or refused."""
-    drops = [f"sk_drops +{cell.dropped}"] if cell.dropped else []
-    return [f"{name} +{by}" for name, by in cell.moved] + drops
-
-
-def heard(words: Sequence[str]) -> Text:
-    """Returns what a program hears, in words."""
-    said = [HEARD.get(each) or _bytes(each) for each in words]
-    if not said:
-        return _NOTHING
-    return Text(", ".join(each.en for each in said), "、".join(each.zh for each in said))
-
-
-def segments(sent: Sequence[Shown | Sent]) -> Text:
-    """Returns segments with their relative numbers, in words."""
-    if not sent:
-        return _NOTHING
-    told = []
-    for each in sent:
-        shown = each if isinstance(each, Shown) else Shown(*each)
-        seq = "" if shown.seq is None else f" seq {shown.seq}"
-        told.append(f"{shown.name}{seq}{'' if shown.ack is None else f' ack {shown.ack}'}")
-    return Text(", ".join(told), "、".join(told))
-
-
-def script(way: Way) -> str:
-    """Returns what leads there: calls of the program, and segments of its peer."""
-    return " · ".join(f"{word}()" if word in CALLS else word for word in way.words)
 
 
 def in_full(found: Played, way: Way, stimulus: Stimulus, others: Sequence[Way], out: TextIO, lang: Lang) -> None:
@@ -127,12 +56,11 @@ def in_full(found: Played, way: Way, stimulus: Stimulus, others: Sequence[Way], 
         page.row(title.pick(lang), kernel, said, "yellow" if aspect in cell.differs else "")
     page.line()
     moved = counted(cell)
-    page.told(Text("counters", "计数器"), Text(*[", ".join(moved)] * 2) if moved else _NOTHING)
+    page.told(Text("counters", "计数器"), Text(*[", ".join(moved)] * 2) if moved else NOTHING)
     if (why := explained_by(cell)) is not None:
         page.told(Text("why", "原因"), why)
     for branch in rules.branches:
-        where = branch.section if branch.section.startswith("RFC") else f"RFC 9293 section {branch.section}"
-        page.told(Text("rules", "规则"), Text(f"{where}: {branch.text.en}", f"{sections(where).zh}：{branch.text.zh}"))
+        page.told(Text("rules", "规则"), rule(branch))
     page.line()
     page.conclusion(cell)
     if others:
@@ -154,10 +82,9 @@ def table(found: Played, changed: Sequence[Change], out: TextIO, lang: Lang) -> 
     for way, cells in groupby(found, key=lambda cell: cell.way):
         line = Styled(pad(way, _WAY))
         for cell in cells:
-            line.append(
-                sign(cell), _STYLES[verdict(cell)] if cell.differs else "bold" if cell.after != cell.before else ""
-            )
-            line.append(MARKS[verdict(cell)] if cell.differs else " ", _STYLES[verdict(cell)])
+            how = verdict(cell)
+            line.append(sign(cell), _COLOURS[kind(cell)])
+            line.append(MARKS[how] if cell.differs else " ", _STYLES[how] if cell.differs else "")
         page.styled(line)
     page.line()
     page.names()
@@ -175,12 +102,6 @@ def sign(cell: Cell) -> str:
     return letter.upper() or "+"
 
 
-def numbered(found: Iterable[Cell]) -> list[tuple[Difference, int]]:
-    """Returns the explained differences that there are, and in how many cells each."""
-    seen = [why.number for cell in found if (why := explained(cell))]
-    return [(each, seen.count(each.number)) for each in DIFFERENCES if each.number in seen]
-
-
 def _key() -> Text:
     return Text(
         "A letter is what came back: a ACK, s SYN-ACK, r RST, · nothing; a capital, and +, where the state is another "
@@ -194,11 +115,6 @@ def _numbered(why: Difference, count: int = 0) -> Text:
     """Returns a difference in words, and if that is to be told in how many cells it is."""
     en, zh = (f" ({count})", f"（{count} 格）") if count else ("", "")
     return Text(f"no. {why.number}{en}: {why.text.en}", f"第 {why.number} 条{zh}：{why.text.zh}")
-
-
-def _bytes(word: str) -> Text:
-    kind, _, length = word.partition(" ")
-    return Text(f"{length} bytes", f"{length} 字节") if kind == "data" else Text(word, word)
 
 
 def _state(before: str, after: str) -> Text:
@@ -241,7 +157,7 @@ class _Page:
             "agree": Text("the kernel does as the rules say", "内核的做法与规则一致"),
             "explained": Text(f"no. {why.number}: {why.text.en}", f"第 {why.number} 条：{why.text.zh}")
             if why
-            else _NOTHING,
+            else NOTHING,
             "unexplained": Text("the kernel does otherwise, and nobody knows why", "内核的做法不同，原因未知"),
         }[how]
         for line in wrap(f"{MARKS[how]} {said.pick(self._lang)}", self._width):
@@ -294,6 +210,3 @@ class _Page:
             self.line(f"{each.way} + {each.segment}", "bold")
             self.line(f"  - {each.was}")
             self.line(f"  + {each.now}")
-
-
-ALL = [(way, stimulus) for way in WAYS for stimulus in STIMULI]

@@ -8,8 +8,7 @@ from importlib.resources import files
 from itertools import groupby
 
 from lab.protocols.exploration import STIMULI, WAYS, Cell, Change, explained, explained_by, grid
-from lab.render.explored import Played, heard, numbered, script, segments, verdict
-from lab.render.words import sections
+from lab.render.cells import Played, counted, heard, kind, numbered, rule, script, segments, verdict
 from lab.text import Lang, Text
 
 _SHORT = {
@@ -106,7 +105,7 @@ class _Page:
         mark = {"agree": "", "explained": "<s></s>", "unexplained": '<s class="bad"></s>'}[verdict(cell)]
         title = escape(f"{cell.way} + {cell.segment}: {segments(cell.sent).pick(self._lang)}; {cell.after}")
         link = f'<a href="#{_anchor(cell)}" title="{title}"><b>{escape(reply)}</b>{to}{mark}</a>'
-        return f'<td class="{_kind(cell)}{" moved" if to else ""}">{link}</td>'
+        return f'<td class="{kind(cell)}{" moved" if to else ""}">{link}</td>'
 
     def _cell(self, cell: Cell) -> str:
         rules, why, reason = cell.rules, explained(cell), explained_by(cell)
@@ -119,17 +118,11 @@ class _Page:
                 ("heard", Text("program hears", "程序得知"), heard(cell.heard), heard(rules.heard)),
             )
         ]
-        moved = ", ".join(
-            [f"{name} +{by}" for name, by in cell.moved] + [f"sk_drops +{cell.dropped}"] * bool(cell.dropped)
-        )
+        moved = ", ".join(counted(cell))
         told = [f"<p>{self._said('counters: ', '计数器：')}{escape(moved)}</p>"] if moved else []
         if reason is not None:
             told.append(f"<p>{self._pick(reason)}</p>")
-        for branch in rules.branches:
-            where = branch.section if branch.section.startswith("RFC") else f"RFC 9293 section {branch.section}"
-            told.append(
-                f'<p class="soft">{self._pick(sections(where))}{self._said(": ", "：")}{self._pick(branch.text)}</p>'
-            )
+        told += [f'<p class="soft">{self._pick(rule(branch))}</p>' for branch in rules.branches]
         if why is not None:
             told.append(f"<p>≈ {why.number}. {self._pick(why.text)}</p>")
         shut = self._said("close", "关闭")
@@ -172,14 +165,6 @@ class _Page:
 
 def _style() -> str:
     return (files("lab.render") / "explored.css").read_text(encoding="utf-8")
-
-
-def _kind(cell: Cell) -> str:
-    if cell.after == cell.before:
-        return "quiet" if not cell.sent else "rst" if cell.sent[0].name.startswith("RST") else "ack"
-    gone = cell.after == "CLOSED" or (cell.after == "LISTEN" and cell.before != "LISTEN")
-    done = cell.before == "LAST-ACK" and not cell.segment.startswith("rst")  # CLOSED is where it was to go
-    return "end" if gone and not done else "on"
 
 
 def _anchor(cell: Cell) -> str:

@@ -15,8 +15,9 @@ import pytest
 
 from lab.errors import UsageError
 from lab.explore.run import explored
-from lab.protocols.exploration import Cell, Options, stimulus, ways
-from lab.render.explored import Played, in_full
+from lab.protocols.exploration import WAYS, Cell, Options, stimulus, ways
+from lab.render.cells import Played
+from lab.render.explored import in_full
 from lab.text import LANGUAGES, Lang
 from tests.left_behind import AS_NOBODY, AS_USER, TWO_LINES, Watched, until
 from tests.places import ROOT
@@ -43,6 +44,13 @@ def test_a_state_is_found_by_its_name_however_it_is_written() -> None:
     assert ways("syn_rcvd")[0].name == "SYN-RECEIVED"  # as the notes spell it
     assert ways("listen")[0].name == "LISTEN"
     assert stimulus("SYN_ACK").name == "syn-ack"
+
+
+def test_a_way_hurries_where_the_kernel_will_send_its_syn_again() -> None:
+    """Those are played apart, and again where a second has passed meanwhile."""
+    assert {each.name for each in WAYS if each.hurries} == {
+        "LISTEN", "SYN-SENT", "SYN-RECEIVED", "SYN-RECEIVED/both", "FIN-WAIT-1/early",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["ESTABLISHD", "FIN-WAIT-3", "FIN-WAIT-2/clos", "\x1b[31m", "", "x" * 5000])

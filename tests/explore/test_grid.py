@@ -25,7 +25,8 @@ from lab.protocols.exploration import (
     grid,
     line,
 )
-from lab.render.explored import ALL, Played, table
+from lab.render.cells import ALL, Played
+from lab.render.explored import table
 from lab.render.explored_html import page
 from lab.render.trace import dump
 from lab.report.exploration import as_json
@@ -83,6 +84,21 @@ def test_every_explained_difference_is_there(namespaces: None) -> None:
     lines = [text for each in plain for way in each.values() for text in way.values()]
     recorded = {int(number) for text in lines if (number := text.rpartition(" | ")[2]).isdigit()}
     assert found | recorded == {each.number for each in DIFFERENCES}
+
+
+def test_a_kernel_that_does_something_else_is_told_of(namespaces: None) -> None:
+    found = cells(PLAIN)
+    at = next(at for at, each in enumerate(found) if (each.way, each.segment) == ("ESTABLISHED", "rst"))
+    found[at] = found[at]._replace(after="ESTABLISHED", heard=(), differs=("state", "heard"))
+    changed = changes(found, PLAIN)
+    told = [each for each in changed if (each.way, each.segment) == ("ESTABLISHED", "rst")]
+    assert told[0].now == "- | ESTABLISHED | - | Tcp EstabResets +1 | ?"
+    assert explained(found[at]) is None
+    out = io.StringIO()
+    table(Played("6.18", PLAIN, found), changed, out, "en")
+    assert "≠ ESTABLISHED + rst\n" in out.getvalue()
+    assert f"\n  + {told[0].now}\n" in out.getvalue()
+    assert "≠ ESTABLISHED + rst" in page(Played("6.18", PLAIN, found), changed, "zh")
 
 
 def test_it_is_written_by_its_schema(options: Options) -> None:

@@ -37,6 +37,11 @@ class Way(NamedTuple):
         return self.words[-1] != "close" and "close" not in self.words
 
     @property
+    def hurries(self) -> bool:
+        """Whether the kernel's SYN is not acknowledged, or is about to be sent: it is sent again after a second."""
+        return self.state != State.CLOSED and not {"ACK", "SYN-ACK"} & set(self.words)
+
+    @property
     def fin_sent(self) -> bool:
         return self.state not in (State.CLOSED, State.LISTEN) and bool({"shutdown", "close"} & set(self.words))
 
