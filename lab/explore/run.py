@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 
 from lab.errors import LabError, MachineError
 from lab.explore.play import Asked, play
 from lab.protocols.exploration import Cell, Options, Path
+from lab.protocols.registry import TRANSPORT
 from lab.system import processes
 from lab.system.signals import uninterrupted
-from lab.testbed.namespaces import enter_namespaces, reason, require_linux
+from lab.testbed.namespaces import enter_namespaces, reason
 from lab.text import Text
 
 _PATIENCE = 2.0  # seconds
@@ -22,7 +24,12 @@ def explored(asked: Sequence[Asked], options: Options) -> Iterator[Cell | Path]:
 
     Raises MachineError where namespaces are not to be had.
     """
-    require_linux()
+    if sys.platform != "linux":
+        recorded = f"lab notes {TRANSPORT.name} --coverage"
+        raise MachineError(
+            Text("only Linux lets itself be explored", "只有 Linux 内核可以这样探索"),
+            Text(f"what was found on one is shown by {recorded}", f"{recorded} 会显示在 Linux 上得到的结果"),
+        )
     child = 0
     try:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import UsageError
+from lab.errors import MachineError, UsageError
 from lab.explore.run import explored
 from lab.protocols.exploration import WAYS, Cell, Options, stimulus, ways
 from lab.render.cells import Played
@@ -115,6 +115,14 @@ def test_stopped_it_leaves_nothing(namespaces: None, tmp_path: Path, number: sig
     ended = run.ended()
     assert ended.status == (130 if number is signal.SIGINT else -number)
     run.left(orphans=True)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_without_linux_it_says_what_there_is_to_see_there(monkeypatch: pytest.MonkeyPatch, lang: Lang) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(MachineError, match="only Linux") as caught:
+        next(explored([(ways("LISTEN")[0], stimulus("syn"))], Options()))
+    assert "lab notes tcp --coverage" in caught.value.hint.pick(lang)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has namespaces")
