@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import TextIO
 
+from lab.app.progress import Progress
 from lab.errors import UsageError
 from lab.grade import autograder, keys
 from lab.grade import roster as rosters
@@ -16,11 +18,15 @@ from lab.grade.assignment import Assignment, load, schema, shipped
 from lab.grade.bank.item import items
 from lab.grade.bank.moodle import moodle_xml
 from lab.grade.bank.qti import qti_package
+from lab.grade.belonging import foreign
+from lab.grade.facts import Facts
 from lab.grade.feedback import Degree
 from lab.grade.handing_out import fill
+from lab.grade.playing import run_of
 from lab.grade.proof import Proof, prove
 from lab.grade.recording import come_with, facts_of, facts_of_scenario
 from lab.grade.reports.terminal import proof_told
+from lab.grade.submissions import CAPTURE
 from lab.grade.variant import derive
 from lab.render.words import console, pad, wrap
 from lab.system import files
@@ -55,10 +61,15 @@ def print_schema(out: TextIO) -> None:
     out.write(json.dumps(schema(), ensure_ascii=False, indent=2) + "\n")
 
 
-def check(name: str, captures: list[Path], lang: Lang) -> int:
+def check(name: str, captures: list[Path], variants: int, lang: Lang) -> int:
     """Proves an assignment and says what came of it; returns the exit status: 1 where it does not hold."""
-    found = proof_of(load(name), captures)
+    found = proof_of(load(name), captures, variants, lang)
     proof_told(found, sys.stdout, lang)
+    if variants and found.holds:
+        told = Text(
+            f"So it does in {variants} variants, each played for this.", f"为此运行的 {variants} 份变体中也成立。"
+        )
+        sys.stdout.write(told.pick(lang) + "\n")
     return 0 if found.holds else 1
 
 
@@ -163,10 +174,45 @@ def make_bank(name: str, form: str, captures: list[Path], out: Path, lang: Lang)
     sys.stdout.write(told.pick(lang) + "\n")
 
 
-def proof_of(assignment: Assignment, captures: list[Path]) -> Proof:
-    """Returns the proof of an assignment, against its scenarios' captures and others that are given."""
+def proof_of(assignment: Assignment, captures: list[Path], variants: int = 0, lang: Lang = "en") -> Proof:
+    """Returns the proof of an assignment: against its scenarios' captures, others that are given, and those of so many
+    variants, which are played."""
     goals = [each["not-in"] for question in assignment.questions for each in question.given.get("goal", ())]
     with tempfile.TemporaryDirectory(prefix="handshake-lab-") as folder:
         others = {name: facts_of_scenario(name, Path(folder)) for name in dict.fromkeys(goals)}
         facts = {name: facts_of_scenario(name, Path(folder)) for name in assignment.proof}
-        return prove(assignment, facts | {str(each): facts_of(each) for each in captures}, others)
+        facts |= {str(each): facts_of(each) for each in captures}
+        played, lacking = _variants(assignment, variants, Path(folder), lang)
+        found = prove(assignment, facts | played, others)
+        return found._replace(faults=(*found.faults, *lacking))
+
+
+def _variants(assignment: Assignment, count: int, folder: Path, lang: Lang) -> tuple[dict[str, Facts], list[Text]]:
+    """Plays variants of nobody's, and returns their captures' facts, and what these do not have of their variant.
+
+    Raises UsageError where what is played is up to the student.
+    """
+    if count and assignment.variant.get("own-rules"):
+        raise UsageError(
+            Text(
+                f"{assignment.id} leaves the rules of the wire to students: a variant alone is not handed in",
+                f"{assignment.id} 由学生自定线路规则：变体本身并不构成提交物",
+            ),
+            Text("prove it without --variants, and with --capture FILE", "请去掉 --variants，改用 --capture 文件 验证"),
+        )
+    key, found, lacking = secrets.token_bytes(), {}, list[Text]()
+    progress = Progress(count, Text("played", "已运行"), lang)
+    try:
+        for at in range(1, count + 1):
+            variant = derive(assignment, f"{at}", key)
+            place = folder / f"variant-{at}"
+            place.mkdir()
+            run_of(variant, place).play_on()
+            facts = facts_of(place / CAPTURE)
+            name = f"variant {at} ({', '.join((variant.scenario, *variant.rules))})"
+            lacking += [Text(f"{name}: {each.en}", f"{name}：{each.zh}") for each in foreign(variant, facts)]
+            found[name] = facts
+            progress.done(at)
+    finally:
+        progress.close()
+    return found, lacking

@@ -429,6 +429,7 @@ def assign(
     assignment: Annotated[str | None, typer.Argument(help=_("A name of --list, or a TOML file.", "--list 所列的名称，或一个 TOML 文件。"))] = None,
     check: Annotated[bool, typer.Option("--check", help=_("Prove it against real captures.", "用真实抓包验证。"))] = False,
     capture: Annotated[list[Path], typer.Option("--capture", help=_("Prove it against this capture, too.", "同时用此抓包验证。"))] = [],
+    variants: Annotated[int, typer.Option("--variants", min=0, max=200, help=_("Play so many random variants, and prove it against them, too.", "运行这么多份随机变体，并用它们一同验证。"))] = 0,
     list_: Annotated[bool, typer.Option("--list", help=_("List the assignments that come with the lab.", "列出自带的作业。"))] = False,
     schema: Annotated[bool, typer.Option("--schema", help=_("Print the JSON Schema of an assignment.", "输出作业格式的 JSON Schema。"))] = False,
     student: Annotated[str, typer.Option("--student", metavar="ID", help=_("Make this student's variant.", "为该学生生成变体。"))] = "",
@@ -471,7 +472,7 @@ def assign(
     elif assignment is None or list_:
         assign.listed(sys.stdout, LANG)
     elif check:
-        raise typer.Exit(assign.check(assignment, capture, LANG))
+        raise typer.Exit(assign.check(assignment, capture, variants, LANG))
     else:
         raise UsageError(
             Text("what is to be done with the assignment is not said", "没有说明要对作业做什么"),

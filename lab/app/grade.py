@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import json as to_json
 import os
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from lab.app.formats import FormOfMarks as Form
+from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
 from lab.grade import classes, collected, keys, overrides
 from lab.grade.assignment import load
@@ -41,7 +40,6 @@ from lab.text import Lang, Text, safe
 _KEPT, _FEEDBACK, _MARKS, _EARLIER = "kept", "feedback", "marks.json", "marks.before.json"
 REPORT = "report.html"
 _WITH_LADDER = ("reason", "full")  # degrees at which a student is shown their capture, too
-_BETWEEN = 0.5  # seconds between two pictures of how far it is, at least
 
 
 _OF_ONE = (Form.GRADESCOPE, Form.PRAIRIELEARN, Form.CLASSROOM50)
@@ -122,7 +120,7 @@ def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
     wanted = asked.degree in _WITH_LADDER and (asked.to is not None or asked.form in _DRAWN)
     drawn = (lambda name, pictures: ladders.update({name: pictures[lang]})) if wanted else None
     how = Marking(only, Kept(asked.to / _KEPT if asked.to else None), course=course, scheduler=asked.scheduler)
-    progress = Progress(len(handed_in), lang)
+    progress = Progress(len(handed_in), Text("marked", "已评阅"), lang)
     try:
         marked = classes.marked(handed_in, how, progress.done, drawn)
     finally:
@@ -284,28 +282,3 @@ def _marks(path: Path) -> dict[str, Any] | None:
 def _write(path: Path, said: str) -> None:
     with files.to_file(path, private=True) as file:
         file.write(said.encode("utf-8", "replace"))
-
-
-class Progress:
-    """How far a class is: a line on standard error that is drawn anew, where that is a terminal."""
-
-    def __init__(self, total: int, lang: Lang) -> None:
-        self._total = total
-        self._lang: Lang = lang
-        self._shown = total > 1 and sys.stderr.isatty()
-        self._next = 0.0
-        self._drawn = False
-
-    def done(self, count: int) -> None:
-        """So many are marked."""
-        if not self._shown or time.monotonic() < self._next:
-            return
-        self._next, self._drawn = time.monotonic() + _BETWEEN, True
-        said = Text(f"marked {count} of {self._total}", f"已评阅 {count} / {self._total}").pick(self._lang)
-        sys.stderr.write(f"\r\x1b[K{said}")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.app import assign
 from lab.capture.reader import open_capture
 from lab.errors import InputError, UsageError
 from lab.grade import sheet as sheets
@@ -197,3 +200,25 @@ def test_whatever_is_made_of_a_variant_is_read_or_refused(junk: bytes, at: int, 
 def test_what_can_be_no_choice_is_refused(chosen: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(chosen))):
         checked(chosen)
+
+
+def test_an_assignment_is_proved_against_variants_that_are_played(
+    namespaces: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What holds in the capture that comes with the lab alone, does not hold."""
+    monkeypatch.setattr("lab.app.assign.secrets.token_bytes", lambda: b"k" * 32)
+    assert {derive(load("tcp-open"), f"{at}", b"k" * 32).choices.first for at in (1, 2, 3)} == {"client", "server"}
+    assert assign.check("tcp-open", [], 3, "en") == 0
+    assert capsys.readouterr().out.endswith("So it does in 3 variants, each played for this.\n")
+    place = '[place.bad]\nname.en = "its FIN"\nname.zh = "它的 FIN"\nstep = "tcp.close.1"\nsender = "client"\n\n'
+    asked = 'kind = "packet"\nplace = "bad"\npoints = 1\ntext.en = "Which?"\ntext.zh = "哪个？"\n'
+    question = f'\n[[question]]\nid = "bad"\n{asked}'
+    source = (files("lab.grade") / "assignments" / "tcp-open.toml").read_text("utf-8")
+    source = re.sub(r"proof = \[.*?\]", 'proof = ["tcp/connection"]', source, flags=re.DOTALL)
+    source = source.replace("[[question]]", f"{place}[[question]]", 1)
+    (tmp_path / "own.toml").write_text(source + question, "utf-8")
+    assert assign.check(str(tmp_path / "own.toml"), [], 0, "en") == 0
+    assert assign.check(str(tmp_path / "own.toml"), [], 3, "en") == 1
+    assert re.search(r"variant \d \(tcp/connection\) bad: ", capsys.readouterr().out)
+    with pytest.raises(UsageError, match="leaves the rules of the wire to students"):
+        assign.check("break-it", [], 1, "en")
