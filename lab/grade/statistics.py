@@ -54,4 +54,4 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
     means = sum(one) / len(one), sum(other) / len(other)
     products = sum((a - means[0]) * (b - means[1]) for a, b in zip(one, other, strict=True))
     spread = math.sqrt(sum((a - means[0]) ** 2 for a in one) * sum((b - means[1]) ** 2 for b in other))
-    return round(products / spread, 3) if spread > 1e-9 else None
+    return round(products / spread, 3) + 0.0 if spread > 1e-9 else None  # no zero with a sign

@@ -56,5 +56,5 @@ def _row(y: float, each: Mapping[str, Any], left: float, middle: float) -> list[
     if apart is not None:
         x = middle + _DOTS * (apart + 1) / 2
         lines.append(f'<circle class="dot" cx="{x:.1f}" cy="{y + _BAR / 2:g}" r="5.5"/>')
-        lines.append(f'<text x="{x + 10:.1f}" y="{y + 12:g}">{apart:+.2f}</text>')
+        lines.append(f'<text x="{x + 10:.1f}" y="{y + 12:g}">{round(apart, 2) + 0.0:+.2f}</text>')
     return lines

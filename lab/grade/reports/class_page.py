@@ -57,7 +57,7 @@ def _questions(statistics: Sequence[Mapping[str, Any]], submissions: Sequence[Ma
             f'<tr><td>{text(each["question"])}</td><td class="number">{each["answers"]}</td>'
             f'<td class="number{_hard(easiness)}">{reached}</td>'
             f'<td class="number{" warn" if apart is not None and apart < 0 else ""}">'
-            f"{'–' if apart is None else f'{apart:+.2f}'}</td><td>{mistakes}</td></tr>\n"
+            f"{'–' if apart is None else f'{round(apart, 2) + 0.0:+.2f}'}</td><td>{mistakes}</td></tr>\n"
         )
     note = Text(
         "Discrimination is the correlation with the points of all other questions: below 0, better students did worse.",

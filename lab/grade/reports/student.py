@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lab.grade.reports.page import page, text
 from lab.grade.reports.sheets import plain
+from lab.render.words import sections
 from lab.text import Lang, Text, safe
 
 _MARKS = {
@@ -84,7 +85,7 @@ def said_of(each: Mapping[str, Any], lang: Lang) -> Iterator[Said]:
     if each["answer"] is not None:
         yield Said("dim", Text("Your answer:", "你的答案：").pick(lang), each["answer"])
     if "said" in each and each["status"] != "right":
-        rule = f" [{each['rule']}]" if each.get("rule") else ""
+        rule = f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") else ""
         yield Said("said", each["said"][lang] + rule)
     if each.get("right") is not None and each["status"] not in ("right", "carried"):
         packets = ", ".join(map(str, each["packets"]))

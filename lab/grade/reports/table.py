@@ -84,7 +84,9 @@ def _question(each: Mapping[str, Any], page: Console) -> None:
     mistakes = "  ".join(f"{found['code']} ×{found['count']}" for found in each["mistakes"])
     reached = f"{_bar(easiness)} {easiness * 100:>3.0f} %" if easiness is not None else "–"
     told = f"  {_cut(each['question'], _QUESTION)}{pad(reached, _REACHED)}"
-    page.print(f"{told}{pad(f'{apart:+.2f}' if apart is not None else '–', _APART)}{mistakes}", soft_wrap=True)
+    page.print(
+        f"{told}{pad(f'{round(apart, 2) + 0.0:+.2f}' if apart is not None else '–', _APART)}{mistakes}", soft_wrap=True
+    )
 
 
 def _bar(share: float) -> str:

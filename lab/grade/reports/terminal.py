@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from lab.grade.proof import Proof
-from lab.render.words import console, pad, wrap
+from lab.render.words import console, pad, sections, wrap
 from lab.text import Lang, Text, safe
 
 _WIDTH, _INDENT, _NAME = 90, 6, 26
@@ -51,7 +51,12 @@ def _question(each: Mapping[str, Any], page: Console, lang: Lang) -> None:
     page.print(line, soft_wrap=True)
     if each["status"] == "right" or "said" not in each:
         return
-    _lines(page, each["said"][lang] + (f" [{each['rule']}]" if each.get("rule") else ""), style, _INDENT)
+    _lines(
+        page,
+        each["said"][lang] + (f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") else ""),
+        style,
+        _INDENT,
+    )
     if each.get("right") is not None:
         shown = Text(" (packet {0})", "（第 {0} 号包）").pick(lang).format(", ".join(map(str, each["packets"])))
         said = Text("In your capture: {0}", "你的抓包中：{0}").pick(lang).format(each["right"][lang])
