@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lab.dissect.fields import fields
 from lab.model import Field, Frame
-from lab.protocols.transport import ACK, FIN, NUMBER, SYN, Segment, segment
+from lab.protocols.transport import ACK, FIN, NUMBER, RST, SYN, Segment, segment
 from lab.protocols.transport import FIELDS as READERS
 from lab.testbed.control import Inject, RefusedError, Value, flags_of
 from lab.text import Text
@@ -146,6 +146,8 @@ class Streams:
     def add(self, tcp: Segment, data: bytes) -> None:
         """Takes in a segment that a host itself has sent."""
         before, end = self._streams.get(tcp.pair), _end(tcp)
+        if tcp.flags & RST and before is not None:
+            return  # its number may be whatever it answers
         isn = tcp.seq if tcp.flags & SYN else before.isn if before else None
         if before is not None and before.isn == isn and (end - before.next) % _WRAP >= _HALF:
             end = before.next

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.model import Role
-from lab.protocols.transport import ACK, FIN, SYN, Segment
+from lab.protocols.transport import ACK, FIN, RST, SYN, Segment
 
 
 class Progress:
@@ -14,7 +14,11 @@ class Progress:
         self._acked: dict[Role, int] = {}
 
     def sent(self, sender: Role, tcp: Segment) -> None:
+        if tcp.flags & RST:
+            return  # its number may be whatever it answers
         end = tcp.seq + tcp.payload + bool(tcp.flags & SYN) + bool(tcp.flags & FIN) & 0xFFFFFFFF
+        if tcp.flags & SYN and end != self._sent.get(sender):
+            self._acked.pop(sender, None)  # another connection: what was acknowledged on the last says nothing
         if tcp.flags & SYN or (end - self._sent.get(sender, end)) & 0xFFFFFFFF < 1 << 31:
             self._sent[sender] = end
 

@@ -395,6 +395,13 @@ def test_a_sender_that_has_said_nothing_yet_has_its_peers_frame_turned_round(pai
         known.forged(Inject("server", "SYN,ACK"), server)
 
 
+@both
+def test_a_resets_number_is_nowhere_that_its_sender_goes_on_from(pair: Pair) -> None:
+    known, client, _ = streams(OPEN[0], "c> RST 1001", pair=pair)
+    assert read(known.forged(Inject("client", ""), client)).seq == 1_000_000_001
+    assert not known.acceptable(read(ladder("s> ACK 1 1001", pair=pair)[0].data))
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
