@@ -251,9 +251,16 @@ def _ends(record: Record) -> tuple[Host, Host]:
 
 
 def _leaves_no_trace(packet: Packet) -> bool:
-    """Whether a packet that has arrived looks to everybody else as if it had not, or as if another had sent it."""
-    refused = packet.refused
-    shown = refused is None or refused.answer == "RST" or (refused.answer is not None and _seq(packet) == packet.stop)
+    """Whether a packet that has arrived looks to everybody else as if it had not, or had been taken, or as if another
+    had sent it.
+    """
+    refused, bare = packet.refused, _seq(packet) == packet.stop
+    if refused is None:
+        shown = True
+    elif refused.answer == "RST":  # in answer to a bare ACK it looks like the end of what that has opened
+        shown = not bare or _receiver(packet, packet.held) == _receiver(packet, packet.delivered)
+    else:
+        shown = refused.answer is not None and bare
     return not shown or bool(packet.journal and packet.journal.forged)
 
 

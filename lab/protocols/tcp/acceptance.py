@@ -38,7 +38,7 @@ def verdict(
         return None
     dropped, moved = refusals.at(end.peer.role, before, after)
     answer = "unknown" if answers is None else refusals.answer(answers[0].segment.flags) if answers else None
-    reason = refusals.why(segment.flags, dropped, moved, answer, end.peer.state)  # of what is refused it stays
+    reason = refusals.why(segment.flags, dropped, moved, answer, _state(end.peer, before))
     if reason is None:
         return None
     if reason.code == refusals.WRONG_ACK and record.ack is not None and record.ack > end.peer.next:
@@ -74,6 +74,8 @@ def got(record: SegmentRecord) -> Iterable[str]:
     if record.segment is None or record.end is None:
         return _NOTHING
     end, said = record.end.peer, record.verdict
+    if said is not None and _has_no_listener(said, record):
+        return (Event.SENT_RST,)
     if (said is not None and _takes_nothing(said, end)) or refuses(record):
         waits = end.syn_acked and not end.peer.syn_acked
         if record.segment.flags & _SYN_ACK == _SYN_ACK and waits and not _forged(record):
@@ -100,6 +102,15 @@ def _takes_nothing(said: Verdict, end: End) -> bool:
     return said.code in refusals.WHOLLY and not (said.code == refusals.NOBODY and end.state == State.SYN_SENT)
 
 
+def _has_no_listener(said: Verdict, record: SegmentRecord) -> bool:
+    """Whether what completes a handshake is answered with RST: the listener has been closed meanwhile, which sends
+    nothing, and in SYN-RECEIVED there is nobody else to keep the connection.
+    """
+    end = record.end.peer
+    half_open = end.state == State.SYN_RECEIVED and end.opened_passively
+    return said.code == refusals.NOBODY and half_open and not refuses(record)
+
+
 def refuses(record: SegmentRecord) -> bool:
     """Whether a segment's receiver refuses it, by numbers, flags and checksums alone. It moves nobody."""
     segment, end, flags = record.segment, record.end.peer, record.segment.flags
@@ -118,6 +129,12 @@ def refuses(record: SegmentRecord) -> bool:
         case State.SYN_RECEIVED if end.opened_passively:
             return _request_refuses(record, end)
     return _refuses_when_synchronized(record, end)
+
+
+def _state(end: End, kernels: Kernels | None) -> str | None:
+    """Returns the state in which an end refuses something: what its kernel said, for it knows what ended silently."""
+    said = getattr(kernels, end.role).state if kernels is not None else None
+    return said or end.state
 
 
 def _unknown(end: End) -> bool:

@@ -118,6 +118,9 @@ TABLE = (
     # The end of a connection
     _row("data-after-close", "data for a program that has closed its socket; answered by RST",
          "程序已关闭套接字，却又收到数据，以 RST 应答", "TcpExt TCPAbortOnData"),
+    _row("data-after-close", "data for a program that has closed its socket; answered by RST",
+         "程序已关闭套接字，却又收到数据，以 RST 应答", "Tcp OutRsts",
+         flags=ACK, no_flags=SYN | RST, answer="RST", states=("FIN-WAIT-2",)),  # a TIME-WAIT socket plays that one
     _row("closed-unread", "the program closed its socket with data unread: RST instead of FIN",
          "程序在还有数据未读时关闭了套接字：发 RST 而不是 FIN", "TcpExt TCPAbortOnClose"),
     _row("reset", "it ends the connection", "连接就此终止",
