@@ -17,6 +17,8 @@ class Expected(NamedTuple):
 
 _EXPECTED = {
     "tcp/simultaneous-open": Expected(wireshark=(11,), untold={5: "when"}),
+    "tcp/syn-ack-lost":      Expected(untold={3: "whether"}),
+    "tcp/no-answer":         Expected(kernels=(3,)),
     "tcp/final-ack-lost":    Expected(untold={3: "whether"}),
     "tcp/last-ack-lost":     Expected(wireshark=(10,), untold={11: "whether"}),
     "tcp/bad-checksum":      Expected(untold={4: "whether", 5: "whether"}),
@@ -24,10 +26,14 @@ _EXPECTED = {
     "tcp/blind-reset":       Expected(wireshark=(20,), untold={8: "whether", 9: "whether", 13: "whether"}),
     "tcp/old-timestamp":     Expected(wireshark=(20,), untold={8: "whether"}),
     "tcp/half-open":         Expected(kernels=(3,)),
+    "tcp/half-open-found":   Expected(kernels=(7,), wireshark=(20,), untold={4: "whether", 5: "whether", 7: "whether"}),
     "tcp/accept-queue-full": Expected(
         wireshark=(10,), untold={1: "whether", 2: "whether", 4: "whether", 5: "whether"},
     ),
     "tcp/syn-cookies":       Expected(untold={1: "when"}),
+    "tcp/listener-closes":   Expected(untold={3: "whether"}),
+    "tcp/fast-retransmit":   Expected(untold={6: "when", 7: "when", 8: "when"}),
+    "tcp/close-wait-leak":   Expected(kernels=(3,)),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.model import Role
-from lab.protocols.tcp.scenarios import ANSWER, HELLO, PORT
+from lab.protocols.tcp.scripts import ANSWER, HELLO, PORT
 from lab.testbed.stage import Host, Stage
 
 

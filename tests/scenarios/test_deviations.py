@@ -13,7 +13,8 @@ import lab
 from lab.model import Role
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
-from lab.protocols.tcp.scenarios import CLIENT_PORT, PORT, connection, endpoint
+from lab.protocols.tcp.scenarios import endpoint
+from lab.protocols.tcp.scripts import CLIENT_PORT, PORT, connection
 from lab.report import agreement
 from lab.testbed.stage import Stage
 from tests.runs import Run, play

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lab.model import Packet, Role
-from lab.protocols.tcp.scenarios import CLIENT_PORT, HELLO, PORT, connection
+from lab.protocols.tcp.scripts import CLIENT_PORT, HELLO, PORT, connection
 from lab.testbed.stage import Stage
 from lab.witnesses import histories
 from tests.runs import Run

@@ -29,7 +29,8 @@ from lab.events import (
 from lab.model import Captured, Packet, States
 from lab.protocols.catalogue import scenario as named
 from lab.protocols.scenario import Scenario
-from lab.protocols.tcp.scenarios import PORT, endpoint, final_ack_lost
+from lab.protocols.tcp.scenarios import endpoint
+from lab.protocols.tcp.scripts import PORT, final_ack_lost
 from lab.runs.live import Live
 from lab.runs.recorded import open_run
 from lab.runs.run import Run

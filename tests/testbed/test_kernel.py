@@ -17,7 +17,8 @@ from lab.model import Captured, Final, Kernels, Packet, Settled, Socket
 from lab.protocols.catalogue import scenario as named
 from lab.protocols.scenario import Scenario
 from lab.protocols.tcp import endpoints
-from lab.protocols.tcp.scenarios import ANSWER, HELLO, PORT, connection, endpoint
+from lab.protocols.tcp.scenarios import endpoint
+from lab.protocols.tcp.scripts import ANSWER, HELLO, PORT, connection
 from lab.testbed import messages, netns
 from lab.testbed.rules import parse
 from lab.testbed.stage import Stage

@@ -12,7 +12,7 @@ from scapy.layers.inet import TCP
 
 from lab.protocols.tcp import endpoints, refusals
 from lab.protocols.tcp.refusals import Answer, Reason
-from lab.protocols.tcp.scenarios import PORT, connection
+from lab.protocols.tcp.scripts import PORT, connection
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 from lab.testbed.stage import Stage
 from tests.runs import read

@@ -17,6 +17,7 @@ from lab.text import Text
 
 _TCP_REPAIR = 19  # include/uapi/linux/tcp.h
 _BACKOFF = 4  # the byte of tcp_info that counts the probes of a closed window, as long as none has opened it
+_LISTEN = "0A"  # a state in /proc/net/tcp
 _UNACKED = struct.Struct("=24xI")  # in tcp_info; of a listener the connections that wait for accept
 
 ROOM = Text("room for what it sends", "发送所需的缓冲区空间")
@@ -32,6 +33,7 @@ class Endpoint:
         "receive": Text("something to receive", "可以接收的数据"),
         "crowd": Text("its queue to fill", "队列填满"),
         "disperse": Text("the connections in its queue", "队列中的连接"),
+        "forgotten": Text("its kernel to forget the connection", "内核忘记这个连接"),
         "probed": Text("its kernel to probe the closed window", "内核探测已关闭的窗口"),
     }
 
@@ -42,13 +44,14 @@ class Endpoint:
         self._socket: socket.socket | None = None
         self._crowd: list[socket.socket] = []
 
-    def listen(self, port: int, backlog: int = 128, buffer: int = 0) -> None:
+    def listen(self, port: int, backlog: int = 128, buffer: int = 0, reuse: bool = True) -> None:
         """Waits for connections: socket, bind, listen (the passive open). `backlog` and 1 more may wait for accept.
 
         Connections get a receive buffer of so many bytes; 0 leaves it to the kernel, which makes it as large as needed.
+        Without `reuse` (SO_REUSEADDR) a connection in TIME-WAIT has the port: OSError, EADDRINUSE.
         """
         self._listener = self._new()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         if buffer:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self._listener.bind((self._address, port))
@@ -113,6 +116,10 @@ class Endpoint:
         if self._socket is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
             self.close()
+        self.deafen()
+
+    def deafen(self) -> None:
+        """Closes the listener: whoever asks from now on is refused."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -136,6 +143,13 @@ class Endpoint:
         while self._crowd and self._listener is not None:
             self._listener.accept()[0].close()
             self._crowd.pop().close()
+
+    def forgotten(self) -> None:
+        """Returns once the kernel has no connection any more, whatever state it was in."""
+        for table in ("tcp", "tcp6"):
+            for line in Path("/proc/self/net", table).read_text().splitlines()[1:]:
+                if line.split()[3] != _LISTEN:
+                    raise BlockingIOError
 
     def probed(self) -> None:
         """Returns once the kernel has asked its peer, whose window is closed, whether it is still."""
