@@ -100,7 +100,7 @@ def _show(run: Run, name: str, rules: list[str], form: Format, lang: Lang) -> No
                         written.packet(packet)
                 else:
                     _write(run, form, lang)
-            except OSError:  # a closed pipe, a full disk behind it
+            except (OSError, UsageError):  # a closed pipe, a full disk behind it; too much for a picture
                 run.play_on()
                 raise
     finally:

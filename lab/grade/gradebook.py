@@ -24,6 +24,7 @@ _MOST_EXPORT = 16 << 20  # characters
 _PARTICIPANT = re.compile(r"(\d+)$")
 _MOODLE_FOLDER = re.compile(r".+_(\d+)$")
 _CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account", "Section")
+_NAMES = ("Student", "Full name")
 _WHO = ("SIS User ID", "SIS Login ID", "ID", "ID number", "Email address", "Username", "Email")
 
 
@@ -109,7 +110,15 @@ def _canvas(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], col
             found.add(mine["submission"])
             row[ours[0]] = f"{mine['points']:g}"
         filled.append([row[each] for each in (*kept, ours[0])])
+    _harmless(filled)
     return Filled(_written(filled), len(found), _lost(submissions, found))
+
+
+def _harmless(rows: list[list[str]]) -> None:
+    """Makes texts of the names that people have given themselves; rows are found by ids, and not by these."""
+    for at, name in enumerate(rows[0]):
+        for row in rows[1:] if name in _NAMES else ():
+            row[at] = neutral(row[at])
 
 
 def _is_possible(row: Sequence[str]) -> bool:
@@ -138,6 +147,7 @@ def _worksheet(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], 
             if said is not None:
                 row[said] = neutral(comment(mine, lang))
         filled.append(row)
+    _harmless(filled)
     return Filled(_written(filled), len(found), _lost(submissions, found))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from lab.model import Packet
 from lab.render import parts, telling
+from lab.render.picture import MOST_LINES
 from lab.render.telling import Drawn, Telling
 from lab.render.words import address
 from lab.text import ROLES, Lang, Text, safe
@@ -56,6 +57,7 @@ def _packet(packet: Packet, told: Telling, drawn: Drawn) -> Iterator[str]:
     label = _said(f"{packet.number} · {parts.label(packet, _LABEL, _LABEL - 10)}")
     yield f"{sender}{which}{arrow}{receiver}{which}: {label}"
     if lines := [said.text for said in told.below(packet, drawn, shown.changed, 0)]:
+        lines[MOST_LINES:] = ["…"] if len(lines) > MOST_LINES else []
         yield f"Note right of server{which}: {'<br/>'.join(map(_said, lines))}"
     if right[1] and right[0]:
         yield f"Note over {receiver}{which}: {_said(right[0])}"

@@ -21,7 +21,7 @@ from lab.render.words import address, pieces
 from lab.report.agreement import Agreement
 from lab.text import ROLES, Lang, Text, safe
 
-MOST = 200  # packets of a picture
+MOST, MOST_LINES = 200, 30  # packets of a picture, lines of what is said of one
 WIDTH = 1040
 NUMBER, CLIENT, SERVER = 58, 188, 488  # from the left: numbers end, the time axes
 BADGE, SAID, MARGIN = 608, 680, 24  # where steps stand, and what is said; the room on the right
@@ -205,7 +205,11 @@ def _spoken(
     else:
         shown = telling.states(packet, drawn)
         said = told.below(packet, drawn, shown.changed, 0)
-    return shown, [(line, kind) for text, kind in said for line in _broken(text, room)]
+    lines: list[tuple[str, str]] = [(line, kind) for text, kind in said for line in _broken(text, room)]
+    if len(lines) > MOST_LINES:
+        left = Text(f"… and {len(lines) - MOST_LINES} more lines", f"……另有 {len(lines) - MOST_LINES} 行").pick(lang)
+        lines[MOST_LINES:] = [(left, "note")]
+    return shown, lines
 
 
 def _arrow(packet: Packet, sent: float, got: float) -> Arrow:

@@ -17,7 +17,7 @@ from lab.model import Packet
 from lab.protocols.registry import TRANSPORT
 from lab.protocols.tcp.states import State
 from lab.render.mermaid import mermaid
-from lab.render.picture import CLIENT, MOST, SAID, SERVER, WIDTH, picture
+from lab.render.picture import CLIENT, MOST, MOST_LINES, SAID, SERVER, WIDTH, picture
 from lab.render.svg import svg
 from lab.runs.recorded import open_run
 from lab.text import LANGUAGES, Lang
@@ -147,6 +147,17 @@ def test_nothing_in_a_packet_is_markup_or_steers_anything(lang: Lang) -> None:
     assert "<script>" in " ".join(texts(root, "payload"))
     assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", drawn)
     assert_is_a_sequence_diagram(mermaid(packets, lang))
+
+
+def test_what_says_very_much_is_cut_short() -> None:
+    hello = read("tls-1.3")[0][5]
+    much = hello._replace(messages=hello.messages * 1000)
+    made = picture([*read("tls-1.3")[0][:5], much], "en")
+    lines = made.tracks[0].rungs[-1].lines
+    assert len(lines) == MOST_LINES + 1
+    assert re.fullmatch(r"… and \d+ more lines", lines[-1].text)
+    assert len(mermaid([much], "en").splitlines()) < 10
+    assert len(svg(made, "en")) < 40_000
 
 
 def test_connections_stand_below_each_other_and_the_rest_is_listed() -> None:
