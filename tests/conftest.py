@@ -43,7 +43,7 @@ TOGETHER = {
         "tests/test_bench.py", "tests/protocols/ssh/test_folder.py", "tests/grade/test_variants.py",
         "tests/grade/test_course.py", "tests/wireshark/test_opening.py", "tests/wireshark/test_extcap.py",
         "tests/wireshark/test_tshark.py", "tests/stepping/test_plans.py", "tests/stepping/test_step.py",
-        "tests/stepping/test_screen.py",
+        "tests/stepping/test_screen.py", "tests/grade/test_predicted.py",
     ),
 }  # fmt: skip
 

@@ -234,7 +234,9 @@ def run(
 
 @app.command(cls=_Command, help=_("Step through a connection: hold each packet, let it arrive, lose it, change it.", "逐包调试一个连接：扣住每个包，放行、丢弃或修改它。"))  # fmt: skip
 def step(
-    what: Annotated[str, typer.Argument(metavar="SCENARIO|FILE", help=_("A scenario, on real hosts; or a capture, to and fro.", "场景（真实主机），或抓包文件（可前后走动）。"))],
+    what: Annotated[str | None, typer.Argument(metavar="SCENARIO|FILE", help=_("A scenario, on real hosts; or a capture, to and fro.", "场景（真实主机），或抓包文件（可前后走动）。"))] = None,
+    variant: Annotated[Path | None, typer.Option("--variant", metavar="FOLDER", help=_("Your own capture for an assignment, with your predictions in it.", "为作业生成你自己的抓包，其中含有你的预测。"))] = None,
+    again: Annotated[bool, typer.Option("--again", help=_("With --variant: in place of the capture that is there.", "配合 --variant：替换已有的抓包。"))] = False,
     script: Annotated[str | None, typer.Option("--script", metavar="FILE", help=_("Commands, one a line; - for standard input.", "命令文件，每行一条；- 表示标准输入。"))] = None,
     json: Annotated[bool, typer.Option("--json", help=_("By lines, the events themselves as JSON.", "行模式，直接输出 JSON 事件。"))] = False,
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Of a capture only this conversation, by its id.", "抓包中只看这个编号的连接。"))] = None,
@@ -245,8 +247,17 @@ def step(
     from lab.app.step import Wanted
     from lab.app.step import step as stepped
 
+    if (what is None) == (variant is None) or (variant is not None and (ipv6 or out)) or (again and variant is None):
+        raise UsageError(
+            Text("either a scenario, or a capture, or --variant", "请给出场景、抓包文件或 --variant 三者之一"),
+            Text(
+                "lab step SCENARIO; lab step --variant FOLDER goes with --wire, --testbed and --again",
+                "lab step 场景；lab step --variant 文件夹 只能与 --wire、--testbed、--again 同用",
+            ),
+        )
     log, key = _secrets(keylog, server_key)
-    raise typer.Exit(stepped(Wanted(what, script, json, ipv6, wire, testbed, out, conversation, log, key), LANG))
+    wanted = Wanted(what or "", script, json, ipv6, wire, testbed, out, conversation, log, key, variant, again)
+    raise typer.Exit(stepped(wanted, LANG))
 
 
 @app.command(cls=_Command, help=_("List the scenarios, and what each teaches.", "列出所有场景及其教学要点。"))

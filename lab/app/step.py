@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lab.errors import InputError, LabError
+from lab.errors import InputError, LabError, UsageError
 from lab.text import Lang, Text
 
 if TYPE_CHECKING:
     from lab.runs.live import Live
     from lab.runs.run import Run
     from lab.stepping.commands import Asked
+    from lab.stepping.debugger import Debugger
 
 _MOST_SCRIPT = 1 << 20  # characters
 
@@ -32,6 +33,8 @@ class Wanted(NamedTuple):
     conversation: int | None
     keylog: bytes
     server_key: bytes
+    variant: Path | None = None  # the folder of a student's
+    again: bool = False
 
 
 def step(wanted: Wanted, lang: Lang) -> int:
@@ -42,7 +45,7 @@ def step(wanted: Wanted, lang: Lang) -> int:
     given = _script(wanted.script) if wanted.script is not None else None
     by_lines = given is not None or wanted.json or not (sys.stdin.isatty() and sys.stdout.isatty())
     asks = iter(given) if given is not None else _typed()
-    if _is_file(wanted.what):
+    if wanted.variant is None and _is_file(wanted.what):
         return _walk(wanted, asks, by_lines, given is not None, lang)
     return _play(wanted, asks, by_lines, given is not None, lang)
 
@@ -102,19 +105,17 @@ def _walk(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
 
 
 def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: bool, lang: Lang) -> int:
-    from lab.protocols.catalogue import scenario
     from lab.runs.live import Live, ending
-    from lab.runs.run import Run
     from lab.stepping.debugger import Debugger
     from lab.stepping.lines import Lines
-    from lab.testbed.play import played_on
-    from lab.testbed.rules import parse
 
-    played = scenario(wanted.what)
-    rules = *parse(wanted.wire), *parse(played.rules)
-    source = Live(played, rules, wanted.ipv6, wanted.out, played_on(wanted.testbed, control=True))
-    run = Run(source, words=True)
-    debugger = Debugger(lambda: run.control, lambda name: _save(source, run, name, wanted.what))
+    run = _run_of(wanted) if wanted.variant is None else _run_of_variant(wanted, wanted.variant)
+    source = run.source
+    assert isinstance(source, Live)
+    rules = source.scenario.rules or wanted.wire
+    debugger = Debugger(lambda: run.control, lambda name: _save(source, run, name))
+    if wanted.variant is not None:
+        _ask(debugger, wanted.variant)
     source.beside = debugger.predictions.comments
     with run:
         if by_lines:
@@ -132,11 +133,54 @@ def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
     return 1 if strict and by_lines and lines.refused else 0
 
 
-def _save(source: Live, run: Run, name: str, scenario: str) -> list[Text]:
+def _run_of(wanted: Wanted) -> Run:
+    from lab.protocols.catalogue import scenario
+    from lab.runs.live import Live
+    from lab.runs.run import Run
+    from lab.testbed.play import played_on
+    from lab.testbed.rules import parse
+
+    played = scenario(wanted.what)
+    rules = *parse(wanted.wire), *parse(played.rules)
+    on = played_on(wanted.testbed, control=True)
+    return Run(Live(played, rules, wanted.ipv6, wanted.out, on), words=True)
+
+
+def _run_of_variant(wanted: Wanted, folder: Path) -> Run:
+    """Returns the run of a student's variant. Raises UsageError where there is a capture already."""
+    from lab.grade.playing import run_of, variant_in
+    from lab.grade.submissions import CAPTURE
+    from lab.system.files import require_writable
+
+    run = run_of(variant_in(folder), folder, wanted.testbed, wanted.wire, control=True)
+    capture = folder / CAPTURE
+    if capture.exists() and not wanted.again:
+        raise UsageError(
+            Text(f"{capture} is there already, and answers may be about it", f"{capture} 已存在，答案可能依据它"),
+            Text("--again makes a new one in its place", "--again 会重新生成并替换它"),
+        )
+    require_writable(capture)
+    return run
+
+
+def _ask(debugger: Debugger, folder: Path) -> None:
+    """Tells the debugger whose variant is played, and which questions are answered in it, where that is known."""
+    from lab.grade.assignment import load, shipped
+    from lab.grade.playing import variant_in
+    from lab.report.predictions import of_variant
+
+    variant, predictions = variant_in(folder), debugger.predictions
+    predictions.variant = of_variant(variant.assignment, variant.student)
+    if variant.assignment in shipped():
+        asked = load(variant.assignment).questions
+        predictions.questions = {each.id: each.text for each in asked if each.kind == "prediction"}
+
+
+def _save(source: Live, run: Run, name: str) -> list[Text]:
     """Saves the capture as far as it has come; the rest is saved when the run is over."""
     from lab.runs.place import require_place
 
-    file = Path(name) if name else source.file or Path(f"captures/out/{scenario.replace('/', '-')}.pcapng")
+    file = Path(name) if name else source.file or Path(f"captures/out/{source.scenario.name.replace('/', '-')}.pcapng")
     require_place(file, source.scenario)
     source.file = file
     source.save_now(run)

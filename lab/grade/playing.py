@@ -32,9 +32,11 @@ def variant_in(folder: Path) -> Variant:
         ) from error
 
 
-def run_of(variant: Variant, folder: Path, testbed: str = "auto", rules: Iterable[str] = ()) -> Run:
+def run_of(
+    variant: Variant, folder: Path, testbed: str = "auto", rules: Iterable[str] = (), control: bool = False
+) -> Run:
     """Returns the run of a variant, played when it is gone through; its capture is saved in the folder, whatever ends
-    it. `rules` are the student's own.
+    it. `rules` are the student's own. With `control` each packet is held, as by `lab step`.
 
     Raises UsageError for a rule that is none, or that this assignment does not leave to the student.
     """
@@ -48,7 +50,7 @@ def run_of(variant: Variant, folder: Path, testbed: str = "auto", rules: Iterabl
             ),
         )
     source = Live(
-        variant.played, (*own, *variant.wire), False, folder / CAPTURE, played_on(testbed), bare=True,
+        variant.played, (*own, *variant.wire), False, folder / CAPTURE, played_on(testbed, control), bare=True,
         sealed=not variant.secrets,
     )  # fmt: skip
-    return Run(source, words=False)
+    return Run(source, words=control)

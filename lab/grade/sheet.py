@@ -81,7 +81,7 @@ def written(assignment: Assignment, student: str, lang: Lang, answers: Mapping[s
         for option in (*question.given.get("option", ()), *question.given.get("item", ())):
             lines += _comment(f"{option['id']}: {' '.join(option['text'][lang].split())}", "#      ")
         if question.kind == "prediction":
-            lines += _comment(_PREDICTED.pick(lang), "#   → ")
+            lines += _comment(_PREDICTED.format(question.id).pick(lang), "#   → ")
             continue
         lines += _comment(KINDS[question.kind].expects(question).pick(lang), "#   → ")
         lines.append(f"{question.id} = {literal((answers or {}).get(question.id, ''))}")
@@ -92,7 +92,10 @@ _HOW = Text(
     "Write each answer behind its = sign: a text in quotes, a list in brackets. An empty one is no answer.",
     "请在每个 = 号后填写答案；文本加引号，列表加方括号。留空视为未作答。",
 )
-_PREDICTED = Text("answered in lab step, before the packet is let go of", "在 lab step 中、放行该包之前作答")
+_PREDICTED = Text(
+    "answered in lab step --variant ., before the packet is let go of: predict {0}: your answer",
+    "在 lab step --variant . 中、放行该包之前作答：predict {0}: 你的答案",
+)
 
 
 def _comment(said: str, indent: str = "# ") -> Iterable[str]:

@@ -11,12 +11,13 @@ from lab.grade import sheet as sheets
 from lab.grade.assignment import Assignment
 from lab.grade.facts import Facts
 from lab.grade.marking import Marks, mark
+from lab.grade.predicted import predicted
 from lab.grade.recording import facts_of
 from lab.grade.sheet import Sheet
 from lab.text import Text
 
 CAPTURE = "capture.pcapng"
-PREDICTIONS = "predictions.json"  # handshake-lab/predictions/v1, as the debugger records them
+PREDICTIONS = "predictions.json"  # handshake-lab/predictions/v1: those that do not stand in the capture itself
 _CAPTURES = (CAPTURE, "capture.pcap")
 _PREDICTIONS_SCHEMA = "handshake-lab/predictions/v1"
 
@@ -52,6 +53,10 @@ def of(data: bytes, capture: Path | None, predictions: bytes | None) -> Submissi
         problems.append(Text(f"there is no {CAPTURE}", f"没有 {CAPTURE}"))
     if predictions is not None:
         sheet = sheet._replace(predictions=_predictions(predictions))
+    elif capture is not None:
+        said, wrong = predicted(capture, sheet)
+        sheet = sheet._replace(predictions=said)
+        problems += [wrong] if wrong is not None else []
     return Submission(sheet, capture, tuple(problems))
 
 

@@ -168,7 +168,7 @@ class Live:
         """Writes the capture: made in memory, so that a file of that name is the old one or the whole new one."""
         buffer = io.BytesIO()
         if self.bare:
-            write_bare(buffer, self.taken, self._sealed)
+            write_bare(buffer, self.taken, self._sealed, self.beside)
         else:
             Written(buffer, self.taken, self._comments).finish(said_last(run))
         self._sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()

@@ -128,13 +128,14 @@ class Written:
             self._told = len(known)
 
 
-def write_bare(stream: BinaryIO, taken: Taken, sealed: bool) -> None:
-    """Writes a run's packets and, unless it is `sealed`, the secrets; nothing that was known of them besides."""
+def write_bare(stream: BinaryIO, taken: Taken, sealed: bool, beside: Callable[[int], list[str]] = lambda _: []) -> None:
+    """Writes a run's packets and, unless it is `sealed`, the secrets; of what was known of them besides only what is
+    to stand `beside` a packet, by its number."""
     assert taken.begun is not None
     writer = Writer(stream, interface=Interface(taken.begun.interface), hosts=taken.begun.hosts)
     if taken.keylog and not sealed:
         writer.secrets(taken.keylog)
     for record in taken.records:
         if record.frame is not None:
-            writer.packet(record.frame, ())
+            writer.packet(record.frame, beside(record.number))
     writer.finish()

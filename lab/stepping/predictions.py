@@ -1,19 +1,19 @@
 """What is said of a packet or a state before it shows, whether it came so, and how that is kept in a capture.
 
-A prediction is made while a packet is held, and stands in the capture as a comment of that packet, together with that
-packet's numbers: so a record that is carried to another capture shows. Grading reads these comments
-(`lab/grade/predicted.py`); whether a prediction was right it works out for itself.
+A prediction is made while a packet is held, and stands in the capture as a comment of that packet
+(`lab/report/predictions.py`). Grading reads these comments; whether one was right it works out for itself.
 """
 
 from __future__ import annotations
 
-import json
+from difflib import get_close_matches
 from typing import NamedTuple
 
+from lab.errors import UsageError
+from lab.report.predictions import Record
 from lab.runs.until import Seen, Until
 from lab.stepping.view import Rung
-
-PREFIX = "lab-prediction1 "
+from lab.text import Text
 
 
 class Prediction(NamedTuple):
@@ -29,25 +29,20 @@ class Prediction(NamedTuple):
     right: bool | None = None
     came: str = ""
 
-    def written(self, variant: str | None) -> str:
-        """Returns the comment that it is kept in; `variant` is that of an assignment, where one is played."""
-        told = {
-            "variant": variant,
-            "question": self.question,
-            "said": self.said,
-            "packet": self.packet,
-            "seq_raw": self.seq_raw,
-            "ack_raw": self.ack_raw,
-            "before_release": True,
-        }
-        return PREFIX + json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    def record(self, variant: str | None) -> Record:
+        """Returns how it stands in the capture; `variant` is that of an assignment, where one is played."""
+        return Record(variant, self.question, self.said, self.packet, self.seq_raw, self.ack_raw)
 
 
 class Predictions:
-    """Those of a run, in order, with the score. `variant` is the assignment's variant that is played, if any."""
+    """Those of a run, in order, with the score. `variant` is the assignment's variant that is played, if any.
 
-    def __init__(self, variant: str | None = None) -> None:
-        self.variant = variant
+    Where `questions` are known, their ids and texts, only these can be answered.
+    """
+
+    def __init__(self) -> None:
+        self.variant: str | None = None
+        self.questions: dict[str, Text] = {}
         self.made: list[Prediction] = []
 
     def make(self, rung: Rung, said: str, until: Until | None) -> Prediction:
@@ -55,6 +50,8 @@ class Predictions:
         sent, question = rung.sent, None
         if until is None:
             question, _, said = (part.strip() for part in said.partition(":"))
+            if self.questions and question not in self.questions:
+                raise _no_question(question, self.questions)
         made = Prediction(sent.packet, sent.seq_raw, sent.ack_raw, said, until, question)
         self.made.append(made)
         return made
@@ -76,4 +73,12 @@ class Predictions:
 
     def comments(self, packet: int) -> list[str]:
         """Returns the comments that a packet gets."""
-        return [each.written(self.variant) for each in self.made if each.packet == packet]
+        return [each.record(self.variant).written() for each in self.made if each.packet == packet]
+
+
+def _no_question(question: str, known: dict[str, Text]) -> UsageError:
+    near = get_close_matches(question, known, 3, 0.4) or list(known)
+    return UsageError(
+        Text(f"no question '{question[:40]}' is to be answered here", f"此处没有题目“{question[:40]}”"),
+        Text(f"there are: {', '.join(near)}", f"可以回答的有：{'、'.join(near)}"),
+    )

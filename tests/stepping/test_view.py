@@ -11,12 +11,13 @@ import pytest
 import lab
 from lab.errors import UsageError
 from lab.events import CommandAnswered, PacketHeld
+from lab.report.predictions import read
 from lab.stepping import words
 from lab.stepping.commands import parse
 from lab.stepping.debugger import Debugger, walked
 from lab.stepping.lines import Lines, shown
 from lab.stepping.view import View, as_json
-from lab.text import LANGUAGES
+from lab.text import LANGUAGES, Text
 from tests.places import REFERENCES
 
 RECORDED = sorted(REFERENCES.glob("*.pcapng"))
@@ -97,9 +98,12 @@ def test_predictions_are_judged_when_the_next_packet_shows() -> None:
     assert debugger.predictions.score == (1, 2)
     assert second.came == "client ACK"
     assert (third.question, third.said, third.packet) == ("question-1", "16", 3)
-    told = json.loads(third.written("v1").partition(" ")[2])
-    assert told["seq_raw"] == debugger.view().rungs[2].sent.seq_raw
-    assert told["variant"] == "v1"
+    record = third.record("v1")
+    assert read(record.written()) == record
+    assert (record.variant, record.seq_raw) == ("v1", debugger.view().rungs[2].sent.seq_raw)
+    debugger.predictions.questions = {"first-number": Text("which", "哪个")}
+    with pytest.raises(UsageError, match="no question 'frist-number'"):
+        do(debugger, "predict frist-number: 3")
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
