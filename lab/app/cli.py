@@ -527,7 +527,8 @@ def grade(
     metadata: Annotated[Path | None, typer.Option("--metadata", metavar="FILE", help=_("Gradescope's submission_metadata.json: whose account it is.", "Gradescope 的 submission_metadata.json：提交者的账号。"))] = None,
     json: JsonOption = False, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
-    from lab.app.grade import Asked, grade
+    from lab.app.grade import grade
+    from lab.app.marks import Asked
 
     form = FormOfMarks.JSON if json else format
     grade(Asked(path, assignment, feedback.value, form, out, to, key, fill, column, metadata, scheduler), LANG)

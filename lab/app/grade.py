@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 import json as to_json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any
 
 from lab.app.formats import FormOfMarks as Form
+from lab.app.marks import DRAWN, Asked, export_of, fill, json_of, render
 from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
 from lab.grade import classes, collected, keys, overrides
 from lab.grade.assignment import load
 from lab.grade.classes import Marking
 from lab.grade.feedback import Degree, within
-from lab.grade.gradebook import csv_of, filled, moodle_csv
+from lab.grade.gradebook import csv_of, moodle_csv
 from lab.grade.kept import Kept
 from lab.grade.overrides import Override
 from lab.grade.regrade import difference
 from lab.grade.reports.class_page import class_page
-from lab.grade.reports.platforms import (
-    classroom50,
-    gradescope,
-    gradescope_refused,
-    prairielearn,
-    prairielearn_refused,
-)
+from lab.grade.reports.platforms import gradescope_refused, prairielearn_refused
 from lab.grade.reports.sheets import oral_sheets
 from lab.grade.reports.student import as_html, as_markdown
 from lab.grade.reports.table import changes_told, class_told
@@ -42,26 +35,6 @@ REPORT = "report.html"
 _WITH_LADDER = ("reason", "full")  # degrees at which a student is shown their capture, too
 
 
-_OF_ONE = (Form.GRADESCOPE, Form.PRAIRIELEARN, Form.CLASSROOM50)
-_DRAWN = (Form.HTML, Form.PRAIRIELEARN)  # with the picture of a capture
-
-
-class Asked(NamedTuple):
-    """The command line's options. `fill` is a gradebook's export, `column` the one of Canvas that is ours."""
-
-    path: Path
-    assignment: str
-    degree: Degree
-    form: Form
-    out: Path | None
-    to: Path | None = None
-    key: Path | None = None
-    fill: Path | None = None
-    column: str = ""
-    metadata: Path | None = None
-    scheduler: str = ""
-
-
 def grade(asked: Asked, lang: Lang) -> None:
     """Marks what is at the path, one submission or a class, and shows it in the form that was asked for.
 
@@ -74,7 +47,7 @@ def grade(asked: Asked, lang: Lang) -> None:
         if refused is None or isinstance(error, MachineError):
             raise
         with files.rendered(asked.out) as stream:
-            _json(refused(safe(f"{error.message.pick(lang)} ({error.hint.pick(lang)})")), stream)
+            json_of(refused(safe(f"{error.message.pick(lang)} ({error.hint.pick(lang)})")), stream)
 
 
 def _grade(asked: Asked, lang: Lang) -> None:
@@ -84,7 +57,7 @@ def _grade(asked: Asked, lang: Lang) -> None:
             Text(f"{to} lies among the submissions", f"{to} 位于提交物之中"),
             Text("name a folder outside of them with --to", "请用 --to 指定提交物之外的文件夹"),
         )
-    export = _export(asked.fill)
+    export = export_of(asked.fill)
     if to is not None:
         _make(to)
     marked, ladders = _marked(asked, lang)
@@ -97,7 +70,7 @@ def _grade(asked: Asked, lang: Lang) -> None:
     told = marked | {"submissions": [within(each, degree) for each in marked["submissions"]]}
     with files.rendered(asked.out) as stream:
         if export is not None:
-            _fill(export, told, asked, stream, lang)
+            fill(export, told, asked, stream, lang)
         elif asked.form is Form.TABLE:
             alone = len(told["submissions"]) == 1 and not told["unmarked"]
             (marks_told if alone else class_told)(told["submissions"][0] if alone else told, stream, lang)
@@ -107,7 +80,7 @@ def _grade(asked: Asked, lang: Lang) -> None:
                 said = Text(f"The report for you: {to / REPORT}", f"给教师的报告：{to / REPORT}")
                 stream.write(f"\n{safe(said.pick(lang))}\n")
         else:
-            _render(told, ladders, asked, stream, lang)
+            render(told, ladders, asked, stream, lang)
 
 
 def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
@@ -117,7 +90,7 @@ def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
     decided = _overrides(asked.to)
     course = keys.read(asked.key) if asked.key is not None else None
     ladders: dict[str, str] = {}
-    wanted = asked.degree in _WITH_LADDER and (asked.to is not None or asked.form in _DRAWN)
+    wanted = asked.degree in _WITH_LADDER and (asked.to is not None or asked.form in DRAWN)
     drawn = (lambda name, pictures: ladders.update({name: pictures[lang]})) if wanted else None
     how = Marking(only, Kept(asked.to / _KEPT if asked.to else None), course=course, scheduler=asked.scheduler)
     progress = Progress(len(handed_in), Text("marked", "已评阅"), lang)
@@ -130,85 +103,6 @@ def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
     for text in lost:
         streams.say(text.pick(lang))
     return marked, ladders
-
-
-def _render(told: dict[str, Any], ladders: Mapping[str, str], asked: Asked, stream: TextIO, lang: Lang) -> None:
-    """Writes marks in any form but the table."""
-    form, submissions = asked.form, told["submissions"]
-    alone = len(submissions) == 1 and not told["unmarked"]
-    if form in _OF_ONE and not alone:
-        raise UsageError(
-            Text(f"{form.value} is a form of one submission", f"{form.value} 只用于一份提交物"),
-            Text("name the folder of one student, or leave --format out", "请指定一个学生的文件夹，或去掉 --format"),
-        )
-    first = submissions[0] if alone else None
-    if form is Form.CSV:
-        stream.write(csv_of(told))
-    elif form is Form.MOODLE:
-        stream.write(moodle_csv(submissions, lang))
-    elif first is None and form is Form.HTML:
-        stream.write(class_page(told, {}, lang))
-    elif form is Form.HTML:
-        stream.write(as_html(submissions[0], lang, ladders.get(submissions[0]["submission"])))
-    elif form is Form.MARKDOWN:
-        stream.write("\n\n".join(as_markdown(each, lang) for each in submissions))
-    elif form is Form.GRADESCOPE:
-        _json(gradescope(submissions[0], lang, _other_account(submissions[0], asked.metadata, lang)), stream)
-    elif form is Form.PRAIRIELEARN:
-        _json(prairielearn(submissions[0], lang, ladders.get(submissions[0]["submission"])), stream)
-    elif form is Form.CLASSROOM50:
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        _json(classroom50(submissions[0], os.environ, now), stream)
-    else:
-        _json(told if first is None else first, stream)
-
-
-def _other_account(marks: Mapping[str, Any], metadata: Path | None, lang: Lang) -> tuple[str, ...]:
-    """Returns what is to be said where a sheet has another student's id than the account that has handed it in.
-
-    Raises InputError where the metadata can't be read.
-    """
-    if metadata is None:
-        return ()
-    try:
-        users = to_json.loads(metadata.read_bytes())["users"]
-        known = {str(user[key]).casefold() for user in users for key in ("email", "sid", "id", "name") if key in user}
-        known |= {each.partition("@")[0] for each in known}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(
-            Text(f"{metadata.name} names no users", f"{metadata.name} 中没有用户"),
-            Text("give Gradescope's submission_metadata.json", "请给出 Gradescope 的 submission_metadata.json"),
-        ) from None
-    if not marks["student"] or marks["student"].casefold() in known:
-        return ()
-    said = Text("The sheet is of student {0}, the account another's.", "答题纸上的学号是 {0}，与账号不符。")
-    return (said.pick(lang).format(safe(marks["student"])),)
-
-
-def _export(path: Path | None) -> str | None:
-    """Returns a gradebook's export, None where none is given. Raises InputError."""
-    if path is None:
-        return None
-    try:
-        return path.read_text("utf-8-sig")
-    except (OSError, ValueError):
-        raise InputError(
-            Text(f"{path} can't be read as UTF-8", f"无法按 UTF-8 读取 {path}"),
-            Text("export it from the gradebook again", "请从成绩系统重新导出"),
-        ) from None
-
-
-def _fill(export: str, told: Mapping[str, Any], asked: Asked, stream: TextIO, lang: Lang) -> None:
-    """Writes a gradebook's export with the marks in it, and says who found no row."""
-    titles = [each["assignment"]["title"][lang] for each in told["submissions"]]
-    found = filled(export, told["submissions"], asked.column or next(iter(titles), ""), lang)
-    stream.write(found.text)
-    for name in found.lost:
-        streams.say(Text(f"no row for {safe(name)}", f"没有 {safe(name)} 的行").pick(lang))
-
-
-def _json(found: Mapping[str, Any], stream: TextIO) -> None:
-    stream.write(to_json.dumps(found, ensure_ascii=False, indent=1) + "\n")
 
 
 def _feed_back(

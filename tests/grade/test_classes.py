@@ -24,7 +24,7 @@ from jsonschema import Draft202012Validator
 
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks
-from lab.app.grade import Asked
+from lab.app.marks import Asked
 from lab.capture.reader import open_capture
 from lab.errors import InputError
 from lab.grade import classes, oral, pool

@@ -14,7 +14,7 @@ import pytest
 from lab.app import assign
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks
-from lab.app.grade import Asked
+from lab.app.marks import Asked
 from lab.capture.reader import open_capture
 from lab.grade import classes, keys
 from lab.grade.classes import Marking

@@ -24,7 +24,7 @@ from jsonschema import Draft202012Validator
 
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks as Form
-from lab.app.grade import Asked
+from lab.app.marks import Asked, other_account
 from lab.errors import InputError, UsageError
 from lab.grade import autograder, sheet
 from lab.grade.assignment import load
@@ -328,7 +328,7 @@ def test_a_sheet_of_another_account_is_told(handed_in: Path, tmp_path: Path, acc
     assert ("the account another's" in out.read_text("utf-8")) is said
     metadata.write_text("[]")
     with pytest.raises(InputError):
-        app._other_account({"student": "s"}, metadata, "en")
+        other_account({"student": "s"}, metadata, "en")
 
 
 # The autograder.

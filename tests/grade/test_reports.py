@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 import lab
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks
-from lab.app.grade import Asked
+from lab.app.marks import Asked
 from lab.grade import classes
 from lab.grade.classes import Marking
 from lab.grade.collected import collect

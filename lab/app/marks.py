@@ -1,0 +1,118 @@
+"""Marks in the form that was asked for: a table, a page, a platform's or a gradebook's own."""
+
+from __future__ import annotations
+
+import datetime
+import json as to_json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+from lab.app.formats import FormOfMarks as Form
+from lab.errors import InputError, UsageError
+from lab.grade.feedback import Degree
+from lab.grade.gradebook import csv_of, filled, moodle_csv
+from lab.grade.reports.class_page import class_page
+from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
+from lab.grade.reports.student import as_html, as_markdown
+from lab.system import streams
+from lab.text import Lang, Text, safe
+
+_OF_ONE = (Form.GRADESCOPE, Form.PRAIRIELEARN, Form.CLASSROOM50)
+DRAWN = (Form.HTML, Form.PRAIRIELEARN)  # with the picture of a capture
+
+
+class Asked(NamedTuple):
+    """The command line's options. `fill` is a gradebook's export, `column` the one of Canvas that is ours."""
+
+    path: Path
+    assignment: str
+    degree: Degree
+    form: Form
+    out: Path | None
+    to: Path | None = None
+    key: Path | None = None
+    fill: Path | None = None
+    column: str = ""
+    metadata: Path | None = None
+    scheduler: str = ""
+
+
+def render(told: dict[str, Any], ladders: Mapping[str, str], asked: Asked, stream: TextIO, lang: Lang) -> None:
+    """Writes marks in any form but the table."""
+    form, submissions = asked.form, told["submissions"]
+    alone = len(submissions) == 1 and not told["unmarked"]
+    if form in _OF_ONE and not alone:
+        raise UsageError(
+            Text(f"{form.value} is a form of one submission", f"{form.value} 只用于一份提交物"),
+            Text("name the folder of one student, or leave --format out", "请指定一个学生的文件夹，或去掉 --format"),
+        )
+    first = submissions[0] if alone else None
+    if form is Form.CSV:
+        stream.write(csv_of(told))
+    elif form is Form.MOODLE:
+        stream.write(moodle_csv(submissions, lang))
+    elif first is None and form is Form.HTML:
+        stream.write(class_page(told, {}, lang))
+    elif form is Form.HTML:
+        stream.write(as_html(submissions[0], lang, ladders.get(submissions[0]["submission"])))
+    elif form is Form.MARKDOWN:
+        stream.write("\n\n".join(as_markdown(each, lang) for each in submissions))
+    elif form is Form.GRADESCOPE:
+        json_of(gradescope(submissions[0], lang, other_account(submissions[0], asked.metadata, lang)), stream)
+    elif form is Form.PRAIRIELEARN:
+        json_of(prairielearn(submissions[0], lang, ladders.get(submissions[0]["submission"])), stream)
+    elif form is Form.CLASSROOM50:
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        json_of(classroom50(submissions[0], os.environ, now), stream)
+    else:
+        json_of(told if first is None else first, stream)
+
+
+def other_account(marks: Mapping[str, Any], metadata: Path | None, lang: Lang) -> tuple[str, ...]:
+    """Returns what is to be said where a sheet has another student's id than the account that has handed it in.
+
+    Raises InputError where the metadata can't be read.
+    """
+    if metadata is None:
+        return ()
+    try:
+        users = to_json.loads(metadata.read_bytes())["users"]
+        known = {str(user[key]).casefold() for user in users for key in ("email", "sid", "id", "name") if key in user}
+        known |= {each.partition("@")[0] for each in known}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            Text(f"{metadata.name} names no users", f"{metadata.name} 中没有用户"),
+            Text("give Gradescope's submission_metadata.json", "请给出 Gradescope 的 submission_metadata.json"),
+        ) from None
+    if not marks["student"] or marks["student"].casefold() in known:
+        return ()
+    said = Text("The sheet is of student {0}, the account another's.", "答题纸上的学号是 {0}，与账号不符。")
+    return (said.pick(lang).format(safe(marks["student"])),)
+
+
+def export_of(path: Path | None) -> str | None:
+    """Returns a gradebook's export, None where none is given. Raises InputError."""
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, ValueError):
+        raise InputError(
+            Text(f"{path} can't be read as UTF-8", f"无法按 UTF-8 读取 {path}"),
+            Text("export it from the gradebook again", "请从成绩系统重新导出"),
+        ) from None
+
+
+def fill(export: str, told: Mapping[str, Any], asked: Asked, stream: TextIO, lang: Lang) -> None:
+    """Writes a gradebook's export with the marks in it, and says who found no row."""
+    titles = [each["assignment"]["title"][lang] for each in told["submissions"]]
+    found = filled(export, told["submissions"], asked.column or next(iter(titles), ""), lang)
+    stream.write(found.text)
+    for name in found.lost:
+        streams.say(Text(f"no row for {safe(name)}", f"没有 {safe(name)} 的行").pick(lang))
+
+
+def json_of(found: Mapping[str, Any], stream: TextIO) -> None:
+    stream.write(to_json.dumps(found, ensure_ascii=False, indent=1) + "\n")
