@@ -1,4 +1,4 @@
-"""Every scenario many times, IPv4 and IPv6 in turn: soak.py [RUNS] [SCENARIO ...]
+"""Every scenario many times, IPv4 and IPv6 in turn, and every debugging plan: soak.py [RUNS] [SCENARIO|PLAN ...]
 
 A run is held against both kernels and, as far as packets can tell it, against the inference from packets alone. Ends
 with status 1 where anything differs without a number in DEVIATIONS.md; Ctrl-C shows the sums so far, and ends with 130.
@@ -19,6 +19,7 @@ from lab.app.cli import guarded
 from lab.errors import UsageError
 from lab.protocols.catalogue import scenario
 from lab.text import LANGUAGES, Text, choose
+from scripts.plans import PLANS, play
 
 RUNS = 100
 MOST_SHOWN = 10  # faults of a scenario
@@ -54,6 +55,19 @@ class Sum:
             print(f"  ≠ {each}", flush=True)
 
 
+class PlanSum(Sum):
+    """What a debugging plan's runs came to: only the kernels are asked, for what is forged deceives packets alone."""
+
+    def play(self, ipv6: bool, file: Path) -> None:
+        begun = time.perf_counter()
+        found = play(*PLANS[self.name], file, ipv6).run.agreement
+        self.faults += [f"{self.runs + 1}, {'IPv6' if ipv6 else 'IPv4'}: {each}" for each in found.unexplained]
+        self.runs += 1
+        self.compared += found.compared
+        self.deviations.update(each.deviation for each in found.disagreements if each.deviation is not None)
+        self.seconds += time.perf_counter() - begun
+
+
 def main() -> int:
     runs, names = _asked([word for word in sys.argv[1:] if word not in ("--lang", *LANGUAGES)])
     sums: list[Sum] = []
@@ -61,7 +75,7 @@ def main() -> int:
         _print(Text("scenario runs states faults seconds", "场景 次数 状态数 异常 秒").pick(LANG).split())
         with tempfile.TemporaryDirectory(prefix="lab-soak-") as folder:
             for name in names:
-                sums.append(Sum(name))
+                sums.append((PlanSum if name in PLANS else Sum)(name))
                 for at in range(runs):
                     sums[-1].play(bool(at % 2), Path(folder) / "run.pcapng")
                 sums[-1].show()
@@ -75,7 +89,7 @@ def main() -> int:
 
 def _print(figures: Sequence[object], rest: str = "DEVIATIONS.md") -> None:
     name, runs, states, faults_, seconds = figures
-    print(f"{name:<32} {runs:>5} {states:>8} {faults_:>7} {seconds:>8}  {rest}", flush=True)
+    print(f"{name:<44} {runs:>5} {states:>8} {faults_:>7} {seconds:>8}  {rest}", flush=True)
 
 
 def _asked(words: list[str]) -> tuple[int, list[str]]:
@@ -84,9 +98,9 @@ def _asked(words: list[str]) -> tuple[int, list[str]]:
         runs = int(words.pop(0))
     if not runs:
         raise UsageError(Text("0 runs prove nothing", "运行 0 次证明不了什么"), Text("soak.py 100", "soak.py 100"))
-    return runs, [scenario(word).name for word in words] or [
-        each.name for each in lab.scenarios() if scenario(each.name).lacking() is None
-    ]
+    named = [word if word in PLANS else scenario(word).name for word in words]
+    every = [each.name for each in lab.scenarios() if scenario(each.name).lacking() is None]
+    return runs, named or [*every, *PLANS]
 
 
 def _total(sums: list[Sum]) -> int:

@@ -201,12 +201,13 @@ def run(
     variant: Annotated[Path | None, typer.Option("--variant", metavar="FOLDER", help=_("Your own capture for an assignment, into the folder that came with it.", "为作业生成你自己的抓包，存入随作业发放的文件夹。"))] = None,
     again: Annotated[bool, typer.Option("--again", help=_("With --variant: in place of the capture that is there.", "配合 --variant：替换已有的抓包。"))] = False,
     format: FormatOption = Format.LADDER, json: JsonOption = False, ipv6: Ipv6Option = False, wire: WireOption = [],
+    slow: Annotated[str, typer.Option("--slow", metavar="TIME", help=_("Hold each packet so long, for everybody to see: 2s, 500ms.", "每个包在线路上停留这么久，便于演示：2s、500ms。"))] = "",
     testbed: TestbedOption = Testbed.AUTO, out: OutOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     if variant is not None:
         from lab.app.variant import play
 
-        if scenario or out or json or ipv6 or format is not Format.LADDER:
+        if slow or scenario or out or json or ipv6 or format is not Format.LADDER:
             raise UsageError(
                 Text(
                     "--variant goes with --wire, --testbed and --again alone",
@@ -229,7 +230,7 @@ def run(
         )
     name = scenario.replace("/", "-")
     file = out or Path(f"captures/out/{name}.pcapng")
-    _run(scenario, format, json, ipv6, wire, testbed, file)
+    _run(scenario, format, json, ipv6, wire, testbed, file, slow)
 
 
 @app.command(cls=_Command, help=_("Step through a connection: hold each packet, let it arrive, lose it, change it.", "逐包调试一个连接：扣住每个包，放行、丢弃或修改它。"))  # fmt: skip
@@ -569,10 +570,12 @@ def wireshark_(
         wireshark.show(what, ipv6, wire, testbed, out, LANG)
 
 
-def _run(name: str, format: Format, json: bool, ipv6: bool, wire: list[str], testbed: Testbed, file: Path) -> None:
+def _run(
+    name: str, format: Format, json: bool, ipv6: bool, wire: list[str], testbed: Testbed, file: Path, slow: str = ""
+) -> None:
     from lab.app.run import play
 
-    play(name, Format.JSON if json else format, ipv6, wire, file, testbed, LANG)
+    play(name, Format.JSON if json else format, ipv6, wire, file, testbed, LANG, slow)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from lab.testbed.play import Play
 
 
-def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, testbed: str, lang: Lang) -> None:
+def play(
+    name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, testbed: str, lang: Lang, slow: str = ""
+) -> None:
     """Plays a scenario by its name. Raises UsageError, MachineError, and LabError where it stopped before its end.
+
+    `slow` is for how long each packet is held on the wire, such as 2s; without it none is.
 
     Whoever reads the output may go away: the scenario is played to its end all the same, and saved whole.
     """
@@ -33,7 +38,8 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
 
     played = scenario(name)
     rules = *parse(wire), *parse(played.rules)
-    on = played_on(testbed)
+    pace = _seconds(slow) if slow else 0.0
+    on = played_on(testbed, control=bool(pace))
     _require_capture(file, form)
     if form is Format.PCAPNG and sys.stdout.isatty():
         raise UsageError(
@@ -52,6 +58,8 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
         from lab.runs.run import Run
 
         run = Run(Live(played, rules, ipv6, file, on), words=in_words(form))
+        if pace:
+            run.listen(_Pace(run, pace).hear)
         _show(run, name, [*wire, *played.rules], form, lang)
     early = run.source.early
     if form is Format.LADDER and early is None and sys.stdout.isatty():
@@ -62,6 +70,43 @@ def play(name: str, form: Format, ipv6: bool, wire: Sequence[str], file: Path, t
             early,
             Text("the capture shows how far it came", "抓包里可以看到进行到了哪一步"),
         )
+
+
+def _seconds(slow: str) -> float:
+    """Returns a time as it is written for the wire, `2s`, in seconds. Raises UsageError for one that is none."""
+    from lab.testbed.control import Delay, RefusedError, check_delay, parse
+
+    try:
+        command = parse(f"delay 1 {slow}")
+        assert isinstance(command, Delay)
+        check_delay(command.ns)
+    except RefusedError as error:
+        raise UsageError(
+            Text(f"--slow can't be '{slow[:30]}'", f"--slow 不能是“{slow[:30]}”"),
+            Text("a time up to 10 s: --slow 2s, --slow 500ms", "至多 10 秒的时间：--slow 2s、--slow 500ms"),
+        ) from error
+    return command.ns / 1e9
+
+
+class _Pace:
+    """Lets go of each held packet by itself, one at a time, so many seconds after the one before."""
+
+    def __init__(self, run: Run, seconds: float) -> None:
+        self._run = run
+        self._seconds = seconds
+        self._last = 0.0
+
+    def hear(self, event: object) -> None:
+        from threading import Timer
+
+        from lab.events import PacketHeld
+
+        if isinstance(event, PacketHeld):
+            now = time.monotonic()
+            self._last = max(now, self._last) + self._seconds
+            timer = Timer(self._last - now, self._run.control.release, (event.packet,))
+            timer.daemon = True
+            timer.start()
 
 
 def _require_capture(file: Path, form: Format) -> None:
@@ -152,7 +197,9 @@ def _write(run: Run, form: Format, lang: Lang) -> None:
 
     gone = Gone(lines=False)
     if form is Format.LADDER:
-        write_ladder(run, run.packets(), gone, sys.stdout, lang)
+        # what was only sent because another packet was held is in the capture, and would be in the way here
+        shown = (each for each in run.packets() if each.journal is None or not each.journal.absorbed)
+        write_ladder(run, shown, gone, sys.stdout, lang)
     elif form is Format.EVENTS:
         write_events(run, sys.stdout)
     elif form in DRAWN:

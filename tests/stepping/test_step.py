@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import lab
 from tests.places import REFERENCES, ROOT
 
 CAPTURE = str(REFERENCES / "tcp-connection.pcapng")
@@ -64,3 +65,25 @@ def test_a_script_plays_real_hosts_and_fails_where_a_command_is_refused(namespac
     assert "window=70000: refused: Window 70000 is out of range; it holds 0 to 65535" in done.stdout
     assert done.stdout.splitlines()[-1] == f"Saved with its notes: {file}"
     assert file.exists()
+
+
+def test_a_slow_run_plays_by_itself_and_folds_what_only_the_pace_has_caused(namespaces: None, tmp_path: Path) -> None:
+    file = tmp_path / "run.pcapng"
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "run", "tcp/simultaneous-open", "--slow", "100ms", "-o", file, "--lang", "en"],
+        capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "close 4   ✓" in done.stdout
+    assert "states are as told here" in done.stdout
+    with lab.open(file) as run:
+        times = [packet.time for packet in run if packet.time is not None]
+    assert times[-1] - times[0] > 8 * 100_000_000, "each has waited"
+
+
+@pytest.mark.parametrize(("slow", "status"), [("2", 2), ("11s", 2), ("soon", 2)])
+def test_what_is_no_pace_is_refused(slow: str, status: int) -> None:
+    command = [sys.executable, "-m", "lab", "run", "tcp/connection", "--slow", slow, "--lang", "en"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == status
+    assert f"--slow can't be '{slow}'" in done.stderr
