@@ -8,6 +8,7 @@ what belongs to whom is told from the bulk download, on the teacher's own machin
 from __future__ import annotations
 
 import re
+import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires
@@ -107,15 +108,19 @@ def _sources() -> Iterator[Path]:
 
 
 def _requirements() -> list[str]:
-    """Returns what the lab needs, as it is installed here. Raises MachineError where it is not."""
+    """Returns what the lab needs: as its sources say, else as it is installed. Raises MachineError where neither is."""
+    sources = _LAB.parent / "pyproject.toml"
+    if sources.is_file():
+        listed: list[str] = tomllib.loads(sources.read_text("utf-8"))["project"]["dependencies"]
+        return listed
     try:
-        listed = requires("handshake-lab") or []
+        found = requires("handshake-lab") or []
     except PackageNotFoundError:
         raise MachineError(
             Text("the lab is not installed: what it needs is not known", "实验室没有安装，无法得知它需要哪些软件包"),
             Text("make venv, then .venv/bin/lab assign ...", "先运行 make venv，再用 .venv/bin/lab assign ..."),
         ) from None
-    return [each for each in listed if _EXTRA.search(each) is None]
+    return [each for each in found if _EXTRA.search(each) is None]
 
 
 def _wheels(folder: Path | None) -> Iterable[Path]:
