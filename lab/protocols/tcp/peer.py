@@ -14,7 +14,7 @@ ISN, THEIRS = 0x20000000, 0x40000000  # its initial number, and what it takes fo
 WINDOW, MSS = 5000, 1460  # bytes; no window scale is offered, so windows are as they are written
 _STAMP, _TICK, _OLD = 1_000_000, 10, 1000  # its clock, by how much it goes on a segment, and a time long before
 _MSS, _NOPS, _TIMESTAMPS = b"\x02\x04" + MSS.to_bytes(2, "big"), b"\x01\x01", b"\x08\x0a"
-_FLAGS = {"SYN": SYN, "SYN-ACK": SYN | ACK, "ACK": ACK, "old-ACK": ACK, "FIN": FIN | ACK, "old-FIN": FIN | ACK}
+_FLAGS = {"SYN": SYN, "SYN-ACK": SYN | ACK, "ACK": ACK, "FIN": FIN | ACK, "old-FIN": FIN | ACK}
 
 
 class Made(NamedTuple):

@@ -2,7 +2,7 @@
 
 A way is a line of words. `listen connect accept write shutdown close` are calls of the program; `SYN SYN-ACK ACK FIN`
 are segments of the peer, with the numbers that come next (FIN with ACK). An ACK acknowledges all that the kernel has
-sent; `old-ACK` and `old-FIN` nothing of what it has sent last.
+sent, an `old-FIN` only what was acknowledged before.
 """
 
 from __future__ import annotations
