@@ -1,5 +1,5 @@
 # Client, server and sniffer are one image: docker build --target lab. The target `test` runs the tests inside,
-# `test-wireshark` those of Wireshark's script and profile beside Debian's newer tshark.
+# `test-wireshark` those that ask tshark, with Debian's newer one.
 # Without a container registry scripts/base-image makes the base.
 # What an image is made of stands above it, so that a build leaves no image without a name behind.
 ARG BASE=debian:trixie-slim

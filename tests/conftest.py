@@ -27,6 +27,8 @@ settings.load_profile("lab")
 
 # Tests with one of these fixtures, also by way of another, are marked `machine`.
 MACHINE = {"namespaces", "user_namespaces", "nobodys_python", "watched", "tshark", "docker"}
+# What is asked of every version of tshark that there is to test with (make test-image): all that uses it, and these.
+TSHARKS_FOLDERS = ("wireshark", "witnesses")
 # What is slow as a whole; single tests say so themselves.
 SLOW_FOLDERS = ("bulk",)
 SLOW = {"large", "busy"}  # captures of many thousand packets
@@ -56,6 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & MACHINE:
             item.add_marker(pytest.mark.machine)
+        if "tshark" in fixtures or item.path.parent.name in TSHARKS_FOLDERS:
+            item.add_marker(pytest.mark.tshark)
         if fixtures & SLOW or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
         if fixtures & TOGETHER.keys() and _company(item.nodeid) not in TOGETHER:

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 import lab
 from lab.app.summary import summarise
+from lab.model import Frame
 from lab.report.briefing import Brief, Briefing, words
 from tests.packets import OPEN, Pair, ladder, renumbered
 from tests.places import REFERENCES
@@ -89,3 +90,12 @@ def test_it_is_json_too(tmp_path: Path) -> None:
     assert (told["schema"], told["count"]) == ("handshake-lab/summary/v1", 1)
     assert told["conversations"][0]["troubles"][0]["packet"] == 8
     Draft202012Validator(lab.schema("summary")).validate(told)
+
+
+def test_where_there_is_nothing_to_tell_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(saved([], tmp_path / "none.pcapng"))
+    summarise(file, b"", b"", None, False, None, True, "en")
+    assert capsys.readouterr() == ("", f"{file} has no packets\n")
+    file = str(saved([Frame(1, 0, bytes(12) + b"\x08\x06" + bytes(28), 42)], tmp_path / "arp.pcapng"))
+    summarise(file, b"", b"", None, False, None, True, "zh")
+    assert capsys.readouterr() == ("", f"{file} 中没有可概括的连接\n")

@@ -1,15 +1,26 @@
-"""The other tools that open captures: what they complain of."""
+"""The other tools that open captures: which version is here, and what they complain of."""
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from scapy.layers.tls import all as _tls  # noqa: F401 - else Scapy warns that it can't use the secrets in a capture
 from scapy.utils import PcapNgReader, RawPcapNgReader
 
 ROOT = "Running as user"  # what tshark says of whoever calls it
+_Told = TypeVar("_Told")
+
+
+def of_version(tshark: str, table: Mapping[tuple[int, int], _Told]) -> _Told:
+    """Returns what this version of tshark says: the entry of the newest version of the table that is no newer."""
+    said = subprocess.run([tshark, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"TShark \(Wireshark\) (\d+)\.(\d+)", said)
+    assert found is not None, said
+    return table[max(each for each in table if each <= (int(found[1]), int(found[2])))]
 
 
 def complaints(captures: Sequence[Path], folder: Path) -> list[str]:

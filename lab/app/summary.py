@@ -42,6 +42,11 @@ def summarise(
                 for each in briefing.lines():
                     stream.write(safe(f"{each.id}: {words(each).pick(lang)}") + "\n")
             stream.flush()
+        if not briefing.count:
+            none = Text("{} has no packets", "{} 中没有任何包")
+            if capture.packets:
+                none = Text("{} has no conversation to tell of", "{} 中没有可概括的连接")
+            streams.say(none.format(capture.name).pick(lang))
         if briefing.count > MOST:
             said = Text(
                 f"the worst {MOST:,} of {briefing.count:,} conversations",

@@ -32,6 +32,7 @@ AT_LEAST, BYTES_A_SECOND = 60.0, 500_000  # patience: tshark reads ten times as 
 _BUSY = 10  # on a busy machine the clock runs at most that much faster than tshark's own time
 _PIECE = 1 << 16
 _MOST_SAID = 1 << 16  # bytes of complaints
+_LONGEST = 1 << 24  # bytes of a row
 _NO_HOME = "/nonexistent"
 _CHATTER = re.compile(r"Running as user |\s*\*\* \(tshark.* (MESSAGE|INFO|DEBUG|NOISY)\]|\s*$")
 _UNKNOWN = re.compile(r"^tshark: Some fields aren't valid:\s*\n((?:\s+\S+\n?)+)", re.MULTILINE)
@@ -128,11 +129,14 @@ class Asking:
         self._said = kept(b"")
         self._open.callback(self._said.close)
         place = {"HOME": _NO_HOME, "WIRESHARK_CONFIG_DIR": _NO_HOME, "LC_ALL": "C.UTF-8"}
-        self._process = subprocess.Popen(
-            [*self._command, *(word for field in fields for word in ("-e", field))],
-            env=processes.environment(**place), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said,
-            pass_fds=self._passing, preexec_fn=partial(processes.die_with, os.getpid()),
-        )  # fmt: skip
+        try:
+            self._process = subprocess.Popen(
+                [*self._command, *(word for field in fields for word in ("-e", field))],
+                env=processes.environment(**place), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=self._said, pass_fds=self._passing, preexec_fn=partial(processes.die_with, os.getpid()),
+            )  # fmt: skip
+        except OSError as error:
+            raise _not_started(self._command[0], error) from error
 
     def _lines(self) -> Iterator[str]:
         """Yields lines without their ends, as they come; at the end it is known how tshark ended."""
@@ -146,6 +150,8 @@ class Asking:
             if not piece:
                 break
             *whole, rest = (rest + piece).split(b"\n")
+            if len(rest) > _LONGEST:
+                raise _no_rows()
             for line in whole:
                 yield line.decode(errors="replace")
         self.status = self._process.wait()
@@ -220,6 +226,21 @@ def missing() -> MachineError:
     return MachineError(
         Text("tshark, the command line of Wireshark, is not installed", "未安装 tshark（Wireshark 的命令行工具）"),
         Text(f"install it: {command}", f"安装命令：{command}") if command else _NOWHERE,
+    )
+
+
+def _not_started(program: str, error: OSError) -> MachineError:
+    return MachineError(
+        Text(f"{program} can't be started: {error.strerror}", f"无法启动 {program}：{error.strerror}"),
+        Text("does it start without the lab?", "不通过实验室能启动它吗？"),
+    )
+
+
+def _no_rows() -> MachineError:
+    most = _LONGEST >> 20
+    return MachineError(
+        Text(f"tshark writes a row of more than {most} MB", f"tshark 写出的一行超过 {most} MB"),
+        Text("is it Wireshark's? tshark --version", "它是 Wireshark 的吗？tshark --version"),
     )
 
 

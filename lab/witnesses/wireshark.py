@@ -87,6 +87,7 @@ class Comparison:
         self._anew: dict[int, tuple[int, int]] = {}  # ours -> theirs, where another has begun in its middle, and why
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
         self._odd: set[int] = set()  # their streams in which a segment counts for nothing here
+        self._strayed: set[int] = set()  # ours in which one does
         self._seen: dict[int, list[int]] = {}  # by ours: what it has here and there, theirs, its first packet
 
     def of(self, packet: Packet, opinion: Opinion) -> Iterator[Disagreement]:
@@ -124,14 +125,16 @@ class Comparison:
             return
         stream = self._streams.get(which, opinion.stream)
         if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there
-            self._odd.add(opinion.stream)
+            self._stray(which, opinion.stream)
             yield Disagreement(packet.number, "conversation", stream, opinion.stream, COUNTS_FOR_NOTHING)
             return
+        if stream != opinion.stream and found.flags & SYN and (which in self._strayed or stream in self._odd):
+            self._stray(which, opinion.stream)  # newer versions begin another with it
         seq = packet.seq or 0
         me = self._senders.setdefault((which, sender), _Sender())
         peer = self._senders.setdefault((which, receiver), _Sender())
         if not _FOR_NOTHING.isdisjoint(packet.labels) or (found.flags & RST and seq > me.next):
-            self._odd.add(opinion.stream)
+            self._stray(which, opinion.stream)
         if found.flags & _SYN_ACK == _SYN_ACK and not opinion.seq:
             me.shift = seq
         for name, ours, theirs in (
@@ -163,6 +166,11 @@ class Comparison:
         me.window = found.window
         me.unmeant = not found.flags & ACK and bool(found.flags & RST or found.ack)
         me.kept_alive = "keep-alive" in opinion.labels
+
+    def _stray(self, which: int, stream: int) -> None:
+        """Notes a conversation, and their stream, in which a segment counts for nothing here."""
+        self._strayed.add(which)
+        self._odd.add(stream)
 
     def _elsewhere(self, number: int, found: Segment, opinion: Opinion) -> Iterator[Disagreement]:
         """Compares what there is to compare where Wireshark's numbers count from elsewhere."""
@@ -246,7 +254,7 @@ def _reason(label: str, packet: Packet, found: Segment, opinion: Opinion, me: _S
     """Returns the numbered reason for a difference in analysis, where one applies."""
     if label in _AGAIN and me.sent_syn and found.flags & _SYN_ACK == _SYN_ACK:
         return ANSWERING_SYN
-    if label == "window-update" and me.answered_syn:
+    if label in ("window-update", "duplicate-ack") and me.answered_syn:  # the latter from version 4.4 on
         return ANSWERING_SYN
     if label in _AGAIN and not _AGAIN.isdisjoint(packet.labels) and not _AGAIN.isdisjoint(opinion.labels):
         return OTHER_NAME
@@ -255,6 +263,7 @@ def _reason(label: str, packet: Packet, found: Segment, opinion: Opinion, me: _S
     probes = (
         me.probed or not me.next_raw or me.next < me.acked,
         label in ("duplicate-ack", "window-update") and (not found.window or peer.kept_alive or me.unmeant),
+        label == "window-update" and peer.probed,
         label in _AGAIN and peer.unmeant,
         label in ("keep-alive", *_AGAIN) and "keep-alive" in opinion.labels and found.payload <= 1,
         label in _AGAIN and found.payload > 1 and packet.seq == me.next - 1,

@@ -161,12 +161,13 @@ def test_wireshark_reads_the_same(tshark: str, both: tuple[Path, Path]) -> None:
 
 
 def test_capinfos_finds_the_same(tshark: str, both: tuple[Path, Path]) -> None:
+    told = "-tEcsdluaeyizxoFkIDn"  # all but the packets' comments: of these 4.4 dies, in a file of several sections
     changing = ("File name", "File size", "Number of comments", "Comment", "SHA", "RIPEMD", "Strict", "Packet ")
     ours = re.compile(r"Capture comment: +\[(lab|实验)\] ")
     said = [
         [
             line
-            for line in tool("capinfos", "-M", str(file)).splitlines()
+            for line in tool("capinfos", "-M", told, str(file)).splitlines()
             if not (line.startswith(changing) or ours.match(line))
         ]
         for file in both

@@ -347,7 +347,7 @@ SCAPY: dict[tuple[str, Any], dict[str, str]] = {
 
 def same(value: str, theirs: str) -> bool:
     """Compares texts, or numbers however they are written; what follows our number explains it."""
-    ours = value.split(" ")[0]
+    ours, theirs = value.split(" ")[0], {"True": "1", "False": "0"}.get(theirs, theirs)
     try:
         return int(ours, 0) == int(theirs, 0)
     except ValueError:
@@ -482,6 +482,7 @@ def wireshark(frames: list[Frame], folder: Path) -> list[list[ET.Element]]:
     packets: list[Any] = [frame.data for frame in frames]
     wrpcap(str(folder / "frames.pcap"), packets, linktype=LINKTYPE_ETHERNET)
     command = ["tshark", "-n", "-r", str(folder / "frames.pcap"), "-T", "pdml"]
+    command += ["--disable-protocol", "prp"]  # newer versions take any padding for its trailer
     for preference in (
         "ip.check_checksum:TRUE", "ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.check_checksum:TRUE",
         "tcp.desegment_tcp_streams:FALSE", "tcp.analyze_sequence_numbers:FALSE", "tcp.relative_sequence_numbers:FALSE",

@@ -380,6 +380,23 @@ def test_a_tshark_that_refuses_the_file(tmp_path: File) -> None:
     assert "not compared with Wireshark: Wireshark can't read it: tshark: The file is not a capture." in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exec head -c 30000000 /dev/zero", "error: tshark writes a row of more than 16 MB"),
+        (None, "not compared with Wireshark: {}/tshark can't be started: "),
+    ],
+)
+def test_a_tshark_that_is_none_is_said_and_the_kernels_compared(script: str | None, said: str, tmp_path: File) -> None:
+    path = program(tmp_path, script or "")
+    if script is None:
+        (tmp_path / "tshark").write_text("#!/nowhere/sh\n")
+    done = run(str(reference("tcp-connection")), PATH=path)
+    assert done.returncode == (4 if script else 0)
+    assert said.format(tmp_path) in done.stderr
+    assert "46        46" in done.stdout
+
+
 def test_a_tshark_that_takes_too_long_is_given_up(tshark: str, tmp_path: File, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", program(tmp_path, "exec sleep 1000"))
     asking = Asking(reference("tcp-connection"), question.ALL, patience=0.1)

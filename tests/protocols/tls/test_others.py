@@ -13,6 +13,7 @@ from lab.protocols.tls import codes, messages
 from lab.protocols.tls.suites import TLCP_SUITES, key_exchange
 from tests.protocols.tls.captures import Flights, captured, frames, shown, walk
 from tests.protocols.tls.test_holes import pcap
+from tests.tools import of_version
 
 ECC, ECDHE = 0xE013, 0xE011
 
@@ -87,7 +88,7 @@ def test_tlcp_sends_the_secret_encrypted_or_agrees_on_it() -> None:
 
 
 @pytest.mark.parametrize("suite", [ECC, ECDHE])
-def test_wireshark_calls_it_gmtls_and_finds_the_same_records(suite: int, tshark: str, tmp_path: Path) -> None:
+def test_wireshark_knows_it_and_finds_the_same_records(suite: int, tshark: str, tmp_path: Path) -> None:
     made = frames(tlcp(suite), 9000)
     file = tmp_path / "tlcp.pcap"
     file.write_bytes(pcap(made))
@@ -109,7 +110,8 @@ def test_wireshark_calls_it_gmtls_and_finds_the_same_records(suite: int, tshark:
         line.split("\t")
         for line in subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
     ]
-    theirs = [int(number) for number, protocol, kinds, _ in rows if protocol == "GMTLSv1" and kinds]
+    called = of_version(tshark, {(4, 0): "GMTLSv1", (4, 4): "TLCP"})
+    theirs = [int(number) for number, protocol, kinds, _ in rows if protocol == called and kinds]
     assert theirs == [record.number for record in walk(made).records if record.messages]
     names = subprocess.run([tshark, "-G", "values"], capture_output=True, text=True, check=True).stdout
     known = {
