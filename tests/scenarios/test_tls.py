@@ -20,7 +20,7 @@ from tests.scenarios.plays import tshark as ask
 NAMES = {
     1: "ClientHello", 2: "ServerHello", 4: "Ticket", 8: "EncryptedExtensions", 11: "Certificate",
     12: "ServerKeyExchange", 13: "CertificateRequest", 14: "ServerHelloDone", 15: "CertificateVerify",
-    16: "ClientKeyExchange", 20: "Finished",
+    16: "ClientKeyExchange", 20: "Finished", 24: "KeyUpdate",
 }  # fmt: skip
 SUITES = {0x009C: "RSA", 0xC02F: "ECDHE", 0x1302: "1.3"}
 
@@ -31,6 +31,7 @@ ONE_ROUND = "s ServerHello ccs EncryptedExtensions Certificate CertificateVerify
 HELLOS = f"c ClientHello {ONE_ROUND}"
 ASKED = "c ClientHello s ServerHello Certificate ServerKeyExchange CertificateRequest ServerHelloDone"
 TALK, ON = "c data s data", "data s data"  # the client goes on, where it has spoken last
+RENEWED = "c KeyUpdate data s KeyUpdate data"
 ENDED = "c !0 s !0"
 
 
@@ -58,6 +59,7 @@ EXPECTED = {
     "tls/1.2-resumption-id": Expected("ECDHE", (f"{FULL} s ccs Finished {TALK} {ENDED}", f"{SHORT} {ON} {ENDED}")),
     "tls/1.3-resumption":    Expected(
                                  "1.3", (f"{HELLOS} s Ticket {TALK} {ENDED}", f"{RESUMED} s Ticket {TALK} {ENDED}")),
+    "tls/key-update":        Expected("1.3", (f"{HELLOS} {ON} {RENEWED} {ENDED}",)),
     "tls/mutual":            Expected("ECDHE", (f"{PROVED} {TALK} {ENDED}",)),
     "tls/alpn-sni":          Expected("1.3", (f"{HELLOS} {ON} {ENDED}",)),
     "tls/expired":           Expected("ECDHE", (f"{OFFER} c !45",)),

@@ -24,6 +24,7 @@ from lab.text import Text
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 # Or the client's is compressed (RFC 8879) where OpenSSL 3.2 and later can: SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
 _PLAIN_CERTIFICATES = 1 << 32
+_UPDATE_REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED of OpenSSL's ssl.h
 _SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 
 
@@ -84,6 +85,16 @@ class Endpoint(endpoints.Endpoint):
                 return super().receive()
             except ssl.SSLZeroReturnError:
                 return ""
+
+    def update_keys(self) -> None:
+        """Sends KeyUpdate and asks for the peer's, which comes before what that sends next (RFC 9846 section 4.7.3).
+
+        `ssl` has no call for that, so OpenSSL itself is asked. Raises OSError where it can't be, or refuses.
+        """
+        place = _place_of(self._tls)
+        if place is None or _openssl().SSL_key_update(place, _UPDATE_REQUESTED) != 1:
+            raise OSError("OpenSSL updates no keys here")
+        self.handshake()
 
     def finish(self) -> None:
         """Says that nothing more will be sent: close_notify. The TCP connection stays open."""
@@ -203,9 +214,32 @@ def _openssl() -> Any:
         found = ctypes.CDLL(_ssl.__file__)
         found.SSL_CTX_ctrl.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
         found.SSL_CTX_ctrl.restype = ctypes.c_long
+        found.SSL_key_update.argtypes = (ctypes.c_void_p, ctypes.c_int)
     except (AttributeError, OSError):
         return None
     return found
+
+
+def _place_of(connection: Any) -> int | None:
+    """Returns where OpenSSL's own object of a connection is, None where that can't be reached.
+
+    In CPython's `PySSLSocket` (Modules/_ssl.c) it stands between the socket and the context. If that is not what stands
+    there, this Python has another layout.
+    """
+    if _openssl() is None:
+        return None
+    pointers = (ctypes.c_void_p * 3).from_address(id(connection._sslobj) + object.__basicsize__)
+    return pointers[1] if pointers[2] == id(connection.context) else None
+
+
+@cache
+def out_of_reach() -> Text | None:
+    """Returns why `ssl`'s connections can't be told what it has no call for; None where they can."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    if _place_of(context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())) is None:
+        return Text("this Python keeps OpenSSL out of reach", "这个 Python 无法直接调用 OpenSSL")
+    return None
 
 
 def _introduce(context: ssl.SSLContext, identity: Identity) -> None:

@@ -128,6 +128,16 @@ def hybrid_retry(stage: Stage) -> None:
     _finish(stage)
 
 
+def key_update(stage: Stage) -> None:
+    _listen(stage)
+    _connect(stage)
+    _shake(stage, *_terms(stage, "1.3"))
+    _talk(stage)
+    stage.client.update_keys()
+    _talk(stage)
+    _finish(stage)
+
+
 def _resumption(version: str, ciphers: str = "", tickets: int = 1) -> Script:
     def script(stage: Stage) -> None:
         terms = _terms(stage, version, ciphers, tickets)
@@ -229,6 +239,12 @@ def _lacks_hybrid() -> Text | None:
     return endpoints.lacking(HYBRID)
 
 
+def _out_of_reach() -> Text | None:
+    from lab.protocols.tls import endpoints
+
+    return endpoints.out_of_reach()
+
+
 def endpoint() -> type[Endpoint]:
     """Returns the programs of a host that speaks TLS."""
     from lab.protocols.tls.endpoints import Endpoint
@@ -246,6 +262,7 @@ SCENARIOS = (
     _tls("tls/1.2-resumption", _resumption("1.2", ECDHE)),
     _tls("tls/1.2-resumption-id", _resumption("1.2", ECDHE, tickets=0)),
     _tls("tls/1.3-resumption", _resumption("1.3")),
+    _tls("tls/key-update", key_update, _out_of_reach),
     _tls("tls/mutual", mutual, client=True),
     _tls("tls/alpn-sni", alpn_sni),
     _tls("tls/expired", _broken_off("client"), expired=True),
