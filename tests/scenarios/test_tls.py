@@ -18,7 +18,7 @@ from tests.scenarios.plays import tshark as ask
 
 # Handshake messages by Wireshark's numbers (IANA's); an alert is `!` and its number, a ChangeCipherSpec `ccs`.
 NAMES = {
-    1: "ClientHello", 2: "ServerHello", 4: "Ticket", 8: "EncryptedExtensions", 11: "Certificate",
+    1: "ClientHello", 2: "ServerHello", 4: "Ticket", 5: "EndOfEarlyData", 8: "EncryptedExtensions", 11: "Certificate",
     12: "ServerKeyExchange", 13: "CertificateRequest", 14: "ServerHelloDone", 15: "CertificateVerify",
     16: "ClientKeyExchange", 20: "Finished", 24: "KeyUpdate",
 }  # fmt: skip
@@ -44,6 +44,7 @@ class Expected(NamedTuple):
 
 SHORT = "c ClientHello s ServerHello ccs Finished c ccs Finished"
 RESUMED = "c ClientHello s ServerHello ccs EncryptedExtensions Finished c ccs Finished"
+EARLY = "c ClientHello ccs data s ServerHello ccs EncryptedExtensions Finished c EndOfEarlyData Finished"
 RETRIED = f"c ClientHello s ServerHello ccs c ccs ClientHello {ONE_ROUND.replace('ccs ', '')}"
 PROVED = f"{ASKED} c Certificate ClientKeyExchange CertificateVerify ccs Finished s ccs Finished"
 
@@ -59,6 +60,7 @@ EXPECTED = {
     "tls/1.2-resumption-id": Expected("ECDHE", (f"{FULL} s ccs Finished {TALK} {ENDED}", f"{SHORT} {ON} {ENDED}")),
     "tls/1.3-resumption":    Expected(
                                  "1.3", (f"{HELLOS} s Ticket {TALK} {ENDED}", f"{RESUMED} s Ticket {TALK} {ENDED}")),
+    "tls/0-rtt":             Expected("1.3", (f"{HELLOS} s Ticket {TALK} {ENDED}", f"{EARLY} s Ticket data {ENDED}")),
     "tls/key-update":        Expected("1.3", (f"{HELLOS} {ON} {RENEWED} {ENDED}",)),
     "tls/mutual":            Expected("ECDHE", (f"{PROVED} {TALK} {ENDED}",)),
     "tls/alpn-sni":          Expected("1.3", (f"{HELLOS} {ON} {ENDED}",)),

@@ -24,6 +24,8 @@ from lab.text import Text
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 # Or the client's is compressed (RFC 8879) where OpenSSL 3.2 and later can: SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
 _PLAIN_CERTIFICATES = 1 << 32
+_RECORD = 1 << 14  # bytes: RFC 9846 section 5.1
+_EARLY_DATA_ERROR = 0  # SSL_READ_EARLY_DATA_ERROR of OpenSSL's ssl.h
 _UPDATE_REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED of OpenSSL's ssl.h
 _SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 
@@ -38,6 +40,7 @@ class Endpoint(endpoints.Endpoint):
         **endpoints.Endpoint.WAITS,
         "handshake": Text("the TLS handshake to complete", "TLS 握手完成"),
         "finish": endpoints.ROOM,
+        "receive_early": Text("early data to receive", "可以接收的早期数据"),
     }
 
     def __init__(self, family: socket.AddressFamily, address: str) -> None:
@@ -85,6 +88,30 @@ class Endpoint(endpoints.Endpoint):
                 return super().receive()
             except ssl.SSLZeroReturnError:
                 return ""
+
+    def send_early(self, text: str) -> None:
+        """Sends the ClientHello, and data behind it before anything is answered: 0-RTT, with the session resumed.
+
+        `handshake` goes on from there. Raises OSError where the session allows none, or OpenSSL can't be asked.
+        """
+        place, data, written = _place_of(self._tls), text.encode(), ctypes.c_size_t()
+        if place is None or _openssl().SSL_write_early_data(place, data, len(data), ctypes.byref(written)) != 1:
+            raise OSError("OpenSSL sends no early data here")
+
+    def receive_early(self) -> str:
+        """Returns early data, before any handshake; an empty text means that there is no more of it.
+
+        Answers the ClientHello in passing. Raises OSError where OpenSSL can't be asked, or refuses what has come.
+        """
+        place, room, read = _place_of(self._tls), ctypes.create_string_buffer(_RECORD), ctypes.c_size_t()
+        if place is None:
+            raise OSError("OpenSSL reads no early data here")
+        said = _openssl().SSL_read_early_data(place, room, _RECORD, ctypes.byref(read))
+        if said == _EARLY_DATA_ERROR:
+            if _openssl().SSL_get_error(place, said) == ssl.SSL_ERROR_WANT_READ:
+                raise BlockingIOError
+            raise OSError("no early data can be read")
+        return room.raw[: read.value].decode(errors="replace")
 
     def update_keys(self) -> None:
         """Sends KeyUpdate and asks for the peer's, which comes before what that sends next (RFC 9846 section 4.7.3).
@@ -142,6 +169,8 @@ class Endpoint(endpoints.Endpoint):
         context.options |= _PLAIN_CERTIFICATES
         if server:
             context.num_tickets = terms.tickets
+            if terms.early and _openssl() is not None:
+                _openssl().SSL_CTX_set_max_early_data(_place_of_context(context), terms.early)
         return context
 
 
@@ -185,9 +214,7 @@ def choose_groups(context: ssl.SSLContext, groups: str) -> None:
         context.set_groups(wanted)
         return
     openssl = _openssl()
-    place = (
-        openssl and ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
-    )  # behind CPython's header
+    place = openssl and _place_of_context(context)
     if not place or openssl.SSL_CTX_ctrl(place, _SET_GROUPS_LIST, 0, wanted.encode()) != 1:
         raise ssl.SSLError(f"OpenSSL has no groups {wanted}")
 
@@ -215,9 +242,17 @@ def _openssl() -> Any:
         found.SSL_CTX_ctrl.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
         found.SSL_CTX_ctrl.restype = ctypes.c_long
         found.SSL_key_update.argtypes = (ctypes.c_void_p, ctypes.c_int)
+        found.SSL_get_error.argtypes = (ctypes.c_void_p, ctypes.c_int)
+        found.SSL_CTX_set_max_early_data.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+        early = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t)
+        found.SSL_write_early_data.argtypes = found.SSL_read_early_data.argtypes = early
     except (AttributeError, OSError):
         return None
     return found
+
+
+def _place_of_context(context: ssl.SSLContext) -> int | None:
+    return ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value  # behind CPython's header
 
 
 def _place_of(connection: Any) -> int | None:

@@ -27,6 +27,7 @@ RSA = "AES128-GCM-SHA256"
 ECDHE = "ECDHE-RSA-AES128-GCM-SHA256"
 ECDHE_256 = "ECDHE-RSA-AES256-GCM-SHA384"
 HYBRID = "X25519MLKEM768"
+MOST_EARLY = 4096  # bytes of early data that a server takes
 
 VARIES = ("port", "client_port", "hello", "answer", "first", "name")
 
@@ -125,6 +126,28 @@ def hybrid_retry(stage: Stage) -> None:
     _connect(stage)
     _shake(stage, client._replace(group=f"X25519:{HYBRID}"), server._replace(group=f"{HYBRID}:"))
     _talk(stage)
+    _finish(stage)
+
+
+def early_data(stage: Stage) -> None:
+    client, server = _terms(stage, "1.3", tickets=1)
+    server = server._replace(early=MOST_EARLY)
+    _listen(stage)
+    _connect(stage)
+    _shake(stage, client, server)
+    _talk(stage)
+    _finish(stage)
+    _connect(stage)
+    stage.client.secure(client, True)
+    stage.client.send_early(HELLO)
+    stage.server.secure(server)
+    stage.server.receive_early()
+    stage.client.handshake()
+    while stage.server.receive_early():
+        pass
+    stage.server.handshake()
+    stage.server.send(ANSWER)
+    stage.client.receive()
     _finish(stage)
 
 
@@ -262,6 +285,7 @@ SCENARIOS = (
     _tls("tls/1.2-resumption", _resumption("1.2", ECDHE)),
     _tls("tls/1.2-resumption-id", _resumption("1.2", ECDHE, tickets=0)),
     _tls("tls/1.3-resumption", _resumption("1.3")),
+    _tls("tls/0-rtt", early_data, _out_of_reach),
     _tls("tls/key-update", key_update, _out_of_reach),
     _tls("tls/mutual", mutual, client=True),
     _tls("tls/alpn-sni", alpn_sni),

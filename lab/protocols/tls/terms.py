@@ -34,7 +34,8 @@ class Terms(NamedTuple):
     client brings a key share of the first); empty means OpenSSL's own list.
     `trusted` are authorities (PEM); with them a server demands a certificate of the client. `name` is the server's
     as a client expects it: it is sent (SNI) and the certificate is held against it. `tickets` is how many a server
-    hands out; a TLS 1.2 client with 0 does not say that it would take one.
+    hands out; a TLS 1.2 client with 0 does not say that it would take one. `early` is how many bytes of early data
+    a TLS 1.3 server takes with one of them.
     """
 
     version: str
@@ -45,3 +46,4 @@ class Terms(NamedTuple):
     name: str = ""
     alpn: tuple[str, ...] = ()
     tickets: int = 0
+    early: int = 0
