@@ -95,16 +95,25 @@ def explore() -> dict[str, Any]:
     return schema
 
 
+@cache
+def view() -> dict[str, Any]:
+    """Returns the schema of where a run stands that is stepped through, handshake-lab/view/v1."""
+    schema = _read("lab.report", "view.schema.json")
+    schema["$defs"]["state"]["enum"] = [*registry.TRANSPORT.tables["client"].states, None]
+    return schema
+
+
 _SCHEMAS = {
     "trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet,
     "grade": grade, "grade-class": grade_class,
-    "explore": explore,
+    "explore": explore, "view": view,
 }  # fmt: skip
 
 
 def schema(name: str) -> dict[str, Any]:
     """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade",
-    "grade-class" or "explore". It is the caller's own, to do with as it likes. Raises KeyError for another name."""
+    "grade-class", "explore" or "view". It is the caller's own, to do with as it likes. Raises KeyError for another.
+    """
     return deepcopy(_SCHEMAS[name]())
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -42,6 +46,7 @@ def test_a_script_writes_the_events_themselves(namespaces: None, tmp_path: Path)
     assert [each for each, done in asked if not done] == ["edit"]
     assert played.refused == 1
     (view,) = [each for each in told if "rungs" in each]
+    jsonschema.Draft202012Validator(lab.schema("view")).validate(view)
     assert (view["at"], view["held"]) == (2, [2])
     assert (view["client"]["state"], view["server"]["state"]) == ("SYN-SENT", "SYN-RECEIVED")
     assert view["server"]["kernel"]["timer"] == "retransmission"
@@ -72,3 +77,39 @@ def test_who_leaves_leaves_nothing_held(namespaces: None, tmp_path: Path) -> Non
     assert [rung.fate for rung in played.debugger.story.view().rungs] == ["arrived", "arrived", "lost"]
     assert played.run.agreement.unexplained == []
     assert file.exists()
+
+
+def test_two_debuggers_do_not_see_each_other(namespaces: None) -> None:
+    command = [sys.executable, "-m", "lab", "step", "tcp/connection", "--json"]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for lines in ("drop\nuntil FIN\ndrop\n", "step\nduplicate\n"):  # each command of one beside one of the other
+        process = both[0 if "FIN" in lines else 1]
+        assert process.stdin is not None
+        process.stdin.write(lines)
+        process.stdin.flush()
+    for process in both:
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        ended = json.loads(said.splitlines()[-1])
+        assert [each["final"]["kernel"] for each in ended["conversations"]] == [
+            {"client": "TIME-WAIT", "server": "CLOSED"}
+        ]
+        assert ended["early"] is None
+
+
+def test_a_host_that_dies_while_its_packet_is_held_is_told(namespaces: None) -> None:
+    command = [sys.executable, "-m", "lab", "step", "tcp/connection", "--lang", "en"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any("waits on the wire" in line for line in process.stdout)
+        (stage,) = _children(process.pid)
+        os.kill(_children(stage)[0], signal.SIGKILL)
+        _, said = process.communicate("step\n", timeout=60)
+    assert process.returncode == 4
+    assert said.splitlines()[0] == "error: the client's process ended unexpectedly (by SIGKILL)"
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import lab
@@ -118,7 +119,9 @@ def test_every_capture_can_be_walked_to_its_end_and_said(path: Path) -> None:
         assert views[-1].at == packets[len(views) - 1]
         do(debugger, "step")
     now = debugger.view()
-    json.dumps(as_json(now))
+    validator = jsonschema.Draft202012Validator(lab.schema("view"))
+    for each in (views[0], views[-1], now):
+        validator.validate(json.loads(json.dumps(as_json(each))))
     for lang in LANGUAGES:
         for what in ("where", "kernel", "ladder", "fields", "bytes", "rows", "score"):
             assert all("\n" not in line for line in shown(now, what, lang, (0, 0)))
