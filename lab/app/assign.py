@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
+from lab.app.course import course_key
 from lab.app.progress import Progress
 from lab.errors import UsageError
 from lab.grade import autograder, keys
@@ -100,10 +101,7 @@ def hand_out(
                 "lab assign 名称 --roster CSV --key 文件 -o 文件夹",
             ),
         )
-    assignment, secret = load(name), keys.read(key) if key is not None else None
-    if key is not None and keys.exposed(key):
-        words = Text(f"note: others can read {key}: chmod 600 it", f"注意：{key} 可被他人读取：请 chmod 600")
-        say(words.pick(lang))
+    assignment, secret = load(name), course_key(key, lang)
     langs: tuple[Lang, ...] = (lang, "zh" if lang == "en" else "en") if both else (lang,)
     if roster is None:
         if secret is not None and not student:

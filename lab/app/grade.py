@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.app.course import course_key
 from lab.app.formats import FormOfMarks as Form
 from lab.app.marks import DRAWN, Asked, export_of, fill, json_of, render
 from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
-from lab.grade import classes, collected, keys, overrides
+from lab.grade import classes, collected, overrides
 from lab.grade.assignment import load
 from lab.grade.classes import Marking
 from lab.grade.feedback import Degree, within
@@ -88,7 +89,7 @@ def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
     handed_in = collected.collect(asked.path)
     only = load(asked.assignment) if asked.assignment else None
     decided = _overrides(asked.to)
-    course = keys.read(asked.key) if asked.key is not None else None
+    course = course_key(asked.key, lang)
     ladders: dict[str, str] = {}
     wanted = asked.degree in _WITH_LADDER and (asked.to is not None or asked.form in DRAWN)
     drawn = (lambda name, pictures: ladders.update({name: pictures[lang]})) if wanted else None

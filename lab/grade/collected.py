@@ -15,7 +15,7 @@ import os
 import stat
 import tempfile
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -24,6 +24,7 @@ from lab.errors import InputError
 from lab.grade import naming
 from lab.grade import sheet as sheets
 from lab.grade.naming import Parts
+from lab.grade.opening import CHUNK, DAMAGED, Files, Source, chunks, name_of, opening, parts
 from lab.grade.submissions import CAPTURE
 from lab.text import Text, safe
 
@@ -32,19 +33,9 @@ MOST_ARCHIVE = 64 << 20  # bytes of a zip that a student hands in
 MOST_FILES = 100_000  # of a class
 MOST_MEMBERS = 1_000  # files in a student's zip
 _DEEPEST = 12
-_CHUNK = 1 << 16
-_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, ValueError, EOFError)
 
 
 Refused = dict[Parts, list[Text]]  # why, by path
-
-
-class Source(NamedTuple):
-    """Where a submission's files are: in a folder, or in a zip. `files` are their paths in it, by those they go by."""
-
-    place: Path | BinaryIO
-    zipped: bool
-    files: Mapping[Parts, Parts]
 
 
 class HandedIn(NamedTuple):
@@ -72,7 +63,7 @@ def collect(path: Path) -> list[HandedIn]:
     if len(listed) > MOST_FILES:
         raise InputError(
             Text(f"{path} has more than {MOST_FILES} files", f"{path} 中的文件超过 {MOST_FILES} 个"),
-            Text("name the folder that the submissions are in", "请指明存放提交物的文件夹"),
+            _most_are_in(listed),
         )
     whole = path.resolve().name
     whole = whole[: -len(".zip")] if zipped and naming.archived(whole) else whole
@@ -94,6 +85,17 @@ def collect(path: Path) -> list[HandedIn]:
             ),
         )
     return submissions
+
+
+def _most_are_in(listed: list[Parts]) -> Text:
+    folder, count = Counter(path[:-1][:2] for path in listed).most_common(1)[0]
+    name = safe("/".join(folder))
+    return Text(
+        f"{count} of them are in {name}: move that away, and mark the others"
+        if name
+        else "name the submissions' folder",
+        f"其中 {count} 个在 {name} 中：请将其移走，先评阅其余的" if name else "请指明存放提交物的文件夹",
+    )
 
 
 def _unlike(name: str, used: set[str]) -> str:
@@ -118,11 +120,11 @@ def packed(handed_in: HandedIn) -> Parcel:
     """Returns a submission that can be read elsewhere. What can't be read here is missing in it, and can't there."""
     out = io.BytesIO()
     wanted = naming.chosen(handed_in.source.files)
-    with _opening(handed_in.source) as files, zipfile.ZipFile(out, "w") as archive:
+    with opening(handed_in.source) as files, zipfile.ZipFile(out, "w") as archive:
         for at, path in enumerate(handed_in.source.files):
             if path in (wanted.sheet, wanted.capture, wanted.predictions, wanted.archive):
-                with contextlib.suppress(*_DAMAGED), files.open(handed_in.source.files[path]) as file:
-                    archive.writestr(str(at), b"".join(_chunks(file, MOST_ARCHIVE + 1)))
+                with contextlib.suppress(*DAMAGED), files.open(handed_in.source.files[path]) as file:
+                    archive.writestr(str(at), b"".join(chunks(file, MOST_ARCHIVE + 1)))
     about = {
         "name": handed_in.name,
         "refused": [[text.en, text.zh] for text in handed_in.refused],
@@ -142,9 +144,10 @@ def unpacked(parcel: Parcel) -> HandedIn:
 
 def digest(handed_in: HandedIn) -> str:
     """Returns the SHA-256 of all that is read of a submission, as hexadecimal digits. Reads no more than the marker."""
-    found = hashlib.sha256(repr([text.en for text in handed_in.refused]).encode())
     wanted = naming.chosen(handed_in.source.files)
-    with _opening(handed_in.source) as files:
+    said = [text.en for text in handed_in.refused], wanted.several, wanted.beside
+    found = hashlib.sha256(repr(said).encode("utf-8", "replace"))
+    with opening(handed_in.source) as files:
         for path in (wanted.sheet, wanted.capture, wanted.predictions, wanted.archive):
             if path is None:
                 found.update(b"\0none")
@@ -152,9 +155,9 @@ def digest(handed_in: HandedIn) -> str:
             try:
                 with files.open(handed_in.source.files[path]) as file:
                     found.update(b"\0" + repr(path).encode("utf-8", "replace"))
-                    for data in _chunks(file, MOST_ARCHIVE + 1):
+                    for data in chunks(file, MOST_ARCHIVE + 1):
                         found.update(data)
-            except _DAMAGED:
+            except DAMAGED:
                 found.update(b"\0damaged")
     return found.hexdigest()
 
@@ -172,7 +175,11 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
     wanted = naming.chosen(source.files)
     for name in map(safe, wanted.several):
         refused.append(Text(f"several files could be {name}: the last counts", f"有多个 {name}：以最后一个为准"))
-    with _opening(source) as files:
+    if wanted.beside is not None:
+        name = safe(wanted.beside[-1])
+        told = Text(f"{name} was not opened: what counts lies beside it", f"未打开 {name}：以旁边的文件为准")
+        refused.append(told)
+    with opening(source) as files:
 
         def take(path: Parts | None, out: BinaryIO, most: int) -> bool:
             return path is not None and _take(files, source.files[path], out, most, refused)
@@ -190,6 +197,8 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
             listed: Refused = {}
             try:
                 members = {path: path for path in _in_zip(archive, safe(wanted.archive[-1]), listed, MOST_MEMBERS)}
+                if len(members) > MOST_MEMBERS:
+                    listed[()] = [_too_many(safe(wanted.archive[-1]))]
             except InputError as error:
                 refused.append(error.message)
                 return Read(None, None, None, ())
@@ -198,49 +207,13 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
         return Read(None, None, None, ())
 
 
-class _Files:
-    """The files of a source, opened by their paths."""
-
-    def __init__(self, place: Path | BinaryIO, archive: zipfile.ZipFile | None) -> None:
-        self._place = place
-        self._archive = archive
-        self._members = {parts(each.filename): each for each in archive.infolist()} if archive is not None else {}
-
-    def open(self, path: Parts) -> BinaryIO:
-        """Opens a file, if it is one, without following a link to it. Raises one of `_DAMAGED`."""
-        if self._archive is not None:
-            return self._archive.open(self._members[path])  # type: ignore[return-value]  # it reads bytes
-        assert isinstance(self._place, Path)
-        descriptor = os.open(self._place.joinpath(*path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError
-        return os.fdopen(descriptor, "rb")
-
-
-@contextlib.contextmanager
-def _opening(source: Source) -> Iterator[_Files]:
-    if not source.zipped:
-        yield _Files(source.place, None)
-        return
-    with zipfile.ZipFile(source.place) as archive:
-        yield _Files(source.place, archive)
-
-
-def _chunks(file: BinaryIO, most: int) -> Iterator[bytes]:
-    """Yields the first `most` bytes of a file, if it has so many."""
-    while most > 0 and (data := file.read(min(_CHUNK, most))):
-        yield data
-        most -= len(data)
-
-
-def _take(files: _Files, path: Parts, out: BinaryIO, most: int, refused: list[Text]) -> bool:
+def _take(files: Files, path: Parts, out: BinaryIO, most: int, refused: list[Text]) -> bool:
     """Copies a file of at most `most` bytes, whatever it says of its size; says why where it does not."""
     name = safe(path[-1])
     try:
         with files.open(path) as file:
             left = most
-            while data := file.read(min(_CHUNK, left + 1)):
+            while data := file.read(min(CHUNK, left + 1)):
                 if len(data) > left:
                     refused.append(_too_large(name, most))
                     return False
@@ -248,9 +221,16 @@ def _take(files: _Files, path: Parts, out: BinaryIO, most: int, refused: list[Te
                 left -= len(data)
         out.flush()
         return True
-    except _DAMAGED:
+    except DAMAGED:
         refused.append(Text(f"{name} can't be read", f"无法读取 {name}"))
         return False
+
+
+def _too_many(name: str) -> Text:
+    most = MOST_MEMBERS
+    return Text(
+        f"{name} has more than {most} files: the first were looked at", f"{name} 中的文件超过 {most} 个：只查看了前面的"
+    )
 
 
 def _too_large(name: str, most: int) -> Text:
@@ -258,23 +238,18 @@ def _too_large(name: str, most: int) -> Text:
     return Text(f"{name} is larger than {size}: it was not read", f"{name} 超过 {size}：未读取")
 
 
-def parts(name: str) -> Parts:
-    """Returns the parts of a path in a zip; empty ones, and those that stay where they are, are left out."""
-    return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
-
-
 def _in_zip(place: Path | BinaryIO, name: str, refused: Refused, most: int) -> Iterator[Parts]:
     """Yields the paths of the files in a zip. Raises InputError where it is none."""
     try:
         with zipfile.ZipFile(place) as archive:
             members = archive.infolist()
-    except (*_DAMAGED, MemoryError) as error:
+    except (*DAMAGED, MemoryError) as error:
         raise InputError(
             Text(f"{name} is no zip that can be read", f"{name} 不是可读取的 zip"),
             Text("name a folder or a zip of submissions", "请指明存放提交物的文件夹或 zip"),
         ) from error
     for member in members[: most + 1]:
-        inside, mode = parts(member.filename), member.external_attr >> 16
+        inside, mode = parts(name_of(member)), member.external_attr >> 16
         name = safe(inside[-1] if inside else member.filename)
         kind = stat.S_IFMT(mode)
         if ".." in inside or member.filename.startswith(("/", "\\")):
@@ -333,6 +308,6 @@ def _submitters(path: Path, zipped: bool, listed: list[Parts]) -> Mapping[str, s
     at = next((each for each in listed if each[-1] == naming.METADATA and len(each) <= 2), None)
     if at is None:
         return {}
-    with _opening(Source(path, zipped, {})) as files, contextlib.suppress(*_DAMAGED), files.open(at) as file:
+    with opening(Source(path, zipped, {})) as files, contextlib.suppress(*DAMAGED), files.open(at) as file:
         return naming.submitters(file.read(MOST_CAPTURE).decode("utf-8", "replace"))
     return {}

@@ -14,11 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab.errors import MachineError
 from lab.grade import collected
 from lab.grade.assignment import Assignment
 from lab.grade.collected import HandedIn
 from lab.grade.worker import MOST_RESULT
 from lab.system import files
+from lab.text import Text
 from lab.version import __version__
 
 _LAB = Path(__file__).parents[1]
@@ -60,5 +62,14 @@ class Kept:
         if self._folder is None or result.get("unfinished"):
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with files.to_file(self._folder / f"{name}.json", private=True) as file:
-            file.write(json.dumps(result, ensure_ascii=False).encode("utf-8", "replace"))
+        try:
+            with files.to_file(self._folder / f"{name}.json", private=True) as file:
+                file.write(json.dumps(result, ensure_ascii=False).encode("utf-8", "replace"))
+        except MachineError as error:
+            raise MachineError(
+                error.message,
+                Text(
+                    "make room, and run the same again: what was marked is kept, and it goes on from there",
+                    "请腾出空间，再运行同一条命令：已评阅的都已保存，会接着进行",
+                ),
+            ) from error

@@ -34,7 +34,8 @@ METADATA = "submission_metadata.yml"
 class Chosen(NamedTuple):
     """The files of a submission that are read, by their paths in it; `archive` where these have to be in there.
 
-    `several` are the names of which there was more than one to choose from: the last one counts.
+    `several` are the names of which there was more than one to choose from: the last one counts. `beside` is a zip that
+    is not opened, because what counts lies beside it.
     """
 
     sheet: Parts | None
@@ -42,6 +43,7 @@ class Chosen(NamedTuple):
     predictions: Parts | None
     archive: Parts | None
     several: tuple[str, ...]
+    beside: Parts | None = None
 
 
 def groups(paths: Iterable[Parts], whole: str) -> dict[str, dict[Parts, Parts]]:
@@ -83,8 +85,10 @@ def chosen(paths: Iterable[Parts]) -> Chosen:
         return None
 
     sheet, capture, predictions = last(_SHEET), last(_CAPTURE, _ANY_CAPTURE), last(_PREDICTIONS)
-    archive = last(_ZIP) if sheet is None and capture is None else None
-    return Chosen(sheet, capture, predictions, archive, tuple(several))
+    if sheet is None and capture is None:
+        return Chosen(None, None, predictions, last(_ZIP), tuple(several))
+    beside = next((path for path in listed if _ZIP.fullmatch(path[-1])), None)
+    return Chosen(sheet, capture, predictions, None, tuple(several), beside)
 
 
 def submitters(metadata: str) -> Mapping[str, str]:

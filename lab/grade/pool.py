@@ -82,7 +82,7 @@ def _begin(handed_in: HandedIn, work: Work, limits: Limits, others: Sequence[_Ch
         process = fork(mark)
     finally:
         os.close(write)
-    return _Child(process, handed_in, read, time.monotonic() + limits.seconds, bytearray())
+    return _Child(process, handed_in, read, time.monotonic() + limits.patience, bytearray())
 
 
 def _ended(running: dict[int, _Child], child: _Child, *, late: bool) -> dict[str, Any]:

@@ -6,6 +6,8 @@ by line: an answer that can be told from its line counts.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import re
 import textwrap
@@ -22,6 +24,7 @@ NAME = "answers.toml"
 MOST_BYTES = 256 << 10
 MOST_ANSWERS = 500
 _MOST_WORD, _MOST_BITS = 200, 256  # of the names of student and assignment
+_MOST_PARTS = 100  # of a key
 _WIDTH = 100
 _LINE = re.compile(r"\s*\"?([A-Za-z0-9-]{1,64})\"?\s*=\s*(.*)")
 _ANSWERS = "answers"
@@ -47,14 +50,31 @@ def read(data: bytes, name: str = NAME) -> Sheet:
             Text(f"{name} is larger than {MOST_BYTES >> 10} kB", f"{name} 超过 {MOST_BYTES >> 10} kB"),
             Text("fill in the sheet that came with the assignment", "请填写随作业发放的答题纸"),
         )
-    said = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    said = _decoded(data).replace("\r\n", "\n").replace("\r", "\n")
     try:
-        found, whole = tomllib.loads(said), True
-    except (ValueError, RecursionError):
+        found, whole = tomllib.loads(_flat(said)), True
+    except (ValueError, RecursionError, MemoryError):
         found, whole = _by_lines(said), False
     answers = found.get(_ANSWERS)
     given = dict(list(answers.items())[:MOST_ANSWERS]) if isinstance(answers, dict) else {}
     return Sheet(_word(found.get("assignment")), _word(found.get("student")), given, {}, whole)
+
+
+def _decoded(data: bytes) -> str:
+    """Returns a text in the encoding that editors save it in: UTF-8, or what Windows calls Unicode, or Chinese."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    for encoding in ("utf-8-sig", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode(encoding)
+    return data.decode("utf-8-sig", "replace")
+
+
+def _flat(said: str) -> str:
+    """Returns a text. Raises ValueError where a key has more parts than anybody writes: TOML takes their square."""
+    if any(line.partition("=")[0].count(".") > _MOST_PARTS for line in said.splitlines()):
+        raise ValueError
+    return said
 
 
 def given(question: Question, sheet: Sheet) -> object:

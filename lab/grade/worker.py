@@ -34,15 +34,24 @@ from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from lab.text import LANGUAGES, Lang, Text
 
 MOST_RESULT = 4 << 20  # bytes of a result
+_IDLE = 6  # times its processor time a submission may take on a machine that has other things to do
 _TIMES = 2  # that an assignment is marked to begin with: from then on Python knows what its instructions are about
 _NO_SHEET = Text(f"there is no {sheets.NAME}", f"没有 {sheets.NAME}")
 
 
 class Limits(NamedTuple):
-    """What marking one submission may take: seconds on the clock and of processor time, bytes of memory."""
+    """What marking one submission may take: seconds of processor time, bytes of memory.
+
+    Processor time, so that what comes of it does not hang on how busy a machine is; on the clock some times as much.
+    """
 
     seconds: float = 20
     memory: int = 1 << 30
+
+    @property
+    def patience(self) -> float:
+        """Seconds on the clock."""
+        return self.seconds * _IDLE
 
 
 def result(

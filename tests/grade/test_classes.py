@@ -30,10 +30,11 @@ from lab.errors import InputError
 from lab.grade import classes, oral, pool
 from lab.grade.assignment import load, parse
 from lab.grade.classes import Marking
-from lab.grade.collected import HandedIn, Source, collect
+from lab.grade.collected import HandedIn, collect
 from lab.grade.gradebook import csv_of
 from lab.grade.integrity import edited, prints, shared
 from lab.grade.kept import Kept
+from lab.grade.opening import Source
 from lab.grade.recording import facts_of
 from lab.grade.variant import derive
 from lab.grade.worker import Limits
