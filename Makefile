@@ -58,7 +58,7 @@ test-image: ## the tests of Python and its libraries inside the Docker image 在
 	docker run --rm --init handshake-lab:test $(SIDE_BY_SIDE) -q -m "not machine and not slow" $(ARGS)
 	$(BUILD) --target test-wireshark --tag handshake-lab:test-wireshark .
 	docker run --rm --init $(RIGHTS) --env LAB_NO_SKIP=1 handshake-lab:test-wireshark $(SIDE_BY_SIDE) -q -m tshark \
-		--ignore tests/scenarios --ignore tests/testbed
+		--ignore tests/scenarios --ignore tests/testbed --ignore tests/test_bench.py
 
 check: $(VENV)/dev ## style and types 风格与类型检查
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
