@@ -10,6 +10,7 @@ nothing.
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 from pathlib import Path
@@ -66,12 +67,23 @@ def describe() -> None:
     WALKED.write_text(text(), encoding="utf-8")
 
 
+def main() -> None:
+    names = [each.name for each in scenarios()]
+    parser = argparse.ArgumentParser(description="Records the reference captures, and what is said of them.")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="only these, as lab scenarios lists them")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--redraw", action="store_true", help="play nothing: draw the ladders, and the page")
+    other.add_argument("--renote", action="store_true", help="play nothing: write the notes in the captures")
+    asked = parser.parse_args()
+    if unknown := [each for each in asked.scenarios if each not in names]:
+        parser.error(f"there is no scenario {unknown[0]}")
+    if asked.redraw or asked.renote:
+        (redraw if asked.redraw else renote)()
+        return
+    for each in asked.scenarios or [one.name for one in scenarios() if one.lacking() is None]:
+        record(each)
+    describe()
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--redraw"]:
-        redraw()
-    elif sys.argv[1:] == ["--renote"]:
-        renote()
-    else:
-        for each in sys.argv[1:] or [one.name for one in scenarios() if one.lacking() is None]:
-            record(each)
-        describe()
+    main()
