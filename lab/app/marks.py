@@ -39,7 +39,9 @@ class Asked(NamedTuple):
     scheduler: str = ""
 
 
-def render(told: dict[str, Any], ladders: Mapping[str, str], asked: Asked, stream: TextIO, lang: Lang) -> None:
+def render(
+    told: dict[str, Any], ladders: Mapping[str, Mapping[str, str]], asked: Asked, stream: TextIO, lang: Lang
+) -> None:
     """Writes marks in any form but the table."""
     form, submissions = asked.form, told["submissions"]
     alone = len(submissions) == 1 and not told["unmarked"]

@@ -7,10 +7,11 @@ and the rule, `full` the right answer in the student's own packets too. What a d
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from lab.grade.marking import Mark, Marks
-from lab.text import Text, safe
+from lab.text import Lang, Text, safe
 
 SCHEMA = "handshake-lab/grade/v1"
 Degree = Literal["none", "points", "reason", "full"]
@@ -45,6 +46,7 @@ def as_json(marks: Marks, degree: Degree = "full") -> dict[str, Any]:
         "schema": SCHEMA,
         "assignment": {"id": about.id, "sha256": about.sha256, "title": _both(about.title)},
         "student": safe(marks.student),
+        **({"language": marks.language} if marks.language else {}),
         "capture": {"sha256": marks.capture, "packets": marks.packets} if marks.capture else None,
         "feedback": degree,
         "points": marks.points,
@@ -54,6 +56,12 @@ def as_json(marks: Marks, degree: Degree = "full") -> dict[str, Any]:
         "problems": [_both(each) for each in marks.problems],
         "findings": [],
     }
+
+
+def spoken(marks: Mapping[str, Any], lang: Lang) -> Lang:
+    """Returns the language that the student is told in: the one of the sheet, else `lang`."""
+    found: Lang = marks.get("language", lang)
+    return found
 
 
 def within(marks: dict[str, Any], degree: Degree) -> dict[str, Any]:

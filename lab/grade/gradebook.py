@@ -17,6 +17,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from lab.errors import InputError
+from lab.grade.feedback import spoken
 from lab.text import Lang, Text, safe
 
 _FORMULA = tuple("=+-@＝＋－＠|%\t\r\n")
@@ -50,13 +51,14 @@ def moodle_csv(submissions: Iterable[Mapping[str, Any]], lang: Lang) -> str:
     marks = [each for each in submissions if each["student"]]
     rows = [["ID number", "assignment", "Grade", "Feedback"]]
     for each in marks:
-        title = each["assignment"]["title"][lang]
+        title = each["assignment"]["title"][spoken(each, lang)]
         rows.append([neutral(each["student"]), neutral(title), f"{each['points']:g}", neutral(comment(each, lang))])
     return _written(rows)
 
 
 def comment(marks: Mapping[str, Any], lang: Lang) -> str:
     """Returns the feedback in a few sentences, as HTML without a tag but line breaks."""
+    lang = spoken(marks, lang)
     of = Text("{0:g} of {1:g} points", "得分 {0:g} / {1:g}").pick(lang).format(marks["points"], marks["of"])
     lines = [of, *(each[lang] for each in marks["problems"])]
     for each in marks["questions"]:

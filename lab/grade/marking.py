@@ -16,7 +16,7 @@ from lab.grade.kinds.kind import FULL, Answer, FormError, Judged, Right
 from lab.grade.kinds.number import WRAP
 from lab.grade.places import Seen, seen
 from lab.grade.sheet import Sheet
-from lab.text import Text
+from lab.text import Lang, Text
 
 Status = Literal["right", "partial", "wrong", "carried", "empty", "malformed", "skipped", "absent", "person"]
 _UNANSWERED = ("empty", "malformed", "skipped", "absent")
@@ -45,7 +45,10 @@ class Mark(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """A sheet's marks. `capture` is the SHA-256 of the capture, empty where there is none."""
+    """A sheet's marks. `capture` is the SHA-256 of the capture, empty where there is none.
+
+    `language` is the student's own, where the sheet names one.
+    """
 
     assignment: Assignment
     student: str
@@ -53,6 +56,7 @@ class Marks(NamedTuple):
     packets: int
     marks: tuple[Mark, ...]
     problems: tuple[Text, ...]
+    language: Lang | None = None
 
     @property
     def points(self) -> float:
@@ -84,6 +88,7 @@ def mark(assignment: Assignment, sheet: Sheet, facts: Facts | None, problems: tu
         len(facts.packets) if facts is not None else 0,
         tuple(each.mark for each in done.values()),
         (*problems, *(facts.problems if facts is not None else ())),
+        sheet.language,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from lab.errors import InputError
 from lab.grade.assignment import Assignment, Question
 from lab.grade.kinds import KINDS
-from lab.text import Lang, Text
+from lab.text import LANGUAGES, Lang, Text
 
 NAME = "answers.toml"
 MOST_BYTES = 256 << 10
@@ -33,7 +33,8 @@ _ANSWERS = "answers"
 class Sheet(NamedTuple):
     """What a student has handed in: answers by question, as TOML has them. `predictions` come from a run's record.
 
-    `whole` says that the file was TOML; else it was read line by line.
+    `whole` says that the file was TOML; else it was read line by line. `language` is the one the student wants to be
+    told in, None where none is named that there is.
     """
 
     assignment: str
@@ -41,6 +42,7 @@ class Sheet(NamedTuple):
     answers: Mapping[str, object]
     predictions: Mapping[str, object] = {}
     whole: bool = True
+    language: Lang | None = None
 
 
 def read(data: bytes, name: str = NAME) -> Sheet:
@@ -57,7 +59,8 @@ def read(data: bytes, name: str = NAME) -> Sheet:
         found, whole = _by_lines(said), False
     answers = found.get(_ANSWERS)
     given = dict(list(answers.items())[:MOST_ANSWERS]) if isinstance(answers, dict) else {}
-    return Sheet(_word(found.get("assignment")), _word(found.get("student")), given, {}, whole)
+    language = next((each for each in LANGUAGES if each == found.get("language")), None)
+    return Sheet(_word(found.get("assignment")), _word(found.get("student")), given, {}, whole, language)
 
 
 def _decoded(data: bytes) -> str:
@@ -92,6 +95,7 @@ def written(assignment: Assignment, student: str, lang: Lang, answers: Mapping[s
         *_comment(_HOW.pick(lang)),
         f"assignment = {quoted(assignment.id)}",
         f"student = {quoted(student)}",
+        f"language = {quoted(lang)}",
         "",
         f"[{_ANSWERS}]",
     ]
@@ -158,5 +162,5 @@ def _by_lines(said: str) -> dict[str, Any]:
             value = tomllib.loads(f"value = {match[2]}")["value"]
         except (ValueError, RecursionError):
             value = match[2].partition("#")[0].strip().strip("\"'")
-        (head if match[1] in ("assignment", "student") else answers)[match[1]] = value
+        (head if match[1] in ("assignment", "student", "language") else answers)[match[1]] = value
     return {**head, _ANSWERS: answers}

@@ -138,6 +138,7 @@ def test_a_sheet_says_when_it_is_read_what_was_written(answers: dict[str, str], 
     for lang in ("en", "zh"):
         found = sheets.read(sheets.written(OPEN, student, lang, printable).encode())
         assert found.whole
+        assert found.language == lang
         assert {id_: said for id_, said in found.answers.items() if said} == {i: s for i, s in printable.items() if s}
 
 
@@ -146,6 +147,7 @@ def test_one_line_that_is_no_toml_costs_nothing_else() -> None:
     said = sheets.written(OPEN, "s", "zh", answers).replace("opens = 1", "opens = 第1号包  # 第一个")
     found = sheets.read(said.encode())
     assert not found.whole
+    assert found.language == "zh"
     assert mark(OPEN, found, facts("tcp/connection")).points == OPEN.points
     assert found.student == "s"
 
@@ -153,6 +155,11 @@ def test_one_line_that_is_no_toml_costs_nothing_else() -> None:
 @given(st.binary(max_size=300))
 def test_whatever_is_handed_in_as_a_sheet_is_read(data: bytes) -> None:
     mark(OPEN, sheets.read(b"[answers]\nopens = " + data), None)
+
+
+@pytest.mark.parametrize("named", [b'"fr"', b"7", b'["zh"]', b'""'])
+def test_a_language_that_there_is_not_is_none(named: bytes) -> None:
+    assert sheets.read(b"language = " + named + b"\n[answers]\n").language is None
 
 
 def test_a_sheet_without_end_is_refused() -> None:

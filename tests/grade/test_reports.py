@@ -25,6 +25,7 @@ from lab.grade import classes
 from lab.grade.classes import Marking
 from lab.grade.collected import collect
 from lab.grade.feedback import DEGREES, Degree, within
+from lab.grade.gradebook import comment
 from lab.grade.kept import Kept
 from lab.grade.reports.chart import chart
 from lab.grade.reports.class_page import class_page
@@ -52,6 +53,9 @@ def ladders() -> dict[str, Mapping[str, str]]:
 
 @pytest.fixture(scope="module")
 def marked(room: Path, ladders: dict[str, Mapping[str, str]]) -> dict[str, Any]:
+    """The marks of a class whose sheets name no language."""
+    for each in room.rglob("answers.toml"):
+        each.write_bytes(each.read_bytes().replace(b'language = "en"\n', b""))
     return classes.marked(
         collect(room),
         Marking(None, Kept(room.parent / "kept")),
@@ -128,12 +132,25 @@ def test_feedback_says_as_much_as_its_degree_and_always_the_total(
         assert (wrong["right"][lang] in said) is (rank >= 3)
 
 
+@pytest.mark.parametrize("own", LANGUAGES)
+def test_each_student_is_told_in_the_language_of_their_sheet(
+    marked: dict[str, Any], ladders: dict[str, Mapping[str, str]], own: Lang
+) -> None:
+    first = marked["submissions"][0] | {"language": own}
+    for lang in LANGUAGES:
+        assert as_html(first, lang, ladders[first["submission"]]) == as_html(first, own, ladders[first["submission"]])
+        assert as_markdown(first, lang) == as_markdown(first, own)
+    said = {"en": " points", "zh": "得分"}[own]
+    for text in (as_html(first, "en"), as_html(first, "zh"), comment(first, "en"), comment(first, "zh")):
+        assert said in text
+
+
 @in_both_languages
 def test_nothing_of_anybody_else_and_no_path_is_in_it(
     marked: dict[str, Any], ladders: dict[str, Mapping[str, str]], room: Path, lang: Lang
 ) -> None:
     copied = next(each for each in marked["submissions"] if any("others" in found for found in each["findings"]))
-    html = as_html(copied, lang, ladders[copied["submission"]][lang])
+    html = as_html(copied, lang, ladders[copied["submission"]])
     for said in (html, as_markdown(copied, lang)):
         for other in marked["submissions"]:
             if other is not copied:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lab.grade.feedback import spoken
 from lab.grade.reports.student import said_of, total
 from lab.text import Lang, Text, safe
 
@@ -30,6 +31,7 @@ def gradescope(marks: Mapping[str, Any], lang: Lang, notes: tuple[str, ...] = ()
 
     What a person has still to mark counts nothing here: they add it there. `notes` are said to the student, too.
     """
+    lang = spoken(marks, lang)
     problems = [safe(each[lang]) for each in marks["problems"]]
     return {
         "score": marks["points"],
@@ -66,12 +68,13 @@ def gradescope_refused(message: str) -> Result:
     }  # fmt: skip
 
 
-def prairielearn(marks: Mapping[str, Any], lang: Lang, ladder: str | None = None) -> Result:
+def prairielearn(marks: Mapping[str, Any], lang: Lang, ladder: Mapping[str, str] | None = None) -> Result:
     """Returns results.json. An answer that can't be read, or no capture, costs no attempt: it is not gradable.
 
     Each test has points and max_points, else none is shown; findings are worth none. The score is the share of what the
-    lab marks. `ladder` is the picture of the capture, as SVG, where there is room for it.
+    lab marks. `ladder` is the picture of the capture by language, as SVG, where there is room for it.
     """
+    lang = spoken(marks, lang)
     errors = [safe(each[lang]) for each in marks["problems"]] if marks["capture"] is None else []
     errors += [f"{each['id']}: {_told(each, lang)}" for each in marks["questions"] if each["status"] == "malformed"]
     if errors:
@@ -97,8 +100,8 @@ def prairielearn(marks: Mapping[str, Any], lang: Lang, ladder: str | None = None
         "message": "\n".join([total(marks, lang), *(safe(each[lang]) for each in marks["problems"])]),
         "tests": tests,
     }
-    if ladder is not None and len(ladder) < _MOST_RESULT // 2:
-        url = f"data:image/svg+xml;base64,{base64.b64encode(ladder.encode()).decode()}"
+    if ladder is not None and len(ladder[lang]) < _MOST_RESULT // 2:
+        url = f"data:image/svg+xml;base64,{base64.b64encode(ladder[lang].encode()).decode()}"
         found["images"] = [{"label": Text("Your capture", "你的抓包").pick(lang), "url": url}]
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from lab.grade.feedback import spoken
 from lab.grade.reports.page import page, text
 from lab.grade.reports.sheets import plain
 from lab.render.words import sections
@@ -40,7 +41,11 @@ def total(marks: Mapping[str, Any], lang: Lang) -> str:
 
 
 def as_markdown(marks: Mapping[str, Any], lang: Lang) -> str:
-    """Returns the feedback as Markdown, in which nothing that a student has written is markup."""
+    """Returns the feedback as Markdown, in which nothing that a student has written is markup.
+
+    It is in the student's language, else in `lang`.
+    """
+    lang = spoken(marks, lang)
     lines = [f"# {plain(marks['assignment']['title'][lang])}", ""]
     lines += [plain(marks["student"]), ""] if marks["student"] else []
     lines += [f"**{plain(total(marks, lang))}**", ""]
@@ -56,8 +61,12 @@ def as_markdown(marks: Mapping[str, Any], lang: Lang) -> str:
     return "\n".join(lines)
 
 
-def as_html(marks: Mapping[str, Any], lang: Lang, ladder: str | None = None) -> str:
-    """Returns the feedback as a page; `ladder` is the picture of their capture, as SVG."""
+def as_html(marks: Mapping[str, Any], lang: Lang, ladder: Mapping[str, str] | None = None) -> str:
+    """Returns the feedback as a page, in the student's language, else in `lang`.
+
+    `ladder` is the picture of their capture by language, as SVG.
+    """
+    lang = spoken(marks, lang)
     title = marks["assignment"]["title"][lang]
     body = [f"<h1>{text(title)}</h1>\n"]
     body += [f'<p class="dim">{text(marks["student"])}</p>\n'] if marks["student"] else []
@@ -66,7 +75,7 @@ def as_html(marks: Mapping[str, Any], lang: Lang, ladder: str | None = None) -> 
     body += [_card(at, each, lang) for at, each in enumerate(marks["questions"], 1)]
     if ladder is not None:
         head = Text("Your capture", "你的抓包").pick(lang)
-        body.append(f'<h2>{head}</h2>\n<div class="wide">\n{ladder}</div>\n')
+        body.append(f'<h2>{head}</h2>\n<div class="wide">\n{ladder[lang]}</div>\n')
     return page(f"{title} · {marks['student']}" if marks["student"] else title, lang, "".join(body))
 
 
