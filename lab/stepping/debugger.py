@@ -33,6 +33,7 @@ from lab.testbed.control import Control, Hold, Inject
 from lab.text import Text
 
 MOST_PACKETS = 5_000  # of a recorded capture
+_PREDICT = commands.named("predict")
 MOST_ALONE = 400  # packets that go by themselves: two ends may contradict each other for ever
 
 
@@ -286,7 +287,9 @@ class Debugger:
         return self._save(asked.word)
 
     def _help(self, asked: Asked) -> list[Text]:
-        return commands.told(asked.word)
+        questions = self.predictions.questions if asked.word and commands.named(asked.word) is _PREDICT else {}
+        of = [Text(f"    {name}: {text.en}", f"    {name}: {text.zh}") for name, text in questions.items()]
+        return [*commands.told(asked.word), *of]
 
     def _quit(self, _asked: Asked) -> None:
         self.over = True

@@ -25,7 +25,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lab.errors import LabError
-from lab.events import Event
+from lab.events import CommandAnswered, Event
 from lab.render.words import cells, wrap
 from lab.runs.run import Run
 from lab.stepping import commands, drawing
@@ -121,7 +121,7 @@ class Ear(Thread):
 
     def __init__(self, debugger: Debugger, events: Iterator[Event]) -> None:
         super().__init__(daemon=True)
-        self.failure: LabError | None = None
+        self.failure: Exception | None = None
         self.heard = 0
         self._debugger = debugger
         self._events = events
@@ -131,7 +131,7 @@ class Ear(Thread):
             for event in self._events:
                 self._debugger.hear(event)
                 self.heard += 1
-        except LabError as error:
+        except Exception as error:  # whoever shows the screen raises it, when that is gone
             self.failure = error
         self.heard += 1
 
@@ -209,7 +209,9 @@ class Screen(App[None]):
         self._cursor = 0
         self._quiz = False
         self._asked_of = -1  # the place at which a prediction was asked for
-        self._shown: object = None
+        self._failed = False
+        self._answered: CommandAnswered | None = None  # what was last said of
+        self._shown: tuple[int, int] | None = None  # how many events, and when: a quarter of a second
         self._since = time.monotonic()  # when the kernels were asked
         self._leaving: float | None = None
         debugger.judged = self._judged
@@ -407,17 +409,20 @@ class Screen(App[None]):
                 self.exit()
                 return
         failure = self._ear.failure if self._ear is not None else None
-        if failure is not None and self._said[0] is not failure.message:
-            self._say(failure.message, True)
+        if failure is not None and not self._failed:
+            self._failed = True
+            said = failure.message if isinstance(failure, LabError) else Text(str(failure), str(failure))
+            self._say(said, True)
         heard = self._ear.heard if self._ear is not None else 0
-        if self._shown is None or self._shown[0] != heard:  # type: ignore[index]
-            answer = self._debugger.view().answer
-            if answer is not None and not answer.done and answer.message is not None and self._shown is not None:
+        if self._shown is None or self._shown[0] != heard:
+            answer = self._debugger.story.answer
+            if answer is not self._answered and answer is not None and answer.message is not None:
                 hint = answer.hint or Text("", "")
                 self._said = Text(f"{answer.message.en}: {hint.en}", f"{answer.message.zh}：{hint.zh}"), True
-            self._since = time.monotonic() if self._shown is None or self._shown[0] != heard else self._since  # type: ignore[index]
+            self._answered = answer
+            self._since = time.monotonic() if self._shown is None or self._shown[0] != heard else self._since
             self._draw()
-        elif self._debugger.live and int(time.monotonic() * 4) != self._shown[1]:  # type: ignore[index]
+        elif self._debugger.live and int(time.monotonic() * 4) != self._shown[1]:
             self._draw()
 
     def on_resize(self, _event: Resize) -> None:

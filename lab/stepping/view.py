@@ -177,6 +177,11 @@ class Story:
         return tuple(self._now.waiting)
 
     @property
+    def answer(self) -> CommandAnswered | None:
+        """What was last said to a command."""
+        return self._now.answer
+
+    @property
     def stands(self) -> bool:
         """Whether nothing moves: a packet is held, and those that were let go of have arrived, or it is over."""
         return self._now.still
@@ -248,7 +253,7 @@ class _Page:
         self._kernels: list[tuple[int, int | None, Kernels]] = []  # after how many events they were asked, of which
         self._fired: list[tuple[int, Fired]] = []
         self._moved: list[tuple[int, Moved]] = []
-        self._answer: CommandAnswered | None = None
+        self.answer: CommandAnswered | None = None
         self._count = 0
 
     @property
@@ -304,7 +309,7 @@ class _Page:
                 self._states[which, protocol, role] = getattr(states, role)
 
     def _answered(self, event: CommandAnswered) -> None:
-        self._answer = event
+        self.answer = event
         word, _, rest = event.command.partition(" ")
         if not event.done:
             return
@@ -387,7 +392,7 @@ class _Page:
         return View(
             begun.name, begun.live, begun.scenario, tuple(each.parts for each in self._rungs.values()), held, at,
             self._ends.get(which), self._end(which, "client", since), self._end(which, "server", since),
-            tuple(each for count, each in self._fired if count > since), self._answer,
+            tuple(each for count, each in self._fired if count > since), self.answer,
             tuple(_can(begun.live, bool(held), self.over)), self.over, self.early,
         )  # fmt: skip
 
