@@ -14,7 +14,7 @@ from lab.protocols.tcp.endpoints import Endpoint
 ENDPOINTS = tuple(dict.fromkeys(each.endpoint() for each in scenarios()))
 NEVER_WAIT = {
     "listen", "bind", "connect", "shutdown", "close", "abort", "set_kernel", "crash", "secrets", "secure",
-    "discard", "deafen", "update_keys", "send_early",
+    "discard", "deafen", "update_keys", "send_early", "secure_tampered",
 }  # fmt: skip
 
 

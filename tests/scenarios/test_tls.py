@@ -69,6 +69,7 @@ EXPECTED = {
     "tls/wrong-host":        Expected("ECDHE", (f"{OFFER} c !42",)),
     "tls/no-shared-cipher":  Expected(None, ("c ClientHello s !40",)),
     "tls/version-refused":   Expected(None, ("c ClientHello s !70",)),
+    "tls/downgrade":         Expected("ECDHE", (f"{OFFER} c !47",)),
     "tls/client-certificate-missing":
                              Expected("ECDHE", (f"{ASKED} c Certificate ClientKeyExchange ccs Finished s !40",)),
     "tls/truncated":         Expected("1.3", (f"{HELLOS} {ON} c !50",)),
@@ -163,6 +164,21 @@ def test_names_and_protocols_are_offered_and_one_is_chosen(played: Run, witness:
     assert chosen.all(names[1]) == ["http/1.1"]
     inside = [packet.all("http.host", "http.response.code") for packet in packets if packet.has("http")]
     assert inside == [["server.example"], ["200"]]
+
+
+@only("tls/downgrade")
+def test_the_servers_random_says_that_it_could_do_better(played: Run, witness: Witness) -> None:
+    (hello,) = of_type(witness.dissected[played.file], 2)
+    assert bytes.fromhex(hello.first("tls.handshake.random").replace(":", ""))[-8:] == b"DOWNGRD\x01"
+    assert [text.en for packet in played.packets for text in packet.points] == [], "that no session is resumed, too"
+
+
+@only("tls/0-rtt")
+def test_early_data_is_there_before_the_server_has_answered(played: Run) -> None:
+    (early,) = (each for each in played.packets if "early data" in [message.event for message in each.messages])
+    assert [message.event for message in early.messages] == ["ClientHello", "", "early data"]
+    assert HELLO in early.messages[-1].words.en
+    assert early.sender == "client"
 
 
 @only("tls/1.2-resumption")

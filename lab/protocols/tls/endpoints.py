@@ -24,6 +24,8 @@ from lab.text import Text
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 # Or the client's is compressed (RFC 8879) where OpenSSL 3.2 and later can: SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
 _PLAIN_CERTIFICATES = 1 << 32
+# The extension with TLS 1.3 and 1.2 in it (RFC 9846 section 4.3.1), and one that nobody knows (GREASE, RFC 8701).
+_SUPPORTED_VERSIONS, _UNKNOWN_EXTENSION = bytes.fromhex("002b00050403040303"), bytes.fromhex("5a5a00050403040303")
 _RECORD = 1 << 14  # bytes: RFC 9846 section 5.1
 _EARLY_DATA_ERROR = 0  # SSL_READ_EARLY_DATA_ERROR of OpenSSL's ssl.h
 _UPDATE_REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED of OpenSSL's ssl.h
@@ -40,6 +42,7 @@ class Endpoint(endpoints.Endpoint):
         **endpoints.Endpoint.WAITS,
         "handshake": Text("the TLS handshake to complete", "TLS 握手完成"),
         "finish": endpoints.ROOM,
+        "handshake_tampered": Text("the TLS handshake to complete", "TLS 握手完成"),
         "receive_early": Text("early data to receive", "可以接收的早期数据"),
     }
 
@@ -49,6 +52,7 @@ class Endpoint(endpoints.Endpoint):
         self._session: ssl.SSLSession | None = None
         self._keylog = os.memfd_create("keylog")  # secrets never touch a disk
         self._told = 0
+        self._tampered: _Tampered | None = None
 
     def secure(self, terms: Terms, resume: bool = False) -> None:
         """Puts TLS on top of the connection and sends nothing yet; with `resume` offers the session of the last one."""
@@ -88,6 +92,23 @@ class Endpoint(endpoints.Endpoint):
                 return super().receive()
             except ssl.SSLZeroReturnError:
                 return ""
+
+    def secure_tampered(self, terms: Terms) -> None:
+        """Sends a ClientHello from which somebody on the way has taken its supported_versions, and with them TLS 1.3.
+
+        The program is both: the client that has not written that, and who has. `handshake_tampered` goes on.
+        """
+        self._tampered = _Tampered(self._new_context(terms, False), terms.name)
+        self._end.send(self._tampered.hello())
+
+    def handshake_tampered(self) -> None:
+        """Goes on with that handshake; a failure has been told to the peer, an alert, before it is raised here."""
+        assert self._tampered is not None
+        with in_words():
+            try:
+                self._tampered.heard(socket.socket.recv(self._end, 65536))
+            finally:
+                self._end.send(self._tampered.says())
 
     def send_early(self, text: str) -> None:
         """Sends the ClientHello, and data behind it before anything is answered: 0-RTT, with the session resumed.
@@ -150,7 +171,8 @@ class Endpoint(endpoints.Endpoint):
 
     def _new_context(self, terms: Terms, server: bool) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = context.maximum_version = _VERSIONS[terms.version]
+        context.minimum_version = _VERSIONS[terms.oldest or terms.version]
+        context.maximum_version = _VERSIONS[terms.version]
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # Python 3.11.2 has it on: a truncation would look like an end
         context.keylog_filename = _path(self._keylog)
         if terms.ciphers:
@@ -172,6 +194,26 @@ class Endpoint(endpoints.Endpoint):
             if terms.early and _openssl() is not None:
                 _openssl().SSL_CTX_set_max_early_data(_place_of_context(context), terms.early)
         return context
+
+
+class _Tampered:
+    """A client whose bytes are in its program's hands before they go out."""
+
+    def __init__(self, context: ssl.SSLContext, name: str) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
+
+    def hello(self) -> bytes:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        return self._out.read().replace(_SUPPORTED_VERSIONS, _UNKNOWN_EXTENSION)
+
+    def heard(self, data: bytes) -> None:
+        self._in.write(data)
+        self._tls.do_handshake()
+
+    def says(self) -> bytes:
+        return self._out.read()
 
 
 @contextlib.contextmanager

@@ -60,12 +60,15 @@ def _of_message(session: Session, said: Said, record: Record) -> Iterator[Text]:
 
 
 def _offers_resumption(hello: ClientHello) -> Iterator[Text]:
-    """TLS 1.3 resumes with a pre-shared key, TLS 1.2 with a ticket (RFC 5077) or the server's session ID."""
+    """TLS 1.3 resumes with a pre-shared key, TLS 1.2 with a ticket (RFC 5077) or the server's session ID.
+
+    A hello with a key share was written for TLS 1.3, whatever is left of its versions: its session ID says nothing.
+    """
     if hello.psk_identities:
         how = Text("a pre-shared key, as a rule a ticket", "预共享密钥，通常是票据")
     elif hello.ticket:
         how = Text("a ticket, in session_ticket", "session_ticket 中的票据")
-    elif hello.session_id and codes.TLS_1_3 not in hello.supported_versions:
+    elif hello.session_id and codes.TLS_1_3 not in hello.supported_versions and not hello.key_shares:
         how = Text("its session ID", "会话 ID")
     else:
         return

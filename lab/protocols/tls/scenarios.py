@@ -129,6 +129,20 @@ def hybrid_retry(stage: Stage) -> None:
     _finish(stage)
 
 
+def downgrade(stage: Stage) -> None:
+    client, server = (each._replace(oldest="1.2") for each in _terms(stage, "1.3", ECDHE))
+    _listen(stage)
+    _connect(stage)
+    stage.client.secure_tampered(client)
+    stage.server.secure(server)
+    stage.server.attempt("handshake")  # as far as it can
+    with contextlib.suppress(OSError):
+        stage.client.handshake_tampered()
+    with contextlib.suppress(OSError):
+        stage.server.handshake()  # hears the alert
+    _close(stage, stage.client, stage.server)
+
+
 def early_data(stage: Stage) -> None:
     client, server = _terms(stage, "1.3", tickets=1)
     server = server._replace(early=MOST_EARLY)
@@ -294,6 +308,7 @@ SCENARIOS = (
     _tls("tls/wrong-host", _broken_off("client"), other_name=True),
     _tls("tls/no-shared-cipher", _broken_off("server", _no_common_suite)),
     _tls("tls/version-refused", _broken_off("server", _newer_server)),
+    _tls("tls/downgrade", downgrade),
     _tls("tls/client-certificate-missing", _broken_off("server", _certificate_demanded)),
     _tls("tls/truncated", truncated),
 )
