@@ -26,9 +26,9 @@ from textual.widgets import Static
 
 from lab.errors import LabError
 from lab.events import CommandAnswered, Event
-from lab.render.words import cells, wrap
+from lab.render.words import wrap
 from lab.runs.run import Run
-from lab.stepping import commands, drawing
+from lab.stepping import commands, drawing, panels
 from lab.stepping.commands import Asked
 from lab.stepping.debugger import Debugger
 from lab.stepping.drawing import BRIGHT, LIT, Line
@@ -39,53 +39,8 @@ from lab.system import signals
 from lab.testbed.forge import FIELDS
 from lab.text import Lang, Text
 
-_SMALLEST = 60, 16
-_LOW = 34  # lines below which panels have no frame, and say less
-_WIDE = 120  # columns from which on kernels stand beside the ladder
 _PATIENCE, _AT_LAST = 3.0, 6.0  # seconds: for the hosts to end, and for all of it after a signal
 _TICK = 0.05
-
-# What a key does: a command as it would be written, or the beginning of one, which is then completed by hand.
-_KEYS: tuple[tuple[str, str, str, Text], ...] = (
-    ("space", "␣", "step", Text("let it arrive", "放行")),
-    ("x", "x", "drop", Text("lose", "丢弃")),
-    ("2", "2", "duplicate", Text("twice", "两次")),
-    ("d", "d", "delay …2s", Text("delay", "延迟")),
-    ("s", "s", "swap", Text("swap", "交换")),
-    ("e", "e", "edit …", Text("edit", "修改")),
-    ("i", "i", "inject …client RST seq=rcv.nxt", Text("inject", "注入")),
-    ("n", "n", "next", Text("next step", "下一步骤")),
-    ("b", "b", "until …", Text("run to", "运行到")),
-    ("h", "h", "hold", Text("stop", "停下")),
-    ("left", "←", "back", Text("back", "回看")),
-    ("right", "→", "forward", Text("forward", "向前")),
-    ("p", "p", "predict …", Text("predict", "预测")),
-    ("w", "w", "save", Text("save", "保存")),
-    ("colon", ":", "…", Text("command", "命令")),
-)
-_SHOWN: tuple[tuple[str, str, Text], ...] = (  # in the last line, while they do something
-    ("␣", "step", Text("arrive", "放行")),
-    ("x", "drop", Text("lose", "丢弃")),
-    ("2", "duplicate", Text("twice", "两次")),
-    ("d", "delay", Text("delay", "延迟")),
-    ("s", "swap", Text("swap", "交换")),
-    ("e", "edit", Text("edit", "修改")),
-    ("i", "inject", Text("inject", "注入")),
-    ("b", "until", Text("run to", "运行到")),
-    ("←→", "back", Text("look", "回看")),
-    ("p", "predict", Text("predict", "预测")),
-    ("w", "save", Text("save", "保存")),
-    ("n", "next", Text("next step", "下一步骤")),
-    ("l", "help", Text("language", "语言")),
-)
-_MORE: tuple[tuple[str, Text], ...] = (
-    ("↑ ↓", Text("choose a field: its bytes are lit", "选择字段，其字节高亮")),
-    ("Tab", Text("of several held packets, the next", "扣住多个包时选下一个")),
-    ("P", Text("ask for a prediction before each packet", "每个包之前都要求预测")),
-    ("l", Text("English or Chinese", "中文或英文")),
-    ("?", Text("this help", "本帮助")),
-    ("q", Text("end it", "退出")),
-)
 
 
 def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
@@ -148,7 +103,7 @@ class _Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         lang = self._lang
-        keys = [(shown, text) for _, shown, _, text in _KEYS] + list(_MORE)
+        keys = [(shown, text) for _, shown, _, text in panels.KEYS] + list(panels.MORE)
         lines: list[Line] = [[(Text("Keys", "按键").pick(lang), drawing.HEAD)]]
         for shown, text in keys:
             lines.append([(f"  {shown:<5}", drawing.YELLOW), (text.pick(lang), drawing.PLAIN)])
@@ -183,7 +138,7 @@ class Screen(App[None]):
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None  # keys are the screen's
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"key('{key}')", show=False) for key, *_ in _KEYS),
+        *(Binding(key, f"key('{key}')", show=False) for key, *_ in panels.KEYS),
         Binding("up", "field(-1)", show=False),
         Binding("down", "field(1)", show=False),
         Binding("tab", "other", show=False, priority=True),
@@ -256,7 +211,7 @@ class Screen(App[None]):
     # What is asked for.
 
     def action_key(self, key: str) -> None:
-        said = next(said for each, _, said, _ in _KEYS if each == key)
+        said = next(said for each, _, said, _ in panels.KEYS if each == key)
         view = self._debugger.view()
         if key == "space" and self._debugger.live and self._debugger.place[0] < self._debugger.place[1]:
             said = "forward"  # one looks back
@@ -433,20 +388,20 @@ class Screen(App[None]):
             return
         self._shown = (self._ear.heard if self._ear is not None else 0, int(time.monotonic() * 4))
         width, height = self.size
-        small = width < _SMALLEST[0] or height < _SMALLEST[1]
+        small = width < panels.SMALLEST[0] or height < panels.SMALLEST[1]
         for each in ("top", "packet", "keys"):
             self.query_one(f"#{each}").display = not small
         view = self._debugger.view()
         self._head(view, width)
         if small:
-            need = f"{_SMALLEST[0]}×{_SMALLEST[1]}"
+            need = f"{panels.SMALLEST[0]}×{panels.SMALLEST[1]}"
             said = Text(
                 f"this terminal has {width}×{height}: it takes {need}", f"终端为 {width}×{height}，至少需要 {need}"
             )
             self._status(said, True)
             return
         self._status(*self._said)
-        keys = _keys(view, self._lang, width, 1 if height < _LOW else 2)
+        keys = panels.keys_now(view, self._lang, width, 1 if height < panels.LOW else 2)
         self.query_one("#keys", Static).update(_content(keys))
         self._line()
         self._place(width, height - 2 - len(keys) - (self._typed is not None), view)
@@ -484,8 +439,8 @@ class Screen(App[None]):
         """Gives each panel its place and what stands in it."""
         lang, newest = self._lang, self._debugger.place[0] == self._debugger.place[1]
         passed = time.monotonic() - self._since if newest else 0.0
-        low = self.size.height < _LOW
-        places = _low(width, height) if low else _places(width, height)
+        low = self.size.height < panels.LOW
+        places = panels.places(width, height, low)
         sizes = {
             name: (each[0] - 2, each[1] - 1) if low else (each[0] - 4, each[1] - 2) for name, each in places.items()
         }
@@ -503,7 +458,7 @@ class Screen(App[None]):
             "kernels": Text("both kernels", "两端内核"),
             "packet": Text(f"packet {view.at}", f"第 {view.at} 号包") if view.at else Text("packet", "包"),
         }  # fmt: skip
-        self.query_one("#top").styles.layout = "horizontal" if width >= _WIDE and not low else "vertical"
+        self.query_one("#top").styles.layout = "horizontal" if width >= panels.WIDE and not low else "vertical"
         self.query_one("#left").styles.width = places["ladder"][0]
         for name, lines in drawn.items():
             panel = self.query_one(f"#{name}", Static)
@@ -511,49 +466,6 @@ class Screen(App[None]):
             panel.styles.width, panel.styles.height = places[name]
             panel.border_title = titles[name].pick(lang)
             panel.update(_content(lines))
-
-
-def _low(width: int, height: int) -> dict[str, tuple[int, int]]:
-    """Returns how wide and how high each panel is where there are few lines."""
-    about, kernels = (3, 3) if height < 19 else (3, 5)
-    packet = max(4, (height - about - kernels) * 2 // 5)
-    ladder = height - about - kernels - packet
-    return {"ladder": (width, ladder), "about": (width, about), "kernels": (width, kernels), "packet": (width, packet)}
-
-
-def _places(width: int, height: int) -> dict[str, tuple[int, int]]:
-    """Returns how wide and how high each panel is: stacked, or where there is room for it, kernels at the side."""
-    about = 5 if height < 24 else 7 if height < 34 else 8
-    packet = max(6, min(30, height * 3 // 10))
-    if width >= _WIDE:
-        side = min(64, max(54, width * 2 // 5))
-        left, above = width - side, height - packet
-        return {
-            "ladder": (left, above - about), "about": (left, about), "kernels": (side, above), "packet": (width, packet)
-        }  # fmt: skip
-    kernels = max(5, min(20, (height - about) * 3 // 10))
-    ladder = height - about - kernels - packet
-    return {"ladder": (width, ladder), "about": (width, about), "kernels": (width, kernels), "packet": (width, packet)}
-
-
-def _keys(view: View, lang: Lang, width: int, most: int) -> list[Line]:
-    """Returns the keys that do something now, in at most so many lines; help and quit always."""
-    always = [("?", Text("help", "帮助")), ("q", Text("quit", "退出"))]
-    now = [(key, text) for key, command, text in _SHOWN if command in view.can]
-    lines: list[Line] = [[]]
-    left = width
-    kept = sum(cells(key) + cells(text.pick(lang)) + 2 for key, text in always)
-    for key, text in [*now, *always]:
-        taken = cells(key) + cells(text.pick(lang)) + 2
-        last = len(lines) == most
-        if taken > left - (kept if last and (key, text) not in always else 0):
-            if last:
-                continue
-            lines.append([])
-            left = width
-        left -= taken
-        lines[-1] += [(f" {key}" if lines[-1] else key, drawing.YELLOW), (f" {text.pick(lang)}", drawing.PLAIN)]
-    return lines
 
 
 def _content(lines: Sequence[Line]) -> Content:
