@@ -77,7 +77,7 @@ MAY_KNOW: dict[str, set[str]] = {
     },
 }
 # Of a protocol, what plays it touches the machine; nothing imports it before a scenario is asked for.
-PLAYING = ("endpoints.py", "credentials.py", "scenarios.py")
+PLAYING = ("endpoints.py", "credentials.py", "openssl.py", "scenarios.py")
 
 # What can reach the machine, or is somebody's own idea of the network.
 REACHING = {

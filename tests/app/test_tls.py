@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.protocols.tls.endpoints import lacking as lacking_for
+from lab.protocols.tls.openssl import lacking as lacking_for
 from lab.protocols.tls.scenarios import HYBRID
 from lab.text import LANGUAGES
 from tests.left_behind import TWO_LINES

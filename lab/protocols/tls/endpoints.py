@@ -6,18 +6,15 @@ passed. Between two commands nothing is sent: OpenSSL only acts when it is calle
 
 from __future__ import annotations
 
-import _ssl
 import contextlib
-import ctypes
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lab.protocols.tcp import endpoints
+from lab.protocols.tls import openssl
 from lab.protocols.tls.terms import Identity, Terms
 from lab.text import Text
 
@@ -26,10 +23,6 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _PLAIN_CERTIFICATES = 1 << 32
 # The extension with TLS 1.3 and 1.2 in it (RFC 9846 section 4.3.1), and one that nobody knows (GREASE, RFC 8701).
 _SUPPORTED_VERSIONS, _UNKNOWN_EXTENSION = bytes.fromhex("002b00050403040303"), bytes.fromhex("5a5a00050403040303")
-_RECORD = 1 << 14  # bytes: RFC 9846 section 5.1
-_EARLY_DATA_ERROR = 0  # SSL_READ_EARLY_DATA_ERROR of OpenSSL's ssl.h
-_UPDATE_REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED of OpenSSL's ssl.h
-_SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 
 
 class Endpoint(endpoints.Endpoint):
@@ -115,33 +108,21 @@ class Endpoint(endpoints.Endpoint):
 
         `handshake` goes on from there. Raises OSError where the session allows none, or OpenSSL can't be asked.
         """
-        place, data, written = _place_of(self._tls), text.encode(), ctypes.c_size_t()
-        if place is None or _openssl().SSL_write_early_data(place, data, len(data), ctypes.byref(written)) != 1:
-            raise OSError("OpenSSL sends no early data here")
+        openssl.send_early(self._tls, text.encode())
 
     def receive_early(self) -> str:
         """Returns early data, before any handshake; an empty text means that there is no more of it.
 
         Answers the ClientHello in passing. Raises OSError where OpenSSL can't be asked, or refuses what has come.
         """
-        place, room, read = _place_of(self._tls), ctypes.create_string_buffer(_RECORD), ctypes.c_size_t()
-        if place is None:
-            raise OSError("OpenSSL reads no early data here")
-        said = _openssl().SSL_read_early_data(place, room, _RECORD, ctypes.byref(read))
-        if said == _EARLY_DATA_ERROR:
-            if _openssl().SSL_get_error(place, said) == ssl.SSL_ERROR_WANT_READ:
-                raise BlockingIOError
-            raise OSError("no early data can be read")
-        return room.raw[: read.value].decode(errors="replace")
+        return openssl.receive_early(self._tls).decode(errors="replace")
 
     def update_keys(self) -> None:
         """Sends KeyUpdate and asks for the peer's, which comes before what that sends next (RFC 9846 section 4.7.3).
 
         `ssl` has no call for that, so OpenSSL itself is asked. Raises OSError where it can't be, or refuses.
         """
-        place = _place_of(self._tls)
-        if place is None or _openssl().SSL_key_update(place, _UPDATE_REQUESTED) != 1:
-            raise OSError("OpenSSL updates no keys here")
+        openssl.update_keys(self._tls)
         self.handshake()
 
     def finish(self) -> None:
@@ -191,8 +172,8 @@ class Endpoint(endpoints.Endpoint):
         context.options |= _PLAIN_CERTIFICATES
         if server:
             context.num_tickets = terms.tickets
-            if terms.early and _openssl() is not None:
-                _openssl().SSL_CTX_set_max_early_data(_place_of_context(context), terms.early)
+            if terms.early:
+                openssl.allow_early(context, terms.early)
         return context
 
 
@@ -236,87 +217,13 @@ def _only_group(context: ssl.SSLContext, group: str) -> None:
     Python 3.11.2, Debian 12's, knows only older curves here; the OpenSSL beside it prefers X25519 by itself.
     """
     if ":" in group:
-        choose_groups(context, group)
+        openssl.choose_groups(context, group)
         return
     try:
         context.set_ecdh_curve(group)
     except ssl.SSLError:
         if group != "X25519":
             raise
-
-
-def choose_groups(context: ssl.SSLContext, groups: str) -> None:
-    """Has a context offer or accept these groups alone, in OpenSSL's notation, with a key share of the first.
-
-    Before Python 3.15 `ssl` can name one curve, and no hybrid group (RFC 10024), which is none: so OpenSSL itself is
-    asked. Raises ssl.SSLError where it does not know one of them, or can't be asked.
-    """
-    wanted = groups.strip(":")
-    if hasattr(context, "set_groups"):
-        context.set_groups(wanted)
-        return
-    openssl = _openssl()
-    place = openssl and _place_of_context(context)
-    if not place or openssl.SSL_CTX_ctrl(place, _SET_GROUPS_LIST, 0, wanted.encode()) != 1:
-        raise ssl.SSLError(f"OpenSSL has no groups {wanted}")
-
-
-@cache
-def lacking(group: str) -> Text | None:
-    """Returns why no connection of this machine's Python can have a group; None where it can."""
-    try:
-        choose_groups(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), group)
-    except ssl.SSLError:
-        return Text(
-            f"{group} needs OpenSSL 3.5 or later, and this Python has {ssl.OPENSSL_VERSION}",
-            f"{group} 需要 OpenSSL 3.5 或更新的版本，而这个 Python 使用的是 {ssl.OPENSSL_VERSION}",
-        )
-    return None
-
-
-@cache
-def _openssl() -> Any:
-    """Returns the OpenSSL that `ssl` itself uses; None where that can't be reached."""
-    if sys.implementation.name != "cpython":
-        return None
-    try:
-        found = ctypes.CDLL(_ssl.__file__)
-        found.SSL_CTX_ctrl.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
-        found.SSL_CTX_ctrl.restype = ctypes.c_long
-        found.SSL_key_update.argtypes = (ctypes.c_void_p, ctypes.c_int)
-        found.SSL_get_error.argtypes = (ctypes.c_void_p, ctypes.c_int)
-        found.SSL_CTX_set_max_early_data.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
-        early = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t)
-        found.SSL_write_early_data.argtypes = found.SSL_read_early_data.argtypes = early
-    except (AttributeError, OSError):
-        return None
-    return found
-
-
-def _place_of_context(context: ssl.SSLContext) -> int | None:
-    return ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value  # behind CPython's header
-
-
-def _place_of(connection: Any) -> int | None:
-    """Returns where OpenSSL's own object of a connection is, None where that can't be reached.
-
-    In CPython's `PySSLSocket` (Modules/_ssl.c) it stands between the socket and the context. If that is not what stands
-    there, this Python has another layout.
-    """
-    if _openssl() is None:
-        return None
-    pointers = (ctypes.c_void_p * 3).from_address(id(connection._sslobj) + object.__basicsize__)
-    return pointers[1] if pointers[2] == id(connection.context) else None
-
-
-@cache
-def out_of_reach() -> Text | None:
-    """Returns why `ssl`'s connections can't be told what it has no call for; None where they can."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    if _place_of(context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())) is None:
-        return Text("this Python keeps OpenSSL out of reach", "这个 Python 无法直接调用 OpenSSL")
-    return None
 
 
 def _introduce(context: ssl.SSLContext, identity: Identity) -> None:

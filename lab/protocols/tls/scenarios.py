@@ -271,15 +271,15 @@ def _tls(
 
 
 def _lacks_hybrid() -> Text | None:
-    from lab.protocols.tls import endpoints
+    from lab.protocols.tls import openssl
 
-    return endpoints.lacking(HYBRID)
+    return openssl.lacking(HYBRID)
 
 
 def _out_of_reach() -> Text | None:
-    from lab.protocols.tls import endpoints
+    from lab.protocols.tls import openssl
 
-    return endpoints.out_of_reach()
+    return openssl.out_of_reach()
 
 
 def endpoint() -> type[Endpoint]:

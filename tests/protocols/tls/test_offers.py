@@ -9,7 +9,7 @@ import pytest
 from lab.engine.protocol import Descriptor
 from lab.model import Detail, Span
 from lab.protocols.registry import PROTOCOLS
-from lab.protocols.tls import codes, endpoints
+from lab.protocols.tls import codes, openssl
 from lab.protocols.tls.fields import leaves, message_fields
 from lab.protocols.tls.hello import client_hello
 from lab.protocols.tls.offers import ech, grease, large_share
@@ -153,14 +153,14 @@ def test_every_meaning_is_told_in_both_languages() -> None:
 
 
 def test_openssl_has_the_hybrid_group_from_3_5_on_and_it_is_said_where_it_has_not() -> None:
-    lacking = endpoints.lacking("X25519MLKEM768")
+    lacking = openssl.lacking("X25519MLKEM768")
     assert (lacking is None) == (ssl.OPENSSL_VERSION_INFO >= (3, 5))
     assert lacking is None or ssl.OPENSSL_VERSION in lacking.en
-    assert endpoints.lacking("X25519") is None
+    assert openssl.lacking("X25519") is None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    endpoints.choose_groups(context, "P-256:X25519")
+    openssl.choose_groups(context, "P-256:X25519")
     with pytest.raises(ssl.SSLError, match="nonsense"):
-        endpoints.choose_groups(context, "X25519:nonsense")
+        openssl.choose_groups(context, "X25519:nonsense")
     ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
     context.check_hostname = False
     with pytest.raises(ssl.SSLWantReadError):
