@@ -54,13 +54,12 @@ class Chunk:
         self._mine = mine
         chosen = packets.usual & mine[packets.lane]
         places = np.flatnonzero(chosen)  # of the usual segments, in the order of the file
-        usual = packets.part(places)
         self.strange = np.flatnonzero(~packets.usual)
         first = int(packets.number[0])
         whole = first + WITHIN if first > 1 else 0
-        full = fates and crowded(self._begun(usual))
-        self.found = predicted(usual, path.ROUND, self._plain(usual), fates, whole, full)
-        self.segments = it = usual.part(self.found.order)  # conversation by conversation
+        full = fates and crowded(self._begun(places))
+        self.found = predicted(packets.part(places), path.ROUND, self._plain(places), fates, whole, full)
+        self.segments = it = self.found.segments  # conversation by conversation
         self.places = places[self.found.order]
         starts, ends = self.found.starts, self.found.ends
         for cut in np.flatnonzero(self.places[ends - 1] >= size).tolist():  # the rest is the next chunk's
@@ -82,7 +81,7 @@ class Chunk:
         self._at = np.full(len(packets), -1)
         self._at[self.places] = count
 
-    def _plain(self, usual: Packets) -> Array:
+    def _plain(self, usual: Array) -> Array:
         """Returns which segments are of conversations with something strange in them: fragments, ICMP errors ..."""
         pairs, hosts = set[int](), set[int]()
         for place in self.strange.tolist():
@@ -93,15 +92,18 @@ class Chunk:
             elif found is FRAGMENT and isinstance(inside := opened(frame), Inside):
                 source, destination = hosts_of(inside.addresses)
                 hosts |= {source * 3 + destination & _WORD, destination * 3 + source & _WORD}
-        plain: Array = np.isin(usual.source + usual.destination, np.array([*pairs], np.uint64))
-        plain |= np.isin(usual.source_host * np.uint64(3) + usual.destination_host, np.array([*hosts], np.uint64))
+        it = self.packets
+        plain: Array = np.isin((it.source + it.destination)[usual], np.array([*pairs], np.uint64))
+        toward = it.source_host * np.uint64(3) + it.destination_host
+        plain |= np.isin(toward[usual], np.array([*hosts], np.uint64))
         return plain
 
-    def _begun(self, usual: Packets) -> list[int]:
+    def _begun(self, usual: Array) -> list[int]:
         """Returns how many conversations begin in each lane, at most."""
-        _, one = np.unique(usual.source + usual.destination, return_index=True)
-        known = np.bincount(usual.lane[one], minlength=LANES)
-        asked = np.bincount(usual.lane[(usual.flags & SYN) > 0], minlength=LANES)
+        it = self.packets
+        _, one = np.unique((it.source + it.destination)[usual], return_index=True)
+        known = np.bincount(it.lane[usual][one], minlength=LANES)
+        asked = np.bincount(it.lane[usual][(it.flags[usual] & SYN) > 0], minlength=LANES)
         counts: list[int] = (known + asked + len(self.strange)).tolist()
         return counts
 
@@ -298,7 +300,9 @@ def first(
     if not parts:
         return None
     size = count if count < _MOST else count - _tail()
-    return First(Chunk(file, joined(parts), size, everyone, fates, crowded), read_, count < _MOST)
+    packets = joined(parts)
+    parts.clear()
+    return First(Chunk(file, packets, size, everyone, fates, crowded), read_, count < _MOST)
 
 
 def _tail() -> int:
@@ -326,9 +330,11 @@ def chunks(
         number, count = number + len(parts[-1]), count + len(parts[-1])
         if count >= _MOST:
             packets, size = joined(parts), count - _tail()
-            yield Chunk(file, packets, size, mine, fates, crowded)
             parts, count = [packets.part(np.arange(size, count))], count - size
+            chunk = Chunk(file, packets, size, mine, fates, crowded)
             del packets
+            yield chunk
+            del chunk
     if parts:
         yield Chunk(file, joined(parts), count, mine, fates, crowded)
 

@@ -41,6 +41,7 @@ class Predicted(NamedTuple):
     """
 
     order: Array
+    segments: Packets  # in this order
     conversation: Array  # an index
     back: Array  # sent by the other end than the one whose side is 0
     seq: Array
@@ -67,6 +68,7 @@ def predicted(
     count = len(packets)
     order = np.argsort(packets.source + packets.destination, kind="stable")
     it = packets.part(order)
+    del packets
     key = it.source + it.destination
     places = np.arange(count)
     new = np.ones(count, bool)
@@ -182,7 +184,7 @@ def predicted(
     stops = np.append(edge[1:], count)
     worth = quiet[edge] & (stops - edge >= _LEAST)
     edge, stops = edge[worth], stops[worth]
-    return Predicted(order, which, back, seq, ack, reach, told, mine, theirs, kind, edge, stops, under_way[edge])
+    return Predicted(order, it, which, back, seq, ack, reach, told, mine, theirs, kind, edge, stops, under_way[edge])
 
 
 def labels(kind: int, unfinished: bool, large: bool) -> tuple[str, ...]:

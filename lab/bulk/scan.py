@@ -22,6 +22,7 @@ from lab.capture.source import Findings
 Array = npt.NDArray[Any]
 
 _WINDOW = 4 << 20  # bytes read at a time
+_MOST = 16_384  # packets in a window: of small ones there are many in so many bytes
 PADDING = 256  # bytes behind a window, so that a header may be looked for near its end
 _LEAST = 12  # bytes of a record or block
 _LATEST = (1 << 63) - 1
@@ -50,6 +51,12 @@ class Window:
     length: Array  # bytes on the wire
     time: Array  # nanoseconds since 1970
     linktype: Array
+
+    def parts(self) -> Iterator[Window]:
+        """Yields it in windows with no more packets than are wished for."""
+        columns = self.starts, self.captured, self.length, self.time, self.linktype
+        for at in range(0, len(self.starts), _MOST):
+            yield Window(self.buffer, self.offset, *(column[at : at + _MOST] for column in columns))
 
 
 def words(buffer: bytes | Array, order: str = ">") -> Array:
@@ -93,7 +100,7 @@ def windows(file: int, of: Layout, secrets: list[bytes] | None = None) -> Iterat
         room[size : size + PADDING] = 0
         at, window = reader.read(room[: size + PADDING], offset)
         if window is not None:
-            yield window
+            yield from window.parts()
         if not at and size > reader.largest:
             raise UnsoundError
         offset, rest = offset + at, size - at
