@@ -94,7 +94,10 @@ class PacketLost(NamedTuple):
 
 
 class StateChanged(NamedTuple):
-    """An end goes from one state to another, in one protocol's table, by the row of this event."""
+    """An end goes from one state to another, in one protocol's table, by the row of this event.
+
+    It goes back, `on` "taken back", where something had only been inferred to have reached it, and had not.
+    """
 
     packet: int
     conversation: int

@@ -449,6 +449,12 @@ class Session(Keeper, Protocol):
 UNKNOWN = "?"
 
 
+class TakenBack(str):
+    """An event of an end whose last step was only inferred, and is shown not to have been: the state that it is in."""
+
+    __slots__ = ()
+
+
 class Said(Protocol):
     """A message, told when its last byte is there: its label, what the table calls it (empty where it moves nobody,
     UNKNOWN where nobody can say whom it moves), the relative sequence number behind it, and where it lies.

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.engine.conversation import Conversation, End, Seen, Walked
-from lab.engine.protocol import UNKNOWN, Transport
+from lab.engine.protocol import UNKNOWN, TakenBack, Transport
 from lab.engine.record import Record
 from lab.engine.table import Move, Table
 from lab.events import Event, StateChanged, StepSeen, Surprised
 from lab.model import Role, States, Surprise
 
 _NONE: dict[str, Move] = {}
+_TAKEN_BACK = "taken back"  # in place of an event of the table
 _MOST_SURPRISES = 256  # of a packet
 _ALWAYS = 4  # packets of a step that are noted
 MOST_NOTED = 65_536  # and beyond these, of all steps of a conversation
@@ -149,8 +150,20 @@ class Walk(Mover):
     def _happens(self, conversation: Conversation, end: End, event: str, record: Record) -> None:
         if event == UNKNOWN:
             self.lose(conversation, end)
+        elif isinstance(event, TakenBack):
+            self._take_back(conversation, end, event, record)
         else:
             self.move(conversation, end, event, record)
+
+    def _take_back(self, conversation: Conversation, end: End, state: TakenBack, record: Record) -> None:
+        """What had been inferred to have reached an end had not."""
+        if self._told is not None and end.state is not None:
+            name = self._tables[end.role].protocol
+            self._told.append(
+                StateChanged(record.number, conversation.id, name, end.role, end.state, str(state), _TAKEN_BACK)
+            )
+        end.state = str(state)
+        conversation.states = _new(States, (conversation.client.state, conversation.server.state))
 
     def once_more(self, record: Record, first: Record) -> None:
         """The packet is another that was captured before: it moves nobody, and has what becomes of that."""

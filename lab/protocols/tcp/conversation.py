@@ -29,8 +29,8 @@ class End(engine.TransportEnd):
     """
 
     __slots__ = (
-        "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "floor", "given_up",
-        "got_fin",
+        "acked", "address", "aside", "cookie", "copies", "disordered", "ecn", "fin", "fin_acked", "fin_inferred",
+        "floor", "given_up", "got_fin",
         "heard", "history", "holes", "isn", "limit", "opened_passively", "options", "owes", "pending", "port",
         "refuses", "shut_out", "stamp", "syn_acked", "ttl", "window",
     )  # fmt: skip
@@ -68,6 +68,7 @@ class End(engine.TransportEnd):
         self.owes = 0  # acknowledgements, bits of SYN and FIN
         self.syn_acked = False
         self.fin_acked = False
+        self.fin_inferred: SegmentRecord | None = None  # by what, where that is only inferred to have reached it
         self.opened_passively = False
         self.cookie = False  # it answers with SYN cookies: it remembers nothing of what it has got
 

@@ -21,6 +21,7 @@ Where the wire kept a journal nothing is inferred: it says what was delivered, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 from lab.protocols.tcp import repetitions
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
@@ -158,6 +159,13 @@ def let_go(record: SegmentRecord) -> None:
         end.pending = [item for item in end.pending if item is not record]
         end.copies = [copy for copy in end.copies if copy.first is not record]
         _give_up(record)
+
+
+def comes_again(end: End, record: SegmentRecord) -> None:
+    """Has an acknowledgement under way once more that was taken to have arrived too early."""
+    late = copy(record)
+    late.by, late.got, late.settled, late.copies = None, False, False, ()
+    end.pending.insert(0, late)
 
 
 def waiting(conversation: Conversation) -> list[SegmentRecord]:

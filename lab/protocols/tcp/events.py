@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lab.dissect.fragments import Reassembled, cut
-from lab.engine.protocol import UNKNOWN, Piece
+from lab.engine.protocol import UNKNOWN, Piece, TakenBack
 from lab.model import Frame, States
+from lab.protocols.tcp import delivery
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
 from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 from lab.protocols.tcp.states import TABLE, Event, State
@@ -18,6 +19,10 @@ from lab.protocols.tcp.states import TABLE, Event, State
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _NOTHING: tuple[Event, ...] = ()
 _SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
+# Where an end stands whose FIN turns out not to have been acknowledged, as far as it knows.
+_BEFORE_ACK_OF_FIN = {
+    State.FIN_WAIT_2: State.FIN_WAIT_1, State.TIME_WAIT: State.CLOSING, State.CLOSED: State.LAST_ACK,
+}  # fmt: skip
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
 
@@ -44,6 +49,11 @@ def sent(record: SegmentRecord) -> Iterable[str]:
     segment, end = record.segment, record.end
     if segment is None or end is None:
         return _NOTHING
+    if end.fin_inferred is not None and _has_not_got_ack_of_fin(record, end):
+        if record.stop == record.seq:  # it has not been lost, it comes behind this: else the FIN would be sent again
+            delivery.comes_again(end.peer, end.fin_inferred)
+        end.fin_acked, end.fin_inferred = False, None
+        return (TakenBack(_BEFORE_ACK_OF_FIN[State(str(end.state))]), *sent(record))
     if end.peer.window < 0 and not segment.flags & RST and (shown := _alone(record, end)) is not None:
         return shown
     if not (segment.flags & _SPECIAL or end.owes):
@@ -73,6 +83,17 @@ def sent(record: SegmentRecord) -> Iterable[str]:
     if flags & FIN:
         said.append(Event.SENT_FIN)
     return said
+
+
+def _has_not_got_ack_of_fin(record: SegmentRecord, end: End) -> bool:
+    """Whether a segment shows that its sender's FIN was not acknowledged, though that was inferred.
+
+    It sends the FIN again, or what came before that; or it should be CLOSED, and says more than RST (RFC 9293 section
+    3.10.7.1). A reset has closed it for good.
+    """
+    if end.state not in _BEFORE_ACK_OF_FIN or record.segment.flags & _SYN_RST or record.conversation.reset_by:
+        return False
+    return end.state == State.CLOSED or (record.stop > record.seq and "retransmission" in record.labels)
 
 
 def _alone(record: SegmentRecord, end: End) -> Iterable[str] | None:
@@ -115,6 +136,8 @@ def got(record: SegmentRecord) -> Iterable[str]:
         return _NOTHING  # RFC 9293 section 3.10.7.3, fourth: neither SYN nor RST, so it is dropped
     fin = bool(flags & FIN)
     quiet = not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None
+    if end.fin_inferred is not None and record.by != "inferred" and end.fin is not None and (record.ack or 0) > end.fin:
+        end.fin_inferred = None  # here is what shows it
     if quiet and (end.got_next is None or record.seq <= end.got_next):
         # The usual packet: nothing to say, only the stream goes on.
         if end.got_next is None or record.stop > end.got_next:
@@ -126,7 +149,7 @@ def got(record: SegmentRecord) -> Iterable[str]:
             end.syn_acked = True
             said.append(Event.GOT_ACK_OF_SYN)
         if end.fin is not None and not end.fin_acked and record.ack > end.fin:
-            end.fin_acked = True
+            end.fin_acked, end.fin_inferred = True, record if record.by == "inferred" else None
             said.append(Event.GOT_ACK_OF_FIN)
     if _advance(end, record.seq, record.stop, fin):
         if not end.got_fin:

@@ -411,3 +411,55 @@ def test_an_acknowledgement_that_a_listener_may_ignore_until_data_comes_is_not_l
     """TCP_DEFER_ACCEPT: the SYN-ACK comes again, though the ACK has arrived."""
     defers = ("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "s> SYN-ACK 0 1", "c> ACK 1 1", "c> data 1 1 5", "s> ACK 1 6")
     assert fates(*defers)[2] == UNKNOWN
+
+
+# What was only inferred to have arrived, and had not.
+
+BOTH_FINS = (*TALKING, "s> FIN 1 1", "c> ACK 1 2", "c> FIN 1 2", "s> ACK 2 2")
+
+
+def later(*lines: str, others: int = 300) -> list[Record]:
+    """Returns the records of what follows long after both ends have closed."""
+    pair = IPV4._replace(client="198.51.100.77")
+    apart = ladder(*OPEN, *(f"c> data {1 + at} 1 1" for at in range(others)), pair=pair)
+    frames = renumbered(*ladder(*BOTH_FINS), *apart, *ladder(*lines))
+    return [record for record in walk(frames).records if record.number > len(frames) - len(lines)]
+
+
+@pytest.mark.parametrize("others", [0, 300])
+def test_a_fin_that_is_sent_again_shows_that_its_acknowledgement_was_not_got(others: int) -> None:
+    again, answer, reset = later("c> FIN 1 2", "s> ACK 2 2", "c> RST 2", others=others)
+    assert again.held == States("LAST-ACK", "TIME-WAIT")
+    assert again.labels == ("FIN", "retransmission")
+    assert answer.held == States("LAST-ACK", "TIME-WAIT")
+    assert answer.delivered == States("CLOSED", "TIME-WAIT")
+    assert reset.held == States("CLOSED", "TIME-WAIT")
+    assert not any(record.surprises for record in (again, answer, reset))
+
+
+@pytest.mark.parametrize("others", [0, 300])
+def test_an_end_that_answers_the_other_s_fin_once_more_is_not_closed_yet(others: int) -> None:
+    again, answer = later("s> FIN 1 1", "c> ACK 2 2", others=others)
+    assert not again.surprises
+    assert not answer.surprises
+    assert answer.held is not None
+    assert answer.held.client == "LAST-ACK"
+    assert answer.conversation is not None
+    assert answer.conversation.states == States("CLOSED", "TIME-WAIT")  # what acknowledges its FIN comes behind that
+    assert answer.conversation.over
+
+
+def test_a_fin_that_is_sent_again_takes_back_what_its_sender_had_not_got() -> None:
+    frames = ladder(*TALKING, "c> FIN 1 1", "s> ACK 1 2", "s> ACK 1 2 win 99", "c> FIN 1 1", "s> ACK 1 2")
+    found = walk(frames).records
+    assert [record.held.client for record in found[4:] if record.held] == [
+        "FIN-WAIT-1", "FIN-WAIT-1", "FIN-WAIT-2", "FIN-WAIT-1", "FIN-WAIT-1",
+    ]  # fmt: skip
+    assert not any(record.surprises for record in found)
+
+
+def test_what_has_been_acknowledged_is_not_taken_back() -> None:
+    frames = ladder(*TALKING, "c> FIN 1 1", "s> data 1 2 10", "c> ACK 2 11", "s> ACK 11 2", "c> FIN 1 1", "s> ACK 11 2")
+    again = walk(frames).records[-2]
+    assert again.held is not None
+    assert again.held.client == "FIN-WAIT-2"
