@@ -125,9 +125,11 @@ def _in_columns(
     """Returns the rows of some lanes, made in columns, None where that does not help."""
     if plan is None and form in (RowFormat.JSON, RowFormat.NDJSON):
         return None
-    from lab.bulk import conversations, predicting
+    from lab.bulk import predicting
 
     if plan is None:
+        from lab.bulk import conversations
+
         found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
         if found is not None:
             return found
