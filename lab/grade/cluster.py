@@ -11,7 +11,9 @@ import contextlib
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from itertools import islice
 from typing import Any
 
@@ -40,7 +42,7 @@ def each_marked(
             Text("Dask is not installed, so there is no cluster", "没有安装 Dask，无法使用集群"),
             Text("pip install distributed, or leave out --scheduler", "pip install distributed，或去掉 --scheduler"),
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _quiet()
     try:
         client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
@@ -61,13 +63,23 @@ def each_marked(
             future.handed_in = each
             return future
 
-        futures = distributed.as_completed(
-            [submitted(each) for each in islice(waiting, threads * _AHEAD)], loop=client.loop
-        )
-        for future in futures:
-            yield future.handed_in, _result(future, scheduler)
-            for each in islice(waiting, 1):
-                futures.add(submitted(each))
+        try:
+            first = [submitted(each) for each in islice(waiting, threads * _AHEAD)]
+            futures = distributed.as_completed(first, loop=client.loop)
+            for future in futures:
+                yield future.handed_in, _result(future, scheduler)
+                for each in islice(waiting, 1):
+                    futures.add(submitted(each))
+        except (OSError, RuntimeError, CancelledError) as error:  # it is gone in the middle of something
+            raise _nobody(scheduler) from error
+
+
+def _quiet() -> None:
+    """Has Dask say nothing of its own: what goes wrong is an error of two lines."""
+    for name in logging.root.manager.loggerDict:
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module="distributed")
 
 
 def mark_there(parcel: Parcel, order: Order) -> dict[str, Any]:

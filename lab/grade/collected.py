@@ -120,11 +120,20 @@ def packed(handed_in: HandedIn) -> Parcel:
     """Returns a submission that can be read elsewhere. What can't be read here is missing in it, and can't there."""
     out = io.BytesIO()
     wanted = naming.chosen(handed_in.source.files)
-    with opening(handed_in.source) as files, zipfile.ZipFile(out, "w") as archive:
+    most = {
+        wanted.sheet: sheets.MOST_BYTES,
+        wanted.predictions: sheets.MOST_BYTES,
+        wanted.capture: MOST_CAPTURE,
+        wanted.archive: MOST_ARCHIVE,
+    }
+    with (
+        opening(handed_in.source) as files,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for at, path in enumerate(handed_in.source.files):
-            if path in (wanted.sheet, wanted.capture, wanted.predictions, wanted.archive):
+            if path in most:
                 with contextlib.suppress(*DAMAGED), files.open(handed_in.source.files[path]) as file:
-                    archive.writestr(str(at), b"".join(chunks(file, MOST_ARCHIVE + 1)))
+                    archive.writestr(str(at), b"".join(chunks(file, most[path] + 1)))
     about = {
         "name": handed_in.name,
         "refused": [[text.en, text.zh] for text in handed_in.refused],
@@ -182,7 +191,7 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
     with opening(source) as files:
 
         def take(path: Parts | None, out: BinaryIO, most: int) -> bool:
-            return path is not None and _take(files, source.files[path], out, most, refused)
+            return path is not None and _take(files, source.files[path], safe(path[-1]), out, most, refused)
 
         def small(path: Parts | None) -> bytes | None:
             out = io.BytesIO()
@@ -207,9 +216,8 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
         return Read(None, None, None, ())
 
 
-def _take(files: Files, path: Parts, out: BinaryIO, most: int, refused: list[Text]) -> bool:
+def _take(files: Files, path: Parts, name: str, out: BinaryIO, most: int, refused: list[Text]) -> bool:
     """Copies a file of at most `most` bytes, whatever it says of its size; says why where it does not."""
-    name = safe(path[-1])
     try:
         with files.open(path) as file:
             left = most

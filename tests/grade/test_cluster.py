@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from lab.errors import MachineError
 from lab.grade import classes, cluster
 from lab.grade.apart import Marker, Order
 from lab.grade.classes import Marking
-from lab.grade.collected import collect, digest, packed, unpacked
+from lab.grade.collected import collect, packed, reading, unpacked
 from lab.grade.kept import Kept
 from lab.grade.worker import Limits
 from scripts.classroom import make
@@ -30,41 +31,48 @@ SIZE = 24
 def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class") / "handed-in"
     make(folder, SIZE)
+    for each in list(folder.iterdir())[:2]:
+        with (each / "answers.toml").open("ab") as file:
+            file.truncate(1 << 28)  # it takes no room
     return folder
 
 
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler, and three workers, each a process; none starts another one in its place."""
-    here = tmp_path_factory.mktemp("cluster")
-    address = here / "scheduler.json"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+Node = subprocess.Popen[bytes]
 
-    def start(*command: str) -> subprocess.Popen[bytes]:
+
+@contextlib.contextmanager
+def _cluster(here: Path, count: int) -> Iterator[tuple[str, Node, list[Node]]]:
+    """Runs a scheduler, and so many workers, each a process; none starts another one in its place."""
+    told = here / "scheduler.json"
+    common = ("--no-dashboard", "--scheduler-file", str(told), "--host", "127.0.0.1")
+
+    def start(name: str, *more: str) -> Node:
         return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:]],
-            cwd=here, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", f"distributed.cli.dask_{name}", *more, *common],
+            cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip
 
-    common = ("--no-dashboard", "--scheduler-file", str(address))
-    running = [start("scheduler", "--host", "127.0.0.1", "--port", "0", *common)]
-    workers = [
-        start("worker", "--no-nanny", "--nthreads", "1", "--host", "127.0.0.1", "--local-directory", str(here), *common)
-        for _ in range(3)
-    ]
+    nodes = [start("scheduler", "--port", "0")]
+    nodes += [start("worker", "--no-nanny", "--nthreads", "1", "--local-directory", str(here)) for _ in range(count)]
     try:
-        while not (address.exists() and address.stat().st_size):
+        while not (told.exists() and told.stat().st_size):
             os.sched_yield()
-
-        yield json.loads(address.read_text())["address"], workers
+        yield json.loads(told.read_text())["address"], nodes[0], nodes[1:]
     finally:
-        for each in (*workers, *running):
+        for each in nodes:
             each.kill()
             each.wait()
 
 
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[Node]]]:
+    with _cluster(tmp_path_factory.mktemp("cluster"), 3) as (address, _, workers):
+        yield address, workers
+
+
 def test_a_cluster_marks_as_this_machine_does_and_loses_nothing_with_a_worker(
-    room: Path, nodes: tuple[str, list[subprocess.Popen[bytes]]]
+    room: Path, nodes: tuple[str, list[Node]]
 ) -> None:
     scheduler, workers = nodes
     handed_in = collect(room)
@@ -83,7 +91,7 @@ def test_a_cluster_marks_as_this_machine_does_and_loses_nothing_with_a_worker(
 
 
 def test_a_worker_with_another_lab_is_told(
-    room: Path, nodes: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
+    room: Path, nodes: tuple[str, list[Node]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.grade.kept.release", lambda: "0+another")
     with pytest.raises(MachineError, match="a worker has another lab"):
@@ -111,7 +119,20 @@ def test_without_a_scheduler_or_without_dask_two_lines_say_so(
 def test_a_parcel_is_marked_as_what_it_was_packed_from(room: Path) -> None:
     for each in collect(room):
         there = unpacked(packed(each))
-        assert (there.name, there.refused, digest(there)) == (each.name, each.refused, digest(each))
+        assert (there.name, there.refused) == (each.name, each.refused)
+        with reading(there) as sent, reading(each) as kept:
+            assert (sent.sheet, sent.predictions, sent.refused) == (kept.sheet, kept.predictions, kept.refused)
+            assert (sent.capture is None) == (kept.capture is None)
+        assert len(packed(each).data) < 1 << 20
+
+
+def test_a_scheduler_that_is_lost_midway_is_told(room: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with _cluster(tmp_path_factory.mktemp("cluster"), 1) as (address, scheduler, _):
+        marking = cluster.each_marked(collect(room), Order.of(None, None, Limits(), False), address)
+        next(marking)
+        scheduler.kill()
+        with pytest.raises(MachineError, match="no scheduler answers at"):
+            list(marking)
 
 
 def test_a_marker_that_is_lost_says_so(room: Path) -> None:
