@@ -98,7 +98,9 @@ def added_up(events: Told) -> list[dict[str, Any]]:
         elif name == "step-seen":
             packet["steps"] = event["steps"]
         elif name == "message-read":
-            packet["messages"].append({key: value for key, value in event["message"].items() if key != "words"})
+            message = {key: value for key, value in event["message"].items() if key != "words"}
+            packet["messages"] = [each for each in packet["messages"] if each["spans"] != message["spans"]] + [message]
+            packet["labels"] = event["labels"]
         elif name == "surprise":
             packet["surprises"].append({"role": event["end"], "state": event["state"], "on": event["on"]})
         elif name == "kernel" and event["packet"] is not None:
@@ -193,10 +195,8 @@ def test_the_same_holds_where_nobody_noted_what_arrived(capture: Path, tmp_path:
             writer.packet(frame, ())
         writer.finish()
     assert not told(bare)[0]["journal"]
-    assert {each["by"] for each in told(bare) if "by" in each} <= {
-        "acknowledged",
-        "inferred",
-    }  # nobody answers: neither
+    # Neither, where nobody answers.
+    assert {each["by"] for each in told(bare) if "by" in each} <= {"acknowledged", "inferred"}
     valid(told(bare))
     adds_up(bare)
     comes_in_order(bare)
