@@ -132,9 +132,12 @@ def refuses(record: SegmentRecord) -> bool:
 
 
 def _state(end: End, kernels: Kernels | None) -> str | None:
-    """Returns the state in which an end refuses something: what its kernel said, for it knows what ended silently."""
+    """Returns the state in which an end refuses something: its kernel's word, which knows what has ended silently.
+
+    None where the table has none: of such an end the rules say nothing.
+    """
     said = getattr(kernels, end.role).state if kernels is not None else None
-    return said or end.state
+    return (said or end.state) if end.state is not None else None
 
 
 def _unknown(end: End) -> bool:
