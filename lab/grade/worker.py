@@ -142,7 +142,7 @@ def warm(assignments: Iterable[Assignment]) -> None:
 
 def confine(limits: Limits) -> None:
     """Takes from this process what it does not need, for good."""
-    whole = int(limits.seconds) + 1
+    whole = int(limits.seconds) + 2
     for what, most in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_CPU, whole),
@@ -152,7 +152,8 @@ def confine(limits: Limits) -> None:
     ):
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most, most))
+        said = most - 1 if what == resource.RLIMIT_CPU else most  # a signal of its own, by which it is known
+        resource.setrlimit(what, (said, most))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # it is an error of the write then
     if sys.platform == "linux":
         try:
