@@ -38,6 +38,8 @@ def _taken(annotation: Any, value: Any) -> Any:
         return list(words) if isinstance(words, list | tuple) and all(map(_is_word, words)) else _DOUBTFUL
     if value is None or (annotation is not str and isinstance(annotation, type) and isinstance(value, annotation)):
         return value
+    if annotation is str and value == "":  # as it is where an option is left out
+        return value
     if not _is_word(value):
         return _DOUBTFUL
     if annotation is str:

@@ -127,6 +127,7 @@ class Comparison:
         if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there
             self._stray(which, opinion.stream)
             yield Disagreement(packet.number, "conversation", stream, opinion.stream, COUNTS_FOR_NOTHING)
+            yield from self._elsewhere(packet.number, found, opinion)
             return
         if stream != opinion.stream and found.flags & SYN and (which in self._strayed or stream in self._odd):
             self._stray(which, opinion.stream)  # newer versions begin another with it
