@@ -27,6 +27,14 @@ class Text(NamedTuple):
         return self.zh if lang == "zh" else self.en
 
 
+def packets(numbers: Sequence[int], more: bool = False) -> Text:
+    """Returns packets by their numbers; `more` says that there are others."""
+    word = "packets" if len(numbers) > 1 or more else "packet"
+    left_out = " …" if more else ""
+    listed = [str(number) for number in numbers]
+    return Text(f"{word} {', '.join(listed)}{left_out}", f"第 {'、'.join(listed)}{left_out} 号包")
+
+
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode: control, format, unassigned and the like
 
 ROLES = {"client": Text("client", "客户端"), "server": Text("server", "服务器")}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from lab.grade.facts import AbsentError, Facts, other, within
 from lab.model import Field, Message, Packet
-from lab.text import Text
+from lab.text import Text, packets
 
 _MOST_PACKETS, _MOST_PRINTS, _SHOWN = 12, 200, 32  # of a finding; of a capture; hexadecimal digits that are shown
 _MOST_NAMES = 8  # that a finding says in words
@@ -88,8 +88,8 @@ def edited(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _with(said: Text, numbers: Sequence[int]) -> Text:
-    shown = ", ".join(map(str, numbers[:_MOST_PACKETS])) + (" …" if len(numbers) > _MOST_PACKETS else "")
-    return Text(f"{said.en} (packet {shown})", f"{said.zh}（第 {shown} 号包）")
+    shown = packets(numbers[:_MOST_PACKETS], len(numbers) > _MOST_PACKETS)
+    return Text(f"{said.en} ({shown.en})", f"{said.zh}（{shown.zh}）")
 
 
 def _misfits(facts: Facts) -> Iterator[tuple[str, Text, Iterable[int]]]:

@@ -11,7 +11,7 @@ from lab.engine.protocol import StepOutcome
 from lab.model import ConversationReport, Differs, Packet, Role, StepReport
 from lab.protocols import registry
 from lab.protocols.notes import NoteStep, cast, note, notes
-from lab.text import Text
+from lab.text import Text, packets
 
 _OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 
@@ -67,8 +67,9 @@ def _differs(protocol: str, step: StepOutcome) -> Differs | None:
     text = _departure(protocol, step.code, step.when, step.actor)
     for place, listed in (("{packets}", step.packets), ("{gone}", step.gone)):
         if place in text.en:
+            english = text.en.replace(f"packet {place}", packets(listed).en)
             numbers = [str(number) for number in listed]
-            text = Text(text.en.replace(place, ", ".join(numbers)), text.zh.replace(place, "、".join(numbers)))
+            text = Text(english.replace(place, ", ".join(numbers)), text.zh.replace(place, "、".join(numbers)))
     return Differs(step.code, text)
 
 

@@ -13,7 +13,7 @@ from lab.grade.feedback import spoken
 from lab.grade.reports.page import page, text
 from lab.grade.reports.sheets import plain
 from lab.render.words import sections
-from lab.text import Lang, Text, safe
+from lab.text import Lang, Text, packets, safe
 
 _MARKS = {
     "right": ("✓", "good"), "carried": ("✓", "good"), "partial": ("◐", "half"), "wrong": ("✗", "bad"),
@@ -97,11 +97,10 @@ def said_of(each: Mapping[str, Any], lang: Lang) -> Iterator[Said]:
         rule = f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") else ""
         yield Said("said", each["said"][lang] + rule)
     if each.get("right") is not None and each["status"] not in ("right", "carried"):
-        packets = ", ".join(map(str, each["packets"]))
-        where = Text(f"In your capture (packet {packets}):", f"你的抓包中（第 {packets} 号包）：").pick(lang)
-        yield Said(
-            "right", where if packets else Text("In your capture:", "你的抓包中：").pick(lang), each["right"][lang]
-        )
+        shown = packets(each["packets"])
+        where = Text(f"In your capture ({shown.en}):", f"你的抓包中（{shown.zh}）：").pick(lang)
+        alone = Text("In your capture:", "你的抓包中：").pick(lang)
+        yield Said("right", where if each["packets"] else alone, each["right"][lang])
     if each.get("why") is not None:
         yield Said("why", each["why"][lang])
     if (decided := each.get("override")) is not None:

@@ -11,7 +11,7 @@ from rich.text import Text as Styled
 
 from lab.grade.proof import Proof
 from lab.render.words import console, pad, sections, wrap
-from lab.text import Lang, Text, safe
+from lab.text import Lang, Text, packets, safe
 
 _WIDTH, _INDENT, _NAME = 90, 6, 26
 _MARKS = {
@@ -58,7 +58,7 @@ def _question(each: Mapping[str, Any], page: Console, lang: Lang) -> None:
         _INDENT,
     )
     if each.get("right") is not None:
-        shown = Text(" (packet {0})", "（第 {0} 号包）").pick(lang).format(", ".join(map(str, each["packets"])))
+        shown = Text(" ({0})", "（{0}）").pick(lang).format(packets(each["packets"]).pick(lang))
         said = Text("In your capture: {0}", "你的抓包中：{0}").pick(lang).format(each["right"][lang])
         _lines(page, said + (shown if each["packets"] else ""), "dim", _INDENT)
     if each.get("why") is not None:
