@@ -34,7 +34,7 @@ _MARK = "LAB_WATCHED"
 _PR_SET_CHILD_SUBREAPER = 36
 _NAMELESS = {"LAB_DEBUG", "NO_COLOR", "LANG", "LC_ALL", "LC_MESSAGES", "COLUMNS", "PYTHONUNBUFFERED"}
 _ROW = re.compile(r"^ *(\d+)  +\d+\.\d{3}  ", re.MULTILINE)
-_DOCKERS = ("docker", "br-", "veth")  # comes and goes by itself
+DOCKERS = ("docker", "br-", "veth")  # comes and goes by itself
 TWO_LINES = {"en": re.compile(r"error: .+\nhint: .+\n"), "zh": re.compile(r"错误：.+\n提示：.+\n")}
 
 
@@ -208,7 +208,7 @@ def machine() -> tuple[list[str], list[str], int]:
     interfaces = sorted(line.partition(":")[0].strip() for line in told)
     mounted = Path("/proc/self/mountinfo").read_text().splitlines()
     mounts = sum(" - nsfs " in line and "/docker/netns/" not in line for line in mounted)
-    return named, [name for name in interfaces if not name.startswith(_DOCKERS)], mounts
+    return named, [name for name in interfaces if not name.startswith(DOCKERS)], mounts
 
 
 def processes() -> dict[int, tuple[int, str]]:
