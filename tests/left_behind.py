@@ -87,6 +87,7 @@ class Watched:
                 cwd=self.work,
                 env={**clean, "PYTHONDONTWRITEBYTECODE": "1", **marked, **(env or {})},
                 start_new_session=session,
+                preexec_fn=heed_signals,
                 **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **streams},  # type: ignore[call-overload]  # a mapping can hold any of them
             )
         Watched.known |= {self.process.pid}

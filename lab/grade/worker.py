@@ -40,7 +40,7 @@ _NO_SHEET = Text(f"there is no {sheets.NAME}", f"没有 {sheets.NAME}")
 
 
 class Limits(NamedTuple):
-    """What marking one submission may take: seconds of processor time, bytes of memory.
+    """What marking one submission may take: seconds of processor time, bytes of memory beyond what there is.
 
     Processor time, so that what comes of it does not hang on how busy a machine is; on the clock some times as much.
     """
@@ -144,7 +144,7 @@ def confine(limits: Limits) -> None:
     """Takes from this process what it does not need, for good."""
     whole = int(limits.seconds) + 2
     for what, most in (
-        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_AS, _addressed() + limits.memory),
         (resource.RLIMIT_CPU, whole),
         (resource.RLIMIT_FSIZE, collected.MOST_ARCHIVE + 1),
         (resource.RLIMIT_NOFILE, 64),
@@ -161,6 +161,17 @@ def confine(limits: Limits) -> None:
         except OSError:  # not root: as whom nobody is, nobody has a network either; where that is forbidden, it stays
             with contextlib.suppress(OSError):
                 unshare(CLONE_NEWUSER | CLONE_NEWNET)
+
+
+def _addressed() -> int:
+    """Returns the bytes of memory that this process has addresses for, 0 where nobody says.
+
+    It is a fork, of the lab or of whoever imported it, and whatever that had loaded is here, too.
+    """
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def answer(to: int, found: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from lab.grade.opening import opening
 from lab.grade.sheet import NAME, read, written
 from lab.grade.worker import Limits
 from tests.grade.shared import facts, right
+from tests.left_behind import heed_signals
 from tests.places import REFERENCES, ROOT
 
 OPEN = load("tcp-open")
@@ -185,7 +186,9 @@ def test_where_no_room_is_left_two_lines_say_so_and_it_goes_on_later(tmp_path: P
 def test_ctrl_c_in_the_middle_of_a_class_loses_nothing_that_was_marked(tmp_path: Path) -> None:
     room, to = room_of(tmp_path, 15), tmp_path / "marks"
     command = [sys.executable, "-m", "lab", "grade", str(room), "--assignment", "tcp-open", "--to", str(to)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals
+    )
     while not (to / "kept").exists() or (len(list((to / "kept").iterdir())) < 2 and process.poll() is None):
         os.sched_yield()
     process.send_signal(signal.SIGINT)

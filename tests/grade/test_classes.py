@@ -117,7 +117,7 @@ def test_what_marks_has_no_network_and_little_of_all_else() -> None:
         }
 
     found = run(work, Limits())["a"]
-    assert found["memory"] == Limits().memory
+    assert Limits().memory < found["memory"] < Limits().memory + (1 << 30), "beyond what was there"
     if found["namespace"] == str(Path("/proc/self/ns/net").readlink()):
         pytest.skip("this machine lets nobody make a network namespace")
     assert found["interfaces"] == ["lo"]

@@ -17,10 +17,13 @@ from textual.widgets import Static
 
 from lab.stepping.screen import Screen
 from lab.text import Lang
+from tests.left_behind import heed_signals
 from tests.places import ROOT
 from tests.stepping.test_view import opened
 
 TMUX = "tmux"
+# Without a fixed size, which a terminal's own would not get the better of.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 def driven(
@@ -134,7 +137,8 @@ class Terminal:
     def ask(self, *words: str) -> str:
         return subprocess.run(
             [TMUX, "-S", self.socket, *words], capture_output=True, text=True, encoding="utf-8", check=True, timeout=30,
-            env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
+            env={**ENVIRONMENT, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
+            preexec_fn=heed_signals,
         ).stdout  # fmt: skip
 
     def press(self, *keys: str) -> None:

@@ -105,6 +105,7 @@ class Conversations:
                 del self._senders[pair]
         for end in which.ends:
             del end.peer  # the two hold each other, and nobody looks for such cycles
+            end.fin_inferred = None  # nor for this one: a record knows its conversation
 
     def place(self, frame: Frame, segment: Segment | Quoted | tuple[str, ...]) -> Record:
         """Returns the packet's record: with conversation, sender, relative numbers and labels where it is TCP."""
