@@ -88,7 +88,7 @@ def test_a_record_that_is_carried_to_another_capture_shows(folder: Path, tmp_pat
 @pytest.mark.parametrize(
     "comment",
     ["", "lab1 {}", PREFIX, PREFIX + "[]", PREFIX + "{}", PREFIX + "[" * 9000, PREFIX + '{"said": 3}',
-     Record(None, None, "x" * 9000, 1, 1, None).written(), Record(None, None, "x", None, 1, None).written()],  # type: ignore[arg-type]
+     Record(None, None, "x" * 9000, 1, 1, None).written(), Record(None, None, "x", None, 1, None).written()],  # type: ignore[arg-type]  # a record without its packet
 )  # fmt: skip
 def test_what_is_no_record_is_passed_over(comment: str) -> None:
     assert read(comment) is None
