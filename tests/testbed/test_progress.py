@@ -18,7 +18,7 @@ def reached(*lines: str) -> Progress:
         assert isinstance(tcp, Segment)
         sender, receiver = ("client", "server") if line.startswith("c") else ("server", "client")
         found.sent(sender, tcp)  # type: ignore[arg-type]  # mypy widens the literals
-        found.got(receiver, tcp)  # type: ignore[arg-type]
+        found.got(receiver, tcp)  # type: ignore[arg-type]  # as above
     return found
 
 
