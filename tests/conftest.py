@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +18,9 @@ from lab.protocols.tcp.scenarios import endpoint
 from tests.left_behind import AS_NOBODY
 from tests.places import PACKAGES
 
+if TYPE_CHECKING:
+    from tests.page.browser import Browser, Page
+
 # How long an example takes says how busy the machine is, not whether the code is right. The examples are the same each
 # time, so that what a run says is about the code it ran; new ones are looked for with --hypothesis-profile search.
 settings.register_profile("lab", deadline=None, derandomize=True)
@@ -26,7 +29,7 @@ settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("lab")
 
 # Tests with one of these fixtures, also by way of another, are marked `machine`.
-MACHINE = {"namespaces", "user_namespaces", "nobodys_python", "watched", "tshark", "docker"}
+MACHINE = {"namespaces", "user_namespaces", "nobodys_python", "watched", "tshark", "docker", "chromium", "axe"}
 # What is asked of every version of tshark that there is to test with (make test-image): all that uses it, and these.
 TSHARKS_FOLDERS = ("wireshark", "witnesses")
 # What is slow as a whole; single tests say so themselves.
@@ -34,7 +37,8 @@ SLOW_FOLDERS = ("bulk",)
 SLOW = {"large", "busy"}  # captures of many thousand packets
 
 # Side by side, a file's tests stay together in one process. So do those of all files that share something, here by its
-# fixture: Docker's engine; the one processor that all network namespaces run on, and the runs of the scenarios.
+# fixture: Docker's engine; the one processor that all network namespaces run on, and the runs of the scenarios; a
+# browser.
 TOGETHER = {
     "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py", "tests/app/test_mischief.py"),
     "namespaces": (
@@ -47,6 +51,7 @@ TOGETHER = {
         "tests/wireshark/test_tshark.py", "tests/stepping/test_plans.py", "tests/stepping/test_step.py",
         "tests/stepping/test_screen.py", "tests/grade/test_predicted.py",
     ),
+    "browser": ("tests/page/",),
 }  # fmt: skip
 
 
@@ -137,6 +142,42 @@ def docker() -> str:
         return engine.image(engine.require())
     except MachineError as error:
         pytest.skip(f"{error.message.en}: {error.hint.en}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A Chromium that runs; it takes seconds to start, so there is one for all tests of a process."""
+    from tests.page.browser import started
+
+    with started(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page in it, which knows nothing of others."""
+    with browser.page() as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def axe(pytestconfig: pytest.Config) -> str:
+    """The source of axe-core, which npm brings once into pytest's cache."""
+    from tests.page.axe import script
+
+    try:
+        return script(pytestconfig.cache.mkdir("axe-core"))
+    except OSError as error:
+        pytest.skip(f"{error} (Debian: apt-get install nodejs npm)")
 
 
 @pytest.fixture
