@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
-
-from rich.cells import cell_len
 
 from lab.model import Verdict
 from lab.protocols.registry import PROTOCOLS
@@ -100,9 +98,22 @@ def sections(source: str) -> Text:
     return Text(source, zh)
 
 
+def by_unicode(text: str) -> int:
+    """Returns how many columns a text takes by Unicode's own properties, where there is no rich: in a browser."""
+    shown = [each for each in text if unicodedata.category(each) not in ("Mn", "Me", "Cf", "Cc")]
+    return len(shown) + sum(map(_is_wide, shown))
+
+
+_columns: Callable[[str], int]
+try:
+    from rich.cells import cell_len as _columns
+except ImportError:
+    _columns = by_unicode
+
+
 def cells(text: str) -> int:
     """Returns how many columns a text takes."""
-    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
+    return len(text) if text.isascii() and text.isprintable() else _columns(text)
 
 
 def wrap(text: str, width: int) -> list[str]:

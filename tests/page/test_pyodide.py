@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from lab.render.words import by_unicode
 from scripts.hostile.cases import make
-from tests.places import CORPUS, PACKAGES, REFERENCES, ROOT
+from tests.places import CORPUS, GOLDEN, PACKAGES, REFERENCES, ROOT
 
 # In each Python: the trace of a file, or the two lines that say what is wrong with it.
 PROGRAM = """
@@ -105,3 +107,10 @@ made
     said = _each([file], ["node", str(script), str(pyodide), str(ROOT), "import lab\n" + program])[file]
     assert "1 certificate; the Python library that reads certificates, cryptography, is not here" in said
     assert "the Python library that decrypts, cryptography, is not here" in said
+
+
+def test_without_rich_texts_are_as_wide() -> None:
+    drawn = [*REFERENCES.glob("*.txt"), *GOLDEN.iterdir()]
+    lines = {line for file in drawn for line in file.read_text("utf-8").splitlines()}
+    assert len(lines) > 1000
+    assert {line for line in lines if by_unicode(line) != cell_len(line)} == set()
