@@ -104,16 +104,16 @@ def by_unicode(text: str) -> int:
     return len(shown) + sum(map(_is_wide, shown))
 
 
-_columns: Callable[[str], int]
+cell_len: Callable[[str], int]
 try:
-    from rich.cells import cell_len as _columns
+    from rich.cells import cell_len
 except ImportError:
-    _columns = by_unicode
+    cell_len = by_unicode
 
 
 def cells(text: str) -> int:
     """Returns how many columns a text takes."""
-    return len(text) if text.isascii() and text.isprintable() else _columns(text)
+    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
 
 
 def wrap(text: str, width: int) -> list[str]:
