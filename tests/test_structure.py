@@ -46,6 +46,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "bulk": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "wireshark": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
     "stepping": {*VALUES, *THINKING, *TOUCHING, "render", "runs"},
+    "page": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "stepping"},
     "grade": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
     "__init__": {*VALUES, *THINKING, *TOUCHING, "render", "runs", "witnesses"},
     "app": {
@@ -60,6 +61,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "wireshark",
         "stepping",
         "explore",
+        "page",
     },
     "__main__": {
         *VALUES,
@@ -73,6 +75,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "wireshark",
         "stepping",
         "explore",
+        "page",
         "app",
     },
 }
@@ -94,7 +97,7 @@ DOORS = {
     "scapy": ("capture/sniff.py",),
     "pyshark": ("witnesses/dissection.py",),
     "cryptography": ("protocols/tls/",),
-    "orjson": ("render/encoding.py",),
+    "orjson": ("render/trace.py",),
     "numpy": ("bulk/",),
     "zstandard": ("capture/compressed.py", "protocols/tls/compressed.py"),
     "brotli": ("protocols/tls/compressed.py",),

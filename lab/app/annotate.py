@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from lab import bulk
-from lab.app.formats import DRAWN, Format, beginning, in_words, write_drawn, write_events, write_ladder, write_rows
+from lab.app.formats import (
+    DRAWN,
+    Format,
+    beginning,
+    in_words,
+    told_by_field,
+    write_drawn,
+    write_events,
+    write_ladder,
+    write_rows,
+)
 from lab.app.waiting import Waiting, waited
 from lab.bulk.rows import Gone, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import Capture, open_capture
@@ -126,7 +136,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     gone = Gone(_in_rows(form) and keeps_lines(RowFormat(form.value)))
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
-        words=in_words(form), frames=in_words(form), beginning=beginning(form),
+        words=in_words(form), fields=told_by_field(form), frames=in_words(form), beginning=beginning(form),
         late=waited if live and form in (Format.LADDER, Format.PCAPNG) else None,
         let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
     )  # fmt: skip

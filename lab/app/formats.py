@@ -27,6 +27,7 @@ class Format(StrEnum):
     EVENTS = "events"
     SVG = "svg"
     MERMAID = "mermaid"
+    HTML = "html"
     PCAPNG = "pcapng"
 
 
@@ -44,7 +45,7 @@ class FormOfMarks(StrEnum):
     CLASSROOM50 = "classroom50"
 
 
-DRAWN = (Format.SVG, Format.MERMAID)  # as a whole, in the end
+DRAWN = (Format.SVG, Format.MERMAID, Format.HTML)  # as a whole, in the end
 
 
 def in_words(form: Format) -> bool:
@@ -54,11 +55,20 @@ def in_words(form: Format) -> bool:
 
 def beginning(form: Format) -> int | None:
     """Returns how many bytes of a payload a format needs, None where that is all of them."""
-    if form not in (Format.LADDER, *DRAWN):
+    if form not in (Format.LADDER, Format.SVG, Format.MERMAID):
         return None
     from lab.render.parts import PREVIEW
 
     return PREVIEW
+
+
+def told_by_field(form: Format) -> range:
+    """Returns the packets whose messages a format tells field by field."""
+    if form is not Format.HTML:
+        return range(0)
+    from lab.page.model import MOST
+
+    return range(1, MOST + 1)
 
 
 def write_ladder(
@@ -93,7 +103,14 @@ def write_ladder(
 
 
 def write_drawn(run: Run, form: Format, out: TextIO, lang: Lang) -> None:
-    """Draws all packets of a run in the end. Raises UsageError where these are too many for a picture."""
+    """Draws all packets of a run in the end. Raises UsageError where these are too many for a picture, or a page."""
+    if form is Format.HTML:
+        from lab.page.html import document
+        from lab.page.model import of_run
+
+        out.write(document(of_run(run)))
+        out.flush()
+        return
     from lab.render.mermaid import mermaid
     from lab.render.picture import few, picture
     from lab.render.svg import svg

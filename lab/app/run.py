@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab.app.formats import DRAWN, Format, in_words, write_drawn, write_events, write_ladder, write_rows
+from lab.app.formats import DRAWN, Format, in_words, told_by_field, write_drawn, write_events, write_ladder, write_rows
 from lab.errors import LabError, UsageError
 from lab.text import Lang, Text
 
@@ -57,7 +57,7 @@ def play(
         from lab.runs.live import Live
         from lab.runs.run import Run
 
-        run = Run(Live(played, rules, ipv6, file, on), words=in_words(form))
+        run = Run(Live(played, rules, ipv6, file, on), words=in_words(form), fields=told_by_field(form))
         if pace:
             run.listen(_Pace(run, pace).hear)
         _show(run, name, [*wire, *played.rules], form, lang)

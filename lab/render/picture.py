@@ -9,13 +9,14 @@ that was captured before that: so arrows cross as packets did. Lengths are a pic
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from lab.errors import UsageError
 from lab.model import Packet, States
 from lab.render import parts, telling
-from lab.render.measure import wide
 from lab.render.outcome import agreed
 from lab.render.telling import Drawn, Spoken, Telling
 from lab.render.words import address, pieces
@@ -23,6 +24,7 @@ from lab.report.agreement import Agreement
 from lab.text import ROLES, Lang, Text, safe
 
 MOST, MOST_LINES = 200, 30  # packets of a picture, lines of what is said of one
+_OF = Text("a picture", "图中")
 WIDTH = 1040
 NUMBER, CLIENT, SERVER = 58, 188, 488  # from the left: numbers end, the time axes
 BADGE, SAID, MARGIN = 608, 680, 24  # where steps stand, and what is said; the room on the right
@@ -31,6 +33,7 @@ _LABEL = 39  # columns on an arrow
 _ROW, _LINE, _SENT = 54, 17, 18  # a packet's height, at least; a line's; where its sender's end of the arrow is
 _HEAD, _GAP, _FOOT = 96, 36, 20  # heights: names and addresses above axes, between conversations, below all
 _SIZE = 12.5  # of what is said
+_NARROW, _WIDE = frozenset(" .,:;'|!()[]/\"ijltfrI-"), frozenset("MWmw@%—⊕→▶◀")
 
 
 class Mark(NamedTuple):
@@ -93,13 +96,13 @@ class Picture(NamedTuple):
     rest: tuple[Line, ...]
 
 
-def few(packets: Iterable[Packet]) -> list[Packet]:
-    """Returns packets, as many as a picture may have. Raises UsageError where there are more."""
+def few(packets: Iterable[Packet], most: int = MOST, of: Text = _OF) -> list[Packet]:
+    """Returns packets, as many as a picture may have, or a page. Raises UsageError where there are more."""
     found: list[Packet] = []
     for packet in packets:
-        if len(found) == MOST:
+        if len(found) == most:
             raise UsageError(
-                Text(f"a picture has at most {MOST} packets, and here are more", f"图中最多 {MOST} 个包，这里超过了"),
+                Text(f"{of.en} has at most {most} packets, and here are more", f"{of.zh}最多 {most} 个包，这里超过了"),
                 Text(
                     "choose some with --conversation N or --filter 'host …'; the ladder in text has no limit",
                     "请用 --conversation N 或 --filter 'host …' 选取一部分；文字时序图没有限制",
@@ -156,7 +159,7 @@ def _track(packets: Sequence[Packet], told: Telling, lang: Lang, began: int | No
     spoken = [_spoken(packet, told, drawn, lang) for packet in packets]
     heights = [max(_ROW, len(lines) * _LINE + 16) for _, lines in spoken]
     tops = [y + sum(heights[:at]) for at in range(len(packets))]
-    got = _arrivals(packets, tops)
+    got = [tops[last] + _SENT + SLANT for last in landed(packets)]
     rungs = []
     for at, (packet, (shown, lines)) in enumerate(zip(packets, spoken, strict=True)):
         sent = tops[at] + _SENT
@@ -220,17 +223,16 @@ def _arrow(packet: Packet, sent: float, got: float) -> Arrow:
     return Arrow(packet.sender == "client", sent, got, label, style, end, begin, packet.fate)
 
 
-def _arrivals(packets: Sequence[Packet], tops: Sequence[float]) -> list[float]:
-    """Returns where each packet arrives: below the last one that was captured before that, as far as anybody knows."""
-    captured = [packet.journal.arrived if packet.journal is not None else None for packet in packets]
-    found = []
+def landed(packets: Sequence[Packet]) -> list[int]:
+    """Returns behind which packet, by its place, each arrives: the last one that was captured before that, as far as
+    anybody knows."""
+    told = (packet.journal.arrived if packet.journal is not None else 0 for packet in packets)
+    captured, found = list(accumulate(told, max)), []
     for at, packet in enumerate(packets):
         last = at
         if packet.journal is not None and packet.journal.delivered:
-            before = packet.journal.delivered[0]
-            later = [each for each in range(at + 1, len(packets)) if (when := captured[each]) and when < before]
-            last = max(later, default=at)
-        found.append(tops[last] + _SENT + SLANT)
+            last = max(bisect_left(captured, packet.journal.delivered[0], at + 1) - 1, at)
+        found.append(last)
     return found
 
 
@@ -242,7 +244,7 @@ def _broken(text: str, width: float) -> list[str]:
     """Breaks a text into lines that fit into a width, whatever usual font there is."""
     lines, line, used = [], "", 0.0
     for piece in pieces(safe(text).strip()):
-        size = wide(piece.rstrip(), _SIZE)
+        size = _width(piece.rstrip())
         if line and used + size > width:
             lines.append(line.rstrip())
             line, used = "", 0.0
@@ -250,7 +252,20 @@ def _broken(text: str, width: float) -> list[str]:
             at = max(1, int(len(piece) * width / size) - 1)
             lines.append(piece[:at])
             piece = piece[at:]
-            size = wide(piece.rstrip(), _SIZE)
+            size = _width(piece.rstrip())
         line += piece
-        used += wide(piece, _SIZE)
+        used += _width(piece)
     return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def _width(text: str) -> float:
+    """Returns how wide a text is at most, in a font without serifs."""
+    return sum(_ems(char) for char in text) * _SIZE
+
+
+def _ems(char: str) -> float:
+    if ord(char) >= 0x2E80:
+        return 1.0
+    if char in _NARROW:
+        return 0.38
+    return 0.98 if char in _WIDE else 0.72 if char.isupper() else 0.61

@@ -26,7 +26,8 @@ WRONG = {
     "annotate": "the argument file is missing",
     "diff a": "the argument B is missing",
     "annotate x --format moon": (
-        "--format can't be 'moon': it is one of ladder, json, ndjson, csv, conversations, events, svg, mermaid, pcapng"
+        "--format can't be 'moon': it is one of ladder, json, ndjson, csv, conversations, events, svg, mermaid, html, "
+        "pcapng"
     ),
     "annotate x --conversation abc": "--conversation takes a whole number",
     "tcp more {0}": "too many arguments: more {0}",

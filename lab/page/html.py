@@ -1,0 +1,99 @@
+"""A page as one HTML file: data, scripts and style in it, nothing from anywhere else.
+
+The scripts are the modules that `lab view` serves, put into one: so one hash in the Content-Security-Policy allows just
+that. What comes from a capture is JSON that no markup can leave.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+LARGE = 30_000  # bytes of JSON: beyond, it is compressed
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([^"]+)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function|const|let|class) (\w+))", re.MULTILINE)
+_EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")
+_MAIN = "main.js"
+
+
+def document(data: Mapping[str, Any]) -> str:
+    """Returns the file."""
+    text, form = json.dumps(data, ensure_ascii=False, separators=(",", ":")), "json"
+    if len(text) > LARGE:
+        packed = gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)
+        text, form = base64.b64encode(packed).decode(), "gzip"
+    script, style = joined(_MAIN), static("page.css")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    title = escape(str(data["name"]))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        f'<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<div id="app"></div>\n'
+        f'<script type="application/json" id="data" data-form="{form}">{_apart(text)}</script>\n'
+        f'<script type="module">{script}</script>\n</body>\n</html>\n'
+    )
+
+
+def _apart(text: str) -> str:
+    """Returns JSON in which nothing ends, or begins, an element."""
+    return text.replace("<", "\\u003c")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def static(name: str) -> str:
+    """Returns one of the files that a page is made of."""
+    return files("lab.page").joinpath("static", *name.split("/")).read_text("utf-8")
+
+
+@cache
+def joined(main: str) -> str:
+    """Returns a module and all that it imports as one script: each in a function of its own, behind what it needs."""
+    return "".join(_modules(main, set()))
+
+
+def _modules(name: str, known: set[str]) -> Iterator[str]:
+    if name in known:
+        return
+    known.add(name)
+    text, below = static(name), name.rpartition("/")[0]
+    for found in _IMPORT.finditer(text):
+        yield from _modules(_beside(found[2], below), known)
+    yield f"const {_name(name)}=(()=>{{{_within(text, below)}}})();\n"
+
+
+def _within(text: str, below: str) -> str:
+    """Returns a module's text as a function's, which returns what it exports."""
+    names = {found[2]: found[2] for found in _EXPORT.finditer(text)}
+    for listed in _EXPORTS.finditer(text):
+        for each in listed[1].split(","):
+            mine, _, theirs = each.strip().partition(" as ")
+            names[theirs or mine] = mine
+    text = _EXPORTS.sub("", _EXPORT.sub(r"\1", text))
+    text = _IMPORT.sub(
+        lambda found: f"const {{{found[1].replace(' as ', ': ')}}}={_name(_beside(found[2], below))};", text
+    )
+    return f"{text}\nreturn {{{','.join(f'{name}:{mine}' for name, mine in names.items())}}};"
+
+
+def _beside(name: str, below: str) -> str:
+    return f"{below}/{name}" if below else name
+
+
+def _name(module: str) -> str:
+    return "$" + re.sub(r"\W", "_", module)

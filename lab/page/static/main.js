@@ -1,0 +1,115 @@
+// @ts-check
+// The page as a whole: its head, the ladder, the panels beside it; keys, links, and what it was opened with.
+import { html, nothing, render } from "./vendor/lit-html.js";
+import { begin, choose, choosePacket, chosen, data, go, matches, onChange, shown, t, w } from "./state.js";
+import { ladder, look, reveal } from "./ladder.js";
+import { panels } from "./panels.js";
+import { table } from "./table.js";
+
+const KEYS = [
+  ["j ↓ →", "key-next", () => go(1)], ["k ↑ ←", "key-next", () => go(-1)], ["Home", "key-ends", () => go(-Infinity)], ["End", "key-ends", () => go(Infinity)],
+  ["/", "key-search", () => /** @type {HTMLElement} */ (document.querySelector("#query")).focus()],
+  ["l", "key-language", () => choose({ lang: chosen.lang === "en" ? "zh" : "en" })], ["t", "key-theme", () => choose({ theme: dark() ? "light" : "dark" })],
+  ["r", "key-real", () => choose({ real: !chosen.real })], ["a", "key-bare", () => choose({ bare: !chosen.bare })], ["n", "key-raw", () => choose({ raw: !chosen.raw })],
+  ["e", "key-decrypted", () => choose({ decrypted: !chosen.decrypted })], ["b", "key-table", () => choose({ mode: chosen.mode === "table" ? "ladder" : "table" })],
+  ["?", "key-help", () => choose({ help: !chosen.help })], ["Escape", "key-close", () => choose({ help: false, query: "", mode: "ladder", field: null })],
+];
+const NAMES = { ArrowDown: "↓", ArrowUp: "↑", ArrowRight: "→", ArrowLeft: "←" };
+
+const dark = () => (chosen.theme ? chosen.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
+
+function head() {
+  const page = data(), tracks = page.tracks;
+  const check = (name, value, change) => html`<label><input type="checkbox" .checked=${value} @change=${(event) => change(event.target.checked)} />${w(name)}</label>`;
+  return html`<header class="head">
+    <h1>${page.name} <span class="soft">${page.rungs.length} ${w("packets")}</span></h1>
+    ${tracks.length > 1 ? html`<label>${w("conversation")} <select @change=${(event) => choose({ track: event.target.value === "" ? null : Number(event.target.value) })}>${tracks.map((each) => html`<option value=${each.id} ?selected=${each.id === chosen.track}>${each.id}: ${each.client} ↔ ${each.server}</option>`)}</select></label>` : nothing}
+    <span class="choices" role="group" aria-label=${w("show")}>
+      ${check("real-time", chosen.real, (real) => choose({ real }))} ${check("bare", chosen.bare, (bare) => choose({ bare }))} ${check("raw", chosen.raw, (raw) => choose({ raw }))}
+      ${page.rungs.some((each) => each.messages?.some((message) => message.decrypted)) ? check("decrypted", chosen.decrypted, (decrypted) => choose({ decrypted })) : nothing}
+      ${above().map((name) => html`<label><input type="checkbox" .checked=${!chosen.hidden[name]} @change=${(event) => choose({ hidden: { ...chosen.hidden, [name]: !event.target.checked } })} />${page.titles[name]}</label>`)}
+      ${check("as-table", chosen.mode === "table", (on) => choose({ mode: on ? "table" : "ladder" }))}
+    </span>
+    <label class="search"><span class="hidden">${w("search")}</span><input id="query" type="search" placeholder=${w("search-hint")} .value=${chosen.query} @input=${(event) => find(event.target.value)} /></label>
+    <span class="tools"><button @click=${KEYS[5][2]} lang=${chosen.lang === "en" ? "zh-CN" : "en"} title=${w("language")}>${chosen.lang === "en" ? "中文" : "English"}</button><button @click=${KEYS[6][2]} aria-label=${w("theme")} title=${w("theme")}>◐</button><button @click=${KEYS[12][2]} aria-label=${w("help")} title=${w("help")}>?</button></span>
+  </header>`;
+}
+
+/** The protocols above the transport that there are messages of. */
+const above = () => [...new Set(data().rungs.flatMap((each) => each.messages?.map((message) => message.protocol) || []))];
+
+/** @param {string} query */
+function find(query) {
+  choose({ query });
+  const first = query && shown().find(matches);
+  if (first) choosePacket(first.number);
+}
+
+function help() {
+  if (!chosen.help) return nothing;
+  const listed = KEYS.map(([key, name]) => html`<dt><kbd>${key}</kbd></dt><dd>${w(name)}</dd>`);
+  return html`<div class="sheet" role="dialog" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
+}
+
+function draw() {
+  const root = document.documentElement;
+  root.lang = chosen.lang === "zh" ? "zh-CN" : "en";
+  root.dataset.theme = dark() ? "dark" : "light";
+  document.title = `${data().name} – ${w("ladder")}`;
+  const app = /** @type {HTMLElement} */ (document.querySelector("#app"));
+  render(html`${head()}<main class=${chosen.mode}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : ladder()}</section><aside id="side">${panels()}</aside></main>${help()}`, app);
+}
+
+let revealed = 0;
+
+function drawAndFollow() {
+  draw();
+  const scroller = /** @type {HTMLElement} */ (document.querySelector("#ladder"));
+  look(scroller);
+  if (chosen.packet !== revealed) {
+    const middle = revealed === 0 && location.hash !== "";
+    revealed = chosen.packet;
+    reveal(scroller, middle);
+    if (chosen.packet) history.replaceState(null, "", `#p=${chosen.packet}`);
+  }
+}
+
+function follow() {
+  const number = Number(/^#p=(\d+)$/.exec(location.hash)?.[1] ?? 0);
+  const rung = data().rungs.find((each) => each.number === number);
+  if (rung) choose({ packet: number, track: data().tracks.length > 1 && rung.track !== null ? rung.track : chosen.track });
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
+  if (typing && event.key !== "Escape") return;
+  const key = NAMES[event.key] ?? event.key;
+  const found = KEYS.find(([keys]) => keys.split(" ").includes(key));
+  if (!found) return;
+  event.preventDefault();
+  if (typing) event.target.blur();
+  found[2]();
+}
+
+async function load() {
+  const stored = /** @type {HTMLElement} */ (document.querySelector("#data")), text = stored.textContent || "";
+  if (stored.dataset.form !== "gzip") return JSON.parse(text);
+  const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
+/** Shows a page's data. @param {import("./page").Page} page */
+export function show(page) {
+  begin(page);
+  if (page.tracks.length > 1) chosen.track = page.tracks[0].id;
+  onChange(drawAndFollow);
+  follow();
+  drawAndFollow();
+  addEventListener("keydown", onKey);
+  addEventListener("hashchange", follow);
+  addEventListener("resize", () => look(/** @type {HTMLElement} */ (document.querySelector("#ladder"))));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => choose({}));
+}
+
+if (document.querySelector("#data")) load().then(show);

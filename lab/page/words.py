@@ -1,0 +1,74 @@
+"""The page's own words, in both languages: what a script asks for by its key."""
+
+from __future__ import annotations
+
+from lab.stepping.words import KERNEL
+from lab.text import Text
+
+WORDS: dict[str, Text] = {
+    # the head
+    "ladder": Text("Ladder", "时序图"),
+    "packets": Text("packets", "个包"),
+    "language": Text("Language", "语言"),
+    "theme": Text("Light or dark", "明暗"),
+    "search": Text("Search", "搜索"),
+    "search-hint": Text("such as FIN-WAIT-1, seq=15", "如 FIN-WAIT-1、seq=15"),
+    "found": Text("found", "处匹配"),
+    "help": Text("Keys", "按键"),
+    "close": Text("Close", "关闭"),
+    # what is shown of the ladder
+    "show": Text("Show", "显示"),
+    "real-time": Text("real time", "真实时间"),
+    "bare": Text("bare ACKs", "纯 ACK"),
+    "decrypted": Text("decrypted", "解密后"),
+    "raw": Text("raw numbers", "原始序号"),
+    "conversation": Text("Conversation", "连接"),
+    "as-table": Text("Table", "表格"),
+    # a rung
+    "packet": Text("Packet", "包"),
+    "time": Text("Time", "时间"),
+    "sender": Text("From", "发送方"),
+    "what": Text("What", "内容"),
+    "says": Text("What it means", "含义"),
+    "nothing-chosen": Text("Choose a packet.", "请选择一个包。"),
+    "lost": Text("lost", "丢失"),
+    "unknown": Text("fate unknown", "去向未知"),
+    "held": Text("held on the wire", "停在线路上"),
+    "under-way": Text("under way", "在途"),
+    "arrived": Text("arrived", "已送达"),
+    "forged": Text("forged on the wire", "线路伪造"),
+    "copies": Text("delivered twice", "送达两次"),
+    "notes": Text("notes", "讲义"),
+    # the panels
+    "both-ends": Text("Both ends", "两端状态"),
+    "when-sent": Text("when sent", "发出时"),
+    "on-arrival": Text("on arrival", "送达后"),
+    "kernel-says": Text("the kernel", "内核"),
+    "agree": Text("Both kernels say the same.", "两端内核所说相同。"),
+    "disagree": Text("A kernel says otherwise.", "内核所说不同。"),
+    "kernels": Text("What both kernels say", "两端内核所说"),
+    "moved": Text("counters that have moved", "有变化的计数器"),
+    "numbers": Text("Its numbers", "各个数值"),
+    "bytes": Text("Layers and bytes", "分层与字节"),
+    "more-bytes": Text("more bytes, not shown", "字节未显示"),
+    "space": Text("Sequence space", "序号空间"),
+    "space-hint": Text("SYN and FIN take a number each, as a byte does.", "SYN 与 FIN 各占一个序号，如同一个字节。"),
+    "fired": Text("Rows of the table that fired", "触发的状态表行"),
+    "outcome": Text("The notes' steps", "讲义的步骤"),
+    "not-seen": Text("not seen", "未见"),
+    # keys
+    "key-next": Text("the next packet, the one before", "下一个包、上一个包"),
+    "key-ends": Text("the first, the last", "第一个、最后一个"),
+    "key-search": Text("search", "搜索"),
+    "key-language": Text("Chinese or English", "中文或英文"),
+    "key-theme": Text("light or dark", "明暗切换"),
+    "key-real": Text("equal steps or real time", "等距或真实时间"),
+    "key-bare": Text("bare ACKs shown or not", "显示或隐藏纯 ACK"),
+    "key-raw": Text("raw or relative numbers", "原始或相对序号"),
+    "key-decrypted": Text("encrypted or decrypted", "加密或解密后"),
+    "key-table": Text("as a table", "显示为表格"),
+    "key-help": Text("this list", "此列表"),
+    "key-close": Text("closes what is open", "关闭打开的内容"),
+}
+
+__all__ = ["KERNEL", "WORDS"]
