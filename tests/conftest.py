@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,17 @@ settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("lab")
 
 # Tests with one of these fixtures, also by way of another, are marked `machine`.
-MACHINE = {"namespaces", "user_namespaces", "nobodys_python", "watched", "tshark", "docker", "chromium", "axe"}
+MACHINE = {
+    "namespaces",
+    "user_namespaces",
+    "nobodys_python",
+    "watched",
+    "tshark",
+    "docker",
+    "chromium",
+    "axe",
+    "pyodide",
+}
 # What is asked of every version of tshark that there is to test with (make test-image): all that uses it, and these.
 TSHARKS_FOLDERS = ("wireshark", "witnesses")
 # What is slow as a whole; single tests say so themselves.
@@ -178,6 +189,19 @@ def axe(pytestconfig: pytest.Config) -> str:
         return script(pytestconfig.cache.mkdir("axe-core"))
     except OSError as error:
         pytest.skip(f"{error} (Debian: apt-get install nodejs npm)")
+
+
+@pytest.fixture(scope="session")
+def pyodide() -> Path:
+    """The folder of Pyodide, and a node to run it."""
+    from scripts.pyodide import folder
+
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed (Debian: apt-get install nodejs)")
+    try:
+        return folder()
+    except MachineError as error:
+        pytest.skip(f"{error.message.en}: {error.hint.en}")
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ DOORS = {
     "scapy": ("capture/sniff.py",),
     "pyshark": ("witnesses/dissection.py",),
     "cryptography": ("protocols/tls/",),
-    "orjson": ("render/trace.py",),
+    "orjson": ("render/encoding.py",),
     "numpy": ("bulk/",),
     "zstandard": ("capture/compressed.py", "protocols/tls/compressed.py"),
     "brotli": ("protocols/tls/compressed.py",),

@@ -9,8 +9,8 @@ Source: draft-ietf-opsawg-pcapng.
 from __future__ import annotations
 
 import platform
-import socket
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
@@ -39,7 +39,7 @@ STATISTICS_DROPPED_BY_SYSTEM = 7
 BYTE_ORDER = 0x1A2B3C4D
 VERSIONS = ((1, 0), (1, 2))  # the one written first; section 4.1 wants 1.2 read as 1.0
 NAME_END, NAME_IPV4, NAME_IPV6 = 0, 1, 2  # record types of the name resolution block (section 4.5)
-ADDRESSES = {NAME_IPV4: (socket.AF_INET, 4), NAME_IPV6: (socket.AF_INET6, 16)}  # family, bytes
+ADDRESSES = {NAME_IPV4: 4, NAME_IPV6: 16}  # bytes
 TLS_KEY_LOG = 0x544C534B  # secrets type "TLSK" (section 4.7)
 MAX_OPTION = 0xFFFF  # bytes
 
@@ -187,7 +187,7 @@ def _names(hosts: Mapping[str, str]) -> bytes:
     records = b""
     for address, name in hosts.items():
         kind = NAME_IPV6 if ":" in address else NAME_IPV4
-        value = socket.inet_pton(ADDRESSES[kind][0], address) + name.encode() + b"\0"
+        value = ip_address(address).packed + name.encode() + b"\0"
         records += _PAIR.pack(kind, len(value)) + padded(value)
     return records + _PAIR.pack(NAME_END, 0)
 

@@ -49,6 +49,10 @@ SHORT = Text(
     "{} 太短，不是完整的抓包文件：只有 {} 字节，而 {} 的文件头至少有 {} 字节",
 )
 COMPRESSED_WITH = Text("{} is compressed ({})", "{} 是压缩文件（{}）")
+NO_LIBRARY = Text(
+    "{} is compressed ({}), and the Python library for that is not here",
+    "{} 是压缩文件（{}），而这里没有解压它的 Python 库",
+)
 OTHER_FORMAT = Text("{} is a capture of another format ({})", "{} 是其他格式的抓包文件（{}）")
 NO_CAPTURE = Text(
     "{} is neither a pcap nor a pcapng file: it begins with the bytes {}",
@@ -215,7 +219,10 @@ def _format(source: Source, name: Text) -> Format:
     """Returns the format that the first bytes tell; they stay unconsumed, but for those of a compression."""
     source.fill(LONGEST_MAGIC)
     if kind := compressed.kind_of(source.buffer):
-        source.unfold(kind)
+        try:
+            source.unfold(kind)
+        except ImportError:  # of a library that is not everywhere: in a browser it is not
+            raise InputError(_about(NO_LIBRARY, name, kind), HOW_TO_DECOMPRESS.format(f"{kind} -dc")) from None
     have = source.fill(4)
     if source.failure is not None:
         raise InputError(_about(UNREADABLE, name, _reason(source.failure)), HOW_TO_NAME) from source.failure

@@ -6,8 +6,8 @@ Source: draft-ietf-opsawg-pcapng sections 4.1, 4.2 and 4.5 to 4.7; its numbers s
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from struct import Struct
 from typing import NamedTuple
 
@@ -185,10 +185,10 @@ class Section:
                 found.problem(offset, None, NAME_OVERRUN)
                 return False
             if kind in pcapng.ADDRESSES:
-                family, size = pcapng.ADDRESSES[kind]
+                size = pcapng.ADDRESSES[kind]
                 name, _, _ = body[at + size : at + length].partition(b"\0")
                 if name:
-                    found.keep_host(socket.inet_ntop(family, body[at : at + size]), name.decode(errors="replace"))
+                    found.keep_host(str(ip_address(body[at : at + size])), name.decode(errors="replace"))
             at += length + -length % 4
         return True
 

@@ -224,6 +224,7 @@ class Descriptor(_Described):
     name: str
     title: str
     tables: Mapping[Role, Table]
+    layouts: Mapping[Role, Any] = MappingProxyType({})  # how they are drawn (lab/protocols/layout.py), where they are
     steps: Callable[[Any], Sequence[StepOutcome]]
     facts: Callable[[Any], Mapping[str, Any]]
     short: str = ""

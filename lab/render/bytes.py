@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from rich.cells import cell_len
-from rich.text import Text as Styled
+from typing import TYPE_CHECKING
 
 from lab.model import Field, Packet, Span
 from lab.protocols.registry import PROTOCOLS
-from lab.render.words import TITLES
+from lab.render.words import TITLES, cells
 from lab.text import Lang, Text
+
+if TYPE_CHECKING:
+    from rich.text import Text as Styled
 
 _ROW = 16  # bytes in a line; half as many where there is no room for them
 _DUMPED, _NAMED = 72, 8  # columns that these take, and the names of layers beside them
@@ -22,6 +23,8 @@ def dumped(
     data: bytes, width: int, indent: str = "", of: Sequence[str] = (), colours: Mapping[str, str] = _PLAIN
 ) -> Iterator[Styled]:
     """Yields lines of bytes, in `width` columns, with the names of the layers that they are `of`."""
+    from rich.text import Text as Styled  # of a page, which asks only what is carried, there is no rich
+
     size = _ROW if width >= _DUMPED + _NAMED else _ROW // 2
     named = width - _DUMPED + (0 if size == _ROW else 4 * size + 1)
     for at in range(0, len(data), size):
@@ -72,6 +75,6 @@ def _fitting(names: Iterable[str], room: int) -> str:
     found = ""
     for name in filter(None, names):
         longer = f"{found} {_SHORT.get(name, name)}".strip()
-        if cell_len(longer) <= room:
+        if cells(longer) <= room:
             found = longer
     return found

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from lab.errors import UsageError
 from lab.model import Packet, States
 from lab.render import parts, telling
+from lab.render.measure import wide
 from lab.render.outcome import agreed
 from lab.render.telling import Drawn, Spoken, Telling
 from lab.render.words import address, pieces
@@ -33,7 +34,6 @@ _LABEL = 39  # columns on an arrow
 _ROW, _LINE, _SENT = 54, 17, 18  # a packet's height, at least; a line's; where its sender's end of the arrow is
 _HEAD, _GAP, _FOOT = 96, 36, 20  # heights: names and addresses above axes, between conversations, below all
 _SIZE = 12.5  # of what is said
-_NARROW, _WIDE = frozenset(" .,:;'|!()[]/\"ijltfrI-"), frozenset("MWmw@%—⊕→▶◀")
 
 
 class Mark(NamedTuple):
@@ -244,7 +244,7 @@ def _broken(text: str, width: float) -> list[str]:
     """Breaks a text into lines that fit into a width, whatever usual font there is."""
     lines, line, used = [], "", 0.0
     for piece in pieces(safe(text).strip()):
-        size = _width(piece.rstrip())
+        size = wide(piece.rstrip(), _SIZE)
         if line and used + size > width:
             lines.append(line.rstrip())
             line, used = "", 0.0
@@ -252,20 +252,7 @@ def _broken(text: str, width: float) -> list[str]:
             at = max(1, int(len(piece) * width / size) - 1)
             lines.append(piece[:at])
             piece = piece[at:]
-            size = _width(piece.rstrip())
+            size = wide(piece.rstrip(), _SIZE)
         line += piece
-        used += _width(piece)
+        used += wide(piece, _SIZE)
     return [*lines, line.rstrip()] if line.strip() else lines
-
-
-def _width(text: str) -> float:
-    """Returns how wide a text is at most, in a font without serifs."""
-    return sum(_ems(char) for char in text) * _SIZE
-
-
-def _ems(char: str) -> float:
-    if ord(char) >= 0x2E80:
-        return 1.0
-    if char in _NARROW:
-        return 0.38
-    return 0.98 if char in _WIDE else 0.72 if char.isupper() else 0.61

@@ -13,12 +13,12 @@ from lab.protocols.registry import TRANSPORT
 from lab.render.picture import BADGE, CLIENT, NUMBER, SAID, SERVER, WIDTH, Arrow, Line, Mark, Picture, Rung, Track
 from lab.text import Lang
 
-_FONTS = (
+FONTS = (
     "'Noto Sans','Noto Sans CJK SC','Source Han Sans SC','PingFang SC','Microsoft YaHei','WenQuanYi Micro Hei',"
     "'Segoe UI','Helvetica Neue',Arial,sans-serif"
 )
 # Of each part of a conversation's life, and of each style of an arrow: on white, and on a dark page.
-_PHASES = {
+PHASES = {
     "closed": ("#5f6b7a", "#9aa7b8"), "opening": ("#9a5b00", "#f0b24d"), "open": ("#14753f", "#4fcf88"),
     "closing": ("#5b3fd0", "#a896ff"), "waiting": ("#1b6099", "#67b5f0"),
 }  # fmt: skip
@@ -26,12 +26,12 @@ _ARROWS = {
     "": ("#55606e", "#a5b0be"), "green": ("#14753f", "#4fcf88"), "magenta": ("#a02a83", "#ef86d3"),
     "cyan": ("#0c6d85", "#55c7e0"), "bold red": ("#c21f2c", "#ff7b84"),
 }  # fmt: skip
-_SAID = {
+INKS = {
     "step": ("#1f2733", "#e4e9ef"), "message": ("#4a5666", "#b4bfcc"), "remark": ("#8f4d00", "#f0b24d"),
     "payload": ("#0c6d85", "#55c7e0"), "proof": ("#14753f", "#4fcf88"), "note": ("#5f6b7a", "#9aa7b8"),
 }  # fmt: skip
-_PAPER = ("#ffffff", "#14181e")
-_SVG = "http://www.w3.org/2000/svg"
+PAPER = ("#ffffff", "#14181e")
+NAMESPACE = "http://www.w3.org/2000/svg"
 _PILL, _HALF = 18, 9  # a state's height, and half of it
 _STEEP = 60  # an arrow's fall that leaves no room for a label at its middle
 
@@ -41,7 +41,7 @@ def svg(picture: Picture, lang: Lang) -> str:
     height = math.ceil(picture.height)
     size, tag = f'width="{WIDTH}" height="{height}"', "zh-CN" if lang == "zh" else "en"
     lines = [
-        f'<svg xmlns="{_SVG}" class="ladder" viewBox="0 0 {WIDTH} {height}" {size} role="img" lang="{tag}">',
+        f'<svg xmlns="{NAMESPACE}" class="ladder" viewBox="0 0 {WIDTH} {height}" {size} role="img" lang="{tag}">',
         f"<title>{escape(picture.title)}</title>",
         f"<style>{_style()}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
@@ -54,7 +54,7 @@ def svg(picture: Picture, lang: Lang) -> str:
 
 def _style() -> str:
     rules = [
-        f".ladder{{font-family:{_FONTS};font-size:12.5px}}",
+        f".ladder{{font-family:{FONTS};font-size:12.5px}}",
         ".ladder .name{font-size:15px;font-weight:700;text-anchor:middle}",
         ".ladder .place{font-size:11.5px;text-anchor:middle}",
         ".ladder .number{font-size:13px;font-weight:700;text-anchor:end}",
@@ -76,7 +76,7 @@ def _style() -> str:
 
 def _colours(of: int) -> list[str]:
     """Returns the rules with colours, for a white page (0) or a dark one (1)."""
-    paper, ink, dim = _PAPER[of], _SAID["step"][of], _SAID["note"][of]
+    paper, ink, dim = PAPER[of], INKS["step"][of], INKS["note"][of]
     rules = [
         f".ladder .paper{{fill:{paper}}}",
         f".ladder text{{fill:{ink}}}",
@@ -85,17 +85,17 @@ def _colours(of: int) -> list[str]:
         f".ladder .badge{{fill:{('#fff1cc', '#4a3a10')[of]}}}",
         f".ladder .named{{fill:{('#7a4b00', '#ffd479')[of]}}}",
         f".ladder .cross{{stroke:{_ARROWS['bold red'][of]}}}",
-        f".ladder .open-end{{fill:{_SAID['remark'][of]};font-size:15px;font-weight:700;text-anchor:middle}}",
+        f".ladder .open-end{{fill:{INKS['remark'][of]};font-size:15px;font-weight:700;text-anchor:middle}}",
         f".ladder .axis.unknown{{stroke:{dim};stroke-dasharray:2 4}}.ladder .pill.unknown{{fill:{dim}}}",
     ]
-    for name, colours in _PHASES.items():
+    for name, colours in PHASES.items():
         rules.append(f".ladder .axis.{name}{{stroke:{colours[of]}}}")
         rules.append(f".ladder .pill.{name},.ladder .state.{name}{{fill:{colours[of]}}}")
     for style, colours in _ARROWS.items():
         name = _class(style)
         rules.append(f".ladder .way.{name}{{stroke:{colours[of]}}}")
         rules.append(f".ladder .head.{name},.ladder .label.{name}{{fill:{colours[of]}}}")
-    rules += [f".ladder .{kind}{{fill:{colours[of]}}}" for kind, colours in _SAID.items()]
+    rules += [f".ladder .{kind}{{fill:{colours[of]}}}" for kind, colours in INKS.items()]
     return rules
 
 
@@ -106,9 +106,9 @@ def _class(style: str) -> str:
 
 def _track(track: Track) -> Iterator[str]:
     for x, name, place, isn in zip((CLIENT, SERVER), track.names, track.addresses, track.isns, strict=True):
-        yield _text(x, track.top + 16, "name", name)
-        yield _text(x, track.top + 34, "place", place)
-        yield _text(x, track.top + 50, "place", isn) if isn else ""
+        yield text(x, track.top + 16, "name", name)
+        yield text(x, track.top + 34, "place", place)
+        yield text(x, track.top + 50, "place", isn) if isn else ""
     for x, marks, side in zip((CLIENT, SERVER), track.marks, (-1, 1), strict=True):
         yield from _axis(x, marks, track)
         yield from (_state(x, mark, side) for mark in marks)
@@ -125,8 +125,7 @@ def _axis(x: float, marks: tuple[Mark, ...], track: Track) -> Iterator[str]:
     for mark, following in zip(marks, [*marks[1:], Mark(track.bottom, None)], strict=True):
         top = begins if mark is marks[0] else mark.y
         yield (
-            f'<line class="axis {_phase(mark.state)}" x1="{x}" y1="{_number(top)}" x2="{x}" '
-            f'y2="{_number(following.y)}"/>'
+            f'<line class="axis {_phase(mark.state)}" x1="{x}" y1="{number(top)}" x2="{x}" y2="{number(following.y)}"/>'
         )
 
 
@@ -134,9 +133,9 @@ def _state(x: float, mark: Mark, side: int) -> str:
     name = mark.state or "?"
     width = 14 + 7.6 * len(name)
     left, phase = (x - 10 - width if side < 0 else x + 10), _phase(mark.state)
-    place = f'x="{_number(left)}" y="{_number(mark.y - _HALF)}" width="{_number(width)}" height="{_PILL}"'
+    place = f'x="{number(left)}" y="{number(mark.y - _HALF)}" width="{number(width)}" height="{_PILL}"'
     pill = f'<rect class="pill {phase}" {place} rx="{_HALF}"/>'
-    return pill + _text(left + width / 2, mark.y + 4, f"state {phase}", name)
+    return pill + text(left + width / 2, mark.y + 4, f"state {phase}", name)
 
 
 def _phase(state: str | None) -> str:
@@ -157,33 +156,33 @@ def _way(arrow: Arrow) -> Iterator[str]:
     (x1, y1), (x2, y2) = _ends(arrow)
     style = _class(arrow.style)
     dashed = " dashed" if arrow.fate == "unknown" or arrow.begin else ""
-    yield (f'<path class="way {style}{dashed}" d="M{_number(x1)} {_number(y1)}L{_number(x2)} {_number(y2)}"/>')
+    yield (f'<path class="way {style}{dashed}" d="M{number(x1)} {number(y1)}L{number(x2)} {number(y2)}"/>')
     if arrow.fate == "lost":
         a, b = x2 - 6, x2 + 6
         yield (
-            f'<path class="cross" d="M{_number(a)} {_number(y2 - 6)}L{_number(b)} {_number(y2 + 6)}'
-            f'M{_number(a)} {_number(y2 + 6)}L{_number(b)} {_number(y2 - 6)}"/>'
+            f'<path class="cross" d="M{number(a)} {number(y2 - 6)}L{number(b)} {number(y2 + 6)}'
+            f'M{number(a)} {number(y2 + 6)}L{number(b)} {number(y2 - 6)}"/>'
         )
     elif arrow.fate == "unknown":
-        yield _text(x2 + (10 if arrow.forward else -10), y2 + 5, "open-end", "?")
+        yield text(x2 + (10 if arrow.forward else -10), y2 + 5, "open-end", "?")
     else:
         turn = math.degrees(math.atan2(y2 - y1, x2 - x1))
         yield (
             f'<path class="head {style}" d="M0 0L-11 -5L-8 0L-11 5Z" '
-            f'transform="translate({_number(x2)} {_number(y2)}) rotate({_number(turn)})"/>'
+            f'transform="translate({number(x2)} {number(y2)}) rotate({number(turn)})"/>'
         )
 
 
 def _rung(rung: Rung) -> Iterator[str]:
-    yield _text(NUMBER, rung.y + 5, "number", rung.number)
-    yield _text(NUMBER, rung.y + 19, "time", rung.seconds) if rung.seconds else ""
+    yield text(NUMBER, rung.y + 5, "number", rung.number)
+    yield text(NUMBER, rung.y + 19, "time", rung.seconds) if rung.seconds else ""
     if (arrow := rung.arrow) is not None:
         x, y, turn = _label(arrow)
-        place = f'transform="translate({_number(x)} {_number(y)}) rotate({_number(turn)})"'
+        place = f'transform="translate({number(x)} {number(y)}) rotate({number(turn)})"'
         yield f'<text class="label {_class(arrow.style)}" {place} y="-7">{escape(arrow.label)}</text>'
     if rung.badge:
-        yield f'<rect class="badge" x="{BADGE}" y="{_number(rung.y - _HALF)}" width="62" height="{_PILL}" rx="5"/>'
-        yield _text(BADGE + 31, rung.y + 4, "named", rung.badge)
+        yield f'<rect class="badge" x="{BADGE}" y="{number(rung.y - _HALF)}" width="62" height="{_PILL}" rx="5"/>'
+        yield text(BADGE + 31, rung.y + 4, "named", rung.badge)
     yield from (_line(each, SAID) for each in rung.lines)
 
 
@@ -197,12 +196,12 @@ def _label(arrow: Arrow) -> tuple[float, float, float]:
 
 
 def _line(line: Line, x: float) -> str:
-    return _text(x, line.y, line.kind, line.text)
+    return text(x, line.y, line.kind, line.text)
 
 
-def _text(x: float, y: float, kind: str, text: str) -> str:
-    return f'<text class="{kind}" x="{_number(x)}" y="{_number(y)}">{escape(text)}</text>'
+def text(x: float, y: float, kind: str, text: str) -> str:
+    return f'<text class="{kind}" x="{number(x)}" y="{number(y)}">{escape(text)}</text>'
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 
-import orjson
-
 from lab.model import Above, Message, Packet, Remark, States
+from lab.render.encoding import encoded, escaped
 from lab.render.rows import AT_ONCE, Write, write_rows
 
 SCHEMA = "handshake-lab/trace/v1"
@@ -197,10 +195,7 @@ _STEERING = re.compile(
 
 def dump(value: object) -> str:
     """Returns a value as JSON in a line, with nothing in it that steers a terminal."""
-    try:
-        text = orjson.dumps(value).decode()
-    except TypeError:  # what JSON can say and orjson can't: half a surrogate pair
-        return json.dumps(value, separators=(",", ":"))
+    text = encoded(value)
     if text.isascii() and "\x7f" not in text:
         return text
-    return _STEERING.sub(lambda found: json.dumps(found.group())[1:-1] if found.group() > "\x7f" else "\\u007f", text)
+    return _STEERING.sub(lambda found: escaped(found.group())[1:-1] if found.group() > "\x7f" else "\\u007f", text)

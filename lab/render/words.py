@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
-
-from rich.cells import cell_len
 
 from lab.model import Verdict
 from lab.protocols.registry import PROTOCOLS
@@ -98,6 +96,19 @@ def sections(source: str) -> Text:
     for half, full in ((" and ", " 和 "), (", ", "，"), (" (RFC", "（RFC"), (" 节)", " 节）")):
         zh = zh.replace(half, full)
     return Text(source, zh)
+
+
+def by_unicode(text: str) -> int:
+    """Returns how many columns a text takes by Unicode's own properties, where there is no rich: in a browser."""
+    shown = [each for each in text if unicodedata.category(each) not in ("Mn", "Me", "Cf", "Cc")]
+    return len(shown) + sum(map(_is_wide, shown))
+
+
+cell_len: Callable[[str], int]
+try:
+    from rich.cells import cell_len
+except ImportError:
+    cell_len = by_unicode
 
 
 def cells(text: str) -> int:

@@ -13,6 +13,7 @@ PROTOCOL = Transport(
     name="tcp",
     title="TCP",
     tables=later(f"{_HERE}.states", "TABLES"),
+    layouts=later(f"{_HERE}.diagram", "LAYOUTS"),
     ended=later(f"{_HERE}.states", "ENDED"),
     phases=later(f"{_HERE}.states", "PHASES"),
     # reading

@@ -1,18 +1,14 @@
-"""Certificates as people read them, through `cryptography`: what does not parse is said to be damaged.
+"""Certificates as people read them: what does not parse is said to be damaged.
 
 Where in the bytes each of it stands, a few lines of DER tell (X.690, RFC 5280 section 4.1).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from cryptography import x509
-
-MOST_NAMES = 100  # alternative names of a certificate that are told
 _VERSION, _EXTENSIONS, _OCTETS = 0xA0, 0xA3, 0x04  # tags
 _ALTERNATIVE_NAMES = bytes.fromhex("0603551d11")  # the object identifier 2.5.29.17, RFC 5280 section 4.2.1.6
 _GENERAL_NAMES = {
@@ -22,6 +18,7 @@ _GENERAL_NAMES = {
 _UNKNOWN: dict[str, Any] = {
     "subject": None, "issuer": None, "serial": None, "not_before": None, "not_after": None, "alternative_names": [],
 }  # fmt: skip
+UNREAD = {**_UNKNOWN}  # the same, where nobody can say whether it is damaged
 
 
 class Place(NamedTuple):
@@ -38,38 +35,14 @@ class Place(NamedTuple):
 def described(der: bytes) -> dict[str, Any]:
     """Returns a certificate's subject, issuer (RFC 4514), serial number (hex), validity (ISO 8601, UTC) and names.
 
-    All None and no names where the certificate is damaged; no names, too, where only these are. What stands in it is
-    somebody else's text.
+    All None and no names where the certificate is damaged, or there is no library to read it (`UNREAD`); no names, too,
+    where only these are damaged. What stands in it is somebody else's text.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about certificates that break rules, which is what a lab is shown
-            found = x509.load_der_x509_certificate(der)
-            return {
-                "subject": found.subject.rfc4514_string(),
-                "issuer": found.issuer.rfc4514_string(),
-                "serial": f"{found.serial_number:x}",
-                "not_before": found.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "not_after": found.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "alternative_names": _names(found),
-            }
-    except (ValueError, TypeError, OverflowError, x509.InvalidVersion):
-        return _UNKNOWN
-
-
-def _names(found: x509.Certificate) -> list[str]:
-    try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return []
-    return [_name(each) for each, _ in zip(names, range(MOST_NAMES), strict=False)]
-
-
-def _name(each: x509.GeneralName) -> str:
-    value = each.value
-    if isinstance(value, x509.Name):
-        return value.rfc4514_string()
-    return value.dotted_string if isinstance(value, x509.ObjectIdentifier) else str(value)
+        from lab.protocols.tls import x509
+    except ImportError:
+        return UNREAD
+    return x509.described(der) or _UNKNOWN
 
 
 def places(der: bytes) -> list[Place]:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, Protocol
-
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.decrepit.ciphers import algorithms as decrepit
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.protocols.tls import prf, reasons
 from lab.protocols.tls.ciphers import TLS10, TLS13, Suite
 from lab.protocols.tls.reasons import Reason
+
+if TYPE_CHECKING:
+    from lab.protocols.tls import undoing
 
 CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA = 20, 21, 23
 MOST = (1 << 14) + 2048  # of a fragment, RFC 5246 section 6.2.3
@@ -105,15 +104,15 @@ class _Mac(NamedTuple):
 class Stream(Protection):
     """A stream cipher, or none at all, with a MAC behind the content: RFC 5246 section 6.2.3.1."""
 
-    def __init__(self, cipher: CipherContext | None, mac: _Mac) -> None:
+    def __init__(self, decrypt: Callable[[bytes], bytes] | None, mac: _Mac) -> None:
         super().__init__()
-        self._cipher, self._mac = cipher, mac
+        self._decrypt, self._mac = decrypt, mac
 
     def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
         end = len(fragment) - self._mac.length
         if end < 0:
             return self._too(len(fragment))
-        plain = self._cipher.update(fragment) if self._cipher else fragment
+        plain = self._decrypt(fragment) if self._decrypt else fragment
         header = self._header(content_type, version, end)
         if not self._mac.fits(plain[end:], header, plain[:end]):
             return reasons.BAD_MAC.format(self.sequence)
@@ -124,11 +123,11 @@ class Stream(Protection):
 class Cbc(Protection):
     """A block cipher in CBC mode: RFC 5246 section 6.2.3.2, with the MAC outside RFC 7366."""
 
-    def __init__(self, algorithm: _Block, chained: bytes | None, mac: _Mac, encrypt_then_mac: bool) -> None:
+    def __init__(self, cipher: undoing.Cbc, chained: bytes | None, mac: _Mac, encrypt_then_mac: bool) -> None:
         super().__init__()
-        self._algorithm, self._mac, self._outside = algorithm, mac, encrypt_then_mac
+        self._cipher, self._mac, self._outside = cipher, mac, encrypt_then_mac
         self._chained = chained  # TLS 1.0: the IV is the last block of the record before
-        self._block = algorithm.block_size // 8
+        self._block = cipher.block
 
     def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
         block, length = self._block, self._mac.length
@@ -141,7 +140,7 @@ class Cbc(Protection):
         if self._outside and not self._mac.fits(fragment[end:], header, fragment[:end]):
             return reasons.BAD_MAC.format(self.sequence)
         iv = self._chained or fragment[:block]
-        plain = Cipher(self._algorithm, modes.CBC(iv)).decryptor().update(fragment[start:end])
+        plain = self._cipher.decrypt(iv, fragment[start:end])
         padding = plain[-1]
         content = len(plain) - padding - 1 - inside
         if content < 0 or plain[-padding - 1 :] != bytes([padding]) * (padding + 1):
@@ -165,7 +164,7 @@ class Cbc(Protection):
 class Aead(Protection):
     """An AEAD in TLS 1.2: RFC 5246 section 6.2.3.3. `explicit` bytes of the nonce travel with the record, or none."""
 
-    def __init__(self, cipher: _Cipher, iv: bytes, explicit: int, tag: int) -> None:
+    def __init__(self, cipher: undoing.Aead, iv: bytes, explicit: int, tag: int) -> None:
         super().__init__()
         self._cipher, self._iv, self._explicit, self._tag = cipher, iv, explicit, tag
 
@@ -180,9 +179,8 @@ class Aead(Protection):
         if content < 0:
             return self._too(len(fragment))
         nonce, additional = self._nonce(fragment), self._header(content_type, version, content)
-        try:
-            plain = self._cipher.decrypt(nonce, fragment[self._explicit :], additional)
-        except InvalidTag:
+        plain = self._cipher.decrypt(nonce, fragment[self._explicit :], additional)
+        if plain is None:
             return reasons.BAD_TAG.format(self.sequence)
         parts = _parts(("nonce_explicit", self._explicit), ("content", content), ("tag", self._tag))
         return Opened(content_type, plain, parts, self.sequence, nonce, additional)
@@ -199,9 +197,8 @@ class Aead13(Aead):
         if inner < 1:
             return self._too(len(fragment))
         nonce, additional = self._nonce(fragment), _record_header(content_type, version, len(fragment))
-        try:
-            plain = self._cipher.decrypt(nonce, fragment, additional)
-        except InvalidTag:
+        plain = self._cipher.decrypt(nonce, fragment, additional)
+        if plain is None:
             return reasons.BAD_TAG.format(self.sequence)
         content = len(plain.rstrip(b"\0")) - 1
         if content < 0:
@@ -214,51 +211,25 @@ def protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool = 
     """Returns the protection of one direction. A cipher that the lab can't undo gives one that has failed already."""
     if (suite.key_exchange == "TLS13") != (version >= TLS13):  # no suite belongs to both (RFC 9846 section 4.2.2)
         return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
-    try:
-        return _protection(suite, version, keys, encrypt_then_mac)
-    # The library may be built without an old cipher, and says so in several ways.
-    except (UnsupportedAlgorithm, AttributeError, ValueError, LookupError):
-        return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
-
-
-def _protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool) -> Protection:
     mac = _Mac(suite.mac or "NULL", keys.mac_key, suite.mac_length)
     if suite.kind == "null":
         return Stream(None, mac)
-    if suite.kind == "stream":
-        return Stream(Cipher(decrepit.ARC4(keys.key), None).decryptor(), mac)
-    if suite.kind == "cbc":
-        algorithm = _BLOCKS[suite.cipher](keys.key)
-        Cipher(algorithm, modes.CBC(bytes(suite.record_iv))).decryptor()  # is it there at all?
-        return Cbc(algorithm, keys.iv if version <= TLS10 else None, mac, encrypt_then_mac)
-    cipher = _aead(suite, keys.key)
+    try:
+        from lab.protocols.tls import undoing
+    except ImportError:
+        return Unsupported(reasons.NO_LIBRARY)
+    try:
+        if suite.kind == "stream":
+            return Stream(undoing.stream(keys.key), mac)
+        if suite.kind == "cbc":
+            chained = keys.iv if version <= TLS10 else None
+            return Cbc(undoing.Cbc(suite, keys.key), chained, mac, encrypt_then_mac)
+        cipher = undoing.Aead(suite, keys.key)
+    except undoing.NOT_BUILT_IN:
+        return Unsupported(reasons.UNSUPPORTED_SUITE.format(suite.name))
     if version >= TLS13:
         return Aead13(cipher, keys.iv, 0, suite.tag_length)
     return Aead(cipher, keys.iv, suite.record_iv, suite.tag_length)
-
-
-class _Cipher(Protocol):
-    """What the AEADs of `cryptography` have in common."""
-
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
-
-
-_Block = algorithms.AES | decrepit.TripleDES
-
-
-def _triple_des(key: bytes) -> _Block:
-    return decrepit.TripleDES(key)  # looked up late: it may be gone one day
-
-
-_BLOCKS = {"AES_128_CBC": algorithms.AES, "AES_256_CBC": algorithms.AES, "3DES_EDE_CBC": _triple_des}
-
-
-def _aead(suite: Suite, key: bytes) -> _Cipher:
-    if not suite.cipher.startswith(("AES", "CHACHA20")):
-        raise LookupError(suite.cipher)
-    if suite.kind == "gcm":
-        return AESGCM(key)
-    return AESCCM(key, suite.tag_length) if suite.kind == "ccm" else ChaCha20Poly1305(key)
 
 
 def _record_header(content_type: int, version: int, length: int) -> bytes:

@@ -170,6 +170,13 @@ UNSUPPORTED_VERSION = Reason(
     "unsupported-version",
     Text("the lab does not decrypt version {0:04x}", "实验室不能解密版本 {0:04x}"),
 )
+NO_LIBRARY = Reason(
+    "no-library",
+    Text(
+        "the Python library that decrypts, cryptography, is not here: open the capture with the lab on your machine",
+        "这里没有用来解密的 Python 库 cryptography：请在自己的机器上用实验室打开这份抓包",
+    ),
+)
 
 EARLY_REJECTED = Reason(
     "early-data-rejected",

@@ -37,9 +37,11 @@ def load_server_key(pem: bytes) -> PrivateKeyTypes | Reason:
     """Returns the private key in `pem` (or DER), or why it can't be used."""
     if len(pem) > MOST_BYTES:
         return reasons.KEY_UNREADABLE
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
-
+    try:
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+    except ImportError:
+        return reasons.NO_LIBRARY
     load = load_pem_private_key if b"-----BEGIN " in pem else load_der_private_key
     try:
         # The library's own check tests both primes: 30 ms for a usual key, minutes for a monstrous one.

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.protocols.tls import credentials
-from lab.protocols.tls.certificates import MOST_NAMES, described, places
+from lab.protocols.tls.certificates import described, places
+from lab.protocols.tls.x509 import MOST_NAMES
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 BEGAN, ENDED = datetime.datetime(2024, 2, 29, 1, 2, 3), datetime.datetime(2051, 1, 1)  # one of each of DER's two forms
