@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, begins, ends_of, hosts_of, joined, read
-from lab.bulk.prediction import MANY_OPTIONS, predicted
+from lab.bulk.prediction import MANY_OPTIONS, Wanted, predicted
 from lab.bulk.scan import Array, Layout, UnsoundError, Window, windows
 from lab.dissect.packet import Inside, opened
 from lab.engine import path
@@ -43,7 +43,7 @@ class Chunk:
     """
 
     def __init__(
-        self, file: int, packets: Packets, size: int, mine: Array, fates: bool, crowded: Callable[[list[int]], bool]
+        self, file: int, packets: Packets, size: int, mine: Array, wanted: Wanted, crowded: Callable[[list[int]], bool]
     ) -> None:
         self._file = file
         self.packets = packets
@@ -57,8 +57,8 @@ class Chunk:
         self.strange = np.flatnonzero(~packets.usual)
         first = int(packets.number[0])
         whole = first + WITHIN if first > 1 else 0
-        full = fates and crowded(self._begun(places))
-        self.found = predicted(packets.part(places), path.ROUND, self._plain(places), fates, whole, full)
+        full = wanted.fates and crowded(self._begun(places))
+        self.found = predicted(packets.part(places), path.ROUND, self._plain(places), wanted, whole, full)
         self.segments = it = self.found.segments  # conversation by conversation
         self.places = places[self.found.order]
         starts, ends = self.found.starts, self.found.ends
@@ -285,7 +285,7 @@ class First(NamedTuple):
 
 
 def first(
-    file: int, of: Layout, secrets: list[bytes], fates: bool, crowded: Callable[[list[int]], bool]
+    file: int, of: Layout, secrets: list[bytes], wanted: Wanted, crowded: Callable[[list[int]], bool]
 ) -> First | None:
     """Goes through all of a file; returns its first chunk, None where the file is not sound. Adds to the secrets."""
     parts: list[Packets] = []
@@ -302,7 +302,7 @@ def first(
     size = count if count < _MOST else count - _tail()
     packets = joined(parts)
     parts.clear()
-    return First(Chunk(file, packets, size, everyone, fates, crowded), read_, count < _MOST)
+    return First(Chunk(file, packets, size, everyone, wanted, crowded), read_, count < _MOST)
 
 
 def _tail() -> int:
@@ -310,12 +310,12 @@ def _tail() -> int:
 
 
 def chunks(
-    file: int, of: Layout, mine: Array, fates: bool, crowded: Callable[[list[int]], bool], begun: list[First]
+    file: int, of: Layout, mine: Array, wanted: Wanted, crowded: Callable[[list[int]], bool], begun: list[First]
 ) -> Iterator[Chunk]:
     """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for.
 
-    `fates` says whether it matters what became of each packet, or only of conversations; `crowded` whether there may be
-    no room where so many more begin in each lane. The first chunk is taken out of `begun`.
+    `crowded` says whether there may be no room where so many more begin in each lane. The first chunk is taken out of
+    `begun`.
     """
     first_ = begun.pop()
     chunk, read_, whole = first_
@@ -331,12 +331,12 @@ def chunks(
         if count >= _MOST:
             packets, size = joined(parts), count - _tail()
             parts, count = [packets.part(np.arange(size, count))], count - size
-            chunk = Chunk(file, packets, size, mine, fates, crowded)
+            chunk = Chunk(file, packets, size, mine, wanted, crowded)
             del packets
             yield chunk
             del chunk
     if parts:
-        yield Chunk(file, joined(parts), count, mine, fates, crowded)
+        yield Chunk(file, joined(parts), count, mine, wanted, crowded)
 
 
 def lanes(chosen: frozenset[int]) -> Array:

@@ -174,7 +174,7 @@ class Passing(Lookahead):
         ends = (first, first.peer)
         if back:
             off, ends = off[::-1], ends[::-1]
-        open_ = bool(chunk.found.open[now.stretch])
+        open_ = bool(chunk.found.open[now.stretch]) or _overdue(which)
         skim, skimmed = None, None
         if path.layers.idle(which):
             end = chunk.unclear(at, end)
@@ -243,6 +243,11 @@ class Passing(Lookahead):
     def put_back(self, frame: Frame, found: Any) -> None:
         """Makes a packet the next one: something else came first."""
         self._again.appendleft((frame, found))
+
+
+def _overdue(which: Any) -> bool:
+    """Whether something was captured behind its acknowledgement: nobody knows which packet lets it arrive."""
+    return any(each.new and each.stop <= end.heard for end in which.ends for each in end.pending)
 
 
 def _pieces(chunk: Chunk, at: int, stop: int, back: bool, end: Any, off: int) -> Iterator[Piece]:

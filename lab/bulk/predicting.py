@@ -12,6 +12,7 @@ from lab.bulk.chunk import First, chunks, first, lanes
 from lab.bulk.passed_lines import PassedLines
 from lab.bulk.passing import Passing
 from lab.bulk.predicted_rows import PassedRows
+from lab.bulk.prediction import Wanted
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines
 from lab.bulk.scan import Layout, layout
 from lab.capture.reader import Capture, open_capture
@@ -41,8 +42,9 @@ class _Columned(Recorded):
             def ahead(way: Way) -> Passing:
                 taken = self._rows.take if self._rows is not None else None
                 of, here = self._of.layout, lanes(self._lanes)
-                found = chunks(self._file, of, here, taken is not None, way.crowded, self._of.begun)
                 in_lines = isinstance(self._rows, PassedLines)
+                wanted = Wanted(taken is not None, in_lines)
+                found = chunks(self._file, of, here, wanted, way.crowded, self._of.begun)
                 self._passing = Passing(found, of.end, way, mine, taken, in_lines)
                 return self._passing
 
@@ -87,7 +89,8 @@ def plan(file: str, form: RowFormat) -> Plan | None:
     try:
         of, secrets = layout(opened), list[bytes]()
         crowded = Way(TRANSPORT, UPPERS).crowded
-        found = first(opened, of, secrets, form is not RowFormat.CONVERSATIONS, crowded) if of is not None else None
+        wanted = Wanted(form is not RowFormat.CONVERSATIONS, form in (RowFormat.JSON, RowFormat.NDJSON))
+        found = first(opened, of, secrets, wanted, crowded) if of is not None else None
         return Plan(of, secrets, [found], found.weights()) if of is not None and found is not None else None
     finally:
         os.close(opened)

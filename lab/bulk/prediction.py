@@ -27,11 +27,19 @@ _LABELS = {DATA: ("data",), BARE: ("ACK",), UPDATE: ("ACK", "window-update"), DU
 _HALF, _MASK = 1 << 31, (1 << 32) - 1
 _APART = 1 << 34  # more than two numbers of one stream can lie apart
 _NEVER = -(1 << 32)  # less than any number
+_FAR = 1 << 30  # the largest window (RFC 7323): an acknowledgement of less than that may as well be of what is to come
 _BEFORE = 2  # packets of a conversation in front of what may move a state, that the engine also sees
 _LEAST = 2  # segments in a stretch that are worth it
 _MOST_ALIKE = 8  # acknowledgements with the same bytes; the engine looks at no more of them
 MANY_OPTIONS = 20  # bytes beside a header: more than timestamps need
 _PATIENCE = 60_000  # packets: an acknowledgement that comes later may come too late for the row
+
+
+class Wanted(NamedTuple):
+    """What is wanted of packets: what became of each, and how that left what it carries. Else only conversations."""
+
+    fates: bool = True
+    above: bool = False
 
 
 class Predicted(NamedTuple):
@@ -57,13 +65,13 @@ class Predicted(NamedTuple):
 
 
 def predicted(
-    packets: Packets, round_: int, plain: Array, fates: bool = True, whole: int = 0, crowded: bool = False
+    packets: Packets, round_: int, plain: Array, wanted: Wanted, whole: int = 0, crowded: bool = False
 ) -> Predicted:
     """Returns the stretches of segments that go as predicted. Only usual segments may be asked about.
 
     None has segments from two rounds (numbers divided by `round_`), nor any that are `plain`. From number `whole` on
-    all packets are here that may be copies of each other. Without `fates` nobody asks what became of each. Where it is
-    `crowded`, conversations may be let go of between two rounds.
+    all packets are here that may be copies of each other. Where it is `crowded`, conversations may be let go of between
+    two rounds.
     """
     count = len(packets)
     order = np.argsort(packets.source + packets.destination, kind="stable")
@@ -104,7 +112,7 @@ def predicted(
     spoke, heard = mine >= begins, theirs >= begins
     ack = (it.ack - base[theirs] + _HALF & _MASK) - _HALF
     acks = ((flags & ACK) > 0) & counts & heard
-    true = acks & (ack <= reach[theirs])
+    true = acks & (ack <= reach[theirs]) & (ack > reach[theirs] - _FAR)
     told_ = np.maximum.accumulate(np.where(true, ack, _NEVER)[by_side] + away)
     told = np.empty(count, np.int64)  # how far its sender has acknowledged
     told[by_side] = told_ - away
@@ -127,11 +135,12 @@ def predicted(
     repeats = odd[(taken[odd] > 0) & spoke[odd] & (seq[odd] < reach[mine[odd]])]
     known = np.where(heard, told[theirs], _NEVER)
     needless = repeats[known[repeats] > seq[repeats]]
-    moving = odd[((flags[odd] & (SYN | FIN | RST)) > 0) | ~true[odd]]
+    ahead = spoke[odd] & (taken[odd] > 0) & (seq[odd] > reach[mine[odd]])  # what is missing nobody may ever see
+    moving = odd[((flags[odd] & (SYN | FIN | RST)) > 0) | ~true[odd] | (ahead & wanted.above)]
     rounds = it.number // round_
     # The last of each conversation: what comes behind it nobody knows yet.
     last = np.flatnonzero(np.append(new[1:] | (crowded & (rounds[1:] != rounds[:-1])), True)[:count])
-    if not fates:  # nor where what is under way has been left
+    if not wanted.fates:  # nor where what is under way has been left
         needless, last = needless[:0], last[:0]
     # An acknowledgement is taken to arrive only behind what its sender has under way, and not by one that acknowledges
     # more of what it had got before: what was under way two segments of the other end before may still keep it open.
@@ -145,7 +154,7 @@ def predicted(
     near = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
     since = near.copy()
     # What a RST without ACK answers is among what is under way, whoever asks.
-    open_ = np.ones(len(at), bool) if fates else (flags[until - 1] & (RST | ACK)) == RST
+    open_ = np.ones(len(at), bool) if wanted.fates else (flags[until - 1] & (RST | ACK)) == RST
     at_, first_of, of = at[open_], first_of[open_], which[until[open_] - 1] * 2
     for way in (0, 1):
         said = latest[1 - way][at_ - 1]  # the last before it by the end which acknowledges this way's stream

@@ -190,6 +190,36 @@ def test_whatever_happens_the_engine_is_the_judge(tmp_path: Path, monkeypatch: p
 
 
 @FORMS
+def test_what_was_captured_behind_its_acknowledgement_stays_under_way(
+    tmp_path: Path, passed: list[int], form: RowFormat
+) -> None:
+    lines = ["c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", "s> data 1 1 30", "c> ACK 1 61", "s> data 31 1 30"]
+    for at in range(10):
+        lines += [f"c> data {1 + 60 * at} 61 30", f"c> data {31 + 60 * at} 61 30", f"s> ACK 61 {61 + 60 * at}"]
+    lines += ["c> FIN 601 61", "s> ACK 61 602", "s> FIN 61 602", "c> ACK 602 62"]
+    file = transfers.write([(at, frame.data) for at, frame in enumerate(ladder(*lines))], tmp_path / "made.pcap")
+    assert predicted(file, form) == one_by_one(file, form)
+    assert sum(passed) > 10
+
+
+@pytest.mark.parametrize("unseen", ["what follows", "what is acknowledged"])
+def test_ends_are_lost_sight_of_while_records_are_under_way(tmp_path: Path, passed: list[int], unseen: str) -> None:
+    dice = random.Random(12)
+    said = secret_talk(dice, ssl.TLSVersion.TLSv1_2)[:4]
+    said += [("client", record(dice, 900)), ("server", record(dice, 1_400) * 20)] * 3
+    packets = Transfer(dice, said, Cable(), Shape()).packets
+    if unseen == "what follows":
+        del packets[52]
+    else:
+        when, frame = packets[68]
+        far = int.from_bytes(frame[42:46]) + (1 << 31) & 0xFFFFFFFF
+        packets[68] = when, recounted(frame, 42, far.to_bytes(4))
+    file = transfers.write(packets, tmp_path / "made.pcap")
+    assert predicted(file, RowFormat.NDJSON) == one_by_one(file, RowFormat.NDJSON)
+    assert sum(passed) > 10
+
+
+@FORMS
 def test_what_is_strange_in_a_conversation_is_left_to_the_engine(
     tmp_path: Path, passed: list[int], form: RowFormat
 ) -> None:
