@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import io
 import json
 import random
 import resource
 import signal
-import struct
 import sys
 import tempfile
 import time
 import traceback
 import unicodedata
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,19 +29,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script sees only its own folder
 
 from lab.text import LANGUAGES
+from scripts.mutants import MOST_SEED, mutant, seeds, spoilt
 
-HOME = Path(__file__).parent.parent
-SEEDS = (HOME / "captures", HOME / "tests" / "corpus")
-OUT = HOME / "captures" / "out"
-MOST_SEED = 16_384  # bytes: small ones are gone through more often
+OUT = Path(__file__).parent.parent / "captures" / "out"
 SECONDS, SECONDS_A_MEGABYTE = 5, 30  # of the processor: what else the machine does is no fault of a capture
 MEMORY = 512 << 20  # bytes beyond what the program has when it begins
-TELLING = (0, 1, 2, 3, 4, 5, 6, 7, 16, 20, 22, 23, 32, 40, 60, 64, 127, 128, 254, 255)  # bytes that mean something
+MOST_DRAWN = 40  # packets of a picture: large ones take long
+MOST_FAILED = 100  # captures, until nobody looks any further
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories: controls, bidirectional ones too, half surrogates
-INSTRUMENTED = (
-    "lab.runs.recorded", "lab.app.formats", "lab.render.ladder", "lab.render.table", "lab.render.trace",
-    "lab.protocols.tls.session", "lab.protocols.tls.fields", "lab.protocols.websocket.session",
-)  # fmt: skip
 
 
 class FailedError(Exception):
@@ -70,20 +64,27 @@ def answer(path: Path, every: bool) -> None:
     if len(written(path, "csv").splitlines()) != len(numbers) + 1:
         raise FailedError("CSV and JSON have another number of packets")
     if every:
+        few = (("svg", "zh"), ("mermaid", "en")) if len(numbers) <= MOST_DRAWN else ()
         for form, lang in (
             ("ladder", "en"), ("ladder", "zh"), ("json", "en"), ("csv", "en"), ("conversations", "en"),
-            ("events", "en"),
+            ("events", "en"), *few,
         ):  # fmt: skip
-            shown = written(path, form, lang)
-            if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in shown):
-                raise FailedError(f"the {form} has a character that steers what shows it")
+            harmless(written(path, form, lang), form)
         again(path, len(numbers))
         explained(path, numbers)
+        stepped(path)
+        summed_up(path)
+        in_columns(path)
+
+
+def harmless(shown: str, what: str) -> None:
+    if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in shown):
+        raise FailedError(f"the {what} has a character that steers what shows it")
 
 
 def written(path: Path, form: str, lang: Any = "en") -> str:
     """Returns what `lab annotate` writes."""
-    from lab.app.formats import Format, in_words, write_events, write_ladder, write_rows
+    from lab.app.formats import DRAWN, Format, in_words, write_drawn, write_events, write_ladder, write_rows
     from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
     from lab.runs.recorded import open_run
 
@@ -95,6 +96,8 @@ def written(path: Path, form: str, lang: Any = "en") -> str:
             write_ladder(run, run.packets(), gone, out, lang)
         elif events:
             write_events(run, out)
+        elif asked in DRAWN:
+            write_drawn(run, asked, out, lang)
         else:
             write_rows(RowsOfRun(run, RowFormat(form), gone), asked, out, lang, live=False)
     return out.getvalue()
@@ -125,8 +128,58 @@ def explained(path: Path, numbers: list[int]) -> None:
             diff_json.write(same, out)
             if not same.same:
                 raise FailedError("a conversation is not the same as itself")
-        if any(each != "\n" and unicodedata.category(each) in UNSEEN for each in out.getvalue()):
-            raise FailedError("an explanation has a character that steers what shows it")
+        harmless(out.getvalue(), "explanation")
+
+
+def stepped(path: Path) -> None:
+    """Walks the capture to its end and back, and has all shown that there is to be seen."""
+    from lab.runs.recorded import open_run
+    from lab.stepping.commands import SHOWN
+    from lab.stepping.debugger import Debugger, walked
+    from lab.stepping.lines import Lines
+
+    shows = [f"show {each}" for each in SHOWN]
+    for lang in LANGUAGES:
+        out, debugger = io.StringIO(), Debugger()
+        with open_run(str(path), words=True) as run:
+            debugger.load(walked(run.events()))
+        asks = iter([*shows, "step", *shows, "continue", *shows, "back 2", "show where"])
+        Lines(debugger, asks, out, lang, json_=False).run(None)
+        harmless(out.getvalue(), "debugger")
+
+
+def summed_up(path: Path) -> None:
+    """Tells each conversation in a line."""
+    from lab.report.briefing import Briefing, as_json, words
+    from lab.runs.recorded import open_run
+
+    briefing = Briefing()
+    with open_run(str(path), frames=False, let_go=briefing.over) as run:
+        for packet in run.packets():
+            briefing.packet(packet)
+        for report in run.reports():
+            briefing.over(report)
+    for each in briefing.lines():
+        json.dumps(as_json(each))
+        words(each)
+
+
+def in_columns(path: Path) -> None:
+    """Writes rows as those of a large file are, where its kind has such a way, and expects the same to the byte."""
+    from lab.app.formats import Format, write_rows
+    from lab.bulk import predicting
+    from lab.bulk.rows import RowFormat
+    from lab.bulk.two_processes import ALL
+
+    for form in (RowFormat.CSV, RowFormat.NDJSON, RowFormat.CONVERSATIONS):
+        plan = predicting.plan(str(path), form)
+        if plan is None or (plan.secrets and form is RowFormat.NDJSON):  # which is left to the engine
+            continue
+        rows, out = predicting.made(str(path), plan, ALL, form, None, b"", b""), io.StringIO()
+        with rows.run:
+            write_rows(rows, Format(form.value), out, "en", live=False)
+        if out.getvalue() != written(path, form.value):
+            raise FailedError(f"the {form} of columns is another")
 
 
 def again(path: Path, packets: int) -> None:
@@ -177,125 +230,6 @@ def tried(data: bytes, folder: Path, every: bool, name: str) -> bool:
     return True
 
 
-# Mutations.
-
-
-def seeds() -> list[bytes]:
-    """Returns the captures that mutants are made of, in a fixed order, the pcapng ones also as pcap."""
-    found = []
-    for folder in SEEDS:
-        for path in sorted(folder.glob("*")):
-            if path.suffix in (".pcapng", ".pcap") and path.stat().st_size <= MOST_SEED:
-                found.append(path.read_bytes())
-                if path.suffix == ".pcapng":
-                    found.append(as_pcap(path))
-    return found
-
-
-def as_pcap(path: Path) -> bytes:
-    from lab.capture.reader import open_capture
-
-    with open_capture(str(path)) as capture:
-        packets = [(frame.time or 0, frame.data) for frame in capture]
-    head = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1)
-    return head + b"".join(
-        struct.pack("<IIII", *divmod(time, 1_000_000_000), len(data), len(data)) + data for time, data in packets
-    )
-
-
-def mutant(sources: list[bytes], dice: random.Random) -> bytes:
-    """Returns a capture with a few things wrong: in its bytes, or in those of its packets only."""
-    data = bytearray(dice.choice(sources))
-    if dice.random() < 0.6:
-        return _packets_spoilt(data, sources, dice)
-    for _ in range(1 << dice.randrange(5)):
-        dice.choice(SPOILERS)(data, sources, dice)
-    return bytes(data)
-
-
-def _packets_spoilt(data: bytearray, sources: list[bytes], dice: random.Random) -> bytes:
-    """Spoils packets, and leaves the file about them as it was: lengths right, records whole."""
-    parts = list(_records(data))
-    for _ in range(1 << dice.randrange(5)):
-        at = dice.randrange(len(parts))
-        head, body, tail = parts[at]
-        what = dice.random()
-        if what < 0.1:
-            parts.insert(dice.randrange(len(parts) + 1), parts[at])
-        elif what < 0.2 and len(parts) > 1:
-            del parts[at]
-        elif what < 0.3:
-            other = dice.randrange(len(parts))
-            parts[at], parts[other] = parts[other], parts[at]
-        elif body:
-            changed = bytearray(body)
-            dice.choice(SPOILERS)(changed, sources, dice)
-            changed = (changed + bytes(len(body)))[: len(body)]
-            parts[at] = head, bytes(changed), tail
-    return b"".join(head + body + tail for head, body, tail in parts)
-
-
-def _records(data: bytearray) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Takes a sound file apart: what stands before each packet's bytes, these, and what stands behind them."""
-    if data[:4] == b"\x0a\x0d\x0d\x0a":
-        at = 0
-        while at + 12 <= len(data):
-            size = max(int.from_bytes(data[at + 4 : at + 8], "little"), 12)
-            block = bytes(data[at : at + size])
-            captured = int.from_bytes(block[20:24], "little") if block[:4] == b"\x06\0\0\0" else 0
-            yield block[:28], block[28 : 28 + captured], block[28 + captured :]
-            at += size
-        return
-    yield bytes(data[:24]), b"", b""
-    at = 24
-    while at + 16 <= len(data):
-        size = int.from_bytes(data[at + 8 : at + 12], "little")
-        yield bytes(data[at : at + 16]), bytes(data[at + 16 : at + 16 + size]), b""
-        at += 16 + size
-
-
-def _flip(data: bytearray, _sources: list[bytes], dice: random.Random) -> None:
-    if data:
-        data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-
-
-def _byte(data: bytearray, _sources: list[bytes], dice: random.Random) -> None:
-    if data:
-        data[dice.randrange(len(data))] = dice.choice(TELLING)
-
-
-def _number(data: bytearray, _sources: list[bytes], dice: random.Random) -> None:
-    """Another length, count or offset: most of them lie."""
-    size = dice.choice((1, 2, 2, 3, 4, 8))
-    value = dice.choice((0, 1, -1, 1 << 8 * size - 1, (1 << 8 * size - 1) - 1, len(data), dice.getrandbits(8 * size)))
-    if len(data) >= size:
-        at = dice.randrange(len(data) - size + 1)
-        data[at : at + size] = (value % (1 << 8 * size)).to_bytes(size, dice.choice(("big", "little")))
-
-
-def _cut(data: bytearray, _sources: list[bytes], dice: random.Random) -> None:
-    if data:
-        at = dice.randrange(len(data))
-        del data[at : at + dice.choice((1, 2, 4, 64, len(data)))]
-
-
-def _repeat(data: bytearray, _sources: list[bytes], dice: random.Random) -> None:
-    if data:
-        at = dice.randrange(len(data))
-        data[at:at] = data[at : at + dice.choice((1, 4, 16, 256))] * dice.randrange(1, 8)
-
-
-def _splice(data: bytearray, sources: list[bytes], dice: random.Random) -> None:
-    other = dice.choice(sources)
-    start, size = dice.randrange(len(other)), dice.choice((4, 16, 64, 512))
-    at = dice.randrange(len(data) + 1)
-    data[at : at + dice.choice((0, size))] = other[start : start + size]
-
-
-Spoiler = Callable[[bytearray, list[bytes], random.Random], None]
-SPOILERS: tuple[Spoiler, ...] = (_flip, _flip, _byte, _byte, _number, _number, _cut, _repeat, _splice)
-
-
 # Both ways of going about it.
 
 
@@ -319,25 +253,33 @@ def guided(seconds: int, folder: Path) -> int:
         print("error: atheris is not installed", file=sys.stderr)
         print("hint: pip install atheris", file=sys.stderr)
         return 4
-    with atheris.instrument_imports(include=["lab"]):
-        for name in INSTRUMENTED:
-            importlib.import_module(name)
-    begin, corpus, count = folder / "begin", folder / "corpus", 0
-    for each in (begin, corpus):
-        each.mkdir()
-    for at, data in enumerate(seeds()):
+    with atheris.instrument_imports(include=["lab"]):  # only what is loaded in here: so each is gone through once
+        sources, count, failed = seeds(), 0, 0
+        for at, data in enumerate(sources):
+            failed += not tried(data, folder, True, f"seed-{at}")
+    begin, corpus = folder / "begin", folder / "corpus"
+    for each in (begin, corpus, OUT):
+        each.mkdir(parents=True, exist_ok=True)
+    for at, data in enumerate(sources):
         (begin / str(at)).write_bytes(data)
 
     def one(data: bytes) -> None:
-        nonlocal count
+        nonlocal count, failed
         count += 1
-        if not tried(data, folder, count % 8 == 0, f"guided-{abs(hash(data)):x}"):
+        failed += not tried(data, folder, count % 8 == 0, f"guided-{zlib.crc32(data):08x}")
+        if failed >= MOST_FAILED:
             raise FailedError("see captures/out")
+
+    def mutated(data: bytes, most: int, seed: int) -> bytes:
+        dice = random.Random(seed)
+        if dice.random() < 0.3:
+            return bytes(atheris.Mutate(data, most))
+        return spoilt(data, sources, dice)[:most]
 
     atheris.Setup(
         [sys.argv[0], f"-max_total_time={seconds}", f"-max_len={MOST_SEED}", "-rss_limit_mb=2048", "-timeout=600",
          f"-artifact_prefix={OUT}/fuzz-", "-print_final_stats=1", str(corpus), str(begin)],
-        one,
+        one, custom_mutator=mutated,
     )  # fmt: skip
     atheris.Fuzz()
     return 0

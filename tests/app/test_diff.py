@@ -299,7 +299,7 @@ def test_it_goes_into_a_file(tmp_path: Path) -> None:
 
 def test_secrets_open_what_is_compared(tmp_path: Path) -> None:
     capture, keys = FOLDER / "tls-1.3.pcapng", tmp_path / "keys"
-    from scripts.fuzz import as_pcap
+    from scripts.mutants import as_pcap
 
     bare = tmp_path / "bare.pcap"
     bare.write_bytes(as_pcap(capture))
