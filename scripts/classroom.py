@@ -23,6 +23,7 @@ from lab.grade.assignment import Assignment, load
 from lab.grade.facts import Facts
 from lab.grade.kinds import KINDS
 from lab.grade.places import seen
+from lab.grade.predicted import recorded
 from lab.grade.recording import facts_of
 from lab.model import Frame
 
@@ -59,7 +60,8 @@ def moved(frames: Iterable[Frame], by: Moved) -> list[Frame]:
         end = 0 if struct.unpack_from("!H", data, _AT_TCP)[0] == client else 1
         _say(data, by.said[end])
         _move(data, by, end, (first.get(0, 0), first.get(1, 0)))
-        found.append(frame._replace(time=(frame.time or 0) + by.time, data=bytes(data), length=len(data)))
+        time = (frame.time or 0) + by.time
+        found.append(frame._replace(time=time, data=bytes(data), length=len(data), comments=()))
     return found
 
 
@@ -128,7 +130,7 @@ def written(frames: Iterable[Frame]) -> bytes:
     out = io.BytesIO()
     writer = Writer(out)
     for frame in frames:
-        writer.packet(frame, ())
+        writer.packet(frame, frame.comments)
     writer.finish()
     return out.getvalue()
 
@@ -167,9 +169,14 @@ def make(folder: Path, size: int = 12, seed: int = 1) -> None:
         student = folder / f"Student {number:02}_{1000 + number}_assignsubmission_file"
         student.mkdir()
         capture = student / "capture.pcapng"
-        capture.write_bytes(captures[size - number] if size - 4 <= number <= size - 3 else made)
+        copied = size - 4 <= number <= size - 3
+        capture.write_bytes(captures[size - number] if copied else made)
+        facts = facts_of(capture)
+        said = answers(assignment, facts, chance, 0.5 + number / size / 2)
+        if not copied:
+            mine = sheet.Sheet(assignment.id, f"s{number:02}", {})
+            capture.write_bytes(written(recorded(assignment, mine, said, facts)))
         captures.append(capture.read_bytes())
-        said = answers(assignment, facts_of(capture), chance, 0.5 + number / size / 2)
         (student / sheet.NAME).write_text(sheet.written(assignment, f"s{number:02}", "en", said), "utf-8")
         frames = list(open_capture(str(capture)))
         if number == size - 2:

@@ -23,6 +23,7 @@ from lab.grade.belonging import foreign
 from lab.grade.facts import Facts
 from lab.grade.feedback import Degree
 from lab.grade.handing_out import fill
+from lab.grade.handout import command
 from lab.grade.playing import run_of
 from lab.grade.proof import Proof, prove
 from lab.grade.recording import come_with, facts_of, facts_of_scenario
@@ -112,7 +113,7 @@ def hand_out(
         fill(folder, assignment, derive(assignment, student or _PRACTICE, secret), langs)
         where = shlex.quote(str(folder))
         told = Text(f"Made: {folder}", f"已生成：{folder}")
-        how = Text(f"Next: lab run --variant {where}", f"接下来：lab run --variant {where}")
+        how = Text(*(f"{said}{command(assignment)} --variant {where}" for said in ("Next: ", "接下来：")))
         sys.stdout.write(f"{told.pick(lang)}\n{how.pick(lang)}\n")
         return
     students, twice = rosters.read(roster)

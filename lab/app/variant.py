@@ -9,11 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError, UsageError
+from lab.grade.assignment import load, shipped
+from lab.grade.handout import predicts
 from lab.grade.playing import run_of, variant_in
 from lab.grade.submissions import CAPTURE
+from lab.grade.variant import Variant
 from lab.runs.live import ending
 from lab.system.files import require_writable
 from lab.text import Lang, Text
+
+_UNPREDICTED = Text(
+    "Some questions are answered before a packet shows: lab step --variant makes a capture with your predictions.",
+    "有些题必须在某个包出现之前作答：lab step --variant 会生成含有你的预测的抓包。",
+)
+
+
+def _predicts(variant: Variant) -> bool:
+    return variant.assignment in shipped() and predicts(load(variant.assignment))
 
 
 def play(folder: Path, wire: Sequence[str], testbed: str, again: bool, lang: Lang) -> None:
@@ -37,7 +49,7 @@ def play(folder: Path, wire: Sequence[str], testbed: str, again: bool, lang: Lan
         f"接下来：lab annotate {where}/{CAPTURE}，填写 answers.toml，再运行 lab check {where}",
     )
     with contextlib.suppress(OSError):  # whoever reads it may have gone away
-        for line in (*ending(run), next_):
+        for line in (*ending(run), *([_UNPREDICTED] if _predicts(variant) else []), next_):
             sys.stdout.write(line.pick(lang) + "\n")
         sys.stdout.flush()
     early = run.source.early

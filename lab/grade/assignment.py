@@ -212,7 +212,7 @@ def _dangling(read: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(f"{path}.carry", Text("has to have either add or place", "add 与 place 必须且只能有一个"))
         if question["kind"] == "prediction":
             asked = {**question, "kind": question["of"], **question["question"]}
-            of = {key: each for key, each in asked.items() if key not in ("of", "question")}
+            of = {key: each for key, each in asked.items() if key not in ("of", "before", "question")}
             yield from faults(of, schema()["$defs"]["question"], schema(), f"{path}.question")
         rest = {key: each for key, each in question.items() if key not in ("after", "text", "why")}
         yield from _places(rest, places, path)

@@ -15,13 +15,16 @@ from lab.grade import submissions
 from lab.grade import variant as variants
 from lab.grade.assignment import Assignment, load, shipped
 from lab.grade.belonging import foreign
+from lab.grade.facts import AbsentError, Facts
 from lab.grade.kinds import KINDS
 from lab.grade.kinds.kind import FormError
+from lab.grade.kinds.prediction import deadline
+from lab.grade.places import seen
 from lab.grade.playing import variant_in
 from lab.grade.recording import facts_of
 from lab.grade.shape import near
 from lab.grade.sheet import Sheet
-from lab.grade.submissions import CAPTURE, PREDICTIONS
+from lab.grade.submissions import CAPTURE
 from lab.grade.variant import Variant
 from lab.text import Text
 
@@ -52,7 +55,7 @@ def examined(folder: Path, assignment: Assignment | None = None) -> list[Finding
     if sheet is not None:
         found += _of_whom(sheet, variant)
         found += _answers(sheet, assignment, named)
-    found += _capture(folder, variant)
+    found += _capture(folder, variant, sheet, assignment)
     return found
 
 
@@ -71,13 +74,15 @@ def _variant(folder: Path, found: list[Finding]) -> Variant | None:
 
 def _sheet(folder: Path, found: list[Finding]) -> Sheet | None:
     try:
-        read = submissions.read(folder).sheet
+        submission = submissions.read(folder)
     except InputError as error:
         found.append(Finding("fault", sheets.NAME, _without(folder, error.message)))
         return None
-    if not read.whole:
+    sheet = submission.sheet
+    if not sheet.whole:
         found.append(Finding("fault", sheets.NAME, _NO_TOML))
-    return read
+    found += [Finding("fault", CAPTURE, each) for each in submission.carried]
+    return sheet
 
 
 def _of_whom(sheet: Sheet, variant: Variant | None) -> Iterator[Finding]:
@@ -116,11 +121,25 @@ def _answers(sheet: Sheet, assignment: Assignment | None, named: str) -> Iterato
     if 0 < len(empty) < count:
         names = ", ".join(empty)
         yield Finding("note", sheets.NAME, Text(f"not answered: {names}", f"未作答：{names}"))
-    if any(each.kind == "prediction" for each in assignment.questions) and not sheet.predictions:
-        yield Finding("note", PREDICTIONS, _PREDICTIONS)
 
 
-def _capture(folder: Path, variant: Variant | None) -> Iterator[Finding]:
+def _predictions(sheet: Sheet, assignment: Assignment, facts: Facts) -> Iterator[Finding]:
+    """Yields the predictions that are missing, and those that were made when there was nothing left to predict."""
+    view = seen(assignment, facts)
+    for question in assignment.questions:
+        try:
+            shows = deadline(question, view)
+        except AbsentError:
+            continue
+        if shows is not None and sheets.given(question, sheet) is None:
+            yield Finding("note", question.id, _UNPREDICTED)
+        elif shows is not None and sheets.given(question, sheet, shows) is None:
+            yield Finding("fault", question.id, _LATE.format(shows))
+
+
+def _capture(
+    folder: Path, variant: Variant | None, sheet: Sheet | None, assignment: Assignment | None
+) -> Iterator[Finding]:
     path = folder / CAPTURE
     if path.is_symlink() or not path.is_file():
         yield Finding("fault", CAPTURE, _NO_CAPTURE)
@@ -135,6 +154,8 @@ def _capture(folder: Path, variant: Variant | None) -> Iterator[Finding]:
     if not facts.packets:
         yield Finding("fault", CAPTURE, Text("no packets are in it", "其中没有包"))
         return
+    if sheet is not None and assignment is not None:
+        yield from _predictions(sheet, assignment, facts)
     wrong = foreign(variant, facts) if variant is not None else []
     for each in wrong:
         yield Finding("fault", CAPTURE, each)
@@ -159,11 +180,18 @@ _UNKNOWN = Text(
     "作业“{0}”不是实验室自带的：未检查答案的写法",
 )
 _ANSWERED = Text("{0} of {1} questions are answered", "共 {1} 题，已作答 {0} 题")
-_PREDICTIONS = Text("the questions to be answered in lab step are still open", "需要在 lab step 中作答的题目尚未作答")
+_UNPREDICTED = Text(
+    "not predicted in this capture: lab step --variant . --again makes one with your prediction in it",
+    "这份抓包中没有对它的预测：lab step --variant . --again 会生成含有你的预测的抓包",
+)
+_LATE = Text(
+    "said when packet {0} had shown already, so it does not count: lab step --variant . --again makes a new capture",
+    "作答时第 {0} 号包已经出现，因此不算数：lab step --variant . --again 会生成新的抓包",
+)
 _PRACTICE = Text(
     "made without a course's key: to practise with, not to be handed in", "生成时没有课程密钥：仅供练习，不能提交"
 )
-_NO_CAPTURE = Text("is not there: lab run --variant FOLDER makes it", "不存在：lab run --variant 文件夹 会生成它")
+_NO_CAPTURE = Text("is not there: the handout says how it is made", "不存在：生成方法见 handout.md")
 _FOREIGN = Text(
     "hand in the capture that lab run --variant has made in this folder, unchanged",
     "请提交 lab run --variant 在此文件夹中生成的抓包，不要改动",

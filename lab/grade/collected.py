@@ -51,7 +51,6 @@ class Read(NamedTuple):
 
     sheet: bytes | None
     capture: BinaryIO | None
-    predictions: bytes | None
     refused: tuple[Text, ...]
 
 
@@ -122,7 +121,6 @@ def packed(handed_in: HandedIn) -> Parcel:
     wanted = naming.chosen(handed_in.source.files)
     most = {
         wanted.sheet: sheets.MOST_BYTES,
-        wanted.predictions: sheets.MOST_BYTES,
         wanted.capture: MOST_CAPTURE,
         wanted.archive: MOST_ARCHIVE,
     }
@@ -157,7 +155,7 @@ def digest(handed_in: HandedIn) -> str:
     said = [text.en for text in handed_in.refused], wanted.several, wanted.beside
     found = hashlib.sha256(repr(said).encode("utf-8", "replace"))
     with opening(handed_in.source) as files:
-        for path in (wanted.sheet, wanted.capture, wanted.predictions, wanted.archive):
+        for path in (wanted.sheet, wanted.capture, wanted.archive):
             if path is None:
                 found.update(b"\0none")
                 continue
@@ -193,13 +191,13 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
         def take(path: Parts | None, out: BinaryIO, most: int) -> bool:
             return path is not None and _take(files, source.files[path], safe(path[-1]), out, most, refused)
 
-        def small(path: Parts | None) -> bytes | None:
-            out = io.BytesIO()
-            return out.getvalue() if take(path, out, sheets.MOST_BYTES) else None
-
         if wanted.archive is None:
-            sheet, predictions = small(wanted.sheet), small(wanted.predictions)
-            return Read(sheet, capture if take(wanted.capture, capture, MOST_CAPTURE) else None, predictions, ())
+            sheet = io.BytesIO()
+            return Read(
+                sheet.getvalue() if take(wanted.sheet, sheet, sheets.MOST_BYTES) else None,
+                capture if take(wanted.capture, capture, MOST_CAPTURE) else None,
+                (),
+            )
         if archive is None:
             refused.append(Text("a zip in a zip was not opened", "未打开 zip 中的 zip"))
         elif take(wanted.archive, archive, MOST_ARCHIVE):
@@ -210,10 +208,10 @@ def _read(source: Source, capture: BinaryIO, archive: BinaryIO | None, refused: 
                     listed[()] = [_too_many(safe(wanted.archive[-1]))]
             except InputError as error:
                 refused.append(error.message)
-                return Read(None, None, None, ())
+                return Read(None, None, ())
             refused += [text for texts in listed.values() for text in texts]
             return _read(Source(archive, True, members), capture, None, refused)
-        return Read(None, None, None, ())
+        return Read(None, None, ())
 
 
 def _take(files: Files, path: Parts, name: str, out: BinaryIO, most: int, refused: list[Text]) -> bool:

@@ -31,6 +31,10 @@ _SAID = {
         "Your capture does not have {0}. Is it the capture of this assignment?",
         "你的抓包里没有{0}。这是本作业的抓包吗？",
     ),
+    "late": Text(
+        "Too late: when this was said, packet {0} had shown already, and the answer with it.",
+        "太晚：作出回答时，第 {0} 号包已经出现，答案也就看得到了。",
+    ),
     "no-capture": Text("There is no capture that could be read.", "没有可读取的抓包。"),
     "carried": Text(
         "Not what your capture says, but rightly worked out from your answer to {0}: it counts.",

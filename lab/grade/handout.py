@@ -28,6 +28,15 @@ def written(assignment: Assignment, variant: Variant, langs: tuple[Lang, ...]) -
     return "\n---\n\n".join("\n".join(_lines(assignment, variant, lang)) + "\n" for lang in langs)
 
 
+def command(assignment: Assignment) -> str:
+    """Returns what plays a variant: where something is to be predicted, packet by packet."""
+    return "lab step" if predicts(assignment) else "lab run"
+
+
+def predicts(assignment: Assignment) -> bool:
+    return any(each.kind == "prediction" for each in assignment.questions)
+
+
 def _lines(assignment: Assignment, variant: Variant, lang: Lang) -> Iterator[str]:
     yield f"# {assignment.title.pick(lang)}"
     yield ""
@@ -42,8 +51,13 @@ def _lines(assignment: Assignment, variant: Variant, lang: Lang) -> Iterator[str
     yield from _own(variant, lang)
     yield f"## {_TO_DO.pick(lang)}"
     yield ""
-    play = "lab run --variant ." + (" --wire 'drop client SYN #1'" if variant.own_rules else "")
-    steps = [_PLAY.pick(lang).format(f"`{play}`"), *([_AGAIN.pick(lang)] if variant.own_rules else [])]
+    rules = " --wire 'drop client SYN #1'" if variant.own_rules else ""
+    play = f"{command(assignment)} --variant .{rules}"
+    steps = [
+        _PLAY.pick(lang).format(f"`{play}`"),
+        *([_PREDICT.pick(lang)] if predicts(assignment) else []),
+        *([_AGAIN.pick(lang)] if variant.own_rules else []),
+    ]
     for at, step in enumerate((*steps, _ANSWER.pick(lang), _CHECK.pick(lang), _HAND_IN.pick(lang)), 1):
         yield f"{at}. {step}"
     yield ""
@@ -70,12 +84,12 @@ def _own(variant: Variant, lang: Lang) -> Iterator[str]:
 
 
 def _question(at: int, question: Question, lang: Lang) -> Iterator[str]:
-    points = _POINTS.pick(lang).format(f"{question.points:g}")
+    points = (_POINT if question.points == 1 else _POINTS).pick(lang).format(f"{question.points:g}")
     yield f"{at}. **{question.id}** ({points}) {question.text.pick(lang)}"
     for option in (*question.given.get("option", ()), *question.given.get("item", ())):
         yield f"   - `{option['id']}`: {' '.join(option['text'][lang].split())}"
-    if question.kind != "prediction":
-        yield f"   - {_WRITE.pick(lang)}{KINDS[question.kind].expects(question).pick(lang)}"
+    say = _SAY.pick(lang).format(f"`predict {question.id}: …`") if question.kind == "prediction" else _WRITE.pick(lang)
+    yield f"   - {say}{KINDS[question.kind].expects(question).pick(lang)}"
     yield ""
 
 
@@ -84,6 +98,7 @@ def escaped(said: str) -> str:
     return _SPECIAL.sub(r"\\\1", said)
 
 
+_POINT = Text("{0} point", "{0} 分")
 _POINTS = Text("{0} points", "{0} 分")
 _PRACTICE = Text(
     "This one is to practise with: it was made without the course's key.", "本份仅供练习：生成时没有使用课程密钥。"
@@ -98,6 +113,14 @@ _PLAY = Text(
     "In this folder, run {0}. Two real hosts play your connection; `capture.pcapng` is what passed between them.",
     "在此文件夹中运行 {0}。两台真实的主机会运行你的连接，`capture.pcapng` 就是它们之间传输的内容。",
 )
+_PREDICT = Text(
+    "Each packet is held until you let it go. Some questions have to be answered before a packet shows: they say so, "
+    "and `predict` records your answer in the capture. What has shown can't be taken back; `--again` plays it anew, "
+    "with other numbers.",
+    "每个包都停在线路上，由你放行。有些题必须在某个包出现之前作答（题目中会说明），`predict` 把你的答案记入抓包。"
+    "包一旦出现就不能收回；`--again` 会重新运行，所有数字都会改变。",
+)
+_SAY = Text("Say in the debugger, {0}: ", "在调试器中作答 {0}：")
 _AGAIN = Text(
     "The rules of the wire (`--wire`, as many as you like) are your own. `--again` plays it anew.",
     "线路规则（`--wire`，可以有多条）由你自己决定。加 `--again` 可重新运行。",

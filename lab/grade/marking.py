@@ -14,6 +14,7 @@ from lab.grade.facts import AbsentError, Facts
 from lab.grade.kinds import KINDS
 from lab.grade.kinds.kind import FULL, Answer, FormError, Judged, Right
 from lab.grade.kinds.number import WRAP
+from lab.grade.kinds.prediction import deadline
 from lab.grade.places import Seen, seen
 from lab.grade.sheet import Sheet
 from lab.text import Lang, Text
@@ -98,6 +99,7 @@ def _mark(question: Question, sheet: Sheet, view: Seen | None, done: dict[str, _
         return _Given(Mark(question, "absent", 0, "no-capture", raw))
     try:
         right = kind.right(question, view) if view is not None else Right("", ())
+        shows = deadline(question, view) if view is not None else None
     except AbsentError as error:
         return _Given(Mark(question, "absent", 0, "absent", raw, about=error.what))
     shown = None if kind.by_person or kind.judged else kind.shown(question, right.answer)
@@ -107,6 +109,10 @@ def _mark(question: Question, sheet: Sheet, view: Seen | None, done: dict[str, _
 
     if raw is None:
         return of("empty")
+    in_time = sheets.given(question, sheet, shows)
+    if in_time is None:
+        return _Given(Mark(question, "wrong", 0, "late", raw, shown, right.packets, about=Text(f"{shows}", f"{shows}")))
+    raw = in_time
     missing = next((each for each in question.after if done[each].mark.status in _UNANSWERED), None)
     if missing is not None:
         return of("skipped", Text(missing, missing))

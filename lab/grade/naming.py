@@ -22,7 +22,6 @@ _AGAIN = r"(?: ?\(\d{1,4}\)|[-_]\d{1,4})?"  # what a browser or a course adds to
 _SHEET = re.compile(rf"answers{_AGAIN}\.toml", re.IGNORECASE)
 _CAPTURE = re.compile(rf"capture{_AGAIN}\.pcap(?:ng)?", re.IGNORECASE)
 _ANY_CAPTURE = re.compile(r".+\.pcap(?:ng)?", re.IGNORECASE | re.DOTALL)
-_PREDICTIONS = re.compile(rf"predictions{_AGAIN}\.json", re.IGNORECASE)
 _ZIP = re.compile(r".+\.zip", re.IGNORECASE | re.DOTALL)
 _LATE = re.compile(r"_LATE(?=_\d+$)")
 _SUBMITTED = re.compile(r":?(submission_\d+):\s*")
@@ -40,7 +39,6 @@ class Chosen(NamedTuple):
 
     sheet: Parts | None
     capture: Parts | None
-    predictions: Parts | None
     archive: Parts | None
     several: tuple[str, ...]
     beside: Parts | None = None
@@ -84,11 +82,11 @@ def chosen(paths: Iterable[Parts]) -> Chosen:
                 return found[-1]
         return None
 
-    sheet, capture, predictions = last(_SHEET), last(_CAPTURE, _ANY_CAPTURE), last(_PREDICTIONS)
+    sheet, capture = last(_SHEET), last(_CAPTURE, _ANY_CAPTURE)
     if sheet is None and capture is None:
-        return Chosen(None, None, predictions, last(_ZIP), tuple(several))
+        return Chosen(None, None, last(_ZIP), tuple(several))
     beside = next((path for path in listed if _ZIP.fullmatch(path[-1])), None)
-    return Chosen(sheet, capture, predictions, None, tuple(several), beside)
+    return Chosen(sheet, capture, None, tuple(several), beside)
 
 
 def submitters(metadata: str) -> Mapping[str, str]:

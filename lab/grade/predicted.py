@@ -1,51 +1,92 @@
-"""Touches files: the predictions in a student's capture, each beside the packet that was held when it was made.
+"""Touches files: the predictions in a student's capture, each beside the packet that was at hand when it was made.
 
-The comments of a capture are no evidence of anything else. These are what a student says, and count like answers; that
-they were said before the packet was let go of, the debugger has written down.
+The comments of a capture are no evidence of anything else. These are what a student says, and count like answers; what
+had shown by then, the debugger has written down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.capture.reader import open_capture
 from lab.errors import LabError
-from lab.grade.sheet import MOST_ANSWERS, Sheet
+from lab.grade.assignment import Assignment
+from lab.grade.facts import AbsentError, Facts
+from lab.grade.kinds.prediction import deadline
+from lab.grade.places import seen
+from lab.grade.sheet import MOST_ANSWERS, Said, Sheet
 from lab.model import Frame
 from lab.protocols.transport import ACK, Segment, segment
 from lab.report.predictions import PREFIX, Record, of_variant, read
 from lab.text import Text
 
+Predictions = Mapping[str, tuple[Said, ...]]
 _MOST = 64 << 20  # bytes that are looked through
 _CARRIED = Text(
-    "{0} predictions in the capture do not belong there: they name another variant, or numbers of other packets",
-    "抓包中有 {0} 条预测不属于它：所写的变体或包的数值与此不符",
+    "predictions in the capture that do not belong there: {0}. They name another variant, or numbers of other packets.",
+    "抓包中有 {0} 条预测不属于它：所写的变体或包的数值与此不符。",
 )
 
 
-def predicted(capture: Path, sheet: Sheet) -> tuple[dict[str, object], Text | None]:
-    """Returns the answers that a capture has predictions for, by question, and what is wrong with others.
-
-    Of several answers to a question the first packet's counts, and of those the last.
-    """
+def predicted(capture: Path, sheet: Sheet) -> tuple[Predictions, Text | None]:
+    """Returns the predictions in a capture by question, in the order in which they were made, and what is wrong with
+    others."""
     if not _has_any(capture):
         return {}, None
-    answers: dict[str, tuple[int, object]] = {}
-    carried = 0
     try:
-        for frame in open_capture(str(capture)):
-            for record in filter(None, map(read, frame.comments)):
-                if not _belongs(record, frame, sheet):
-                    carried += 1
-                elif record.question is not None and len(answers) < MOST_ANSWERS:
-                    first = answers.get(record.question, (frame.number, None))[0]
-                    if first == frame.number:
-                        said = record.said.strip()
-                        answers[record.question] = first, int(said) if said.isdecimal() and len(said) < 20 else said
+        return of_comments(open_capture(str(capture)), sheet)
     except LabError:  # that it can't be read is said elsewhere
         return {}, None
-    found = {question: answer for question, (_, answer) in answers.items()}
-    return found, _CARRIED.format(carried) if carried else None
+
+
+def of_comments(frames: Iterable[Frame], sheet: Sheet) -> tuple[Predictions, Text | None]:
+    """Returns what `predicted` does, of packets with their comments."""
+    found: dict[str, list[Said]] = {}
+    carried = count = 0
+    for frame in frames:
+        for record in filter(None, map(read, frame.comments)):
+            if not _belongs(record, frame, sheet):
+                carried += 1
+            elif record.question is not None and count < MOST_ANSWERS:
+                count += 1
+                answer = record.said.strip()
+                whole = answer.isdecimal() and len(answer) < 20
+                found.setdefault(record.question, []).append(Said(int(answer) if whole else answer, record.seen))
+    made = {question: tuple(sorted(each, key=lambda one: one.seen)) for question, each in found.items()}
+    return made, _CARRIED.format(carried) if carried else None
+
+
+def recorded(
+    assignment: Assignment, sheet: Sheet, answers: Mapping[str, object], facts: Facts, late: bool = False
+) -> list[Frame]:
+    """Returns the packets of a capture with the answers that are predictions, as the debugger records them: each beside
+    the last packet before it would be too late, or beside the one with which it is."""
+    view, frames = seen(assignment, facts), {each.number: each.frame for each in facts.packets if each.frame}
+    for question in assignment.questions:
+        try:
+            shows = deadline(question, view) if question.id in answers else None
+        except AbsentError:
+            continue
+        beside = shows if late else _before(frames, shows or 0)
+        if beside is not None:
+            answer = answers[question.id]
+            words = ", ".join(map(str, answer)) if isinstance(answer, list) else str(answer)
+            frames[beside] = _beside(frames[beside], sheet, question.id, words)
+    return list(frames.values())
+
+
+def _before(frames: Mapping[int, Frame], number: int) -> int | None:
+    """Returns the last segment before a packet."""
+    return next((at for at in range(number - 1, 0, -1) if isinstance(segment(frames[at]), Segment)), None)
+
+
+def _beside(frame: Frame, sheet: Sheet, question: str, answer: str) -> Frame:
+    found = segment(frame)
+    assert isinstance(found, Segment)
+    variant = of_variant(sheet.assignment, sheet.student)
+    record = Record(variant, question, answer, frame.number, found.seq, _ack(found), frame.number)
+    return frame._replace(comments=(*frame.comments, record.written()))
 
 
 def _has_any(capture: Path) -> bool:
@@ -60,6 +101,9 @@ def _belongs(record: Record, frame: Frame, sheet: Sheet) -> bool:
     found = segment(frame)
     if not isinstance(found, Segment) or record.packet != frame.number:
         return False
-    ack = found.ack if found.flags & ACK else None
     mine = record.variant in (None, of_variant(sheet.assignment, sheet.student))
-    return mine and (record.seq_raw, record.ack_raw) == (found.seq, ack)
+    return mine and (record.seq_raw, record.ack_raw) == (found.seq, _ack(found))
+
+
+def _ack(found: Segment) -> int | None:
+    return found.ack if found.flags & ACK else None

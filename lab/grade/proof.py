@@ -17,13 +17,14 @@ from lab.grade.assignment import text as read_text
 from lab.grade.facts import AbsentError, Facts
 from lab.grade.kinds import KINDS
 from lab.grade.kinds.kind import FormError, Right
+from lab.grade.kinds.prediction import deadline
 from lab.grade.marking import Mark, Marks, mark
 from lab.grade.places import Seen, seen
+from lab.grade.predicted import of_comments, recorded
 from lab.grade.sheet import Sheet
 from lab.text import LANGUAGES, Lang, Text
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
-_PREDICTION = "prediction"
 
 
 class Known(NamedTuple):
@@ -89,6 +90,7 @@ class _Prover:
 
     def right(self, question: Question, view: Seen) -> Right | None:
         try:
+            deadline(question, view)
             return KINDS[question.kind].right(question, view)
         except AbsentError as error:
             self.fault(question, f"the capture does not have {error.what.en}", f"抓包里没有{error.what.zh}")
@@ -103,7 +105,7 @@ class _Prover:
     def right_sheet(self, answers: Mapping[str, object], facts: Facts, lang: Lang) -> None:
         """A sheet as it is handed in, with all right answers in one spelling."""
         said = sheets.written(self.assignment, "a student", lang, answers)
-        sheet = sheets.read(said.encode())._replace(predictions=self.predicted(answers))
+        sheet = self.predicted(sheets.read(said.encode()), answers, facts)
         if not sheet.whole:
             self.fault(None, "a filled sheet is no TOML", "填好的答题纸不是 TOML")
         marks = self.mark(sheet, facts)
@@ -128,7 +130,7 @@ class _Prover:
         for slip, mistake in kind.mistakes(question, view, right):
             credit = mistake.credit if slip.credit is None else slip.credit
             for said in kind.spellings(question, slip.answer):
-                found = self.of(question, self.alone(question, said), facts)
+                found = self.of(question, self.alone(question, said, facts), facts)
                 if found.code != slip.code or round(found.credit, 6) != round(credit, 6):
                     self.fault(
                         question,
@@ -136,6 +138,20 @@ class _Prover:
                         f"{said!r} 是 {slip.code}（{credit:g} %），却被判为 {found.code}（{found.credit:g} %）",
                     )
             self.known.append(Known(question.id, slip.code, credit))
+        self.late(question, view, facts, right)
+
+    def late(self, question: Question, view: Seen, facts: Facts, right: Right) -> None:
+        """What is right, and said of something that has shown already."""
+        shows = deadline(question, view)
+        if shows is None:
+            return
+        if shows == 1:
+            self.fault(question, "no packet shows before it could be looked up", "在答案可见之前没有任何包出现")
+        answer = KINDS[question.kind].spellings(question, right.answer)[0]
+        found = self.of(question, self.alone(question, answer, facts, late=True), facts)
+        if found.code != "late":
+            self.fault(question, f"said too late it was marked {found.code}", f"作答太晚，却被判为 {found.code}")
+        self.known.append(Known(question.id, "late", 0))
 
     def carried(self, question: Question, view: Seen, facts: Facts, rights: Mapping[str, Right]) -> None:
         """A wrong answer, and one that follows from it."""
@@ -164,7 +180,8 @@ class _Prover:
             if kind.same(question, right, follows) or of.same(source, rights[source.id].answer, answer):
                 continue
             wrong, used = of.spellings(source, answer)[0], kind.spellings(question, follows)[0]
-            found = self.of(question, Sheet(self.assignment.id, "", {source.id: wrong, question.id: used}), facts)
+            sheet = self.sheet({source.id: wrong, question.id: used}, facts)
+            found = self.of(question, sheet, facts)
             if found.status != "carried":
                 self.fault(
                     question,
@@ -179,7 +196,8 @@ class _Prover:
         for question in self.assignment.questions:
             for goal in question.given.get("goal", ()):
                 self.name = goal["not-in"]
-                found = self.of(question, self.alone(question, question.given["sample"]), others[self.name])
+                facts = others[self.name]
+                found = self.of(question, self.alone(question, question.given["sample"], facts), facts)
                 if found.mistake is None or read_text(goal["missing"]).en not in found.mistake.text.en:
                     self.fault(question, f"{goal['code']} is reached there too", f"{goal['code']} 在该抓包中也达成")
                 self.known.append(Known(question.id, goal["code"], found.credit))
@@ -200,14 +218,16 @@ class _Prover:
             for code in [each for each in (*own, *question.credit) if each not in codes]:
                 self.fault(question, f"what is said of {code} can never be shown", f"关于 {code} 的反馈永远不会出现")
 
-    def alone(self, question: Question, said: object) -> Sheet:
+    def alone(self, question: Question, said: object, facts: Facts, late: bool = False) -> Sheet:
         """Returns a sheet with one answer, and with something for the questions it builds on."""
-        answers = {question.id: said, **dict.fromkeys(question.after, "?")}
-        return Sheet(self.assignment.id, "", answers, self.predicted(answers))
+        return self.sheet({question.id: said, **dict.fromkeys(question.after, "?")}, facts, late)
 
-    def predicted(self, answers: Mapping[str, object]) -> dict[str, object]:
-        asked = [each.id for each in self.assignment.questions if each.kind == _PREDICTION]
-        return {id_: answers[id_] for id_ in asked if id_ in answers}
+    def sheet(self, answers: Mapping[str, object], facts: Facts, late: bool = False) -> Sheet:
+        return self.predicted(Sheet(self.assignment.id, "", answers), answers, facts, late)
+
+    def predicted(self, sheet: Sheet, answers: Mapping[str, object], facts: Facts, late: bool = False) -> Sheet:
+        """Returns a sheet with the answers that are predictions, as the debugger would have recorded them."""
+        return sheet._replace(predictions=of_comments(recorded(self.assignment, sheet, answers, facts, late), sheet)[0])
 
     def of(self, question: Question, sheet: Sheet, facts: Facts) -> Mark:
         """Returns the mark of one question of a sheet, as it is where no question is skipped."""

@@ -30,8 +30,16 @@ _LINE = re.compile(r"\s*\"?([A-Za-z0-9-]{1,64})\"?\s*=\s*(.*)")
 _ANSWERS = "answers"
 
 
+class Said(NamedTuple):
+    """A prediction: the answer, and the number of the last packet that had shown when it was given."""
+
+    answer: object
+    seen: int
+
+
 class Sheet(NamedTuple):
-    """What a student has handed in: answers by question, as TOML has them. `predictions` come from a run's record.
+    """What a student has handed in: answers by question, as TOML has them. `predictions` come from a run's record,
+    in the order in which they were made.
 
     `whole` says that the file was TOML; else it was read line by line. `language` is the one the student wants to be
     told in, None where none is named that there is.
@@ -40,7 +48,7 @@ class Sheet(NamedTuple):
     assignment: str
     student: str
     answers: Mapping[str, object]
-    predictions: Mapping[str, object] = {}
+    predictions: Mapping[str, tuple[Said, ...]] = {}
     whole: bool = True
     language: Lang | None = None
 
@@ -80,10 +88,14 @@ def _flat(said: str) -> str:
     return said
 
 
-def given(question: Question, sheet: Sheet) -> object:
-    """Returns the answer to a question, None where there is none."""
-    kept = sheet.predictions if question.kind == "prediction" else sheet.answers
-    answer = kept.get(question.id)
+def given(question: Question, sheet: Sheet, before: int | None = None) -> object:
+    """Returns the answer to a question, None where there is none. Of predictions it is the last that was made before
+    packet `before` showed; without a number the last of all."""
+    if question.kind == "prediction":
+        said = sheet.predictions.get(question.id, ())
+        answer = next((each.answer for each in reversed(said) if before is None or each.seen < before), None)
+    else:
+        answer = sheet.answers.get(question.id)
     blank = answer in ("", [], {}) or (isinstance(answer, str) and not answer.strip())
     return None if blank else answer
 
@@ -100,7 +112,8 @@ def written(assignment: Assignment, student: str, lang: Lang, answers: Mapping[s
         f"[{_ANSWERS}]",
     ]
     for at, question in enumerate(assignment.questions, 1):
-        points = Text(f"({question.points:g} points)", f"（{question.points:g} 分）").pick(lang)
+        plural = "" if question.points == 1 else "s"
+        points = Text(f"({question.points:g} point{plural})", f"（{question.points:g} 分）").pick(lang)
         lines += ["", *_comment(f"{at}. {question.text.pick(lang)} {points}")]
         for option in (*question.given.get("option", ()), *question.given.get("item", ())):
             lines += _comment(f"{option['id']}: {' '.join(option['text'][lang].split())}", "#      ")
@@ -117,8 +130,8 @@ _HOW = Text(
     "请在每个 = 号后填写答案；文本加引号，列表加方括号。留空视为未作答。",
 )
 _PREDICTED = Text(
-    "answered in lab step --variant ., before the packet is let go of: predict {0}: your answer",
-    "在 lab step --variant . 中、放行该包之前作答：predict {0}: 你的答案",
+    "not here: answered in lab step --variant ., before the packet shows: predict {0}: your answer",
+    "不在此处填写：在 lab step --variant . 中、该包出现之前作答：predict {0}: 你的答案",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,31 +16,30 @@ from lab.grade.sheet import Sheet
 from lab.text import Text
 
 CAPTURE = "capture.pcapng"
-PREDICTIONS = "predictions.json"  # handshake-lab/predictions/v1: those that do not stand in the capture itself
 _CAPTURES = (CAPTURE, "capture.pcap")
-_PREDICTIONS_SCHEMA = "handshake-lab/predictions/v1"
 
 
 class Submission(NamedTuple):
-    """What was handed in; `capture` is None where there is none. `problems` are what is wrong with it."""
+    """What was handed in; `capture` is None where there is none. `problems` are what is wrong with it, `carried` those
+    of them that say of predictions that they are not of this capture."""
 
     sheet: Sheet
     capture: Path | None
     problems: tuple[Text, ...]
+    carried: tuple[Text, ...] = ()
 
 
 def read(folder: Path) -> Submission:
     """Returns a submission. Raises InputError where there is no answer sheet, or it can't be read."""
     data = _bytes(folder / sheets.NAME, sheets.MOST_BYTES)
     capture = next((folder / name for name in _CAPTURES if _is_file(folder / name)), None)
-    predicted = folder / PREDICTIONS
-    return of(data, capture, _bytes(predicted, sheets.MOST_BYTES) if _is_file(predicted) else None)
+    return of(data, capture)
 
 
-def of(data: bytes, capture: Path | None, predictions: bytes | None) -> Submission:
+def of(data: bytes, capture: Path | None) -> Submission:
     """Returns a submission of its files, wherever they come from. Raises InputError where the sheet can't be read."""
     sheet = sheets.read(data)
-    problems = []
+    problems, carried = list[Text](), list[Text]()
     if not sheet.whole:
         problems.append(
             Text(
@@ -51,13 +49,11 @@ def of(data: bytes, capture: Path | None, predictions: bytes | None) -> Submissi
         )
     if capture is None:
         problems.append(Text(f"there is no {CAPTURE}", f"没有 {CAPTURE}"))
-    if predictions is not None:
-        sheet = sheet._replace(predictions=_predictions(predictions))
-    elif capture is not None:
+    else:
         said, wrong = predicted(capture, sheet)
         sheet = sheet._replace(predictions=said)
-        problems += [wrong] if wrong is not None else []
-    return Submission(sheet, capture, tuple(problems))
+        carried += [wrong] if wrong is not None else []
+    return Submission(sheet, capture, (*problems, *carried), tuple(carried))
 
 
 def graded(assignment: Assignment, submission: Submission) -> Marks:
@@ -101,19 +97,3 @@ def _bytes(path: Path, most: int) -> bytes:
             Text(f"{path} can't be read: {error.strerror}", f"无法读取 {path}：{error.strerror}"),
             Text("make it readable, and try again", "请改为可读，然后重试"),
         ) from error
-
-
-def _predictions(data: bytes) -> dict[str, object]:
-    """Returns the answers that were recorded before the packet they are about was let go of; of a bad file none."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict) or found.get("schema") != _PREDICTIONS_SCHEMA:
-        return {}
-    told = found.get("predictions")
-    return {
-        each["question"]: each.get("answer")
-        for each in (told if isinstance(told, list) else [])[: sheets.MOST_ANSWERS]
-        if isinstance(each, dict) and isinstance(each.get("question"), str) and each.get("before_release") is True
-    }

@@ -73,7 +73,7 @@ def result(
         if given.sheet is None:
             return {"marks": None, "why": _both(_NO_SHEET), "refused": refused, "kind": "sheet"}
         capture = Path(f"/dev/fd/{given.capture.fileno()}") if given.capture is not None else None
-        submission = submissions.of(given.sheet, capture, given.predictions)
+        submission = submissions.of(given.sheet, capture)
         assignment = only or assignments.get(submission.sheet.assignment)
         if assignment is None:
             return {"marks": None, "why": _both(unnamed().message), "refused": refused, "kind": "name"}
@@ -136,7 +136,7 @@ def warm(assignments: Iterable[Assignment]) -> None:
         answers = dict.fromkeys((each.id for each in assignment.questions), "1")  # wrong: so mistakes are looked for
         sheet = sheets.written(assignment, "s", "en", answers).encode()
         for capture in come_with(assignment.proof[:1]) * _TIMES:
-            json.dumps(of(submissions.of(sheet, capture, None), assignment))
+            json.dumps(of(submissions.of(sheet, capture), assignment))
     gc.freeze()
 
 

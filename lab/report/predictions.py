@@ -1,6 +1,7 @@
-"""How a prediction stands in a capture: a comment of the packet that was held when it was made, with its numbers.
+"""How a prediction stands in a capture: a comment of the packet that was at hand when it was made, with its numbers.
 
-So a record that is carried to another capture shows: there the packet has other numbers.
+So a record that is carried to another capture shows: there the packet has other numbers. And so does one that was made
+later than it should have been: it says how many packets had been seen by then.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ _LONGEST = 4096  # characters
 class Record(NamedTuple):
     """What was `said`, in answer to which `question` of an assignment, in which `variant` of it, if in any.
 
-    `packet` is the number of the one that was held, with its raw sequence and acknowledgement number.
+    `packet` is the number of the one that was at hand, with its raw sequence and acknowledgement number; `seen` that of
+    the last one that had shown by then.
     """
 
     variant: str | None
@@ -24,6 +26,7 @@ class Record(NamedTuple):
     packet: int
     seq_raw: int | None
     ack_raw: int | None
+    seen: int
 
     def written(self) -> str:
         """Returns the comment."""
@@ -40,7 +43,8 @@ def read(comment: str) -> Record | None:
     except (ValueError, TypeError, RecursionError):
         return None
     texts = isinstance(found.said, str) and all(isinstance(each, str | None) for each in found[:2])
-    return found if texts and isinstance(found.packet, int) else None
+    numbers = isinstance(found.packet, int) and isinstance(found.seen, int) and found.packet <= found.seen
+    return found if texts and numbers else None
 
 
 def of_variant(assignment: str, student: str) -> str:

@@ -73,6 +73,7 @@ class Debugger:
         self._save = save
         self._watch = Watch()
         self._seen: list[Seen] = []  # by packets that were held, in order
+        self._shown = 0  # the number of the last packet that has shown
         self._fresh: list[Seen] = []  # of which it was not looked at yet whether to stop there
         self._going: _Going | None = None
         self._alone = 0  # packets that went by themselves
@@ -125,6 +126,8 @@ class Debugger:
         """Takes an event; a packet that need not wait goes on."""
         with self._lock:
             self.story.hear(event)
+            if isinstance(event, Sent):
+                self._shown = max(self._shown, event.packet)
             seen = self._watch.hear(event)
             if seen is not None:
                 self._seen.append(seen)
@@ -272,10 +275,10 @@ class Debugger:
 
     def _predict(self, asked: Asked) -> list[Text]:
         rung = self.view().rung
-        if rung is None or (self._look is None and self.story.over):
+        if rung is None or (self.story.over and (self.live or self._look is None)):
             raise _nothing_held(self.story.over)
         until = asked.until if asked.until is not END else None
-        self.predictions.make(rung, asked.word, until)
+        self.predictions.make(rung, self._shown, asked.word, until)
         return [Text(f"noted: {asked.word}", f"已记下：{asked.word}")]
 
     def _saved(self, asked: Asked) -> list[Text]:

@@ -17,12 +17,16 @@ from lab.text import Text
 
 
 class Prediction(NamedTuple):
-    """What was `said` while packet `packet` was held. Of a `question` of an assignment it is the answer; else `until`
-    says what it means, and `right` whether it came so, once that is known. `came` is what came, in a few words."""
+    """What was `said` while packet `packet` was at hand, and `seen` the last that had shown.
+
+    Of a `question` of an assignment it is the answer; else `until` says what it means, and `right` whether it came so,
+    once that is known. `came` is what came, in a few words.
+    """
 
     packet: int
     seq_raw: int | None
     ack_raw: int | None
+    seen: int
     said: str
     until: Until | None = None
     question: str | None = None
@@ -31,7 +35,7 @@ class Prediction(NamedTuple):
 
     def record(self, variant: str | None) -> Record:
         """Returns how it stands in the capture; `variant` is that of an assignment, where one is played."""
-        return Record(variant, self.question, self.said, self.packet, self.seq_raw, self.ack_raw)
+        return Record(variant, self.question, self.said, self.packet, self.seq_raw, self.ack_raw, self.seen)
 
 
 class Predictions:
@@ -45,14 +49,15 @@ class Predictions:
         self.questions: dict[str, Text] = {}
         self.made: list[Prediction] = []
 
-    def make(self, rung: Rung, said: str, until: Until | None) -> Prediction:
-        """Records what is said while this packet is held. What answers a question, `next-ack: 16`, names it."""
+    def make(self, rung: Rung, seen: int, said: str, until: Until | None) -> Prediction:
+        """Records what is said at this packet when `seen` is the last that has shown. What answers a question names it:
+        `next-ack: 16`."""
         sent, question = rung.sent, None
         if until is None:
             question, _, said = (part.strip() for part in said.partition(":"))
             if self.questions and question not in self.questions:
                 raise _no_question(question, self.questions)
-        made = Prediction(sent.packet, sent.seq_raw, sent.ack_raw, said, until, question)
+        made = Prediction(sent.packet, sent.seq_raw, sent.ack_raw, max(seen, sent.packet), said, until, question)
         self.made.append(made)
         return made
 

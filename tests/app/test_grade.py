@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from jsonschema import Draft202012Validator
 from lab.grade import sheet
 from lab.grade.assignment import load
 from lab.report.schema import grade as schema
-from tests.grade.shared import capture, facts, right
+from tests.grade.shared import capture, facts, right, stepped_through
 from tests.places import ROOT
 
 
@@ -30,19 +29,19 @@ def handed_in(tmp_path: Path) -> Path:
     assignment = load("tcp-open")
     answers = right(assignment, facts("tcp/connection")) | {"window": facts("tcp/connection").packets[2].window}
     (tmp_path / "answers.toml").write_text(sheet.written(assignment, "s1", "en", answers), "utf-8")
-    shutil.copy(capture("tcp/connection"), tmp_path / "capture.pcapng")
+    (tmp_path / "capture.pcapng").write_bytes(stepped_through(assignment, facts("tcp/connection"), answers))
     return tmp_path
 
 
 def test_a_submission_is_marked_as_a_table_and_as_json(handed_in: Path) -> None:
     done = lab("grade", str(handed_in), "--lang", "en")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "16 of 17 points" in done.stdout
+    assert "18 of 19 points" in done.stdout
     assert "This is the field as it stands." in done.stdout
     assert "In your capture: 64512 bytes" in done.stdout
     marks = json.loads(lab("grade", str(handed_in), "--json", "--feedback", "reason").stdout)
     Draft202012Validator(schema()).validate(marks)
-    assert marks["points"] == 16
+    assert marks["points"] == 18
     assert "64512" not in json.dumps(marks)
 
 
@@ -52,7 +51,7 @@ def test_what_can_not_be_marked_is_said_in_two_lines(handed_in: Path) -> None:
     assert done.returncode == 0
     assert "capture.pcapng is neither a pcap nor a pcapng" in " ".join(done.stdout.split())
     assert str(handed_in) not in done.stdout
-    assert "0 of 17 points" in done.stdout
+    assert "0 of 19 points" in done.stdout
     (handed_in / "capture.pcapng").unlink()
     (handed_in / "capture.pcapng").symlink_to(capture("tcp/connection"))
     assert "there is no capture.pcapng" in lab("grade", str(handed_in), "--lang", "en").stdout

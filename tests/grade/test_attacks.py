@@ -26,13 +26,14 @@ from lab.grade.kept import Kept
 from lab.grade.opening import opening
 from lab.grade.sheet import NAME, read, written
 from lab.grade.worker import Limits
-from tests.grade.shared import facts, right
+from tests.grade.shared import facts, right, stepped_through
 from tests.left_behind import heed_signals
 from tests.places import REFERENCES, ROOT
 
 OPEN = load("tcp-open")
-CAPTURE = (REFERENCES / "tcp-connection.pcapng").read_bytes()
-SHEET = written(OPEN, "张三", "zh", right(OPEN, facts("tcp/connection"))).encode()
+RIGHT = right(OPEN, facts("tcp/connection"))
+CAPTURE = stepped_through(OPEN, facts("tcp/connection"), RIGHT, "张三")
+SHEET = written(OPEN, "张三", "zh", RIGHT).encode()
 PERSON = sum(each.points for each in OPEN.questions if each.kind == "words")
 ALL = OPEN.points - PERSON
 PCAP = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
@@ -90,7 +91,6 @@ ODD: dict[str, dict[str, bytes]] = {
         NAME: said(""),
         "capture.pcap": PCAP + struct.pack("<IIII", 0xFFFFFFFF, 0xFFFFFFFF, 14, 14) + bytes(14),
     },
-    "predictions": {NAME: said(""), "predictions.json": b"[" * 100_000},
 }
 
 

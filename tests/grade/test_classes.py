@@ -74,7 +74,10 @@ def test_a_class_of_thirty_is_marked(marked: dict[str, Any]) -> None:
     for each in marked["submissions"]:
         Draft202012Validator(schema()).validate(each)
     *others, last = marked["submissions"]
-    assert all(each["points"] > 5 and not each["problems"] for each in others)
+    assert all(each["points"] > 5 for each in others)
+    told = {each["submission"]: each["problems"][0]["en"] for each in others if each["problems"]}
+    assert set(told) == {f"Student {at:02}_{1000 + at}" for at in (SIZE - 4, SIZE - 3)}, "who has copied"
+    assert all("predictions in the capture that do not belong there: 1" in said for said in told.values())
     assert last["points"] == 0
     assert [each["en"] for each in last["problems"]] == [
         "capture.pcapng has a path that leads out of the zip: it was not read",

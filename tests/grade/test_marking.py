@@ -15,9 +15,9 @@ from lab.grade import sheet as sheets
 from lab.grade.assignment import load, parse, shipped
 from lab.grade.feedback import DEGREES, as_json
 from lab.grade.marking import Mark, mark
-from lab.grade.sheet import Sheet
+from lab.grade.sheet import Said, Sheet
 from lab.report.schema import grade as schema
-from tests.grade.shared import facts, right
+from tests.grade.shared import facts, filled_in, right
 from tests.grade.test_assignments import FURTHER
 
 OPEN = load("tcp-open")
@@ -99,10 +99,13 @@ def test_without_a_capture_nothing_is_marked() -> None:
 def test_predictions_count_from_the_record_of_the_run_alone() -> None:
     further = parse(FURTHER, "further")
     answers = {"before": "FIN-WAIT-1", "words": "because"}
+    shows = next(each.number for each in facts("tcp/connection").packets if "FIN" in each.labels)
     for predicted, status in (
         ({}, "empty"),
-        ({"before": "FIN_WAIT1"}, "right"),
-        ({"before": "ESTABLISHED"}, "partial"),
+        ({"before": (Said("FIN_WAIT1", shows - 1),)}, "right"),
+        ({"before": (Said("ESTABLISHED", shows - 1),)}, "partial"),
+        ({"before": (Said("FIN_WAIT1", shows),)}, "wrong"),
+        ({"before": (Said("CLOSED", 1), Said("FIN_WAIT1", shows - 1), Said("CLOSED", shows))}, "right"),
     ):
         found = mark(further, Sheet("further", "s", answers, predicted), facts("tcp/connection"))
         assert found.marks[0].status == status
@@ -117,7 +120,7 @@ def test_marks_are_as_their_schema_says_and_say_no_more_than_the_degree_allows(n
     empty = as_json(mark(assignment, Sheet(name, "s", {}), of), degree)
     VALIDATOR.validate(empty)
     assert (empty["points"], empty["of"]) == (0, assignment.points)
-    full = as_json(mark(assignment, Sheet(name, "s", right(assignment, of)), of), degree)
+    full = as_json(mark(assignment, filled_in(assignment, of, right(assignment, of)), of), degree)
     VALIDATOR.validate(full)
     assert full["points"] == assignment.points
     said = json.dumps(empty)
@@ -131,7 +134,10 @@ def test_marks_are_as_their_schema_says_and_say_no_more_than_the_degree_allows(n
 
 
 @given(
-    st.dictionaries(st.sampled_from([each.id for each in OPEN.questions]), st.text(max_size=40)), st.text(max_size=20)
+    st.dictionaries(
+        st.sampled_from([each.id for each in OPEN.questions if each.kind != "prediction"]), st.text(max_size=40)
+    ),
+    st.text(max_size=20),
 )
 def test_a_sheet_says_when_it_is_read_what_was_written(answers: dict[str, str], student: str) -> None:
     printable = {id_: said.encode("utf-8", "replace").decode() for id_, said in answers.items()}
@@ -148,7 +154,8 @@ def test_one_line_that_is_no_toml_costs_nothing_else() -> None:
     found = sheets.read(said.encode())
     assert not found.whole
     assert found.language == "zh"
-    assert mark(OPEN, found, facts("tcp/connection")).points == OPEN.points
+    predicted = sum(each.points for each in OPEN.questions if each.kind == "prediction")
+    assert mark(OPEN, found, facts("tcp/connection")).points == OPEN.points - predicted
     assert found.student == "s"
 
 

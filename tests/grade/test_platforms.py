@@ -32,9 +32,8 @@ from lab.grade.feedback import DEGREES, as_json, within
 from lab.grade.gradebook import comment, csv_of, filled, moodle_csv
 from lab.grade.marking import mark
 from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
-from lab.grade.sheet import Sheet
 from lab.text import LANGUAGES, Lang
-from tests.grade.shared import capture, facts, right
+from tests.grade.shared import facts, filled_in, right, stepped_through
 from tests.places import ROOT
 
 OPEN = load("tcp-open")
@@ -142,7 +141,7 @@ RUNNER = {
 def marks(**answers: object) -> dict[str, Any]:
     """Returns the marks of a sheet in which all is right but these."""
     said = right(OPEN, facts("tcp/connection")) | answers
-    return as_json(mark(OPEN, Sheet(OPEN.id, "s1", said), facts("tcp/connection")))
+    return as_json(mark(OPEN, filled_in(OPEN, facts("tcp/connection"), said), facts("tcp/connection")))
 
 
 def a_class(*students: str) -> list[dict[str, Any]]:
@@ -202,8 +201,8 @@ def test_classroom_50_counts_in_whole_numbers_and_keeps_when_it_was_handed_in() 
     for found in (first, again):
         Draft202012Validator(CLASSROOM50).validate(found)
         assert found["datetime"] == "2026-06-01T14:32:05Z"
-        assert found["score"] == sum(each["score"] for each in found["tests"]) == 1675
-        assert found["max-score"] == sum(each["max-score"] for each in found["tests"]) == 1700
+        assert found["score"] == sum(each["score"] for each in found["tests"]) == 1875
+        assert found["max-score"] == sum(each["max-score"] for each in found["tests"]) == 1900
     assert first["graded_at"] != again["graded_at"]
     without = classroom50(told, {}, "2026-06-02T00:00:00Z")
     assert without["datetime"] == "2026-06-02T00:00:00Z"
@@ -216,7 +215,7 @@ def test_classroom_50_counts_in_whole_numbers_and_keeps_when_it_was_handed_in() 
 def test_moodle_gets_grade_and_feedback_together(lang: Lang) -> None:
     rows = list(csv.DictReader(io.StringIO(moodle_csv(a_class("s1", "", "s3"), lang))))
     assert [row["ID number"] for row in rows] == ["s1", "s3"]
-    assert all(row["Grade"] == "16" and "opens 0/1" in row["Feedback"] for row in rows)
+    assert all(row["Grade"] == "18" and "opens 0/1" in row["Feedback"] for row in rows)
 
 
 @given(st.text(max_size=40))
@@ -231,7 +230,7 @@ def test_no_report_for_a_gradebook_has_a_formula_or_markup_of_a_student_s(evil: 
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Opening a TCP connection (4711),Other (12),Final Score\r\n"
-    "    Points Possible,,,,,17,10,\r\n"
+    "    Points Possible,,,,,19,10,\r\n"
     '"Last, First",1,S1,s1@example.com,A,,7,80\r\n'
     '"=cmd(), X",2,S2,s2@example.com,A,3,8,81\r\n'
     "Test Student,9,,x,A,,,\r\n"
@@ -243,7 +242,7 @@ def test_of_canvas_only_our_column_is_filled_and_only_that_comes_back(column: st
     found = filled(CANVAS, a_class("s1", "S2", "nobody"), column, "en")
     rows = list(csv.reader(io.StringIO(found.text)))
     assert rows[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Opening a TCP connection (4711)"]
-    assert [row[-1] for row in rows[1:]] == ["17", "16", "16", ""]
+    assert [row[-1] for row in rows[1:]] == ["19", "18", "18", ""]
     assert [row[1:5] for row in rows] == [row[1:5] for row in csv.reader(io.StringIO(CANVAS))]
     assert [row[0] for row in rows[1:]] == ["    Points Possible", "Last, First", "'=cmd(), X", "Test Student"]
     assert (found.rows, found.lost) == (2, ("N_3",))
@@ -257,19 +256,19 @@ def test_a_student_that_two_submissions_name_gets_no_points_by_guessing() -> Non
 MOODLE = (
     "Identifier,Full name,ID number,Email address,Status,Grade,Maximum Grade,Grade can be changed,"
     "Last modified (grade),Feedback comments\r\n"
-    "Participant 2,Ann,,ann@example.com,Submitted,,17.00,Yes,-,\r\n"
-    "Participant 77,Bob,S1,bob@example.com,Submitted,,17.00,Yes,-,\r\n"
-    "Participant 78,Eve,S9,eve@example.com,No submission,,17.00,Yes,-,\r\n"
+    "Participant 2,Ann,,ann@example.com,Submitted,,19.00,Yes,-,\r\n"
+    "Participant 77,Bob,S1,bob@example.com,Submitted,,19.00,Yes,-,\r\n"
+    "Participant 78,Eve,S9,eve@example.com,No submission,,19.00,Yes,-,\r\n"
 )
 
 
 def test_a_worksheet_of_moodle_is_filled_by_participant_and_by_id() -> None:
     found = filled("\ufeff" + MOODLE, a_class("s1", "whoever"), "", "en")  # the second folder ends in _2
     rows = list(csv.DictReader(io.StringIO(found.text)))
-    assert [row["Grade"] for row in rows] == ["16", "16", ""]
-    assert rows[0]["Feedback comments"].startswith("16 of 17 points<br>")
+    assert [row["Grade"] for row in rows] == ["18", "18", ""]
+    assert rows[0]["Feedback comments"].startswith("18 of 19 points<br>")
     assert found.lost == ()
-    assert [row["Maximum Grade"] for row in rows] == ["17.00"] * 3
+    assert [row["Maximum Grade"] for row in rows] == ["19.00"] * 3
 
 
 @pytest.mark.parametrize("export", ["", "a,b\n1,2\n", CANVAS.replace("Opening", "Closing"), "x" * (17 << 20), '"a'])
@@ -287,7 +286,7 @@ def handed_in(tmp_path: Path) -> Path:
     folder.mkdir()
     answers = right(OPEN, facts("tcp/connection")) | {"opens": 2}
     (folder / sheet.NAME).write_text(sheet.written(OPEN, "s1", "en", answers), "utf-8")
-    shutil.copy(capture("tcp/connection"), folder / "capture.pcapng")
+    (folder / "capture.pcapng").write_bytes(stepped_through(OPEN, facts("tcp/connection"), answers))
     return folder
 
 
@@ -296,7 +295,7 @@ def test_every_form_is_written_to_a_file_and_has_no_path_in_it(handed_in: Path, 
     out = tmp_path / "out"
     app.grade(Asked(handed_in, "", "full", form, out), "zh")
     said = out.read_text("utf-8")
-    assert "16" in said
+    assert "18" in said
     assert str(tmp_path) not in said
 
 
@@ -309,7 +308,7 @@ def test_a_platform_s_form_is_of_one_submission_and_a_gradebook_s_of_a_class(tmp
     export, out = tmp_path / "canvas.csv", tmp_path / "filled.csv"
     export.write_text(CANVAS, "utf-8")
     app.grade(Asked(handed_in, "", "full", Form.TABLE, out, fill=export), "en")
-    assert ",16\r\n" in out.read_bytes().decode("utf-8")
+    assert ",18\r\n" in out.read_bytes().decode("utf-8")
 
 
 @pytest.mark.parametrize(("form", "schema"), [(Form.GRADESCOPE, GRADESCOPE), (Form.PRAIRIELEARN, PRAIRIELEARN)])
@@ -383,9 +382,9 @@ def test_the_autograder_marks_as_gradescope_calls_it(handed_in: Path, tmp_path: 
 
     done, found = run()
     assert done.returncode == 0
-    assert (found["score"], found["output"]) == (16, "16 of 17 points")  # in the sheet's language
+    assert (found["score"], found["output"]) == (18, "18 of 19 points")  # in the sheet's language
     assert "packet 1" not in json.dumps(found, ensure_ascii=False)  # what would have been right
-    assert "得分 16 / 17" in done.stdout.decode()  # for the instructors
+    assert "得分 18 / 19" in done.stdout.decode()  # for the instructors
     for path in (root / "submission").iterdir():
         path.unlink()
     assert run()[1]["score"] == 0

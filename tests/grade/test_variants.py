@@ -23,7 +23,7 @@ from lab.grade.submissions import CAPTURE, graded, read
 from lab.grade.variant import Variant, derive, written
 from lab.protocols.catalogue import scenarios
 from lab.protocols.choices import Choices, checked
-from tests.grade.shared import right
+from tests.grade.shared import filled_in, right
 from tests.grade.test_assignments import changed
 
 KEY = bytes(range(32))
@@ -51,7 +51,7 @@ def test_a_right_sheet_on_a_students_own_real_capture_has_full_marks(
         (folder / sheets.NAME).write_text(sheets.written(assignment, student, "en"), "utf-8")
         handed_in = read(folder)
         found = facts_of(folder / CAPTURE)
-        of = handed_in._replace(sheet=handed_in.sheet._replace(answers=right(assignment, found)))
+        of = handed_in._replace(sheet=filled_in(assignment, found, right(assignment, found), student))
         marks = graded(assignment, of)
         assert marks.points == assignment.points, [each for each in marks.marks if each.status != "right"]
         assert foreign(variant, found) == []

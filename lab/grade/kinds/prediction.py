@@ -1,4 +1,4 @@
-"""A question answered before the packet was let go of: the debugger has recorded what was said, and when.
+"""A question answered before a packet showed: the debugger has recorded what was said, and when.
 
 It is marked as its own kind is. The answer comes from the record of the run and not from the sheet, which anybody could
 fill in afterwards.
@@ -22,7 +22,7 @@ class Prediction(Kind):
 
     def expects(self, question: Question) -> Text:
         said = self._kind(question).expects(inner(question))
-        return Text(f"{said.en}; said before the packet is let go of", f"{said.zh}；须在放行该包之前作答")
+        return Text(f"{said.en}; said before the packet shows", f"{said.zh}；须在该包出现之前作答")
 
     def read(self, question: Question, raw: object) -> Answer:
         return self._kind(question).read(inner(question), raw)
@@ -52,6 +52,11 @@ class Prediction(Kind):
         return self._kinds(question.given["of"])
 
 
+def deadline(question: Question, seen: Seen) -> int | None:
+    """Returns the packet before which a prediction has to be made; None for other kinds. Raises AbsentError."""
+    return seen.at(question.given["before"]).number if question.kind == Prediction.name else None
+
+
 def inner(question: Question) -> Question:
-    """Returns the question that was asked before the packet was let go of, as its own kind knows it."""
+    """Returns the question that is asked, as its own kind knows it."""
     return question._replace(kind=question.given["of"], given=question.given["question"])
