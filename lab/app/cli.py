@@ -317,6 +317,7 @@ def _secrets(keylog: Path | None, server_key: Path | None) -> tuple[bytes, bytes
 class DiffFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
+    HTML = "html"
 
 
 @app.command("diff", cls=_Command, help=_("Compare two captures by meaning, side by side.", "按含义并排比较两个抓包。"))
@@ -334,6 +335,9 @@ def diff_(
     files.require_other(out, a, b, keylog, server_key)
     if out:
         files.require_writable(out)
+    if format is DiffFormat.HTML and not json:
+        diff.as_page(a, b, conversation, out, LANG, *_secrets(keylog, server_key), not no_limit)
+        return
     found = diff.compared(a, b, conversation, *_secrets(keylog, server_key), not no_limit)
     diff.diff(found, json or format is DiffFormat.JSON, out, LANG)
 

@@ -21,9 +21,27 @@ def diff(found: Comparison, json: bool, out: Path | None, lang: Lang) -> None:
             diff_json.write(found, stream)
         else:
             draw(found, stream, lang)
+    _say_problems(found, lang)
+
+
+def _say_problems(found: Comparison, lang: Lang) -> None:
     for problems in dict.fromkeys((found.ours.problems, found.theirs.problems)):
         if problems is not None:
             streams.say(problems.pick(lang))
+
+
+def as_page(
+    a: str, b: str, conversation: str, out: Path | None, lang: Lang, keylog: bytes, server_key: bytes, limit: bool
+) -> None:
+    """Writes the comparison as a page. Raises what `compared` raises."""
+    from lab.page.comparison import of_captures
+    from lab.page.html import document
+
+    gc.disable()
+    data, found = of_captures(a, b, _numbers(a, b, conversation), keylog, server_key, limit)
+    with files.rendered(out) as stream:
+        stream.write(document(data))
+    _say_problems(found, lang)
 
 
 def compared(
@@ -33,6 +51,12 @@ def compared(
 
     Raises UsageError where that is no such thing or a file has no such conversation, InputError where it can't be read.
     """
+    first, second = _numbers(a, b, conversation)
+    gc.disable()  # nothing made for a packet is part of a cycle
+    return compare(a, b, conversations=(first, second), keylog=keylog, server_key=server_key, limit=limit)
+
+
+def _numbers(a: str, b: str, conversation: str) -> tuple[int, int]:
     numbers = conversation.split(",")
     if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 10 for each in numbers):
         raise UsageError(
@@ -50,6 +74,5 @@ def compared(
             Text("standard input can't be both captures", "标准输入不能同时作为两个抓包"),
             Text("name a file for one of them", "请为其中一个指定文件"),
         )
-    gc.disable()  # nothing made for a packet is part of a cycle
     first, second = map(int, (numbers * 2)[:2])
-    return compare(a, b, conversations=(first, second), keylog=keylog, server_key=server_key, limit=limit)
+    return first, second

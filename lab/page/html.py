@@ -21,6 +21,7 @@ LARGE = 30_000  # bytes of JSON: beyond, it is compressed
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|const|let|class) (\w+))", re.MULTILINE)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")
+_COMMENT = re.compile(r"^\s*(?://.*|/\*\*(?:.|\n)*?\*/\s*)$", re.MULTILINE)  # on lines of its own
 _MAIN = "main.js"
 
 
@@ -79,6 +80,8 @@ def _modules(name: str, known: set[str]) -> Iterator[str]:
 
 def _within(text: str, below: str) -> str:
     """Returns a module's text as a function's, which returns what it exports."""
+    if not below:
+        text = _bare(text)
     names = {found[2]: found[2] for found in _EXPORT.finditer(text)}
     for listed in _EXPORTS.finditer(text):
         for each in listed[1].split(","):
@@ -89,6 +92,11 @@ def _within(text: str, below: str) -> str:
         lambda found: f"const {{{found[1].replace(' as ', ': ')}}}={_name(_beside(found[2], below))};", text
     )
     return f"{text}\nreturn {{{','.join(f'{name}:{mine}' for name, mine in names.items())}}};"
+
+
+def _bare(text: str) -> str:
+    """Returns a module of ours without comments of whole lines, and without what lines begin with."""
+    return "\n".join(line.strip() for line in _COMMENT.sub("", text).splitlines() if line.strip())
 
 
 def _beside(name: str, below: str) -> str:

@@ -7,9 +7,11 @@ arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from functools import cache
 from itertools import zip_longest
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from lab.events import Event, StateChanged
@@ -20,6 +22,7 @@ from lab.protocols.notes import cast, note, notes
 from lab.protocols.registry import PROTOCOLS, TRANSPORT, of_step
 from lab.render import parts, telling
 from lab.render.comments import sentence
+from lab.render.diagram import as_json, diagram
 from lab.render.outcome import agreed
 from lab.render.picture import few, landed
 from lab.render.telling import Drawn, Telling
@@ -51,14 +54,30 @@ class Fired:
         return self._rows.get(number, [])
 
 
+@cache
+def _diagram(protocol: str) -> dict[str, Any] | None:
+    """Returns a protocol's diagram, None where it has none."""
+    drawn = diagram(next(each for each in PROTOCOLS if each.name == protocol))
+    return None if drawn is None else as_json(drawn)
+
+
+@cache
+def _edges(protocol: str) -> dict[tuple[str, str, str, str], str]:
+    """Returns which of a diagram's arrows is which row's."""
+    drawn = _diagram(protocol) or {"rows": ()}
+    return {(row["end"], row["before"], row["on"], row["after"]): row["edge"] for row in drawn["rows"]}
+
+
 def _row(changed: StateChanged) -> dict[str, Any]:
     table = _TABLES[changed.protocol][changed.end]
     row = table.row(changed.before, changed.on)
     source = row.source if row else None
     if source and table.rfc and source[:1].isdigit():
         source = f"{table.rfc} section {source}"
+    edge = _edges(changed.protocol).get((changed.end, changed.before, changed.on, changed.after))
     return {
-        "protocol": changed.protocol, "end": changed.end, "before": changed.before, "after": changed.after,
+        "edge": edge, "protocol": changed.protocol, "end": changed.end,
+        "before": changed.before, "after": changed.after,
         "on": changed.on, "words": event(changed.on)._asdict(), "source": _text(sections(source)) if source else None,
     }  # fmt: skip
 
@@ -127,7 +146,7 @@ class Rungs:
             "label": parts.label(packet, _LABEL, _LABEL), "raw": self._raw(packet),
             "fate": "under-way" if under_way else packet.fate, "by": packet.by,
             "states": {"held": list(held), "delivered": packet.delivered and list(packet.delivered)},
-            "bare": packet.labels == (TRANSPORT.bare,) and not packet.steps,
+            "quiz": self._kind(packet), "bare": packet.labels == (TRANSPORT.bare,) and not packet.steps,
             "space": self._space(packet, which),
         }  # fmt: skip
         entry["steps"] = [self._step(packet, each) for each in packet.steps]
@@ -155,6 +174,12 @@ class Rungs:
         if packet.reckoned:
             entry["reckoned"] = [{"name": _text(each.name), "text": _text(each.text)} for each in packet.reckoned]
         return entry
+
+    def _kind(self, packet: Packet) -> str:
+        """Returns what somebody who is to say what comes next has to say of it."""
+        if packet.messages:
+            return brief(packet.messages[-1].name)
+        return next((label for label in packet.labels if label in TRANSPORT.kinds), packet.labels[0])
 
     def _raw(self, packet: Packet) -> str:
         """Returns the numbers on the arrow as they are on the wire."""
@@ -250,12 +275,20 @@ _PAGE = Text("a page", "网页中")
 def of_run(run: Run) -> dict[str, Any]:
     """Returns the page of a run that tells its packets in words and field by field, and has not been gone through.
 
-    What was only sent because another packet was held is left out. Raises UsageError where there are more than MOST.
+    Raises UsageError where there are more than MOST.
     """
     fired = Fired()
     run.listen(fired.hear)
-    packets = few((each for each in run.packets() if each.journal is None or not each.journal.absorbed), MOST, _PAGE)
-    return page(run.name, packets, fired, run.reports(), run.agreement, run.complaint())
+    packets = few_enough(run)
+    return page(PurePath(run.name).name, packets, fired, run.reports(), run.agreement, run.complaint())
+
+
+def few_enough(run: Run) -> list[Packet]:
+    """Returns a run's packets, without what was only sent because another packet was held.
+
+    Raises UsageError where there are more than MOST.
+    """
+    return few((each for each in run.packets() if each.journal is None or not each.journal.absorbed), MOST, _PAGE)
 
 
 def page(
@@ -270,6 +303,8 @@ def page(
     found = head(name)
     found["tracks"] = tracks(packets)
     found["rungs"] = rungs
+    found["diagrams"] = diagrams(rungs)
+    found["quiz"] = [*TRANSPORT.kinds, *sorted({each["quiz"] for each in rungs if "quiz" in each} - {*TRANSPORT.kinds})]
     titles = {(rung["track"], step["id"]): step["title"] for rung in rungs for step in rung["steps"]}
     found["outcome"] = [_outcome(each, titles) for each in reports]
     if agreement is not None and agreement.compared:
@@ -294,6 +329,13 @@ def head(name: str, live: bool = False) -> dict[str, Any]:
         "socket": [{"name": name_, **_text(text), "unit": unit} for name_, text, unit in KERNEL],
         "words": {key: _text(text) for key, text in WORDS.items()},
     }  # fmt: skip
+
+
+def diagrams(rungs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the diagrams of the protocols that there is something of in rungs, the transport's first."""
+    seen = {each["protocol"] for rung in rungs for each in (*rung.get("above", ()), *rung.get("messages", ()))}
+    names = [TRANSPORT.name, *(each.name for each in PROTOCOLS if each.name in seen)]
+    return [drawn for name in names if (drawn := _diagram(name)) is not None]
 
 
 def tracks(packets: Iterable[Packet]) -> list[dict[str, Any]]:

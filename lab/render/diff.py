@@ -31,15 +31,23 @@ _KEPT = 3
 _PHASE = 12  # columns of the names of steps
 _FACT = 24  # columns of what a fact is called
 
-_FACTS = {each.name: each.title for each in compared()}
+FACTS = {each.name: each.title for each in compared()}
 _VALUES = {
     "True": Text("yes", "是"), "False": Text("no", "否"), "fin": Text("FIN", "FIN"), "rst": Text("RST", "RST"),
     "client": ROLES["client"], "server": ROLES["server"],
     **{name: Text(said, said) for name, said in TITLES.items()},
 }  # fmt: skip
-_REMARKS = {**LABELS, **fate.WORDS}
+REMARKS = {**LABELS, **fate.WORDS}
 _MARKS = {"=": "dim", "≠": "yellow", "<": "cyan", ">": "magenta"}
 _NOBODY = StepReport("", False, (), None)
+
+
+def valued(value: Any) -> Text:
+    """Returns what a fact about a conversation is, in words."""
+    if isinstance(value, list):
+        said = [valued(each) for each in value]
+        return Text(", ".join(each.en for each in said) or "–", ", ".join(each.zh for each in said) or "–")
+    return Text("–", "–") if value is None else _VALUES.get(str(value), Text(str(value), str(value)))
 
 
 def draw(found: Comparison, out: TextIO, lang: Lang, width: int | None = None) -> None:
@@ -87,7 +95,7 @@ class Page:
         cells = []
         for letter, which in zip("AB", sides, strict=True):
             lines = [(line, "bold") for line in wrap(safe(PurePath(which.name).name), room)]
-            lines += [(line, "dim") for line in wrap(_ends(which), room)]
+            lines += [(line, "dim") for line in wrap(ends(which), room)]
             if any(each.which.id for each in sides):
                 lines.append((Text("conversation {0}", "连接 {0}").format(which.which.id).pick(self._lang), "dim"))
             cells.append([(pad("" if at else letter, 3) + line, style) for at, (line, style) in enumerate(lines)])
@@ -179,7 +187,7 @@ class Page:
         if "states" in fields:
             yield from wrap(self._states(row, match, found).pick(self._lang), room)
         if "remarks" in fields:
-            said = [_REMARKS.get(label, Text(label, label)).pick(self._lang) for label in row.remarks]
+            said = [REMARKS.get(label, Text(label, label)).pick(self._lang) for label in row.remarks]
             yield from wrap(Text("; ", "；").pick(self._lang).join(said), room)
         if "words" in fields:
             yield from wrap(brief(row.words.pick(self._lang)), room)
@@ -247,8 +255,11 @@ class Page:
         else:
             self._print((title, "bold"))
         for fact in facts:
-            name = f"  {_FACTS[fact.name].pick(self._lang)}"
-            values = [_at_underscores(brief(self._valued(value)), self._value) for value in (fact.ours, fact.theirs)]
+            name = f"  {FACTS[fact.name].pick(self._lang)}"
+            values = [
+                _at_underscores(brief(valued(value).pick(self._lang)), self._value)
+                for value in (fact.ours, fact.theirs)
+            ]
             if not self._side:
                 self._print((name, ""))
                 for letter, lines in zip("AB", values, strict=True):
@@ -258,12 +269,6 @@ class Page:
                 continue
             for at, (left, right) in enumerate(itertools.zip_longest(*values, fillvalue="")):
                 self._print((pad("" if at else name, _FACT + 2) + pad(left, self._value + 2) + right, ""))
-
-    def _valued(self, value: Any) -> str:
-        if isinstance(value, list):
-            return ", ".join(map(self._valued, value)) or "–"
-        said = str(value)
-        return "–" if value is None else _VALUES.get(said, Text(said, said)).pick(self._lang)
 
     def steps(self, found: Comparison) -> None:
         """Draws which of the notes' steps go another way in the one than in the other, and how."""
@@ -343,6 +348,6 @@ def _of_one_only(fact: Fact) -> bool:
     return None in fact[1:] and any(isinstance(value, bool) for value in fact[1:])
 
 
-def _ends(which: Side) -> str:
+def ends(which: Side) -> str:
     client, server = which.which.ends[:2]
     return f"{address(*client)} → {address(*server)}"

@@ -115,7 +115,7 @@ export function ladder() {
   const from = Math.max(0, search(tops, sight.top - ROOM) - 1), to = Math.min(rungs.length, search(tops, sight.top + sight.height + ROOM));
   const low = Math.max(0, sight.top - ROOM), high = Math.min(height, sight.top + sight.height + ROOM);
   const indices = Array.from({ length: Math.max(to - from, 0) }, (_, at) => from + at);
-  return html`<div class="rungs ${x.narrow ? "narrow" : ""}" .style=${`height:${height}px`}>
+  return html`<div class="rungs ${x.narrow ? "narrow" : ""} ${x.small ? "small" : ""}" .style=${`height:${height}px`}>
     ${heads(x)}
     <svg class="wires" aria-hidden="true" width=${sight.width} height=${Math.max(high - low, 0)} viewBox="0 ${low} ${sight.width} ${Math.max(high - low, 1)}" .style=${`top:${low}px`}>
       ${axis(0, x.client, low, high)} ${axis(1, x.server, low, high)}
@@ -148,7 +148,7 @@ function axis(end, x, low, high) {
     const room = bottom - mark.y;
     if (room < 13 && chosen.real) return nothing;
     const small = placed.x.small, begins = mark.y + (small ? 22 : 12);
-    const y = Math.max(Math.min(Math.max(begins, sight.top + HEAD + 6), bottom - 4), begins);
+    const y = small ? begins : Math.max(Math.min(Math.max(begins, sight.top + HEAD + 6), bottom - 4), begins);
     const kind = `state phase-${page.phases[mark.state] || "unknown"}`;
     return svg`<text class=${kind} x=${x + (small ? -side : side) * 12} y=${y} text-anchor=${(end === 0) === small ? "start" : "end"}>${mark.state ?? "?"}</text>`;
   });

@@ -5,17 +5,24 @@ import { begin, choose, choosePacket, chosen, data, go, matches, onChange, shown
 import { ladder, look, reveal } from "./ladder.js";
 import { panels } from "./panels.js";
 import { table } from "./table.js";
+import { quiz, toggle as toggleQuiz } from "./quiz.js";
+import { slides, toggle as toggleSlides } from "./slides.js";
+import { compare } from "./compare.js";
 
 const KEYS = [
-  ["j ↓ →", "key-next", () => go(1)], ["k ↑ ←", "key-next", () => go(-1)], ["Home", "key-ends", () => go(-Infinity)], ["End", "key-ends", () => go(Infinity)],
+  ["j ↓ → Space", "key-next", () => go(1)], ["k ↑ ←", "key-next", () => go(-1)], ["Home", "key-ends", () => go(-Infinity)], ["End", "key-ends", () => go(Infinity)],
   ["/", "key-search", () => /** @type {HTMLElement} */ (document.querySelector("#query")).focus()],
   ["l", "key-language", () => choose({ lang: chosen.lang === "en" ? "zh" : "en" })], ["t", "key-theme", () => choose({ theme: dark() ? "light" : "dark" })],
   ["r", "key-real", () => choose({ real: !chosen.real })], ["a", "key-bare", () => choose({ bare: !chosen.bare })], ["n", "key-raw", () => choose({ raw: !chosen.raw })],
-  ["e", "key-decrypted", () => choose({ decrypted: !chosen.decrypted })], ["b", "key-table", () => choose({ mode: chosen.mode === "table" ? "ladder" : "table" })],
-  ["?", "key-help", () => choose({ help: !chosen.help })], ["Escape", "key-close", () => choose({ help: false, query: "", mode: "ladder", field: null })],
+  ["e", "key-decrypted", () => choose({ decrypted: !chosen.decrypted })], ["b", "key-table", () => choose({ mode: chosen.mode === "table" ? home() : "table" })],
+  ["f", "key-slides", toggleSlides], ["p", "key-quiz", toggleQuiz], ["g", "key-diagram", () => choose({ large: !chosen.large })],
+  ["?", "key-help", () => choose({ help: !chosen.help })], ["Escape", "key-close", () => choose({ help: false, large: false, query: "", mode: home(), upto: Infinity, field: null })],
 ];
-const NAMES = { ArrowDown: "↓", ArrowUp: "↑", ArrowRight: "→", ArrowLeft: "←" };
+const BY = Object.fromEntries(KEYS.map(([key, , does]) => [key, does]));
+const NAMES = { " ": "Space", ArrowDown: "↓", ArrowUp: "↑", ArrowRight: "→", ArrowLeft: "←" };
 
+/** What is shown where nothing else was asked for. */
+const home = () => (data().compare ? "compare" : "ladder");
 const dark = () => (chosen.theme ? chosen.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
 
 function head() {
@@ -24,14 +31,14 @@ function head() {
   return html`<header class="head">
     <h1>${page.name} <span class="soft">${page.rungs.length} ${w("packets")}</span></h1>
     ${tracks.length > 1 ? html`<label>${w("conversation")} <select @change=${(event) => choose({ track: event.target.value === "" ? null : Number(event.target.value) })}>${tracks.map((each) => html`<option value=${each.id} ?selected=${each.id === chosen.track}>${each.id}: ${each.client} ↔ ${each.server}</option>`)}</select></label>` : nothing}
-    <span class="choices" role="group" aria-label=${w("show")}>
+    ${chosen.mode === "compare" ? nothing : html`<span class="choices" role="group" aria-label=${w("show")}>
       ${check("real-time", chosen.real, (real) => choose({ real }))} ${check("bare", chosen.bare, (bare) => choose({ bare }))} ${check("raw", chosen.raw, (raw) => choose({ raw }))}
       ${page.rungs.some((each) => each.messages?.some((message) => message.decrypted)) ? check("decrypted", chosen.decrypted, (decrypted) => choose({ decrypted })) : nothing}
       ${above().map((name) => html`<label><input type="checkbox" .checked=${!chosen.hidden[name]} @change=${(event) => choose({ hidden: { ...chosen.hidden, [name]: !event.target.checked } })} />${page.titles[name]}</label>`)}
-      ${check("as-table", chosen.mode === "table", (on) => choose({ mode: on ? "table" : "ladder" }))}
-    </span>
+      ${check("as-table", chosen.mode === "table", (on) => choose({ mode: on ? "table" : home() }))}
+    </span>`}
     <label class="search"><span class="hidden">${w("search")}</span><input id="query" type="search" placeholder=${w("search-hint")} .value=${chosen.query} @input=${(event) => find(event.target.value)} /></label>
-    <span class="tools"><button @click=${KEYS[5][2]} lang=${chosen.lang === "en" ? "zh-CN" : "en"} title=${w("language")}>${chosen.lang === "en" ? "中文" : "English"}</button><button @click=${KEYS[6][2]} aria-label=${w("theme")} title=${w("theme")}>◐</button><button @click=${KEYS[12][2]} aria-label=${w("help")} title=${w("help")}>?</button></span>
+    <span class="tools"><button @click=${BY.f}>${w("slides")}</button><button @click=${BY.p} aria-pressed=${chosen.mode === "quiz" ? "true" : "false"}>${w("quiz")}</button><button @click=${BY.l} lang=${chosen.lang === "en" ? "zh-CN" : "en"} title=${w("language")}>${chosen.lang === "en" ? "中文" : "English"}</button><button @click=${BY.t} aria-label=${w("theme")} title=${w("theme")}>◐</button><button @click=${BY["?"]} aria-label=${w("help")} title=${w("help")}>?</button></span>
   </header>`;
 }
 
@@ -57,7 +64,7 @@ function draw() {
   root.dataset.theme = dark() ? "dark" : "light";
   document.title = `${data().name} – ${w("ladder")}`;
   const app = /** @type {HTMLElement} */ (document.querySelector("#app"));
-  render(html`${head()}<main class=${chosen.mode}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : ladder()}</section><aside id="side">${panels()}</aside></main>${help()}`, app);
+  render(html`${head()}<main class=${chosen.mode}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : chosen.mode === "compare" ? compare() : ladder()}</section><aside id="side">${quiz()}${chosen.mode === "quiz" && !chosen.upto ? nothing : panels()}</aside></main>${slides()}${help()}`, app);
 }
 
 let revealed = 0;
@@ -82,6 +89,7 @@ function follow() {
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^(BUTTON|SUMMARY|A|SELECT)$/.test(event.target.tagName) && /^( |Enter)$/.test(event.key)) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
   if (typing && event.key !== "Escape") return;
   const key = NAMES[event.key] ?? event.key;
@@ -103,6 +111,7 @@ async function load() {
 export function show(page) {
   begin(page);
   if (page.tracks.length > 1) chosen.track = page.tracks[0].id;
+  chosen.mode = home();
   onChange(drawAndFollow);
   follow();
   drawAndFollow();

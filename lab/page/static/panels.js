@@ -5,12 +5,13 @@ import { choosePacket, chosen, data, label, rungOf, t, w } from "./state.js";
 import { packet } from "./packet.js";
 import { panel } from "./panel.js";
 import { space } from "./space.js";
+import { diagram } from "./diagram.js";
 
 /** All that is shown of the chosen packet. */
 export function panels() {
   const rung = rungOf(chosen.packet);
   if (!rung) return html`<p class="soft">${w("nothing-chosen")}</p>${outcome()}`;
-  return html`${title(rung)} ${meaning(rung)} ${ends(rung)} ${kernels(rung)} ${space(rung)} ${bytes(rung)} ${numbers(rung)} ${outcome()}`;
+  return html`${title(rung)} ${meaning(rung)} ${ends(rung)} ${kernels(rung)} ${diagram(rung)} ${bytes(rung)} ${space(rung)} ${numbers(rung)} ${outcome()}`;
 }
 
 function title(rung) {

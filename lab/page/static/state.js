@@ -27,6 +27,8 @@ export const chosen = {
   mode: "ladder",
   upto: Infinity,
   help: false,
+  large: false, // whether the diagram is as large as the window
+  side: 0, // of two captures, the one whose packet is shown
 };
 
 const KEPT = ["lang", "theme"];
@@ -43,6 +45,13 @@ export function begin(data) {
 }
 
 export const data = () => page;
+
+/** Turns to one of two captures: what is asked of a packet is of that one's.
+ * @param {number} side */
+export function turn(side) {
+  chosen.side = side;
+  Object.assign(page, page.compare.sides[side].page);
+}
 
 /** @param {() => void} draw */
 export function onChange(draw) {
