@@ -39,6 +39,7 @@ MACHINE = {
     "docker",
     "chromium",
     "axe",
+    "tsc",
     "pyodide",
 }
 # What is asked of every version of tshark that there is to test with (make test-image): all that uses it, and these.

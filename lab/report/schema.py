@@ -103,16 +103,23 @@ def view() -> dict[str, Any]:
     return schema
 
 
+@cache
+def page() -> dict[str, Any]:
+    """Returns the schema of what a page shows, handshake-lab/page/v1."""
+    return _read("lab.report", "page.schema.json")
+
+
 _SCHEMAS = {
     "trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet,
     "grade": grade, "grade-class": grade_class,
-    "explore": explore, "view": view,
+    "explore": explore, "view": view, "page": page,
 }  # fmt: skip
 
 
 def schema(name: str) -> dict[str, Any]:
     """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade",
-    "grade-class", "explore" or "view". It is the caller's own, to do with as it likes. Raises KeyError for another.
+    "grade-class", "explore", "view" or "page". It is the caller's own, to do with as it likes. Raises KeyError for
+    another.
     """
     return deepcopy(_SCHEMAS[name]())
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import subprocess
 import tarfile
 from pathlib import Path
 
 from tests.page.browser import Page
+from tests.page.npm import packed
 
 VERSION = "4.14.1"
-# As the registry has it; what npm brings must be just that.
 _SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _GRAVE = ("serious", "critical")
@@ -22,15 +19,7 @@ def script(folder: Path) -> str:
 
     Raises OSError where npm is missing or brings nothing.
     """
-    packed = folder / f"axe-core-{VERSION}.tgz"
-    if not packed.exists():
-        command = ["npm", "pack", f"axe-core@{VERSION}", "--silent", "--ignore-scripts", f"--pack-destination={folder}"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
-        if done.returncode:
-            raise OSError(f"npm brings no axe-core: {done.stderr.strip()[-300:]}")
-    digest = base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode()
-    assert digest == _SHA512, f"{packed} is not axe-core {VERSION}: remove it"
-    with tarfile.open(packed) as files:
+    with tarfile.open(packed("axe-core", VERSION, _SHA512, folder)) as files:
         found = files.extractfile("package/axe.min.js")
         assert found is not None
         return found.read().decode()

@@ -9,6 +9,7 @@ import { quiz, toggle as toggleQuiz } from "./quiz.js";
 import { slides, toggle as toggleSlides } from "./slides.js";
 import { compare } from "./compare.js";
 
+/** @type {[string, string, () => void][]} */
 const KEYS = [
   ["j ↓ → Space", "key-next", () => go(1)], ["k ↑ ←", "key-next", () => go(-1)], ["Home", "key-ends", () => go(-Infinity)], ["End", "key-ends", () => go(Infinity)],
   ["/", "key-search", () => /** @type {HTMLElement} */ (document.querySelector("#query")).focus()],
