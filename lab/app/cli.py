@@ -26,7 +26,7 @@ with signals.quiet_until_ready():
     import typer  # its own words are chosen when it is imported
     from typer.core import TyperCommand, TyperGroup
 
-    from lab.app.formats import Format, FormOfMarks
+    from lab.app.formats import DiagramForm, Format, FormOfMarks
     from lab.app.values import plainly
     from lab.protocols.registry import PROTOCOLS, TRANSPORT
 if _collecting:
@@ -402,12 +402,20 @@ def explore_(
 def notes(
     subject: Annotated[list[str] | None, typer.Argument(metavar="PROTOCOL|STATE|STEP", help=_(f"What about: {TRANSPORT.name} (default), FIN-WAIT-2, close 3.", f"查什么：{TRANSPORT.name}（默认）、FIN-WAIT-2、挥手 3。"))] = None,
     coverage: Annotated[bool, typer.Option("--coverage", help=_("What of the state diagram real kernels have walked.", "真实内核走过状态图的哪些部分。"))] = False,
+    diagram: Annotated[DiagramForm | None, typer.Option("--diagram", help=_("The state diagram as a picture.", "把状态图画成一张图。"))] = None,
+    path: Annotated[str | None, typer.Option("--path", metavar="FILE", help=_("With --diagram: light the path that a connection of this capture took.", "配合 --diagram：标出这个抓包中一个连接所走的路径。"))] = None,
+    conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("With --path: which one, by its id.", "配合 --path：按编号选择连接。"))] = None,
     out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.protocols.subject import subjects
     from lab.render.notes import told
 
     found = subjects(subject or [])
+    if diagram is not None or path is not None or conversation is not None:
+        from lab.app.notes import Drawing, draw
+
+        draw(found, Drawing(diagram, path, conversation, coverage), out, LANG)
+        return
     if coverage:
         from lab.render.coverage import coverage as covered
 

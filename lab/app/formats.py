@@ -45,6 +45,13 @@ class FormOfMarks(StrEnum):
     CLASSROOM50 = "classroom50"
 
 
+class DiagramForm(StrEnum):
+    """What a protocol's state diagram can be written as."""
+
+    SVG = "svg"
+    MERMAID = "mermaid"
+
+
 DRAWN = (Format.SVG, Format.MERMAID, Format.HTML)  # as a whole, in the end
 
 

@@ -15,7 +15,7 @@ from lab.render.telling import Drawn, Telling
 from lab.render.words import address
 from lab.text import ROLES, Lang, Text, safe
 
-_PLAIN = re.compile(r"[^\w ,.!?=+·，。：；、！？（）“”《》…→←▶◀⊕-]")
+_PLAIN = re.compile(r"[^\w ,.!?=+·，。：；、！？（）“”《》…→←▶◀⊕/-]")
 _ENDS = {"arrived": "->>", "lost": "-x", "unknown": "-->>"}
 _LABEL = 60  # columns
 
@@ -35,13 +35,13 @@ def _lines(packets: Sequence[Packet], lang: Lang) -> Iterator[str]:
         if which not in drawn:
             for role, place in (("client", ends.client), ("server", ends.server)):
                 named = ROLES[role].pick(lang) + (f" {which}" if which else "")
-                yield f"participant {role}{which} as {_said(named)}<br/>{_said(address(*place))}"
+                yield f"participant {role}{which} as {said(named)}<br/>{said(address(*place))}"
             drawn[which] = Drawn()
             if (start := telling.start(packet, ends, drawn[which])) is not None:
                 yield from _states(which, start.client, start.server)
         yield from _packet(packet, told, drawn[which])
     if not drawn:
-        yield f"Note over lab: {_said(Text('no packets of a connection', '没有属于连接的包').pick(lang))}"
+        yield f"Note over lab: {said(Text('no packets of a connection', '没有属于连接的包').pick(lang))}"
 
 
 def _packet(packet: Packet, told: Telling, drawn: Drawn) -> Iterator[str]:
@@ -52,23 +52,23 @@ def _packet(packet: Packet, told: Telling, drawn: Drawn) -> Iterator[str]:
     before, after = (shown.client, shown.client_new), (shown.server, shown.server_new)
     left, right = (before, after) if forward else (after, before)
     if left[1] and left[0]:
-        yield f"Note over {sender}{which}: {_said(left[0])}"
+        yield f"Note over {sender}{which}: {said(left[0])}"
     arrow = _ENDS[packet.fate]
-    label = _said(f"{packet.number} · {parts.label(packet, _LABEL, _LABEL - 10)}")
+    label = said(f"{packet.number} · {parts.label(packet, _LABEL, _LABEL - 10)}")
     yield f"{sender}{which}{arrow}{receiver}{which}: {label}"
-    if lines := [said.text for said in told.below(packet, drawn, shown.changed, 0)]:
+    if lines := [each.text for each in told.below(packet, drawn, shown.changed, 0)]:
         lines[MOST_LINES:] = ["…"] if len(lines) > MOST_LINES else []
-        yield f"Note right of server{which}: {'<br/>'.join(map(_said, lines))}"
+        yield f"Note right of server{which}: {'<br/>'.join(map(said, lines))}"
     if right[1] and right[0]:
-        yield f"Note over {receiver}{which}: {_said(right[0])}"
+        yield f"Note over {receiver}{which}: {said(right[0])}"
 
 
 def _states(which: int, client: str | None, server: str | None) -> Iterator[str]:
     for role, state in (("client", client), ("server", server)):
         if state:
-            yield f"Note over {role}{which}: {_said(state)}"
+            yield f"Note over {role}{which}: {said(state)}"
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
     """Returns a text that is nothing but that in a diagram, wherever it stands."""
     return _PLAIN.sub(lambda found: f"#{ord(found[0])};", safe(text)).strip() or "-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from itertools import combinations, pairwise
 
 import pytest
@@ -13,16 +14,17 @@ from lab.engine.table import Row
 from lab.events import StateChanged
 from lab.model import Role
 from lab.protocols.registry import PROTOCOLS
-from lab.render.diagram import Diagram, as_json, diagram, path, walked
+from lab.render.diagram import as_json, diagram, path, walked
+from lab.render.placed import Diagram
 from lab.runs.recorded import open_run
 from tests.places import REFERENCES
 
 ROLES: tuple[Role, Role] = ("client", "server")
 Box = tuple[float, float, float, float]
-DRAWN = [about for about in PROTOCOLS if about.layouts]
-of_each_protocol = pytest.mark.parametrize("about", DRAWN, ids=lambda about: about.name)
+of_each_protocol = pytest.mark.parametrize("about", PROTOCOLS, ids=lambda about: about.name)
 
 
+@cache
 def drawn(about: Descriptor) -> Diagram:
     found = diagram(about)
     assert found is not None
@@ -167,7 +169,7 @@ def test_a_path_is_what_the_events_say() -> None:
 def test_every_move_in_a_reference_is_along_an_arrow() -> None:
     for file in sorted(REFERENCES.glob("*.pcapng")):
         told = changes(file.stem)
-        for about in DRAWN:
+        for about in PROTOCOLS:
             along = walked(drawn(about), told)
             assert len(along) == sum(each.protocol == about.name for each in told)
             assert all(each.edge for each in along), file.stem

@@ -122,6 +122,7 @@ PROTOCOL = Upper(
     name="tls",
     title="TLS",
     tables=later(f"{_HERE}.states", "TABLES"),
+    layouts=later(f"{_HERE}.diagram", "LAYOUTS"),
     # reading
     first=frozenset({_HANDSHAKE, *_SSL2}),
     recognise=_recognise,

@@ -47,6 +47,7 @@ PROTOCOL = Upper(
     title="WebSocket",
     short="WS",
     tables=later(f"{_HERE}.states", "TABLES"),
+    layouts=later(f"{_HERE}.diagram", "LAYOUTS"),
     # reading
     first=frozenset((_GET[0], _STATUS[0])),
     recognise=_recognise,
