@@ -530,7 +530,7 @@ def check(
 def grade(
     path: Annotated[Path, typer.Argument(help=_("A folder or a zip: of one submission, or of a class.", "文件夹或 zip：一份提交物，或整个班级。"))],
     assignment: Annotated[str, typer.Option("--assignment", help=_("A name of lab assign --list, or a TOML file; default: what the sheet names.", "lab assign --list 所列的名称，或 TOML 文件；默认为答题纸所写。"))] = "",
-    feedback: Annotated[DegreeOfFeedback, typer.Option("--feedback", help=_("How much is said.", "反馈的详细程度。"))] = DegreeOfFeedback.FULL,
+    feedback: Annotated[DegreeOfFeedback | None, typer.Option("--feedback", help=_("How much students are told; default: what release.toml in the folder of --to says, else full.", "告诉学生多少；默认按 --to 文件夹中的 release.toml，没有则为 full。"), show_default=False)] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("Keep the marks here: what was marked is not marked again.", "把评阅结果保存到此处：已评阅的不再重评。"))] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key: whose capture is of another variant is found.", "课程密钥：可发现不属于本人变体的抓包。"))] = None,
     scheduler: Annotated[str, typer.Option("--scheduler", metavar="ADDRESS", help=_("A Dask cluster's, whose workers mark: HOST:8786.", "Dask 集群的调度器，由其工作进程评阅：主机:8786。"))] = "",
@@ -544,7 +544,8 @@ def grade(
     from lab.app.marks import Asked
 
     form = FormOfMarks.JSON if json else format
-    grade(Asked(path, assignment, feedback.value, form, out, to, key, fill, column, metadata, scheduler), LANG)
+    asked = Asked(path, assignment, None, form, out, to, key, fill, column, metadata, scheduler)
+    grade(asked if feedback is None else asked._replace(degree=feedback.value), LANG)
 
 
 @app.command(cls=_Command, help=_("Say what this machine can do, and how to mend what it can't.", "检查这台机器能做什么，以及如何修复做不到的。"))  # fmt: skip

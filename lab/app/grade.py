@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json as to_json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lab.app.course import course_key
 from lab.app.formats import FormOfMarks as Form
-from lab.app.marks import DRAWN, Asked, export_of, fill, json_of, render
+from lab.app.marks import DRAWN, Asked, export_of, fill, json_of, left_out, render
 from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
-from lab.grade import classes, collected, overrides
+from lab.grade import classes, collected, overrides, releasing
 from lab.grade.assignment import load
 from lab.grade.classes import Marking
 from lab.grade.feedback import Degree, within
@@ -20,6 +21,7 @@ from lab.grade.gradebook import csv_of, moodle_csv
 from lab.grade.kept import Kept
 from lab.grade.overrides import Override
 from lab.grade.regrade import difference
+from lab.grade.releasing import coming, degree_at
 from lab.grade.reports.class_page import class_page
 from lab.grade.reports.platforms import gradescope_refused, prairielearn_refused
 from lab.grade.reports.sheets import oral_sheets
@@ -52,7 +54,7 @@ def grade(asked: Asked, lang: Lang) -> None:
 
 
 def _grade(asked: Asked, lang: Lang) -> None:
-    to, degree = asked.to, asked.degree
+    to = asked.to
     if to is not None and to.resolve().is_relative_to(asked.path.resolve()):
         raise UsageError(
             Text(f"{to} lies among the submissions", f"{to} 位于提交物之中"),
@@ -61,12 +63,15 @@ def _grade(asked: Asked, lang: Lang) -> None:
     export = export_of(asked.fill)
     if to is not None:
         _make(to)
-    marked, ladders = _marked(asked, lang)
+    now, dates = datetime.now().astimezone(), _dates(to)
+    degree = asked.degree or (degree_at(dates, now) if dates is not None else "full")
+    marked, ladders = _marked(asked, degree, lang)
     before = None
     if to is not None:
         before = _keep(to, marked, lang)
         told_to = _feed_back(to, marked["submissions"], degree, ladders, lang)
         _write(to / "moodle.csv", "\ufeff" + moodle_csv((within(each, degree) for each in marked["submissions"]), lang))
+        left_out(marked["submissions"], lang)
         _write(to / REPORT, class_page(marked, told_to, lang))
     told = marked | {"submissions": [within(each, degree) for each in marked["submissions"]]}
     with files.rendered(asked.out) as stream:
@@ -79,19 +84,20 @@ def _grade(asked: Asked, lang: Lang) -> None:
                 changes_told(difference(before, marked), stream, lang)
             if to is not None:
                 said = Text(f"The report for you: {to / REPORT}", f"给教师的报告：{to / REPORT}")
-                stream.write(f"\n{safe(said.pick(lang))}\n")
+                later = None if asked.degree else coming(dates or {}, now)
+                stream.write(f"\n{safe(said.pick(lang))}\n{_told(degree, later).pick(lang)}\n")
         else:
             render(told, ladders, asked, stream, lang)
 
 
-def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, Mapping[str, str]]]:
+def _marked(asked: Asked, degree: Degree, lang: Lang) -> tuple[dict[str, Any], dict[str, Mapping[str, str]]]:
     """Returns the marks of a class with what its teacher has decided, and the pictures of captures that are wanted."""
     handed_in = collected.collect(asked.path)
     only = load(asked.assignment) if asked.assignment else None
     decided = _overrides(asked.to)
     course = course_key(asked.key, lang)
     ladders: dict[str, Mapping[str, str]] = {}
-    wanted = asked.degree in _WITH_LADDER and (asked.to is not None or asked.form in DRAWN)
+    wanted = degree in _WITH_LADDER and (asked.to is not None or asked.form in DRAWN)
     drawn = ladders.__setitem__ if wanted else None
     how = Marking(only, Kept(asked.to / _KEPT if asked.to else None), course=course, scheduler=asked.scheduler)
     progress = Progress(len(handed_in), Text("marked", "已评阅"), lang)
@@ -104,6 +110,21 @@ def _marked(asked: Asked, lang: Lang) -> tuple[dict[str, Any], dict[str, Mapping
     for text in lost:
         streams.say(text.pick(lang))
     return marked, ladders
+
+
+def _dates(to: Path | None) -> dict[Degree, datetime] | None:
+    """Returns from when on students are told how much; None where nobody has said."""
+    path = to / releasing.NAME if to is not None else None
+    return releasing.parse(path.read_bytes()) if path is not None and path.is_file() else None
+
+
+def _told(degree: Degree, next_: tuple[Degree, datetime] | None) -> Text:
+    """Returns how much the pages for students say, and from when on how much more."""
+    said = Text("Students are told: {0}", "告诉学生的程度：{0}").format(degree)
+    if next_ is None:
+        return said
+    later, at = next_[0], f"{next_[1]:%Y-%m-%d %H:%M}"
+    return Text(f"{said.en}. From {at}, marked again: {later}", f"{said.zh}。自 {at} 起重新评阅后：{later}")
 
 
 def _feed_back(

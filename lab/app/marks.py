@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import json as to_json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from lab.app.formats import FormOfMarks as Form
 from lab.errors import InputError, UsageError
 from lab.grade.feedback import Degree
-from lab.grade.gradebook import csv_of, filled, moodle_csv
+from lab.grade.gradebook import csv_of, filled, moodle_csv, nobodys
 from lab.grade.reports.class_page import class_page
 from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
 from lab.grade.reports.student import as_html, as_markdown
@@ -20,15 +20,17 @@ from lab.system import streams
 from lab.text import Lang, Text, safe
 
 _OF_ONE = (Form.GRADESCOPE, Form.PRAIRIELEARN, Form.CLASSROOM50)
+_MOST_NAMED = 10
 DRAWN = (Form.HTML, Form.PRAIRIELEARN)  # with the picture of a capture
 
 
 class Asked(NamedTuple):
-    """The command line's options. `fill` is a gradebook's export, `column` the one of Canvas that is ours."""
+    """The command line's options. `fill` is a gradebook's export, `column` the one of Canvas that is ours. Without a
+    `degree` the folder `to` says it, by date, or it is all."""
 
     path: Path
     assignment: str
-    degree: Degree
+    degree: Degree | None
     form: Form
     out: Path | None
     to: Path | None = None
@@ -55,6 +57,7 @@ def render(
         stream.write(csv_of(told))
     elif form is Form.MOODLE:
         stream.write(moodle_csv(submissions, lang))
+        left_out(submissions, lang)
     elif first is None and form is Form.HTML:
         stream.write(class_page(told, {}, lang))
     elif form is Form.HTML:
@@ -107,13 +110,34 @@ def export_of(path: Path | None) -> str | None:
         ) from None
 
 
+def left_out(submissions: Sequence[Mapping[str, Any]], lang: Lang) -> None:
+    """Says whose marks are not in Moodle's CSV."""
+    names = nobodys(submissions)
+    if names:
+        listed = ", ".join(map(safe, names[:_MOST_NAMED])) + (" …" if len(names) > _MOST_NAMED else "")
+        streams.say(_LEFT_OUT.format(listed).pick(lang))
+
+
+_LEFT_OUT = Text(
+    "not in Moodle's CSV, because their sheets have no student's id, or one that another has, too: {0}",
+    "不在 Moodle 的 CSV 中（答题纸上没有学号，或与另一份相同）：{0}",
+)
+
+
 def fill(export: str, told: Mapping[str, Any], asked: Asked, stream: TextIO, lang: Lang) -> None:
     """Writes a gradebook's export with the marks in it, and says who found no row."""
     titles = [each["assignment"]["title"][lang] for each in told["submissions"]]
     found = filled(export, told["submissions"], asked.column or next(iter(titles), ""), lang)
     stream.write(found.text)
     for name in found.lost:
-        streams.say(Text(f"no row for {safe(name)}", f"没有 {safe(name)} 的行").pick(lang))
+        said = _TWICE if name in found.twice else Text("no row for {0}", "没有 {0} 的行")
+        streams.say(said.format(safe(name)).pick(lang))
+
+
+_TWICE = Text(
+    "{0} is not entered: another sheet has the same student's id, and neither is called by the account",
+    "未写入 {0}：另一份答题纸上的学号与之相同，而两者都不是以账号命名的",
+)
 
 
 def json_of(found: Mapping[str, Any], stream: TextIO) -> None:

@@ -1,6 +1,8 @@
 """Marks as CSV: for a spreadsheet, for Moodle, and into what a course's own gradebook has exported.
 
-What students write (names, above all) can neither be a formula in a spreadsheet nor steer a terminal.
+What students write (names, above all) can neither be a formula in a spreadsheet nor steer a terminal. Whose submission
+it is a course knows better than the sheet: its download calls it by the account. Where only the sheet says it, and two
+say the same, neither is entered: the later one may be somebody else's.
 
     Moodle   Grades, Import, CSV file: ID number, the grade, its feedback together
              or the assignment's own offline grading worksheet, with Grade and Feedback comments filled in
@@ -18,12 +20,13 @@ from typing import Any, NamedTuple
 
 from lab.errors import InputError
 from lab.grade.feedback import spoken
+from lab.grade.naming import student_key
 from lab.text import Lang, Text, safe
 
 _FORMULA = tuple("=+-@＝＋－＠|%\t\r\n")
 _MOST_EXPORT = 16 << 20  # characters
 _PARTICIPANT = re.compile(r"(\d+)$")
-_MOODLE_FOLDER = re.compile(r".+_(\d+)$")
+_ACCOUNT = re.compile(r"(.+)_(\d+)", re.DOTALL)  # how Moodle and Canvas call what somebody has handed in
 _CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account", "Section")
 _NAMES = ("Student", "Full name")
 _WHO = ("SIS User ID", "SIS Login ID", "ID", "ID number", "Email address", "Username", "Email")
@@ -44,16 +47,22 @@ def csv_of(marked: Mapping[str, Any]) -> str:
 
 
 def moodle_csv(submissions: Iterable[Mapping[str, Any]], lang: Lang) -> str:
-    """Returns grades and feedback for Moodle's import of CSV, of those who say who they are.
+    """Returns grades and feedback for Moodle's import of CSV, of those who alone say who they are.
 
     Feedback is HTML there: what it says is text in it. A total is in it at any degree.
     """
-    marks = [each for each in submissions if each["student"]]
+    marks = [*_by_student(submissions).values()]
     rows = [["ID number", "assignment", "Grade", "Feedback"]]
     for each in marks:
         title = each["assignment"]["title"][spoken(each, lang)]
         rows.append([neutral(each["student"]), neutral(title), f"{each['points']:g}", neutral(comment(each, lang))])
     return _written(rows)
+
+
+def nobodys(submissions: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Returns the submissions that no student's id tells: they are not in Moodle's CSV."""
+    told = {each["submission"] for each in _by_student(submissions).values()}
+    return tuple(each["submission"] for each in submissions if each["submission"] not in told)
 
 
 def comment(marks: Mapping[str, Any], lang: Lang) -> str:
@@ -69,11 +78,13 @@ def comment(marks: Mapping[str, Any], lang: Lang) -> str:
 
 
 class Filled(NamedTuple):
-    """A gradebook's own file with our marks in it, and which submissions found no row there."""
+    """A gradebook's own file with our marks in it, which submissions found no row there, and of these the ones whose
+    student's id another one has, too."""
 
     text: str
     rows: int
     lost: tuple[str, ...]
+    twice: tuple[str, ...]
 
 
 def filled(export: str, submissions: Sequence[Mapping[str, Any]], column: str, lang: Lang) -> Filled:
@@ -104,16 +115,15 @@ def _canvas(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], col
         said = ", ".join(name for name in head if re.search(r" \(\d+\)$", name))[:300]
         raise _no_export(Text(f"it has no column '{column}', but: {said}", f"没有“{column}”这一列，只有：{said}"))
     kept = [at for at, name in enumerate(head) if name in _CANVAS]
-    points = _by_student(submissions)
-    found, filled = set(), []
-    for at, row in enumerate(rows):
-        row = [*row, *[""] * (len(head) - len(row))]
-        if at and (mine := _mine(head, row, points)) is not None and not _is_possible(row):
-            found.add(mine["submission"])
-            row[ours[0]] = f"{mine['points']:g}"
-        filled.append([row[each] for each in (*kept, ours[0])])
+    filled = [[*row, *[""] * (len(head) - len(row))] for row in rows]
+    id_ = head.index("ID")
+    accounts = {at: (_plain(row[0]), row[id_].strip()) for at, row in enumerate(filled) if at and not _is_possible(row)}
+    entered = _entered(filled, accounts, submissions)
+    for at, mine in entered.items():
+        filled[at][ours[0]] = f"{mine['points']:g}"
+    filled = [[row[each] for each in (*kept, ours[0])] for row in filled]
     _harmless(filled)
-    return Filled(_written(filled), len(found), _lost(submissions, found))
+    return _result(filled, submissions, entered)
 
 
 def _harmless(rows: list[list[str]]) -> None:
@@ -129,28 +139,58 @@ def _is_possible(row: Sequence[str]) -> bool:
 
 
 def _worksheet(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], lang: Lang) -> Filled:
-    """Fills in an offline grading worksheet: whose row it is says the number in a submission's folder, too."""
+    """Fills in an offline grading worksheet."""
     head = rows[0]
     grade, identifier = head.index("Grade"), head.index("Identifier")
     said = head.index("Feedback comments") if "Feedback comments" in head else None
-    points = _by_student(submissions)
-    numbers = {
-        match[1]: each for each in submissions if (match := _MOODLE_FOLDER.fullmatch(each["submission"])) is not None
-    }
-    found, filled = set(), [head]
-    for row in rows[1:]:
-        row = [*row, *[""] * (len(head) - len(row))]
-        number = _PARTICIPANT.search(row[identifier])
-        mine = numbers.get(number[1]) if number is not None else None
-        mine = mine or _mine(head, row, points)
-        if mine is not None:
-            found.add(mine["submission"])
-            row[grade] = f"{mine['points']:g}"
-            if said is not None:
-                row[said] = neutral(comment(mine, lang))
-        filled.append(row)
+    filled = [[*row, *[""] * (len(head) - len(row))] for row in rows]
+    numbers = ((at, _PARTICIPANT.search(row[identifier])) for at, row in enumerate(filled) if at)
+    entered = _entered(filled, {at: ("", number[1] if number else "") for at, number in numbers}, submissions)
+    for at, mine in entered.items():
+        filled[at][grade] = f"{mine['points']:g}"
+        if said is not None:
+            filled[at][said] = neutral(comment(mine, lang))
     _harmless(filled)
-    return Filled(_written(filled), len(found), _lost(submissions, found))
+    return _result(filled, submissions, entered)
+
+
+def _entered(
+    rows: Sequence[Sequence[str]], accounts: Mapping[int, tuple[str, str]], submissions: Sequence[Mapping[str, Any]]
+) -> dict[int, Mapping[str, Any]]:
+    """Returns whose submission each row gets. `accounts` are the rows of students, with the name (or none, where the
+    number alone tells) and the number by which the course's download calls what they have handed in.
+
+    What a row has by its account no other row has by what the sheet says.
+    """
+    whole = {student_key(each["submission"]): each for each in submissions}
+    numbered: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for each in submissions:
+        if match := _ACCOUNT.fullmatch(each["submission"]):
+            numbered.setdefault(match[2], []).append((_plain(match[1]), each))
+    values = {at: _values(rows[0], rows[at]) for at in accounts}
+    entered = {}
+    for at, (name, number) in accounts.items():
+        found = [each for called, each in numbered.get(number, ()) if name in ("", called)]
+        found += [whole[value] for value in values[at] if value in whole]
+        if found:
+            entered[at] = found[0]
+    taken = {each["submission"] for each in entered.values()}
+    left = _by_student(each for each in submissions if each["submission"] not in taken)
+    for at in accounts:
+        found = [left[value] for value in values[at] if value in left]
+        if at not in entered and found:
+            entered[at] = found[0]
+    return entered
+
+
+def _result(
+    rows: Iterable[Sequence[str]], submissions: Sequence[Mapping[str, Any]], entered: Mapping[int, Mapping[str, Any]]
+) -> Filled:
+    there = {each["submission"] for each in entered.values()}
+    lost = [each for each in submissions if each["submission"] not in there]
+    alone = _by_student(submissions)
+    twice = [each["submission"] for each in lost if each["student"] and student_key(each["student"]) not in alone]
+    return Filled(_written(rows), len(entered), tuple(each["submission"] for each in lost), tuple(twice))
 
 
 def _by_student(submissions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -158,20 +198,20 @@ def _by_student(submissions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[s
     found: dict[str, Mapping[str, Any]] = {}
     twice = set()
     for each in submissions:
-        name = each["student"].casefold()
+        name = student_key(each["student"])
         twice |= {name} & found.keys()
         found[name] = each
     return {name: each for name, each in found.items() if name and name not in twice}
 
 
-def _mine(head: Sequence[str], row: Sequence[str], points: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Returns the submission of the student whose row it is."""
-    values = (row[head.index(name)].strip().casefold() for name in _WHO if name in head)
-    return next((points[value] for value in values if value in points), None)
+def _values(head: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Returns by what a gradebook knows the student whose row it is."""
+    return [student_key(row[head.index(name)]) for name in _WHO if name in head]
 
 
-def _lost(submissions: Iterable[Mapping[str, Any]], found: set[str]) -> tuple[str, ...]:
-    return tuple(each["submission"] for each in submissions if each["submission"] not in found)
+def _plain(name: str) -> str:
+    """Returns what of a name is left in the names of Canvas's downloads."""
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _written(rows: Iterable[Sequence[str]]) -> str:

@@ -8,7 +8,6 @@ damages packets on purpose leaves the same traces: so these are findings, and no
 from __future__ import annotations
 
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -16,6 +15,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from lab.grade.facts import AbsentError, Facts, other, within
+from lab.grade.naming import student_key
 from lab.model import Field, Message, Packet
 from lab.text import Text, packets
 
@@ -209,14 +209,17 @@ def namesakes(students: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     submission, as `students` are."""
     by_id: dict[str, list[str]] = {}
     for name, student in students.items():
-        if key := "".join(unicodedata.normalize("NFKC", student).casefold().split()):
+        if key := student_key(student):
             by_id.setdefault(key, []).append(name)
     found = {}
     for holders in by_id.values():
         for holder in holders if len(holders) > 1 else ():
             others = [who for who in holders if who != holder]
             who = _listed(others)
-            said = Text(f"the same student's id as in {who}: each was marked", f"与 {who} 的学号相同：均已评阅")
+            said = Text(
+                f"the same student's id as in {who}: each was marked, and none goes into a gradebook by this id",
+                f"与 {who} 的学号相同：均已评阅，但都不会凭此学号写入成绩表",
+            )
             found[holder] = [finding("same-student", said, others=others)]
     return found
 

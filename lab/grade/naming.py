@@ -11,6 +11,7 @@ The names are those of bulk downloads as they come:
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -101,6 +102,11 @@ def submitters(metadata: str) -> Mapping[str, str]:
             known.setdefault(said[1], said[2].strip().strip("'\""))
             found[current] = next(known[key] for key in ("sid", "email", "name") if key in known)
     return found
+
+
+def student_key(student: str) -> str:
+    """Returns what of a student's id counts, however it is typed."""
+    return "".join(unicodedata.normalize("NFKC", student).casefold().split())
 
 
 def archived(name: str) -> bool:

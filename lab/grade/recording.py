@@ -1,18 +1,24 @@
 """Touches files: a capture as a student hands it in, read by the annotator, whatever the file says of itself.
 
 Comments are left out before anything is read: a journal or kernel states in the file of whoever is to be marked are no
-evidence. So what is right follows from the packets alone.
+evidence. So what is right follows from the packets alone. What a student has predicted stays in the copy that is given
+back.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from lab.capture.pcapng import Writer
 from lab.capture.reader import Capture, open_capture
 from lab.grade.facts import EVERY, Facts, read
 from lab.model import Frame
+from lab.render import about
+from lab.render.comments import comments
+from lab.report.predictions import PREFIX
 from lab.runs.recorded import Recorded
 from lab.runs.run import Run
 
@@ -20,20 +26,24 @@ _COME_WITH = Path(__file__).parents[2] / "captures"  # where the lab is run from
 
 
 class _Uncommented:
-    """A capture whose frames have no comments; all else is as it is."""
+    """A capture whose frames have no comments, or none but predictions; all else is as it is."""
 
-    def __init__(self, capture: Capture) -> None:
+    _own = ("_capture", "_predictions")
+
+    def __init__(self, capture: Capture, predictions: bool = False) -> None:
         self._capture = capture
+        self._predictions = predictions
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._capture:
-            yield frame._replace(comments=())
+            kept = tuple(each for each in frame.comments if self._predictions and each.startswith(PREFIX))
+            yield frame._replace(comments=kept)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._capture, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "_capture":
+        if name in self._own:
             object.__setattr__(self, name, value)
         else:
             setattr(self._capture, name, value)
@@ -43,6 +53,22 @@ def facts_of(path: Path, *, keylog: bytes = b"", server_key: bytes = b"") -> Fac
     """Returns the facts of the capture at `path`. Raises InputError where it can't be read."""
     bare = cast(Capture, _Uncommented(open_capture(str(path), digest=True)))
     return read(Run(Recorded(bare), keylog=keylog, server_key=server_key, words=True, fields=EVERY))
+
+
+def explained(path: Path) -> bytes:
+    """Returns the capture at `path` with notes and both ends' states at each packet, as a pcapng. Raises InputError."""
+    out = io.BytesIO()
+    capture = cast(Capture, _Uncommented(open_capture(str(path)), predictions=True))
+    with Run(Recorded(capture), words=True) as run:
+        packets = list(run.packets())
+        writer = Writer(out, comments=about.of_any())
+        for each in capture.secrets:
+            writer.secrets(each)
+    for packet in packets:
+        if packet.frame is not None:
+            writer.packet(packet.frame, comments(packet))
+    writer.finish()
+    return out.getvalue()
 
 
 def facts_of_scenario(name: str, folder: Path) -> Facts:

@@ -6,6 +6,7 @@ with the process, which has limits on memory, time and files, and an empty netwo
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import json
@@ -25,7 +26,7 @@ from lab.grade.collected import HandedIn
 from lab.grade.facts import Facts
 from lab.grade.feedback import as_json
 from lab.grade.marking import mark
-from lab.grade.recording import come_with
+from lab.grade.recording import come_with, explained
 from lab.grade.submissions import Submission
 from lab.grade.variant import derive
 from lab.render.picture import MOST, picture
@@ -34,6 +35,7 @@ from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from lab.text import LANGUAGES, Lang, Text
 
 MOST_RESULT = 4 << 20  # bytes of a result
+_MOST_EXPLAINED = 1 << 20  # characters
 _IDLE = 6  # times its processor time a submission may take on a machine that has other things to do
 _TIMES = 2  # that an assignment is marked to begin with: from then on Python knows what its instructions are about
 _NO_SHEET = Text(f"there is no {sheets.NAME}", f"没有 {sheets.NAME}")
@@ -66,7 +68,8 @@ def result(
     `marks` is handshake-lab/grade/v1 in full, null where nobody can say by which assignment; then `why` says so.
     `prints` are what tells its capture from others, `oral` the questions to be asked; with the `course`'s key findings
     say where it is of another variant. `only` is the assignment to mark by; else the sheet names one of `assignments`.
-    Where it is to be `drawn`, `ladder` is the picture of its capture, as SVG by language.
+    Where it is to be `drawn`, `ladder` is the picture of its capture, as SVG by language, and beside these, as
+    `pcapng`, the capture with notes in it, in base64, unless it is a large one.
     """
     with collected.reading(handed_in) as given:
         refused = [_both(text) for text in given.refused]
@@ -91,7 +94,12 @@ def of(
     own = [] if course is None else _of_another(assignment, submission.sheet.student, facts, course)
     marks["findings"] = [*own, *integrity.edited(facts)]
     found = {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
-    return found | {"ladder": {lang: _ladder(facts, lang) for lang in LANGUAGES}} if drawn else found
+    if not drawn or submission.capture is None:
+        return found
+    pictures: dict[str, str] = {lang: _ladder(facts, lang) for lang in LANGUAGES}
+    if len(facts.packets) <= MOST and len(noted := base64.b64encode(explained(submission.capture))) <= _MOST_EXPLAINED:
+        pictures["pcapng"] = noted.decode()
+    return found | {"ladder": pictures}
 
 
 def _ladder(facts: Facts, lang: Lang) -> str:

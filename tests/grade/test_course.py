@@ -112,7 +112,7 @@ def test_one_id_on_two_sheets_is_told_and_both_are_marked(tmp_path: Path) -> Non
 def test_a_finding_on_very_many_names_a_few() -> None:
     many = {f"folder {number}": "s1" for number in range(300)}
     said = namesakes(many)["folder 0"][0]["said"]["en"]
-    assert said.endswith("folder 8 … (+291): each was marked")
+    assert "folder 8 … (+291): each was marked" in said
 
 
 def test_an_id_that_stands_twice_in_a_roster_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

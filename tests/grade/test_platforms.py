@@ -29,7 +29,7 @@ from lab.errors import InputError, UsageError
 from lab.grade import autograder, sheet
 from lab.grade.assignment import load
 from lab.grade.feedback import DEGREES, as_json, within
-from lab.grade.gradebook import comment, csv_of, filled, moodle_csv
+from lab.grade.gradebook import comment, csv_of, filled, moodle_csv, nobodys
 from lab.grade.marking import mark
 from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
 from lab.text import LANGUAGES, Lang
@@ -248,9 +248,35 @@ def test_of_canvas_only_our_column_is_filled_and_only_that_comes_back(column: st
     assert (found.rows, found.lost) == (2, ("N_3",))
 
 
-def test_a_student_that_two_submissions_name_gets_no_points_by_guessing() -> None:
-    found = filled(CANVAS, a_class("s1", "s1"), "Opening a TCP connection", "en")
-    assert (found.rows, len(found.lost)) == (0, 2)
+@pytest.mark.parametrize("other", ["s1", " S1 ", "ｓ1"])
+def test_a_student_that_two_submissions_name_gets_no_points_by_guessing(other: str) -> None:
+    found = filled(CANVAS, a_class("s1", other, "nobody"), "Opening a TCP connection", "en")
+    assert (found.rows, found.lost, found.twice) == (0, ("N_1", "N_2", "N_3"), ("N_1", "N_2"))
+    rows = list(csv.DictReader(io.StringIO(moodle_csv(a_class("s1", other, "s3", ""), "en"))))
+    assert [row["ID number"] for row in rows] == ["s3"]
+    assert nobodys(a_class("s1", other, "s3", "")) == ("N_1", "N_2", "N_4")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("lastfirst_1", "cmdx_2"), ("S1", "s2"), ("s1@example.com", "S2")],
+    ids=["as Canvas calls them", "by id", "by e-mail address"],
+)
+def test_who_has_handed_it_in_counts_more_than_whom_the_sheet_names(folders: tuple[str, str]) -> None:
+    """The second has written the first one's id: neither gets the other's points, nor loses their own."""
+    mine, theirs = a_class("s1", "s1")
+    told = [mine | {"submission": folders[0], "points": 5}, theirs | {"submission": folders[1], "points": 7}]
+    for order in (told, told[::-1], told[1:]):
+        found = filled(CANVAS, order, "Opening a TCP connection", "en")
+        rows = list(csv.reader(io.StringIO(found.text)))
+        assert [row[-1] for row in rows[2:4]] == ["5" if len(order) == 2 else "", "7"]
+        assert (found.lost, found.twice) == ((), ())
+
+
+def test_a_number_alone_is_no_account_of_canvas() -> None:
+    """A teacher's own folder may end in one."""
+    found = filled(CANVAS, [a_class("s2")[0] | {"submission": "week_1"}], "Opening a TCP connection", "en")
+    assert [row[-1] for row in csv.reader(io.StringIO(found.text))][2:4] == ["", "18"]
 
 
 MOODLE = (

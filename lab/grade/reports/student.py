@@ -64,7 +64,8 @@ def as_markdown(marks: Mapping[str, Any], lang: Lang) -> str:
 def as_html(marks: Mapping[str, Any], lang: Lang, ladder: Mapping[str, str] | None = None) -> str:
     """Returns the feedback as a page, in the student's language, else in `lang`.
 
-    `ladder` is the picture of their capture by language, as SVG.
+    `ladder` is the picture of their capture by language, as SVG, and as `pcapng` the capture itself with notes, which
+    only who is told everything gets.
     """
     lang = spoken(marks, lang)
     title = marks["assignment"]["title"][lang]
@@ -76,7 +77,15 @@ def as_html(marks: Mapping[str, Any], lang: Lang, ladder: Mapping[str, str] | No
     if ladder is not None:
         head = Text("Your capture", "你的抓包").pick(lang)
         body.append(f'<h2>{head}</h2>\n<div class="wide">\n{ladder[lang]}</div>\n')
+        if marks["feedback"] == "full" and "pcapng" in ladder:
+            body.append(_download(ladder["pcapng"], lang))
     return page(f"{title} · {marks['student']}" if marks["student"] else title, lang, "".join(body))
+
+
+def _download(capture: str, lang: Lang) -> str:
+    said = Text("with a note on each packet, for Wireshark", "每个包都附有讲解，可用 Wireshark 打开").pick(lang)
+    link = f'<a download="explained.pcapng" href="data:application/octet-stream;base64,{text(capture)}">'
+    return f"<p>{link}explained.pcapng</a>: {said}</p>\n"
 
 
 def _card(at: int, each: Mapping[str, Any], lang: Lang) -> str:
