@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from lab.model import Packet
-from lab.page.model import MOST, Fired, few_enough, page
+from lab.page.model import MOST, Making
 from lab.protocols.notes import note
 from lab.protocols.registry import protocol
 from lab.render.diff import FACTS, REMARKS, ends, valued
@@ -27,16 +27,14 @@ def of_captures(
     """
     sides, pages = [], []
     for file, number in zip((a, b), conversations, strict=True):
-        fired = Fired()
         with open_run(
             file, only=number, words=True, fields=range(1, MOST + 1), keylog=keylog, server_key=server_key,
             limited=limited,
         ) as run:  # fmt: skip
-            run.listen(fired.hear)
-            packets = few_enough(run)
-            sides.append(_side(run.name, packets, run.conversations[0], run.complaint()))
-            found = page(PurePath(run.name).name, packets, fired, run.reports(), run.agreement, run.complaint())
-        pages.append(found)
+            making = Making(run)
+            rows, numbers, left_out, cut = side(_added(making))
+            sides.append(Side(run.name, run.conversations[0], rows, numbers, left_out, cut, run.complaint()))
+            pages.append(making.page())
     compared = compare(*sides)
     whole = dict(pages[0])
     whole["name"] = f"{pages[0]['name']} ↔ {pages[1]['name']}"
@@ -49,12 +47,14 @@ _SHARED = ("schema", "live", "transport", "roles", "titles", "phases", "spelled"
 
 def _part(found: dict[str, Any]) -> dict[str, Any]:
     """Returns what a page has of its own capture."""
-    return {name: each for name, each in found.items() if name not in (*_SHARED, "name")}
+    part = {name: each for name, each in found.items() if name not in (*_SHARED, "name")}
+    return part | {"rungs": list(found["rungs"])}
 
 
-def _side(name: str, packets: Sequence[Packet], which: Any, problem: Text | None) -> Side:
-    rows, numbers, left_out, cut = side(packets)
-    return Side(name, which, rows, numbers, left_out, cut, problem)
+def _added(making: Making) -> Iterator[Packet]:
+    for packet in making.packets():
+        making.add(packet)
+        yield packet
 
 
 def _compared(found: Comparison, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -7,15 +7,18 @@ that. What comes from a capture is JSON that no markup can leave.
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
+from itertools import chain
 from typing import Any
+
+from lab.page.kept import Kept
+from lab.render.trace import dump, parted
 
 LARGE = 30_000  # bytes of JSON: beyond, it is compressed
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([^"]+)";$', re.MULTILINE)
@@ -27,10 +30,7 @@ _MAIN = "main.js"
 
 def document(data: Mapping[str, Any]) -> str:
     """Returns the file."""
-    text, form = json.dumps(data, ensure_ascii=False, separators=(",", ":")), "json"
-    if len(text) > LARGE:
-        packed = gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)
-        text, form = base64.b64encode(packed).decode(), "gzip"
+    form, text = _packed(data)
     script, style = joined(_MAIN), static("page.css")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
@@ -42,9 +42,22 @@ def document(data: Mapping[str, Any]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         f'<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<div id="app"></div>\n'
-        f'<script type="application/json" id="data" data-form="{form}">{_apart(text)}</script>\n'
+        f'<script type="application/json" id="data" data-form="{form}">{text}</script>\n'
         f'<script type="module">{script}</script>\n</body>\n</html>\n'
     )
+
+
+def _packed(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the data as the page has them, and in which form that is."""
+    rungs = data["rungs"]
+    lines = rungs.lines() if isinstance(rungs, Kept) else map(dump, rungs)
+    head = dump({name: each for name, each in data.items() if name != "rungs"})
+    pieces = chain([f'{head[:-1]},"rungs":['], parted(lines), ["]}"])
+    if isinstance(rungs, Kept) and rungs.size + len(head) > LARGE:
+        packing = zlib.compressobj(6, wbits=31)
+        packed = b"".join([*(packing.compress(piece.encode()) for piece in pieces), packing.flush()])
+        return "gzip", base64.b64encode(packed).decode()
+    return "json", _apart("".join(pieces))
 
 
 def _apart(text: str) -> str:

@@ -7,7 +7,7 @@ arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from functools import cache
 from itertools import zip_longest
@@ -15,8 +15,9 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from lab.events import Event, StateChanged
-from lab.model import ConversationReport, Ends, Kernels, Packet, Role, Socket, States
+from lab.model import ConversationReport, Ends, Journal, Kernels, Packet, Role, Socket, States
 from lab.page.bytes import opened
+from lab.page.kept import Kept
 from lab.page.words import KERNEL, WORDS
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.registry import PROTOCOLS, TRANSPORT, of_step
@@ -24,11 +25,10 @@ from lab.render import parts, telling
 from lab.render.comments import sentence
 from lab.render.diagram import as_json, diagram
 from lab.render.outcome import agreed
-from lab.render.picture import few, landed
+from lab.render.picture import at_most, landed
 from lab.render.telling import Drawn, Telling
 from lab.render.words import TITLES, address, brief, event, refusal, sections
 from lab.report import fate, steps
-from lab.report.agreement import Agreement
 from lab.runs.run import Run
 from lab.text import LANGUAGES, ROLES, Text
 
@@ -51,6 +51,7 @@ class Fired:
             self._rows.setdefault(event_.packet, []).append(_row(event_))
 
     def of(self, number: int) -> list[dict[str, Any]]:
+        """Returns the rows that fired at a packet so far."""
         return self._rows.get(number, [])
 
 
@@ -275,43 +276,60 @@ _PAGE = Text("a page", "网页中")
 def of_run(run: Run) -> dict[str, Any]:
     """Returns the page of a run that tells its packets in words and field by field, and has not been gone through.
 
-    Raises UsageError where there are more than MOST.
+    Raises UsageError where there are more than MOST packets.
     """
-    fired = Fired()
-    run.listen(fired.hear)
-    packets = few_enough(run)
-    return page(PurePath(run.name).name, packets, fired, run.reports(), run.agreement, run.complaint())
+    making = Making(run)
+    for packet in making.packets():
+        making.add(packet)
+    return making.page()
 
 
-def few_enough(run: Run) -> list[Packet]:
-    """Returns a run's packets, without what was only sent because another packet was held.
+class Making:
+    """Makes the page of a run packet by packet."""
 
-    Raises UsageError where there are more than MOST.
-    """
-    return few((each for each in run.packets() if each.journal is None or not each.journal.absorbed), MOST, _PAGE)
+    def __init__(self, run: Run) -> None:
+        fired = Fired()
+        run.listen(fired.hear)
+        self._run = run
+        self._rungs, self._kept = Rungs(fired), Kept()
+        self._journals: list[Journal | None] = []
+        self._seen: set[str] = set()
+        self._kinds: set[str] = set()
+        self._titles: dict[tuple[int, str], dict[str, str]] = {}
+        self._tracks: dict[int, dict[str, Any]] = {}
 
+    def packets(self) -> Iterator[Packet]:
+        """Yields the run's packets, without what was only sent because another packet was held.
 
-def page(
-    name: str, packets: Sequence[Packet], fired: Fired, reports: Iterable[ConversationReport] = (),
-    agreement: Agreement | None = None, problem: Text | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Returns the data of a page of packets, all of which have been told in words and field by field."""
-    making = Rungs(fired)
-    rungs = [making.rung(each) for each in packets]
-    for at, rung in zip(landed(packets), rungs, strict=True):
-        rung["got"] = at
-    found = head(name)
-    found["tracks"] = tracks(packets)
-    found["rungs"] = rungs
-    found["diagrams"] = diagrams(rungs)
-    found["quiz"] = [*TRANSPORT.kinds, *sorted({each["quiz"] for each in rungs if "quiz" in each} - {*TRANSPORT.kinds})]
-    titles = {(rung["track"], step["id"]): step["title"] for rung in rungs for step in rung["steps"]}
-    found["outcome"] = [_outcome(each, titles) for each in reports]
-    if agreement is not None and agreement.compared:
-        found["proof"] = {lang: agreed(agreement, lang) for lang in LANGUAGES}
-    if problem is not None:
-        found["problem"] = _text(problem)
-    return found
+        Raises UsageError where there are more than MOST.
+        """
+        told = (each for each in self._run.packets() if each.journal is None or not each.journal.absorbed)
+        return at_most(told, MOST, _PAGE)
+
+    def add(self, packet: Packet) -> None:
+        rung = self._rungs.rung(packet)
+        self._kept.add(rung)
+        self._journals.append(packet.journal)
+        self._seen |= protocols(rung)
+        self._kinds |= {rung["quiz"]} if "quiz" in rung else set()
+        self._titles |= {(rung["track"], step["id"]): step["title"] for step in rung["steps"]}
+        track(self._tracks, packet)
+
+    def page(self) -> dict[str, Any]:
+        """Returns the page; true when all packets have been added."""
+        self._kept.got = landed(self._journals)
+        agreement, problem = self._run.agreement, self._run.complaint()
+        found = head(PurePath(self._run.name).name)
+        found["tracks"] = list(self._tracks.values())
+        found["rungs"] = self._kept
+        found["diagrams"] = diagrams(self._seen)
+        found["quiz"] = [*TRANSPORT.kinds, *sorted(self._kinds - {*TRANSPORT.kinds})]
+        found["outcome"] = [_outcome(each, self._titles) for each in self._run.reports()]
+        if agreement.compared:
+            found["proof"] = {lang: agreed(agreement, lang) for lang in LANGUAGES}
+        if problem is not None:
+            found["problem"] = _text(problem)
+        return found
 
 
 def head(name: str, live: bool = False) -> dict[str, Any]:
@@ -331,27 +349,36 @@ def head(name: str, live: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def diagrams(rungs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the diagrams of the protocols that there is something of in rungs, the transport's first."""
-    seen = {each["protocol"] for rung in rungs for each in (*rung.get("above", ()), *rung.get("messages", ()))}
+def protocols(rung: Mapping[str, Any]) -> set[str]:
+    """Returns the protocols above the transport that there is something of in a rung."""
+    return {each["protocol"] for each in (*rung.get("above", ()), *rung.get("messages", ()))}
+
+
+def diagrams(seen: Collection[str]) -> list[dict[str, Any]]:
+    """Returns the transport's diagram, and those of the protocols that were `seen` above it."""
     names = [TRANSPORT.name, *(each.name for each in PROTOCOLS if each.name in seen)]
     return [drawn for name in names if (drawn := _diagram(name)) is not None]
 
 
+def track(found: dict[int, dict[str, Any]], packet: Packet) -> None:
+    """Notes a packet's conversation: both ends' addresses, the states that they began in, their ISNs."""
+    which, ends = packet.conversation, packet.ends
+    if which is None or ends is None:
+        return
+    if which not in found:
+        start = telling.start(packet, ends, Drawn())
+        found[which] = {
+            "id": which, "client": address(*ends.client), "server": address(*ends.server),
+            "start": start and list(start), "alone": ends.alone,
+        }  # fmt: skip
+    found[which]["isns"] = list(ends.isns)
+
+
 def tracks(packets: Iterable[Packet]) -> list[dict[str, Any]]:
-    """Returns the conversations of packets: both ends' addresses, and the states that they began in."""
+    """Returns the conversations of packets."""
     found: dict[int, dict[str, Any]] = {}
     for packet in packets:
-        which, ends = packet.conversation, packet.ends
-        if which is None or ends is None:
-            continue
-        if which not in found:
-            start = telling.start(packet, ends, Drawn())
-            found[which] = {
-                "id": which, "client": address(*ends.client), "server": address(*ends.server),
-                "start": start and list(start), "alone": ends.alone,
-            }  # fmt: skip
-        found[which]["isns"] = list(ends.isns)
+        track(found, packet)
     return list(found.values())
 
 

@@ -23,6 +23,7 @@ WORDS: dict[str, Text] = {
     "decrypted": Text("decrypted", "解密后"),
     "raw": Text("raw numbers", "原始序号"),
     "conversation": Text("Conversation", "连接"),
+    "all-packets": Text("all packets", "所有的包"),
     "as-table": Text("Table", "表格"),
     # a rung
     "packet": Text("Packet", "包"),

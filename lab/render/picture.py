@@ -10,12 +10,12 @@ that was captured before that: so arrows cross as packets did. Lengths are a pic
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from lab.errors import UsageError
-from lab.model import Packet, States
+from lab.model import Journal, Packet, States
 from lab.render import parts, telling
 from lab.render.measure import wide
 from lab.render.outcome import agreed
@@ -25,7 +25,6 @@ from lab.report.agreement import Agreement
 from lab.text import ROLES, Lang, Text, safe
 
 MOST, MOST_LINES = 200, 30  # packets of a picture, lines of what is said of one
-_OF = Text("a picture", "图中")
 WIDTH = 1040
 NUMBER, CLIENT, SERVER = 58, 188, 488  # from the left: numbers end, the time axes
 BADGE, SAID, MARGIN = 608, 680, 24  # where steps stand, and what is said; the room on the right
@@ -96,11 +95,15 @@ class Picture(NamedTuple):
     rest: tuple[Line, ...]
 
 
-def few(packets: Iterable[Packet], most: int = MOST, of: Text = _OF) -> list[Packet]:
-    """Returns packets, as many as a picture may have, or a page. Raises UsageError where there are more."""
-    found: list[Packet] = []
-    for packet in packets:
-        if len(found) == most:
+def few(packets: Iterable[Packet]) -> list[Packet]:
+    """Returns packets, as many as a picture may have. Raises UsageError where there are more."""
+    return list(at_most(packets, MOST, Text("a picture", "图中")))
+
+
+def at_most(packets: Iterable[Packet], most: int, of: Text) -> Iterator[Packet]:
+    """Yields packets, as many as there may be `of` something. Raises UsageError where there are more."""
+    for at, packet in enumerate(packets):
+        if at == most:
             raise UsageError(
                 Text(f"{of.en} has at most {most} packets, and here are more", f"{of.zh}最多 {most} 个包，这里超过了"),
                 Text(
@@ -108,8 +111,7 @@ def few(packets: Iterable[Packet], most: int = MOST, of: Text = _OF) -> list[Pac
                     "请用 --conversation N 或 --filter 'host …' 选取一部分；文字时序图没有限制",
                 ),
             )
-        found.append(packet)
-    return found
+        yield packet
 
 
 def picture(packets: Sequence[Packet], lang: Lang, agreement: Agreement | None = None, more: int = 0) -> Picture:
@@ -159,7 +161,7 @@ def _track(packets: Sequence[Packet], told: Telling, lang: Lang, began: int | No
     spoken = [_spoken(packet, told, drawn, lang) for packet in packets]
     heights = [max(_ROW, len(lines) * _LINE + 16) for _, lines in spoken]
     tops = [y + sum(heights[:at]) for at in range(len(packets))]
-    got = [tops[last] + _SENT + SLANT for last in landed(packets)]
+    got = [tops[last] + _SENT + SLANT for last in landed(each.journal for each in packets)]
     rungs = []
     for at, (packet, (shown, lines)) in enumerate(zip(packets, spoken, strict=True)):
         sent = tops[at] + _SENT
@@ -223,15 +225,15 @@ def _arrow(packet: Packet, sent: float, got: float) -> Arrow:
     return Arrow(packet.sender == "client", sent, got, label, style, end, begin, packet.fate)
 
 
-def landed(packets: Sequence[Packet]) -> list[int]:
+def landed(journals: Iterable[Journal | None]) -> list[int]:
     """Returns behind which packet, by its place, each arrives: the last one that was captured before that, as far as
     anybody knows."""
-    told = (packet.journal.arrived if packet.journal is not None else 0 for packet in packets)
-    captured, found = list(accumulate(told, max)), []
-    for at, packet in enumerate(packets):
+    told = list(journals)
+    captured, found = list(accumulate((each.arrived if each is not None else 0 for each in told), max)), []
+    for at, journal in enumerate(told):
         last = at
-        if packet.journal is not None and packet.journal.delivered:
-            last = max(bisect_left(captured, packet.journal.delivered[0], at + 1) - 1, at)
+        if journal is not None and journal.delivered:
+            last = max(bisect_left(captured, journal.delivered[0], at + 1) - 1, at)
         found.append(last)
     return found
 

@@ -141,13 +141,14 @@ def as_json(
 ) -> None:  # fmt: skip
     """Writes the whole trace as one document, packets first. `about` is asked for the file's entry at the end."""
     write(f'{{"schema": {dump(SCHEMA)},\n"packets": [\n')
-    write_rows(_parted(packets), write, at_once)
+    write_rows(parted(packets), write, at_once)
     write('\n],\n"conversations": [\n')
-    write_rows(_parted(line for _, line in conversations), write)
+    write_rows(parted(line for _, line in conversations), write)
     write('\n],\n"file": ' + dump(about()) + "}\n")
 
 
-def _parted(lines: Iterable[str]) -> Iterator[str]:
+def parted(lines: Iterable[str]) -> Iterator[str]:
+    """Yields lines with what stands between a list's entries."""
     before = ""
     for line in lines:
         yield before + line

@@ -68,18 +68,18 @@ function place() {
     }
   }
   tops.push(y);
-  const at = new Map(rungs.map((each, index) => [page.rungs.indexOf(each), index]));
   const places = new Map(page.rungs.map((each, index) => [each.number, index]));
+  const at = new Map(rungs.map((each, index) => [places.get(each.number), index]));
   const got = rungs.map((rung, index) => {
     let behind = rung.got ?? places.get(rung.number);
     while (behind > 0 && !at.has(behind)) behind -= 1;
     return tops[Math.max(at.get(behind) ?? index, index)] + SENT + (chosen.real ? 8 : SLANT);
   });
-  const marks = [[], []], kernel = [[], []];
+  const marks = [[], []], kernel = [[], []], mixed = chosen.track === null && page.tracks.length > 1;
   const track = page.tracks.find((each) => each.id === rungs[0]?.track);
-  if (track?.start) track.start.forEach((state, end) => marks[end].push({ y: HEAD + 4, state }));
+  if (track?.start && !mixed) track.start.forEach((state, end) => marks[end].push({ y: HEAD + 4, state }));
   rungs.forEach((rung, index) => {
-    if (!rung.states) return;
+    if (!rung.states || mixed) return; // states of several conversations don't follow each other
     const sender = rung.from === "client" ? 0 : 1, sent = tops[index] + SENT;
     put(marks[sender], sent, rung.states.held[sender]);
     if (rung.kernel?.held) put(kernel[sender], sent, rung.kernel.held[sender]);
@@ -126,7 +126,7 @@ export function ladder() {
 }
 
 function heads(x) {
-  const page = data(), track = page.tracks.find((each) => each.id === (chosen.track ?? placed.rungs[0]?.track));
+  const page = data(), track = chosen.track === null && page.tracks.length > 1 ? undefined : page.tracks.find((each) => each.id === (chosen.track ?? placed.rungs[0]?.track));
   const end = (role, at, left) => html`<div class="end" .style=${`left:${left}px`}>
     <b>${t(page.roles[role])}</b><span>${track ? track[role] : ""}</span>
     <span class="isn">${track?.isns?.[at] != null ? `ISN ${track.isns[at]}` : ""}</span></div>`;
@@ -152,7 +152,7 @@ function axis(end, x, low, high) {
     const kind = `state phase-${page.phases[mark.state] || "unknown"}`;
     return svg`<text class=${kind} x=${x + (small ? -side : side) * 12} y=${y} text-anchor=${(end === 0) === small ? "start" : "end"}>${mark.state ?? "?"}</text>`;
   });
-  return svg`<g>${bars(marks, 8, x - 4, "bar")}${bars(kernel, 3, end === 0 ? x + 6 : x - 9, "kernel")}${names}</g>`;
+  return svg`<g><line class="axis" x1=${x} x2=${x} y1=${Math.max(low, HEAD)} y2=${Math.min(high, placed.height - BELOW / 2)} />${bars(marks, 8, x - 4, "bar")}${bars(kernel, 3, end === 0 ? x + 6 : x - 9, "kernel")}${names}</g>`;
 }
 
 function arrow(rung, sent, got, x, room) {

@@ -31,7 +31,7 @@ function head() {
   const check = (name, value, change) => html`<label><input type="checkbox" .checked=${value} @change=${(event) => change(event.target.checked)} />${w(name)}</label>`;
   return html`<header class="head">
     <h1>${page.name} <span class="soft">${page.rungs.length} ${w("packets")}</span></h1>
-    ${tracks.length > 1 ? html`<label>${w("conversation")} <select @change=${(event) => choose({ track: event.target.value === "" ? null : Number(event.target.value) })}>${tracks.map((each) => html`<option value=${each.id} ?selected=${each.id === chosen.track}>${each.id}: ${each.client} ↔ ${each.server}</option>`)}</select></label>` : nothing}
+    ${tracks.length > 1 ? html`<label>${w("conversation")} <select @change=${(event) => choose({ track: event.target.value === "" ? null : Number(event.target.value) })}><option value="" ?selected=${chosen.track === null}>${w("all-packets")}</option>${tracks.map((each) => html`<option value=${each.id} ?selected=${each.id === chosen.track}>${each.id}: ${each.client} ↔ ${each.server}</option>`)}</select></label>` : nothing}
     ${chosen.mode === "compare" ? nothing : html`<span class="choices" role="group" aria-label=${w("show")}>
       ${check("real-time", chosen.real, (real) => choose({ real }))} ${check("bare", chosen.bare, (bare) => choose({ bare }))} ${check("raw", chosen.raw, (raw) => choose({ raw }))}
       ${page.rungs.some((each) => each.messages?.some((message) => message.decrypted)) ? check("decrypted", chosen.decrypted, (decrypted) => choose({ decrypted })) : nothing}
