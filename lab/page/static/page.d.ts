@@ -270,6 +270,8 @@ export interface Edge {
 export interface Caption {
   text: Text;
   kind: string;
+  /** The id of the box that many arrows lead to; empty for a title. */
+  node: string;
   x: number;
   y: number;
   anchor: string;
