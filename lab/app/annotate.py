@@ -50,6 +50,7 @@ class Asked(NamedTuple):
     conversation: int | None
     filter: str | None
     limited: bool = True
+    with_keys: bool = False
 
 
 def annotate(asked: Asked, lang: Lang) -> None:
@@ -74,6 +75,11 @@ def annotate(asked: Asked, lang: Lang) -> None:
         raise UsageError(
             Text("--show keys works only with the ladder", "--show keys 只能与时序图一起使用"),
             Text("leave --format and --explain out", "请去掉 --format 和 --explain"),
+        )
+    if asked.with_keys and (asked.form is not Format.HTML or asked.explain is not None):
+        raise UsageError(
+            Text("--with-keys works only with a page", "--with-keys 只能用于网页"),
+            Text("add --format html, or give --show keys", "请加上 --format html，或使用 --show keys"),
         )
     chosen = _chosen(asked.filter)
     if asked.explain is not None:
@@ -158,7 +164,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
                 elif form is Format.EVENTS:
                     write_events(run, out)
                 elif form in DRAWN:
-                    write_drawn(run, form, out, lang)
+                    write_drawn(run, form, out, lang, asked.with_keys)
                 else:
                     write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, out, lang, live)
         if said := run.complaint():

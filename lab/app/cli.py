@@ -277,6 +277,7 @@ def annotate_(
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Only this conversation, by its id.", "只看这个编号的连接。"))] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
     summary: Annotated[bool, typer.Option("--summary", help=_("A line a conversation, worst first: what is wrong, round trips, who closed.", "每个连接一行，最差的在前：有何异常、往返时间、由谁关闭。"))] = False,
+    with_keys: Annotated[bool, typer.Option("--with-keys", help=_("Put the keys into the page too, and how they come about: whoever has it can decrypt.", "把密钥及其推导也写入网页：得到网页的人即可解密。"))] = False,
     no_limit: NoLimitOption = False,
 ) -> None:  # fmt: skip
     from lab.app.annotate import Asked, annotate, in_place, refuse_beside
@@ -303,6 +304,7 @@ def annotate_(
             conversation,
             filter_,
             not no_limit,
+            with_keys,
         ),
         LANG,
     )

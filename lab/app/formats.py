@@ -109,13 +109,13 @@ def write_ladder(
     out.flush()
 
 
-def write_drawn(run: Run, form: Format, out: TextIO, lang: Lang) -> None:
+def write_drawn(run: Run, form: Format, out: TextIO, lang: Lang, with_keys: bool = False) -> None:
     """Draws all packets of a run in the end. Raises UsageError where these are too many for a picture, or a page."""
     if form is Format.HTML:
         from lab.page.html import document
         from lab.page.model import of_run
 
-        out.write(document(of_run(run)))
+        out.write(document(of_run(run, with_keys)))
         out.flush()
         return
     from lab.render.mermaid import mermaid

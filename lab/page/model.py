@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from lab.events import Event, StateChanged
-from lab.model import ConversationReport, Ends, Journal, Kernels, Packet, Role, Socket, States
+from lab.model import ConversationReport, Ends, Example, Journal, Kernels, Packet, Role, Socket, States
 from lab.page.bytes import opened
 from lab.page.kept import Kept
 from lab.page.words import KERNEL, WORDS
@@ -273,15 +273,36 @@ def _has_more(asked: Kernels) -> bool:
 _PAGE = Text("a page", "网页中")
 
 
-def of_run(run: Run) -> dict[str, Any]:
+def of_run(run: Run, with_keys: bool = False) -> dict[str, Any]:
     """Returns the page of a run that tells its packets in words and field by field, and has not been gone through.
 
-    Raises UsageError where there are more than MOST packets.
+    Its keys and how they come about are in it only `with_keys`: a page gets passed on. Raises UsageError where there
+    are more than MOST packets.
     """
     making = Making(run)
     for packet in making.packets():
         making.add(packet)
-    return making.page()
+    found = making.page()
+    if with_keys:
+        found["keylog"] = run.secrets[0].decode("ascii", "replace")
+        found["examples"] = [
+            _example(each.id, example) for each in run.reports(examples=True) for example in each.examples
+        ]
+    return found
+
+
+def _example(number: int, example: Example) -> dict[str, Any]:
+    """Returns a worked example; `number` is its conversation's."""
+    lines = [
+        {
+            "what": _text(each.what), "inputs": [[name, value.hex(" ")] for name, value in each.inputs],
+            "operation": each.operation, "name": each.output_name, "output": each.output.hex(" "),
+            "source": _text(sections(each.source)),
+        }
+        for each in example.lines
+    ]  # fmt: skip
+    locked = example.locked
+    return {"title": _text(example.title.format(number)), "locked": locked and _text(locked), "lines": lines}
 
 
 class Making:

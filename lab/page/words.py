@@ -55,6 +55,7 @@ WORDS: dict[str, Text] = {
     "space": Text("Sequence space", "序号空间"),
     "space-hint": Text("SYN and FIN take a number each, as a byte does.", "SYN 与 FIN 各占一个序号，如同一个字节。"),
     "fired": Text("Rows of the table that fired", "触发的状态表行"),
+    "keys": Text("How the keys come about", "密钥的推导"),
     "outcome": Text("The notes' steps", "讲义的步骤"),
     "not-seen": Text("not seen", "未见"),
     "diagram": Text("State diagram", "状态图"),

@@ -113,3 +113,15 @@ def test_no_text_of_a_capture_ends_the_data() -> None:
     assert "<img" not in text
     assert "alert(1)</script>" not in text
     assert told(text)["rungs"][0] == data["rungs"][0]
+
+
+def test_keys_are_in_a_page_only_where_they_were_asked_for() -> None:
+    with open_run(str(CAPTURES / "tls-1.3.pcapng"), words=True, fields=range(1, MOST + 1)) as run:
+        with_keys = of_run(run, with_keys=True)
+    secrets = [line.split()[-1] for line in with_keys["keylog"].splitlines() if not line.startswith("#")]
+    assert len(secrets) > 3
+    assert with_keys["examples"][0]["lines"]
+    told = json.dumps({**of("tls-1.3"), "rungs": list(of("tls-1.3")["rungs"])})
+    for each in secrets:
+        assert each not in told
+        assert bytes.fromhex(each).hex(" ") not in told

@@ -227,6 +227,20 @@ export interface Compare {
   same: boolean;
 }
 
+/** A worked example; locked says why it could not be told. */
+export interface Example {
+  title: Text;
+  locked: Text | null;
+  lines: ({
+    what: Text;
+    inputs: ([string, string])[];
+    operation: string;
+    name: string;
+    output: string;
+    source: Text;
+  })[];
+}
+
 /** A state's box. */
 export interface Node {
   id: string;
@@ -333,4 +347,8 @@ export interface Page {
   problem?: Text;
   compare?: Compare;
   timers?: Record<string, Text>;
+  /** Where it was asked for. */
+  keylog?: string;
+  /** How keys come about, where they were asked for. */
+  examples?: Example[];
 }

@@ -10,8 +10,8 @@ import { diagram } from "./diagram.js";
 /** All that is shown of the chosen packet. */
 export function panels() {
   const rung = rungOf(chosen.packet);
-  if (!rung) return html`<p class="soft">${w("nothing-chosen")}</p>${outcome()}`;
-  return html`${title(rung)} ${meaning(rung)} ${ends(rung)} ${kernels(rung)} ${diagram(rung)} ${bytes(rung)} ${space(rung)} ${numbers(rung)} ${outcome()}`;
+  if (!rung) return html`<p class="soft">${w("nothing-chosen")}</p>${outcome()}${keys()}`;
+  return html`${title(rung)} ${meaning(rung)} ${ends(rung)} ${kernels(rung)} ${diagram(rung)} ${bytes(rung)} ${space(rung)} ${numbers(rung)} ${outcome()} ${keys()}`;
 }
 
 function title(rung) {
@@ -104,5 +104,21 @@ function outcome() {
         )}</ul>`,
     )}
     ${page.proof ? html`<p class="good">${t(page.proof)}</p>` : nothing} ${page.problem ? html`<p class="bad">${t(page.problem)}</p>` : nothing}`,
+  );
+}
+
+/** How the keys came about, where the page was made with them. */
+function keys() {
+  const page = data();
+  if (!page.examples?.length && !page.keylog) return nothing;
+  const value = (name, hex) => html`<dt>${name}</dt><dd><code>${hex}</code></dd>`;
+  return panel(
+    "keys",
+    () => html`${(page.examples || []).map(
+      (each) => html`<h4>${t(each.title)}</h4>${each.locked ? html`<p class="bad">${t(each.locked)}</p>` : nothing}
+        <ol class="worked">${each.lines.map((line) => html`<li><p>${t(line.what)}</p><dl>${line.inputs.map(([name, hex]) => value(name, hex))}${value(`${line.operation} =`, html`<b>${line.name}</b> ${line.output}`)}</dl><p class="soft">${t(line.source)}</p></li>`)}</ol>`,
+    )}
+    ${page.keylog ? html`<pre class="keylog">${page.keylog}</pre>` : nothing}`,
+    false,
   );
 }
