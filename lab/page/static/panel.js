@@ -1,12 +1,13 @@
 // @ts-check
 // A panel beside the ladder.
-import { html } from "./vendor/lit-html.js";
-import { chosen, w } from "./state.js";
+import { html, nothing } from "./vendor/lit-html.js";
+import { choose, chosen, w } from "./state.js";
 
 /** A panel that folds. Its content is made only where it is open.
  * @param {string} name @param {() => unknown} content @param {boolean} [open] */
 export function panel(name, content, open = true) {
-  const key = `panel ${name}`, isOpen = !(chosen.hidden[key] ?? !open);
-  return html`<details class="panel" id=${name} ?open=${isOpen} @toggle=${(event) => (chosen.hidden[key] = !event.target.open)}>
-    <summary><h3>${w(name)}</h3></summary>${content()}</details>`;
+  const key = `panel ${name}`, hides = chosen.hidden[key] ?? !open;
+  const toggle = (event) => event.target.open === hides && choose({ hidden: { ...chosen.hidden, [key]: !event.target.open } });
+  return html`<details class="panel" id=${name} ?open=${!hides} @toggle=${toggle}>
+    <summary><h3>${w(name)}</h3></summary>${hides ? nothing : content()}</details>`;
 }
