@@ -53,6 +53,7 @@ EXCEPTIONS = (
     Exception_(r"witnesses/(tshark|dissection)\.py", r"tls\.keylog_file:", "Wireshark's preference for a key log"),
     Exception_(r"capture/(pcapng|section|ahead)\.py", "TLS_KEY_LOG", "the type of a secrets block, by pcapng"),
     Exception_(r"(grade/reports/page|page/html)\.py", r"(?s).*<meta http-equiv=.*", "the name of an attribute of HTML"),
+    Exception_(r"page/server\.py", r"http(://)?|HTTPStatus|websockets\.http11|.* ws://", "how a page is served"),
     Exception_(
         r"app/(doctor|cli)\.py|render/notes\.py|testbed/(namespaces|engine)\.py|system/remedies\.py",
         r"(?s).*((lab|make|run) ?|lab-|：)tcp\b.*|.*\btcp/syn-lost\b.*| tcp",

@@ -102,7 +102,7 @@ DOORS = {
     "zstandard": ("capture/compressed.py", "protocols/tls/compressed.py"),
     "brotli": ("protocols/tls/compressed.py",),
     "lz4": ("capture/compressed.py",),
-    "websockets": ("protocols/websocket/endpoints.py",),
+    "websockets": ("protocols/websocket/endpoints.py", "page/server.py"),
     "textual": ("stepping/screen.py",),
     "distributed": ("grade/cluster.py",),
 }

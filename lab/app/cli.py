@@ -122,6 +122,10 @@ NoLimitOption = Annotated[
 ]  # fmt: skip
 
 
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help=_("Of the page; the system chooses one.", "网页的端口；默认由系统选择。"))]  # fmt: skip
+NoOpenOption = Annotated[bool, typer.Option("--no-open", help=_("Do not open a browser.", "不打开浏览器。"))]
+
+
 class Shown(StrEnum):
     KEYS = "keys"
 
@@ -240,6 +244,8 @@ def step(
     again: Annotated[bool, typer.Option("--again", help=_("With --variant: in place of the capture that is there.", "配合 --variant：替换已有的抓包。"))] = False,
     script: Annotated[str | None, typer.Option("--script", metavar="FILE", help=_("Commands, one a line; - for standard input.", "命令文件，每行一条；- 表示标准输入。"))] = None,
     json: Annotated[bool, typer.Option("--json", help=_("By lines, the events themselves as JSON.", "行模式，直接输出 JSON 事件。"))] = False,
+    page: Annotated[bool, typer.Option("--page", help=_("In the browser.", "在浏览器中进行。"))] = False,
+    port: PortOption = 0, no_open: NoOpenOption = False,
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Of a capture only this conversation, by its id.", "抓包中只看这个编号的连接。"))] = None,
     keylog: KeylogOption = None, server_key: ServerKeyOption = None,
     ipv6: Ipv6Option = False, wire: WireOption = [], testbed: TestbedOption = Testbed.AUTO, out: OutOption = None,
@@ -248,6 +254,16 @@ def step(
     from lab.app.step import Wanted
     from lab.app.step import step as stepped
 
+    if page and (script is not None or json):
+        raise UsageError(
+            Text("--page goes neither with --script nor with --json", "--page 不能与 --script、--json 同用"),
+            Text("leave --page or the others out", "请去掉 --page 或其他选项"),
+        )
+    serving = None
+    if page:
+        from lab.app.view import Serving
+
+        serving = Serving(port, not no_open)
     if (what is None) == (variant is None) or (variant is not None and (ipv6 or out)) or (again and variant is None):
         raise UsageError(
             Text("either a scenario, or a capture, or --variant", "请给出场景、抓包文件或 --variant 三者之一"),
@@ -257,7 +273,7 @@ def step(
             ),
         )
     log, key = _secrets(keylog, server_key)
-    wanted = Wanted(what or "", script, json, ipv6, wire, testbed, out, conversation, log, key, variant, again)
+    wanted = Wanted(what or "", script, json, ipv6, wire, testbed, out, conversation, log, key, variant, again, serving)
     raise typer.Exit(stepped(wanted, LANG))
 
 
@@ -320,6 +336,24 @@ class DiffFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     HTML = "html"
+
+
+@app.command("view", cls=_Command, help=_("Show a capture, or a scenario live, as a page in the browser.", "在浏览器中以网页查看抓包或实时场景。"))  # fmt: skip
+def view_(
+    what: Annotated[str, typer.Argument(metavar="FILE|SCENARIO", help=_("A capture, or a scenario as lab scenarios lists it.", "抓包文件，或 lab scenarios 所列的场景。"))],
+    port: PortOption = 0, no_open: NoOpenOption = False,
+    slow: Annotated[str, typer.Option("--slow", metavar="TIME", help=_("Of a scenario, hold each packet so long: 2s.", "场景中每个包扣住这么久：2s。"))] = "",
+    conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("Of a capture only this conversation, by its id.", "抓包中只看这个编号的连接。"))] = None,
+    filter_: Annotated[str | None, typer.Option("--filter", help=_("Whole conversations, by host, net, port: 'host 192.0.2.2 and not port 22'.", "按 host、net、port 选整个连接，如 'host 192.0.2.2 and not port 22'。"))] = None,
+    keylog: KeylogOption = None, server_key: ServerKeyOption = None,
+    ipv6: Ipv6Option = False, wire: WireOption = [], testbed: TestbedOption = Testbed.AUTO, out: OutOption = None,
+    lang: LangOption = LANGUAGE,
+) -> None:  # fmt: skip
+    from lab.app.view import Asked, Serving, view
+
+    secrets = _secrets(keylog, server_key)
+    serving = Serving(port, not no_open)
+    view(Asked(what, serving, ipv6, wire, testbed, out, slow, conversation, filter_, *secrets), LANG)
 
 
 @app.command("diff", cls=_Command, help=_("Compare two captures by meaning, side by side.", "按含义并排比较两个抓包。"))

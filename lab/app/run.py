@@ -38,7 +38,7 @@ def play(
 
     played = scenario(name)
     rules = *parse(wire), *parse(played.rules)
-    pace = _seconds(slow) if slow else 0.0
+    pace = seconds(slow) if slow else 0.0
     on = played_on(testbed, control=bool(pace))
     _require_capture(file, form)
     if form is Format.PCAPNG and sys.stdout.isatty():
@@ -59,7 +59,7 @@ def play(
 
         run = Run(Live(played, rules, ipv6, file, on), words=in_words(form), fields=told_by_field(form))
         if pace:
-            run.listen(_Pace(run, pace).hear)
+            run.listen(Pace(run, pace).hear)
         _show(run, name, [*wire, *played.rules], form, lang)
     early = run.source.early
     if form is Format.LADDER and early is None and sys.stdout.isatty():
@@ -72,7 +72,7 @@ def play(
         )
 
 
-def _seconds(slow: str) -> float:
+def seconds(slow: str) -> float:
     """Returns a time as it is written for the wire, `2s`, in seconds. Raises UsageError for one that is none."""
     from lab.testbed.control import Delay, RefusedError, check_delay, parse
 
@@ -88,7 +88,7 @@ def _seconds(slow: str) -> float:
     return command.ns / 1e9
 
 
-class _Pace:
+class Pace:
     """Lets go of each held packet by itself, one at a time, so many seconds after the one before."""
 
     def __init__(self, run: Run, seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from lab.errors import InputError, LabError, UsageError
 from lab.text import Lang, Text
 
 if TYPE_CHECKING:
+    from lab.app.view import Serving
     from lab.runs.live import Live
     from lab.runs.run import Run
     from lab.stepping.commands import Asked
@@ -35,6 +35,7 @@ class Wanted(NamedTuple):
     server_key: bytes
     variant: Path | None = None  # the folder of a student's
     again: bool = False
+    page: Serving | None = None
 
 
 def step(wanted: Wanted, lang: Lang) -> int:
@@ -42,17 +43,14 @@ def step(wanted: Wanted, lang: Lang) -> int:
 
     Raises UsageError, InputError, MachineError.
     """
+    from lab.runs.place import is_file
+
     given = _script(wanted.script) if wanted.script is not None else None
     by_lines = given is not None or wanted.json or not (sys.stdin.isatty() and sys.stdout.isatty())
     asks = iter(given) if given is not None else _typed()
-    if wanted.variant is None and _is_file(wanted.what):
+    if wanted.variant is None and is_file(wanted.what):
         return _walk(wanted, asks, by_lines, given is not None, lang)
     return _play(wanted, asks, by_lines, given is not None, lang)
-
-
-def _is_file(what: str) -> bool:
-    """Whether a capture is meant: what is there as a file, or is called like one."""
-    return what == "-" or os.path.lexists(what) or what.lower().endswith((".pcap", ".pcapng", ".gz", ".zst", ".xz"))
 
 
 def _script(name: str) -> list[Asked]:
@@ -90,6 +88,15 @@ def _walk(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
     from lab.stepping.lines import Lines
 
     debugger = Debugger()
+    if wanted.page is not None:
+        from lab.app.view import walk
+
+        run = open_run(
+            wanted.what, keylog=wanted.keylog, server_key=wanted.server_key, only=wanted.conversation, words=True,
+            fields=_by_field(wanted),
+        )  # fmt: skip
+        walk(run, debugger, wanted.page, lang)
+        return 0
     with open_run(
         wanted.what, keylog=wanted.keylog, server_key=wanted.server_key, only=wanted.conversation, words=True
     ) as run:
@@ -117,6 +124,13 @@ def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
     if wanted.variant is not None:
         _ask(debugger, wanted.variant)
     source.beside = debugger.predictions.comments
+    if wanted.page is not None:
+        from lab.app.view import live
+
+        live(run, debugger, wanted.testbed, wanted.page, lang)
+        if source.early is not None and not debugger.over and not rules:
+            raise _stopped(source.early)
+        return 0
     with run:
         if by_lines:
             lines = Lines(debugger, asks, sys.stdout, lang, wanted.json)
@@ -129,8 +143,21 @@ def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
     for line in said[1:] if debugger.over and source.early is not None else said:
         print(line.pick(lang), file=sys.stderr if wanted.json else sys.stdout)
     if source.early is not None and not debugger.over and not rules and not strict:
-        raise LabError(source.early, Text("the ladder shows how far it came", "梯形图里可以看到进行到了哪一步"))
+        raise _stopped(source.early)
     return 1 if strict and by_lines and lines.refused else 0
+
+
+def _stopped(early: Text) -> LabError:
+    return LabError(early, Text("the ladder shows how far it came", "梯形图里可以看到进行到了哪一步"))
+
+
+def _by_field(wanted: Wanted) -> range:
+    """Returns the packets whose messages are told field by field: a page shows them so."""
+    if wanted.page is None:
+        return range(0)
+    from lab.app.formats import Format, told_by_field
+
+    return told_by_field(Format.HTML)
 
 
 def _run_of(wanted: Wanted) -> Run:
@@ -143,7 +170,7 @@ def _run_of(wanted: Wanted) -> Run:
     played = scenario(wanted.what)
     rules = *parse(wanted.wire), *parse(played.rules)
     on = played_on(wanted.testbed, control=True)
-    return Run(Live(played, rules, wanted.ipv6, wanted.out, on), words=True)
+    return Run(Live(played, rules, wanted.ipv6, wanted.out, on), words=True, fields=_by_field(wanted))
 
 
 def _run_of_variant(wanted: Wanted, folder: Path) -> Run:
@@ -152,7 +179,7 @@ def _run_of_variant(wanted: Wanted, folder: Path) -> Run:
     from lab.grade.submissions import CAPTURE
     from lab.system.files import require_writable
 
-    run = run_of(variant_in(folder), folder, wanted.testbed, wanted.wire, control=True)
+    run = run_of(variant_in(folder), folder, wanted.testbed, wanted.wire, control=True, fields=_by_field(wanted))
     capture = folder / CAPTURE
     if capture.exists() and not wanted.again:
         raise UsageError(

@@ -33,8 +33,9 @@ def variant_in(folder: Path) -> Variant:
 
 
 def run_of(
-    variant: Variant, folder: Path, testbed: str = "auto", rules: Iterable[str] = (), control: bool = False
-) -> Run:
+    variant: Variant, folder: Path, testbed: str = "auto", rules: Iterable[str] = (), control: bool = False,
+    fields: range = range(0),
+) -> Run:  # fmt: skip
     """Returns the run of a variant, played when it is gone through; its capture is saved in the folder, whatever ends
     it. `rules` are the student's own. With `control` each packet is held, as by `lab step`.
 
@@ -53,4 +54,4 @@ def run_of(
         variant.played, (*own, *variant.wire), False, folder / CAPTURE, played_on(testbed, control), bare=True,
         sealed=not variant.secrets,
     )  # fmt: skip
-    return Run(source, words=control)
+    return Run(source, words=control, fields=fields)

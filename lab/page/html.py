@@ -18,14 +18,16 @@ from itertools import chain
 from typing import Any
 
 from lab.page.kept import Kept
+from lab.page.words import BEFORE
 from lab.render.trace import dump, parted
+from lab.text import LANGUAGES
 
 LARGE = 30_000  # bytes of JSON: beyond, it is compressed
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|const|let|class) (\w+))", re.MULTILINE)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")
 _COMMENT = re.compile(r"^\s*(?://.*|/\*\*(?:.|\n)*?\*/\s*)$", re.MULTILINE)  # on lines of its own
-_MAIN = "main.js"
+_MAIN, _LIVE = "main.js", "live.js"
 
 
 def document(data: Mapping[str, Any]) -> str:
@@ -49,15 +51,38 @@ def document(data: Mapping[str, Any]) -> str:
 
 def _packed(data: Mapping[str, Any]) -> tuple[str, str]:
     """Returns the data as the page has them, and in which form that is."""
+    rungs, pieces = data["rungs"], written(data)
+    head = next(pieces)
+    if isinstance(rungs, Kept) and rungs.size + len(head) > LARGE:
+        packing = zlib.compressobj(6, wbits=31)
+        packed = [packing.compress(head.encode()), *(packing.compress(piece.encode()) for piece in pieces)]
+        return "gzip", base64.b64encode(b"".join([*packed, packing.flush()])).decode()
+    return "json", _apart(head + "".join(pieces))
+
+
+def written(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a page's data as JSON, rung by rung."""
     rungs = data["rungs"]
     lines = rungs.lines() if isinstance(rungs, Kept) else map(dump, rungs)
     head = dump({name: each for name, each in data.items() if name != "rungs"})
-    pieces = chain([f'{head[:-1]},"rungs":['], parted(lines), ["]}"])
-    if isinstance(rungs, Kept) and rungs.size + len(head) > LARGE:
-        packing = zlib.compressobj(6, wbits=31)
-        packed = b"".join([*(packing.compress(piece.encode()) for piece in pieces), packing.flush()])
-        return "gzip", base64.b64encode(packed).decode()
-    return "json", _apart("".join(pieces))
+    return chain([f'{head[:-1]},"rungs":['], parted(lines), ["]}"])
+
+
+def shell() -> str:
+    """Returns the page that is served: it has the scripts bring what is shown."""
+    said = "".join(
+        f'<p class="before" data-when="{when}"{"" if when == "wait" else " hidden"}>'
+        + "<br>".join(f'<span lang="{lang}">{escape(text.pick(lang))}</span>' for lang in LANGUAGES)
+        + "</p>"
+        for when, text in BEFORE.items()
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n<title>handshake lab</title>\n'
+        '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="page.css">\n'
+        '<link rel="stylesheet" href="live.css">\n</head>\n<body>\n'
+        f'<div id="app">{said}</div>\n<script type="module" src="{_LIVE}"></script>\n</body>\n</html>\n'
+    )
 
 
 def _apart(text: str) -> str:

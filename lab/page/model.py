@@ -18,7 +18,7 @@ from lab.events import Event, StateChanged
 from lab.model import ConversationReport, Ends, Example, Journal, Kernels, Packet, Role, Socket, States
 from lab.page.bytes import opened
 from lab.page.kept import Kept
-from lab.page.words import KERNEL, WORDS
+from lab.page.words import KERNEL, LIVE, WORDS
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.registry import PROTOCOLS, TRANSPORT, of_step
 from lab.render import parts, telling
@@ -29,6 +29,7 @@ from lab.render.picture import at_most, landed
 from lab.render.telling import Drawn, Telling
 from lab.render.words import TITLES, address, brief, event, refusal, sections
 from lab.report import fate, steps
+from lab.report.agreement import Agreement
 from lab.runs.run import Run
 from lab.text import LANGUAGES, ROLES, Text
 
@@ -52,7 +53,7 @@ class Fired:
 
     def of(self, number: int) -> list[dict[str, Any]]:
         """Returns the rows that fired at a packet so far."""
-        return self._rows.get(number, [])
+        return list(self._rows.get(number, ()))
 
 
 @cache
@@ -253,13 +254,14 @@ class Rungs:
 
 def socket(asked: Kernels) -> dict[str, Any]:
     """Returns what both kernels say, in the order of a page's `socket`, and the counters that have moved."""
-    told: dict[str, Any] = {role: _numbers(getattr(asked, role)) for role in ROLES}
+    told: dict[str, Any] = {role: numbers(getattr(asked, role)) for role in ROLES}
     if asked.moved:
         told["moved"] = [[each.role, each.counter, each.by] for each in asked.moved]
     return told
 
 
-def _numbers(found: Socket) -> list[Any]:
+def numbers(found: Socket) -> list[Any]:
+    """Returns what a kernel says of a socket, in the order of a page's `socket`."""
     told = [getattr(found, name) for name in _SOCKET]
     told[_SOCKET.index("timer")] = None if found.timer is None else [found.timer, found.expires]
     return told
@@ -343,14 +345,21 @@ class Making:
         found = head(PurePath(self._run.name).name)
         found["tracks"] = list(self._tracks.values())
         found["rungs"] = self._kept
-        found["diagrams"] = diagrams(self._seen)
-        found["quiz"] = [*TRANSPORT.kinds, *sorted(self._kinds - {*TRANSPORT.kinds})]
-        found["outcome"] = [_outcome(each, self._titles) for each in self._run.reports()]
-        if agreement.compared:
-            found["proof"] = {lang: agreed(agreement, lang) for lang in LANGUAGES}
+        found |= around(self._seen, self._kinds)
+        found |= closing(self._run.reports(), self._titles, agreement)
         if problem is not None:
             found["problem"] = _text(problem)
         return found
+
+
+def closing(
+    reports: Iterable[ConversationReport], titles: dict[tuple[int, str], dict[str, str]], agreement: Agreement | None
+) -> dict[str, Any]:
+    """Returns what a page says when all packets are known; `titles` are those of the steps that packets are."""
+    found: dict[str, Any] = {"outcome": [_outcome(each, titles) for each in reports]}
+    if agreement is not None and agreement.compared:
+        found["proof"] = {lang: agreed(agreement, lang) for lang in LANGUAGES}
+    return found
 
 
 def head(name: str, live: bool = False) -> dict[str, Any]:
@@ -366,8 +375,13 @@ def head(name: str, live: bool = False) -> dict[str, Any]:
             name_: {state.name: _text(state.text) for state in notes(name_).states.values()} for name_ in TITLES
         },
         "socket": [{"name": name_, **_text(text), "unit": unit} for name_, text, unit in KERNEL],
-        "words": {key: _text(text) for key, text in WORDS.items()},
+        "words": {key: _text(text) for key, text in (WORDS | LIVE if live else WORDS).items()},
     }  # fmt: skip
+
+
+def around(seen: Collection[str], kinds: Collection[str]) -> dict[str, Any]:
+    """Returns what goes with rungs: the diagrams of protocols that were `seen`, and what a packet can be (`kinds`)."""
+    return {"diagrams": diagrams(seen), "quiz": [*TRANSPORT.kinds, *sorted({*kinds} - {*TRANSPORT.kinds})]}
 
 
 def protocols(rung: Mapping[str, Any]) -> set[str]:

@@ -5,6 +5,16 @@ from __future__ import annotations
 from lab.stepping.words import KERNEL
 from lab.text import Text
 
+# What a page that is served says before it has anything to show, or where it never has.
+BEFORE: dict[str, Text] = {
+    "wait": Text("Connecting to the lab …", "正在连接实验室……"),
+    "refused": Text(
+        "The lab does not know this address. Open the one that it shows on the terminal.",
+        "实验室不认识此地址。请打开终端上显示的地址。",
+    ),
+    "gone": Text("The lab has ended, or does not answer.", "实验室已结束，或没有应答。"),
+}
+
 WORDS: dict[str, Text] = {
     # the head
     "ladder": Text("Ladder", "时序图"),
@@ -97,4 +107,26 @@ WORDS: dict[str, Text] = {
     "key-close": Text("closes what is open", "关闭打开的内容"),
 }
 
-__all__ = ["KERNEL", "WORDS"]
+# What only a page needs that is served.
+LIVE: dict[str, Text] = {
+    "now": Text("Both kernels now", "两端内核此刻"),
+    "lab-gone": Text(
+        "The lab does not answer any more: it has ended. What it has told stays here.",
+        "实验室不再应答：它已结束。已显示的内容仍保留在此。",
+    ),
+    "line": Text("Command", "命令"),
+    "do": Text("Do it", "执行"),
+    "held-now": Text("held", "扣住"),
+    "looking-back": Text("looking back", "回看"),
+    "goes": Text("runs", "运行中"),
+    "predicted": Text("predicted right", "预测正确"),
+    "nothing-held": Text("no packet is held now", "现在没有扣住任何包"),
+    "waiting": Text("waiting for the first packet", "等待第一个包"),
+    "is-over": Text("it is over: nothing more will come", "已结束：不会再有包了"),
+    "quit": Text("end it", "结束"),
+    "quiz-on": Text("a prediction before each packet", "每个包之前都要求预测"),
+    "key-other": Text("of several held packets, the next", "扣住多个包时选下一个"),
+    "key-quiz": Text("ask for a prediction before each packet", "每个包之前都要求预测"),
+}
+
+__all__ = ["BEFORE", "KERNEL", "LIVE", "WORDS"]

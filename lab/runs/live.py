@@ -80,6 +80,11 @@ class Live:
         self._sealed = sealed
         self._sha256 = ""
 
+    def fork(self, within: contextlib.ExitStack) -> None:
+        """Makes the hosts at once, to be gone with `within`: whoever goes through the run then forks none."""
+        events = within.enter_context(self._play(self.scenario, self._rules, self._ipv6))
+        self._play = lambda *_: contextlib.nullcontext(events)
+
     @contextlib.contextmanager
     def begin(self, learn: Learn, _mine: Mine | None) -> Iterator[Inputs]:
         """Sets the hosts up. Raises MachineError where the machine can't play it, or the capture can't be saved."""

@@ -1,7 +1,8 @@
-"""Where what a run captures is saved: looked at before it is played, and before what plays it is imported."""
+"""Where what a run captures is saved, and whether a capture is meant: known before what plays one is imported."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path as File
 
 from lab.errors import UsageError
@@ -30,3 +31,8 @@ def require_place(file: File, scenario: Scenario) -> None:
 def key_place(file: File) -> File:
     """Returns where the server's private key is saved, beside the capture."""
     return file.with_suffix(".key")
+
+
+def is_file(what: str) -> bool:
+    """Whether a capture is meant: what is there as a file, or is called like one."""
+    return what == "-" or os.path.lexists(what) or what.lower().endswith((".pcap", ".pcapng", ".gz", ".zst", ".xz"))

@@ -226,7 +226,7 @@ class Run:
             if len(last) == most:
                 break
             if self._only in (None, record.conversation.id if record.conversation is not None else record.quotes):
-                last.appendleft((packet(record, self._words), record.settled))
+                last.appendleft((packet(record, self._words, record.number in self._fields), record.settled))
         return len(self._waiting), list(last)
 
     def events(self) -> Iterator[Event]:

@@ -203,6 +203,14 @@ class Debugger:
                 return []
             return self._DO[asked.name](self, asked) or []
 
+    def require_still(self, asked: Asked) -> None:
+        """Raises UsageError for what would move it while it is still moving."""
+        moves = asked.order is not None or asked.name in ("step", "next", "until", "continue")
+        if moves and self.live and not self.waits and asked.name != "hold":
+            raise UsageError(
+                Text("it is still moving", "仍在运行中"), Text("h holds each packet again", "按 h 重新逐包扣住")
+            )
+
     def _order(self, asked: Asked, order: control.Command) -> None:
         if not self.live:
             raise UsageError(

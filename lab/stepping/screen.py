@@ -291,14 +291,7 @@ class Screen(App[None]):
             if asked.name == "help" or asked.name == "show":
                 self.action_help()
                 return True
-            moves = asked.order is not None or asked.name in ("step", "next", "until", "continue", "back", "forward")
-            if (
-                moves
-                and self._debugger.live
-                and not self._debugger.waits
-                and asked.name not in ("hold", "back", "forward")
-            ):
-                raise _busy()
+            self._debugger.require_still(asked)
             self._say(Text("", ""), False)
             for said in self._debugger.do(asked):
                 self._say(said, False)
@@ -488,7 +481,3 @@ def _asked(name: str) -> Asked:
     asked = commands.parse(name)
     assert asked is not None
     return asked
-
-
-def _busy() -> LabError:
-    return LabError(Text("it is still moving", "仍在运行中"), Text("h holds each packet again", "按 h 重新逐包扣住"))

@@ -233,15 +233,34 @@ def kernels(view: View, lang: Lang, passed: float = 0.0) -> Iterator[Told]:
         yield Told(Text(name, name), shown[0], shown[1], tuple(ROLES))
 
 
-def timers(view: View, passed: float = 0.0) -> Iterator[Text]:
-    """Yields what the timers that run will do, and what they have done while a packet is held."""
+class Running(NamedTuple):
+    """A timer that runs: whose, for how many milliseconds, and in words what it will do, with a place for that time."""
+
+    role: Role
+    ms: int
+    text: Text
+
+
+def running(view: View) -> Iterator[Running]:
+    """Yields the timers that run."""
     for role in ROLES:
         found, name = view.end(role).kernel, NAMES[role]
         if found is None or found.timer is None or found.expires is None or view.over:
             continue
-        left = seconds(max(0.0, found.expires / 1000 - passed))
         en, zh = _DOES[found.timer]
-        yield Text(f"The {name.en}'s kernel: in {left} {en}", f"{name.zh}内核：{left} 后{zh}")
+        said = Text(f"The {name.en}'s kernel: in {{}} {en}", f"{name.zh}内核：{{}} 后{zh}")
+        yield Running(role, found.expires, said)
+
+
+def timers(view: View, passed: float = 0.0) -> Iterator[Text]:
+    """Yields what the timers that run will do, and what they have done while a packet is held."""
+    for each in running(view):
+        yield each.text.format(seconds(max(0.0, each.ms / 1000 - passed)))
+    yield from beside_timers(view)
+
+
+def beside_timers(view: View) -> Iterator[Text]:
+    """Yields what else is to be said of timers, and what they have done while a packet is held."""
     if any(found is not None and found.timer for found in (view.client.kernel, view.server.kernel)) and view.held:
         yield Text(
             "Held time runs on the kernels' timers, not on anybody's patience.",

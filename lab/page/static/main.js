@@ -1,7 +1,7 @@
 // @ts-check
 // The page as a whole: its head, the ladder, the panels beside it; keys, links, and what it was opened with.
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { begin, choose, choosePacket, chosen, data, go, matches, onChange, shown, t, w } from "./state.js";
+import { begin, choose, choosePacket, chosen, data, go, matches, more, onChange, shown, t, w } from "./state.js";
 import { ladder, look, reveal } from "./ladder.js";
 import { panels } from "./panels.js";
 import { table } from "./table.js";
@@ -55,8 +55,9 @@ function find(query) {
 
 function help() {
   if (!chosen.help) return nothing;
-  const listed = KEYS.map(([key, name]) => html`<dt><kbd>${key}</kbd></dt><dd>${w(name)}</dd>`);
-  return html`<div class="sheet" role="dialog" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
+  const first = more.help().map(([key, said]) => html`<dt><kbd>${key}</kbd></dt><dd>${said}</dd>`), taken = more.help().map(([key]) => key);
+  const listed = KEYS.filter(([key]) => !taken.includes(key)).map(([key, name]) => html`<dt><kbd>${key}</kbd></dt><dd>${w(name)}</dd>`);
+  return html`<div class="sheet" role="dialog" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${first}${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
 }
 
 function draw() {
@@ -65,7 +66,7 @@ function draw() {
   root.dataset.theme = dark() ? "dark" : "light";
   document.title = `${data().name} – ${w("ladder")}`;
   const app = /** @type {HTMLElement} */ (document.querySelector("#app"));
-  render(html`${head()}<main class=${chosen.mode}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : chosen.mode === "compare" ? compare() : ladder()}</section><aside id="side">${quiz()}${chosen.mode === "quiz" && !chosen.upto ? nothing : panels()}</aside></main>${slides()}${help()}`, app);
+  render(html`${head()}<main class=${chosen.mode}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : chosen.mode === "compare" ? compare() : ladder()}</section><aside id="side">${quiz()}${chosen.mode === "quiz" && !chosen.upto ? nothing : panels()}</aside></main>${more.bar()}${slides()}${help()}`, app);
 }
 
 let revealed = 0;
@@ -93,6 +94,7 @@ function onKey(event) {
   if (/^(BUTTON|SUMMARY|A|SELECT)$/.test(event.target.tagName) && /^( |Enter)$/.test(event.key)) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
   if (typing && event.key !== "Escape") return;
+  if (!typing && !chosen.help && more.keys(event)) return event.preventDefault();
   const key = NAMES[event.key] ?? event.key;
   const found = KEYS.find(([keys]) => keys.split(" ").includes(key));
   if (!found) return;

@@ -1,7 +1,7 @@
 // @ts-check
 // What stands beside the ladder: what a packet means, both ends, its numbers, and what became of the notes' steps.
 import { html, nothing } from "./vendor/lit-html.js";
-import { choosePacket, chosen, data, label, rungOf, t, w } from "./state.js";
+import { choosePacket, chosen, data, label, more, rungOf, t, w } from "./state.js";
 import { packet } from "./packet.js";
 import { panel } from "./panel.js";
 import { space } from "./space.js";
@@ -10,8 +10,8 @@ import { diagram } from "./diagram.js";
 /** All that is shown of the chosen packet. */
 export function panels() {
   const rung = rungOf(chosen.packet);
-  if (!rung) return html`<p class="soft">${w("nothing-chosen")}</p>${outcome()}${keys()}`;
-  return html`${title(rung)} ${meaning(rung)} ${ends(rung)} ${kernels(rung)} ${diagram(rung)} ${bytes(rung)} ${space(rung)} ${numbers(rung)} ${outcome()} ${keys()}`;
+  if (!rung) return html`${more.panels()}<p class="soft">${w("nothing-chosen")}</p>${outcome()}${keys()}`;
+  return html`${title(rung)} ${more.panels()} ${meaning(rung)} ${ends(rung)} ${kernels(rung)} ${diagram(rung)} ${bytes(rung)} ${space(rung)} ${numbers(rung)} ${outcome()} ${keys()}`;
 }
 
 function title(rung) {
@@ -77,7 +77,7 @@ function kernels(rung) {
 
 const time = (seconds) => (seconds >= 10 ? `${seconds.toFixed(0)} s` : seconds >= 0.1 ? `${seconds.toFixed(1)} s` : `${Number((seconds * 1000).toPrecision(3))} ms`);
 
-function amount(value, unit) {
+export function amount(value, unit) {
   if (value === null) return "";
   if (unit === "timer") return `${t(data().timers?.[value[0]]) || value[0]} ${time(value[1] / 1000)}`;
   return unit === "us" ? time(value / 1e6) : String(value);

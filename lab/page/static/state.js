@@ -31,6 +31,14 @@ export const chosen = {
   side: 0, // of two captures, the one whose packet is shown
 };
 
+/** What a page has besides while it is live: keys that come first, what stands below all, and before all panels. */
+export const more = {
+  keys: /** @type {(event: KeyboardEvent) => boolean} */ (() => false),
+  bar: /** @type {() => unknown} */ (() => ""),
+  panels: /** @type {() => unknown} */ (() => ""),
+  help: /** @type {() => [string, string][]} */ (() => []),
+};
+
 const KEPT = ["lang", "theme"];
 
 /** @param {Page} data */

@@ -1,0 +1,347 @@
+"""What pages are shown of a run: a capture as it is, one that is walked, or hosts while they play.
+
+Each has what `server.Shown` asks for. A run of real hosts goes on in a thread of its own: what it tells is put down
+there as values, packets whose fate is known and those that are still under way. Whoever serves makes rungs of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from itertools import islice
+from threading import Thread
+from typing import Any
+
+from lab.errors import LabError
+from lab.events import CommandAnswered, Ended, Event, KernelAsked, PacketArrived, PacketHeld, PacketLost
+from lab.model import Packet
+from lab.page.desk import Desk
+from lab.page.model import MOST, Fired, Rungs, around, closing, head, protocols, track
+from lab.page.words import LIVE
+from lab.render.picture import landed
+from lab.runs.run import Run
+from lab.stepping.commands import COMMANDS, Asked
+from lab.stepping.debugger import MOST_PACKETS, Debugger, walked
+from lab.stepping.view import View
+from lab.text import Text
+
+_UNDER_WAY = 300  # packets, at most, that are shown before their fate is known
+_FEW = 20  # of which so many are told of at each event
+_MANY_EVENTS = 25  # else at every so many
+_QUIT = next(each for each in COMMANDS if each.name == "quit")
+_TELLING = (PacketHeld, PacketArrived, PacketLost, KernelAsked, CommandAnswered, Ended)
+
+
+def in_one(error: LabError) -> Text:
+    """Returns what is wrong and what to do, one behind the other."""
+    return Text(f"{error.message.en}. {error.hint.en}", f"{error.message.zh}。{error.hint.zh}")
+
+
+class Still:
+    """A page whose data are known, and do not change."""
+
+    left = False
+
+    def __init__(self, page: dict[str, Any]) -> None:
+        self.changed: Callable[[], object] = lambda: None
+        self._page = page | {"over": True, "words": page["words"] | {key: text._asdict() for key, text in LIVE.items()}}
+
+    def begin(self) -> None:
+        """There is nothing to begin."""
+
+    def whole(self) -> dict[str, Any]:
+        return self._page
+
+    def news(self) -> None:
+        return None
+
+    def do(self, _line: str) -> list[Text]:
+        return []
+
+    def pages(self, count: int) -> None:
+        """They come and go."""
+
+
+class _Ladder:
+    """Rungs of packets as they become known, and which of them are new to the pages."""
+
+    def __init__(self) -> None:
+        self.fired = Fired()
+        self._packets: list[Packet] = []  # whose fate is known, in order
+        self._making = Rungs(self.fired)
+        self._known: dict[int, dict[str, Any]] = {}  # rungs by number, as all is known of them
+        self._before: dict[int, dict[str, Any]] = {}  # as they were before they had arrived
+        self._told: dict[int, dict[str, Any]] = {}  # as pages know them
+        self._tracks: dict[int, dict[str, Any]] = {}
+        self._around: dict[str, Any] = {}  # what pages know of what goes with rungs
+        self._gone: list[int] = []  # rungs that pages know, and that are none
+
+    def settle(self, packets: Iterable[Packet], pending: Sequence[tuple[Packet, bool]], walk: bool = False) -> None:
+        """Takes packets whose fate is known now, and those that are under way behind them.
+
+        In a `walk` each is wanted as it was before it had arrived, too.
+        """
+        packets = list(packets)
+        self._forget(each.number for each in (*packets, *(each for each, _ in pending)) if _absorbed(each))
+        new = [each for each in packets if not _absorbed(each)][: max(0, MOST - len(self._packets))]
+        done = {each.number for each in self._packets[-_UNDER_WAY:]} | {each.number for each in new}
+        waiting = [each for each in pending if each[0].number not in done and not _absorbed(each[0])]
+        behind = len(self._packets)
+        self._packets += new
+        for packet in new:
+            if walk:
+                self._before[packet.number] = copy(self._making).rung(_on_its_way(packet), True)
+            self._known[packet.number] = self._making.rung(packet)
+        sketch = copy(self._making)
+        for packet, settled in waiting:
+            rung = sketch.rung(packet, not settled)
+            self._known[packet.number] = rung
+            if not settled:
+                self._before[packet.number] = rung
+        shown = [*self._packets, *(each for each, _ in waiting)]
+        if new or waiting:
+            for packet, at in islice(zip(shown, landed(each.journal for each in shown), strict=True), behind, None):
+                self._known[packet.number]["got"] = at
+        for packet in shown[behind:]:
+            track(self._tracks, packet)
+
+    def _forget(self, numbers: Iterable[int]) -> None:
+        """Takes out what turns out to be no rung: a copy that was folded into the one that it repeats."""
+        for number in numbers:
+            if self._known.pop(number, None) is not None and self._told.pop(number, None) is not None:
+                self._gone.append(number)
+
+    def rungs(self, view: View | None) -> list[dict[str, Any]]:
+        """Returns the rungs as they are now; where one looks at another place, as they were there."""
+        if view is None:
+            return list(self._known.values())
+        return [self._at(each.number, each.fate, each.again) for each in view.rungs if each.number in self._known]
+
+    def _all(self, view: View | None) -> list[dict[str, Any]]:
+        """Returns the rungs, and those behind the place at which one looks as well."""
+        there = {each["number"]: each for each in self.rungs(view)}
+        return [there.get(number, rung) for number, rung in sorted(self._known.items())]
+
+    def around(self, view: View | None) -> dict[str, Any]:
+        """Returns all of it for a page that is new."""
+        return {"rungs": self._all(view), "tracks": [*self._tracks.values()], **self._beside()}
+
+    def _beside(self) -> dict[str, Any]:
+        seen = {name for rung in self._known.values() for name in protocols(rung)}
+        return around(seen, {rung["quiz"] for rung in self._known.values() if "quiz" in rung})
+
+    def _at(self, number: int, fate: str, again: int) -> dict[str, Any]:
+        rung = self._known[number]
+        if fate in ("held", "under-way"):
+            rung = self._before.get(number, rung) | {"fate": fate}
+        return rung | {"again": again} if again else rung
+
+    def new(self, view: View | None) -> dict[str, Any]:
+        """Returns what of the rungs pages do not know yet; from now on they do."""
+        found = [each for each in self.rungs(view) if self._told.get(each["number"]) != each]
+        self._told |= {each["number"]: each for each in found}
+        news: dict[str, Any] = {"rungs": found, "tracks": [*self._tracks.values()]} if found else {}
+        if found and (now := self._beside()) != self._around:
+            self._around = now
+            news |= now
+        if self._gone:
+            news["gone"], self._gone = self._gone, []
+        return news
+
+    def titles(self) -> dict[tuple[int, str], dict[str, str]]:
+        """Returns what the notes' steps are called that packets are, by conversation."""
+        return {
+            (rung["track"], step["id"]): step["title"] for rung in self._known.values() for step in rung["steps"]
+        }  # fmt: skip
+
+
+def _absorbed(packet: Packet) -> bool:
+    """Whether it was only sent because another was held."""
+    return packet.journal is not None and packet.journal.absorbed
+
+
+def _on_its_way(packet: Packet) -> Packet:
+    """Returns a packet as it was before it had arrived."""
+    return packet._replace(
+        delivered=None, kernel_delivered=None, asked_delivered=None, fate="unknown", by=None, verdict=None
+    )
+
+
+class Growing:
+    """Hosts that play a scenario, from when the first page is there; with a `debugger` each packet is held.
+
+    `fork` makes the hosts, in the thread that serves and before there is another. `changed` is called in both threads;
+    `count` hears how many pages there are, `at_end` that nothing more comes, in the thread that serves.
+    """
+
+    def __init__(self, name: str, run: Run, debugger: Debugger | None, fork: Callable[[], object]) -> None:
+        self.changed: Callable[[], object] = lambda: None
+        self.failure: Exception | None = None
+        self.over = False  # nothing more comes
+        self.stopped = False  # somebody has asked to end it
+        self.count: Callable[[int], object] = lambda _: None
+        self.at_end: Callable[[], object] = lambda: None
+        self._name = name
+        self._run = run
+        self._fork = fork
+        self._ladder = _Ladder()
+        self._desk = Desk(debugger) if debugger is not None else None
+        self._debugger = debugger
+        self._settled: list[Packet] = []
+        self._taken = 0  # of those
+        self._pending: list[tuple[Packet, bool]] = []
+        self._heard = self._looked = 0  # events
+        self._thread: Thread | None = None
+        self._ended = False  # and pages know it
+
+    @property
+    def left(self) -> bool:
+        return self._debugger is not None and self._debugger.over
+
+    @property
+    def held(self) -> bool:
+        """Whether it stands, and waits for a page to say what becomes of a packet."""
+        return self._debugger is not None and self._debugger.waits and not self.over
+
+    def begin(self) -> None:
+        self._fork()
+        self._run.listen(self._hear)
+        self._thread = Thread(target=self._play, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Has the run end where it is; where it is not controlled, its hosts have to go."""
+        if self._thread is None or self.over:
+            return
+        self.stopped = True
+        if self._debugger is not None and not self._debugger.over:
+            self._debugger.do(Asked(_QUIT, _QUIT.name))
+        elif self._debugger is None and getattr(self._run.source, "control", None) is not None:
+            self._run.control.leave()
+
+    def join(self, patience: float) -> None:
+        """Waits until the run has ended."""
+        if self._thread is not None:
+            self._thread.join(patience)
+
+    # In the run's own thread.
+
+    def _play(self) -> None:
+        try:
+            with self._run:
+                for packet in self._run.packets():
+                    self._settled.append(packet)
+                    self.changed()
+            if self._run.lost_listeners:
+                raise self._run.lost_listeners[0]
+        except Exception as error:  # whoever serves says it, and raises it
+            self.failure = error
+        self._pending = []
+        self.over = True
+        self.changed()
+
+    def _hear(self, event: Event) -> None:
+        self._ladder.fired.hear(event)
+        if self._desk is not None:
+            self._desk.hear(event)
+        self._heard += 1
+        few = len(self._pending) <= _FEW or self._heard - self._looked > _MANY_EVENTS
+        if isinstance(event, _TELLING) and (few or isinstance(event, PacketHeld)):
+            self._looked = self._heard
+            self._pending = self._run.under_way(_UNDER_WAY)[1]
+            self.changed()
+
+    # In the thread that serves.
+
+    def pages(self, count: int) -> None:
+        self.count(count)
+
+    def do(self, line: str) -> list[Text]:
+        if self._desk is None:
+            return []
+        return self._desk.do(line)
+
+    def whole(self) -> dict[str, Any]:
+        self._catch_up()
+        view = self._view()
+        page = head(self._name, live=True) | self._ladder.around(view) | {"over": self.over}
+        if self._desk is not None and view is not None:
+            page |= self._desk.whole() | {"view": self._desk.told(view)}
+        return page | self._end()
+
+    def news(self) -> dict[str, Any] | None:
+        over = self.over  # asked first: what comes before it is told with it, or before
+        self._catch_up()
+        view = self._view()
+        told = self._ladder.new(view)
+        if self._desk is not None and view is not None:
+            told |= self._desk.news(view)
+        if over and not self._ended:
+            self._ended = True
+            self.at_end()
+            told |= {"over": True} | self._end()
+        return told or None
+
+    def _view(self) -> View | None:
+        return self._debugger.view() if self._debugger is not None else None
+
+    def _catch_up(self) -> None:
+        pending = self._pending  # asked first: one that settles meanwhile is among both, and counts as settled
+        new = self._settled[self._taken :]
+        self._taken += len(new)
+        self._ladder.settle(new, pending)
+
+    def _end(self) -> dict[str, Any]:
+        """Returns what is said when nothing more comes."""
+        if not self.over:
+            return {}
+        told = closing(self._run.reports(), self._ladder.titles(), self._run.agreement)
+        said: Text | None = None if self.left or self.stopped else self._run.source.early
+        if isinstance(self.failure, LabError):
+            said = in_one(self.failure)
+        elif self.failure is not None:
+            said = Text(*[f"{type(self.failure).__name__}: {self.failure}"] * 2)
+        if said is not None:
+            told["problem"] = said._asdict()
+        return told
+
+
+class Walked:
+    """A recorded capture that is walked with a debugger, to and fro."""
+
+    def __init__(self, run: Run, debugger: Debugger) -> None:
+        self.changed: Callable[[], object] = lambda: None
+        self._run = run
+        self._debugger = debugger
+        self._desk = Desk(debugger)
+        self._ladder = _Ladder()
+        events: list[Event] = []
+        run.listen(self._ladder.fired.hear)
+        run.listen(events.append)
+        packets = list(islice(run.packets(), MOST_PACKETS))
+        self._ladder.settle(packets, (), walk=True)
+        debugger.load(walked(events))
+
+    @property
+    def left(self) -> bool:
+        return self._debugger.over
+
+    def begin(self) -> None:
+        """It has been read."""
+
+    def pages(self, count: int) -> None:
+        """They come and go."""
+
+    def do(self, line: str) -> list[Text]:
+        return self._desk.do(line)
+
+    def whole(self) -> dict[str, Any]:
+        view = self._debugger.view()
+        page = head(self._run.name, live=True) | self._ladder.around(view) | {"over": True}
+        page |= closing(self._run.reports(), self._ladder.titles(), self._run.agreement)
+        return page | self._desk.whole() | {"view": self._desk.told(view)}
+
+    def news(self) -> dict[str, Any] | None:
+        view = self._debugger.view()
+        told = self._ladder.new(view) | self._desk.news(view)
+        return told or None
