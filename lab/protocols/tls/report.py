@@ -266,7 +266,7 @@ def _retry(_session: Session, said: Said) -> Text:
 
 
 def _certificate(session: Session, said: Said) -> Text:
-    from lab.protocols.tls.certificates import UNREAD, described
+    from lab.protocols.tls.certificates import described
 
     chain = getattr(said.parsed, "chain", ())
     if not chain:
@@ -278,12 +278,6 @@ def _certificate(session: Session, said: Said) -> Text:
         return Text(
             f"{len(chain)} certificates, the first two{en}: one to sign with, one to encrypt with",
             f"共 {len(chain)} 张证书，前两张{zh}：签名证书和加密证书",
-        )
-    if first is UNREAD:
-        return Text(
-            f"{len(chain)} certificate{'s' if several else ''}; the Python library that reads certificates, "
-            "cryptography, is not here",
-            f"共 {len(chain)} 张证书；这里没有用来读取证书的 Python 库 cryptography",
         )
     if first["subject"] is None:
         return Text(f"{len(chain)} certificates, the first is damaged", f"共 {len(chain)} 张证书，第一张已损坏")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Iterable
 
 import pytest
 from cryptography import x509
@@ -105,3 +106,64 @@ def test_bytes_that_are_changed_raise_nothing_and_no_place_lies_outside(data: st
     for _ in range(data.draw(st.integers(1, 4))):
         der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
     assert all(0 <= place.start <= place.end <= len(der) for place in places(bytes(der)))
+
+
+# What a library says of the same certificates.
+
+ATTRIBUTES = (
+    NameOID.COMMON_NAME, NameOID.LOCALITY_NAME, NameOID.STATE_OR_PROVINCE_NAME, NameOID.ORGANIZATION_NAME,
+    NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.STREET_ADDRESS, NameOID.USER_ID, NameOID.GIVEN_NAME,
+)  # fmt: skip
+SAID = st.text(st.sampled_from('ab ,+"\\\\;<>#=\0ö中.'), min_size=1, max_size=9)
+HOSTS = st.text(st.sampled_from("abc.-*"), min_size=1, max_size=9)
+
+
+@st.composite
+def distinguished(draw: st.DrawFn) -> x509.Name:
+    return x509.Name(
+        x509.RelativeDistinguishedName([x509.NameAttribute(kind, draw(SAID)) for kind in kinds])
+        for kinds in draw(st.lists(st.sets(st.sampled_from(ATTRIBUTES), min_size=1, max_size=2), max_size=4))
+    )
+
+
+GENERAL = st.one_of(
+    HOSTS.map(x509.DNSName), HOSTS.map(x509.RFC822Name), HOSTS.map(x509.UniformResourceIdentifier),
+    st.ip_addresses().map(x509.IPAddress), distinguished().map(x509.DirectoryName),
+    st.sampled_from(["1.2.3", "2.5.29.17", "2.999.1", "1.3.6.1.4.1.311.60"]).map(
+        lambda dotted: x509.RegisteredID(x509.ObjectIdentifier(dotted))
+    ),
+    st.just(x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x0c\x02hi")),
+)  # fmt: skip
+MOMENTS = st.datetimes(datetime.datetime(1951, 1, 1), datetime.datetime(2090, 1, 1)).map(
+    lambda moment: moment.replace(microsecond=0)
+)
+
+
+@given(
+    distinguished(), distinguished(), st.integers(1, 1 << 158), st.lists(MOMENTS, min_size=2, max_size=2).map(sorted),
+    st.lists(GENERAL, max_size=5),
+)  # fmt: skip
+def test_a_library_says_the_same(
+    subject: x509.Name, issuer: x509.Name, serial: int, valid: list[datetime.datetime], names: list[x509.GeneralName]
+) -> None:
+    builder = x509.CertificateBuilder(issuer, subject, KEY.public_key(), serial, valid[0], valid[1])
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    found = builder.add_extension(CONSTRAINED, critical=True).sign(KEY, hashes.SHA256())
+    kept: Iterable[x509.GeneralName] = (
+        found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value if names else []
+    )
+    assert described(found.public_bytes(Encoding.DER)) == {
+        "subject": found.subject.rfc4514_string(),
+        "issuer": found.issuer.rfc4514_string(),
+        "serial": f"{found.serial_number:x}",
+        "not_before": found.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "not_after": found.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "alternative_names": [told(each.value) for each in kept],
+    }
+
+
+def told(value: object) -> str:
+    if isinstance(value, x509.Name):
+        return value.rfc4514_string()
+    return value.dotted_string if isinstance(value, x509.ObjectIdentifier) else str(value)
