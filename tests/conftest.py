@@ -63,7 +63,7 @@ TOGETHER = {
         "tests/wireshark/test_tshark.py", "tests/stepping/test_plans.py", "tests/stepping/test_step.py",
         "tests/stepping/test_screen.py", "tests/grade/test_predicted.py",
     ),
-    "browser": ("tests/page/",),
+    "browser": ("tests/page/test_browser.py", "tests/page/test_page.py", "tests/page/test_hostile.py"),
 }  # fmt: skip
 
 

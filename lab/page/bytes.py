@@ -67,6 +67,7 @@ class _Opened:
         self._buffers.append(_Buffer(_FRAME, packet.frame.data))
         self._headers(fields(packet.frame, FIELDS))
         self._headers(carried(packet, speaks, "en"), carried(packet, speaks, "zh"))
+        self._seal()
         for message in packet.messages:
             self._message(message)
 
@@ -88,6 +89,20 @@ class _Opened:
             if at < len(other) and other[at].name != each.name:
                 entry["called"] = Text(each.name, other[at].name)._asdict()
             self._layers[-1].fields.append(entry)
+
+    def _seal(self) -> None:
+        """Marks what only says what lies in a record that was decrypted: nobody else can know."""
+        sealed = [
+            range(span.start, span.end)
+            for message in self._packet.messages
+            for carrier in message.carriers
+            if carrier.plain
+            for span in carrier.spans
+            if span.buffer == "frame" and span.number == self._packet.number
+        ]
+        for entry in self._layers[-1].fields:
+            if "at" in entry and any(entry["at"][1] in each for each in sealed):
+                entry["sealed"] = True
 
     def _message(self, message: Message) -> None:
         title = TITLES[message.protocol]

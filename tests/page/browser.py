@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ class Page:
 
     def __init__(self, browser: Browser, session: str) -> None:
         self.console: list[Said] = []
-        self.requests: list[str] = []
+        self.elsewhere: list[str] = []  # requests that went anywhere but to itself: to its file, to where it came from
         self._browser, self._session = browser, session
         self._url, self._loaded = "about:blank", False
 
@@ -187,22 +188,16 @@ class Page:
         """What it has complained of until now."""
         return [each for each in self.console if each.level in ("warning", "error", "assert", "exception")]
 
-    @property
-    def elsewhere(self) -> list[str]:
-        """The requests that went anywhere but to itself: to its file, or the server that it came from."""
-        own = urlsplit(self._url)
-        return [each for each in self.requests if not _same(urlsplit(each), own)]
-
     def call(self, method: str, **params: Any) -> Any:
         return self._browser.call(method, self._session, **params)
 
     def hear(self, event: str, told: dict[str, Any]) -> None:
         if event == "Page.loadEventFired":
             self._loaded = True
-        elif event == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
-        elif event == "Network.webSocketCreated":
-            self.requests.append(told["url"])
+        elif event in ("Network.requestWillBeSent", "Network.webSocketCreated"):
+            url = told["url"] if "url" in told else told["request"]["url"]
+            if not _same(urlsplit(url), urlsplit(self._url)):
+                self.elsewhere.append(url)
         elif event == "Runtime.consoleAPICalled":
             words = (str(each.get("value", each.get("description", each["type"]))) for each in told["args"])
             self.console.append(Said(told["type"], " ".join(words)))
@@ -217,7 +212,7 @@ class Page:
 @contextlib.contextmanager
 def started(chromium: str) -> Iterator[Browser]:
     """Starts Chromium with a profile of its own. It ends with the block, and with this process whatever ends that."""
-    with tempfile.TemporaryDirectory(prefix="lab-browser-", ignore_cleanup_errors=True) as home:
+    with _profile() as home:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # root has none
         command = ["setpriv", "--pdeathsig", "KILL", chromium, *_OPTIONS, *sandbox, f"--user-data-dir={home}"]
         with (
@@ -239,6 +234,26 @@ def started(chromium: str) -> Iterator[Browser]:
                     process.wait(PATIENCE)
             finally:
                 process.kill()
+
+
+@contextlib.contextmanager
+def _profile() -> Iterator[str]:
+    """A folder that is gone in the end, however long Chromium's helpers go on writing."""
+    home = tempfile.mkdtemp(prefix="lab-browser-")
+    try:
+        yield home
+    finally:
+        assert away(home), f"{home} can't be removed"
+
+
+def away(profile: str) -> bool:
+    """Removes a profile, as soon as nobody writes into it any more."""
+
+    def gone() -> bool:
+        shutil.rmtree(profile, ignore_errors=True)
+        return not Path(profile).exists()
+
+    return until(gone)
 
 
 def _exception(details: dict[str, Any]) -> str:

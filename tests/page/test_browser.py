@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from tests.left_behind import processes, until
 from tests.page.axe import faults
-from tests.page.browser import Browser, Page, Said, started
+from tests.page.browser import Browser, Page, Said, away, started
 from tests.places import PACKAGES
 
 PAGE = """<!doctype html><html lang="en"><title>A page</title><main>
@@ -135,7 +134,7 @@ def test_a_browser_does_not_outlive_who_has_started_it(chromium: str) -> None:
         profile = _profile(starter.pid)
         starter.kill()
     assert until(lambda: not _of(profile))
-    shutil.rmtree(profile)
+    assert away(profile)
 
 
 def _profile(starter: int) -> str:

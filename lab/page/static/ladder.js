@@ -2,13 +2,13 @@
 // The ladder: two time axes, coloured and named by state, arrows from held to delivered; of many rungs only those in
 // sight are drawn.
 import { html, nothing, svg } from "./vendor/lit-html.js";
-import { changed, choosePacket, chosen, data, label, matches, shown, t, w } from "./state.js";
+import { changed, choosePacket, chosen, data, label, lines, matches, shown, t, w } from "./state.js";
 
-const LINE = 19, ROW = 46, SENT = 20, SLANT = 24, HEAD = 92, BELOW = 40;
+const LINE = 19, ROW = 46, SENT = 20, SLANT = 24, HEAD = 92, BELOW = 40, NAME = 24, NEAR = 14;
 const ROOM = 600; // pixels above and below what is in sight that are drawn too
 
 /** Where everything stands, for so many pixels of width: made anew when rungs, width or choice have changed. */
-let placed = { key: "", rungs: [], tops: [0], got: [], marks: [[], []], kernel: [[], []], x: /** @type {any} */ ({}), height: 0 };
+let placed = { key: "", rungs: [], tops: [0], got: [], clear: /** @type {boolean[]} */ ([]), marks: [[], []], kernel: [[], []], x: /** @type {any} */ ({}), height: 0 };
 let sight = { top: 0, height: 900, width: 900 };
 
 /** @param {HTMLElement} scroller */
@@ -17,6 +17,11 @@ export function look(scroller) {
   if (next.top === sight.top && next.height === sight.height && next.width === sight.width) return;
   sight = next;
   changed();
+}
+
+/** Draws all of it, as wide as paper. */
+export function whole() {
+  sight = { top: 0, height: 1e7, width: 700 };
 }
 
 /** Scrolls so that the chosen packet is in sight.
@@ -31,16 +36,9 @@ export function reveal(scroller, middle = false) {
   }
 }
 
-/** Lines of what is said of a rung that there are in the ladder. */
-function lines(rung) {
-  return rung.said.filter((each) => each.kind !== "message" || !hides(rung));
-}
-
-const hides = (rung) => (rung.messages || []).length > 0 && rung.messages.every((each) => chosen.hidden[each.protocol]);
-
 function place() {
   const page = data();
-  const key = [page.rungs.length, page.version, sight.width, chosen.track, chosen.bare, chosen.bare ? 0 : chosen.packet, chosen.real, chosen.upto, JSON.stringify(chosen.hidden)].join();
+  const key = [page.rungs.length, page.version, sight.width, chosen.track, chosen.bare, chosen.bare && !chosen.real ? 0 : chosen.packet, chosen.real, chosen.upto, chosen.decrypted, JSON.stringify(chosen.hidden)].join();
   if (key === placed.key) return;
   const rungs = shown(), width = sight.width, narrow = width < 980, small = width < 560;
   const x = small
@@ -52,7 +50,7 @@ function place() {
     x.said = x.server + 136;
     x.room = width - x.said - 12;
   }
-  const least = small ? ROW + 12 : ROW;
+  const least = small ? ROW + NAME : ROW;
   const tops = [];
   let y = HEAD + 26;
   const first = rungs.find((each) => each.seconds !== null)?.seconds ?? 0;
@@ -86,7 +84,18 @@ function place() {
     if (rung.states.delivered) put(marks[1 - sender], got[index], rung.states.delivered[1 - sender]);
     if (rung.kernel?.delivered) put(kernel[1 - sender], got[index], rung.kernel.delivered[1 - sender]);
   });
-  placed = { key, rungs, tops, got, marks: marks.map(ordered), kernel: kernel.map(ordered), x, height: Math.max(y, ...got.slice(-50)) + BELOW };
+  placed = { key, rungs, tops, got, clear: clear(rungs, tops), marks: marks.map(ordered), kernel: kernel.map(ordered), x, height: Math.max(y, ...got.slice(-50)) + BELOW };
+}
+
+/** Of each rung whether there is room for what is written at its beginning: the chosen one's goes before its neighbours'. */
+function clear(rungs, tops) {
+  const mine = rungs.findIndex((each) => each.number === chosen.packet);
+  let last = -Infinity;
+  return rungs.map((_, at) => {
+    const room = at === mine || (tops[at] - last >= NEAR && (mine < 0 || Math.abs(tops[at] - tops[mine]) >= NEAR));
+    if (room) last = tops[at];
+    return room;
+  });
 }
 
 const put = (marks, y, state) => marks.push({ y, state });
@@ -119,9 +128,9 @@ export function ladder() {
     ${heads(x)}
     <svg class="wires" aria-hidden="true" width=${sight.width} height=${Math.max(high - low, 0)} viewBox="0 ${low} ${sight.width} ${Math.max(high - low, 1)}" .style=${`top:${low}px`}>
       ${axis(0, x.client, low, high)} ${axis(1, x.server, low, high)}
-      ${indices.map((at) => arrow(rungs[at], tops[at] + SENT, placed.got[at], x, tops[at + 1] - tops[at]))}
+      ${indices.map((at) => arrow(rungs[at], tops[at] + SENT, placed.got[at], x, placed.clear[at]))}
     </svg>
-    <ol class="rows" start=${from + 1}>${indices.map((at) => row(rungs[at], tops[at], tops[at + 1] - tops[at], x))}</ol>
+    <ol class="rows" start=${from + 1}>${indices.map((at) => row(rungs[at], tops[at], tops[at + 1] - tops[at], x, placed.clear[at]))}</ol>
   </div>`;
 }
 
@@ -155,7 +164,7 @@ function axis(end, x, low, high) {
   return svg`<g><line class="axis" x1=${x} x2=${x} y1=${Math.max(low, HEAD)} y2=${Math.min(high, placed.height - BELOW / 2)} />${bars(marks, 8, x - 4, "bar")}${bars(kernel, 3, end === 0 ? x + 6 : x - 9, "kernel")}${names}</g>`;
 }
 
-function arrow(rung, sent, got, x, room) {
+function arrow(rung, sent, got, x, clear) {
   if (!rung.from || !rung.states) return nothing;
   const forward = rung.from === "client", left = x.client + 12, right = x.server - 12;
   const reach = { lost: 0.62, held: 0.5, "under-way": 0.78, unknown: 0.86 }[rung.fate] ?? 1, begin = rung.forged ? 0.42 : 0;
@@ -177,22 +186,22 @@ function arrow(rung, sent, got, x, room) {
     ${rung.fate === "held" ? svg`<rect class="hand" x=${x2 + (forward ? 2 : -6)} y=${y2 - 11} width="4" height="22" />` : nothing}
     ${rung.refused ? svg`<circle class="no" cx=${way(0.985)} cy=${fall(0.985)} r="7" /><path class="no" d="M${way(0.985) - 4},${fall(0.985) - 4} l8,8" />` : nothing}
     ${
-      chosen.real && room < 14
+      !clear
         ? nothing
         : svg`<text transform="rotate(${Math.abs(degrees) > 30 ? 0 : degrees} ${middle} ${height})" x=${middle} y=${height} text-anchor="middle" textLength=${long ? width : nothing} lengthAdjust="spacingAndGlyphs">${text}${rung.copies ? ` ×${rung.copies}` : ""}${rung.again ? ` ×${rung.again + 1}` : ""}</text>`
     }
   </g>`;
 }
 
-function row(rung, top, height, x) {
+function row(rung, top, height, x, clear) {
   const isChosen = rung.number === chosen.packet, found = matches(rung);
   const said = chosen.real ? [] : lines(rung);
   const place = `top:${top}px;height:${height}px`;
-  const beside = x.narrow ? `left:${x.said}px;width:${x.room}px;top:${x.small ? ROW + 8 : ROW}px` : `left:${x.said}px;width:${x.room}px`;
+  const beside = x.narrow ? `left:${x.said}px;width:${x.room}px;top:${x.small ? ROW + NAME - 4 : ROW}px` : `left:${x.said}px;width:${x.room}px`;
   return html`<li class="row ${isChosen ? "chosen" : ""} ${found ? "found" : ""} ${rung.refused ? "refused" : ""}" .style=${place} value=${rung.number} @click=${() => choosePacket(rung.number)}>
-    <a class="number" href="#p=${rung.number}" tabindex=${isChosen ? 0 : -1} aria-current=${isChosen ? "true" : "false"} aria-label="${w("packet")} ${rung.number}: ${t(rung.sentence) || t(rung.name)}">${rung.number}</a>
-    <span class="seconds">${rung.seconds === null ? "" : rung.seconds.toFixed(3)}</span>
-    ${rung.agrees === undefined ? nothing : html`<span class="proof ${rung.agrees ? "yes" : "no"}" title=${rung.agrees ? w("agree") : w("disagree")} .style=${`left:${x.small ? 8 : x.server + 116}px`}>${rung.agrees ? "✓" : "≠"}</span>`}
+    <a class="number" href="#p=${rung.number}" tabindex=${isChosen ? 0 : -1} aria-current=${isChosen ? "true" : "false"} aria-label="${w("packet")} ${rung.number}: ${t(rung.sentence) || t(rung.name)}">${clear ? rung.number : ""}</a>
+    <span class="seconds">${rung.seconds === null || (height < 2 * NEAR && !isChosen) ? "" : rung.seconds.toFixed(3)}</span>
+    ${rung.agrees === undefined || !clear ? nothing : html`<span class="proof ${rung.agrees ? "yes" : "no"}" title=${rung.agrees ? w("agree") : w("disagree")} .style=${`left:${x.small ? 8 : x.server + 116}px`}>${rung.agrees ? "✓" : "≠"}</span>`}
     ${rung.states ? nothing : html`<span class="other" .style=${`left:${x.client}px`}>${t(rung.name)}</span>`}
     <span class="said" .style=${beside}>${said.map(
       (each, at) => html`<span class="line ${each.kind}">${at === 0 && rung.badge ? html`<b class="badge">${t(rung.badge)}</b>` : nothing}${t(each)}</span>`,

@@ -2,7 +2,7 @@
 // The page as a whole: its head, the ladder, the panels beside it; keys, links, and what it was opened with.
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { begin, choose, choosePacket, chosen, data, go, matches, more, onChange, shown, t, w } from "./state.js";
-import { ladder, look, reveal } from "./ladder.js";
+import { ladder, look, reveal, whole } from "./ladder.js";
 import { panels } from "./panels.js";
 import { table } from "./table.js";
 import { quiz, toggle as toggleQuiz } from "./quiz.js";
@@ -120,6 +120,8 @@ export function show(page) {
   drawAndFollow();
   addEventListener("keydown", onKey);
   addEventListener("hashchange", follow);
+  addEventListener("afterprint", () => look(/** @type {HTMLElement} */ (document.querySelector("#ladder"))));
+  addEventListener("beforeprint", () => (whole(), draw()));
   addEventListener("resize", () => look(/** @type {HTMLElement} */ (document.querySelector("#ladder"))));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => choose({}));
 }

@@ -56,7 +56,7 @@ function row(field) {
   const where = field.at ? `${field.at[1]}${field.at[2] - field.at[1] > 1 ? `–${field.at[2] - 1}` : ""}` : "–";
   return html`<li class="depth-${Math.min(field.depth || 0, 6)}">
     <button class="field ${lit ? "lit" : ""}" ?disabled=${!field.at} aria-pressed=${lit ? "true" : "false"} @click=${() => light(lit ? null : field.at)}>
-      <span class="place">${where}</span><span class="name">${field.called ? t(field.called) : field.name}</span><span class="value">${field.value}</span>
+      <span class="place">${where}</span><span class="name">${field.sealed && !chosen.decrypted ? "🔒" : field.called ? t(field.called) : field.name}</span><span class="value">${field.value}</span>
     </button>
     ${field.meaning ? html`<p class="meaning">${t(field.meaning)}</p>` : nothing}
   </li>`;
@@ -64,8 +64,8 @@ function row(field) {
 
 function dump(buffer, opened, at, detail) {
   const rows = Math.ceil(opened.bytes.length / ROW);
-  return html`<section class="dump" aria-label=${t(buffer.name)}><h4>${t(buffer.name)}</h4>
-    <div class="hex" @click=${(event) => pick(event, at, opened, detail)}>
+  return html`<section class="dump"><h4>${t(buffer.name)}</h4>
+    <div class="hex" tabindex="0" role="group" aria-label=${t(buffer.name)} @click=${(event) => pick(event, at, opened, detail)}>
       ${Array.from({ length: rows }, (_, line) => hexRow(opened, line * ROW, at))}
     </div>
     ${buffer.more ? html`<p class="soft">… ${buffer.more} ${w("more-bytes")}</p>` : nothing}

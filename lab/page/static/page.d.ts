@@ -16,6 +16,8 @@ export interface Field {
   name: string;
   value: string;
   at?: Place;
+  /** Whether it only says what lies in a record that was decrypted. */
+  sealed?: boolean;
   /** Its name, where that is words. */
   called?: Text;
   depth?: number;

@@ -1,7 +1,7 @@
 // @ts-check
 // What stands beside the ladder: what a packet means, both ends, its numbers, and what became of the notes' steps.
 import { html, nothing } from "./vendor/lit-html.js";
-import { choosePacket, chosen, data, label, more, rungOf, t, w } from "./state.js";
+import { choosePacket, chosen, data, label, lines, more, rungOf, t, w } from "./state.js";
 import { packet } from "./packet.js";
 import { panel } from "./panel.js";
 import { space } from "./space.js";
@@ -22,7 +22,7 @@ function title(rung) {
 }
 
 function meaning(rung) {
-  const said = rung.said.filter((each) => each.kind !== "step");
+  const said = lines(rung).filter((each) => each.kind !== "step");
   return panel(
     "says",
     () => html`

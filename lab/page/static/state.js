@@ -127,6 +127,14 @@ function numbers(rung) {
   return chosen.raw ? ` ${rung.raw}` : ` seq=${seq}${ack === null ? "" : ` ack=${ack}`}`;
 }
 
+/** Lines of what is said of a rung: none of messages that are folded, or not to be read.
+ * @param {Rung} rung */
+export function lines(rung) {
+  const said = rung.messages || [];
+  const hides = said.length > 0 && (said.every((each) => chosen.hidden[each.protocol]) || (!chosen.decrypted && said.some((each) => each.decrypted)));
+  return rung.said.filter((each) => each.kind !== "message" || !hides);
+}
+
 /** Whether a rung has what is searched for.
  * @param {Rung} rung */
 export function matches(rung) {
@@ -148,6 +156,6 @@ export function choosePacket(number) {
 export function go(by) {
   const rungs = shown();
   const at = rungs.findIndex((each) => each.number === chosen.packet);
-  const to = rungs[Math.min(Math.max(at < 0 ? (by > 0 ? 0 : rungs.length - 1) : at + by, 0), rungs.length - 1)];
+  const to = rungs[Math.min(Math.max((at < 0 && by < 0 ? rungs.length : at) + by, 0), rungs.length - 1)];
   if (to) choosePacket(to.number);
 }
