@@ -1,12 +1,14 @@
-"""Makes the pictures: of Wireshark with the lab's profile, a real window on a screen that nobody sees; of the grid.
+"""Makes the pictures: Wireshark with the lab's profile, a real window on a screen that nobody sees; the grid; states.
 
     python scripts/picture.py [CAPTURE [PICTURE]]        what `lab wireshark CAPTURE` opens, for the README
     python scripts/picture.py --stepping [PICTURE]       a real FIN held inside Wireshark, for docs/wireshark.md
     python scripts/picture.py --debugger [FOLDER]        `lab step`, a real FIN held on the wire, in both languages
     python scripts/picture.py --grid [FOLDER]            what this kernel does with every segment, in both languages
+    python scripts/picture.py --states [FOLDER]          TCP's states with a connection's path, in both languages
 
-Needs wireshark, xvfb, xdotool and imagemagick; the grid and the debugger chromium; all but the first what a scenario
-needs. Root steps in Wireshark as an ordinary user: for root it takes no programs from a folder.
+The last needs nothing. The others need wireshark, xvfb, xdotool and imagemagick; the grid and the debugger chromium;
+all but the first what a scenario needs. Root steps in Wireshark as an ordinary user: for root it takes no programs from
+a folder.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import lab
+from lab.app.formats import DiagramForm
+from lab.app.notes import Drawing, draw
+from lab.protocols.subject import subjects
 from lab.stepping.debugger import Debugger
 from lab.stepping.screen import Ear
 from lab.stepping.screen import Screen as DebuggerScreen
@@ -159,6 +164,14 @@ def grid(folder: Path) -> None:
             photograph(page, picture, done, GRID_WIDTH, GRID_HEIGHT)
 
 
+def states(folder: Path) -> None:
+    """The state diagram with the path of the notes' connection."""
+    capture = ROOT / "captures/tcp-connection.pcapng"
+    for lang in LANGUAGES:
+        asked = Drawing(DiagramForm.SVG, str(capture), None, False)
+        draw(subjects(["tcp"]), asked, folder / f"states.{lang}.svg", lang)
+
+
 def photograph(page: Path, picture: Path, done: Path, width: int, height: int) -> None:
     """Has a browser draw a page, so many pixels of it."""
     browser = [
@@ -213,6 +226,8 @@ async def _drawn(lang: Lang) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--grid"]:
         grid(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
+    elif sys.argv[1:2] == ["--states"]:
+        states(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--debugger"]:
         debugger(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--stepping"]:

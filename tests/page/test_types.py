@@ -16,7 +16,7 @@ import lab
 from lab.page.comparison import of_captures
 from lab.page.model import MOST, of_run
 from lab.runs.recorded import open_run
-from scripts.types import FILE, types
+from scripts.page_types import FILE, types
 from tests.page.npm import packed
 
 CAPTURES = Path(lab.__file__).parents[1] / "captures"
@@ -45,7 +45,7 @@ def plain(page: dict[str, Any]) -> Any:
 
 
 def test_types_are_what_the_schema_says() -> None:
-    assert FILE.read_text("utf-8") == types(), "python -m scripts.types makes them anew"
+    assert FILE.read_text("utf-8") == types(), "python -m scripts.page_types makes them anew"
 
 
 def test_the_scripts_keep_to_the_types(tsc: Path) -> None:

@@ -23,7 +23,7 @@ from lab.render.lit import HEIGHT, lit, numbers
 from lab.render.placed import Diagram
 from lab.runs.recorded import open_run
 from lab.text import LANGUAGES, ROLES, Lang
-from tests.places import REFERENCES
+from tests.places import REFERENCES, ROOT
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert("1")</script>;&amp; #35; ]]>\x1b[2J\u202e%%{init}%%\n}'
@@ -173,6 +173,15 @@ def test_the_command_draws_the_first_conversation_that_has_the_protocol(tmp_path
     assert out.read_text(encoding="utf-8") == first
     draw(subjects(["tls"]), Drawing(DiagramForm.SVG, capture, 1, False), out, "zh")
     assert out.read_text(encoding="utf-8") != first
+
+
+@in_both_languages
+def test_the_picture_in_the_readme_is_what_the_command_draws(lang: Lang, tmp_path: Path) -> None:
+    out = tmp_path / "states.svg"
+    capture = str(REFERENCES / "tcp-connection.pcapng")
+    draw(subjects(["tcp"]), Drawing(DiagramForm.SVG, capture, None, False), out, lang)
+    kept = ROOT / f"docs/pictures/states.{lang}.svg"
+    assert kept.read_bytes() == out.read_bytes(), "python scripts/picture.py --states draws it anew"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-// Made by scripts/types.py from lab/report/page.schema.json: change that.
+// Made by scripts/page_types.py from lab/report/page.schema.json: change that.
 
 /** A text in both languages. */
 export interface Text {

@@ -1,7 +1,7 @@
 """Writes the types of a page's data, for editors and for the check of its scripts: from the schema, as TypeScript has
 them (lab/page/static/page.d.ts). A test holds the file against this.
 
-    python -m scripts.types
+    python -m scripts.page_types
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import lab
 
 FILE = Path(lab.__file__).parent / "page" / "static" / "page.d.ts"
 _PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
-_HEAD = "// Made by scripts/types.py from lab/report/page.schema.json: change that.\n"
+_HEAD = "// Made by scripts/page_types.py from lab/report/page.schema.json: change that.\n"
 
 
 def types() -> str:
