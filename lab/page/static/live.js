@@ -45,7 +45,7 @@ function taken() {
 /** Says why there is nothing to see.
  * @param {string} when */
 function before(when) {
-  for (const each of document.querySelectorAll(".before")) /** @type {HTMLElement} */ (each).hidden = each.dataset.when !== when;
+  for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".before"))) each.hidden = each.dataset.when !== when;
 }
 
 function hear(message) {
