@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from lab.explore.run import explored
 from lab.protocols.exploration import STIMULI, WAYS, Cell, Options, as_json
+from lab.protocols.exploration import Path as Led
 
 GRID = Path(__file__).parent.parent / "lab/protocols/tcp/grid.json"
 
@@ -26,7 +27,7 @@ def main() -> None:
         options: list(explored(asked, options))
         for options in (Options(), Options(timestamps=True), Options(rfc1337=True))
     }
-    paths = [each for each in played[Options()] if not isinstance(each, Cell)]
+    paths = [each for each in played[Options()] if isinstance(each, Led)]
     cells = {options: [each for each in found if isinstance(each, Cell)] for options, found in played.items()}
     kernel = ".".join(os.uname().release.split(".")[:2])
     GRID.write_text(json.dumps(as_json(kernel, paths, cells), indent=1) + "\n", encoding="utf-8")

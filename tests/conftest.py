@@ -52,7 +52,10 @@ SLOW = {"large", "busy"}  # captures of many thousand packets
 # fixture: Docker's engine; the one processor that all network namespaces run on, and the runs of the scenarios; a
 # browser.
 TOGETHER = {
-    "docker": ("tests/testbed/test_docker.py", "tests/scenarios/test_containers.py", "tests/app/test_mischief.py"),
+    "docker": (
+        "tests/testbed/test_docker.py", "tests/testbed/test_one_container.py", "tests/scenarios/test_containers.py",
+        "tests/app/test_mischief.py",
+    ),
     "namespaces": (
         "tests/scenarios/", "tests/testbed/", "tests/explore/", "tests/app/test_tls.py", "tests/app/test_ws.py",
         "tests/app/test_variant.py", "tests/app/test_loaded.py", "tests/app/test_next.py", "tests/app/test_output.py",

@@ -426,12 +426,13 @@ def explore_(
     json: JsonOption = False, ipv6: Ipv6Option = False,
     timestamps: Annotated[bool, typer.Option("--timestamps", help=_("Both ends send timestamps (RFC 7323).", "双方都使用时间戳（RFC 7323）。"))] = False,
     rfc1337: Annotated[bool, typer.Option("--rfc1337", help=_("TIME-WAIT ignores RST (RFC 1337).", "TIME-WAIT 忽略 RST（RFC 1337）。"))] = False,
-    out: RenderedOption = None, lang: LangOption = LANGUAGE,
+    testbed: TestbedOption = Testbed.AUTO, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.app.explore import As, explore
     from lab.protocols.exploration import Options
 
-    explore(state, segment, Options(ipv6, timestamps, rfc1337), As.JSON if json else As(format.value), out, LANG)
+    form = As.JSON if json else As(format.value)
+    explore(state, segment, Options(ipv6, timestamps, rfc1337), form, testbed, out, LANG)
 
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))

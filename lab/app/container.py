@@ -1,23 +1,28 @@
 """The programs inside the containers: `client` and `server` do what the `sniffer` tells them, and it listens.
 
-A fourth program, `wire`, is the whole network-namespace testbed in one container, for scenarios that a tap can't play.
+A fourth program, `wire`, is the whole network-namespace testbed in one container, for scenarios that a tap can't play
+and for those whose packets are held; a fifth, `kernel`, explores one.
 
-    python -m lab.app.container client|server|sniffer|wire
+    python -m lab.app.container client|server|sniffer|wire|kernel
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 from lab.errors import MachineError, UsageError
 from lab.protocols.scenario import Scenario
 from lab.system.files import opened
 from lab.testbed.container import CAPTURES, DEFAULT, ROLES, channel, host, play, wanted
+from lab.testbed.control import Control
+from lab.testbed.control import parse as command
 from lab.testbed.messages import Event, write
 from lab.testbed.rules import parse
 from lab.text import Text
@@ -34,6 +39,10 @@ def main() -> None:
         sys.exit(_sniffer())
     elif program == "wire":
         sys.exit(_wire())
+    elif program == "kernel":
+        from lab.explore.anywhere import tell_cells
+
+        sys.exit(tell_cells(sys.stdin, _print))
     else:
         sys.exit(f"usage: {(__doc__ or '').strip().splitlines()[-1].strip()}")
 
@@ -60,18 +69,28 @@ def _wire() -> int:
     from lab.testbed import netns
 
     played, rules = wanted(), parse(filter(None, [os.environ.get("LAB_RULES")]))
-    return tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6"))))
+    controlled = bool(os.environ.get("LAB_CONTROL"))
+    return tell(netns.play(played, rules, bool(os.environ.get("LAB_IPV6")), control=controlled))
 
 
 def tell(playing: contextlib.AbstractContextManager[Iterator[Event]]) -> int:
     try:
         with playing as events:
+            if control := getattr(events, "control", None):
+                Thread(target=_obey, args=(control,), daemon=True).start()
             for event in events:
                 _print(write(event))
     except MachineError as error:
         _print(write(error))
         return error.status
     return 0
+
+
+def _obey(control: Control) -> None:
+    """Passes on the commands that come in, a line each; where nobody can give any more, the run ends."""
+    for line in sys.stdin:
+        control.send(command(json.loads(line)))
+    control.leave()
 
 
 def _print(line: str) -> None:

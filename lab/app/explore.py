@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
-from lab.explore.run import explored
+from lab.explore.anywhere import explored_on
+from lab.explore.told import Kernel
 from lab.protocols.exploration import Cell, Options, changes, stimulus, ways
 from lab.render.cells import ALL, Played
 from lab.render.explored import in_full, table
@@ -26,8 +26,8 @@ class As(StrEnum):
 
 
 def explore(
-    state: str | None, segment: str | None, options: Options, form: As, out: Path | None, lang: Lang
-) -> None:  # fmt: skip
+    state: str | None, segment: str | None, options: Options, form: As, testbed: str, out: Path | None, lang: Lang
+) -> None:
     """Plays one cell, all of a state, or all there are, and writes them. Raises UsageError and MachineError."""
     led = ways(state) if state is not None else []
     tried = stimulus(segment) if segment is not None else None
@@ -38,8 +38,9 @@ def explore(
     ]
     if out:
         files.require_writable(out)
-    cells = [each for each in explored(asked, options) if isinstance(each, Cell)]
-    found = Played(os.uname().release, options, cells)
+    told = list(explored_on(testbed, asked, options))
+    (kernel,) = (each.release for each in told if isinstance(each, Kernel))
+    found = Played(kernel, options, [each for each in told if isinstance(each, Cell)])
     with files.rendered(out) as stream:
         if form is As.TEXT and tried is not None:
             in_full(found, led[0], tried, led[1:], stream, lang)

@@ -9,7 +9,8 @@ from multiprocessing.connection import Connection, Pipe
 
 from lab.errors import LabError, MachineError
 from lab.explore.play import Asked, play
-from lab.protocols.exploration import Cell, Options, Path
+from lab.explore.told import Kernel, Told
+from lab.protocols.exploration import Options
 from lab.protocols.registry import TRANSPORT
 from lab.system import processes
 from lab.system.signals import uninterrupted
@@ -19,8 +20,9 @@ from lab.text import Text
 _PATIENCE = 2.0  # seconds
 
 
-def explored(asked: Sequence[Asked], options: Options) -> Iterator[Cell | Path]:
-    """Yields what a kernel does in each of the cells, in their order, and before a way's cells how it came there.
+def explored(asked: Sequence[Asked], options: Options) -> Iterator[Told]:
+    """Yields which kernel it is, what that does in each of the cells, in their order, and before a way's cells how it
+    came there.
 
     Raises MachineError where namespaces are not to be had.
     """
@@ -48,7 +50,7 @@ def explored(asked: Sequence[Asked], options: Options) -> Iterator[Cell | Path]:
                 processes.end(child)
 
 
-def _next(connection: Connection, child: int) -> Cell | Path | None:
+def _next(connection: Connection, child: int) -> Told | None:
     try:
         told = connection.recv()
     except (EOFError, OSError):
@@ -60,7 +62,7 @@ def _next(connection: Connection, child: int) -> Cell | Path | None:
         ) from None
     if isinstance(told, LabError):
         raise told
-    found: Cell | Path | None = told
+    found: Told | None = told
     return found
 
 
@@ -72,7 +74,9 @@ def _kernel(connection: Connection, asked: Sequence[Asked], options: Options) ->
     try:
         enter_namespaces()
         processes.die_with(parent)
-        for found in play(Machine(options), asked, options):
+        machine = Machine(options)
+        connection.send(Kernel(os.uname().release))
+        for found in play(machine, asked, options):
             connection.send(found)
         connection.send(None)
     except LabError as error:

@@ -5,7 +5,7 @@ When there is a second one, this is where they are told apart.
 
 from __future__ import annotations
 
-from lab.protocols.tcp.arrives import Branch, Outcome, Sent
+from lab.protocols.tcp.arrives import BRANCHES, Branch, Outcome, Sent
 from lab.protocols.tcp.asked import stimulus, ways
 from lab.protocols.tcp.cells import Cell, Options, Path, Seen, Shown, by_the_rules, cell, explained_by
 from lab.protocols.tcp.coverage import Tried, Walk, tried, walks
@@ -18,8 +18,8 @@ from lab.protocols.tcp.ways import CALLS, WAYS, Way
 from lab.protocols.transport import NUMBER
 
 __all__ = [
-    "CALLS", "DIFFERENCES", "KINDS", "NUMBER", "STIMULI", "WAYS", "Branch", "Cell", "Change", "Difference", "Made",
-    "Options", "Outcome", "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Tried", "Walk", "Way",
-    "as_json", "by_the_rules", "cell", "changes", "explained", "explained_by", "grid", "line", "segment", "stimulus",
-    "tried", "walks", "ways",
+    "BRANCHES", "CALLS", "DIFFERENCES", "KINDS", "NUMBER", "STIMULI", "WAYS", "Branch", "Cell", "Change", "Difference",
+    "Made", "Options", "Outcome", "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Tried", "Walk",
+    "Way", "as_json", "by_the_rules", "cell", "changes", "explained", "explained_by", "grid", "line", "segment",
+    "stimulus", "tried", "walks", "ways",
 ]  # fmt: skip

@@ -91,8 +91,8 @@ class Live:
         if self.file is not None and self._save_to is _save:
             require_place(self.file, self.scenario)
         with self._play(self.scenario, self._rules, self._ipv6) as events:
-            self.control = getattr(events, "control", None)
             first = next(events)
+            self.control = getattr(events, "control", None)  # which testbed it is is known with the first event
             assert isinstance(first, Begun)
             self.taken.begun = first
             self.server_key = first.server_key.encode()

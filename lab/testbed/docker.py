@@ -4,8 +4,9 @@
          ├─ docker logs --follow   the events, as they happen
          └─ the sweeper            another process; takes all of it down when `lab` ends, however it ends
 
-Containers are no children of `lab`, so it is the sweeper that ends them: it waits for its standard input to be closed.
-A scenario that needs the wire is played with network namespaces inside one container.
+A scenario that needs the wire, or whose packets are to be held, is played with network namespaces inside one container.
+Its events come out by the container's output, commands go in by its input: whoever steps through it, and what is saved,
+stays with `lab`.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
-import os
 import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from threading import Lock
 
-from lab.errors import MachineError, UsageError
+from lab.errors import MachineError
 from lab.protocols.scenario import Scenario
 from lab.system import processes
-from lab.system.signals import uninterrupted
 from lab.testbed import engine
+from lab.testbed.containers import Run, alone, begun, ended_early, ended_with_us, no_start, traceback
+from lab.testbed.control import Command, Control
+from lab.testbed.control import write as written
 from lab.testbed.messages import Ended, Event, read
 from lab.testbed.rules import Rule
 from lab.text import Text
@@ -34,100 +35,77 @@ from lab.text import Text
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _BLOCKS = ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24")  # RFC 5737
 _TRIES = 8  # of subnets that another run takes in the same moment
-_SWEPT_WITHIN = 15.0  # seconds
-_WIRE_RIGHTS = (  # AppArmor and a read-only /proc/sys would forbid the parameters of its own namespaces
-    "--cap-drop=ALL", "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=NET_RAW", "--network=none", "--init",
-    "--security-opt=no-new-privileges", "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined",
-    "--read-only", "--memory=256m", "--pids-limit=64",
-)  # fmt: skip
 
 
-class Run(NamedTuple):
-    """One run's names: of the compose project and the label, and whose it is.
+class Playing:
+    """The events of a run, as they happen, from `Begun` to `Ended`; and where it is controlled, the way in."""
 
-    LAB_RUN, as for compose alone, says what the name begins with: so somebody's runs can be told from others'.
-    """
+    def __init__(self, logs: subprocess.Popen[str], controlled: bool) -> None:
+        self.control = Control(self._send) if controlled else None
+        self._events = _events(logs)
+        self._orders = logs.stdin
+        self._sending = Lock()
+        self._over = False
 
-    name: str
-    owner: str
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            event = next(self._events)
+        except BaseException:
+            self._over = True
+            raise
+        self._over = isinstance(event, Ended)
+        return event
+
+    def _send(self, command: Command) -> bool:
+        """Sends a command as a line of JSON: what it holds can't end the line."""
+        line = json.dumps(written(command))
+        assert self._orders is not None
+        with self._sending:
+            try:
+                self._orders.write(line + "\n")
+                self._orders.flush()
+            except (OSError, ValueError):  # the container is gone, or this run has been left
+                return False
+        return not self._over
 
 
 @contextlib.contextmanager
-def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool) -> Iterator[Iterator[Event]]:
+def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool = False) -> Iterator[Playing]:
     """Plays a scenario between containers and yields its events as they happen, from `Begun` to `Ended`.
 
-    Raises MachineError where Docker is not to be had, UsageError for a LAB_RUN that is no name. Leaving the context
-    takes everything down.
+    With `control` it is played in one container, and every frame is held from the first, until `control` of what is
+    yielded says what becomes of it. Raises MachineError where Docker is not to be had, UsageError for a LAB_RUN that is
+    no name. Leaving the context takes everything down.
     """
-    name = _name()
-    client = engine.require()
-    image = engine.image(client)
-    engine.sweep_leftovers(client)
-    run = Run(f"{name}-{secrets.token_hex(4)}", engine.owner())
-    sweeper = subprocess.Popen(
-        [*engine.SWEEPER, run.name], stdin=subprocess.PIPE, start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=None if os.environ.get("LAB_DEBUG") else subprocess.DEVNULL,
-    )  # fmt: skip
-    logs = None
-    try:
-        if rules or scenario.needs_wire:
-            logs = _one_container(client, run, image, scenario, rules, ipv6)
+    with begun() as run:
+        if control or rules or scenario.needs_wire:
+            logs = _one_container(run, scenario, rules, ipv6, control)
         else:
-            logs = _three_containers(client, run, image, scenario, ipv6, sweeper)
-        yield _events(logs)
-    except MachineError:
-        if os.environ.get("LAB_DEBUG"):
-            with contextlib.suppress(MachineError, subprocess.TimeoutExpired):
-                sys.stderr.write(client.logs(run.name) + "\n")
-        raise
-    finally:
-        with uninterrupted():
-            _end(logs, sweeper)
+            logs = _three_containers(run, scenario, ipv6)
+        with ended_with_us(logs):
+            yield Playing(logs, control)
 
 
-def _name() -> str:
-    """Returns what a run's name begins with. Raises UsageError where that can't be one of a compose project."""
-    name = os.environ.get("LAB_RUN") or "lab"
-    if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,99}", name):
-        raise UsageError(
-            Text(f"LAB_RUN can't be '{name}'", f"LAB_RUN 不能是“{name}”"),
-            Text("take lower-case letters, digits, - and _", "请只用小写字母、数字、- 和 _"),
-        )
-    return name
-
-
-def _end(logs: subprocess.Popen[str] | None, sweeper: subprocess.Popen[bytes]) -> None:
-    if logs is not None:
-        logs.kill()
-        logs.wait()
-        for stream in (logs.stdout, logs.stderr):
-            if stream:
-                stream.close()
-    if sweeper.stdin:
-        with contextlib.suppress(OSError):
-            sweeper.stdin.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        sweeper.wait(_SWEPT_WITHIN)
-
-
-def _three_containers(
-    client: engine.Client, run: Run, image: str, scenario: Scenario, ipv6: bool, sweeper: subprocess.Popen[bytes]
-) -> subprocess.Popen[str]:
+def _three_containers(run: Run, scenario: Scenario, ipv6: bool) -> subprocess.Popen[str]:
+    client = run.client
     free = _free_subnets(client, ipv6)
     for _ in range(_TRIES):
         at, subnet = next(free, (0, None))
         if subnet is None:
             break
-        environment = _environment(run, image, scenario, at, subnet, ipv6)
+        environment = _environment(run, scenario, at, subnet, ipv6)
         files = ["-f", str(engine.ROOT / "docker-compose.yml")]
         if ipv6:
             files += ["-f", str(engine.ROOT / "docker-compose.ipv6.yml")]
         command = [*client.compose, "-p", run.name, *files, "up", "-d", "--no-build"]
-        status, said = _bring_up(command, environment, sweeper)
+        status, said = _bring_up(command, environment, run.sweeper)
         if status == 0:
-            return _follow(client, run)
+            return _follow(run)
         if "overlap" not in said.lower():
-            raise _no_start(_traceback(client.logs(run.name)) or said)
+            raise no_start(traceback(client.logs(run.name)) or said)
     raise MachineError(
         Text("no free subnet for the containers", "没有可供容器使用的空闲子网"),
         Text("docker network prune removes networks that nothing uses", "docker network prune 会删除无人使用的网络"),
@@ -157,39 +135,36 @@ def _bring_up(
     return compose.returncode, said
 
 
-def _follow(client: engine.Client, run: Run) -> subprocess.Popen[str]:
+def _follow(run: Run) -> subprocess.Popen[str]:
     wanted = ["--filter", f"label=handshake-lab.run={run.name}", "--filter", "label=com.docker.compose.service=sniffer"]
-    found = client.ask("ps", "--all", "--quiet", *wanted).split()
+    found = run.client.ask("ps", "--all", "--quiet", *wanted).split()
     if not found:
-        raise _no_start("the sniffer's container is gone")
-    return client.start("logs", "--follow", found[0])
+        raise no_start("the sniffer's container is gone")
+    return run.client.start("logs", "--follow", found[0])
 
 
 def _one_container(
-    client: engine.Client, run: Run, image: str, scenario: Scenario, rules: Sequence[Rule], ipv6: bool
+    run: Run, scenario: Scenario, rules: Sequence[Rule], ipv6: bool, control: bool
 ) -> subprocess.Popen[str]:
-    """Plays the scenario with namespaces in one container, which has the rights that takes, and no network."""
-    labels = [f"--label=handshake-lab.run={run.name}", f"--label=handshake-lab.owner={run.owner}"]
-    environment = {
+    """Plays the scenario with namespaces in one container; commands go in by its standard input."""
+    variables = {
         "LAB_SCENARIO": scenario.name,
         "LAB_CHOICES": json.dumps(scenario.choices.made),
         "LAB_RULES": ",".join(map(str, rules)),
         "LAB_IPV6": "1" if ipv6 else "",
+        "LAB_CONTROL": "1" if control else "",
     }
-    variables = [f"--env={name}={value}" for name, value in environment.items()]
-    return client.start("run", "--rm", *labels, *_WIRE_RIGHTS, *variables, image, "wire")
+    return alone(run, "wire", variables)
 
 
-def _environment(
-    run: Run, image: str, scenario: Scenario, at: int, subnet: ipaddress.IPv4Network, ipv6: bool
-) -> dict[str, str]:
+def _environment(run: Run, scenario: Scenario, at: int, subnet: ipaddress.IPv4Network, ipv6: bool) -> dict[str, str]:
     four = [str(subnet[host]) for host in (2, 3)]
     subnet6 = _subnet6(at)
     client, server = [str(subnet6[host]) for host in (2, 3)] if ipv6 else four
     theirs = {name: value for name, value in processes.environment().items() if not name.startswith("LAB_")}
     return {
         **theirs,
-        "LAB_IMAGE": image.partition(":")[2], "LAB_RUN": run.name, "LAB_OWNER": run.owner,
+        "LAB_IMAGE": run.image.partition(":")[2], "LAB_RUN": run.name, "LAB_OWNER": run.owner,
         "LAB_SCENARIO": scenario.name, "LAB_CHOICES": json.dumps(scenario.choices.made), "LAB_TELL": "events",
         "LAB_SUBNET": str(subnet), "LAB_SUBNET6": str(subnet6),
         "LAB_CLIENT": client, "LAB_SERVER": server, "LAB_CLIENT4": four[0], "LAB_SERVER4": four[1],
@@ -269,23 +244,4 @@ def _events(logs: subprocess.Popen[str]) -> Iterator[Event]:
         yield event
         if isinstance(event, Ended):
             return
-    if logs.stderr:
-        others += logs.stderr.readlines()
-    if os.environ.get("LAB_DEBUG"):
-        sys.stderr.writelines(others)
-    said = "".join(others)
-    raise _no_start(_traceback(said) or said or "the sniffer ended early")
-
-
-def _traceback(said: str) -> str:
-    """Returns the last line of the last traceback in what containers have said: the error; empty without one."""
-    _, begun, rest = said.rpartition("Traceback (most recent call last):\n")
-    return next((line for line in rest.splitlines() if line.strip() and not line.startswith(" ")), "") if begun else ""
-
-
-def _no_start(said: str) -> MachineError:
-    last = re.sub(r"^(ERROR|Error response from daemon): *(for \S+ +)?", "", engine.last_words(said))
-    return MachineError(
-        Text(f"the containers did not start: {last}", f"容器未能启动：{last}"),
-        Text("lab doctor looks for the reason; LAB_DEBUG=1 shows more", "lab doctor 会查找原因；LAB_DEBUG=1 显示更多"),
-    )  # fmt: skip
+    raise ended_early(logs, others, "the sniffer ended early")

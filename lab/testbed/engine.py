@@ -76,12 +76,12 @@ class Client(NamedTuple):
             said += [line for line in done.stdout.splitlines() if not line.startswith('["')]
         return "\n".join(said)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Starts a command whose output is read while it runs."""
+    def start(self, *words: str, told: bool = False) -> subprocess.Popen[str]:
+        """Starts a command whose output is read while it runs, and which is `told` something meanwhile, or nothing."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [self.docker, *words], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace",
-            start_new_session=True, env=environment(),
+            [self.docker, *words], stdin=pipe if told else subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True,
+            errors="replace", start_new_session=True, env=environment(),
         )  # fmt: skip
 
 

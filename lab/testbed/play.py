@@ -18,17 +18,10 @@ Play = Callable[[Scenario, Sequence[Rule], bool], AbstractContextManager[Iterato
 def played_on(testbed: str, control: bool = False) -> Play:
     """Returns what plays scenarios there; `auto` is network namespaces where they work, else Docker.
 
-    Only namespaces have a wire that can be controlled. Raises UsageError for another name, or for control without one.
+    With `control` every frame is held, and what is yielded has a `control` from its first event on. Raises UsageError
+    for another name.
     """
-    if control and testbed in ("auto", "netns"):
-        from lab.testbed import netns
-
-        return partial(netns.play, control=True)
-    if control:
-        raise UsageError(
-            Text(f"the testbed '{testbed}' can't be controlled", f"测试床“{testbed}”无法控制"),
-            Text("network namespaces can: testbed netns", "网络命名空间可以：测试床 netns"),
-        )
+    play: Callable[..., AbstractContextManager[Iterator[Event]]]
     if testbed == "auto":
         from lab.testbed.auto import play
     elif testbed == "netns":
@@ -40,4 +33,4 @@ def played_on(testbed: str, control: bool = False) -> Play:
             Text(f"there is no testbed '{testbed}'", f"没有名为“{testbed}”的测试床"),
             Text("there are auto, netns and docker", "可用的有 auto、netns 和 docker"),
         )
-    return play
+    return partial(play, control=True) if control else play

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 import lab
 from lab.explore.run import explored
+from lab.explore.told import Told
 from lab.protocols.exploration import (
     DIFFERENCES,
     STIMULI,
@@ -38,7 +39,7 @@ PLAIN, OTHERS = Options(), Options(ipv6=True, timestamps=True, rfc1337=True)
 
 
 @cache
-def played(options: Options) -> list[Cell | Path]:
+def played(options: Options) -> list[Told]:
     return list(explored(ALL, options))
 
 

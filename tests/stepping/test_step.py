@@ -46,7 +46,6 @@ def test_with_json_each_line_is_an_event_or_a_view() -> None:
         (["none.pcapng"], 3, "none.pcapng"),
         ([CAPTURE, "--script", "none"], 3, "none can't be read"),
         ([CAPTURE, "--script", "-"], 2, "-, line 2: 'untl FIN', column 1: there is no command 'untl'"),
-        (["tcp/connection", "--testbed", "docker", "--json"], 2, "can't be controlled"),
     ],
 )
 def test_what_can_not_be_is_said_in_two_lines(words: list[str], status: int, message: str) -> None:

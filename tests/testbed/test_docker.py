@@ -20,8 +20,8 @@ import pytest
 
 from lab.model import Captured
 from lab.protocols.tcp.scenarios import SCENARIOS
+from lab.testbed import containers, engine, messages
 from lab.testbed import docker as testbed
-from lab.testbed import engine, messages
 from lab.testbed.messages import Ended
 from tests.left_behind import AS_NOBODY, TWO_LINES, heed_signals
 from tests.packets import path
@@ -44,10 +44,11 @@ def mine() -> Iterator[None]:
         yield
 
 
-def start(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
-    """Starts a lab of the project in `cwd`."""
+def start(*words: str, cwd: Path = ROOT, stdin: bool = False, **environment: str) -> subprocess.Popen[str]:
+    """Starts a lab of the project in `cwd`; with `stdin` one that can be told more."""
     return subprocess.Popen(
         [sys.executable, "-m", "lab", *words], cwd=cwd, env={**os.environ, "PYTHONPATH": str(cwd), **environment},
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_signals,
     )  # fmt: skip
 
@@ -58,7 +59,7 @@ def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 
 
 def lab(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    return ended(start(*words, cwd=cwd, **environment))
+    return ended(start(*words, cwd=cwd, stdin=False, **environment))
 
 
 def left() -> list[str]:
@@ -488,10 +489,10 @@ def test_the_network_of_a_build_is_advised_only_where_it_is_not_yet_used(monkeyp
 
 def test_a_traceback_reaches_the_user_as_its_last_line() -> None:
     said = 'x\nTraceback (most recent call last):\n  File "a", line 1\n    f()\nValueError: no\nexited with code 1\n'
-    assert testbed._traceback(said) == "ValueError: no"
-    assert testbed._traceback("nothing of the kind") == ""
+    assert containers.traceback(said) == "ValueError: no"
+    assert containers.traceback("nothing of the kind") == ""
     compose = "Creating lab_client_1 ... \nERROR: for lab_client_1  Cannot start service client: no such device\n"
-    assert "Cannot start service client: no such device" in testbed._no_start(compose).message.en
+    assert "Cannot start service client: no such device" in containers.no_start(compose).message.en
 
 
 # What is missing is said in two lines, with the command that mends it.
