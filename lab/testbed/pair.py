@@ -37,10 +37,13 @@ HOSTS: dict[Role, Addresses] = {
 }
 
 
-# Of a run that is controlled, where a frame may be held for minutes: no kernel gives up meanwhile, nor waits for long
-# afterwards. Held time becomes round-trip time: without a limit the next timeout would be three times as long.
+# Of a run that is controlled, where a frame may be held for ten minutes: no kernel gives up meanwhile, nor waits for
+# long afterwards. Held time becomes round-trip time: without a limit the next timeout would be three times as long.
+# What a kernel counts ends with the number of timeouts, each a limit long: of a SYN 127 of a second and as many of the
+# limit (12 minutes), of all else 255 (21 minutes).
 _PATIENT = {
-    "net/ipv4/tcp_rto_max_ms": "2000",
+    "net/ipv4/tcp_rto_max_ms": "5000",
+    "net/ipv4/tcp_syn_linear_timeouts": "127",
     "net/ipv4/tcp_syn_retries": "127",
     "net/ipv4/tcp_synack_retries": "255",
     "net/ipv4/tcp_retries2": "255",

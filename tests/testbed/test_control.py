@@ -416,7 +416,7 @@ def absorbing(number: int, repetitions: int) -> Decide:
 def test_repetitions_of_a_held_syn_are_absorbed(controlled: Callable[..., Story]) -> None:
     story = controlled("tcp/connection", absorbing(1, 2))
     assert story.absorbed == [2, 3]
-    assert story.after(3, 1) > 2.5
+    assert story.after(3, 1) > 1.5
     assert [packet.labels for packet in story.packets[1:3]] == [("SYN", "retransmission")] * 2
     assert [event.packet for _, event in story.events if isinstance(event, PacketHeld)] == [1, *range(4, 14)]
     assert story.run.source.early is None
@@ -466,7 +466,7 @@ def test_a_packet_held_longer_than_any_patience_goes_on(
     story = controlled(name, decide)
     assert done == ["data", "FIN"]
     assert story.run.source.early is None
-    assert len(story.absorbed) >= 4
+    assert len(story.absorbed) >= 2
     assert all(packet.fate == "arrived" for packet in story.packets if packet.number not in story.absorbed)
 
 
