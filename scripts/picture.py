@@ -31,7 +31,7 @@ from lab.app.formats import DiagramForm
 from lab.app.notes import Drawing, draw
 from lab.protocols.subject import subjects
 from lab.stepping.debugger import Debugger
-from lab.stepping.screen import Ear
+from lab.stepping.hearing import Ear
 from lab.stepping.screen import Screen as DebuggerScreen
 from lab.text import LANGUAGES, Lang
 from lab.wireshark import profile
@@ -207,7 +207,7 @@ async def _drawn(lang: Lang) -> str:
     with run:
         events = iter(run.events())
         stepped.hear(next(events))
-        ear = Ear(stepped, events)
+        ear = Ear(events, stepped.hear)
         ear.start()
         app = DebuggerScreen(stepped, ear, lang)
         async with app.run_test(size=(138, 38)) as pilot:

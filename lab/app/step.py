@@ -47,7 +47,7 @@ def step(wanted: Wanted, lang: Lang) -> int:
 
     given = _script(wanted.script) if wanted.script is not None else None
     by_lines = given is not None or wanted.json or not (sys.stdin.isatty() and sys.stdout.isatty())
-    asks = iter(given) if given is not None else _typed()
+    asks = iter(given) if given is not None else _typed(prompt=not wanted.json and sys.stdin.isatty())
     if wanted.variant is None and is_file(wanted.what):
         return _walk(wanted, asks, by_lines, given is not None, lang)
     return _play(wanted, asks, by_lines, given is not None, lang)
@@ -69,11 +69,10 @@ def _script(name: str) -> list[Asked]:
     return script(text.splitlines(), name)
 
 
-def _typed() -> Iterator[str]:
+def _typed(prompt: bool) -> Iterator[str]:
     """Yields the lines of standard input, as they are typed."""
-    asks = sys.stdin.isatty()
     while True:
-        if asks:
+        if prompt:
             sys.stdout.write("(lab) ")
             sys.stdout.flush()
         line = sys.stdin.readline(_MOST_SCRIPT)
@@ -133,7 +132,7 @@ def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
         return 0
     with run:
         if by_lines:
-            lines = Lines(debugger, asks, sys.stdout, lang, wanted.json)
+            lines = Lines(debugger, asks, sys.stdout, lang, wanted.json, typed=not strict)
             lines.run(run.events())
         else:
             from lab.stepping.screen import screen

@@ -3,7 +3,7 @@
 Whoever steps through a run says so: a debugger, Wireshark's toolbar. It goes on past the packet at hand, to the next
 one of which all words hold; a comma, or the word `or`, parts alternatives. A word is
 
-- a packet's number: that packet, or where it is never held, the next one behind it;
+- a packet's number: that packet, or where it is never held, the next one behind it (`101` is a label, too);
 - `client` or `server`: who sends it;
 - a label: `SYN-ACK`, `retransmission`, `ClientHello`;
 - a state: `server=CLOSE-WAIT`, or of either end `CLOSE-WAIT`; also one that has gone again since the packet before;
@@ -55,8 +55,8 @@ class Word(NamedTuple):
     end: Role | None = None
 
     def holds(self, seen: Seen) -> bool:
-        if self.kind == "number":
-            return seen.number >= int(self.name)
+        if self.kind == "number":  # some labels are numbers, too: 101
+            return seen.number >= int(self.name) or self.name in seen.labels
         if self.kind == "sender":
             return seen.sender == self.name
         if self.kind == "state":

@@ -179,6 +179,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("quit", ("q", "exit"), "quit", Text("end it", "退出")),
 )  # fmt: skip
 _BY_NAME = {each.name: each for each in COMMANDS}
+GO_ON, LEAVE = (Asked(_BY_NAME[name], name) for name in ("continue", "quit"))
 _BY_SHORT = {short: each for each in COMMANDS for short in each.short} | _BY_NAME
 
 

@@ -1,14 +1,17 @@
 """Line mode: commands come as lines, and each event goes out as one. What tests, scripts and assignments drive.
 
-A script is read whole before anything is played, so that a mistake in its last line is found at once. Where the lines
-are over and the run is not, it goes on to its end.
+A script is read whole before anything is played, so that a mistake in its last line is found at once. Lines that are
+typed are waited for, and what happens meanwhile, timers and what they have sent again, is shown as it happens. Where
+the lines are over and the run is not, it goes on to its end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TextIO
+from queue import SimpleQueue
+from typing import NamedTuple, TextIO
 
 from lab.errors import LabError, UsageError
 from lab.events import CommandAnswered, Event, as_json
@@ -17,6 +20,7 @@ from lab.render.words import brief, cells, pad
 from lab.stepping import commands, view, words
 from lab.stepping.commands import Asked
 from lab.stepping.debugger import Debugger
+from lab.stepping.hearing import Ear, Typed
 from lab.stepping.predictions import Prediction
 from lab.stepping.view import View
 from lab.text import ROLES, Lang, Text
@@ -40,14 +44,30 @@ def script(lines: Iterable[str], name: str) -> list[Asked]:
     return found
 
 
-class Lines:
-    """Drives a debugger by lines. `ask` yields them as they come, read or not yet; `strict` says that nobody is there
-    to mend a line: a refused command makes the run fail in the end."""
+class _Line(NamedTuple):
+    """What was typed, None where there will be no more; or why it can't be read."""
 
-    def __init__(self, debugger: Debugger, ask: Iterator[Asked | str], out: TextIO, lang: Lang, json_: bool) -> None:
+    text: Asked | str | Exception | None
+
+    def read(self) -> Asked | str | None:
+        if isinstance(self.text, Exception):
+            raise self.text
+        return self.text
+
+
+class Lines:
+    """Drives a debugger by lines, which `ask` yields, read or not yet; for those that are `typed` one has to wait.
+
+    `refused` counts the commands that were; where nobody is there to mend them, that makes the run fail in the end.
+    """
+
+    def __init__(
+        self, debugger: Debugger, ask: Iterator[Asked | str], out: TextIO, lang: Lang, json_: bool, typed: bool = False
+    ) -> None:
         self.refused = 0
         self._debugger = debugger
         self._ask = ask
+        self._typed = typed
         self._out = out
         self._lang: Lang = lang
         self._json = json_
@@ -58,19 +78,57 @@ class Lines:
         """Goes through a live run's events, asking where it stands; without any, walks what has been loaded."""
         if events is None:
             self._walk()
-            return
-        for event in events:
-            self._debugger.hear(event)
-            self._show(event)
-            while self._debugger.waits and not self._debugger.story.over:
-                self._next()
-        while self._more and not self._debugger.over:  # it is over, and one may look back
-            self._next()
+        elif self._typed:
+            self._listen(iter(events))
+        else:
+            for event in events:
+                self._happens(event)
+                while self._debugger.waits and not self._debugger.story.over:
+                    self._do(next(self._ask, None))
+            while self._more and not self._debugger.over:  # it is over, and one may look back
+                self._do(next(self._ask, None))
+
+    def _listen(self, events: Iterator[Event]) -> None:
+        """Goes through a run while somebody types: what happens meanwhile is shown as it happens."""
+        told: SimpleQueue[Event | _Line | None] = SimpleQueue()  # None: the run is over
+        self._happens(next(events))
+        ear = Ear(events, told.put, lambda: told.put(None))
+        typed = Typed(self._ask, lambda line: told.put(_Line(line)))
+        ear.start()
+        typed.start()
+        asked, line, goes_on = False, None, True
+        try:
+            while goes_on or (self._more and not self._debugger.over):
+                if not goes_on or (self._debugger.waits and not self._debugger.story.over):
+                    if line is not None or not self._more:
+                        asked, said, line = False, line, None
+                        self._do(said.read() if said is not None else None)
+                        continue
+                    if not asked:
+                        asked = True
+                        typed.ask()
+                each = told.get()
+                if isinstance(each, _Line):
+                    line = each
+                elif each is not None:
+                    self._happens(each)
+                else:
+                    goes_on = False
+                    if ear.failure is not None:
+                        raise ear.failure
+        except BaseException:
+            with contextlib.suppress(Exception):  # what is raised already is why
+                ear.leave(self._debugger)
+            raise
+
+    def _happens(self, event: Event) -> None:
+        self._debugger.hear(event)
+        self._show(event)
 
     def _walk(self) -> None:
         shown = self._shown(0)
         while self._more and not self._debugger.over:
-            self._next()
+            self._do(next(self._ask, None))
             shown = self._shown(shown)
 
     def _shown(self, done: int) -> int:
@@ -84,12 +142,12 @@ class Lines:
             self._say(words.called(rung.sent) if (rung := self._debugger.view().rung) else Text("", ""))
         return upto
 
-    def _next(self) -> None:
-        line = next(self._ask, None)
+    def _do(self, line: Asked | str | None) -> None:
+        """Does what a line says; where there are no more, it goes on to the end, and what finds none is left."""
         if line is None:
             first, self._more = self._more, False
             if not self._debugger.story.over:
-                self._debugger.do(_GO_ON if first else _LEAVE)
+                self._debugger.do(commands.GO_ON if first else commands.LEAVE)
             return
         try:
             asked = commands.parse(line) if isinstance(line, str) else line
@@ -211,7 +269,6 @@ def _rows(now: View, lang: Lang) -> Iterator[str]:
         yield f"{each.packet:>3} {words.fired(each).pick(lang)}"
 
 
-_GO_ON, _LEAVE = (Asked(each, each.name) for each in commands.COMMANDS if each.name in ("continue", "quit"))
 FATES = {
     "held": Text("held", "扣住"), "under-way": Text("under way", "途中"), "arrived": Text("arrived", "已送达"),
     "lost": Text("lost", "已丢失"),

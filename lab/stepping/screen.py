@@ -11,8 +11,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from threading import Thread, Timer
+from collections.abc import Sequence
+from threading import Timer
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
@@ -25,13 +25,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lab.errors import LabError
-from lab.events import CommandAnswered, Event
+from lab.events import CommandAnswered
 from lab.render.words import wrap
 from lab.runs.run import Run
 from lab.stepping import commands, drawing, panels
-from lab.stepping.commands import Asked
 from lab.stepping.debugger import Debugger
 from lab.stepping.drawing import BRIGHT, LIT, Line
+from lab.stepping.hearing import PATIENCE, Ear
 from lab.stepping.lines import outcome
 from lab.stepping.predictions import Prediction
 from lab.stepping.view import View
@@ -39,7 +39,7 @@ from lab.system import signals
 from lab.testbed.forge import FIELDS
 from lab.text import Lang, Text
 
-_PATIENCE, _AT_LAST = 3.0, 6.0  # seconds: for the hosts to end, and for all of it after a signal
+_AT_LAST = 6.0  # seconds for the hosts to end, and the screen, after a signal
 _TICK = 0.05
 
 
@@ -52,7 +52,7 @@ def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
     if run is not None:
         events = iter(run.events())
         debugger.hear(next(events))  # the hosts have been forked: from now on there may be threads
-        ear = Ear(debugger, events)
+        ear = Ear(events, debugger.hear)
         ear.start()
     app = Screen(debugger, ear, lang)
     try:
@@ -60,35 +60,11 @@ def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
     finally:
         signals.stop_cleanly_on_signals()
     if ear is not None:
-        if not debugger.over:
-            debugger.do(_asked("quit"))
-        ear.join(_PATIENCE)
-        if ear.failure is not None:
-            raise ear.failure
+        ear.leave(debugger)
     if app.crash is not None:
         raise app.crash
     if app.signal is not None:
         raise signals.Stopped(app.signal)
-
-
-class Ear(Thread):
-    """Hears a run's events."""
-
-    def __init__(self, debugger: Debugger, events: Iterator[Event]) -> None:
-        super().__init__(daemon=True)
-        self.failure: Exception | None = None
-        self.heard = 0
-        self._debugger = debugger
-        self._events = events
-
-    def run(self) -> None:
-        try:
-            for event in self._events:
-                self._debugger.hear(event)
-                self.heard += 1
-        except Exception as error:  # whoever shows the screen raises it, when that is gone
-            self.failure = error
-        self.heard += 1
 
 
 class _Help(ModalScreen[None]):
@@ -338,7 +314,7 @@ class Screen(App[None]):
         """Ends the run, and the screen as soon as the run has ended."""
         if self._leaving is None:
             self._leaving = time.monotonic()
-            self._debugger.do(_asked("quit"))
+            self._debugger.do(commands.LEAVE)
 
     # What is shown.
 
@@ -353,7 +329,7 @@ class Screen(App[None]):
         """Draws anew where something is new, or a timer runs; leaves when all is over."""
         if self._leaving is not None:
             ended = self._ear is None or not self._ear.is_alive()
-            if ended or time.monotonic() - self._leaving > _PATIENCE:
+            if ended or time.monotonic() - self._leaving > PATIENCE:
                 self.exit()
                 return
         failure = self._ear.failure if self._ear is not None else None
@@ -475,9 +451,3 @@ def _drop_terminal() -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
-
-
-def _asked(name: str) -> Asked:
-    asked = commands.parse(name)
-    assert asked is not None
-    return asked

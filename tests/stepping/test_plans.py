@@ -97,6 +97,18 @@ def test_two_debuggers_do_not_see_each_other(namespaces: None) -> None:
         assert ended["early"] is None
 
 
+def test_what_happens_while_a_line_is_waited_for_is_told_at_once(namespaces: None) -> None:
+    command = [sys.executable, "-m", "lab", "step", "tcp/connection", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = map(json.loads, process.stdout)
+        lost = next(each for each in told if each["event"] == "packet-lost")  # the SYN again: nothing was typed so far
+        assert lost["absorbed"]
+        out, _ = process.communicate("step\nquit\n", timeout=60)
+    assert process.returncode == 0
+    assert [json.loads(line)["event"] for line in out.splitlines()][-1] == "ended"
+
+
 def test_a_host_that_dies_while_its_packet_is_held_is_told(namespaces: None) -> None:
     command = [sys.executable, "-m", "lab", "step", "tcp/connection", "--lang", "en"]
     with subprocess.Popen(
