@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from lab.events import CommandAnswered, Event
-from lab.page.model import numbers
+from lab.page.rungs import numbers
 from lab.stepping import commands, words
 from lab.stepping.debugger import Debugger
 from lab.stepping.lines import outcome, shown

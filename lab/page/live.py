@@ -16,7 +16,8 @@ from lab.errors import LabError
 from lab.events import CommandAnswered, Ended, Event, KernelAsked, PacketArrived, PacketHeld, PacketLost
 from lab.model import Packet
 from lab.page.desk import Desk
-from lab.page.model import MOST, Fired, Rungs, around, closing, head, protocols, track
+from lab.page.model import MOST, around, closing, head, protocols, track
+from lab.page.rungs import Fired, Rungs
 from lab.page.words import LIVE
 from lab.render.picture import landed
 from lab.runs.run import Run
