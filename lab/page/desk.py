@@ -60,16 +60,13 @@ class Desk:
         self._debugger.require_still(asked)
         return self._debugger.do(asked)
 
-    def whole(self) -> dict[str, Any]:
-        """Returns what does not change: what keys do, and which fields can be edited, by layer and name."""
+    def whole(self, view: View) -> dict[str, Any]:
+        """Returns what keys do, which fields can be edited, by layer and name, and where it stands."""
         return {
             "keys": [{"key": key, "shown": shown_, "line": line, **text._asdict()} for key, shown_, line, text in KEYS],
             "editable": {f"{layer} {name}": short for short, keys in FIELDS.items() for layer, name in keys},
+            "view": self._view(view) | self._passed(),
         }
-
-    def told(self, view: View) -> dict[str, Any]:
-        """Returns where it stands."""
-        return self._view(view) | self._passed()
 
     def news(self, view: View) -> dict[str, Any]:
         """Returns what pages do not know of where it stands."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from itertools import islice
+from pathlib import PurePath
 from threading import Thread
 from typing import Any
 
@@ -45,13 +46,16 @@ class Still:
 
     def __init__(self, page: dict[str, Any]) -> None:
         self.changed: Callable[[], object] = lambda: None
-        self._page = page | {"over": True, "words": page["words"] | {key: text._asdict() for key, text in LIVE.items()}}
+        self._page = page | {"words": page["words"] | {key: text._asdict() for key, text in LIVE.items()}}
 
     def begin(self) -> None:
         """There is nothing to begin."""
 
     def whole(self) -> dict[str, Any]:
         return self._page
+
+    def beside(self) -> dict[str, Any]:
+        return {"over": True}
 
     def news(self) -> None:
         return None
@@ -123,7 +127,7 @@ class _Ladder:
         there = {each["number"]: each for each in self.rungs(view)}
         return [there.get(number, rung) for number, rung in sorted(self._known.items())]
 
-    def around(self, view: View | None) -> dict[str, Any]:
+    def whole(self, view: View | None) -> dict[str, Any]:
         """Returns all of it for a page that is new."""
         return {"rungs": self._all(view), "tracks": [*self._tracks.values()], **self._beside()}
 
@@ -264,11 +268,11 @@ class Growing:
 
     def whole(self) -> dict[str, Any]:
         self._catch_up()
-        view = self._view()
-        page = head(self._name, live=True) | self._ladder.around(view) | {"over": self.over}
-        if self._desk is not None and view is not None:
-            page |= self._desk.whole() | {"view": self._desk.told(view)}
-        return page | self._end()
+        return head(self._name, live=True) | self._ladder.whole(self._view()) | {"outcome": []} | self._end()
+
+    def beside(self) -> dict[str, Any]:
+        view, over = self._view(), {"over": self.over}
+        return over if self._desk is None or view is None else over | self._desk.whole(view)
 
     def news(self) -> dict[str, Any] | None:
         over = self.over  # asked first: what comes before it is told with it, or before
@@ -312,6 +316,7 @@ class Walked:
 
     def __init__(self, run: Run, debugger: Debugger) -> None:
         self.changed: Callable[[], object] = lambda: None
+        self._name = PurePath(run.name).name
         self._run = run
         self._debugger = debugger
         self._desk = Desk(debugger)
@@ -337,10 +342,11 @@ class Walked:
         return self._desk.do(line)
 
     def whole(self) -> dict[str, Any]:
-        view = self._debugger.view()
-        page = head(self._run.name, live=True) | self._ladder.around(view) | {"over": True}
-        page |= closing(self._run.reports(), self._ladder.titles(), self._run.agreement)
-        return page | self._desk.whole() | {"view": self._desk.told(view)}
+        page = head(self._name, live=True) | self._ladder.whole(self._debugger.view())
+        return page | closing(self._run.reports(), self._ladder.titles(), self._run.agreement)
+
+    def beside(self) -> dict[str, Any]:
+        return {"over": True} | self._desk.whole(self._debugger.view())
 
     def news(self) -> dict[str, Any] | None:
         view = self._debugger.view()

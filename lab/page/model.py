@@ -14,7 +14,7 @@ from typing import Any
 from lab.model import ConversationReport, Example, Journal, Packet
 from lab.page.kept import Kept
 from lab.page.rungs import Fired, Rungs, both, diagram_of
-from lab.page.words import KERNEL, LIVE, WORDS
+from lab.page.words import KERNEL, LIVE, TIMERS, WORDS
 from lab.protocols.notes import cast, note, notes
 from lab.protocols.registry import PROTOCOLS, TRANSPORT, of_step
 from lab.render import telling
@@ -131,6 +131,7 @@ def head(name: str, live: bool = False) -> dict[str, Any]:
             name_: {state.name: both(state.text) for state in notes(name_).states.values()} for name_ in TITLES
         },
         "socket": [{"name": name_, **both(text), "unit": unit} for name_, text, unit in KERNEL],
+        "timers": {name_: both(text) for name_, text in TIMERS.items()},
         "words": {key: both(text) for key, text in (WORDS | LIVE if live else WORDS).items()},
     }  # fmt: skip
 

@@ -54,7 +54,10 @@ class Shown(Protocol):
         """The first page is there."""
 
     def whole(self) -> dict[str, Any]:
-        """Returns all that a page shows."""
+        """Returns a page's data (handshake-lab/page/v1)."""
+
+    def beside(self) -> dict[str, Any]:
+        """Returns what else a page that is new is told."""
 
     def news(self) -> dict[str, Any] | None:
         """Returns what is new since this was asked for last; None where nothing is."""
@@ -256,7 +259,7 @@ class Server:
             said = [each._asdict() | {"wrong": False} for each in self._shown.do(line)]
         except LabError as error:
             said = [each._asdict() | {"wrong": True} for each in (error.message, error.hint)]
-        self._put(queue, dump({"said": said}))
+        self._put(queue, dump({"said": said, "own": True}))
         self._new.set()
         if self._shown.left:
             self._over.set()
@@ -276,7 +279,8 @@ class Server:
             self._send(dump(news))
 
     def _all(self) -> str:
-        return f'{{"page":{"".join(written(self._shown.whole()))}}}'
+        page = "".join(written(self._shown.whole()))
+        return f'{{"page":{page},{dump(self._shown.beside())[1:]}'
 
     def _send(self, message: str | None) -> None:
         for queue in self._pages.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.stepping.words import KERNEL
+from lab.stepping.words import KERNEL, TIMERS
 from lab.text import Text
 
 # What a page that is served says before it has anything to show, or where it never has.
@@ -129,4 +129,4 @@ LIVE: dict[str, Text] = {
     "key-quiz": Text("ask for a prediction before each packet", "每个包之前都要求预测"),
 }
 
-__all__ = ["BEFORE", "KERNEL", "LIVE", "WORDS"]
+__all__ = ["BEFORE", "KERNEL", "LIVE", "TIMERS", "WORDS"]

@@ -62,7 +62,7 @@ KERNEL: tuple[tuple[str, Text, str], ...] = (
     ("bytes_received", Text("bytes received", "已收字节"), "bytes"),
     ("drops", Text("drops", "丢弃数"), ""),
 )
-_TIMERS = {
+TIMERS = {
     "retransmission": Text("resend", "重传"),
     "keepalive": Text("keepalive", "保活"),
     "time-wait": Text("over", "结束"),
@@ -188,7 +188,7 @@ def timer_of(found: Socket, passed: float = 0.0) -> Text:
     if found.timer is None or found.expires is None:
         return Text("", "")
     left = max(0.0, found.expires / 1000 - passed)
-    name = _TIMERS[found.timer]
+    name = TIMERS[found.timer]
     return Text(f"{name.en} in {seconds(left)}", f"{seconds(left)} 后{name.zh}")
 
 

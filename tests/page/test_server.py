@@ -15,16 +15,19 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+import lab
 from lab.page.html import static
 from tests.left_behind import heed_signals
 from tests.places import ROOT
 
 PATIENCE = 30.0
+SCHEMA = lab.schema("page")
 CAPTURE = str(ROOT / "captures" / "tcp-connection.pcapng")
 
 
@@ -90,6 +93,11 @@ class Page:
         connection.send(json.dumps({"token": token}))
         self.wait(lambda it: it.known)
 
+    def check(self) -> None:
+        """What it knows is what the schema says of a page."""
+        shown = {name: each for name, each in self.known.items() if name in SCHEMA["properties"]}
+        jsonschema.validate(shown | {"rungs": list(self.rungs.values())}, SCHEMA)
+
     def ask(self, line: str) -> None:
         self._connection.send(json.dumps({"do": line}))
 
@@ -140,18 +148,18 @@ def started(*words: str) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
+def served() -> Iterator[Lab]:
     with started("view", CAPTURE) as found:
         yield found
 
 
-def test_the_page_and_what_it_is_made_of_come_with_a_strict_policy(lab: Lab) -> None:
-    answer, body = lab.get("/")
+def test_the_page_and_what_it_is_made_of_come_with_a_strict_policy(served: Lab) -> None:
+    answer, body = served.get("/")
     assert answer.status == 200
     policy = dict(each.split(" ", 1) for each in answer.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
-    assert policy["connect-src"] == f"ws://{lab.host}/live"
+    assert policy["connect-src"] == f"ws://{served.host}/live"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert b"<script>" not in body
@@ -163,7 +171,7 @@ def test_the_page_and_what_it_is_made_of_come_with_a_strict_policy(lab: Lab) -> 
         if name in seen:
             continue
         seen.add(name)
-        answer, body = lab.get(f"/{name}")
+        answer, body = served.get(f"/{name}")
         assert (answer.status, body.decode()) == (200, static(name)), name
         below = name.rpartition("/")[0]
         waiting += [
@@ -179,8 +187,8 @@ ELSEWHERE = (
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
-def test_nothing_else_is_served(lab: Lab, path: str) -> None:
-    answer, body = lab.get(path)
+def test_nothing_else_is_served(served: Lab, path: str) -> None:
+    answer, body = served.get(path)
     assert answer.status == 404
     assert body == b"404 Not Found\n"
 
@@ -188,33 +196,33 @@ def test_nothing_else_is_served(lab: Lab, path: str) -> None:
 @pytest.mark.parametrize(
     "host", ["example.org", "example.org:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "", "[::1]:{port}"]
 )
-def test_a_name_that_only_leads_here_is_refused(lab: Lab, host: str) -> None:
-    answer, _ = lab.get("/", Host=host.format(port=lab.port))
+def test_a_name_that_only_leads_here_is_refused(served: Lab, host: str) -> None:
+    answer, _ = served.get("/", Host=host.format(port=served.port))
     assert answer.status == 421
 
 
-def test_both_of_its_own_names_are_served(lab: Lab) -> None:
+def test_both_of_its_own_names_are_served(served: Lab) -> None:
     for name in ("127.0.0.1", "localhost"):
-        answer, _ = lab.get("/", Host=f"{name}:{lab.port}")
+        answer, _ = served.get("/", Host=f"{name}:{served.port}")
         assert answer.status == 200
-        assert f"connect-src ws://{name}:{lab.port}/live;" in answer.headers["Content-Security-Policy"]
+        assert f"connect-src ws://{name}:{served.port}/live;" in answer.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "OPTIONS"])
-def test_there_is_nothing_but_get(lab: Lab, method: str) -> None:
-    answer, _ = lab.get("/", method)
+def test_there_is_nothing_but_get(served: Lab, method: str) -> None:
+    answer, _ = served.get("/", method)
     assert answer.status == 405
     assert answer.headers["Allow"] == "GET"
 
 
-def test_what_is_no_request_gets_no_answer_and_harms_nobody(lab: Lab) -> None:
+def test_what_is_no_request_gets_no_answer_and_harms_nobody(served: Lab) -> None:
     for said in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nabcd"):
-        with socket.create_connection(("127.0.0.1", lab.port), PATIENCE) as stranger:
+        with socket.create_connection(("127.0.0.1", served.port), PATIENCE) as stranger:
             stranger.sendall(said)
             stranger.shutdown(socket.SHUT_WR)
             while got := stranger.recv(4096):
                 assert b" 200 " not in got
-    assert lab.get("/")[0].status == 200
+    assert served.get("/")[0].status == 200
 
 
 @pytest.mark.parametrize(
@@ -228,15 +236,15 @@ def test_what_is_no_request_gets_no_answer_and_harms_nobody(lab: Lab) -> None:
         "http://127.0.0.1",
     ],
 )
-def test_the_socket_is_open_to_its_own_pages_alone(lab: Lab, origin: str) -> None:
-    with pytest.raises(InvalidStatus) as refused, lab.socket(origin.format(host=lab.host, port=lab.port)):
+def test_the_socket_is_open_to_its_own_pages_alone(served: Lab, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, served.socket(origin.format(host=served.host, port=served.port)):
         pass
     assert refused.value.response.status_code == 403
 
 
-def test_a_request_without_an_origin_opens_no_socket(lab: Lab) -> None:
-    assert lab.get("/live")[0].status == 403
-    answer, _ = lab.get("/live", Origin=f"http://{lab.host}")
+def test_a_request_without_an_origin_opens_no_socket(served: Lab) -> None:
+    assert served.get("/live")[0].status == 403
+    answer, _ = served.get("/live", Origin=f"http://{served.host}")
     assert answer.status == 426, "it is to be a WebSocket"
 
 
@@ -252,9 +260,14 @@ def test_a_request_without_an_origin_opens_no_socket(lab: Lab) -> None:
         "é",
     ],
 )
-def test_who_does_not_know_the_token_is_told_nothing(lab: Lab, token: str) -> None:
-    said = token.replace("{{", "{").replace("}}", "}").replace("{wrong}", lab.token[::-1]).replace("{right}", lab.token)
-    with lab.socket() as stranger:
+def test_who_does_not_know_the_token_is_told_nothing(served: Lab, token: str) -> None:
+    said = (
+        token.replace("{{", "{")
+        .replace("}}", "}")
+        .replace("{wrong}", served.token[::-1])
+        .replace("{right}", served.token)
+    )
+    with served.socket() as stranger:
         stranger.send(said)
         with pytest.raises(ConnectionClosed) as closed:
             stranger.recv(timeout=PATIENCE)
@@ -262,35 +275,37 @@ def test_who_does_not_know_the_token_is_told_nothing(lab: Lab, token: str) -> No
     assert closed.value.rcvd.code == 1008
 
 
-def test_a_page_says_no_more_than_it_has_to_say(lab: Lab) -> None:
-    with lab.page(), lab.socket() as stranger:
+def test_a_page_says_no_more_than_it_has_to_say(served: Lab) -> None:
+    with served.page(), served.socket() as stranger:
         stranger.send("x" * 5000)
         with pytest.raises(ConnectionClosed) as closed:
             stranger.recv(timeout=PATIENCE)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
-    with lab.page() as page:
+    with served.page() as page:
         assert len(page.rungs) == 11
 
 
 def test_two_pages_are_shown_the_same_capture_and_hear_that_the_lab_has_ended() -> None:
-    with started("view", CAPTURE) as lab, lab.page() as one, lab.page() as other:
+    with started("view", CAPTURE) as served, served.page() as one, served.page() as other:
+        one.check()
         assert one.rungs == other.rungs
         assert [each["label"] for each in one.rungs.values()][:3] == [
             "SYN seq=0",
             "SYN-ACK seq=0 ack=1",
             "ACK seq=1 ack=1",
         ]
-        assert "Ctrl-C" in lab.line()
-        assert lab.stop() == 130
+        assert "Ctrl-C" in served.line()
+        assert served.stop() == 130
         for page in (one, other):
             page.wait(lambda it: it.ended)
             assert page.ended.startswith("The lab was ended on its terminal")
 
 
 def test_a_capture_is_walked_to_and_fro() -> None:
-    with started("step", CAPTURE, "--page") as lab, lab.page() as page:
+    with started("step", CAPTURE, "--page") as served, served.page() as page:
         assert page.holds(1)
+        page.check()
         assert page.rungs[1]["states"]["delivered"] is None, "it has not arrived"
         page.ask("until FIN")
         page.wait(lambda it: it.holds(8))
@@ -305,14 +320,14 @@ def test_a_capture_is_walked_to_and_fro() -> None:
         page.ask("frobnicate")
         page.wait(lambda it: len(it.said) == 4)
         assert "column 1" in page.said[2]["en"]
-        with lab.page() as late:
+        with served.page() as late:
             assert late.holds(7)
             assert late.known["view"]["upto"] == 7
             assert len(late.rungs) == 11, "what stands behind the place is known, for who goes forward"
         page.ask("quit")
         page.wait(lambda it: it.ended)
-        lab.rest()
-        assert lab.process.wait(PATIENCE) == 0
+        served.rest()
+        assert served.process.wait(PATIENCE) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_two_lines() -> None:
@@ -350,31 +365,32 @@ def test_what_is_neither_file_nor_scenario_is_said_at_once(tmp_path: Path) -> No
 @pytest.mark.usefixtures("namespaces")
 def test_a_scenario_begins_when_the_first_page_is_there(tmp_path: Path) -> None:
     out = tmp_path / "view.pcapng"
-    with started("view", "tcp/connection", "--testbed", "netns", "-o", str(out)) as lab:
-        assert "begin when it is open" in lab.line()
+    with started("view", "tcp/connection", "--testbed", "netns", "-o", str(out)) as served:
+        assert "begin when it is open" in served.line()
         assert not list(
-            Path(f"/proc/{lab.process.pid}/task/{lab.process.pid}").joinpath("children").read_text().split()
+            Path(f"/proc/{served.process.pid}/task/{served.process.pid}").joinpath("children").read_text().split()
         )
-        assert lab.get("/")[0].status == 200, "who has no token begins nothing"
-        with lab.page() as page:
+        assert served.get("/")[0].status == 200, "who has no token begins nothing"
+        with served.page() as page:
             assert page.known["live"]
             page.wait(lambda it: it.known.get("over") and len(it.rungs) == 11)
             assert [each["fate"] for each in page.rungs.values()] == ["arrived"] * 11
             assert all(each["agrees"] for each in page.rungs.values())
             assert "46 of 46" in page.known["proof"]["en"]
-            assert "Saved with its notes" in lab.line()
+            assert "Saved with its notes" in served.line()
             assert out.exists()
-            assert lab.stop() == 130
+            assert served.stop() == 130
             page.wait(lambda it: it.ended)
 
 
 @pytest.mark.usefixtures("namespaces")
 def test_a_live_run_is_stepped_by_two_pages_with_a_drop_in_the_middle(tmp_path: Path) -> None:
     out = tmp_path / "step.pcapng"
-    with started("step", "tcp/connection", "--page", "-o", str(out)) as lab:
-        with lab.page() as one, lab.page() as other:
+    with started("step", "tcp/connection", "--page", "-o", str(out)) as served:
+        with served.page() as one, served.page() as other:
             one.wait(lambda it: it.holds(1))
             assert one.rungs[1]["kernel"]["delivered"] is None
+            one.check()
             one.step(1, 3)
             for page in (one, other):
                 page.wait(lambda it: it.holds(4))
@@ -391,45 +407,46 @@ def test_a_live_run_is_stepped_by_two_pages_with_a_drop_in_the_middle(tmp_path: 
                 page.wait(lambda it: it.known.get("over"))
             assert one.rungs == other.rungs
             assert one.known["view"]["ends"]["client"]["state"] == "TIME-WAIT"
+            one.check()
             assert {each["fate"] for number, each in one.rungs.items() if number != 4} == {"arrived"}
             one.ask("quit")
             other.wait(lambda it: it.ended)
-        lab.rest()
-        assert lab.process.wait(PATIENCE) == 0
-    assert "Saved with its notes" in lab.said
+        served.rest()
+        assert served.process.wait(PATIENCE) == 0
+    assert "Saved with its notes" in served.said
     assert out.exists()
 
 
 @pytest.mark.usefixtures("namespaces")
 def test_a_held_packet_waits_for_another_page_when_the_first_is_closed(tmp_path: Path) -> None:
-    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as lab:
-        with lab.page() as page:
+    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        with served.page() as page:
             page.step(1, 1)
             page.wait(lambda it: it.holds(2))
-        assert "begin when it is open" in lab.line()
-        assert lab.line().startswith("No page is open. The packet that is held waits")
-        with lab.page() as page:
+        assert "begin when it is open" in served.line()
+        assert served.line().startswith("No page is open. The packet that is held waits")
+        with served.page() as page:
             assert page.holds(2)
             page.step(2, 2)
             page.wait(lambda it: it.holds(3))
             page.ask("drop 99")
             page.wait(lambda it: it.said)
             assert page.said[0]["wrong"]
-            assert lab.stop() == 130
+            assert served.stop() == 130
             page.wait(lambda it: it.ended)
-        assert "Saved with its notes" in lab.said
+        assert "Saved with its notes" in served.said
 
 
 @pytest.mark.usefixtures("namespaces")
 def test_a_lab_that_is_killed_leaves_nothing_and_its_page_is_closed(tmp_path: Path) -> None:
-    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as lab:
-        with lab.page() as page:
+    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        with served.page() as page:
             page.wait(lambda it: it.holds(1))
-            children = Path(f"/proc/{lab.process.pid}/task/{lab.process.pid}/children").read_text().split()
+            children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
             assert children
-            lab.process.kill()
+            served.process.kill()
             with pytest.raises(ConnectionClosed):
                 page.wait(lambda _: False)
-        lab.process.wait(PATIENCE)
+        served.process.wait(PATIENCE)
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", lab.port), PATIENCE)
+            socket.create_connection(("127.0.0.1", served.port), PATIENCE)

@@ -7,7 +7,7 @@ import { panel } from "./panel.js";
 import { amount } from "./panels.js";
 
 const KEYS = { " ": "space", ArrowLeft: "left", ArrowRight: "right", ":": "colon" };
-const FEW = 3; // of what was said, that stays in sight
+const FEW = 4; // of what was said to all pages, that stays in sight
 
 /** @type {Map<number, import("./page").Rung>} */
 const rungs = new Map();
@@ -17,9 +17,13 @@ let told = performance.now(); // when it did
 let said = /** @type {any[]} */ ([]);
 let ended = /** @type {any} */ (null);
 let typed = /** @type {string | null} */ (null);
-let page = /** @type {any} */ (null);
+let page = /** @type {import("./page").Page | null} */ (null);
+let over = false; // nothing more comes
+/** What keys do, and which fields can be edited. */
+let desk = { keys: /** @type {any[]} */ ([]), editable: /** @type {Record<string, string>} */ ({}) };
 let quiz = false;
 let quizzed = 0;
+let moved = false; // what is at hand has not been chosen yet
 
 const token = taken();
 const socket = new WebSocket(`ws://${location.host}/live`);
@@ -49,15 +53,18 @@ function before(when) {
 }
 
 function hear(message) {
+  const followed = !over && !(message.page && message.over); // what is complete is read from its beginning
+  if (message.keys) desk = { keys: message.keys, editable: message.editable };
+  if (message.view) note(message.view);
   if (message.page) begin(message.page);
+  if (!page) return;
   if (message.gone) message.gone.forEach((number) => rungs.delete(number));
   if (message.rungs) message.rungs.forEach((each) => rungs.set(each.number, each));
-  const followed = !page.over;
-  for (const name of ["tracks", "diagrams", "quiz", "outcome", "proof", "problem", "over"]) if (name in message) page[name] = message[name];
-  if (message.said) said = [...said, ...message.said.map((each) => ({ ...each, fresh: true }))];
+  for (const name of ["tracks", "diagrams", "quiz", "outcome", "proof", "problem"]) if (name in message) page[name] = message[name];
+  if (message.said) said = message.own ? message.said : [...said, ...message.said].slice(-FEW);
   if (message.ended) ended = message.ended;
-  if (message.view) look(message.view);
-  else place(followed);
+  over ||= !!message.over;
+  place(followed);
   changed();
 }
 
@@ -65,38 +72,30 @@ function begin(data) {
   const first = !page;
   rungs.clear();
   for (const each of data.rungs) rungs.set(each.number, each);
-  if (first) {
-    page = data;
-    for (const each of document.querySelectorAll(".before")) each.remove();
-    if (page.view) Object.assign(more, { keys, help });
-    Object.assign(more, { bar, panels });
-    show(page);
-    setInterval(() => view?.timers.length && !view.over && changed(), 250);
-  } else Object.assign(page, data);
-  if (data.view) look(data.view);
+  if (!first) return Object.assign(page, data);
+  page = data;
+  for (const each of document.querySelectorAll(".before")) each.remove();
+  if (view) Object.assign(more, { keys, help });
+  Object.assign(more, { bar, panels });
+  show(page);
+  setInterval(() => view?.timers.length && !view.over && changed(), 250);
 }
 
-/** Takes where it stands, and chooses what is at hand. */
-function look(next) {
-  const moved = !view || view.at !== next.at || view.place !== next.place;
-  if (view && (view.place !== next.place || view.waits !== next.waits) && next.waits) said = said.filter((each) => each.fresh);
-  said.forEach((each) => (each.fresh = false));
+/** Takes where it stands. */
+function note(next) {
+  moved ||= !view || view.at !== next.at || view.place !== next.place;
   told = performance.now() - next.passed * 1000;
   view = next;
-  place();
-  if (moved && next.at !== null && rungs.has(next.at)) {
-    if (page.tracks.length > 1) chosen.track = rungs.get(next.at)?.track ?? chosen.track;
-    choosePacket(next.at);
-  }
 }
 
-/** Has the page show the rungs up to the place where one looks; a run without a debugger is followed. */
-function place(followed = false) {
+/** Has the page show the rungs up to the place where one looks, and chooses what is at hand; a run is followed. */
+function place(followed) {
   const last = page.rungs.at(-1)?.number;
   page.rungs = [...rungs.values()].filter((each) => !view || each.number <= view.upto).sort((one, other) => one.number - other.number);
   page.version = (page.version ?? 0) + 1;
   const now = page.rungs.at(-1)?.number;
-  if (!view && followed && now && (chosen.packet === last || !chosen.packet)) choosePacket(now);
+  if (view ? moved && rungs.has(view.at) : followed && now && (chosen.packet === last || !chosen.packet)) choosePacket(view?.at ?? now);
+  if (view && rungs.has(view.at)) moved = false;
 }
 
 // What is asked for.
@@ -133,7 +132,7 @@ function press(key) {
 function field() {
   const place = chosen.field, found = rungs.get(view.at)?.detail.layers.flatMap((layer) => layer.fields.map((each) => ({ layer, each })));
   const lit = found?.find(({ each }) => place && each.at && each.at[0] === place.buffer && each.at[1] === place.start && each.at[2] === place.end);
-  const short = lit && page.editable[`${lit.layer.title} ${lit.each.name}`];
+  const short = lit && desk.editable[`${lit.layer.title} ${lit.each.name}`];
   return `${short ?? "flags"}=`;
 }
 
@@ -142,7 +141,7 @@ const name = (key) => KEYS[key] ?? key;
 /** @param {KeyboardEvent} event */
 function keys(event) {
   if (ended) return false;
-  const key = page.keys.find((each) => each.key === name(event.key));
+  const key = desk.keys.find((each) => each.key === name(event.key));
   if (key) press(key);
   else if (event.key === "P") quiz = !quiz;
   else if (event.key === "q") send("quit");
@@ -162,7 +161,6 @@ function onLine(event) {
 
 function run() {
   const line = (typed ?? "").trim();
-  said = [];
   typed = null;
   if (line === "help") choose({ help: true });
   else if (line) send(line);
@@ -172,7 +170,7 @@ function run() {
 /** What stands first in the list of keys. */
 function help() {
   const more = [["Tab", w("key-other")], ["P", w("key-quiz")], ["q", w("quit")]];
-  return [...page.keys.filter((each) => can(each.line) || each.line === "…").map((each) => [each.shown, t(each)]), ...more];
+  return [...desk.keys.filter((each) => can(each.line)).map((each) => [each.shown, t(each)]), ...more];
 }
 
 // What is drawn.
@@ -180,11 +178,12 @@ function help() {
 function bar() {
   if (ended) return html`<footer id="bar" class="live"><p class="ended" role="alert">${t(ended)}</p></footer>`;
   if (!page.live) return nothing;
-  if (!view) return html`<footer id="bar" class="live"><p role="status">${page.problem ? t(page.problem) : page.over ? w("is-over") : page.rungs.length ? w("goes") : w("waiting")}</p></footer>`;
-  const buttons = page.keys.filter((each) => can(each.line) || each.line === "…");
+  if (!view) return html`<footer id="bar" class="live"><p role="status">${page.problem ? t(page.problem) : over ? w("is-over") : page.rungs.length ? w("goes") : w("waiting")}</p></footer>`;
+  const now = { hold: !!view.runs, back: view.place > 1, forward: view.place < view.places };
+  const buttons = desk.keys.filter((each) => can(each.line) && (now[each.line] ?? true));
   return html`<footer id="bar" class="live">
     <p role="status" class="stands">${stands()}</p>
-    ${said.slice(-FEW * 4).map((each) => html`<p class="answer ${each.wrong ? "bad" : ""}" role=${each.wrong ? "alert" : "status"}>${t(each)}</p>`)}
+    ${said.map((each) => html`<p class="answer ${each.wrong ? "bad" : ""} ${each.en.includes("\n") ? "pre" : ""}" role=${each.wrong ? "alert" : "status"}>${t(each)}</p>`)}
     ${typed === null ? nothing : html`<form class="typed" @submit=${(event) => (event.preventDefault(), run())}><label for="line">${w("line")}</label>
       <input id="line" autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="2000" .value=${typed} @input=${(event) => (typed = event.target.value)} @keydown=${onLine} /><button type="submit">${w("do")}</button></form>`}
     <div class="buttons">${buttons.map((each) => html`<button data-does=${each.line.split(/[\s…]/)[0] || "line"} @click=${() => press(each)}><kbd>${each.shown}</kbd> ${t(each)}</button>`)}
