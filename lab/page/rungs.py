@@ -45,16 +45,34 @@ class Fired:
 
 
 @cache
-def diagram_of(protocol: str) -> dict[str, Any] | None:
-    """Returns a protocol's diagram, None where it has none."""
+def _drawn(protocol: str) -> dict[str, Any] | None:
     drawn = diagram(next(each for each in PROTOCOLS if each.name == protocol))
     return None if drawn is None else as_json(drawn)
 
 
 @cache
+def diagram_of(protocol: str) -> dict[str, Any] | None:
+    """Returns a protocol's diagram, as much of it as a page draws; None where it has none."""
+    found = _drawn(protocol)
+    if found is None:
+        return None
+    told = _without(found, "rows", "sizes")
+    told["captions"] = [_without(each, "box", "points") for each in found["captions"]]
+    told["edges"] = [
+        {**_without(each, "points"), "lines": [_without(line, "box", "rows") for line in each["lines"]]}
+        for each in found["edges"]
+    ]
+    return told
+
+
+def _without(entry: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: each for name, each in entry.items() if name not in names}
+
+
+@cache
 def _edges(protocol: str) -> dict[tuple[str, str, str, str], str]:
     """Returns which of a diagram's arrows is which row's."""
-    drawn = diagram_of(protocol) or {"rows": ()}
+    drawn = _drawn(protocol) or {"rows": ()}
     return {(row["end"], row["before"], row["on"], row["after"]): row["edge"] for row in drawn["rows"]}
 
 

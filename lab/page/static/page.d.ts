@@ -262,11 +262,9 @@ export interface Node {
 export interface Line {
   text: Text;
   step: Text | null;
-  rows: (Record<string, any>)[];
   x: number;
   y: number;
   anchor: string;
-  box: number[];
 }
 
 /** An arrow. */
@@ -277,7 +275,6 @@ export interface Edge {
   start: string;
   end: string;
   lines: Line[];
-  points: number[][];
   drawn: boolean;
   path: string;
 }
@@ -291,8 +288,6 @@ export interface Caption {
   x: number;
   y: number;
   anchor: string;
-  box: number[];
-  points: number[][];
   path: string;
 }
 
@@ -303,11 +298,9 @@ export interface Diagram {
   title: Text;
   width: number;
   height: number;
-  sizes: Record<string, any>;
   nodes: Node[];
   edges: Edge[];
   captions: Caption[];
-  rows: (Record<string, any>)[];
 }
 
 /** What a page shows. */
