@@ -68,7 +68,7 @@ def test_an_assignment_is_proved(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     said = (ROOT / "lab/grade/assignments/tcp-trouble.toml").read_text("utf-8")
     mine.write_text(said, "utf-8")
-    done = lab("assign", str(mine), "--check", "--lang", "zh", "--capture", str(capture("tcp/syn-lost")))
+    done = lab("assign", str(mine), "--check", "--lang", "zh", "--capture", str(capture("tcp/in-trouble")))
     assert (done.returncode, done.stderr) == (0, "")
     assert "成立" in done.stdout
     mine.write_text(said.replace("seconds = 2", "seconds = 3"), "utf-8")

@@ -20,6 +20,9 @@ _EXPECTED = {
     "tcp/syn-ack-lost":      Expected(untold={3: "whether"}),
     "tcp/no-answer":         Expected(kernels=(3,)),
     "tcp/final-ack-lost":    Expected(untold={3: "whether"}),
+    "tcp/in-trouble":        Expected(
+        wireshark=(10,), untold={4: "whether", 5: "whether", 9: "whether", 10: "whether"},
+    ),
     "tcp/last-ack-lost":     Expected(wireshark=(10,), untold={11: "whether"}),
     "tcp/bad-checksum":      Expected(untold={4: "whether", 5: "whether"}),
     "tcp/challenge-ack":     Expected(wireshark=(20,), untold={8: "whether", 10: "whether"}),

@@ -30,6 +30,7 @@ STEPS = {
     "tcp/no-answer":           "1,2:unanswered -:unanswered -:unanswered -:unanswered"
                                "  -:unanswered -:unanswered -:unanswered -:unanswered",
     "tcp/final-ack-lost":      "1 2 3:lost 4  6 7 8 9",
+    "tcp/in-trouble":          "1,2:retransmitted 3,5:retransmitted 4,6:retransmitted 6  12 13 14 15",
     "tcp/fin-lost":            "1 2 3 3  8,9:retransmitted 10 11 12",
     "tcp/last-ack-lost":       "1 2 3 3  8 9 10,12:retransmitted 11,13:retransmitted",
     "tcp/ecn":                 "1 2 3 3  10 11 12 13",
@@ -88,6 +89,10 @@ _OVERFLOWS = {"TcpExt ListenOverflows": 1, "TcpExt ListenDrops": 1}
 _Refused = list[tuple[int, bool, str, dict[str, int], str | None]]
 REFUSED: dict[str, _Refused] = {
     "tcp/refused":           [(1, False, "no-listener", {"Tcp OutRsts": 1}, "RST")],
+    "tcp/in-trouble":        [
+        (5, False, "syn-on-connection", _ON_OPEN, "ACK"),
+        (9, False, "bad-checksum", {"Tcp InErrs": 1, "Tcp InCsumErrors": 1}, None),
+    ],
     "tcp/bad-checksum":      [(4, False, "bad-checksum", {"Tcp InErrs": 1, "Tcp InCsumErrors": 1}, None)],
     "tcp/challenge-ack":     [
         (8, True, "syn-on-connection", _ON_OPEN, "ACK"),

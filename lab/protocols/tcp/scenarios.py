@@ -44,6 +44,13 @@ SCENARIOS = (
     ),
     Scenario("tcp/no-answer", mishaps.no_answer, endpoint, ("drop client SYN",)),
     Scenario("tcp/final-ack-lost", scripts.final_ack_lost, endpoint, ("drop client ACK #1",)),
+    Scenario(
+        "tcp/in-trouble",
+        scripts.connection,
+        endpoint,
+        ("drop client SYN #1", "drop client ACK #1", "corrupt server data #1"),
+        varies=_CLOSED,
+    ),
     Scenario("tcp/fin-lost", scripts.connection, endpoint, ("drop client FIN #1",), varies=_SAID),
     Scenario("tcp/last-ack-lost", scripts.last_ack_lost, endpoint, ("drop client ACK #3",), varies=_SAID),
     Scenario("tcp/ecn", scripts.ecn, endpoint, ("mark client data #1",), wired=True),
