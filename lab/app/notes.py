@@ -102,22 +102,18 @@ def _taken(path: str, about: Descriptor, conversation: int | None, lang: Lang) -
             raise _none(run.name, about.title, conversation)
         if said := run.complaint():
             streams.say(said.pick(lang))
-        file = PurePath(run.name).name
-    return _Path(changes, f"{file} · {ends[chosen]}" if chosen in ends else file)
+        named = [PurePath(run.name).name] if path != "-" else []
+    return _Path(changes, " · ".join([*named, *([ends[chosen]] if chosen in ends else [])]))
 
 
 def _none(name: str, title: str, conversation: int | None) -> InputError:
     listed = f"lab annotate {name} --format conversations"
+    lists = Text(f": {listed} lists what it has", f"：{listed} 会列出其中的连接") if name != "-" else Text("", "")
     if conversation is not None:
-        return InputError(
-            Text(
-                f"in conversation {conversation} of {name} nothing of {title} is seen to move",
-                f"在 {name} 的连接 {conversation} 中看不到 {title} 的状态变化",
-            ),
-            Text(f"name another conversation: {listed} lists them", f"请换一个连接：{listed} 会列出所有连接"),
+        what = Text(
+            f"in conversation {conversation} of {name} nothing of {title} is seen to move",
+            f"在 {name} 的连接 {conversation} 中看不到 {title} 的状态变化",
         )
-    return InputError(
-        Text(f"{name} shows no connection of {title}", f"{name} 中没有 {title} 连接"),
-        Text(f"name another protocol, or another capture: {listed} says what it has",
-             f"请换一个协议或抓包文件：{listed} 会列出其中的连接"),
-    )  # fmt: skip
+        return InputError(what, Text(f"name another conversation{lists.en}", f"请换一个连接{lists.zh}"))
+    what = Text(f"{name} shows no connection of {title}", f"{name} 中没有 {title} 连接")
+    return InputError(what, Text(f"name another protocol or capture{lists.en}", f"请换一个协议或抓包文件{lists.zh}"))

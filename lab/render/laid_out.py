@@ -21,6 +21,7 @@ _ROOM = 8  # between an arrow and its words
 _PORT = 18  # how far below a box's top arrows reach its sides
 _HEAD, _SPELLED, _FOOT, _PAD = 25, 14, 7, 11  # of a box: its name's height, the notes' spelling's; below all; sideways
 _BADGE_ROOM = 6
+_LONG = 350  # a line of what leads to a state from many
 
 
 class Part:
@@ -57,7 +58,14 @@ class Part:
             raise ValueError(f"{self._about.name}: no such arrow is left in the table: {start} > {end} {on}")
         return found
 
+    def _node(self, name: str) -> Node:
+        if name not in self.nodes:
+            raise ValueError(f"{self._about.name}: {name} has no place")
+        return self.nodes[name]
+
     def _place(self, place: Place) -> None:
+        if place.state not in self._table.states:
+            raise ValueError(f"{self._about.name}: the table has no state {place.state}")
         count = sum(node.state == place.state for node in self.nodes.values())
         name = f"{place.state}.{count + 1}" if count else place.state
         known = notes(self._about.name).states[place.state]
@@ -94,11 +102,11 @@ class Part:
         x, y, anchor = self._beside(points, label, len(said))
         lines = [_line(text, rows, x, y + (at + 0.5) * LINE, anchor) for at, (text, rows) in enumerate(said)]
         between = ">" if kind == "arrow" else "~"
-        name = f"{self.nodes[start].id}{between}{self.nodes[end].id}"
-        self.edges.append(Edge(name, kind, self._ends, self.nodes[start].id, self.nodes[end].id, tuple(lines), points))
+        begins, ends = self._node(start).id, self._node(end).id
+        self.edges.append(Edge(f"{begins}{between}{ends}", kind, self._ends, begins, ends, tuple(lines), points))
 
     def _gather(self, gathering: Gathering) -> None:
-        end = self.nodes[gathering.end]
+        end = self._node(gathering.end)
         taken = []
         for start, way in gathering.ways.items():
             rows = self._take(*_states(start, gathering.end), gathering.on)
@@ -106,9 +114,9 @@ class Part:
             points = self._points(start, gathering.end, way)
             lines = [_line(text, found, *points[0], "middle") for text, found in _merged(rows)]
             bare = tuple(each._replace(box=(*points[0], 0, 0)) for each in lines)
-            name = f"{self.nodes[start].id}>{end.id}"
+            begins = self._node(start).id
             self.edges.append(
-                Edge(name, "gathered", self._ends, self.nodes[start].id, end.id, bare, points, gathering.drawn)
+                Edge(f"{begins}>{end.id}", "gathered", self._ends, begins, end.id, bare, points, gathering.drawn)
             )
         x, y, anchor = gathering.label
         points = self._points(None, gathering.end, gathering.stub) if gathering.stub else ()
@@ -129,7 +137,7 @@ class Part:
         for at, each in enumerate(way):
             if isinstance(each, str):
                 name = end if at or start is None else start
-                found.append(_port(self.nodes[name], each))
+                found.append(_port(self._node(name), each))
             else:
                 x, y = each
                 found.append(
@@ -201,13 +209,29 @@ def _both(got: Text) -> Text:
 
 
 def _gathered(rows: Sequence[Row], table: Table, end: str) -> Iterator[Text]:
-    """Yields what leads to a state from many, and from which."""
-    texts = [text for text, _ in _merged({row.on: row for row in rows}.values())]
-    from_all = {str(row.state) for row in rows}
-    others = [each for each in table.states if each not in from_all and each != end]
-    yield Text(" · ".join(each.en for each in texts), " · ".join(each.zh for each in texts))
-    yield (
-        Text(f"in any state but {', '.join(others)}", f"除 {'、'.join(others)} 外的任何状态")
-        if others
-        else Text("in any state", "任何状态下")
-    )
+    """Yields what leads to a state from many, and from which: a line for what comes from the same ones, or two."""
+    sources: dict[str, list[str]] = {}
+    for row in rows:
+        sources.setdefault(row.on, []).append(row.state)
+    alike: dict[frozenset[str], list[Row]] = {}
+    for row in {row.on: row for row in table.rows if row in rows}.values():
+        alike.setdefault(frozenset(sources[row.on]), []).append(row)
+    for states, same in alike.items():
+        texts = [text for text, _ in _merged(same)]
+        what = Text(" · ".join(each.en for each in texts), " · ".join(each.zh for each in texts))
+        where = _where([each for each in table.states if each in states], table, end)
+        line = Text(f"{what.en}: {where.en}", f"{what.zh}：{where.zh}")
+        if wide(line.en, WORDS) <= _LONG:
+            yield line
+        else:
+            yield from (what, where)
+
+
+def _where(states: Sequence[str], table: Table, end: str) -> Text:
+    """Returns which states these are, by those that they are not where these are fewer."""
+    others = [each for each in table.states if each not in states and each != end]
+    if len(states) < len(others):
+        return Text(f"in {', '.join(states)}", "、".join(states))
+    if others:
+        return Text(f"in any state but {', '.join(others)}", f"除 {'、'.join(others)} 外的任何状态")
+    return Text("in any state", "任何状态下")

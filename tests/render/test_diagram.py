@@ -13,6 +13,7 @@ from lab.engine.protocol import Descriptor
 from lab.engine.table import Row
 from lab.events import StateChanged
 from lab.model import Role
+from lab.protocols.layout import Layout
 from lab.protocols.registry import PROTOCOLS
 from lab.render.diagram import as_json, diagram, path, walked
 from lab.render.placed import Diagram
@@ -178,3 +179,26 @@ def test_every_move_in_a_reference_is_along_an_arrow() -> None:
 def test_corners_of_a_path_are_rounded() -> None:
     assert path(((0, 0), (0, 50), (50, 50))) == "M0 0L0 41Q0 50 9 50L50 50"
     assert path(()) == ""
+
+
+def test_a_protocol_without_a_layout_has_no_diagram() -> None:
+    assert diagram(PROTOCOLS[0].replace(layouts={})) is None
+
+
+def test_a_layout_that_has_not_exactly_the_tables_arrows_is_refused() -> None:
+    about = PROTOCOLS[0]
+    layout: Layout = about.layouts["client"]
+    first, *others = layout.routes
+    (gathering,) = layout.gathered
+    fewer = dict(list(gathering.ways.items())[1:])
+    for wrong in (
+        layout._replace(routes=tuple(others)),
+        layout._replace(routes=(first, *layout.routes)),
+        layout._replace(routes=(first._replace(start=first.end, end=first.start), *others)),
+        layout._replace(gathered=(gathering._replace(ways=fewer),)),
+        layout._replace(gathered=()),
+        layout._replace(places=layout.places[1:]),
+        layout._replace(places=(*layout.places, layout.places[0]._replace(state="ASLEEP"))),
+    ):
+        with pytest.raises(ValueError, match="tcp: "):
+            diagram(about.replace(layouts={"client": wrong, "server": wrong}))

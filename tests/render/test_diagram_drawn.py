@@ -206,7 +206,3 @@ def test_what_can_not_be_drawn_is_said_with_what_to_do(
     assert re.search("[\u4e00-\u9fff]", refused.value.message.zh + refused.value.hint.zh)
     assert refused.value.hint.en
     assert not list(tmp_path.iterdir())
-
-
-def test_a_protocol_without_a_layout_has_no_diagram() -> None:
-    assert diagram(PROTOCOLS[0].replace(layouts={})) is None

@@ -57,8 +57,8 @@ def _gathered(left: Iterable[str], right: Iterable[str]) -> tuple[Gathering, ...
     return (
         Gathering("CLOSED", ("sent close_notify", "got close_notify"), (315, 1506, "middle"), closing, False,
                   ((315, 1496), "s")),
-        Gathering("FAILED", ("sent fatal alert", "got fatal alert"), (456, _FAILED + 10, "start"), failing, False,
-                  ((448, _FAILED + _PORT), "e")),
+        Gathering("FAILED", ("sent fatal alert", "got fatal alert"), (315, _FAILED - 38, "middle"), failing, False,
+                  ((315, _FAILED - 26), "n")),
     )  # fmt: skip
 
 

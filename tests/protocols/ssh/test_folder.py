@@ -187,6 +187,10 @@ def test_an_unknown_protocol_is_told_which_there_are(copy: Copy) -> None:
     assert copy.lab("notes", "quic", status=2) == ""
 
 
+def test_without_a_layout_it_has_a_table_and_no_diagram(copy: Copy) -> None:
+    assert copy.lab("notes", "ssh", "--diagram", "svg", status=2) == ""
+
+
 # Played on real hosts.
 
 
