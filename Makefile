@@ -16,7 +16,7 @@ RIGHTS := --cap-add SYS_ADMIN --cap-add NET_ADMIN \
 	$(foreach each,seccomp apparmor systempaths,--security-opt $(each)=unconfined)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws step grade wireshark test test-fast test-image check bench soak kill fuzz clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws step grade wireshark site test test-fast test-image check bench soak kill fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ grade: $(BIN)/lab ## a small class is made and marked: copies, edited captures, 
 
 wireshark: $(BIN)/lab ## a capture, or a scenario live, in Wireshark: ARGS="tcp/syn-lost" 在 Wireshark 中查看
 	@$(BIN)/lab wireshark $(or $(ARGS),captures/tls-1.2-rsa.pcapng)
+
+site: $(BIN)/lab ## all reference captures, the notes and a page for one's own as a web site: ARGS="--to DIR" 生成静态网站
+	@$(BIN)/python -m scripts.site $(ARGS)
 
 venv: $(BIN)/lab ## what the lab needs, in .venv 安装实验室所需
 

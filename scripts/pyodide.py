@@ -7,10 +7,7 @@ It is never part of the repository, only of a site that is made (scripts/site). 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,13 +18,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, a script
 
 from lab.errors import LabError, MachineError, UsageError
 from lab.text import Text
+from tests.page.npm import packed
 
 VERSION = "314.0.7"  # Python 3.14
 INTEGRITY = "0YvXxEhfEdpLfb/XkM2BFAeMROq0iMUX2bzzH9pOttyMcWkwq+HbE5uyuGD82LN7y2q+SNvi/6V5JEsOlD2R1A=="  # SHA-512
 CACHE = Path(__file__).parent.parent / ".venv" / f"pyodide-{VERSION}"
 # What a page needs of it: 13 MB, of which a web server that compresses sends some 5.
 FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
-_PATIENCE = 300  # seconds
 
 
 def folder(given: Path | None = None) -> Path:
@@ -60,24 +57,18 @@ def version(place: Path) -> str:
 
 
 def _fetch() -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise _not_fetched("npm is not installed", "没有安装 npm")
     CACHE.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pyodide-", dir=CACHE.parent) as name:  # beside where it is going to be
-        command = [npm, "pack", f"pyodide@{VERSION}", "--silent", "--pack-destination", name]
         try:
-            done = subprocess.run(command, cwd=name, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+            archive = packed("pyodide", VERSION, INTEGRITY, Path(name))
+        except FileNotFoundError:
+            raise _not_fetched("npm is not installed", "没有安装 npm") from None
         except subprocess.TimeoutExpired:
             raise _not_fetched("npm takes too long", "npm 耗时过长") from None
-        packed = next(Path(name).glob("*.tgz"), None)
-        if done.returncode or packed is None:
-            said = (done.stderr.strip() or f"status {done.returncode}").splitlines()[0]
-            raise _not_fetched(f"npm says: {said}", f"npm 报告：{said}")
-        if base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode() != INTEGRITY:
-            raise _not_fetched("what came is something else", "取得的内容与预期不符")
-        with tarfile.open(packed) as archive:
-            archive.extractall(name, filter="data")
+        except (OSError, AssertionError) as error:
+            raise _not_fetched(str(error).splitlines()[0], str(error).splitlines()[0]) from None
+        with tarfile.open(archive) as files:
+            files.extractall(name, filter="data")
         try:
             Path(name, "package").rename(CACHE)
         except OSError:  # somebody else has been as quick
@@ -89,8 +80,9 @@ def _not_fetched(en: str, zh: str) -> MachineError:
     return MachineError(
         Text(f"Pyodide could not be fetched: {en}", f"无法获取 Pyodide：{zh}"),
         Text(
-            "install npm (Debian: apt-get install npm), or name the folder of its package pyodide: --pyodide DIR",
-            "请安装 npm（Debian：apt-get install npm），或指定 npm 软件包 pyodide 的目录：--pyodide DIR",
+            "install npm (Debian: apt-get install npm), name the folder of its package (--pyodide DIR), or go without "
+            "it (--no-drop)",
+            "请安装 npm（Debian：apt-get install npm），或指定该软件包的目录（--pyodide DIR），或不用它（--no-drop）",
         ),
     )
 

@@ -67,7 +67,8 @@ TOGETHER = {
         "tests/stepping/test_screen.py", "tests/grade/test_predicted.py",
         "tests/page/test_server.py",
     ),
-    "browser": ("tests/page/test_browser.py", "tests/page/test_page.py", "tests/page/test_hostile.py"),
+    "browser": ("tests/page/test_browser.py", "tests/page/test_page.py", "tests/page/test_hostile.py",
+                "tests/page/test_site_in_browser.py"),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from lab.protocols.tcp.cells import Cell, Options, Path, Seen, Shown, by_the_rul
 from lab.protocols.tcp.coverage import Tried, Walk, tried, walks
 from lab.protocols.tcp.differences import DIFFERENCES, Difference, explained
 from lab.protocols.tcp.peer import Made, Peer
-from lab.protocols.tcp.recorded import Change, as_json, changes, grid, line
+from lab.protocols.tcp.recorded import Change, Line, as_json, changes, grid, line, read
 from lab.protocols.tcp.segment import Segment, segment
 from lab.protocols.tcp.stimuli import KINDS, STIMULI, Stimulus
 from lab.protocols.tcp.ways import CALLS, WAYS, Way
@@ -19,7 +19,7 @@ from lab.protocols.transport import NUMBER
 
 __all__ = [
     "BRANCHES", "CALLS", "DIFFERENCES", "KINDS", "NUMBER", "STIMULI", "WAYS", "Branch", "Cell", "Change", "Difference",
-    "Made", "Options", "Outcome", "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Tried", "Walk",
-    "Way", "as_json", "by_the_rules", "cell", "changes", "explained", "explained_by", "grid", "line", "segment",
-    "stimulus", "tried", "walks", "ways",
+    "Line", "Made", "Options", "Outcome", "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Tried",
+    "Walk", "Way", "as_json", "by_the_rules", "cell", "changes", "explained", "explained_by", "grid", "line", "read",
+    "segment", "stimulus", "tried", "walks", "ways",
 ]  # fmt: skip

@@ -11,13 +11,13 @@ from lab.protocols.exploration import STIMULI, WAYS, Cell, Change, explained, ex
 from lab.render.cells import Played, counted, heard, kind, numbered, rule, script, segments, verdict
 from lab.text import Lang, Text
 
-_SHORT = {
+SHORT = {
     "CLOSED": "CL", "LISTEN": "LI", "SYN-SENT": "SS", "SYN-RECEIVED": "SR", "ESTABLISHED": "ES", "FIN-WAIT-1": "F1",
     "FIN-WAIT-2": "F2", "CLOSE-WAIT": "CW", "CLOSING": "CG", "LAST-ACK": "LA", "TIME-WAIT": "TW",
 }  # fmt: skip
-_REPLIES = {"ACK": "A", "SYN-ACK": "S", "RST": "R", "RST-ACK": "R"}
+REPLIES = {"ACK": "A", "SYN-ACK": "S", "RST": "R", "RST-ACK": "R"}
 _TITLE = Text("What a real kernel does with segment X in state Y", "真实内核在状态 Y 收到报文段 X 会怎么做")
-_KINDS = (
+KINDS = (
     ("quiet", Text("no answer, stays", "无应答，状态不变")),
     ("ack", Text("answered by ACK, stays", "以 ACK 应答，状态不变")),
     ("on", Text("goes on", "进入下一状态")),
@@ -72,12 +72,12 @@ class _Page:
         )
 
     def _key(self) -> str:
-        colours = "".join(f'<span><em class="{name}"></em>{self._pick(text)}</span>' for name, text in _KINDS)
+        colours = "".join(f'<span><em class="{name}"></em>{self._pick(text)}</span>' for name, text in KINDS)
         letters = self._said(
             "A ACK · S SYN-ACK · R RST · below it the next state", "A：ACK · S：SYN+ACK · R：RST · 下方是之后的状态"
         )
         mark = self._said("differs from RFC 9293", "与 RFC 9293 不同")
-        short = " · ".join(f"{short} {state}" for state, short in _SHORT.items())
+        short = " · ".join(f"{short} {state}" for state, short in SHORT.items())
         return (
             f'<div class="key">{colours}<span><u>◥</u> {mark}</span><span>{letters}</span></div>\n'
             f'<p class="soft short">{short}</p>\n'
@@ -100,8 +100,8 @@ class _Page:
         yield "</tbody></table>\n"
 
     def _square(self, cell: Cell) -> str:
-        reply = _REPLIES.get(cell.sent[0].name, cell.sent[0].name[:1]) if cell.sent else "·"
-        to = f"<i>→{_SHORT.get(cell.after, cell.after)}</i>" if cell.after != cell.before else ""
+        reply = REPLIES.get(cell.sent[0].name, cell.sent[0].name[:1]) if cell.sent else "·"
+        to = f"<i>→{SHORT.get(cell.after, cell.after)}</i>" if cell.after != cell.before else ""
         mark = {"agree": "", "explained": "<s></s>", "unexplained": '<s class="bad"></s>'}[verdict(cell)]
         title = escape(f"{cell.way} + {cell.segment}: {segments(cell.sent).pick(self._lang)}; {cell.after}")
         link = f'<a href="#{_anchor(cell)}" title="{title}"><b>{escape(reply)}</b>{to}{mark}</a>'

@@ -1,0 +1,130 @@
+// Takes a capture that is dropped or chosen, has the worker annotate it, and shows what that answers.
+(() => {
+  const words = JSON.parse(document.querySelector("#words").textContent), status = document.querySelector("#status");
+  const area = document.querySelector("#drop"), input = document.querySelector("#file");
+  const say = (name, ...values) => values.reduce((said, value) => said.replace("{}", () => value), words[name]);
+  let worker = null, name = "", saving = null;
+
+  /** Writes lines into the place for them, as text. */
+  function show(lines, more = []) {
+    status.replaceChildren(...lines.map((line, at) => Object.assign(document.createElement(at || !lines[1] ? "span" : "b"), { textContent: line })), ...more);
+  }
+
+  function wrong(message, hint) {
+    stop();
+    status.classList.add("bad");
+    show([message, hint]);
+    input.value = "";
+  }
+
+  function working(line, more = "") {
+    status.classList.remove("bad");
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: words.stop });
+    button.addEventListener("click", () => {
+      stop();
+      show([words.stopped]);
+      input.value = "";
+    });
+    const row = document.createElement("p");
+    row.append(document.createElement("progress"), " ", button);
+    show([line, more || " "], [row]);
+  }
+
+  function stop() {
+    worker?.terminate();
+    worker = null;
+  }
+
+  /** Begins to load what it takes, once. */
+  function begin() {
+    if (worker) return;
+    try {
+      worker = new Worker("worker.js", { type: "module" });
+    } catch (error) {
+      wrong(say("failed", error.message), words["failed-hint"]);
+      return;
+    }
+    worker.onmessage = ({ data }) => heard[data.kind]?.(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      wrong(say("failed", event.message || "worker.js"), words["failed-hint"]);
+    };
+  }
+
+  const heard = {
+    loading: () => name && working(words.loading),
+    starting: () => name && working(words.starting),
+    reading: () => working(say("reading", name)),
+    passed: ({ count }) => working(say("reading", name), say("passed", count)),
+    failed: ({ why }) => wrong(say("failed", why), words["failed-hint"]),
+    died: ({ why }) => wrong(say("died", why), words["died-hint"]),
+    answer: ({ text }) => {
+      const told = JSON.parse(text), lang = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+      if (told.page) open(told.page);
+      else {
+        status.classList.add("bad");
+        show([told.message[lang], told.hint[lang]]);
+        input.value = "";
+      }
+    },
+    saved: ({ text }) => {
+      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type: "text/html" })), download: `${name}.html` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      if (saving) saving.textContent = words.save;
+    },
+  };
+
+  async function take(file) {
+    if (!file) return;
+    name = file.name;
+    if (file.size > words.largest) {
+      wrong(say("large", name, Math.ceil(file.size / (1 << 20)), words.largest >> 20), words["large-hint"]);
+      return;
+    }
+    working(words.loading);
+    let bytes;
+    try {
+      bytes = await file.arrayBuffer();
+    } catch (error) {
+      wrong(say("unreadable", name, error.message), words["unreadable-hint"]);
+      return;
+    }
+    begin();
+    worker?.postMessage({ kind: "capture", name, bytes }, [bytes]);
+  }
+
+  /** Shows the capture's page in place of this one; the worker stays, to write it as a file. */
+  function open(page) {
+    for (const style of document.querySelectorAll('link[rel="stylesheet"]')) style.media = style.className === "shown" ? "all" : "not all";
+    const bar = Object.assign(document.createElement("nav"), { className: "beside" });
+    const back = Object.assign(document.createElement("a"), { href: location.pathname.split("/").pop() || "drop.html", textContent: `‹ ${words.another}` });
+    const title = Object.assign(document.createElement("span"), { textContent: name });
+    saving = Object.assign(document.createElement("button"), { type: "button", textContent: words.save });
+    saving.addEventListener("click", () => {
+      saving.textContent = words.saving;
+      worker.postMessage({ kind: "save", name });
+    });
+    bar.append(back, title, saving);
+    document.body.replaceChildren(bar, Object.assign(document.createElement("div"), { id: "app" }));
+    // The page's scripts are one classic script beside this: its module is a name that both know.
+    $main_js.show(page); // eslint-disable-line no-undef
+  }
+
+  input.addEventListener("change", () => take(input.files[0]));
+  input.addEventListener("click", begin);
+  for (const kind of ["dragenter", "dragover"]) {
+    addEventListener(kind, (event) => {
+      event.preventDefault();
+      area.classList.add("over");
+      begin();
+    });
+  }
+  addEventListener("dragleave", () => area.classList.remove("over"));
+  addEventListener("drop", (event) => {
+    if (!area.isConnected) return;
+    event.preventDefault();
+    area.classList.remove("over");
+    take(event.dataTransfer.files[0]);
+  });
+})();
