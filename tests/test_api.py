@@ -72,7 +72,17 @@ def test_all_that_is_offered_is_there_and_nothing_else() -> None:
 
 
 def test_a_schema_is_the_caller_s_own() -> None:
-    for name in ("trace", "events", "summary", "verify", "verify-packet", "grade", "grade-class", "explore"):
+    for name in (
+        "trace",
+        "events",
+        "summary",
+        "verify",
+        "verify-packet",
+        "grade",
+        "grade-class",
+        "explore",
+        "coverage",
+    ):
         schema = lab.schema(name)
         Draft202012Validator.check_schema(schema)
         schema["$defs"].clear()

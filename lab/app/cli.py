@@ -442,27 +442,35 @@ def notes(
     diagram: Annotated[DiagramForm | None, typer.Option("--diagram", help=_("The state diagram as a picture.", "把状态图画成一张图。"))] = None,
     path: Annotated[str | None, typer.Option("--path", metavar="FILE", help=_("With --diagram: light the path that a connection of this capture took.", "配合 --diagram：标出这个抓包中一个连接所走的路径。"))] = None,
     conversation: Annotated[int | None, typer.Option("--conversation", metavar="N", help=_("With --path: which one, by its id.", "配合 --path：按编号选择连接。"))] = None,
+    json: Annotated[bool, typer.Option("--json", help=_("With --coverage: as JSON.", "配合 --coverage：输出 JSON。"))] = False,
     out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.protocols.subject import subjects
     from lab.render.notes import told
 
     found = subjects(subject or [])
+    if json and (not coverage or diagram is not None):
+        raise UsageError(
+            Text("--json goes with --coverage alone", "--json 只能与 --coverage 同用"),
+            Text(
+                f"run: lab notes {TRANSPORT.name} --coverage --json",
+                f"运行：lab notes {TRANSPORT.name} --coverage --json",
+            ),
+        )
     if diagram is not None or path is not None or conversation is not None:
         from lab.app.notes import Drawing, draw
 
         draw(found, Drawing(diagram, path, conversation, coverage), out, LANG)
         return
     if coverage:
-        from lab.render.coverage import coverage as covered
+        from lab.app.coverage import cover
 
         if [each.name for each in found] != [TRANSPORT.name]:
             raise UsageError(
                 Text(f"the coverage is known of {TRANSPORT.title} alone", f"只有 {TRANSPORT.title} 有覆盖情况"),
                 Text(f"lab notes {TRANSPORT.name} --coverage shows it", f"运行 lab notes {TRANSPORT.name} --coverage"),
             )
-        with files.rendered(out) as stream:
-            covered(stream, LANG)
+        cover(json, out, LANG)
         return
     with files.rendered(out) as stream:
         told(found, stream, LANG)

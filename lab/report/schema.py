@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from lab.protocols import registry
-from lab.protocols.exploration import STIMULI, WAYS
+from lab.protocols.exploration import KINDS, STIMULI, WAYS
 from lab.protocols.notes import notes
 
 
@@ -96,6 +96,15 @@ def explore() -> dict[str, Any]:
 
 
 @cache
+def coverage() -> dict[str, Any]:
+    """Returns the schema of what of the state diagram real kernels have walked, handshake-lab/coverage/v1."""
+    schema = _read("lab.report", "coverage.schema.json")
+    schema["$defs"]["state"]["enum"] = list(registry.TRANSPORT.tables["client"].states)
+    schema["$defs"]["segment"]["properties"]["kind"]["enum"] = list(KINDS)
+    return schema
+
+
+@cache
 def view() -> dict[str, Any]:
     """Returns the schema of where a run stands that is stepped through, handshake-lab/view/v1."""
     schema = _read("lab.report", "view.schema.json")
@@ -112,14 +121,14 @@ def page() -> dict[str, Any]:
 _SCHEMAS = {
     "trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet,
     "grade": grade, "grade-class": grade_class,
-    "explore": explore, "view": view, "page": page,
+    "explore": explore, "coverage": coverage, "view": view, "page": page,
 }  # fmt: skip
 
 
 def schema(name: str) -> dict[str, Any]:
     """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade",
-    "grade-class", "explore", "view" or "page". It is the caller's own, to do with as it likes. Raises KeyError for
-    another.
+    "grade-class", "explore", "coverage", "view" or "page". It is the caller's own, to do with as it likes. Raises
+    KeyError for another.
     """
     return deepcopy(_SCHEMAS[name]())
 

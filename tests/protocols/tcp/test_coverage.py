@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import socket
+import subprocess
 import sys
 
+import jsonschema
 import pytest
 
+import lab
 from lab.protocols.tcp.coverage import ARROWS, name, tried, walks
 from lab.protocols.tcp.states import State
 from lab.render.coverage import coverage
+from lab.report.coverage import as_json
 from lab.text import LANGUAGES, Lang
 from scripts.coverage import WALKED, text
+from tests.places import ROOT
 
 
 def test_the_arrows_that_scenarios_have_walked_are_those_that_their_captures_show() -> None:
@@ -55,3 +61,20 @@ def test_it_is_told_in_both_languages(lang: Lang) -> None:
     assert "tcp/simultaneous-open" in said
     assert all(f"{each.state} → {each.to}" in said for each in ARROWS)
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_it_is_written_for_programs_as_its_schema_says() -> None:
+    told = as_json()
+    jsonschema.Draft202012Validator(lab.schema("coverage")).validate(told)
+    assert sum(each["walked"] for each in told["arrows"]) == sum(each.done for each in walks())
+    assert [each["to"] for each in told["arrows"] if not each["walked"] and each["from"] == "LISTEN"] == ["SYN-SENT"]
+    assert len(told["segments"]) == 88
+    done = run("notes", "tcp", "--coverage", "--json")
+    assert json.loads(done.stdout) == told
+    for words in (("notes", "tcp", "--json"), ("notes", "tcp", "--coverage", "--json", "--diagram", "svg")):
+        assert run(*words).returncode == 2
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
