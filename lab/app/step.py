@@ -86,7 +86,8 @@ def _walk(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
     from lab.stepping.debugger import Debugger, walked
     from lab.stepping.lines import Lines
 
-    debugger = Debugger()
+    debugger = Debugger(save=None if wanted.what == "-" else lambda name: _save_again(wanted, debugger, name))
+    debugger.predictions.recorded = True
     if wanted.page is not None:
         from lab.app.view import walk
 
@@ -200,6 +201,20 @@ def _ask(debugger: Debugger, folder: Path) -> None:
     if variant.assignment in shipped():
         asked = load(variant.assignment).questions
         predictions.questions = {each.id: each.text for each in asked if each.kind == "prediction"}
+
+
+def _save_again(wanted: Wanted, debugger: Debugger, name: str) -> list[Text]:
+    """Saves a recorded capture once more, with what was predicted over it: in words that say so."""
+    from lab.runs.recorded import open_run, write_again
+    from lab.system.files import to_file
+
+    name = name or f"captures/out/{Path(wanted.what).name.partition('.')[0]}-predicted.pcapng"
+    with (
+        open_run(wanted.what, keylog=wanted.keylog, server_key=wanted.server_key, words=True) as run,
+        to_file(Path(name)) as stream,
+    ):
+        write_again(run, stream, beside=debugger.predictions.comments)
+    return [Text(f"saved: {name}", f"已保存：{name}")]
 
 
 def _save(source: Live, run: Run, name: str) -> list[Text]:

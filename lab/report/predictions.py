@@ -10,6 +10,8 @@ import json
 from typing import NamedTuple
 
 PREFIX = "lab-prediction1 "
+# Of one that was made over a recorded capture, where what comes next was there to be read: it counts for nothing.
+RECORDED = "lab-recorded-prediction1 "
 _LONGEST = 4096  # characters
 
 
@@ -28,9 +30,11 @@ class Record(NamedTuple):
     ack_raw: int | None
     seen: int
 
-    def written(self) -> str:
-        """Returns the comment."""
-        return PREFIX + json.dumps(self._asdict(), ensure_ascii=False, separators=(",", ":"))
+    def written(self, recorded: bool = False) -> str:
+        """Returns the comment; `read` passes over one of a `recorded` capture."""
+        return (RECORDED if recorded else PREFIX) + json.dumps(
+            self._asdict(), ensure_ascii=False, separators=(",", ":")
+        )
 
 
 def read(comment: str) -> Record | None:

@@ -176,10 +176,13 @@ class _Closing:
         return iter(self._capture.closing_comments if self._chosen is None or self._chosen.last else ())
 
 
-def write_again(run: Run, stream: BinaryIO, scenario: str | None = None) -> None:
+def write_again(
+    run: Run, stream: BinaryIO, scenario: str | None = None, beside: Callable[[int], list[str]] = lambda _: []
+) -> None:
     """Writes the packets of a recorded run again, with the notes in it; of a pcapng, all else that is in it too.
 
-    The run is made with `words`. What the capture says of itself is of the `scenario`, else stays as it is.
+    The run is made with `words`. What the capture says of itself is of the `scenario`, else stays as it is. `beside`
+    makes further comments of a packet, by its number.
     """
     from lab.render import about
     from lab.render.comments import comments
@@ -193,7 +196,7 @@ def write_again(run: Run, stream: BinaryIO, scenario: str | None = None) -> None
         rewriter = Rewriter(stream, capture.passed, lambda options: _told(options, told, scenario is not None))
         for packet in packets:
             if packet.frame is not None:
-                rewriter.packet(packet.frame, comments(packet))
+                rewriter.packet(packet.frame, [*comments(packet), *beside(packet.number)])
         rewriter.finish()
         if lost := capture.passed.lost:
             text = Text("{} blocks between packets were left out: too many", "略去了包与包之间的 {} 个块：太多")
@@ -203,7 +206,7 @@ def write_again(run: Run, stream: BinaryIO, scenario: str | None = None) -> None
     writer = Writer(stream, comments=told, snaplen=capture.snaplen)
     for packet in itertools.chain([first] if first else [], packets):
         if packet.frame is not None:
-            writer.packet(packet.frame, comments(packet))
+            writer.packet(packet.frame, [*comments(packet), *beside(packet.number)])
     writer.finish()
 
 

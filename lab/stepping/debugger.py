@@ -290,10 +290,10 @@ class Debugger:
         return [Text(f"noted: {asked.word}", f"已记下：{asked.word}")]
 
     def _saved(self, asked: Asked) -> list[Text]:
-        if self._save is None:
+        if self._save is None or (self.predictions.recorded and not self.predictions.made):
             raise UsageError(
                 Text("there is nothing to save: the capture is a file already", "无需保存：抓包本来就是文件"),
-                Text("lab step SCENARIO makes one", "lab step 场景 会生成一个"),
+                Text("what is predicted can be saved: predict", "可以保存的是预测：predict"),
             )
         return self._save(asked.word)
 

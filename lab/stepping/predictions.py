@@ -45,6 +45,7 @@ class Predictions:
     """
 
     def __init__(self) -> None:
+        self.recorded = False  # they are made over a recorded capture
         self.variant: str | None = None
         self.questions: dict[str, Text] = {}
         self.made: list[Prediction] = []
@@ -78,7 +79,7 @@ class Predictions:
 
     def comments(self, packet: int) -> list[str]:
         """Returns the comments that a packet gets."""
-        return [each.record(self.variant).written() for each in self.made if each.packet == packet]
+        return [each.record(self.variant).written(self.recorded) for each in self.made if each.packet == packet]
 
 
 def _no_question(question: str, known: dict[str, Text]) -> UsageError:

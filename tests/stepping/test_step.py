@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lab
+from lab.report.predictions import read
 from tests.places import REFERENCES, ROOT
 
 CAPTURE = str(REFERENCES / "tcp-connection.pcapng")
@@ -64,6 +65,24 @@ def test_a_script_plays_real_hosts_and_fails_where_a_command_is_refused(namespac
     assert "window=70000: refused: Window 70000 is out of range; it holds 0 to 65535" in done.stdout
     assert done.stdout.splitlines()[-1] == f"Saved with its notes: {file}"
     assert file.exists()
+
+
+def test_what_was_predicted_over_a_capture_is_saved_in_a_copy_and_counts_for_no_marks(tmp_path: Path) -> None:
+    file = tmp_path / "again.pcapng"
+    lines = f"save\npredict server SYN-ACK\nstep\nsave {file}\nquit\n"
+    done = step(CAPTURE, "--lang", "en", lines=lines)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "there is nothing to save" in done.stdout
+    assert f"saved: {file}" in done.stdout
+    with lab.open(CAPTURE) as before, lab.open(file) as after:
+        frames = [(one.frame, other.frame) for one, other in zip(before, after, strict=True)]
+    added = [set(other.comments) - set(one.comments) for one, other in frames if one is not None and other is not None]
+    assert all(one is not None and other is not None and one.data == other.data for one, other in frames)
+    (said,) = added[0]
+    assert said.startswith("lab-recorded-prediction1 ")
+    assert json.loads(said.partition(" ")[2])["said"] == "server SYN-ACK"
+    assert read(said) is None
+    assert not any(added[1:])
 
 
 def test_a_slow_run_plays_by_itself_and_folds_what_only_the_pace_has_caused(namespaces: None, tmp_path: Path) -> None:
