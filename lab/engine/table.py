@@ -72,6 +72,15 @@ class Table:
         """Returns the row for this event in this state; None is a hole, a surprise to whoever sees it happen."""
         return self._by_state[state].get(on) if state in self._by_state else None
 
+    def source(self, row: Row | None) -> str | None:
+        """Returns where a row is from, with its RFC: `RFC 9293 section 3.5`, `RFC 9846 appendix A.1`."""
+        if row is None or not row.source:
+            return None
+        if self.rfc is not None:
+            return f"{self.rfc} section {row.source}" if row.source[:1].isdigit() else row.source
+        rfc, _, section = row.source.partition(" ")
+        return f"RFC {rfc} {'appendix' if section[:1].isalpha() else 'section'} {section}"
+
     def assume(self, on: str) -> Row | None:
         """Returns the row for an event of an end whose state nobody knows: the table's first row with that event.
 

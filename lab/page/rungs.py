@@ -79,9 +79,7 @@ def _edges(protocol: str) -> dict[tuple[str, str, str, str], str]:
 def _row(changed: StateChanged) -> dict[str, Any]:
     table = _TABLES[changed.protocol][changed.end]
     row = table.row(changed.before, changed.on)
-    source = row.source if row else None
-    if source and table.rfc and source[:1].isdigit():
-        source = f"{table.rfc} section {source}"
+    source = table.source(row)
     edge = _edges(changed.protocol).get((changed.end, changed.before, changed.on, changed.after))
     return {
         "edge": edge, "protocol": changed.protocol, "end": changed.end,
@@ -225,7 +223,8 @@ class Rungs:
             "syn": "SYN" in packet.flags, "fin": "FIN" in packet.flags,
             "sent": [spaces[role].sent for role in spaces], "acked": [spaces[role].acked for role in spaces],
         }  # fmt: skip
-        if packet.sender is not None and packet.receiver is not None and packet.fate != "lost":
+        forged = packet.journal is not None and packet.journal.forged  # its alleged sender has not sent it
+        if packet.sender is not None and packet.receiver is not None and packet.fate != "lost" and not forged:
             mine, theirs = spaces[packet.sender], spaces[packet.receiver]
             spaces[packet.sender] = mine._replace(sent=max(mine.sent, packet.stop))
             if packet.ack is not None:

@@ -90,8 +90,10 @@ WORDS: dict[str, Text] = {
     "only-b": Text("only in B", "仅 B 有"),
     "as-a-whole": Text("As a whole", "整体"),
     # keys
-    "key-next": Text("the next packet, the one before", "下一个包、上一个包"),
-    "key-ends": Text("the first, the last", "第一个、最后一个"),
+    "key-next": Text("the next packet", "下一个包"),
+    "key-before": Text("the one before", "上一个包"),
+    "key-first": Text("the first", "第一个包"),
+    "key-last": Text("the last", "最后一个包"),
     "key-search": Text("search", "搜索"),
     "key-language": Text("Chinese or English", "中文或英文"),
     "key-theme": Text("light or dark", "明暗切换"),

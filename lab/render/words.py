@@ -93,6 +93,7 @@ def sections(source: str) -> Text:
     """Returns where an RFC says something, in words: `RFC 9293 section 3.5` as Chinese writes it too."""
     zh = _SECTIONS.sub(lambda found: f"第 {_AND.sub('、', found[1]).replace(' to ', ' 至 ')} 节", source)
     zh = re.sub(r" 节, item ([\d.]+)", r" 节第 \1 条", zh).replace(" 节 and ", " 节和 ")
+    zh = zh.replace(" appendix ", " 附录 ")
     for half, full in ((" and ", " 和 "), (", ", "，"), (" (RFC", "（RFC"), (" 节)", " 节）")):
         zh = zh.replace(half, full)
     return Text(source, zh)

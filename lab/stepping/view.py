@@ -369,9 +369,7 @@ class _Page:
         self._states[event.conversation, event.protocol, event.end] = event.after
         table = _TABLES[event.protocol][event.end]
         row = table.row(event.before, event.on)
-        source = row.source if row else None
-        if source and table.rfc and source[:1].isdigit():
-            source = f"{table.rfc} section {source}"
+        source = table.source(row)
         fired = Fired(
             event.packet, event.protocol, event.end, event.before, event.on, event.after, row and row.step, source
         )

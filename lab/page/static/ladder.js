@@ -11,12 +11,14 @@ const ROOM = 600; // pixels above and below what is in sight that are drawn too
 let placed = { key: "", rungs: [], tops: [0], got: [], clear: /** @type {boolean[]} */ ([]), marks: [[], []], kernel: [[], []], x: /** @type {any} */ ({}), height: 0 };
 let sight = { top: 0, height: 900, width: 900 };
 
-/** @param {HTMLElement} scroller */
+/** Returns whether what is in sight is what was drawn; else it will be.
+ * @param {HTMLElement} scroller */
 export function look(scroller) {
   const next = { top: scroller.scrollTop, height: scroller.clientHeight, width: scroller.clientWidth };
-  if (next.top === sight.top && next.height === sight.height && next.width === sight.width) return;
+  if (next.top === sight.top && next.height === sight.height && next.width === sight.width) return true;
   sight = next;
   changed();
+  return false;
 }
 
 /** Draws all of it, as wide as paper. */
@@ -44,7 +46,7 @@ function place() {
   const x = small
     ? { client: 50, server: width - 16, said: 60, room: width - 76, narrow, small }
     : narrow
-      ? { client: 176, server: width - 132, said: 188, room: width - 200, narrow, small }
+      ? { client: 176, server: width - 132, said: 188, room: width - 332, narrow, small }
       : { client: 176, server: 176 + Math.min(width * 0.38, 430), said: 0, room: 0, narrow, small };
   if (!narrow) {
     x.said = x.server + 136;
@@ -175,6 +177,8 @@ function arrow(rung, sent, got, x, clear) {
   const slope = ((y2 - y1) / (x2 - x1)) * (180 / Math.PI) || 0, degrees = (Math.atan2(forward ? y2 - y1 : y1 - y2, Math.abs(x2 - x1)) * 180) / Math.PI;
   const middle = (way(0) + way(1)) / 2, height = fall(0.5) - 5, width = (right - left) * 0.92;
   const text = label(rung), long = text.length * 6.7 > width;
+  const far = x.narrow && got - sent > 2 * SLANT; // what is said of it would stand across its middle
+  const [textX, textY, turn, anchor] = far ? [way(0.01), sent - 4, 0, forward ? "start" : "end"] : [middle, height, Math.abs(degrees) > 30 ? 0 : degrees, "middle"];
   const kind = `wire ${rung.style} ${rung.fate} ${rung.refused ? "refused" : ""} ${rung.number === chosen.packet ? "chosen" : ""}`;
   return svg`<g class=${kind} data-slope=${slope.toFixed(1)} @click=${() => choosePacket(rung.number)}>
     <line x1=${x1} y1=${y1} x2=${x2} y2=${y2} />
@@ -188,7 +192,7 @@ function arrow(rung, sent, got, x, clear) {
     ${
       !clear
         ? nothing
-        : svg`<text transform="rotate(${Math.abs(degrees) > 30 ? 0 : degrees} ${middle} ${height})" x=${middle} y=${height} text-anchor="middle" textLength=${long ? width : nothing} lengthAdjust="spacingAndGlyphs">${text}${rung.copies ? ` ×${rung.copies}` : ""}${rung.again ? ` ×${rung.again + 1}` : ""}</text>`
+        : svg`<text transform="rotate(${turn} ${textX} ${textY})" x=${textX} y=${textY} text-anchor=${anchor} textLength=${long ? width : nothing} lengthAdjust="spacingAndGlyphs">${text}${rung.copies ? ` ×${rung.copies}` : ""}${rung.again ? ` ×${rung.again + 1}` : ""}</text>`
     }
   </g>`;
 }

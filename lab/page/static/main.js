@@ -11,7 +11,7 @@ import { compare } from "./compare.js";
 
 /** @type {[string, string, () => void][]} */
 const KEYS = [
-  ["j ↓ → Space", "key-next", () => go(1)], ["k ↑ ←", "key-next", () => go(-1)], ["Home", "key-ends", () => go(-Infinity)], ["End", "key-ends", () => go(Infinity)],
+  ["j ↓ → Space", "key-next", () => go(1)], ["k ↑ ←", "key-before", () => go(-1)], ["Home", "key-first", () => go(-Infinity)], ["End", "key-last", () => go(Infinity)],
   ["/", "key-search", () => /** @type {HTMLElement} */ (document.querySelector("#query")).focus()],
   ["l", "key-language", () => choose({ lang: chosen.lang === "en" ? "zh" : "en" })], ["t", "key-theme", () => choose({ theme: dark() ? "light" : "dark" })],
   ["r", "key-real", () => choose({ real: !chosen.real })], ["a", "key-bare", () => choose({ bare: !chosen.bare })], ["n", "key-raw", () => choose({ raw: !chosen.raw })],
@@ -74,8 +74,7 @@ let revealed = 0;
 function drawAndFollow() {
   draw();
   const scroller = /** @type {HTMLElement} */ (document.querySelector("#ladder"));
-  look(scroller);
-  if (chosen.packet !== revealed) {
+  if (look(scroller) && chosen.packet !== revealed) {
     const middle = revealed === 0 && location.hash !== "";
     revealed = chosen.packet;
     reveal(scroller, middle);

@@ -1,7 +1,7 @@
 // @ts-check
 // What stands beside the ladder: what a packet means, both ends, its numbers, and what became of the notes' steps.
 import { html, nothing } from "./vendor/lit-html.js";
-import { choosePacket, chosen, data, label, lines, more, rungOf, t, w } from "./state.js";
+import { choosePacket, chosen, data, label, lines, more, rungOf, t, w, why } from "./state.js";
 import { packet } from "./packet.js";
 import { panel } from "./panel.js";
 import { space } from "./space.js";
@@ -26,7 +26,7 @@ function meaning(rung) {
   return panel(
     "says",
     () => html`
-      ${rung.why ? html`<p class="why">${t(rung.why)}</p>` : nothing}
+      ${why(rung) ? html`<p class="why">${why(rung)}</p>` : nothing}
       ${rung.steps.map((step) => html`<div class="note"><p><b class="badge">${t(step.name)}</b> <b>${t(step.title)}</b></p><p>${t(step.text)}</p><p class="soft">${t(step.rfc)}</p></div>`)}
       ${said.map((each) => html`<p class="said-line ${each.kind}">${t(each)}</p>`)}
       ${!rung.steps.length && !said.length && !rung.why ? html`<p>${t(rung.sentence) || t(rung.name)}</p>` : nothing}

@@ -15,7 +15,7 @@ export function space(rung) {
 }
 
 function ruler(rung, told, role, at) {
-  const mine = rung.from === role, rungs = data().rungs.filter((each) => each.track === rung.track && each.from === role && each.space);
+  const mine = rung.from === role, rungs = data().rungs.filter((each) => each.track === rung.track && each.from === role && each.space && !each.forged);
   const syn = rungs.find((each) => each.space.syn)?.space, fin = rungs.find((each) => each.space.fin)?.space;
   const last = Math.max(...rungs.map((each) => each.space.stop), 1), first = syn ? 0 : Math.min(...rungs.map((each) => each.space.seq), last);
   const end = fin ? fin.stop : last, start = syn ? syn.seq + 1 : first, stop = fin ? fin.stop - 1 : last;
@@ -23,7 +23,7 @@ function ruler(rung, told, role, at) {
   const x = (number) => {
     if (syn && number <= start) return LEFT + (number - syn.seq) * UNIT;
     const from = LEFT + (syn ? UNIT : 0);
-    if (fin && number > stop) return from + room + (number - stop) * UNIT;
+    if (fin && number > stop) return from + room + (Math.min(number, fin.stop) - stop) * UNIT;
     return from + (stop > start ? ((Math.min(number, stop) - start) / (stop - start)) * room : 0);
   };
   const taken = mine && told.stop > told.seq, acked = mine ? told.acked[at] : Math.max(told.acked[at], told.ack ?? 0);

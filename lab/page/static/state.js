@@ -127,6 +127,13 @@ function numbers(rung) {
   return chosen.raw ? ` ${rung.raw}` : ` seq=${seq}${ack === null ? "" : ` ack=${ack}`}`;
 }
 
+/** Why a rung was lost or refused, where no line of what is said of it says so.
+ * @param {Rung} rung */
+export function why(rung) {
+  const said = t(rung.why).toLowerCase();
+  return said && !rung.said.some((each) => t(each).toLowerCase().includes(said)) ? t(rung.why) : "";
+}
+
 /** Lines of what is said of a rung: none of messages that are folded, or not to be read.
  * @param {Rung} rung */
 export function lines(rung) {
