@@ -11,11 +11,11 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.bulk import first_look
+from lab.bulk import first_look, pipe
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
 from lab.engine import journal
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from lab.bulk.predicting import Plan
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
-_PIPE = 1 << 20  # bytes; what a process without privileges may have
 _COLUMNS = hasattr(os, "preadv")  # whether a file can be read here and there
 _AT_ONCE = 64  # lines written together to the pipe
+_IN_JSON = (RowFormat.JSON, RowFormat.NDJSON)
 _PACKETS_END, _END = "packets end", "end"  # lines that no row is like
-# Ours is the smaller half, as we also put both in order.
-ALL, OURS = frozenset(range(LANES)), frozenset(range(7))
+# Ours is the smaller half, as we also put both in order; not where making rows takes long beside that.
+ALL, OURS, EVEN = frozenset(range(LANES)), frozenset(range(7)), frozenset(range(8))
 _ORDER = 0.08  # of the work: putting both halves in order
 _USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, a transport's header
 
@@ -76,7 +76,7 @@ def rows(
         return
     with contextlib.ExitStack() as stack:
         plan = _planned(path, form, keylog) if columns else None
-        half = _half(plan.weights) if plan is not None and halved else OURS
+        half = _half(plan.weights) if plan is not None else EVEN if form in _IN_JSON else OURS
         theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen, plan, half)) if halved else None
         mine, lanes = (_ours(chosen, half), half) if theirs else (chosen, ALL)
         ours = _in_columns(path, plan, lanes, form, mine, keylog, server_key) if columns else None
@@ -109,7 +109,7 @@ def _planned(path: str, form: RowFormat, keylog: bytes) -> Plan | None:
 
     None also for JSON with keys: where records are opened, hardly anything is passed by.
     """
-    in_json = form in (RowFormat.JSON, RowFormat.NDJSON)
+    in_json = form in _IN_JSON
     if (in_json and keylog) or first_look.alike(path):
         return None
     from lab.bulk import predicting
@@ -123,7 +123,7 @@ def _in_columns(
     server_key: bytes,
 ) -> Any:  # fmt: skip
     """Returns the rows of some lanes, made in columns, None where that does not help."""
-    if plan is None and form in (RowFormat.JSON, RowFormat.NDJSON):
+    if plan is None and form in _IN_JSON:
         return None
     from lab.bulk import predicting
 
@@ -156,7 +156,8 @@ class _Together:
         if self._theirs is None:
             return iter(self._ours.packets())
         places = lines_.CSV_PLACES if self._form is RowFormat.CSV else lines_.JSON_PLACES
-        return lines_.as_one(self._ours.packets(), self._theirs.packets(), places)
+        ours = pipe.Ahead(self._ours.packets())
+        return lines_.as_one(ours, self._theirs.packets(ours.make), places)
 
     def conversations(self) -> Iterator[tuple[int, str]]:
         theirs = self._theirs.conversations() if self._theirs else ()
@@ -204,12 +205,17 @@ def is_ours(frame: Frame, half: frozenset[int] = OURS) -> bool | None:
 class Other:
     """The other half, as it comes from its process: first its packets' rows, then its conversations."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
+    def __init__(self, file: int) -> None:
+        self._lines = pipe.lines(file, lambda: self._meanwhile())
+        self._meanwhile: Callable[[], bool] = bool
         self.evicted = 0  # conversations; true when these have been taken
 
-    def packets(self) -> Iterator[str]:
-        """Yields the packets' rows. Raises LabError where the process ended early, as `conversations` does."""
+    def packets(self, meanwhile: Callable[[], bool] = bool) -> Iterator[str]:
+        """Yields the packets' rows, and does something else while none comes, until that says that it is done.
+
+        Raises LabError where the process ended early, as `conversations` does.
+        """
+        self._meanwhile = meanwhile
         return self._until(_PACKETS_END)
 
     def conversations(self) -> Iterator[tuple[int, str]]:
@@ -253,11 +259,7 @@ def other_half(
     plan: Plan | None = None, half: frozenset[int] = OURS,
 ) -> Iterator[Other]:  # fmt: skip
     """Yields the lanes that are not in `half` in a format, made by a second process; leaving the context ends it."""
-    reading, writing = os.pipe()
-    with contextlib.suppress(ImportError, OSError, AttributeError):  # with little room the two would take turns
-        import fcntl
-
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+    reading, writing = pipe.opened()
     sys.stdout.flush()
     child = 0
 
@@ -266,11 +268,11 @@ def other_half(
         _work(path, writing, form, keylog, server_key, _others(chosen, half), ALL - half, columns, plan)
 
     try:
-        with os.fdopen(reading, encoding="utf-8", newline="\n") as lines:
+        with os.fdopen(reading, "rb", buffering=0) as lines:
             with processes.signals_waiting():
                 child = processes.fork(work, (lines,))
             os.close(writing)
-            yield Other(line[:-1] for line in lines)
+            yield Other(reading)
     finally:
         if child:
             with uninterrupted():
@@ -296,7 +298,7 @@ def _work(
     else:
         source = Recorded(open_capture(path))
         run = Run(source, keylog=keylog, server_key=server_key, mine=theirs, frames=False, let_go=gone.take)
-    with run, os.fdopen(writing, "w", encoding="utf-8", newline="\n") as out:
+    with run, contextlib.closing(pipe.Outlet(writing)) as out:
         if found is None:
             found = RowsOfRun(run, form, gone)
         lines_.as_lines(found.packets(), out.write, _AT_ONCE)

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 from lab.engine.conversation import Conversation, End
 from lab.model import Above, By, Fate, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
 
-_OVERHEAD = 1000  # bytes that a packet or a message costs beside its own
+_OVERHEAD, _SPAN = 1000, 200  # bytes that a packet or a message costs beside its own, and one of the places of that
 PATIENCE = 256  # so many packets later what is not known of a packet is decided from what is known, if it can be
 
 
 class Told(NamedTuple):
-    """A message that a packet completes: whose it is, and its protocol's own account of it."""
+    """A message that a packet completes: whose it is, and its protocol's own account of it.
+
+    Without a layer it is the message as it leaves the engine: nobody will ask for more of it.
+    """
 
     layer: Any  # of lab/engine/layers.py
     said: Any
@@ -93,9 +96,17 @@ class Record:
             size = _OVERHEAD + self.frame.size
             if self.whole is not None:
                 size += self.whole.size
-        for told in self.messages:
-            size += _OVERHEAD + getattr(told.said, "held", 0)
+        for layer, said in self.messages:
+            size += _OVERHEAD + (_SPAN * len(said.spans) if layer is None else getattr(said, "held", 0))
         return size
+
+    def slim(self) -> None:
+        """Makes its messages what they are to a packet that nobody is told of in words; what they hold is let go of."""
+        if not self.awaits:
+            self.messages = tuple([
+                each if each.layer is None else Told(None, each.layer.protocol.message(each.layer, each.said))
+                for each in self.messages
+            ])  # fmt: skip
 
     def forget(self) -> None:
         """Lets go of what only those need who are shown the packet: its frame and its messages."""

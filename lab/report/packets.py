@@ -35,7 +35,10 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
     fate: Fate = "unknown" if by is None or not record.settled else "arrived" if record.got else "lost"
     messages: tuple[Message, ...] = ()
     if record.messages:
-        messages = tuple([layer.protocol.message(layer, said, words, fields) for layer, said in record.messages])
+        messages = tuple([
+            said if layer is None else layer.protocol.message(layer, said, words, fields)
+            for layer, said in record.messages
+        ])  # fmt: skip
     points = _points(record) if words else ()
     departures = _departures(record) if words and record.steps else _NONE
     return _new(

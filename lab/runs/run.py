@@ -370,9 +370,12 @@ class Run:
                     inputs.frames or (), self._frames, self._mine, more=inputs.more, beginning=self._beginning
                 )
             if told is None and inputs.wire is None:  # nobody listens, and no kernel was asked
+                bare = not (self._frames or self._words or self._fields)
                 for record in records:
                     if record is not None:
                         source.captured(record)
+                        if bare and record.messages:
+                            record.slim()
                     yield record
                 return
             asked: deque[Record] = deque()  # the kernels were; not settled yet

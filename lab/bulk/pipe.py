@@ -1,0 +1,119 @@
+"""Lines on their way from one process to another, neither of which waits for the other while it has work of its own.
+
+A row waits for its packet's fate, and then a thousand come at once: two halves of a capture are never equally far. With
+no more room between them than a pipe has, they would take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+_PIPE = 1 << 20  # bytes; what a process without privileges may have
+_MOST = 8 << 20  # bytes, on either side, of what has been made and not been taken
+_AT_ONCE = 64  # rows made before the pipe is looked at again
+
+
+def opened() -> tuple[int, int]:
+    """Returns both ends of a pipe, to be read from and written to."""
+    reading, writing = os.pipe()
+    with contextlib.suppress(ImportError, OSError, AttributeError):  # it is just smaller then
+        import fcntl
+
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+    return reading, writing
+
+
+class Outlet:
+    """The end that is written to. What finds no room in the pipe waits here, up to a limit."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._waiting: deque[memoryview] = deque()
+        self._size = 0
+        os.set_blocking(file, False)
+
+    def write(self, text: str) -> None:
+        if data := text.encode():
+            self._waiting.append(memoryview(data))
+            self._size += len(data)
+        self._drain()
+        while self._size > _MOST:
+            select.select((), (self._file,), ())
+            self._drain()
+
+    def close(self) -> None:
+        """Writes all that is left."""
+        os.set_blocking(self._file, True)
+        self._drain()
+        os.close(self._file)
+
+    def _drain(self) -> None:
+        while self._waiting:
+            first = self._waiting[0]
+            try:
+                written = os.write(self._file, first)
+            except BlockingIOError:
+                return
+            self._size -= written
+            if written < len(first):
+                self._waiting[0] = first[written:]
+            else:
+                self._waiting.popleft()
+
+
+class Ahead:
+    """Rows that may be made before they are asked for, up to a limit."""
+
+    def __init__(self, rows: Iterable[str]) -> None:
+        self._rows = iter(rows)
+        self._made: deque[str] = deque()
+        self._size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if not self._made:
+            return next(self._rows)
+        self._size -= len(self._made[0])
+        return self._made.popleft()
+
+    def make(self) -> bool:
+        """Makes some; returns whether there were any to be made."""
+        if self._size > _MOST:
+            return False
+        for _ in range(_AT_ONCE):
+            row = next(self._rows, None)
+            if row is None:
+                return False
+            self._made.append(row)
+            self._size += len(row)
+        return True
+
+
+def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[str]:
+    """Yields the lines that come out of a pipe. While none comes it does something else, if there is any."""
+    os.set_blocking(file, False)
+    rest: list[bytes] = []
+    while True:
+        try:
+            piece = os.read(file, _PIPE)
+        except BlockingIOError:
+            if not meanwhile():
+                select.select((file,), (), ())
+            continue
+        if not piece:
+            return
+        whole, end, behind = piece.rpartition(b"\n")
+        if end:
+            rest.append(whole)
+            yield from b"".join(rest).decode().split("\n")
+            rest.clear()
+        rest.append(behind)
+
+
+__all__ = ["Ahead", "Outlet", "lines", "opened"]
