@@ -231,7 +231,7 @@ def _where(states: Sequence[str], table: Table, end: str) -> Text:
     """Returns which states these are, by those that they are not where these are fewer."""
     others = [each for each in table.states if each not in states and each != end]
     if len(states) < len(others):
-        return Text(f"in {', '.join(states)}", "、".join(states))
+        return Text(f"in {', '.join(states)}", f"处于 {'、'.join(states)} 时")
     if others:
         return Text(f"in any state but {', '.join(others)}", f"除 {'、'.join(others)} 外的任何状态")
     return Text("in any state", "任何状态下")
