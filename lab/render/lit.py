@@ -15,7 +15,7 @@ from lab.text import ROLES, Lang, Text
 
 HEIGHT = 15  # of a number on an arrow
 SIZE = 11  # of its font
-_MOST = 3  # packets on one arrow
+_MOST, _MOST_TOLD = 3, 60  # packets on one arrow, moves of an end in words
 _AIR = 2  # around a number
 _EVERY = 40  # places on an arrow that are looked at
 
@@ -77,7 +77,8 @@ def told(walked: Sequence[Walked], lang: Lang) -> str:
     parts = []
     for role, name in ROLES.items():
         mine = [each for each in walked if each.end == role]
-        steps = [mine[0].before, *(f"{each.after} ({each.packet})" for each in mine)] if mine else ["–"]
+        steps = [mine[0].before, *(f"{each.after} ({each.packet})" for each in mine[:_MOST_TOLD])] if mine else ["–"]
+        steps += ["…"] if len(mine) > _MOST_TOLD else []
         parts.append(Text(f"{name.en}: ", f"{name.zh}：").pick(lang) + " → ".join(steps))
     return Text("; ", "；").pick(lang).join(parts)
 

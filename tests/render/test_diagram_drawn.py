@@ -127,6 +127,16 @@ def test_the_number_of_a_packet_hides_no_label_and_no_other_number() -> None:
                 boxes.append(box)
 
 
+def test_a_path_that_goes_to_and_fro_for_ever_makes_no_larger_picture() -> None:
+    found, path = drawn("tcp"), moves("tcp-connection", "tcp")
+    fro = Walked(2, "server", "SYN-RECEIVED", "LISTEN", "SYN-RECEIVED>LISTEN", 0)
+    endless = [path[0], *(path[1], fro) * 50_000]
+    picture = svg(found, "en", endless)
+    assert len(picture) < 1.2 * len(svg(found, "en", path))
+    assert "1,1,1…" in texts(ElementTree.fromstring(picture), "number")
+    assert len(mermaid(found, "en", endless)) < 1.2 * len(mermaid(found, "en", path))
+
+
 @in_both_languages
 def test_a_name_that_is_markup_is_text_in_a_picture(lang: Lang) -> None:
     path = moves("tcp-connection", "tcp")
