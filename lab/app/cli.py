@@ -575,7 +575,7 @@ def check(
 def grade(
     path: Annotated[Path, typer.Argument(help=_("A folder or a zip: of one submission, or of a class.", "文件夹或 zip：一份提交物，或整个班级。"))],
     assignment: Annotated[str, typer.Option("--assignment", help=_("A name of lab assign --list, or a TOML file; default: what the sheet names.", "lab assign --list 所列的名称，或 TOML 文件；默认为答题纸所写。"))] = "",
-    feedback: Annotated[DegreeOfFeedback | None, typer.Option("--feedback", help=_("How much students are told; default: what release.toml in the folder of --to says, else full.", "告诉学生多少；默认按 --to 文件夹中的 release.toml，没有则为 full。"), show_default=False)] = None,
+    feedback: Annotated[DegreeOfFeedback | None, typer.Option("--feedback", help=_("How much students are told; default: what release.toml in the folder of --to says, else full, and on platforms reason.", "告诉学生多少；默认按 --to 文件夹中的 release.toml，没有则为 full，用于平台时为 reason。"), show_default=False)] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help=_("Keep the marks here: what was marked is not marked again.", "把评阅结果保存到此处：已评阅的不再重评。"))] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help=_("The course's key: whose capture is of another variant is found.", "课程密钥：可发现不属于本人变体的抓包。"))] = None,
     scheduler: Annotated[str, typer.Option("--scheduler", metavar="ADDRESS", help=_("A Dask cluster's, whose workers mark: HOST:8786.", "Dask 集群的调度器，由其工作进程评阅：主机:8786。"))] = "",

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.app.course import course_key
 from lab.app.formats import FormOfMarks as Form
-from lab.app.marks import DRAWN, Asked, export_of, fill, json_of, left_out, render
+from lab.app.marks import DRAWN, ON_PLATFORMS, Asked, export_of, fill, json_of, left_out, render
 from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
 from lab.grade import classes, collected, overrides, releasing
@@ -64,7 +64,8 @@ def _grade(asked: Asked, lang: Lang) -> None:
     if to is not None:
         _make(to)
     now, dates = datetime.now().astimezone(), _dates(to)
-    degree = asked.degree or (degree_at(dates, now) if dates is not None else "full")
+    usual: Degree = "reason" if asked.form in ON_PLATFORMS else "full"
+    degree = asked.degree or (degree_at(dates, now) if dates is not None else usual)
     marked, ladders = _marked(asked, degree, lang)
     before = None
     if to is not None:

@@ -19,14 +19,17 @@ from lab.grade.reports.student import as_html, as_markdown
 from lab.system import streams
 from lab.text import Lang, Text, safe
 
-_OF_ONE = (Form.GRADESCOPE, Form.PRAIRIELEARN, Form.CLASSROOM50)
 _MOST_NAMED = 10
+ON_PLATFORMS = (Form.GRADESCOPE, Form.PRAIRIELEARN, Form.CLASSROOM50)  # each of one submission
 DRAWN = (Form.HTML, Form.PRAIRIELEARN)  # with the picture of a capture
 
 
 class Asked(NamedTuple):
-    """The command line's options. `fill` is a gradebook's export, `column` the one of Canvas that is ours. Without a
-    `degree` the folder `to` says it, by date, or it is all."""
+    """The command line's options. `fill` is a gradebook's export, `column` the one of Canvas that is ours.
+
+    Without a `degree` the folder `to` says it, by date; else it is all, but on a platform, where one may try again, no
+    answers.
+    """
 
     path: Path
     assignment: str
@@ -47,7 +50,7 @@ def render(
     """Writes marks in any form but the table."""
     form, submissions = asked.form, told["submissions"]
     alone = len(submissions) == 1 and not told["unmarked"]
-    if form in _OF_ONE and not alone:
+    if form in ON_PLATFORMS and not alone:
         raise UsageError(
             Text(f"{form.value} is a form of one submission", f"{form.value} 只用于一份提交物"),
             Text("name the folder of one student, or leave --format out", "请指定一个学生的文件夹，或去掉 --format"),
@@ -126,14 +129,20 @@ _LEFT_OUT = Text(
 
 def fill(export: str, told: Mapping[str, Any], asked: Asked, stream: TextIO, lang: Lang) -> None:
     """Writes a gradebook's export with the marks in it, and says who found no row."""
-    titles = [each["assignment"]["title"][lang] for each in told["submissions"]]
-    found = filled(export, told["submissions"], asked.column or next(iter(titles), ""), lang)
+    titles = [title for each in told["submissions"][:1] for title in each["assignment"]["title"].values()]
+    found = filled(export, told["submissions"], [asked.column] if asked.column else titles, lang)
+    if asked.to is None:
+        streams.say(_NO_DECISIONS.pick(lang))
     stream.write(found.text)
     for name in found.lost:
         said = _TWICE if name in found.twice else Text("no row for {0}", "没有 {0} 的行")
         streams.say(said.format(safe(name)).pick(lang))
 
 
+_NO_DECISIONS = Text(
+    "note: what you have decided otherwise is not in it; --to FOLDER takes the overrides.toml of that folder",
+    "注意：其中不含你另行决定的分数；加上 --to 文件夹 即采用该文件夹中的 overrides.toml",
+)
 _TWICE = Text(
     "{0} is not entered: another sheet has the same student's id, and neither is called by the account",
     "未写入 {0}：另一份答题纸上的学号与之相同，而两者都不是以账号命名的",

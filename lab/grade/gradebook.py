@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -87,11 +87,12 @@ class Filled(NamedTuple):
     twice: tuple[str, ...]
 
 
-def filled(export: str, submissions: Sequence[Mapping[str, Any]], column: str, lang: Lang) -> Filled:
+def filled(export: str, submissions: Sequence[Mapping[str, Any]], columns: Collection[str], lang: Lang) -> Filled:
     """Returns what Canvas, or an assignment of Moodle, has exported, with the points of each student in it.
 
-    Of Canvas only the columns that say whose row it is and ours are left, so nothing else is imported again: `column`
-    is its name, whole or without the number behind it. Raises InputError where it is neither, or has no such column.
+    Of Canvas only the columns that say whose row it is and ours are left, so nothing else is imported again: `columns`
+    are what it may be called, whole or without the number behind it. Raises InputError where it is neither, or has no
+    such column.
     """
     if len(export) > _MOST_EXPORT:
         raise _no_export(Text("it is too large", "文件过大"))
@@ -104,16 +105,23 @@ def filled(export: str, submissions: Sequence[Mapping[str, Any]], column: str, l
     if "Identifier" in rows[0] and "Grade" in rows[0]:
         return _worksheet(rows, submissions, lang)
     if rows[0][:1] == ["Student"] and "ID" in rows[0]:
-        return _canvas(rows, submissions, column)
+        return _canvas(rows, submissions, columns)
     raise _no_export(Text("it has columns of neither", "其中没有这两种系统的列"))
 
 
-def _canvas(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], column: str) -> Filled:
+def _canvas(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], columns: Collection[str]) -> Filled:
     head = rows[0]
-    ours = [at for at, name in enumerate(head) if column in (name, re.sub(r" \(\d+\)$", "", name))]
+    ours = [at for at, name in enumerate(head) if {name, re.sub(r" \(\d+\)$", "", name)} & {*columns}]
     if len(ours) != 1:
         said = ", ".join(name for name in head if re.search(r" \(\d+\)$", name))[:300]
-        raise _no_export(Text(f"it has no column '{column}', but: {said}", f"没有“{column}”这一列，只有：{said}"))
+        wanted = " / ".join(columns)
+        raise InputError(
+            Text(
+                f"Canvas's export has no column '{wanted}', or several",
+                f"Canvas 的导出文件中没有“{wanted}”这一列，或不止一列",
+            ),
+            Text(f"name it with --column; there are: {said}", f"请用 --column 指明；其中有：{said}"),
+        )
     kept = [at for at, name in enumerate(head) if name in _CANVAS]
     filled = [[*row, *[""] * (len(head) - len(row))] for row in rows]
     id_ = head.index("ID")

@@ -195,6 +195,12 @@ def test_what_can_not_be_read_costs_no_attempt_at_prairielearn() -> None:
         assert found["gradable"] is False
 
 
+def test_nothing_that_is_right_is_told_with_what_can_not_be_read() -> None:
+    (said,) = prairielearn(marks(window="wide"), "en")["format_errors"]
+    assert "window" in said
+    assert "64512" not in said
+
+
 def test_classroom_50_counts_in_whole_numbers_and_keeps_when_it_was_handed_in() -> None:
     told = marks(**{"syn-flags": ["SYN", "PSH"]})
     first, again = (classroom50(told, RUNNER, now) for now in ("2026-06-02T00:00:00Z", "2026-07-01T00:00:00Z"))
@@ -239,7 +245,7 @@ CANVAS = (
 
 @pytest.mark.parametrize("column", ["Opening a TCP connection", "Opening a TCP connection (4711)"])
 def test_of_canvas_only_our_column_is_filled_and_only_that_comes_back(column: str) -> None:
-    found = filled(CANVAS, a_class("s1", "S2", "nobody"), column, "en")
+    found = filled(CANVAS, a_class("s1", "S2", "nobody"), [column], "en")
     rows = list(csv.reader(io.StringIO(found.text)))
     assert rows[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Opening a TCP connection (4711)"]
     assert [row[-1] for row in rows[1:]] == ["19", "18", "18", ""]
@@ -250,7 +256,7 @@ def test_of_canvas_only_our_column_is_filled_and_only_that_comes_back(column: st
 
 @pytest.mark.parametrize("other", ["s1", " S1 ", "ｓ1"])
 def test_a_student_that_two_submissions_name_gets_no_points_by_guessing(other: str) -> None:
-    found = filled(CANVAS, a_class("s1", other, "nobody"), "Opening a TCP connection", "en")
+    found = filled(CANVAS, a_class("s1", other, "nobody"), ["Opening a TCP connection"], "en")
     assert (found.rows, found.lost, found.twice) == (0, ("N_1", "N_2", "N_3"), ("N_1", "N_2"))
     rows = list(csv.DictReader(io.StringIO(moodle_csv(a_class("s1", other, "s3", ""), "en"))))
     assert [row["ID number"] for row in rows] == ["s3"]
@@ -267,7 +273,7 @@ def test_who_has_handed_it_in_counts_more_than_whom_the_sheet_names(folders: tup
     mine, theirs = a_class("s1", "s1")
     told = [mine | {"submission": folders[0], "points": 5}, theirs | {"submission": folders[1], "points": 7}]
     for order in (told, told[::-1], told[1:]):
-        found = filled(CANVAS, order, "Opening a TCP connection", "en")
+        found = filled(CANVAS, order, ["Opening a TCP connection"], "en")
         rows = list(csv.reader(io.StringIO(found.text)))
         assert [row[-1] for row in rows[2:4]] == ["5" if len(order) == 2 else "", "7"]
         assert (found.lost, found.twice) == ((), ())
@@ -275,7 +281,7 @@ def test_who_has_handed_it_in_counts_more_than_whom_the_sheet_names(folders: tup
 
 def test_a_number_alone_is_no_account_of_canvas() -> None:
     """A teacher's own folder may end in one."""
-    found = filled(CANVAS, [a_class("s2")[0] | {"submission": "week_1"}], "Opening a TCP connection", "en")
+    found = filled(CANVAS, [a_class("s2")[0] | {"submission": "week_1"}], ["Opening a TCP connection"], "en")
     assert [row[-1] for row in csv.reader(io.StringIO(found.text))][2:4] == ["", "18"]
 
 
@@ -289,7 +295,7 @@ MOODLE = (
 
 
 def test_a_worksheet_of_moodle_is_filled_by_participant_and_by_id() -> None:
-    found = filled("\ufeff" + MOODLE, a_class("s1", "whoever"), "", "en")  # the second folder ends in _2
+    found = filled("\ufeff" + MOODLE, a_class("s1", "whoever"), [], "en")  # the second folder ends in _2
     rows = list(csv.DictReader(io.StringIO(found.text)))
     assert [row["Grade"] for row in rows] == ["18", "18", ""]
     assert rows[0]["Feedback comments"].startswith("18 of 19 points<br>")
@@ -300,10 +306,31 @@ def test_a_worksheet_of_moodle_is_filled_by_participant_and_by_id() -> None:
 @pytest.mark.parametrize("export", ["", "a,b\n1,2\n", CANVAS.replace("Opening", "Closing"), "x" * (17 << 20), '"a'])
 def test_what_is_no_gradebook_is_refused(export: str) -> None:
     with pytest.raises(InputError):
-        filled(export, a_class("s1"), "Opening a TCP connection", "en")
+        filled(export, a_class("s1"), ["Opening a TCP connection"], "en")
 
 
 # The command.
+
+
+@pytest.mark.parametrize("form", [Form.GRADESCOPE, Form.PRAIRIELEARN])
+def test_who_may_try_again_is_not_told_what_is_right(handed_in: Path, tmp_path: Path, form: Form) -> None:
+    out = tmp_path / "out"
+    app.grade(Asked(handed_in, "", None, form, out), "en")
+    assert "In your capture" not in out.read_text("utf-8")
+    app.grade(Asked(handed_in, "", "full", form, out), "en")
+    assert "In your capture" in out.read_text("utf-8")
+
+
+def test_an_export_is_filled_with_what_a_teacher_has_decided(handed_in: Path, tmp_path: Path) -> None:
+    """Whatever language the course's column has."""
+    marks_, export, out = tmp_path / "marks", tmp_path / "canvas.csv", tmp_path / "filled.csv"
+    marks_.mkdir()
+    decided = '[[override]]\nsubmission = "submission"\nquestion = "opens"\npoints = 1\n'
+    (marks_ / "overrides.toml").write_text(decided, "utf-8")
+    export.write_text(CANVAS, "utf-8")
+    for lang in LANGUAGES:
+        app.grade(Asked(handed_in, "", None, Form.TABLE, out, marks_, fill=export), lang)
+        assert '"Last, First",1,S1,s1@example.com,A,19\r\n' in out.read_bytes().decode("utf-8")
 
 
 @pytest.fixture

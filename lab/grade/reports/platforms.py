@@ -76,7 +76,8 @@ def prairielearn(marks: Mapping[str, Any], lang: Lang, ladder: Mapping[str, str]
     """
     lang = spoken(marks, lang)
     errors = [safe(each[lang]) for each in marks["problems"]] if marks["capture"] is None else []
-    errors += [f"{each['id']}: {_told(each, lang)}" for each in marks["questions"] if each["status"] == "malformed"]
+    malformed = [each for each in marks["questions"] if each["status"] == "malformed"]
+    errors += [f"{each['id']}: {_told(each | {'right': None, 'why': None}, lang)}" for each in malformed]
     if errors:
         return {"gradable": False, "format_errors": errors}
     tests = [
