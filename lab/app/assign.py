@@ -113,7 +113,8 @@ def hand_out(
         fill(folder, assignment, derive(assignment, student or _PRACTICE, secret), langs)
         where = shlex.quote(str(folder))
         told = Text(f"Made: {folder}", f"已生成：{folder}")
-        how = Text(*(f"{said}{command(assignment)} --variant {where}" for said in ("Next: ", "接下来：")))
+        play = f"{command(assignment)} --variant {where}"
+        how = Text(f"Next: {play}", f"接下来：{play}")
         sys.stdout.write(f"{told.pick(lang)}\n{how.pick(lang)}\n")
         return
     students, twice = rosters.read(roster)

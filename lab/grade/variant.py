@@ -98,6 +98,17 @@ class _Draw:
         return (text + _FILL)[: max(self.one(name + " length", _LENGTHS), len(text))].rstrip()
 
 
+def damaged(assignment: Assignment) -> int:
+    """Returns how many packets the wire damages at most, in whichever variant of an assignment."""
+    given = assignment.variant
+    try:
+        played = [scenario(each).rules for each in given.get("scenario") or (assignment.scenario,)]
+        sets = [(*rules, *more) for rules in played for more in given.get("wire") or ((),)]
+        return max(sum(rule.action == "corrupt" for rule in parse(each)) for each in sets)
+    except UsageError:  # a scenario, or a rule, that this lab does not know
+        return 0
+
+
 def derive(assignment: Assignment, student: str, key: bytes | None) -> Variant:
     """Returns a student's variant of an assignment; without a key, one to practise with.
 

@@ -28,7 +28,7 @@ from lab.grade.feedback import as_json
 from lab.grade.marking import mark
 from lab.grade.recording import come_with, explained
 from lab.grade.submissions import Submission
-from lab.grade.variant import derive
+from lab.grade.variant import damaged, derive
 from lab.render.picture import MOST, picture
 from lab.render.svg import svg
 from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
@@ -92,7 +92,7 @@ def of(
     if facts is None:
         return {"marks": marks, "prints": [], "oral": []}
     own = [] if course is None else _of_another(assignment, submission.sheet.student, facts, course)
-    marks["findings"] = [*own, *integrity.edited(facts)]
+    marks["findings"] = [*own, *integrity.edited(facts, damaged(assignment))]
     found = {"marks": marks, "prints": integrity.prints(facts), "oral": oral.questions(facts)}
     if not drawn or submission.capture is None:
         return found

@@ -36,7 +36,7 @@ from lab.grade.integrity import edited, prints, shared
 from lab.grade.kept import Kept
 from lab.grade.opening import Source
 from lab.grade.recording import facts_of
-from lab.grade.variant import derive
+from lab.grade.variant import damaged, derive
 from lab.grade.worker import Limits
 from lab.report.schema import grade as schema
 from lab.text import safe
@@ -187,11 +187,26 @@ def test_a_capture_that_nobody_has_touched_raises_no_suspicion(path: Path) -> No
     """But where the wire itself has damaged, forged or held back what it passed on."""
     by_the_wire = {
         "tcp-bad-checksum": ["checksum"],
+        "tcp-in-trouble": ["checksum"],
         "tcp-blind-reset": ["missing"],
         "tcp-challenge-ack": ["missing"],
         "tcp-old-timestamp": ["clock"],
     }
     assert [each["code"] for each in edited(facts_of(path))] == by_the_wire.get(path.stem, [])
+
+
+def test_what_an_assignment_s_own_wire_damages_is_nobody_s_edit(tmp_path: Path) -> None:
+    """One packet more is."""
+    assignment, capture = load("tcp-trouble"), REFERENCES / "tcp-in-trouble.pcapng"
+    assert [damaged(load(name)) for name in ("tcp-trouble", "tcp-close")] == [1, 0]
+    assert edited(facts_of(capture), damaged(assignment)) == []
+    frames = list(open_capture(str(capture)))
+    data = bytearray(frames[6].data)
+    data[-1] ^= 1
+    path = tmp_path / "edited.pcapng"
+    path.write_bytes(written([*frames[:6], frames[6]._replace(data=bytes(data)), *frames[7:]]))
+    (found,) = edited(facts_of(path), damaged(assignment))
+    assert (found["code"], found["packets"]) == ("checksum", [7, 9])
 
 
 def test_clocks_that_were_changed_do_not_fit(tmp_path: Path) -> None:
