@@ -33,19 +33,27 @@ function states(drawn, rung) {
 
 function picture(drawn, rung) {
   const walked = { client: new Set(), server: new Set() }, now = { client: new Set(), server: new Set() };
+  const last = {}; // the box that each end has come to last: a state may have two
   for (const each of data().rungs) {
     if (each.track !== rung.track || each.number > rung.number) continue;
-    for (const row of each.fired || []) if (row.protocol === drawn.protocol && row.edge) (each.number === rung.number ? now : walked)[row.end].add(row.edge);
+    for (const row of each.fired || []) {
+      if (row.protocol !== drawn.protocol || !row.edge) continue;
+      last[row.end] = drawn.edges.find((edge) => edge.id === row.edge)?.end;
+      (each.number === rung.number ? now : walked)[row.end].add(row.edge);
+    }
   }
   const lit = (id) => [ENDS.filter((role) => walked[role].has(id)).map((role) => `walked-${role}`), ENDS.filter((role) => now[role].has(id)).map((role) => `now-${role}`)].flat().join(" ");
   const at = states(drawn, rung);
-  const node = (state, role) => drawn.nodes.find((each) => each.state === state && each.ends.includes(role));
+  const node = (state, role) => {
+    const found = drawn.nodes.filter((each) => each.state === state && each.ends.includes(role));
+    return found.find((each) => each.id === last[role]) || found[0];
+  };
   const said = ENDS.map((role, index) => `${t(data().roles[role])}: ${at[index] ?? "?"}`).join(", ");
   return html`<svg class="diagram" viewBox="0 0 ${drawn.width} ${drawn.height}" role="img" aria-label=${said}>
     <defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0 L10,5 L0,10 z" /></marker></defs>
     ${drawn.captions.map((each) => svg`${each.path ? svg`<path class="edge" d=${each.path} />` : nothing}<text class="caption ${each.kind}" x=${each.x} y=${each.y} text-anchor=${each.anchor} dominant-baseline="middle">${t(each.text)}</text>`)}
     ${drawn.edges.map((edge) => (edge.path && (edge.drawn || lit(edge.id)) ? svg`<path class="edge ${edge.kind} ${lit(edge.id)}" d=${edge.path} marker-end="url(#tip)" />` : nothing))}
-    ${drawn.nodes.map((each) => svg`<g class="node ${ENDS.map((role, index) => (each.state === at[index] && each.ends.includes(role) ? `at-${role}` : "")).join(" ")}"><rect class="phase-${each.phase}" x=${each.x} y=${each.y} width=${each.w} height=${each.h} rx="8" />
+    ${drawn.nodes.map((each) => svg`<g class="node ${ENDS.map((role, index) => (each === node(at[index], role) ? `at-${role}` : "")).join(" ")}"><rect class="phase-${each.phase}" x=${each.x} y=${each.y} width=${each.w} height=${each.h} rx="8" />
       <text class="state" x=${each.x + each.w / 2} y=${each.y + 17} text-anchor="middle">${each.state}</text>${each.spelled ? svg`<text class="spelled" x=${each.x + each.w / 2} y=${each.y + 31} text-anchor="middle">${each.spelled}</text>` : nothing}</g>`)}
     ${drawn.edges.filter((edge) => edge.kind !== "gathered" || lit(edge.id)).map((edge) => edge.lines.map((line) => svg`<text class="words ${lit(edge.id)}" x=${line.x} y=${line.y} text-anchor=${line.anchor} dominant-baseline="middle">${t(line.text)}${line.step ? svg`<tspan class="badge" dx="6">${t(line.step)}</tspan>` : nothing}</text>`))}
     ${ENDS.map((role, index) => {
