@@ -4,11 +4,12 @@
     python scripts/picture.py --stepping [PICTURE]       a real FIN held inside Wireshark, for docs/wireshark.md
     python scripts/picture.py --debugger [FOLDER]        `lab step`, a real FIN held on the wire, in both languages
     python scripts/picture.py --grid [FOLDER]            what this kernel does with every segment, in both languages
+    python scripts/picture.py --isns [FOLDER]            the initial sequence numbers of 1,000 connections, likewise
     python scripts/picture.py --states [FOLDER]          TCP's states with a connection's path, in both languages
 
-The last needs nothing. The others need wireshark, xvfb, xdotool and imagemagick; the grid and the debugger chromium;
-all but the first what a scenario needs. Root steps in Wireshark as an ordinary user: for root it takes no programs from
-a folder.
+The last needs nothing, the one before it namespaces. The others need wireshark, xvfb, xdotool and imagemagick; the grid
+and the debugger chromium; all but the first what a scenario needs. Root steps in Wireshark as an ordinary user: for
+root it takes no programs from a folder.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import lab
+from lab.app import isns
 from lab.app.formats import DiagramForm
 from lab.app.notes import Drawing, draw
+from lab.protocols.exploration import Options
 from lab.protocols.subject import subjects
 from lab.stepping.debugger import Debugger
 from lab.stepping.hearing import Ear
@@ -172,6 +175,12 @@ def states(folder: Path) -> None:
         draw(subjects(["tcp"]), asked, folder / f"states.{lang}.svg", lang)
 
 
+def numbers(folder: Path) -> None:
+    """The initial sequence numbers of 1,000 connections."""
+    for lang in LANGUAGES:
+        isns.show(Options(), isns.As.SVG, "netns", folder / f"isns.{lang}.svg", lang)
+
+
 def photograph(page: Path, picture: Path, done: Path, width: int, height: int) -> None:
     """Has a browser draw a page, so many pixels of it."""
     browser = [
@@ -226,6 +235,8 @@ async def _drawn(lang: Lang) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--grid"]:
         grid(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
+    elif sys.argv[1:2] == ["--isns"]:
+        numbers(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--states"]:
         states(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--debugger"]:

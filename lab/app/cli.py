@@ -409,6 +409,7 @@ class GridFormat(StrEnum):
     TEXT = "text"
     HTML = "html"
     JSON = "json"
+    SVG = "svg"
 
 
 @app.command(
@@ -425,14 +426,28 @@ def explore_(
     format: Annotated[GridFormat, typer.Option("--format", help=_("How to write it.", "以何种格式输出。"))] = GridFormat.TEXT,
     json: JsonOption = False, ipv6: Ipv6Option = False,
     timestamps: Annotated[bool, typer.Option("--timestamps", help=_("Both ends send timestamps (RFC 7323).", "双方都使用时间戳（RFC 7323）。"))] = False,
+    isn: Annotated[bool, typer.Option("--isn", help=_("Initial sequence numbers over 1,000 connections, and why they are so; --format svg draws them.", "1,000 个连接的初始序号，以及为什么如此；--format svg 画成图。"))] = False,
     rfc1337: Annotated[bool, typer.Option("--rfc1337", help=_("TIME-WAIT ignores RST (RFC 1337).", "TIME-WAIT 忽略 RST（RFC 1337）。"))] = False,
     testbed: TestbedOption = Testbed.AUTO, out: RenderedOption = None, lang: LangOption = LANGUAGE,
 ) -> None:  # fmt: skip
     from lab.app.explore import As, explore
     from lab.protocols.exploration import Options
 
-    form = As.JSON if json else As(format.value)
-    explore(state, segment, Options(ipv6, timestamps, rfc1337), form, testbed, out, LANG)
+    form = GridFormat.JSON if json else format
+    if form is (GridFormat.HTML if isn else GridFormat.SVG) or (isn and (state is not None or timestamps or rfc1337)):
+        raise UsageError(
+            Text(
+                "--isn goes with --format text, svg or json, --ipv6 and --testbed",
+                "--isn 只能与 --format text、svg、json 以及 --ipv6、--testbed 同用",
+            ),
+            Text("the others are for cells: lab explore --format html", "其余用于表中的格：lab explore --format html"),
+        )
+    if isn:
+        from lab.app import isns
+
+        isns.show(Options(ipv6), isns.As(form.value), testbed, out, LANG)
+        return
+    explore(state, segment, Options(ipv6, timestamps, rfc1337), As(form.value), testbed, out, LANG)
 
 
 @app.command(cls=_Command, help=_("Show the notes' steps and the table of states.", "显示讲义的步骤和状态表。"))

@@ -9,13 +9,13 @@ from typing import TextIO
 from lab.errors import MachineError
 from lab.explore.play import Asked
 from lab.explore.run import explored
-from lab.explore.told import Over, Told, read, read_asked, write, write_asked
+from lab.explore.told import Connections, Over, Told, read, read_asked, write, write_asked
 from lab.protocols.exploration import Options
 from lab.testbed.auto import require_docker
 from lab.testbed.containers import alone, begun, ended_early, ended_with_us
 
 
-def explored_on(testbed: str, asked: Sequence[Asked], options: Options) -> Iterator[Told]:
+def explored_on(testbed: str, asked: Sequence[Asked] | Connections, options: Options) -> Iterator[Told]:
     """Yields what `explored` does; `auto` is this machine's kernel, where it has namespaces, else the Docker engine's.
 
     Raises MachineError where neither is to be had.
@@ -35,7 +35,7 @@ def explored_on(testbed: str, asked: Sequence[Asked], options: Options) -> Itera
     yield from _explored_there(asked, options)
 
 
-def _explored_there(asked: Sequence[Asked], options: Options) -> Iterator[Told]:
+def _explored_there(asked: Sequence[Asked] | Connections, options: Options) -> Iterator[Told]:
     """Yields what `explored` does, of the kernel that the Docker engine runs on."""
     with begun() as run, ended_with_us(alone(run, "kernel", {})) as process:
         if process.stdin:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 
 from lab.errors import LabError, MachineError
+from lab.explore.isns import opened
+from lab.explore.machine import Machine
 from lab.explore.play import Asked, play
-from lab.explore.told import Kernel, Told
+from lab.explore.told import Connections, Kernel, Told
 from lab.protocols.exploration import Options
 from lab.protocols.registry import TRANSPORT
 from lab.system import processes
@@ -20,9 +22,9 @@ from lab.text import Text
 _PATIENCE = 2.0  # seconds
 
 
-def explored(asked: Sequence[Asked], options: Options) -> Iterator[Told]:
+def explored(asked: Sequence[Asked] | Connections, options: Options) -> Iterator[Told]:
     """Yields which kernel it is, what that does in each of the cells, in their order, and before a way's cells how it
-    came there.
+    came there; or the connections that it has opened.
 
     Raises MachineError where namespaces are not to be had.
     """
@@ -66,17 +68,15 @@ def _next(connection: Connection, child: int) -> Told | None:
     return found
 
 
-def _kernel(connection: Connection, asked: Sequence[Asked], options: Options) -> None:
+def _kernel(connection: Connection, asked: Sequence[Asked] | Connections, options: Options) -> None:
     """The process with the kernel: plays the cells and tells them, and at the end None, or what went wrong."""
-    from lab.explore.machine import Machine
-
     parent = os.getppid()
     try:
         enter_namespaces()
         processes.die_with(parent)
         machine = Machine(options)
         connection.send(Kernel(os.uname().release))
-        for found in play(machine, asked, options):
+        for found in _all(machine, asked, options):
             connection.send(found)
         connection.send(None)
     except LabError as error:
@@ -85,6 +85,12 @@ def _kernel(connection: Connection, asked: Sequence[Asked], options: Options) ->
         return
     except OSError as error:
         connection.send(_refused(error))
+
+
+def _all(machine: Machine, asked: Sequence[Asked] | Connections, options: Options) -> Iterator[Told]:
+    if isinstance(asked, Connections):
+        return opened(asked.number, machine.family)
+    return play(machine, asked, options)
 
 
 def _refused(error: OSError) -> MachineError:

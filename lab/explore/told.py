@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lab.errors import MachineError
 from lab.explore.play import Asked
-from lab.protocols.exploration import BRANCHES, STIMULI, WAYS, Cell, Options, Outcome, Path, Sent, Shown
+from lab.protocols.exploration import BRANCHES, STIMULI, WAYS, Cell, Opened, Options, Outcome, Path, Sent, Shown
 from lab.text import Text
 
 
@@ -22,7 +22,13 @@ class Over(NamedTuple):
     """Nothing more will be told."""
 
 
-Told = Kernel | Path | Cell | Over
+class Connections(NamedTuple):
+    """So many connections are to be opened, instead of cells to be played."""
+
+    number: int
+
+
+Told = Kernel | Path | Cell | Opened | Over
 
 
 def write(told: Told | MachineError) -> str:
@@ -43,14 +49,18 @@ def read(line: str) -> Told:
         raise ValueError(line) from error
 
 
-def write_asked(asked: Sequence[Asked], options: Options) -> str:
-    """Returns the line by which cells are asked for."""
+def write_asked(asked: Sequence[Asked] | Connections, options: Options) -> str:
+    """Returns the line by which cells, or connections, are asked for."""
+    if isinstance(asked, Connections):
+        return json.dumps([options, asked.number])
     return json.dumps([options, [(way.name, stimulus.name) for way, stimulus in asked]])
 
 
-def read_asked(line: str) -> tuple[list[Asked], Options]:
+def read_asked(line: str) -> tuple[list[Asked] | Connections, Options]:
     """Reads such a line."""
     options, names = json.loads(line)
+    if isinstance(names, int):
+        return Connections(names), Options(*options)
     ways, stimuli = {each.name: each for each in WAYS}, {each.name: each for each in STIMULI}
     return [(ways[way], stimuli[stimulus]) for way, stimulus in names], Options(*options)
 
@@ -78,6 +88,7 @@ _READERS: dict[str, Any] = {
     "Kernel": Kernel,
     "Path": lambda way, states: Path(way, tuple(states)),
     "Cell": _cell,
+    "Opened": Opened,
     "Over": Over,
     "MachineError": _raise,
 }

@@ -10,6 +10,7 @@ from lab.protocols.tcp.asked import stimulus, ways
 from lab.protocols.tcp.cells import Cell, Options, Path, Seen, Shown, by_the_rules, cell, explained_by
 from lab.protocols.tcp.coverage import Tried, Walk, tried, walks
 from lab.protocols.tcp.differences import DIFFERENCES, Difference, explained
+from lab.protocols.tcp.isns import SPACE, Isns, Opened, isns
 from lab.protocols.tcp.peer import Made, Peer
 from lab.protocols.tcp.recorded import Change, Line, as_json, changes, grid, line, read
 from lab.protocols.tcp.segment import Segment, segment
@@ -18,8 +19,8 @@ from lab.protocols.tcp.ways import CALLS, WAYS, Way
 from lab.protocols.transport import NUMBER
 
 __all__ = [
-    "BRANCHES", "CALLS", "DIFFERENCES", "KINDS", "NUMBER", "STIMULI", "WAYS", "Branch", "Cell", "Change", "Difference",
-    "Line", "Made", "Options", "Outcome", "Path", "Peer", "Seen", "Segment", "Sent", "Shown", "Stimulus", "Tried",
-    "Walk", "Way", "as_json", "by_the_rules", "cell", "changes", "explained", "explained_by", "grid", "line", "read",
-    "segment", "stimulus", "tried", "walks", "ways",
+    "BRANCHES", "CALLS", "DIFFERENCES", "KINDS", "NUMBER", "SPACE", "STIMULI", "WAYS", "Branch", "Cell", "Change",
+    "Difference", "Isns", "Line", "Made", "Opened", "Options", "Outcome", "Path", "Peer", "Seen", "Segment", "Sent",
+    "Shown", "Stimulus", "Tried", "Walk", "Way", "as_json", "by_the_rules", "cell", "changes", "explained",
+    "explained_by", "grid", "isns", "line", "read", "segment", "stimulus", "tried", "walks", "ways",
 ]  # fmt: skip

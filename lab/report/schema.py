@@ -105,6 +105,12 @@ def coverage() -> dict[str, Any]:
 
 
 @cache
+def isns() -> dict[str, Any]:
+    """Returns the schema of initial sequence numbers over many connections, handshake-lab/isns/v1."""
+    return _read("lab.report", "isns.schema.json")
+
+
+@cache
 def view() -> dict[str, Any]:
     """Returns the schema of where a run stands that is stepped through, handshake-lab/view/v1."""
     schema = _read("lab.report", "view.schema.json")
@@ -121,14 +127,14 @@ def page() -> dict[str, Any]:
 _SCHEMAS = {
     "trace": trace, "events": events, "summary": summary, "verify": verify, "verify-packet": verify_packet,
     "grade": grade, "grade-class": grade_class,
-    "explore": explore, "coverage": coverage, "view": view, "page": page,
+    "explore": explore, "coverage": coverage, "isns": isns, "view": view, "page": page,
 }  # fmt: skip
 
 
 def schema(name: str) -> dict[str, Any]:
     """Returns the JSON Schema of this name: "trace", "events", "summary", "verify", "verify-packet", "grade",
-    "grade-class", "explore", "coverage", "view" or "page". It is the caller's own, to do with as it likes. Raises
-    KeyError for another.
+    "grade-class", "explore", "coverage", "isns", "view" or "page". It is the caller's own, to do with as it likes.
+    Raises KeyError for another.
     """
     return deepcopy(_SCHEMAS[name]())
 
