@@ -65,10 +65,10 @@ TOGETHER = {
         "tests/grade/test_course.py", "tests/wireshark/test_opening.py", "tests/wireshark/test_extcap.py",
         "tests/wireshark/test_tshark.py", "tests/stepping/test_plans.py", "tests/stepping/test_step.py",
         "tests/stepping/test_screen.py", "tests/grade/test_predicted.py",
-        "tests/page/test_server.py",
+        "tests/page/test_server.py", "tests/page/test_live.py",
     ),
     "browser": ("tests/page/test_browser.py", "tests/page/test_page.py", "tests/page/test_hostile.py",
-                "tests/page/test_site_in_browser.py"),
+                "tests/page/test_modes.py", "tests/page/test_site_in_browser.py"),
 }  # fmt: skip
 
 

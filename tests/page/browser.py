@@ -67,7 +67,7 @@ class Browser:
         self._next(PATIENCE)
 
     def _next(self, patience: float) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._socket.recv(timeout=patience))
+        told: dict[str, Any] = json.loads(self._socket.recv(timeout=2 * patience))
         if page := self._pages.get(told.get("sessionId", "")):
             page.hear(told.get("method", ""), told.get("params", {}))
         return told
@@ -162,7 +162,7 @@ class Page:
 
     def wait_for(self, expression: str, told: str = "") -> Any:
         """Waits until an expression is true in JavaScript's sense, and returns it; else says why it never was."""
-        found = self.evaluate(_WAITING.format(expression=expression, milliseconds=PATIENCE / 3 * 1000))
+        found = self.evaluate(_WAITING.format(expression=expression, milliseconds=PATIENCE * 1000))
         assert "never" not in found, f"{told or expression}: {found['never']}; console: {self.console}"
         return found["value"]
 

@@ -42,7 +42,7 @@ def test_a_click_is_a_real_one_and_is_waited_for(shown: Page) -> None:
 
 
 def test_what_is_covered_can_not_be_clicked(shown: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.page.browser.PATIENCE", 3.0)
+    monkeypatch.setattr("tests.page.browser.PATIENCE", 1.0)
     with pytest.raises(AssertionError, match='#under can\'t be clicked: there is <div id="over"'):
         shown.click("#under")
 

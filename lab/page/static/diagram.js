@@ -15,7 +15,7 @@ export function diagram(rung) {
   const drawn = all.find((each) => each.protocol === (shownOf || told)) || all[0];
   const tabs = all.length < 2 ? nothing : html`<p class="tabs">${all.map((each) => html`<button aria-pressed=${each === drawn ? "true" : "false"} @click=${() => { shownOf = each.protocol; changed(); }}>${data().titles[each.protocol]}</button>`)}</p>`;
   const enlarge = () => choose({ large: !chosen.large });
-  const button = html`<button class="enlarge" title=${w("enlarge")} aria-label=${w("enlarge")} @click=${enlarge}>${picture(drawn, rung)}</button>`;
+  const button = html`<button class="enlarge" title=${w("enlarge")} @click=${enlarge}>${picture(drawn, rung)}</button>`;
   if (chosen.large) return html`<div class="sheet" role="dialog" aria-modal="true" aria-label=${w("diagram")}><div class="large">${tabs}${button}</div></div>`;
   return panel("diagram", () => html`${tabs}${button}`);
 }

@@ -92,7 +92,7 @@ function numbers(rung) {
 
 function outcome() {
   const page = data();
-  if (!page.outcome?.length) return nothing;
+  if (!page.outcome?.length || chosen.mode === "quiz") return nothing; // it tells what is to come
   return panel(
     "outcome",
     () => html`${page.outcome.slice(0, 20).map(
