@@ -74,13 +74,9 @@ def make(folder: Path, size: int, real: int, seed: int = 1) -> Course:
     return course
 
 
-def _kind(variant: Variant) -> tuple[object, ...]:
-    return variant.scenario, variant.choices.first, variant.rules
-
-
 def _played(folder: Path, assignment: Assignment, variants: list[Variant], real: int) -> dict[str, list[Frame]]:
     """Plays the variants of some students, for each kind at least one, and returns their captures by student."""
-    first = list({_kind(each): each for each in reversed(variants)}.values())
+    first = list({each.kind: each for each in reversed(variants)}.values())
     chosen = [*first, *(each for each in variants if each not in first)][: max(real, len(first))]
     found = {}
     for variant in chosen:
@@ -95,7 +91,7 @@ def _derived(
     variant: Variant, made: dict[str, list[Frame]], variants: list[Variant], chance: random.Random
 ) -> list[Frame]:
     """Returns a capture of a variant, out of a real one of its kind."""
-    base = chance.choice([each for each in variants if each.student in made and _kind(each) == _kind(variant)])
+    base = chance.choice([each for each in variants if each.student in made and each.kind == variant.kind])
     return _as_of(variant, base, made[base.student], chance)
 
 

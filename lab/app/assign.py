@@ -29,7 +29,7 @@ from lab.grade.proof import Proof, prove
 from lab.grade.recording import come_with, facts_of, facts_of_scenario
 from lab.grade.reports.terminal import proof_told
 from lab.grade.submissions import CAPTURE
-from lab.grade.variant import derive
+from lab.grade.variant import derive, diverse
 from lab.render.words import console, pad, wrap
 from lab.system import files
 from lab.system.streams import say
@@ -68,8 +68,10 @@ def check(name: str, captures: list[Path], variants: int, lang: Lang) -> int:
     found = proof_of(load(name), captures, variants, lang)
     proof_told(found, sys.stdout, lang)
     if variants and found.holds:
+        kinds = diverse(load(name), variants, b"")[1]
         told = Text(
-            f"So it does in {variants} variants, each played for this.", f"为此运行的 {variants} 份变体中也成立。"
+            f"So it does in {variants} variants, each played for this: {min(variants, kinds)} of {kinds} kinds.",
+            f"为此运行的 {variants} 份变体中也成立：共 {kinds} 种，运行了 {min(variants, kinds)} 种。",
         )
         sys.stdout.write(told.pick(lang) + "\n")
     return 0 if found.holds else 1
@@ -200,11 +202,10 @@ def _variants(assignment: Assignment, count: int, folder: Path, lang: Lang) -> t
             ),
             Text("prove it without --variants, and with --capture FILE", "请去掉 --variants，改用 --capture 文件 验证"),
         )
-    key, found, lacking = secrets.token_bytes(), {}, list[Text]()
+    found, lacking = {}, list[Text]()
     progress = Progress(count, Text("played", "已运行"), lang)
     try:
-        for at in range(1, count + 1):
-            variant = derive(assignment, f"{at}", key)
+        for at, variant in enumerate(diverse(assignment, count, secrets.token_bytes())[0] if count else (), 1):
             place = folder / f"variant-{at}"
             place.mkdir()
             run_of(variant, place).play_on()

@@ -15,6 +15,7 @@ import hmac
 import tomllib
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from lab.errors import InputError, UsageError
@@ -31,6 +32,7 @@ NAME = "variant.toml"
 PRACTICE = b"practice"  # the key of who has none: known to everybody
 MOST_BYTES = 64 << 10
 MOST_STUDENT = 200  # characters
+_CANDIDATES = 500  # among which one is of each kind
 _PORTS = range(35_000, 44_000)  # no protocol has them by name, in Wireshark neither
 _CLIENT_PORTS = range(49_152, 57_000)  # RFC 6335 section 6; above, Wireshark may take TLS for something else
 _LENGTHS = range(24, 112)  # bytes: each fits a segment, and seven bits of length
@@ -61,6 +63,11 @@ class Variant(NamedTuple):
     own_rules: bool = False
     secrets: bool = True
     practice: bool = False
+
+    @property
+    def kind(self) -> tuple[str, str | None, tuple[str, ...]]:
+        """What decides which packets there are: the scenario, the end that closes first, the rules."""
+        return self.scenario, self.choices.first, self.rules
 
     @property
     def played(self) -> Scenario:
@@ -124,6 +131,16 @@ def derive(assignment: Assignment, student: str, key: bytes | None) -> Variant:
     choices = Choices(**{name: _value(name, draw) for name in varies if name.replace("_", "-") not in keep})
     own, secrets = given.get("own-rules", False), given.get("secrets", True)
     return Variant(assignment.id, student, of, choices, rules, own, secrets, key is None)
+
+
+def diverse(assignment: Assignment, count: int, key: bytes) -> tuple[list[Variant], int]:
+    """Returns so many variants of nobody's, of each kind one before any has two, and how many kinds there are."""
+    kinds: dict[object, list[Variant]] = {}
+    for at in range(_CANDIDATES):
+        variant = derive(assignment, f"{at + 1}", key)
+        kinds.setdefault(variant.kind, []).append(variant)
+    rounds = (each[at] for at in range(_CANDIDATES) for each in kinds.values() if at < len(each))
+    return list(islice(rounds, count)), len(kinds)
 
 
 def _value(name: str, draw: _Draw) -> Any:

@@ -20,7 +20,7 @@ from lab.grade.belonging import foreign, holds
 from lab.grade.playing import run_of
 from lab.grade.recording import facts_of
 from lab.grade.submissions import CAPTURE, graded, read
-from lab.grade.variant import Variant, derive, written
+from lab.grade.variant import Variant, derive, diverse, written
 from lab.protocols.catalogue import scenarios
 from lab.protocols.choices import Choices, checked
 from tests.grade.shared import filled_in, right
@@ -207,9 +207,12 @@ def test_an_assignment_is_proved_against_variants_that_are_played(
 ) -> None:
     """What holds in the capture that comes with the lab alone, does not hold."""
     monkeypatch.setattr("lab.app.assign.secrets.token_bytes", lambda: b"k" * 32)
-    assert {derive(load("tcp-open"), f"{at}", b"k" * 32).choices.first for at in (1, 2, 3)} == {"client", "server"}
+    played, kinds = diverse(load("tcp-open"), 3, b"k" * 32)
+    assert (len({each.kind for each in played}), kinds) == (2, 2)
+    played, kinds = diverse(CLOSE, 12, b"k" * 32)
+    assert len({each.kind for each in played}) == kinds == 12
     assert assign.check("tcp-open", [], 3, "en") == 0
-    assert capsys.readouterr().out.endswith("So it does in 3 variants, each played for this.\n")
+    assert capsys.readouterr().out.endswith("So it does in 3 variants, each played for this: 2 of 2 kinds.\n")
     place = '[place.bad]\nname.en = "its FIN"\nname.zh = "它的 FIN"\nstep = "tcp.close.1"\nsender = "client"\n\n'
     asked = 'kind = "packet"\nplace = "bad"\npoints = 1\ntext.en = "Which?"\ntext.zh = "哪个？"\n'
     question = f'\n[[question]]\nid = "bad"\n{asked}'
