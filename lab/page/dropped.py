@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
@@ -19,6 +21,7 @@ from lab.text import Text
 
 LARGEST = 32 << 20  # bytes of a file
 _EVERY = 64  # packets
+_MOST_SAID = 300  # characters of an error
 _FAILED = Text("the lab has failed over this capture: {}", "实验室在解读这份抓包时出错：{}")
 _REPORT = Text(
     "that is a mistake of the lab's, please report it; lab annotate FILE may tell more",
@@ -30,24 +33,27 @@ _AT_HOME = Text(
 )
 
 
-def answer(path: str, name: str, passed: Callable[[int], object] | None = None) -> str:
-    """Returns {"page": …} or {"message": …, "hint": …}, both of these in both languages.
+def answer(path: str, name: str, out: str, passed: Callable[[int], object] | None = None) -> None:
+    """Writes {"page": …} or {"message": …, "hint": …}, both of these in both languages, into the file `out`.
 
-    `passed` hears now and then how many packets have been read.
+    `passed` hears now and then how many packets have been read. What is answered may be long: as bytes it goes out of a
+    browser's Python at once, as text character by character.
     """
     try:
-        return f'{{"page":{"".join(written(_page(path, name, passed)))}}}'
+        page = _page(path, name, passed)
+        with Path(out).open("w", encoding="utf-8") as stream:
+            stream.writelines(chain(['{"page":'], written(page), ["}"]))
     except LabError as error:
-        return _told(error.message, error.hint)
+        _tell(out, error.message, error.hint)
     except MemoryError:
-        return _told(_MEMORY, _AT_HOME)
+        _tell(out, _MEMORY, _AT_HOME)
     except Exception as error:  # a page that stops without a word helps nobody
-        return _told(_FAILED.format(f"{type(error).__name__}: {error}"[:300]), _REPORT)
+        _tell(out, _FAILED.format(f"{type(error).__name__}: {error}"[:_MOST_SAID]), _REPORT)
 
 
-def as_file(path: str, name: str) -> str:
-    """Returns the page as one HTML file, of a capture that has been answered with a page."""
-    return document(_page(path, name, None))
+def as_file(path: str, name: str, out: str) -> None:
+    """Writes the page as one HTML file, of a capture that has been answered with a page."""
+    Path(out).write_text(document(_page(path, name, None)), "utf-8")
 
 
 def _page(path: str, name: str, passed: Callable[[int], object] | None) -> dict[str, Any]:
@@ -69,5 +75,5 @@ def _every(passed: Callable[[int], object]) -> Callable[[Event], None]:
     return hear
 
 
-def _told(message: Text, hint: Text) -> str:
-    return dump({"message": message._asdict(), "hint": hint._asdict()})
+def _tell(out: str, message: Text, hint: Text) -> None:
+    Path(out).write_text(dump({"message": message._asdict(), "hint": hint._asdict()}), "utf-8")

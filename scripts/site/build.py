@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab.page import html as one_file
 from lab.protocols.registry import PROTOCOLS
 from lab.text import LANGUAGES
 from scripts.site import drop, gallery, grid
@@ -51,7 +52,8 @@ def _written(shown: list[gallery.Shown], dropping: bool) -> Iterator[tuple[str, 
     yield "diagram.css", diagram_style()
     for name in ("site.css", "site.js", "beside.css", "icon.svg"):
         yield name, (_STATIC / name).read_text("utf-8")
-    yield "LICENSE", (_ROOT / "LICENSE").read_text("utf-8")
+    yield "licences/handshake-lab.txt", (_ROOT / "LICENSE").read_text("utf-8")
+    yield "licences/lit-html.txt", one_file.static("vendor/lit-html.LICENSE")
 
 
 def _write(file: Path, text: str) -> None:

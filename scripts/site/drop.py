@@ -22,6 +22,13 @@ _HERE = Path(__file__).parent
 # What no page asks for: it touches a machine, or marks a class.
 _WITHOUT = ("app", "explore", "grade", "testbed", "wireshark", "witnesses")
 _KINDS = {".py", ".toml", ".json", ".css", ".js"}
+# What MPL-2.0 section 3.2 asks for, and the licence of the Python within.
+_SOURCE = """\
+Pyodide {0}, unchanged, as npm has it: https://www.npmjs.com/package/pyodide/v/{0}
+Its source: https://github.com/pyodide/pyodide/tree/{0}
+Its licence, MPL-2.0, is the file LICENSE beside this one.
+It contains CPython (https://www.python.org/), whose licence is PSF-2.0: https://docs.python.org/3/license.html
+"""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # so that the archive is the same each time
 _POLICY = {**POLICY, "script-src": "'self' 'wasm-unsafe-eval'", "worker-src": "'self'", "connect-src": "'self'"}
 
@@ -59,9 +66,9 @@ _POINTS = (
     ),
     Text(
         "The first time, some 13 MB of Python are loaded from this site and kept by the browser (Pyodide, "
-        '<a href="pyodide/LICENSE">MPL-2.0</a>).',
+        '<a href="pyodide/LICENSE">MPL-2.0</a>, <a href="pyodide/SOURCE">source</a>).',
         "第一次使用时，会从本站载入约 13 MB 的 Python，之后由浏览器缓存（Pyodide，"
-        '<a href="pyodide/LICENSE">MPL-2.0</a>）。',
+        '<a href="pyodide/LICENSE">MPL-2.0</a>，<a href="pyodide/SOURCE">源代码</a>）。',
     ),
 )
 # What the script says, by its name.
@@ -121,6 +128,7 @@ def files(given: Path | None) -> dict[str, Path | bytes]:
     place = pyodide.folder(given)
     found: dict[str, Path | bytes] = {f"pyodide/{name}": place / name for name in pyodide.FILES}
     found["pyodide/LICENSE"] = _HERE / "MPL-2.0.txt"
+    found["pyodide/SOURCE"] = _SOURCE.format(pyodide.version(place)).encode()
     found["lab.zip"] = _packed()
     return found | {name: _HERE / "static" / name for name in ("drop.js", "worker.js")}
 

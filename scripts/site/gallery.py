@@ -32,6 +32,12 @@ _SAVE_WHAT = Text(
 )
 _PACKETS = Text("{} packets", "{} 个包")
 _NEXT, _BEFORE = Text("next", "下一个"), Text("previous", "上一个")
+_LICENCES = Text(
+    'The handshake lab is free software (<a href="licences/handshake-lab.txt">GPL-2.0-or-later</a>); its pages use '
+    '<a href="licences/lit-html.txt">lit-html</a>.',
+    '握手实验室是自由软件（<a href="licences/handshake-lab.txt">GPL-2.0-or-later</a>）；网页使用了'
+    ' <a href="licences/lit-html.txt">lit-html</a>。',
+)
 _NO_SCRIPT = Text("This page needs JavaScript; the capture itself does not: ", "本页需要 JavaScript；抓包文件不需要：")
 
 
@@ -113,6 +119,7 @@ def index(all_shown: Sequence[Shown], lang: Lang, dropping: bool) -> str:
             body.append(f'<section id="{protocol.name}"><h2>{text(title)}</h2>\n<ul class="cards">\n')
             body += [_card(each, place) for each in mine]
             body.append("</ul></section>\n")
+    body.append(f'<footer class="soft"><p>{_LICENCES.pick(lang)}</p></footer>\n')
     return page(place, NAME.pick(lang), "".join(body))
 
 

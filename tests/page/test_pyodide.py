@@ -35,6 +35,20 @@ def made(folder, name):
 
 made
 """
+# And what a page shows of it.
+PAGE = """
+import os
+import tempfile
+from lab.page.dropped import answer
+
+def made(folder, name):
+    os.chdir(folder)
+    with tempfile.NamedTemporaryFile() as out:
+        answer(name, name, out.name)
+        return out.read().decode()
+
+made
+"""
 HERE = "import sys\n{}{}\nfor each in sys.argv[1:]: sys.stdout.write(made(*each.rsplit('/', 1)) + chr(0))\n"
 # What has to be built for a machine, and is not there for Pyodide; and what the lab does not need to read a capture.
 ABSENT = (
@@ -57,8 +71,12 @@ def captures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def there(pyodide: Path, captures: list[Path]) -> dict[Path, str]:
     """What the lab says of each capture under Pyodide."""
+    return _there(pyodide, captures, PROGRAM)
+
+
+def _there(pyodide: Path, captures: list[Path], program: str) -> dict[Path, str]:
     script = Path(__file__).with_name("annotate.mjs")
-    return _each(captures, ["node", str(script), str(pyodide), str(ROOT), PROGRAM])
+    return _each(captures, ["node", str(script), str(pyodide), str(ROOT), program])
 
 
 def _each(captures: list[Path], command: list[str]) -> dict[Path, str]:
@@ -78,6 +96,13 @@ def test_what_needs_no_library_it_says_to_the_byte(there: dict[Path, str], captu
     plain = {each for each in captures if each.name.startswith(("tcp-", "websocket-")) and "-tls" not in each.name}
     assert len(plain) > 40
     assert {file.name for file in plain if there[file] != here[file]} == set()
+
+
+def test_a_page_shows_the_same(pyodide: Path, captures: list[Path]) -> None:
+    there = _there(pyodide, captures, PAGE)
+    here = _each(captures, [sys.executable, "-c", HERE.format(WITHOUT, PAGE)])
+    assert {file.name for file in captures if there[file] != here[file]} == set()
+    assert {next(iter(json.loads(said))) for said in there.values()} == {"page", "message"}
 
 
 def test_tls_in_the_clear_is_read(there: dict[Path, str]) -> None:
@@ -103,8 +128,7 @@ def made(folder, name):
 made
 """
     file = REFERENCES / "tls-1.2-rsa.pcapng"
-    script = Path(__file__).with_name("annotate.mjs")
-    said = _each([file], ["node", str(script), str(pyodide), str(ROOT), "import lab\n" + program])[file]
+    said = _there(pyodide, [file], "import lab\n" + program)[file]
     assert "of CN=server.example, by CN=" in said
     assert "the Python library that decrypts, cryptography, is not here" in said
 

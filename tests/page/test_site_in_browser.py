@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from scripts.site.build import build
+from tests.left_behind import until
 from tests.page.axe import faults
-from tests.page.browser import Page
+from tests.page.browser import PATIENCE, Page
 from tests.page.served import Served, served
 from tests.places import REFERENCES
 
@@ -112,6 +113,19 @@ def test_a_dropped_capture_is_annotated_and_never_leaves(site: Served, page: Pag
     all_is_well(page)
 
 
+def test_what_is_shown_can_be_kept_as_a_file(site: Served, page: Page, tmp_path: Path) -> None:
+    page.open(f"{site.address}drop.html")
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    drop(page, "mine.pcapng", (REFERENCES / "tcp-refused.pcapng").read_bytes())
+    wait(page, "document.querySelectorAll('.row').length === 2")
+    page.click(".beside button")
+    kept = tmp_path / "mine.pcapng.html"
+    until(kept.exists, PATIENCE)
+    page.open(kept)
+    page.wait_for("document.querySelectorAll('.row').length === 2")
+    all_is_well(page)
+
+
 def test_tls_is_read_as_far_as_it_is_in_the_clear_and_the_rest_says_why(site: Served, page: Page) -> None:
     page.open(f"{site.address}drop.html")
     drop(page, "rsa.pcapng.gz", gzip.compress((REFERENCES / "tls-1.2-rsa.pcapng").read_bytes()))
@@ -123,8 +137,8 @@ def test_tls_is_read_as_far_as_it_is_in_the_clear_and_the_rest_says_why(site: Se
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
-        ("none.pcap", b"GET / HTTP/1.1\r\n", "neither a pcap nor a pcapng file"),
-        ("<img src=x onerror=alert(1)>.pcap", b"", "is empty"),
+        ("none.pcap", b"GET / HTTP/1.1\r\n", "none.pcap is neither a pcap nor a pcapng file"),
+        ("<img src=x onerror=alert(1)>.pcap", b"", "<img src=x onerror=alert(1)>.pcap is empty"),
         ("zipped.pcap", b"\x28\xb5\x2f\xfd" + bytes(99), "the Python library for that is not here"),
     ],
 )

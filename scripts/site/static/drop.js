@@ -58,8 +58,8 @@
     passed: ({ count }) => working(say("reading", name), say("passed", count)),
     failed: ({ why }) => wrong(say("failed", why), words["failed-hint"]),
     died: ({ why }) => wrong(say("died", why), words["died-hint"]),
-    answer: ({ text }) => {
-      const told = JSON.parse(text), lang = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+    answer: ({ bytes }) => {
+      const told = JSON.parse(new TextDecoder().decode(bytes)), lang = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
       if (told.page) open(told.page);
       else {
         status.classList.add("bad");
@@ -67,8 +67,8 @@
         input.value = "";
       }
     },
-    saved: ({ text }) => {
-      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type: "text/html" })), download: `${name}.html` });
+    saved: ({ bytes }) => {
+      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([bytes], { type: "text/html" })), download: `${name}.html` });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
       if (saving) saving.textContent = words.save;

@@ -5,6 +5,12 @@ import { loadPyodide } from "./pyodide/pyodide.mjs";
 const why = (error) => String(error?.message || error).trim().split("\n").pop().slice(0, 300);
 const tell = (kind, more = {}) => postMessage({ kind, ...more });
 
+/** Hands over what has been written, without a copy. */
+function hand(kind, python) {
+  const bytes = python.FS.readFile("/answer");
+  postMessage({ kind, bytes }, [bytes.buffer]);
+}
+
 async function begun() {
   tell("loading");
   const [python, packed] = await Promise.all([
@@ -12,11 +18,14 @@ async function begun() {
     fetch(new URL("./lab.zip", import.meta.url)).then((got) => (got.ok ? got.arrayBuffer() : Promise.reject(new Error(`lab.zip: ${got.status}`)))),
   ]);
   tell("starting");
+  python.FS.mkdir("/dropped");
+  python.FS.chdir("/dropped");
   python.unpackArchive(packed, "zip", { extractDir: "/home/lab" });
   python.runPython("import sys; sys.path.insert(0, '/home/lab')");
   return [python, python.pyimport("lab.page.dropped")];
 }
 
+let kept = ""; // the file that the capture is in: called as it was, for it is named in what is said of it
 const lab = begun();
 lab.catch((error) => tell("failed", { why: why(error) }));
 
@@ -24,12 +33,16 @@ onmessage = async ({ data }) => {
   const [python, dropped] = await lab;
   try {
     if (data.kind === "save") {
-      tell("saved", { text: dropped.as_file("/capture", data.name) });
+      dropped.as_file(kept, data.name, "/answer");
+      hand("saved", python);
       return;
     }
     tell("reading");
-    python.FS.writeFile("/capture", new Uint8Array(data.bytes));
-    tell("answer", { text: dropped.answer("/capture", data.name, (count) => tell("passed", { count })) });
+    if (kept) python.FS.unlink(kept);
+    kept = /^(\.{0,2}|-)$/.test(data.name) ? "capture" : data.name.replace(/[/\0]/g, "_");
+    python.FS.writeFile(kept, new Uint8Array(data.bytes));
+    dropped.answer(kept, data.name, "/answer", (count) => tell("passed", { count }));
+    hand("answer", python);
   } catch (error) {
     tell("died", { why: why(error) });
   }
