@@ -118,9 +118,7 @@ def live(run: Run, debugger: Debugger | None, testbed: str, serving: Serving, la
     assert isinstance(source, Live)
     with contextlib.ExitStack() as hosts:
         # Containers are made by the thread that goes through the run: that takes long, and forks nothing.
-        growing = Growing(
-            source.scenario.name, run, debugger, lambda: None if testbed == "docker" else source.fork(hosts)
-        )
+        growing = Growing(source.scenario.name, run, debugger, lambda: source.make(hosts), forks=testbed != "docker")
         growing.at_end = lambda: _tell_the_end(growing, run, lang)
         growing.count = lambda count: _tell_waiting(growing, count, lang)
         try:

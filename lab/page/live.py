@@ -6,6 +6,7 @@ there as values, packets whose fate is known and those that are still under way.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from itertools import islice
@@ -13,7 +14,7 @@ from pathlib import PurePath
 from threading import Thread
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.events import CommandAnswered, Ended, Event, KernelAsked, PacketArrived, PacketHeld, PacketLost
 from lab.model import Packet
 from lab.page.desk import Desk
@@ -175,11 +176,14 @@ def _on_its_way(packet: Packet) -> Packet:
 class Growing:
     """Hosts that play a scenario, from when the first page is there; with a `debugger` each packet is held.
 
-    `fork` makes the hosts, in the thread that serves and before there is another. `changed` is called in both threads;
-    `count` hears how many pages there are, `at_end` that nothing more comes, in the thread that serves.
+    `make` makes the hosts: where it `forks`, in the thread that serves and before there is another, else in the run's.
+    `changed` is called in both threads; `count` hears how many pages there are, `at_end` that nothing more comes, in
+    the thread that serves.
     """
 
-    def __init__(self, name: str, run: Run, debugger: Debugger | None, fork: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, run: Run, debugger: Debugger | None, make: Callable[[], object], forks: bool = True
+    ) -> None:
         self.changed: Callable[[], object] = lambda: None
         self.failure: Exception | None = None
         self.over = False  # nothing more comes
@@ -188,7 +192,8 @@ class Growing:
         self.at_end: Callable[[], object] = lambda: None
         self._name = name
         self._run = run
-        self._fork = fork
+        self._make = make
+        self._forks = forks
         self._ladder = _Ladder()
         self._desk = Desk(debugger) if debugger is not None else None
         self._debugger = debugger
@@ -209,7 +214,8 @@ class Growing:
         return self._debugger is not None and self._debugger.waits and not self.over
 
     def begin(self) -> None:
-        self._fork()
+        if self._forks:
+            self._make()
         self._run.listen(self._hear)
         self._thread = Thread(target=self._play, daemon=True)
         self._thread.start()
@@ -219,10 +225,11 @@ class Growing:
         if self._thread is None or self.over:
             return
         self.stopped = True
-        if self._debugger is not None and not self._debugger.over:
-            self._debugger.do(Asked(_QUIT, _QUIT.name))
-        elif self._debugger is None and getattr(self._run.source, "control", None) is not None:
-            self._run.control.leave()
+        with contextlib.suppress(UsageError):  # it has not begun, or nobody controls it
+            if self._debugger is None:
+                self._run.control.leave()
+            elif not self._debugger.over:
+                self._debugger.do(Asked(_QUIT, _QUIT.name))
 
     def join(self, patience: float) -> None:
         """Waits until the run has ended."""
@@ -233,6 +240,8 @@ class Growing:
 
     def _play(self) -> None:
         try:
+            if not self._forks:
+                self._make()
             with self._run:
                 for packet in self._run.packets():
                     self._settled.append(packet)

@@ -80,8 +80,8 @@ class Live:
         self._sealed = sealed
         self._sha256 = ""
 
-    def fork(self, within: contextlib.ExitStack) -> None:
-        """Makes the hosts at once, to be gone with `within`: whoever goes through the run then forks none."""
+    def make(self, within: contextlib.ExitStack) -> None:
+        """Makes the hosts at once, to be gone with `within`: whoever goes through the run then makes none."""
         events = within.enter_context(self._play(self.scenario, self._rules, self._ipv6))
         self._play = lambda *_: contextlib.nullcontext(events)
 

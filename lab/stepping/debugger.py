@@ -188,9 +188,10 @@ class Debugger:
 
     def _tell(self, order: control.Command) -> None:
         assert self._wire is not None
+        wire = self._wire()  # raises where the run has not begun
         self._look = None
         self._unanswered += 1
-        if not self._wire().send(order):
+        if not wire.send(order):
             self._unanswered -= 1
 
     # What is asked for.

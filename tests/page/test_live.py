@@ -1,58 +1,137 @@
-"""A live run is stepped in a real browser, to its end, and what becomes of the lab and its page is said in words."""
+"""The page while hosts play, in a real Chromium: stepped with keys, looked back on, and told when the lab ends."""
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.page.axe import faults
 from tests.page.browser import Page
-from tests.page.test_page import drawn
 from tests.page.test_server import started
 from tests.runs import read
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 
-
-def holds(page: Page, label: str) -> None:
-    """Waits until such a packet is held, and at hand. Its number also depends on how often a kernel lost patience."""
-    page.wait_for(
-        f"document.querySelector('.fate.held') && document.querySelector('.which h2').innerText.includes('{label}')"
-    )
+STANDS = "(document.querySelector('.stands')?.innerText ?? '')"
+CHOSEN = "Number(document.querySelector('.row.chosen')?.value ?? 0)"
+LINE = "document.activeElement.id === 'line'"
 
 
-def test_a_live_run_is_stepped_to_its_end_with_a_drop_in_the_middle(page: Page, tmp_path: Path) -> None:
+def holds(page: Page, behind: int = 0) -> int:
+    """Waits until another packet is held, at hand and drawn so, and returns its number: that depends on the timers."""
+    held = "[...document.querySelectorAll('.row.chosen')].map(each => each.value)[0]"
+    stands = f"{STANDS}.split('held: ')[1] === String({held}) && document.querySelector('.wire.held')"
+    return int(page.wait_for(f"{stands} && {held} > {behind} && {held}"))
+
+
+def does(page: Page) -> list[str]:
+    """Returns what the buttons do."""
+    found: list[str] = page.evaluate("[...document.querySelectorAll('.buttons button')].map(each => each.dataset.does)")
+    return found
+
+
+def test_a_connection_is_stepped_to_its_end_with_a_drop_in_the_middle(page: Page, tmp_path: Path) -> None:
+    page.window(1280, 800)
     out = tmp_path / "stepped.pcapng"
     with started("step", "tcp/connection", "--page", "-o", str(out)) as served:
-        page.window(1280, 800).open(served.url)
-        for label in ("SYN seq=0", "SYN-ACK seq=0", "ACK seq=1"):
-            holds(page, label)
+        page.open(served.url)
+        held = holds(page)
+        assert served.token not in page.evaluate("location.href")
+        for _ in ("SYN-ACK", "ACK", "data"):
             page.press("Space")
-        holds(page, "data 14B seq=1 ack=1")
-        assert "token" not in page.evaluate("location.href"), "who looks on could read it"
-        page.press("x").wait_for("document.querySelector('.wire.data.lost .cross')")
-        holds(page, "data 14B seq=1 ack=1")  # it is sent again
-        page.press(":").wait_for("document.activeElement.id === 'line'")
+            held = holds(page, held)
+        assert "in " in page.text(".timer"), "a timer runs"
+        page.press("x")
+        page.wait_for("document.querySelector('.wire.lost')")
+        holds(page, held)
+        page.press("e")
+        page.wait_for(f"{LINE} && document.activeElement.value === 'edit flags='")
+        page.type("nonsense").press("Enter")
+        page.wait_for("document.querySelector('.answer.bad')?.innerText.includes('nonsense')")
+        page.click(".buttons [data-does=until]")
+        page.wait_for(LINE)
+        page.type("FIN").press("Enter")
+        page.wait_for("document.querySelector('.wire.held.close')")
+        page.press("ArrowLeft", "ArrowLeft")
+        page.wait_for(f"{STANDS}.startsWith('looking back')")
+        page.press("Space", "Space")
+        page.wait_for(f"!{STANDS}.includes('looking') && document.querySelector('.wire.held.close')")
+        page.press(":")
+        page.wait_for(LINE)
         page.type("continue").press("Enter")
-        page.wait_for("document.querySelector('#bar .stands')?.innerText.includes('it is over')")
+        page.wait_for(f"{STANDS}.includes('it is over')")
+        assert "step" not in does(page)
+        assert "TIME-WAIT" in page.text("#now")
         assert page.evaluate("document.querySelectorAll('.proof.no').length") == 0
-        page.press("l").wait_for("document.querySelector('#bar .stands').innerText.includes('已结束')")
-        drawn(page.press("q")).wait_for("document.querySelector('#bar .ended')")
-        served.rest()
+        page.press("q")
+        page.wait_for("document.querySelector('.ended')?.innerText.includes('The lab has ended')")
         assert served.process.wait(30) == 0
     assert page.faults == []
     assert page.elsewhere == []
+    page.press("Home")
+    page.wait_for(f"{CHOSEN} === 1", "what was told can still be read")
     data = [each for each in read(out).packets if each.sender == "client" and each.payload]
     assert (data[0].fate, data[-1].fate) == ("lost", "arrived")
     assert "retransmission" in data[-1].labels
 
 
-def test_a_lab_that_ends_while_its_page_is_open_is_said_to_have_ended(page: Page) -> None:
-    with started("step", "tcp/connection", "--page") as served:
-        page.window(360, 740, "dark").open(served.url)
-        holds(page, "SYN seq=0")
-        served.process.send_signal(signal.SIGKILL)
-        page.wait_for("document.querySelector('#bar .ended')?.innerText")
-    assert page.evaluate("document.querySelectorAll('.row').length") == 1, "what was shown stays"
-    assert [each for each in page.faults if each.level == "exception"] == []
+def test_the_page_says_that_the_lab_was_ended_or_is_gone(page: Page, tmp_path: Path) -> None:
+    page.window(360, 740, "dark")
+    for end, said in (("stop", "ended on its terminal"), ("kill", "does not answer any more")):
+        with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+            page.open(served.url)
+            holds(page)
+            if end == "stop":
+                assert served.stop() == 130
+            else:
+                served.process.kill()
+            page.wait_for(f"document.querySelector('.ended')?.innerText.includes('{said}')")
+            assert page.evaluate("document.querySelectorAll('.row').length") == 1
+    page.press("l")
+    page.wait_for("document.querySelector('.ended').innerText.includes('实验室')")
+
+
+def test_a_page_can_be_loaded_anew_and_a_wrong_address_is_told_in_words(page: Page) -> None:
+    with started("view", "captures/tcp-connection.pcapng") as served:
+        page.open(served.url).wait_for("document.querySelectorAll('.row').length === 11")
+        page.press("ArrowDown", "ArrowDown")
+        page.wait_for("location.hash === '#p=2'")
+        page.call("Page.reload")
+        page.wait_for(f"{CHOSEN} === 2")
+        page.evaluate("sessionStorage.clear()")
+        page.call("Page.reload")
+        page.wait_for("document.querySelector('[data-when=refused]')?.innerText.includes('does not know this address')")
+        assert page.evaluate("document.querySelectorAll('.row').length") == 0
+    assert page.faults == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+def test_a_live_page_has_no_serious_fault_and_its_buttons_are_in_sight(
+    page: Page, axe: str, tmp_path: Path, width: int, scheme: str
+) -> None:
+    page.window(width, 800, "dark" if scheme == "dark" else "light")
+    with started("step", "tls/1.3", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        page.open(served.url)
+        held = holds(page)
+        for _ in ("SYN-ACK", "ACK", "ClientHello"):
+            page.click(".buttons [data-does=step]")
+            held = holds(page, held)
+        page.press(":")
+        page.wait_for(LINE)
+        assert faults(page, axe) == []
+        seen = page.evaluate("document.querySelector('#ladder').clientHeight")
+        assert seen > 200, "there is room for the ladder"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert {"step", "drop", "until", "quit"} <= set(does(page))
+    assert page.faults == []
+
+
+def test_a_scenario_is_followed_while_it_plays(page: Page, tmp_path: Path) -> None:
+    page.window(1280, 800)
+    with started("view", "tcp/connection", "--slow", "100ms", "-o", str(tmp_path / "view.pcapng")) as served:
+        page.open(served.url)
+        page.wait_for("document.querySelector('#bar')?.innerText.includes('it is over')")
+        assert page.evaluate("document.querySelectorAll('.outcome .seen').length") == 8
+        page.wait_for(f"{CHOSEN} === 11")
+    assert page.faults == []

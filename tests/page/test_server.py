@@ -113,8 +113,24 @@ class Page:
 
     def holds(self, number: int) -> bool:
         """Whether a packet is held, and shown so."""
+        return self.held == number and self.rungs[number]["fate"] == "held"
+
+    @property
+    def held(self) -> int:
+        """The packet that is held where it stands, 0 while there is none; which number it has depends on the timers."""
         view = self.known.get("view", {})
-        return bool(view.get("waits") and view["held"] == [number] and self.rungs[number]["fate"] == "held")
+        return int(view["held"][0]) if view.get("waits") and len(view["held"]) == 1 else 0
+
+    def meet(self, *labels: str) -> int:
+        """Lets packets arrive until one with these labels is held, and returns its number; no more than these come."""
+        last = 0
+        for label in labels:
+            if last:
+                self.ask("step")
+            self.wait(held_behind(last))
+            last = self.held
+            assert label in self.rungs[last]["labels"], self.rungs[last]["labels"]
+        return last
 
     @property
     def ended(self) -> str:
@@ -122,16 +138,10 @@ class Page:
         found: str = self.known.get("ended", {}).get("en", "")
         return found
 
-    def step(self, first: int, last: int) -> None:
-        """Lets packets arrive, each as soon as it is held."""
-        for number in range(first, last + 1):
-            self.wait(holding(number))
-            self.ask("step")
 
-
-def holding(number: int) -> Callable[[Page], bool]:
-    """Returns what says whether a page shows a packet as held."""
-    return lambda page: page.holds(number)
+def held_behind(number: int) -> Callable[[Page], bool]:
+    """Returns what says whether a page shows another packet as held."""
+    return lambda page: page.held > number and page.holds(page.held)
 
 
 @contextmanager
@@ -388,27 +398,25 @@ def test_a_live_run_is_stepped_by_two_pages_with_a_drop_in_the_middle(tmp_path: 
     out = tmp_path / "step.pcapng"
     with started("step", "tcp/connection", "--page", "-o", str(out)) as served:
         with served.page() as one, served.page() as other:
-            one.wait(lambda it: it.holds(1))
+            one.wait(held_behind(0))
             assert one.rungs[1]["kernel"]["delivered"] is None
             one.check()
-            one.step(1, 3)
-            for page in (one, other):
-                page.wait(lambda it: it.holds(4))
+            data = one.meet("SYN", "SYN-ACK", "ACK", "data")
+            other.wait(held_behind(data - 1))
             assert one.known["view"]["ends"]["client"]["state"] == "ESTABLISHED"
             assert one.known["view"]["timers"][0]["role"] == "client", "what it has sent may have to be sent again"
             other.ask("drop")
             for page in (one, other):
-                page.wait(lambda it: it.rungs[4]["fate"] == "lost")
-            one.wait(lambda it: it.holds(max(it.rungs)) and max(it.rungs) > 4)
-            again = max(one.rungs)
-            assert one.rungs[again]["space"]["seq"] == one.rungs[4]["space"]["seq"], "it is sent again"
+                page.wait(held_behind(data))
+                assert page.rungs[data]["fate"] == "lost"
+            assert one.rungs[one.held]["space"]["seq"] == one.rungs[data]["space"]["seq"], "it is sent again"
             one.ask("continue")
             for page in (one, other):
                 page.wait(lambda it: it.known.get("over"))
             assert one.rungs == other.rungs
             assert one.known["view"]["ends"]["client"]["state"] == "TIME-WAIT"
             one.check()
-            assert {each["fate"] for number, each in one.rungs.items() if number != 4} == {"arrived"}
+            assert {each["fate"] for number, each in one.rungs.items() if number != data} == {"arrived"}
             one.ask("quit")
             other.wait(lambda it: it.ended)
         served.rest()
@@ -421,14 +429,13 @@ def test_a_live_run_is_stepped_by_two_pages_with_a_drop_in_the_middle(tmp_path: 
 def test_a_held_packet_waits_for_another_page_when_the_first_is_closed(tmp_path: Path) -> None:
     with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
         with served.page() as page:
-            page.step(1, 1)
-            page.wait(lambda it: it.holds(2))
+            held = page.meet("SYN", "SYN-ACK")
         assert "begin when it is open" in served.line()
         assert served.line().startswith("No page is open. The packet that is held waits")
         with served.page() as page:
-            assert page.holds(2)
-            page.step(2, 2)
-            page.wait(lambda it: it.holds(3))
+            assert page.holds(held)
+            page.ask("step")
+            page.wait(held_behind(held))
             page.ask("drop 99")
             page.wait(lambda it: it.said)
             assert page.said[0]["wrong"]
@@ -441,7 +448,7 @@ def test_a_held_packet_waits_for_another_page_when_the_first_is_closed(tmp_path:
 def test_a_lab_that_is_killed_leaves_nothing_and_its_page_is_closed(tmp_path: Path) -> None:
     with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
         with served.page() as page:
-            page.wait(lambda it: it.holds(1))
+            page.wait(held_behind(0))
             children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
             assert children
             served.process.kill()
