@@ -1,8 +1,9 @@
 """Question banks, held against the formats of those who read them.
 
 Moodle: `Embedded` is the grammar of question/type/multianswer/questiontype.php, by which Moodle itself reads a Cloze
-question. QTI 1.2: the elements and their order that its specification has (ims_qtiasiv1p2), and what Canvas reads of
-them. What each blank accepts is marked by the lab as well: both must say the same.
+question. QTI 1.2: the elements, their order and their attributes, as far as we write them, by its DTD
+(ims_qtiasiv1p2p1), and what Canvas reads of them. What each blank accepts is marked by the lab as well: both must say
+the same.
 """
 
 from __future__ import annotations
@@ -201,6 +202,13 @@ CONTAINS = {  # an element's children, in their order: what comes once or not at
     "resprocessing": "outcomes respcondition+", "outcomes": "decvar", "respcondition": "conditionvar setvar",
     "conditionvar": "varequal",
 }  # fmt: skip
+ATTRIBUTES = {  # what an element may have, and what must be: what is written here, of what its DTD has
+    "assessment": "ident title", "section": "ident title", "item": "ident title", "mattext": "texttype",
+    "response_lid": "ident", "response_label": "ident", "varequal": "respident", "setvar": "action varname",
+    "decvar": "maxvalue minvalue varname vartype", "respcondition": "continue",
+}  # fmt: skip
+OPTIONAL = {("section", "title"), ("mattext", "texttype")}
+VALUES = {("setvar", "action"): "Add", ("decvar", "vartype"): "Decimal", ("respcondition", "continue"): "Yes"}
 
 
 def questions(package: bytes) -> ElementTree.Element:
@@ -228,6 +236,10 @@ def questions(package: bytes) -> ElementTree.Element:
             f"(?:{name.rstrip('+*?')} ){name[-1] if name[-1] in '+*?' else ''}"
             for name in CONTAINS.get(tag, "").split()
         )
+        wanted = ATTRIBUTES.get(tag, "").split()
+        required = [name for name in wanted if (tag, name) not in OPTIONAL or name in element.attrib]
+        assert sorted(element.attrib) == required, tag
+        assert all(element.get(name) == value for (of, name), value in VALUES.items() if of == tag), tag
         if tag != "selection_extension":
             assert re.fullmatch(form, "".join(f"{child.tag.removeprefix(QTI)} " for child in element)), tag
     idents = [each.get("ident") for each in root.iter() if each.get("ident") and each.tag != f"{QTI}response_lid"]

@@ -122,8 +122,9 @@ def _item(ident: str, assignment: Assignment, item: Item, lang: Lang) -> Iterato
     for at, blank in enumerate(blanks, 1):
         for count, _ in enumerate(_right(blank), 1):
             yield (
-                f'<respcondition><conditionvar><varequal respident="response_b{at}">b{at}a{count}</varequal>'
-                f'</conditionvar><setvar varname="SCORE" action="Add">{100 * blank.weight / total:.4f}</setvar>'
+                '<respcondition continue="Yes"><conditionvar>'  # or a reader may stop behind the first that is so
+                f'<varequal respident="response_b{at}">b{at}a{count}</varequal></conditionvar>'
+                f'<setvar varname="SCORE" action="Add">{100 * blank.weight / total:.4f}</setvar>'
                 "</respcondition>"
             )
     yield "</resprocessing></item>"
