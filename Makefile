@@ -16,7 +16,7 @@ RIGHTS := --cap-add SYS_ADMIN --cap-add NET_ADMIN \
 	$(foreach each,seccomp apparmor systempaths,--security-opt $(each)=unconfined)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab-all lab-tcp lab-tls lab-ws step grade wireshark site test test-fast test-image check bench soak kill fuzz clean
+.PHONY: help venv lab-all lab-tcp lab-tls lab-ws step view grade wireshark site test test-fast test-image check bench soak kill fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,9 @@ lab-all: $(BIN)/lab ## the three labs, and all the steps that were seen 三个�
 
 step: $(BIN)/lab ## hold each packet and say what becomes of it: ARGS="tls/1.3" 逐包调试：扣住每个包，由你决定去留
 	@$(BIN)/lab step $(or $(ARGS),tcp/connection)
+
+view: $(BIN)/lab ## a capture, or a scenario live, as a page in the browser: ARGS="tcp/syn-lost" 在浏览器中查看
+	@$(BIN)/lab view $(or $(ARGS),captures/tls-1.3.pcapng)
 
 grade: $(BIN)/lab ## a small class is made and marked: copies, edited captures, a bomb among it 生成并评阅一个小班级
 	@set -e; class=$$(mktemp -d); trap 'rm -rf "$$class"' EXIT; $(BIN)/python -m scripts.classroom "$$class/handed-in"; \

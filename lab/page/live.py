@@ -326,6 +326,7 @@ class Walked:
     def __init__(self, run: Run, debugger: Debugger) -> None:
         self.changed: Callable[[], object] = lambda: None
         self._name = PurePath(run.name).name
+        self._ended = False  # once it has been walked to its end
         self._run = run
         self._debugger = debugger
         self._desk = Desk(debugger)
@@ -352,12 +353,24 @@ class Walked:
 
     def whole(self) -> dict[str, Any]:
         page = head(self._name, live=True) | self._ladder.whole(self._debugger.view())
-        return page | closing(self._run.reports(), self._ladder.titles(), self._run.agreement)
+        return page | ({"outcome": []} if self._ahead else self._end())
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether something is to come yet, of which nothing should be said before."""
+        place, places = self._debugger.place
+        self._ended = self._ended or place == places
+        return not self._ended
+
+    def _end(self) -> dict[str, Any]:
+        return closing(self._run.reports(), self._ladder.titles(), self._run.agreement)
 
     def beside(self) -> dict[str, Any]:
         return {"over": True} | self._desk.whole(self._debugger.view())
 
     def news(self) -> dict[str, Any] | None:
         view = self._debugger.view()
-        told = self._ladder.new(view) | self._desk.news(view)
+        told, ended = self._ladder.new(view) | self._desk.news(view), self._ended
+        if not self._ahead and not ended:
+            told |= self._end()
         return told or None

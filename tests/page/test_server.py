@@ -320,7 +320,11 @@ def test_a_capture_is_walked_to_and_fro() -> None:
         page.ask("until FIN")
         page.wait(lambda it: it.holds(8))
         assert page.rungs[1]["states"]["delivered"] == ["SYN-SENT", "SYN-RECEIVED"]
-        page.ask("back")
+        assert page.known["outcome"] == [], "what comes is not said before"
+        page.ask("continue")
+        page.wait(lambda it: it.known["outcome"])
+        assert len(page.known["outcome"][0]["steps"]) == 8
+        page.ask("back 5")
         page.wait(lambda it: it.holds(7))
         assert page.known["view"]["upto"] == 7
         page.ask("drop")
@@ -442,6 +446,29 @@ def test_a_held_packet_waits_for_another_page_when_the_first_is_closed(tmp_path:
             assert served.stop() == 130
             page.wait(lambda it: it.ended)
         assert "Saved with its notes" in served.said
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_what_is_predicted_is_judged_and_what_is_only_sent_again_is_folded(tmp_path: Path) -> None:
+    out = tmp_path / "step.pcapng"
+    with started("step", "tcp/connection", "--page", "-o", str(out)) as served, served.page() as page:
+        page.meet("SYN")
+        page.ask("predict server SYN-ACK")
+        page.wait(lambda it: it.said)
+        page.wait(lambda it: it.rungs[1].get("again"))  # the kernel's patience is a second
+        assert list(page.rungs) == [1], "a copy that was sent since the SYN is held is no rung"
+        page.ask("step")
+        page.wait(held_behind(1))
+        page.wait(lambda it: len(it.said) == 2)
+        assert page.said[1]["en"].startswith("predicted right")
+        assert page.known["view"]["score"] == [1, 1]
+        page.ask(f"save {tmp_path / 'so-far.pcapng'}")
+        page.wait(lambda it: len(it.said) == 3)
+        assert (tmp_path / "so-far.pcapng").exists(), page.said
+        page.ask("show where")
+        page.wait(lambda it: len(it.said) == 4)
+        assert "\n" in page.said[3]["en"]
+        assert served.stop() == 130
 
 
 @pytest.mark.usefixtures("namespaces")
