@@ -6,10 +6,11 @@
     python scripts/picture.py --grid [FOLDER]            what this kernel does with every segment, in both languages
     python scripts/picture.py --isns [FOLDER]            the initial sequence numbers of 1,000 connections, likewise
     python scripts/picture.py --states [FOLDER]          TCP's states with a connection's path, in both languages
+    python -m scripts.picture --page [FOLDER]            the page of a capture, and one that is live, in both languages
 
-The last needs nothing, the one before it namespaces. The others need wireshark, xvfb, xdotool and imagemagick; the grid
-and the debugger chromium; all but the first what a scenario needs. Root steps in Wireshark as an ordinary user: for
-root it takes no programs from a folder.
+The states need nothing, the numbers namespaces. The others need wireshark, xvfb, xdotool and imagemagick; the grid, the
+debugger and the page chromium; all but the first what a scenario needs. Root steps in Wireshark as an ordinary user:
+for root it takes no programs from a folder.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ FIRST_ROW, ROW = 128, 17  # pixels
 TOOLBAR = 34  # pixels: the one to step with
 RUN_UNTIL = 540, 112  # its line to type into
 HELD = 8, "FIN"
+PAGE = 1280, 800  # pixels
 GRID_WIDTH, GRID_HEIGHT = 1024, 840  # pixels
 PATIENCE = 300.0  # seconds
 NOBODY = 65534
@@ -189,8 +191,39 @@ def photograph(page: Path, picture: Path, done: Path, width: int, height: int) -
         f"--screenshot={picture}", page.as_uri(),
     ]  # fmt: skip
     subprocess.run(browser, check=True, capture_output=True, timeout=PATIENCE)
-    shrink = ["convert", str(picture), "-trim", "+dither", "-colors", "96", "-strip", f"png8:{done}"]
-    subprocess.run(shrink, check=True, timeout=PATIENCE)
+    shrink(picture, done, "-trim")
+
+
+def shrink(picture: Path, done: Path, *trim: str) -> None:
+    command = ["convert", str(picture), *trim, "+dither", "-colors", "96", "-strip", f"png8:{done}"]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+
+
+def page(folder: Path) -> None:
+    """A capture's page at its FIN, and the debugger's while a FIN is held: what came before was let go."""
+    from tests.page.browser import started
+    from tests.page.test_server import started as stepped
+
+    with started("chromium") as browser, tempfile.TemporaryDirectory() as home:
+        file, picture = Path(home, "page.html"), Path(home, "page.png")
+        annotate = [sys.executable, "-m", "lab", "annotate", "captures/tcp-connection.pcapng", "--format", "html"]
+        subprocess.run([*annotate, "-o", str(file)], cwd=ROOT, check=True, timeout=PATIENCE)
+        with browser.page() as shown, stepped("step", "tcp/connection", "--page") as debugger:
+            shown.window(*PAGE).open(f"{file.as_uri()}#p={HELD[0]}")
+            for lang in LANGUAGES:
+                shown.wait_for(f"document.documentElement.lang.startsWith('{lang}')")
+                shown.screenshot(picture)
+                shrink(picture, folder / f"page.{lang}.png")
+                shown.press("l")
+            shown.open(debugger.url).wait_for("document.querySelector('.fate.held')")
+            shown.press("b").wait_for("document.activeElement.id === 'line'")
+            shown.type(HELD[1]).press("Enter")
+            shown.wait_for(f"document.querySelector('.fate.held')?.closest('h2').innerText.includes('{HELD[1]}')")
+            for lang in LANGUAGES:
+                shown.wait_for(f"document.documentElement.lang.startsWith('{lang}')")
+                shown.screenshot(picture)
+                shrink(picture, folder / f"page-live.{lang}.png")
+                shown.press("l")
 
 
 def debugger(folder: Path) -> None:
@@ -239,6 +272,8 @@ if __name__ == "__main__":
         numbers(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--states"]:
         states(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
+    elif sys.argv[1:2] == ["--page"]:
+        page(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--debugger"]:
         debugger(Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES)
     elif sys.argv[1:2] == ["--stepping"]:

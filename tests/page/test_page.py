@@ -13,7 +13,7 @@ from lab.runs.recorded import open_run
 from tests.page.axe import faults
 from tests.page.browser import Page
 from tests.page.conftest import Made, Shown, long
-from tests.places import REFERENCES
+from tests.places import REFERENCES, ROOT
 
 CHOSEN = "Number(document.querySelector('.row.chosen')?.value ?? 0)"
 LIT = "[...document.querySelectorAll('.dump:first-of-type .bytes .lit')].map(each => Number(each.dataset.at))"
@@ -291,3 +291,14 @@ def test_a_printed_page_has_all_packets(shown: Shown, tmp_path: Any) -> None:
     page.wait_for(f"{rows} < 100")
     drawn(page.window(1280, 800, "dark", "print"))
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_the_documentation_has_every_key_in_both_languages(shown: Shown) -> None:
+    page = shown("tcp-connection").press("?")
+    page.wait_for("document.querySelector('kbd')")
+    keys = page.evaluate("[...document.querySelectorAll('kbd')].map(each => each.innerText)")
+    written = {"Space": ("space", "空格"), "Escape": ("Esc", "Esc")}
+    for at, half in enumerate((ROOT / "docs" / "page.md").read_text("utf-8").split("\n---\n")):
+        table = "\n".join(line for line in half.splitlines() if line.startswith("|"))
+        found = set(re.findall(r"[^\s|`、，,]+", table))
+        assert {written.get(key, (key, key))[at] for each in keys for key in each.split()} - found == set()

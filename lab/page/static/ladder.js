@@ -175,8 +175,9 @@ function arrow(rung, sent, got, x, clear) {
   const [x1, y1, x2, y2] = [way(begin), fall(begin), way(reach), fall(reach)];
   const angle = Math.atan2(y2 - y1, x2 - x1), tip = (turn) => `${x2 - 9 * Math.cos(angle + turn)},${y2 - 9 * Math.sin(angle + turn)}`;
   const slope = ((y2 - y1) / (x2 - x1)) * (180 / Math.PI) || 0, degrees = (Math.atan2(forward ? y2 - y1 : y1 - y2, Math.abs(x2 - x1)) * 180) / Math.PI;
-  const middle = (way(0) + way(1)) / 2, height = fall(0.5) - 5, width = (right - left) * 0.92;
-  const text = label(rung), long = text.length * 6.7 > width;
+  const text = label(rung), size = text.length * 6.7, whole = right - left;
+  const half = size < whole * (reach - begin) ? (begin + reach) / 2 : 0.5; // over the part that is drawn, where it fits
+  const middle = way(half), height = fall(half) - 5, width = whole * 0.92, long = size > width;
   const far = x.narrow && got - sent > 2 * SLANT; // what is said of it would stand across its middle
   const [textX, textY, turn, anchor] = far ? [way(0.01), sent - 4, 0, forward ? "start" : "end"] : [middle, height, Math.abs(degrees) > 30 ? 0 : degrees, "middle"];
   const kind = `wire ${rung.style} ${rung.fate} ${rung.refused ? "refused" : ""} ${rung.number === chosen.packet ? "chosen" : ""}`;
