@@ -129,11 +129,11 @@ def files(given: Path | None) -> dict[str, Path | bytes]:
     found: dict[str, Path | bytes] = {f"pyodide/{name}": place / name for name in pyodide.FILES}
     found["pyodide/LICENSE"] = _HERE / "MPL-2.0.txt"
     found["pyodide/SOURCE"] = _SOURCE.format(pyodide.version(place)).encode()
-    found["lab.zip"] = _packed()
+    found["lab.zip"] = packed()
     return found | {name: _HERE / "static" / name for name in ("drop.js", "worker.js")}
 
 
-def _packed() -> bytes:
+def packed() -> bytes:
     """Returns the lab's own files, as far as a page needs them, as one archive."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -92,7 +92,7 @@ def capture_page(shown: Shown, before: Shown | None, after: Shown | None) -> str
         head(place, f"{shown.scenario} – {NAME.en}", more, style="page.css")
         + f'<body>\n<nav class="beside" aria-label="{NAME.en}">'
         + _both(f'<a href="{{}}">‹ {_ALL.en}</a>', f'<a href="{{}}">‹ {_ALL.zh}</a>', place)
-        + f"<span>{_each(shown.note.title)}</span>{links}"
+        + f'<span class="title">{_each(shown.note.title)}</span>{links}'
         + f'<a href="{file}" download>{_each(_SAVE)} .pcapng</a></nav>\n<div id="app"></div>\n'
         + f'<noscript><p>{_each(_NO_SCRIPT)}<a href="{file}">{file}</a></p></noscript>\n'
         + f'<script type="application/json" id="data" data-form="json">{data}</script>\n</body>\n</html>\n'

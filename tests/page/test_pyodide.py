@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ from rich.cells import cell_len
 
 from lab.render.words import by_unicode
 from scripts.hostile.cases import make
-from tests.places import CORPUS, GOLDEN, PACKAGES, REFERENCES, ROOT
+from scripts.site.drop import packed
+from tests.places import CORPUS, GOLDEN, PACKAGES, REFERENCES
 
 # In each Python: the trace of a file, or the two lines that say what is wrong with it.
 PROGRAM = """
@@ -68,18 +72,26 @@ def captures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted({*REFERENCES.glob("*.pcapng"), *CORPUS.iterdir(), *folder.iterdir(), *hostile})
 
 
+There = Callable[[Sequence[Path], str], dict[Path, str]]
+
+
 @pytest.fixture(scope="module")
-def there(pyodide: Path, captures: list[Path]) -> dict[Path, str]:
+def under_pyodide(pyodide: Path, tmp_path_factory: pytest.TempPathFactory) -> There:
+    """Returns what a program makes of captures under Pyodide, with what a site has of the lab."""
+    folder = tmp_path_factory.mktemp("lab")
+    with zipfile.ZipFile(io.BytesIO(packed())) as archive:
+        archive.extractall(folder)
+    command = ["node", str(Path(__file__).with_name("annotate.mjs")), str(pyodide), str(folder)]
+    return lambda captures, program: _each(captures, [*command, program])
+
+
+@pytest.fixture(scope="module")
+def there(under_pyodide: There, captures: list[Path]) -> dict[Path, str]:
     """What the lab says of each capture under Pyodide."""
-    return _there(pyodide, captures, PROGRAM)
+    return under_pyodide(captures, PROGRAM)
 
 
-def _there(pyodide: Path, captures: list[Path], program: str) -> dict[Path, str]:
-    script = Path(__file__).with_name("annotate.mjs")
-    return _each(captures, ["node", str(script), str(pyodide), str(ROOT), program])
-
-
-def _each(captures: list[Path], command: list[str]) -> dict[Path, str]:
+def _each(captures: Sequence[Path], command: list[str]) -> dict[Path, str]:
     environment = {**os.environ, "PYTHONPATH": PACKAGES}
     done = subprocess.run([*command, *map(str, captures)], capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -98,8 +110,8 @@ def test_what_needs_no_library_it_says_to_the_byte(there: dict[Path, str], captu
     assert {file.name for file in plain if there[file] != here[file]} == set()
 
 
-def test_a_page_shows_the_same(pyodide: Path, captures: list[Path]) -> None:
-    there = _there(pyodide, captures, PAGE)
+def test_a_page_shows_the_same(under_pyodide: There, captures: list[Path]) -> None:
+    there = under_pyodide(captures, PAGE)
     here = _each(captures, [sys.executable, "-c", HERE.format(WITHOUT, PAGE)])
     assert {file.name for file in captures if there[file] != here[file]} == set()
     assert {next(iter(json.loads(said))) for said in there.values()} == {"page", "message"}
@@ -120,7 +132,7 @@ def test_what_has_no_library_says_so_and_what_to_do(there: dict[Path, str]) -> N
     assert "zstd -dc FILE" in said[1]
 
 
-def test_a_message_that_can_t_be_opened_says_why(pyodide: Path) -> None:
+def test_a_message_that_can_t_be_opened_says_why(under_pyodide: There) -> None:
     program = """
 def made(folder, name):
     with lab.open(f"{folder}/{name}") as run:
@@ -128,7 +140,7 @@ def made(folder, name):
 made
 """
     file = REFERENCES / "tls-1.2-rsa.pcapng"
-    said = _there(pyodide, [file], "import lab\n" + program)[file]
+    said = under_pyodide([file], "import lab\n" + program)[file]
     assert "of CN=server.example, by CN=" in said
     assert "the Python library that decrypts, cryptography, is not here" in said
 

@@ -18,6 +18,8 @@ from scripts.site.build import build
 from scripts.site.links import dead, read
 from tests.places import REFERENCES
 
+pytestmark = pytest.mark.slow  # two sites are made, and all links of one followed again and again
+
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 

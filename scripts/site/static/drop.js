@@ -99,7 +99,7 @@
     for (const style of document.querySelectorAll('link[rel="stylesheet"]')) style.media = style.className === "shown" ? "all" : "not all";
     const bar = Object.assign(document.createElement("nav"), { className: "beside" });
     const back = Object.assign(document.createElement("a"), { href: location.pathname.split("/").pop() || "drop.html", textContent: `‹ ${words.another}` });
-    const title = Object.assign(document.createElement("span"), { textContent: name });
+    const title = Object.assign(document.createElement("span"), { className: "title", textContent: name });
     saving = Object.assign(document.createElement("button"), { type: "button", textContent: words.save });
     saving.addEventListener("click", () => {
       saving.textContent = words.saving;
