@@ -153,4 +153,5 @@ def _pyshark() -> Any:
             ),
             Text(f"install it: {command}", f"安装命令：{command}"),
         ) from error
+    pyshark.config.fp_config_path = pyshark.config.pyshark_config_path  # a config.ini in this folder is somebody else's
     return pyshark

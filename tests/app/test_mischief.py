@@ -42,6 +42,7 @@ ENVIRONMENT = {
 # As the console script is; this project comes before another that may be installed.
 ENTRY = "import sys; sys.path[:0] = {!r}; sys.path += {!r}; sys.argv[0] = 'lab'; from lab.app.cli import main; main()"
 FORMATS = ("ladder", "json", "ndjson", "csv", "conversations", "events", "svg", "mermaid", "pcapng")
+HANDED_IN = "assign tcp-open --student s1 -o s1 && step --variant s1 --testbed netns"
 COMMANDS = [
     "", "--help", "no-such", "scenarios", "notes", "notes websocket", "doctor", "diff tcp.pcapng tls.pcapng",
     "diff tcp.pcapng tls.pcapng --json", "annotate tls.pcapng --explain 4", "annotate tls.pcapng --show keys",
@@ -49,7 +50,22 @@ COMMANDS = [
     *(f"annotate tls.pcapng --format {form} -o out" for form in FORMATS),
     *(f"tcp --testbed netns --format {form}" for form in FORMATS),
     "tcp --ipv6 --wire drop\\ client\\ SYN\\ #1", "tls", "tls --version 1.3", "ws --tls", "run tls/mutual",
-    "run tcp/no-such",
+    "run tcp/no-such", "notes tcp --coverage", "annotate tls.pcapng --summary", "annotate tls.pcapng --summary --json",
+    "step tcp.pcapng", "step tls.pcapng --json", "step tcp/connection --testbed netns -o out.pcapng",
+    "step tcp/syn-lost --testbed netns --json --script steps", "explore ESTABLISHED rst-ahead",
+    "explore LISTEN --format html -o out.html", "explore --json -o out",
+    "assign", "assign --schema", "assign tcp-open --check",
+    "assign --new-key key && assign tcp-open --roster class.csv --key key -o class",
+    "assign tcp-open --bank moodle --capture tcp.pcapng -o bank", "assign tcp-open --gradescope autograder.zip",
+    f"{HANDED_IN} && check s1", f"{HANDED_IN} && grade s1 --format html -o out.html",
+    *(f"{HANDED_IN} && grade s1 --format {form}" for form in ("table", "gradescope", "prairielearn", "classroom50")),
+    *(f"{HANDED_IN} && grade . --format {form} --to marks" for form in ("json", "csv", "moodle")),
+    "wireshark --print-dir", "wireshark --zip lab.zip",
+]  # fmt: skip
+STATUSES = {"no-such": 2, "run tcp/no-such": 2, "annotate README.md": 3, "check s1": 1}  # there are no answers yet
+ASKING = [
+    "verify tls.pcapng", "verify tcp.pcapng --json --expect close=fin", "verify tls.pcapng --packet 4",
+    "wireshark --install && wireshark --uninstall",
 ]  # fmt: skip
 
 
@@ -63,7 +79,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / name).write_text(f"#!/bin/sh\n: >{tmp_path}/ran/program-{name}\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / ".env").write_text("LAB_USER=0:0\nDOCKER_HOST=unix:///nowhere\nLAB_WITHOUT_IPV6=mischief\n")
+    (tmp_path / "config.ini").write_text(f"[tshark]\ntshark_path = {tmp_path}/tshark\n[")
     (tmp_path / "README.md").write_text("no capture")
+    (tmp_path / "class.csv").write_text("student\ns1\ns2\n")
+    (tmp_path / "steps").write_text("step\nshow kernel\ncontinue\n")
     for name, capture in (("tcp", "tcp-connection"), ("tls", "tls-1.3")):
         shutil.copy(REFERENCES / f"{capture}.pcapng", tmp_path / f"{name}.pcapng")
     yield tmp_path
@@ -101,8 +120,17 @@ def test_the_mischief_works(tmp_path: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_runs_what_lies_in_the_folder(namespaces: None, folder: Path, command: str) -> None:
-    done = isolated(folder, *words_of(command))
-    assert done.returncode == {"no-such": 2, "run tcp/no-such": 2, "annotate README.md": 3}.get(command, 0), done.stderr
+    for each in command.split(" && "):
+        done = isolated(folder, *words_of(each))
+        assert done.returncode == STATUSES.get(each, 0), done.stderr
+
+
+@pytest.mark.parametrize("command", ASKING)
+def test_nor_does_one_that_asks_wireshark(tshark: str, folder: Path, command: str) -> None:
+    home = folder / "home"
+    for each in command.split(" && "):
+        done = isolated(folder, *words_of(each), HOME=str(home), XDG_CONFIG_HOME=str(home))
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("command", ["scenarios", "tls", "annotate tls.pcapng --format csv", "doctor"])
