@@ -7,12 +7,12 @@ Source: draft-ietf-opsawg-pcapng; its numbers stand in `lab/capture/pcapng.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lab.capture import pcapng
 from lab.capture.rewrite import Block, Kept
-from lab.capture.section import TOO_SMALL, Section
+from lab.capture.section import TOO_SMALL, Section, comments
 from lab.capture.source import Findings, Source
 from lab.model import Frame
 from lab.text import Text
@@ -201,18 +201,19 @@ class _Reader:
         time = None if record.ticks is None else interface.time(record.ticks)
         if time is None and record.ticks is not None:
             self._problem(BAD_TIME, packet=number)
-        comments: tuple[str, ...] = ()
-        options = start + captured + -captured % 4
         told = len(body) == room and kind != pcapng.SIMPLE_PACKET
+        options: Iterable[pcapng.Option] = ()
         if told:
-            comments = self._section.comments(body, options, number, self._found, self._source.position)
+            options = self._section.options(body, start + captured + -captured % 4)
+        if self._found.passed is not None:
+            options = tuple(options)  # there may be very many: they are gone through once
+        said = comments(options, number, self._found, self._source.position) if told else ()
         data = body[start : start + captured]
-        fields = number, time, data, max(captured, record.length), interface.linktype, comments
+        fields = number, time, data, max(captured, record.length), interface.linktype, said
         if self._found.passed is None:
             return Frame(*fields)
         kept = Kept(*fields)
-        others = (each for each in self._section.options(body, options) if told and each[0] >= 0)
-        kept.block = Block(self._section.order, kind, body[:start], tuple(others))
+        kept.block = Block(self._section.order, kind, body[:start], tuple(each for each in options if each[0] >= 0))
         return kept
 
     def _record(self, kind: int, body: bytes) -> Record:

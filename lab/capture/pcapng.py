@@ -42,6 +42,7 @@ NAME_END, NAME_IPV4, NAME_IPV6 = 0, 1, 2  # record types of the name resolution 
 ADDRESSES = {NAME_IPV4: 4, NAME_IPV6: 16}  # bytes
 TLS_KEY_LOG = 0x544C534B  # secrets type "TLSK" (section 4.7)
 MAX_OPTION = 0xFFFF  # bytes
+_PADDING = (b"", bytes(1), bytes(2), bytes(3))
 
 Option = tuple[int, bytes]
 
@@ -206,9 +207,9 @@ def options(given: Sequence[Option], order: str = "<") -> bytes:
     """Returns options as they are written, with their end; nothing where there are none."""
     if not given:
         return b""
-    pair = Struct(order + "HH")
-    written = [pair.pack(code, len(value)) + padded(value) for code, value in given]
-    return b"".join(written) + pair.pack(END_OF_OPTIONS, 0)
+    pack = Struct(order + "HH").pack
+    written = [part for code, value in given for part in (pack(code, len(value)), value, _PADDING[-len(value) % 4])]
+    return b"".join(written) + pack(END_OF_OPTIONS, 0)
 
 
 def padded(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ Source: draft-ietf-opsawg-pcapng sections 4.1, 4.2 and 4.5 to 4.7; its numbers s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from struct import Struct
 from typing import NamedTuple
@@ -105,7 +105,7 @@ class Section:
         elif kind == pcapng.NAME_RESOLUTION and not self._names(body, found, offset):
             return None
         elif kind == pcapng.INTERFACE_STATISTICS:
-            found.keep_closing(self.comments(body, 12, None, found, offset))
+            found.keep_closing(comments(self.options(body, 12), None, found, offset))
         elif kind == pcapng.DECRYPTION_SECRETS and not self._secrets(body, found, offset):
             return None
         if kind not in WITH_OPTIONS:
@@ -125,31 +125,21 @@ class Section:
 
         One that runs over `body` comes as `OVERRUN`, those that are left out as one `SURPLUS`.
         """
-        count = 0
-        while at + 4 <= len(body):
-            if count == MOST_OPTIONS:
-                yield SURPLUS, b""
+        size, pair = len(body), self.pair.unpack_from
+        for _ in range(MOST_OPTIONS):
+            if at + 4 > size:
                 return
-            count += 1
-            code, length = self.pair.unpack_from(body, at)
+            code, length = pair(body, at)
             at += 4
             if code == pcapng.END_OF_OPTIONS:
                 return
-            if at + length > len(body):
+            if at + length > size:
                 yield OVERRUN, b""
                 return
             yield code, body[at : at + length]
             at += length + -length % 4
-
-    def comments(self, body: bytes, at: int, packet: int | None, found: Findings, offset: int) -> tuple[str, ...]:
-        """Returns the comments among the options from `at` on, with U+FFFD for what is no UTF-8."""
-        comments = []
-        for code, value in self.options(body, at):
-            if code == pcapng.COMMENT:
-                comments.append(value.decode(errors="replace"))
-            elif code in _WRONG:
-                found.problem(offset, packet, _WRONG[code])
-        return tuple(comments)
+        if at + 4 <= size:
+            yield SURPLUS, b""
 
     def _version(self, body: bytes, found: Findings, offset: int) -> None:
         version = self.pair.unpack_from(body, 4)
@@ -206,3 +196,14 @@ def _nanoseconds(resolution: int) -> tuple[int, int]:
     if resolution & 0x80:
         return SECOND, 1 << (resolution & 0x7F)
     return 10 ** max(9 - resolution, 0), 10 ** max(resolution - 9, 0)
+
+
+def comments(options: Iterable[pcapng.Option], packet: int | None, found: Findings, offset: int) -> tuple[str, ...]:
+    """Returns the comments among options, with U+FFFD for what is no UTF-8."""
+    said = []
+    for code, value in options:
+        if code == pcapng.COMMENT:
+            said.append(value.decode(errors="replace"))
+        elif code in _WRONG:
+            found.problem(offset, packet, _WRONG[code])
+    return tuple(said)

@@ -54,6 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]
 # What writes packets one by one has one way through the engine, so each kind of case is seen there once.
 FORMS = [(name, form) for name in (*WAITING, *SPEAKING) for form in ("ladder", "json", "csv")]
 FORMS += [(name, form) for name in ("swapped", "unanswered-syn", "small-records") for form in ("events", "pcapng")]
+FORMS += [("options", "pcapng")]  # what others have written is written again
 
 
 @pytest.mark.slow
