@@ -68,7 +68,7 @@ TOGETHER = {
         "tests/page/test_server.py", "tests/page/test_live.py",
     ),
     "browser": ("tests/page/test_browser.py", "tests/page/test_page.py", "tests/page/test_hostile.py",
-                "tests/page/test_modes.py", "tests/page/test_site_in_browser.py"),
+                "tests/page/test_looks.py", "tests/page/test_modes.py", "tests/page/test_site_in_browser.py"),
 }  # fmt: skip
 
 

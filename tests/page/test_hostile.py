@@ -104,17 +104,16 @@ def test_ten_thousand_packets_scroll_and_few_are_drawn_at_a_time(shown: Shown, m
     assert page.evaluate(nodes) < 20_000
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_two_hundred_thousand_are_refused_with_what_to_do(tmp_path: Path, lang: str) -> None:
+def test_two_hundred_thousand_are_refused_with_what_to_do(tmp_path: Path) -> None:
     (frame_,) = ladder("c> SYN 0")
     file = tmp_path / "large.pcap"
     record = b"".join(each.to_bytes(4, "little") for each in (0, 0, len(frame_.data), len(frame_.data))) + frame_.data
     header = bytes.fromhex("d4c3b2a1 02000400 00000000 00000000 00000400 01000000")
     file.write_bytes(header + record * 200_000)
-    command = [sys.executable, "-m", "lab", "annotate", str(file), "--format", "html", "--lang", lang]
+    command = [sys.executable, "-m", "lab", "annotate", str(file), "--format", "html", "--lang", "zh"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=100, check=False)
     assert done.returncode == 2
-    assert TWO_LINES[lang].fullmatch(done.stderr), done.stderr
+    assert TWO_LINES["zh"].fullmatch(done.stderr), done.stderr
     assert "--filter" in done.stderr
     assert "--conversation" in done.stderr
     assert done.stdout == ""

@@ -111,9 +111,7 @@ def test_a_link_opens_at_its_packet_and_links_within_are_followed(shown: Shown) 
     at(page, 4)
 
 
-@pytest.mark.parametrize(
-    "link", ["#p=0", "#p=99", "#p=-1", "#p=", "#p=8e0", "#p=<b>", "#%00", "#p=8&lang=xx", "#constructor"]
-)
+@pytest.mark.parametrize("link", ["#p=0", "#p=99", "#p=<b>", "#constructor"])
 def test_a_link_to_nowhere_opens_the_page_all_the_same(shown: Shown, link: str) -> None:
     page = shown("tcp-connection", at=link)
     assert page.evaluate(CHOSEN) in (0, 8)
