@@ -307,6 +307,12 @@ class Screen(App[None]):
         self.signal = signal.SIGINT
         self._leave()
 
+    def action_suspend_process(self) -> None:
+        """Stops, as a terminal has it for Ctrl-Z, all that runs on it with us: a shell waits for make, not for us."""
+        if self._driver is not None and self._driver.can_suspend:
+            self._driver.suspend_application_mode()
+            os.kill(0, signal.SIGSTOP)
+
     def action_leave(self) -> None:
         self._leave()
 

@@ -164,8 +164,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         opened.ask("kill-server")
 
 
-def start(terminal: Terminal, *words: str) -> None:
-    terminal.press(f"{sys.executable} -m lab step {' '.join(words)} --lang en; echo EXIT $?", "Enter")
+def start(terminal: Terminal, *words: str, by: str = "{}") -> None:
+    terminal.press(by.format(f"{sys.executable} -m lab step {' '.join(words)} --lang en") + "; echo EXIT $?", "Enter")
 
 
 def test_the_life_of_a_connection_at_a_dozen_keys(namespaces: None, terminal: Terminal, tmp_path: Path) -> None:
@@ -190,10 +190,11 @@ def test_the_life_of_a_connection_at_a_dozen_keys(namespaces: None, terminal: Te
     assert file.exists()
 
 
+@pytest.mark.parametrize("by", ["{}", "sh -c '{}; true'"], ids=["the shell", "a program, as make is"])
 def test_it_is_stopped_and_goes_on_and_leaves_nothing_when_the_terminal_closes(
-    namespaces: None, terminal: Terminal
+    namespaces: None, terminal: Terminal, by: str
 ) -> None:
-    start(terminal, "tcp/connection")
+    start(terminal, "tcp/connection", by=by)
     terminal.until("held: 1")
     pid = int(terminal.ask("list-panes", "-t", "lab", "-F", "#{pane_pid}"))
     terminal.press("C-z")
