@@ -78,12 +78,12 @@ def proof_told(proof: Proof, out: TextIO, lang: Lang) -> None:
     page.print()
     for fault in proof.faults:
         _lines(page, f"✗ {fault.pick(lang)}", "red", 0)
-    captures = ", ".join(about.proof)
+    captures = Text(", ".join(about.proof), "、".join(about.proof))
     if proof.holds:
         told = Text(
-            f"✓ It holds in {captures}: a right sheet has full marks in every spelling, an empty one none, and each of "
-            f"{len(proof.known)} mistakes the credit that is meant for it ({proof.marked} sheets marked).",
-            f"✓ 在 {captures} 中成立：正确的答题纸以任何写法都得满分，空白的不得分，"
+            f"✓ It holds in {captures.en}: a right sheet has full marks in every spelling, an empty one none, and each "
+            f"of {len(proof.known)} mistakes the credit that is meant for it ({proof.marked} sheets marked).",
+            f"✓ 在 {captures.zh} 中成立：正确的答题纸以任何写法都得满分，空白的不得分，"
             f"{len(proof.known)} 种错误各得其应得之分（共评阅 {proof.marked} 份）。",
         )
         _lines(page, told.pick(lang), "green", 0)
