@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from lab.model import ConversationReport, Example, Journal, Packet
+from lab.model import ConversationReport, Example, Journal, Packet, Role
 from lab.page.kept import Kept
 from lab.page.rungs import Fired, Rungs, both, diagram_of
 from lab.page.words import KERNEL, LIVE, TIMERS, WORDS
@@ -174,11 +174,30 @@ def tracks(packets: Iterable[Packet]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _phase(step: str) -> str:
+    return step.rpartition(".")[0]
+
+
+def _turned(report: ConversationReport, titles: dict[tuple[int, str], dict[str, str]]) -> set[str]:
+    """Returns the phases of the transport in which both ends act in each other's place: the other one has begun."""
+    found = set()
+    for each in report.steps:
+        if of_step(each.id) is TRANSPORT:
+            other = cast(note(each.id).title, _OTHER[TRANSPORT.usual_actor(each.id)])
+            if titles.get((report.id, each.id)) == both(other):
+                found.add(_phase(each.id))
+    return found
+
+
+_OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
+
+
 def _outcome(report: ConversationReport, titles: dict[tuple[int, str], dict[str, str]]) -> dict[str, Any]:
     """Returns what became of the notes' steps in a conversation; `titles` are those of steps that packets are."""
-    told = []
+    told, turned = [], _turned(report, titles)
     for each in report.steps:
         step, actor = note(each.id), of_step(each.id).usual_actor(each.id)
+        actor = _OTHER[actor] if _phase(each.id) in turned else actor
         title = titles.get((report.id, each.id)) or both(cast(step.title, actor))
         said = {"id": each.id, "name": both(step.name), "title": title}
         differs = both(each.differs.text) if each.differs else None

@@ -18,6 +18,7 @@ from lab.page.html import document, joined
 from lab.page.model import MOST, of_run
 from lab.page.words import LIVE, WORDS
 from lab.runs.recorded import open_run
+from tests.places import CORPUS
 
 CAPTURES = Path(lab.__file__).parents[1] / "captures"
 SOME = ("tcp-connection", "tcp-syn-lost", "tls-1.3", "tls-1.2-rsa")
@@ -125,3 +126,12 @@ def test_keys_are_in_a_page_only_where_they_were_asked_for() -> None:
     for each in secrets:
         assert each not in told
         assert bytes.fromhex(each).hex(" ") not in told
+
+
+def test_a_step_that_nobody_saw_is_said_of_who_would_have_acted() -> None:
+    with open_run(str(CORPUS / "geneve.pcap"), words=True) as run:  # the server has closed first
+        steps = {each["id"]: each for each in of_run(run)["outcome"][0]["steps"]}
+    assert steps["tcp.close.2"]["packets"] == []
+    assert steps["tcp.close.2"]["title"]["en"] == "The client acknowledges the FIN: half-closed"
+    assert steps["tcp.close.4"]["title"]["zh"] == "服务器确认 FIN，进入 TIME-WAIT"
+    assert steps["tcp.open.2"]["title"]["en"] == "The server agrees and sends its own SYN: SYN + ACK"
