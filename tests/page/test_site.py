@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from lab.protocols.registry import PROTOCOLS
 from lab.text import LANGUAGES, Text
 from scripts.site.build import build
 from scripts.site.links import dead, read
-from tests.places import REFERENCES
+from tests.places import REFERENCES, ROOT
 
 pytestmark = pytest.mark.slow  # two sites are made, and all links of one followed again and again
 
@@ -131,6 +134,24 @@ def test_it_is_the_same_each_time(site: Path, tmp_path: Path) -> None:
 
 def test_without_python_for_the_browser_the_page_says_so(site: Path) -> None:
     assert "This site was made without Python" in (site / "drop.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "en", "zh"),
+    [
+        (("--pyodide", "/nowhere"), 2, "error: /nowhere lacks pyodide.mjs", "错误：/nowhere 中缺少 pyodide.mjs"),
+        (("--no-drop", "--to", "/dev/null"), 4, "error: the site can't be written", "错误：网站无法写入 /dev/null"),
+    ],
+)
+def test_what_is_wrong_is_said_in_two_lines(options: tuple[str, ...], status: int, en: str, zh: str) -> None:
+    for locale, told in (("C.UTF-8", en), ("zh_CN.UTF-8", zh)):
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.site", *options], cwd=ROOT, capture_output=True, text=True,
+            env={**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": "utf-8"}, check=False,
+        )  # fmt: skip
+        lines = done.stderr.splitlines()
+        assert (done.returncode, len(lines)) == (status, 2), done.stderr
+        assert lines[0].startswith(told)
 
 
 def test_a_folder_that_is_not_pyodide_s_is_refused(tmp_path: Path) -> None:
