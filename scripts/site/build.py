@@ -22,7 +22,7 @@ def build(to: Path, pyodide: Path | None = None, dropping: bool = True) -> int:
     given = drop.files(pyodide) if dropping else {}
     shown = gallery.captures()
     pages = 0
-    for name, text in _written(shown, dropping):
+    for name, text in _written(shown, drop.fetched(given)):
         _write(to / name, text)
         pages += name.endswith(".html")
     for each in shown:
@@ -36,10 +36,10 @@ def build(to: Path, pyodide: Path | None = None, dropping: bool = True) -> int:
     return pages
 
 
-def _written(shown: list[gallery.Shown], dropping: bool) -> Iterator[tuple[str, str]]:
-    """Yields all that is text, by its name."""
+def _written(shown: list[gallery.Shown], dropping: int) -> Iterator[tuple[str, str]]:
+    """Yields all that is text, by its name; `dropping` are the bytes that annotating one's own takes, 0 without."""
     for lang in LANGUAGES:
-        yield Place("index", lang).file, gallery.index(shown, lang, dropping)
+        yield Place("index", lang).file, gallery.index(shown, lang, dropping > 0)
         yield Place("explore", lang).file, grid.explored(lang)
         for about in PROTOCOLS:
             yield Place(f"notes/{about.name}", lang).file, lecture(about, shown, lang)

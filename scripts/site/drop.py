@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.page.dropped import LARGEST
@@ -21,7 +22,7 @@ _LAB = Path(__file__).parent.parent.parent / "lab"
 _HERE = Path(__file__).parent
 # What no page asks for: it touches a machine, or marks a class.
 _WITHOUT = ("app", "explore", "grade", "testbed", "wireshark", "witnesses")
-_KINDS = {".py", ".toml", ".json", ".css", ".js"}
+_KINDS = {".py", ".toml", ".json", ".css", ".js", ".LICENSE"}
 # What MPL-2.0 section 3.2 asks for, and the licence of the Python within.
 _SOURCE = """\
 Pyodide {0}, unchanged, as npm has it: https://www.npmjs.com/package/pyodide/v/{0}
@@ -74,6 +75,7 @@ _POINTS = (
 # What the script says, by its name.
 _WORDS: dict[str, Text] = {
     "loading": Text("Loading Python: some 13 MB, once …", "正在载入 Python：约 13 MB，仅第一次……"),
+    "loaded": Text("{} MB so far", "已载入 {} MB"),
     "starting": Text("Starting the lab …", "正在启动实验室……"),
     "reading": Text("Annotating {} …", "正在解读 {}……"),
     "passed": Text("{} packets so far", "已读 {} 个包"),
@@ -99,13 +101,13 @@ _WORDS: dict[str, Text] = {
 }  # fmt: skip
 
 
-def drop_page(lang: Lang, there: bool = True) -> str:
-    """Returns the page; where Pyodide is not `there`, it says so."""
+def drop_page(lang: Lang, there: int) -> str:
+    """Returns the page; `there` are the bytes that it loads, 0 where there is no Pyodide, and it says so."""
     place = Place("drop", lang)
     if not there:
         said = _LEFT_OUT.pick(lang)
         return page(place, _TITLE.pick(lang), f"<h1>{_TITLE.pick(lang)}</h1>\n<p class=lead>{said}</p>\n")
-    known = {name: said.pick(lang) for name, said in _WORDS.items()} | {"largest": LARGEST}
+    known = {name: said.pick(lang) for name, said in _WORDS.items()} | {"largest": LARGEST, "bytes": there}
     words = json.dumps(known, ensure_ascii=False).replace("<", "\\u003c")
     body = (
         f"<h1>{_TITLE.pick(lang)}</h1>\n<p class=lead>{_LEAD.pick(lang)}</p>\n"
@@ -131,6 +133,12 @@ def files(given: Path | None) -> dict[str, Path | bytes]:
     found["pyodide/SOURCE"] = _SOURCE.format(pyodide.version(place)).encode()
     found["lab.zip"] = packed()
     return found | {name: _HERE / "static" / name for name in ("drop.js", "worker.js")}
+
+
+def fetched(beside: Mapping[str, Path | bytes]) -> int:
+    """Returns how many bytes the page fetches, of the files beside it: scripts come another way."""
+    found = [each for name, each in beside.items() if name.endswith((".wasm", ".zip", ".json"))]
+    return sum(len(each) if isinstance(each, bytes) else each.stat().st_size for each in found)
 
 
 def packed() -> bytes:

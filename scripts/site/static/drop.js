@@ -17,17 +17,23 @@
     input.value = "";
   }
 
-  function working(line, more = "") {
+  // What stays where it is while lines change: a button that is drawn anew under a finger is never pressed.
+  const row = document.createElement("p"), bar = document.createElement("progress");
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: words.stop });
+  row.append(bar, " ", button);
+  button.addEventListener("click", () => {
+    stop();
+    show([words.stopped]);
+    input.value = "";
+  });
+
+  /** Says how far it has come: `done` of 1, where that is known. */
+  function working(line, more = "", done = null) {
     status.classList.remove("bad");
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: words.stop });
-    button.addEventListener("click", () => {
-      stop();
-      show([words.stopped]);
-      input.value = "";
-    });
-    const row = document.createElement("p");
-    row.append(document.createElement("progress"), " ", button);
-    show([line, more || " "], [row]);
+    if (done === null) bar.removeAttribute("value");
+    else bar.value = done;
+    if (row.isConnected) [line, more || " "].forEach((said, at) => (status.children[at].textContent = said));
+    else show([line, more || " "], [row]);
   }
 
   function stop() {
@@ -52,7 +58,11 @@
   }
 
   const heard = {
-    loading: () => name && working(words.loading),
+    loading: ({ got = 0 }) => {
+      if (!name) return;
+      if (got > words.bytes - (1 << 20)) working(words.starting); // the last is told by the megabyte
+      else working(words.loading, got ? say("loaded", (got / 1e6).toFixed(1)) : "", got ? got / words.bytes : null);
+    },
     starting: () => name && working(words.starting),
     reading: () => working(say("reading", name)),
     passed: ({ count }) => working(say("reading", name), say("passed", count)),

@@ -5,6 +5,23 @@ import { loadPyodide } from "./pyodide/pyodide.mjs";
 const why = (error) => String(error?.message || error).trim().split("\n").pop().slice(0, 300);
 const tell = (kind, more = {}) => postMessage({ kind, ...more });
 
+/** Counts what is fetched, for whoever waits. */
+const fetched = fetch;
+let got = 0;
+globalThis.fetch = async (...given) => {
+  const answer = await fetched(...given);
+  if (!answer.ok || !answer.body) return answer;
+  const counting = new TransformStream({
+    transform(piece, on) {
+      const before = got;
+      got += piece.byteLength;
+      if (got >> 20 !== before >> 20) tell("loading", { got });
+      on.enqueue(piece);
+    },
+  });
+  return new Response(answer.body.pipeThrough(counting), { status: answer.status, headers: answer.headers });
+};
+
 /** Hands over what has been written, without a copy. */
 function hand(kind, python) {
   const bytes = python.FS.readFile("/answer");
