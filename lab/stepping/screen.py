@@ -41,6 +41,7 @@ from lab.text import Lang, Text
 
 _AT_LAST = 6.0  # seconds for the hosts to end, and the screen, after a signal
 _TICK = 0.05
+_HUNG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 
 
 def screen(debugger: Debugger, run: Run | None, lang: Lang) -> None:
@@ -160,14 +161,14 @@ class Screen(App[None]):
         loop = asyncio.get_running_loop()
 
         def stopped(number: int, _frame: object) -> None:
-            if number == signal.SIGHUP:
+            if number == _HUNG_UP:
                 _drop_terminal()
             last = Timer(_AT_LAST, os._exit, (128 + number,))  # what draws may wait for a terminal that is gone
             last.daemon = True
             last.start()
             loop.call_soon_threadsafe(self._stopped, number)
 
-        for each in (signal.SIGTERM, signal.SIGHUP):
+        for each in {signal.SIGTERM, _HUNG_UP}:
             signal.signal(each, stopped)
         self.set_interval(_TICK, self._look)
         self._draw()
