@@ -203,6 +203,7 @@ class Growing:
         self._heard = self._looked = 0  # events
         self._thread: Thread | None = None
         self._ended = False  # and pages know it
+        self._view: View | None = None
 
     @property
     def left(self) -> bool:
@@ -256,13 +257,15 @@ class Growing:
 
     def _hear(self, event: Event) -> None:
         self._ladder.fired.hear(event)
-        if self._desk is not None:
-            self._desk.hear(event)
         self._heard += 1
         few = len(self._pending) <= _FEW or self._heard - self._looked > _MANY_EVENTS
-        if isinstance(event, _TELLING) and (few or isinstance(event, PacketHeld)):
+        looks = isinstance(event, _TELLING) and (few or isinstance(event, PacketHeld))
+        if looks:  # before the debugger hears of it: what it speaks of is then among the packets
             self._looked = self._heard
             self._pending = self._run.under_way(_UNDER_WAY)[1]
+        if self._desk is not None:
+            self._desk.hear(event)
+        if looks:
             self.changed()
 
     # In the thread that serves.
@@ -277,29 +280,27 @@ class Growing:
 
     def whole(self) -> dict[str, Any]:
         self._catch_up()
-        return head(self._name, live=True) | self._ladder.whole(self._view()) | {"outcome": []} | self._end()
+        return head(self._name, live=True) | self._ladder.whole(self._view) | {"outcome": []} | self._end()
 
     def beside(self) -> dict[str, Any]:
-        view, over = self._view(), {"over": self.over}
-        return over if self._desk is None or view is None else over | self._desk.whole(view)
+        over = {"over": self.over}
+        return over if self._desk is None or self._view is None else over | self._desk.whole(self._view)
 
     def news(self) -> dict[str, Any] | None:
         over = self.over  # asked first: what comes before it is told with it, or before
         self._catch_up()
-        view = self._view()
-        told = self._ladder.new(view)
-        if self._desk is not None and view is not None:
-            told |= self._desk.news(view)
+        told = self._ladder.new(self._view)
+        if self._desk is not None and self._view is not None:
+            told |= self._desk.news(self._view)
         if over and not self._ended:
             self._ended = True
             self.at_end()
             told |= {"over": True} | self._end()
         return told or None
 
-    def _view(self) -> View | None:
-        return self._debugger.view() if self._debugger is not None else None
-
     def _catch_up(self) -> None:
+        if self._debugger is not None:
+            self._view = self._debugger.view()  # before the packets that it speaks of
         pending = self._pending  # asked first: one that settles meanwhile is among both, and counts as settled
         new = self._settled[self._taken :]
         self._taken += len(new)
