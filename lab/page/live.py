@@ -111,6 +111,10 @@ class _Ladder:
         for packet in shown[behind:]:
             track(self._tracks, packet)
 
+    def all_told(self) -> None:
+        """Every page is told all of it at once: what is new is what then changes."""
+        self._told = dict(self._known)
+
     def _forget(self, numbers: Iterable[int]) -> None:
         """Takes out what turns out to be no rung: a copy that was folded into the one that it repeats."""
         for number in numbers:
@@ -138,7 +142,7 @@ class _Ladder:
 
     def _at(self, number: int, fate: str, again: int) -> dict[str, Any]:
         rung = self._known[number]
-        if fate in ("held", "under-way"):
+        if fate == "held" or (fate == "under-way" and rung["fate"] != "unknown"):  # of which nobody will ever know more
             rung = self._before.get(number, rung) | {"fate": fate}
         return rung | {"again": again} if again else rung
 
@@ -337,6 +341,7 @@ class Walked:
         run.listen(events.append)
         packets = list(islice(run.packets(), MOST_PACKETS))
         self._ladder.settle(packets, (), walk=True)
+        self._ladder.all_told()
         debugger.load(walked(events))
 
     @property
