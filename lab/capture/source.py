@@ -20,7 +20,8 @@ CHUNK = 1 << 20  # bytes asked for at a time
 _HEARD_WITHIN = 0.5  # seconds: a signal that comes just before a wait does not end it, and is heard after it
 MAX_PROBLEMS = 100
 MAX_KEPT = 65_536  # interfaces of a section, host names, blocks of secrets
-MAX_SECRETS = 64 << 20  # bytes
+MAX_NAME = 255  # characters of a host's name (RFC 1035 section 2.3.4 allows as many octets); what is longer is none
+MAX_SECRETS = 40 << 20  # bytes: the text of more secrets than are told apart
 MAX_CLOSING = 1000  # comments
 
 
@@ -159,7 +160,7 @@ class Findings:
             self.problems.append(Problem(offset, packet, text))
 
     def keep_host(self, address: str, name: str) -> None:
-        if len(self.hosts) < MAX_KEPT:
+        if len(self.hosts) < MAX_KEPT and len(name) <= MAX_NAME:
             self.hosts[address] = name
 
     def keep_secrets(self, secrets: bytes) -> bool:

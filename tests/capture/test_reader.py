@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from lab.capture import pcapng
 from lab.capture.reader import Capture, open_capture
 from lab.capture.rewrite import Kept, Passed
-from lab.capture.source import MAX_CLOSING, MAX_KEPT, MAX_PROBLEMS, Source
+from lab.capture.source import MAX_CLOSING, MAX_KEPT, MAX_NAME, MAX_PROBLEMS, Source
 from lab.errors import InputError
 from lab.model import Frame
 
@@ -475,10 +475,12 @@ def test_endless_damage_fills_no_memory_with_problems() -> None:
 
 
 def test_endless_names_and_comments_fill_no_memory_either() -> None:
-    hosts = b"".join(option(1, struct.pack(">I", address) + b"h\0") for address in range(MAX_KEPT + 10))
+    long = option(1, b"\xff\xff\xff\xff" + b"h" * (MAX_NAME + 1) + b"\0")
+    hosts = long + b"".join(option(1, struct.pack(">I", address) + b"h\0") for address in range(MAX_KEPT + 10))
     closing = block(pcapng.INTERFACE_STATISTICS, bytes(12) + option(1, b"a") + option(1, b"b")) * MAX_CLOSING
     _, capture = read(section() + block(pcapng.NAME_RESOLUTION, hosts) + closing)
     assert (len(capture.hosts), len(capture.closing_comments)) == (MAX_KEPT, MAX_CLOSING)
+    assert "255.255.255.255" not in capture.hosts
 
 
 @pytest.mark.parametrize(
