@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
 from itertools import islice
 from pathlib import PurePath
 from threading import Thread
 from typing import Any
 
 from lab.errors import LabError, UsageError
-from lab.events import CommandAnswered, Ended, Event, KernelAsked, PacketArrived, PacketHeld, PacketLost
+from lab.events import CommandAnswered, Ended, Event, KernelAsked, PacketArrived, PacketHeld, PacketLost, StepSeen
 from lab.model import Packet
 from lab.page.desk import Desk
-from lab.page.model import MOST, around, closing, head, protocols, track
-from lab.page.rungs import Fired, Rungs
+from lab.page.ladder import UNDER_WAY, Ladder
+from lab.page.model import closing, head
 from lab.page.words import LIVE
-from lab.render.picture import landed
 from lab.runs.run import Run
 from lab.stepping.commands import COMMANDS, Asked
 from lab.stepping.debugger import MOST_PACKETS, Debugger, walked
 from lab.stepping.view import View
 from lab.text import Text
 
-_UNDER_WAY = 300  # packets, at most, that are shown before their fate is known
 _FEW = 20  # of which so many are told of at each event
 _MANY_EVENTS = 25  # else at every so many
 _QUIT = next(each for each in COMMANDS if each.name == "quit")
@@ -68,113 +65,16 @@ class Still:
         """They come and go."""
 
 
-class _Ladder:
-    """Rungs of packets as they become known, and which of them are new to the pages."""
-
-    def __init__(self) -> None:
-        self.fired = Fired()
-        self._packets: list[Packet] = []  # whose fate is known, in order
-        self._making = Rungs(self.fired)
-        self._known: dict[int, dict[str, Any]] = {}  # rungs by number, as all is known of them
-        self._before: dict[int, dict[str, Any]] = {}  # as they were before they had arrived
-        self._told: dict[int, dict[str, Any]] = {}  # as pages know them
-        self._tracks: dict[int, dict[str, Any]] = {}
-        self._around: dict[str, Any] = {}  # what pages know of what goes with rungs
-        self._gone: list[int] = []  # rungs that pages know, and that are none
-
-    def settle(self, packets: Iterable[Packet], pending: Sequence[tuple[Packet, bool]], walk: bool = False) -> None:
-        """Takes packets whose fate is known now, and those that are under way behind them.
-
-        In a `walk` each is wanted as it was before it had arrived, too.
-        """
-        packets = list(packets)
-        self._forget(each.number for each in (*packets, *(each for each, _ in pending)) if _absorbed(each))
-        new = [each for each in packets if not _absorbed(each)][: max(0, MOST - len(self._packets))]
-        done = {each.number for each in self._packets[-_UNDER_WAY:]} | {each.number for each in new}
-        waiting = [each for each in pending if each[0].number not in done and not _absorbed(each[0])]
-        behind = len(self._packets)
-        self._packets += new
-        for packet in new:
-            if walk:
-                self._before[packet.number] = copy(self._making).rung(_on_its_way(packet), True)
-            self._known[packet.number] = self._making.rung(packet)
-        sketch = copy(self._making)
-        for packet, settled in waiting:
-            rung = sketch.rung(packet, not settled)
-            self._known[packet.number] = rung
-            if not settled:
-                self._before[packet.number] = rung
-        shown = [*self._packets, *(each for each, _ in waiting)]
-        if new or waiting:
-            for packet, at in islice(zip(shown, landed(each.journal for each in shown), strict=True), behind, None):
-                self._known[packet.number]["got"] = at
-        for packet in shown[behind:]:
-            track(self._tracks, packet)
-
-    def all_told(self) -> None:
-        """Every page is told all of it at once: what is new is what then changes."""
-        self._told = dict(self._known)
-
-    def _forget(self, numbers: Iterable[int]) -> None:
-        """Takes out what turns out to be no rung: a copy that was folded into the one that it repeats."""
-        for number in numbers:
-            if self._known.pop(number, None) is not None and self._told.pop(number, None) is not None:
-                self._gone.append(number)
-
-    def rungs(self, view: View | None) -> list[dict[str, Any]]:
-        """Returns the rungs as they are now; where one looks at another place, as they were there."""
-        if view is None:
-            return list(self._known.values())
-        return [self._at(each.number, each.fate, each.again) for each in view.rungs if each.number in self._known]
-
-    def _all(self, view: View | None) -> list[dict[str, Any]]:
-        """Returns the rungs, and those behind the place at which one looks as well."""
-        there = {each["number"]: each for each in self.rungs(view)}
-        return [there.get(number, rung) for number, rung in sorted(self._known.items())]
-
-    def whole(self, view: View | None) -> dict[str, Any]:
-        """Returns all of it for a page that is new."""
-        return {"rungs": self._all(view), "tracks": [*self._tracks.values()], **self._beside()}
-
-    def _beside(self) -> dict[str, Any]:
-        seen = {name for rung in self._known.values() for name in protocols(rung)}
-        return around(seen, {rung["quiz"] for rung in self._known.values() if "quiz" in rung})
-
-    def _at(self, number: int, fate: str, again: int) -> dict[str, Any]:
-        rung = self._known[number]
-        if fate == "held" or (fate == "under-way" and rung["fate"] != "unknown"):  # of which nobody will ever know more
-            rung = self._before.get(number, rung) | {"fate": fate}
-        return rung | {"again": again} if again else rung
-
-    def new(self, view: View | None) -> dict[str, Any]:
-        """Returns what of the rungs pages do not know yet; from now on they do."""
-        found = [each for each in self.rungs(view) if self._told.get(each["number"]) != each]
-        self._told |= {each["number"]: each for each in found}
-        news: dict[str, Any] = {"rungs": found, "tracks": [*self._tracks.values()]} if found else {}
-        if found and (now := self._beside()) != self._around:
-            self._around = now
-            news |= now
-        if self._gone:
-            news["gone"], self._gone = self._gone, []
-        return news
-
-    def titles(self) -> dict[tuple[int, str], dict[str, str]]:
-        """Returns what the notes' steps are called that packets are, by conversation."""
-        return {
-            (rung["track"], step["id"]): step["title"] for rung in self._known.values() for step in rung["steps"]
-        }  # fmt: skip
-
-
-def _absorbed(packet: Packet) -> bool:
-    """Whether it was only sent because another was held."""
-    return packet.journal is not None and packet.journal.absorbed
-
-
-def _on_its_way(packet: Packet) -> Packet:
-    """Returns a packet as it was before it had arrived."""
-    return packet._replace(
-        delivered=None, kernel_delivered=None, asked_delivered=None, fate="unknown", by=None, verdict=None
-    )
+def _steps_when_held(events: Iterable[Event]) -> dict[int, Sequence[str]]:
+    """Returns by its number which steps a packet is while it is held: others it becomes when it arrives."""
+    found: dict[int, Sequence[str]] = {}
+    now: dict[int, Sequence[str]] = {}
+    for event in events:
+        if isinstance(event, StepSeen):
+            now[event.packet] = event.steps
+        elif isinstance(event, PacketHeld):
+            found.setdefault(event.packet, now.get(event.packet, ()))
+    return found
 
 
 class Growing:
@@ -198,7 +98,7 @@ class Growing:
         self._run = run
         self._make = make
         self._forks = forks
-        self._ladder = _Ladder()
+        self._ladder = Ladder()
         self._desk = Desk(debugger) if debugger is not None else None
         self._debugger = debugger
         self._settled: list[Packet] = []
@@ -266,7 +166,7 @@ class Growing:
         looks = isinstance(event, _TELLING) and (few or isinstance(event, PacketHeld))
         if looks:  # before the debugger hears of it: what it speaks of is then among the packets
             self._looked = self._heard
-            self._pending = self._run.under_way(_UNDER_WAY)[1]
+            self._pending = self._run.under_way(UNDER_WAY)[1]
         if self._desk is not None:
             self._desk.hear(event)
         if looks:
@@ -335,14 +235,15 @@ class Walked:
         self._run = run
         self._debugger = debugger
         self._desk = Desk(debugger)
-        self._ladder = _Ladder()
+        self._ladder = Ladder()
         events: list[Event] = []
         run.listen(self._ladder.fired.hear)
         run.listen(events.append)
         packets = list(islice(run.packets(), MOST_PACKETS))
-        self._ladder.settle(packets, (), walk=True)
+        told = list(walked(events))
+        self._ladder.settle(packets, (), _steps_when_held(told))
         self._ladder.all_told()
-        debugger.load(walked(events))
+        debugger.load(told)
 
     @property
     def left(self) -> bool:

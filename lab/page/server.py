@@ -244,7 +244,8 @@ class Server:
             if sending is not None:
                 sending.cancel()
             self._pages.pop(connection, None)
-            self._shown.pages(len(self._pages))
+            if not self._over.is_set():  # else they have been sent away
+                self._shown.pages(len(self._pages))
 
     def _begin(self) -> None:
         try:

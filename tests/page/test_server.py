@@ -317,9 +317,13 @@ def test_a_capture_is_walked_to_and_fro() -> None:
         assert page.holds(1)
         page.check()
         assert page.rungs[1]["states"]["delivered"] is None, "it has not arrived"
+        page.ask("step 2")
+        page.wait(lambda it: it.holds(3))
+        assert [each["id"] for each in page.rungs[3]["steps"]] == ["tcp.open.3"], "the other one it is when it arrives"
         page.ask("until FIN")
         page.wait(lambda it: it.holds(8))
         assert page.rungs[1]["states"]["delivered"] == ["SYN-SENT", "SYN-RECEIVED"]
+        assert [each["id"] for each in page.rungs[3]["steps"]] == ["tcp.open.3", "tcp.open.4"]
         assert page.known["outcome"] == [], "what comes is not said before"
         page.ask("continue")
         page.wait(lambda it: it.known["outcome"])
@@ -469,6 +473,7 @@ def test_what_is_predicted_is_judged_and_what_is_only_sent_again_is_folded(tmp_p
         page.wait(lambda it: len(it.said) == 4)
         assert "\n" in page.said[3]["en"]
         assert served.stop() == 130
+    assert "No page is open" not in served.said
 
 
 @pytest.mark.usefixtures("namespaces")

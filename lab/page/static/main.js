@@ -39,7 +39,7 @@ function head() {
       ${check("as-table", chosen.mode === "table", (on) => choose({ mode: on ? "table" : home() }))}
     </span>`}
     <label class="search"><span class="hidden">${w("search")}</span><input id="query" type="search" placeholder=${w("search-hint")} .value=${chosen.query} @input=${(event) => find(event.target.value)} /></label>
-    <span class="tools"><button @click=${BY.f}>${w("slides")}</button><button @click=${BY.p} aria-pressed=${chosen.mode === "quiz" ? "true" : "false"}>${w("quiz")}</button><button @click=${BY.l} lang=${chosen.lang === "en" ? "zh-CN" : "en"} title=${w("language")}>${chosen.lang === "en" ? "中文" : "English"}</button><button @click=${BY.t} aria-label=${w("theme")} title=${w("theme")}>◐</button><button @click=${BY["?"]} aria-label=${w("help")} title=${w("help")}>?</button></span>
+    <span class="tools"><button @click=${BY.f}>${w("slides")}</button>${page.live && !page.outcome.length ? nothing : html`<button @click=${BY.p} aria-pressed=${chosen.mode === "quiz" ? "true" : "false"}>${w("quiz")}</button>`}<button @click=${BY.l} lang=${chosen.lang === "en" ? "zh-CN" : "en"} title=${w("language")}>${chosen.lang === "en" ? "中文" : "English"}</button><button @click=${BY.t} aria-label=${w("theme")} title=${w("theme")}>◐</button><button @click=${BY["?"]} aria-label=${w("help")} title=${w("help")}>?</button></span>
   </header>`;
 }
 
