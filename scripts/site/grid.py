@@ -112,7 +112,7 @@ def _kind(way: Way, stimulus: Stimulus, line: Line) -> str:
 def _cell(way: Way, stimulus: Stimulus, line: Line, lang: Lang) -> str:
     nothing, shut = _NOTHING.pick(lang), _CLOSE.pick(lang)
     rows = (
-        (_SENDS, nothing if line.sent == "-" else line.sent),
+        (_SENDS, nothing if line.sent == "-" else ", ".join(map(_segment, line.sent.split(", ")))),
         (_STATE, f"{way.state} → {line.after}" if line.after != way.state else line.after),
         (_HEARS, nothing if line.heard == "-" else heard(line.heard.split(", ")).pick(lang)),
         (_COUNTERS, nothing if line.moved == "-" else line.moved),
@@ -129,5 +129,16 @@ def _cell(way: Way, stimulus: Stimulus, line: Line, lang: Lang) -> str:
     )
 
 
+def _segment(recorded: str) -> str:
+    """Returns a segment with its relative numbers, of what is recorded: `RST 2 -`."""
+    name, seq, ack = recorded.split(" ")
+    return " ".join([name, *([f"seq {seq}"] if seq != "-" else []), *([f"ack {ack}"] if ack != "-" else [])])
+
+
 def _anchor(way: Way, stimulus: Stimulus) -> str:
-    return "".join(each if each.isalnum() else "-" for each in f"{way.name}+{stimulus.name}")
+    return anchor(f"{way.name} + {stimulus.name}")
+
+
+def anchor(cell: str) -> str:
+    """Returns the place of a cell by its name: `LISTEN + syn`."""
+    return "".join(each if each.isalnum() else "-" for each in cell.replace(" ", ""))

@@ -15,6 +15,7 @@ from lab.render.diagram_svg import svg
 from lab.render.words import event, sections
 from lab.text import ROLES, Lang, Text
 from scripts.site.gallery import Shown
+from scripts.site.grid import anchor
 from scripts.site.shell import Place, page, text
 
 _MOST, _FEW = 8, 4  # captures that are named: in which a step is seen, an arrow walked
@@ -35,6 +36,7 @@ _ARROWS = Text(
     "RFC 9293 figure 5: {0} of its {1} arrows walked by real kernels.",
     "RFC 9293 图 5：{1} 条箭头中，真实内核走过 {0} 条。",
 )
+_ON_THE_WAY, _COMMA = Text("on the way to {}", "前往 {} 的途中"), Text(", ", "，")
 _TRIED = Text(
     "{} kinds of segment in {} states, on Linux {}: in how many cells the kernel does as RFC 9293 says, of how many. "
     'Each cell, and why not, is in the <a href="{}">grid</a>.',
@@ -107,7 +109,7 @@ def _step(about: Descriptor, step: NoteStep, seen: Mapping[str, tuple[Shown, int
         for shown, number in own[:_MOST]
     ]
     more = f" … (+{len(own) - _MOST})" if len(own) > _MOST else ""
-    listed = (Text(", ", "，").pick(lang)).join(links) + more
+    listed = _COMMA.pick(lang).join(links) + more
     shown_in = f'<p class="soft">{_SEEN.pick(lang)}{Text(": ", "：").pick(lang)}{listed}</p>' if links else ""
     return (
         f'<article class="step" id="{step.id}">'
@@ -139,7 +141,9 @@ def _coverage(place: Place, of: Mapping[str, Shown]) -> Iterator[str]:
         arrow = walk.arrow
         links = [f'<a href="{place.to(of[each].place)}.html">{each}</a>' for each in walk.scenarios if each in of]
         more = [f"… (+{len(links) - _FEW})"] if len(links) > _FEW else []
-        told = ", ".join([*links[:_FEW], *more, *map(text, (*walk.ways[:2], *walk.cells[:2]))])
+        ways = [_ON_THE_WAY.pick(lang).format(text(each)) for each in walk.ways[:2]]
+        cells_ = [f'<a href="{place.link("explore")}#{anchor(each)}">{text(each)}</a>' for each in walk.cells[:2]]
+        told = _COMMA.pick(lang).join([*links[:_FEW], *more, *ways, *cells_])
         why = f' <span class="warn">{text(arrow.why.pick(lang))}</span>' if arrow.why.en else ""
         mark = "✓" if walk.done else "·"
         yield (
