@@ -38,7 +38,7 @@ function head() {
       ${above().map((name) => html`<label><input type="checkbox" .checked=${!chosen.hidden[name]} @change=${(event) => choose({ hidden: { ...chosen.hidden, [name]: !event.target.checked } })} />${page.titles[name]}</label>`)}
       ${check("as-table", chosen.mode === "table", (on) => choose({ mode: on ? "table" : home() }))}
     </span>`}
-    <label class="search"><span class="hidden">${w("search")}</span><input id="query" type="search" placeholder=${w("search-hint")} .value=${chosen.query} @input=${(event) => find(event.target.value)} /></label>
+    <label class="search"><span class="hidden">${w("search")}</span><input id="query" type="search" placeholder=${w("search-hint")} .value=${chosen.query} @input=${(event) => find(event.target.value)} @keydown=${(event) => event.key === "Enter" && find(chosen.query, chosen.packet)} /><span class="soft" role="status">${chosen.query ? `${shown().filter(matches).length} ${w("found")}` : ""}</span></label>
     <span class="tools"><button @click=${BY.f}>${w("slides")}</button>${page.live && !page.outcome.length ? nothing : html`<button @click=${BY.p} aria-pressed=${chosen.mode === "quiz" ? "true" : "false"}>${w("quiz")}</button>`}<button @click=${BY.l} lang=${chosen.lang === "en" ? "zh-CN" : "en"} title=${w("language")}>${chosen.lang === "en" ? "中文" : "English"}</button><button @click=${BY.t} aria-label=${w("theme")} title=${w("theme")}>◐</button><button @click=${BY["?"]} aria-label=${w("help")} title=${w("help")}>?</button></span>
   </header>`;
 }
@@ -46,11 +46,12 @@ function head() {
 /** The protocols above the transport that there are messages of. */
 const above = () => [...new Set(data().rungs.flatMap((each) => each.messages?.map((message) => message.protocol) || []))];
 
-/** @param {string} query */
-function find(query) {
+/** Chooses the first packet behind `after` that has it, and after the last one the first.
+ * @param {string} query */
+function find(query, after = 0) {
   choose({ query });
-  const first = query && shown().find(matches);
-  if (first) choosePacket(first.number);
+  const all = query ? shown().filter(matches) : [], next = all.find((each) => each.number > after) ?? all[0];
+  if (next) choosePacket(next.number);
 }
 
 function help() {
