@@ -476,6 +476,29 @@ def test_what_is_predicted_is_judged_and_what_is_only_sent_again_is_folded(tmp_p
     assert "No page is open" not in served.said
 
 
+def opened(process: int) -> Iterator[set[str]]:
+    """Yields what a process has open, then what its children have, and theirs."""
+    folder = Path(f"/proc/{process}")
+    yield {str(each.readlink()) for each in folder.joinpath("fd").iterdir()}
+    for task in folder.joinpath("task").iterdir():
+        for child in task.joinpath("children").read_text().split():
+            yield from opened(int(child))
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_hosts_have_nothing_open_that_is_the_pages(tmp_path: Path) -> None:
+    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        with served.page() as page:
+            page.wait(held_behind(0))
+            listed = Path(f"/proc/{served.process.pid}/net/tcp").read_text().splitlines()[1:]
+            mine = {f"socket:[{each.split()[9]}]" for each in listed if f":{served.port:04X} " in each}
+            lab_, *children = opened(served.process.pid)
+            assert len(mine & lab_) == 2, "it listens, and has a page"
+            assert len(children) == 3
+            assert not mine & set().union(*children)
+        assert served.stop() == 130
+
+
 @pytest.mark.usefixtures("namespaces")
 def test_a_lab_that_is_killed_leaves_nothing_and_its_page_is_closed(tmp_path: Path) -> None:
     with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
