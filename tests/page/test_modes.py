@@ -57,7 +57,9 @@ def test_slides_go_on_with_space_and_end_where_they_are(shown: Shown) -> None:
         page.wait_for(f"document.querySelector('section.slides footer').innerText.startsWith('{number} / 11')")
         assert page.evaluate(states) == ends
         page.press("Space")
-    assert page.text("section.slides .words").startswith("close 4 The client acknowledges the FIN")
+    page.wait_for(
+        "document.querySelector('section.slides .words').innerText.startsWith('close 4 The client acknowledges')"
+    )
     box = page.evaluate("document.querySelector('section.slides').getBoundingClientRect().toJSON()")
     assert (box["width"], box["height"]) == (1280, 800)
     page.press("Escape").wait_for("!document.querySelector('section.slides')")

@@ -281,6 +281,17 @@ def test_tab_reaches_everything_that_can_be_clicked(shown: Shown) -> None:
     assert reached - {-1} == set(range(wanted))
 
 
+def test_what_covers_the_page_has_the_keyboard_and_gives_it_back(shown: Shown) -> None:
+    page = shown("tcp-connection", at="#p=8")
+    page.evaluate("document.querySelector('#space summary').focus()")
+    for key, dialog in (("?", ".sheet"), ("f", "section.slides")):
+        page.press(key).wait_for(f"document.activeElement.matches('{dialog}')")
+        for _ in range(3):
+            page.press("Tab")
+            assert page.evaluate("document.activeElement.closest('main, header.head') === null")
+        page.press("Escape").wait_for("document.activeElement.matches('#space summary')")
+
+
 def test_a_printed_page_has_all_packets(shown: Shown, tmp_path: Any) -> None:
     page = shown(long(tmp_path, 300), scheme="dark")
     rows = "document.querySelectorAll('.row').length"

@@ -29,7 +29,7 @@ const dark = () => (chosen.theme ? chosen.theme === "dark" : matchMedia("(prefer
 function head() {
   const page = data(), tracks = page.tracks;
   const check = (name, value, change) => html`<label><input type="checkbox" .checked=${value} @change=${(event) => change(event.target.checked)} />${w(name)}</label>`;
-  return html`<header class="head">
+  return html`<header class="head" ?inert=${covered()}>
     <h1>${page.name} <span class="soft">${page.rungs.length} ${w("packets")}</span></h1>
     ${tracks.length > 1 ? html`<label>${w("conversation")} <select @change=${(event) => choose({ track: event.target.value === "" ? null : Number(event.target.value) })}><option value="" ?selected=${chosen.track === null}>${w("all-packets")}</option>${tracks.map((each) => html`<option value=${each.id} ?selected=${each.id === chosen.track}>${each.id}: ${each.client} ↔ ${each.server}</option>`)}</select></label>` : nothing}
     ${chosen.mode === "compare" ? nothing : html`<span class="choices" role="group" aria-label=${w("show")}>
@@ -58,7 +58,7 @@ function help() {
   if (!chosen.help) return nothing;
   const first = more.help().map(([key, said]) => html`<dt><kbd>${key}</kbd></dt><dd>${said}</dd>`), taken = more.help().map(([key]) => key);
   const listed = KEYS.filter(([key]) => !taken.includes(key)).map(([key, name]) => html`<dt><kbd>${key}</kbd></dt><dd>${w(name)}</dd>`);
-  return html`<div class="sheet" role="dialog" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${first}${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
+  return html`<div class="sheet" role="dialog" tabindex="-1" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${first}${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
 }
 
 function draw() {
@@ -67,13 +67,27 @@ function draw() {
   root.dataset.theme = dark() ? "dark" : "light";
   document.title = `${data().name} – ${w("ladder")}`;
   const app = /** @type {HTMLElement} */ (document.querySelector("#app"));
-  render(html`${head()}<main class=${chosen.mode}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : chosen.mode === "compare" ? compare() : ladder()}</section><aside id="side">${quiz()}${chosen.mode === "quiz" && !chosen.upto ? nothing : panels()}</aside></main>${more.bar()}${slides()}${help()}`, app);
+  render(html`${head()}<main class=${chosen.mode} ?inert=${covered()}><section class="scroller" id="ladder" tabindex="0" aria-label=${w("ladder")} @scroll=${(event) => look(event.target)}>${chosen.mode === "table" ? table() : chosen.mode === "compare" ? compare() : ladder()}</section><aside id="side">${quiz()}${chosen.mode === "quiz" && !chosen.upto ? nothing : panels()}</aside></main>${more.bar()}${slides()}${help()}`, app);
 }
 
 let revealed = 0;
 
+/** Whether what covers the page has the keyboard alone. */
+const covered = () => chosen.help || chosen.mode === "slides";
+
+let before = /** @type {HTMLElement | null} */ (null); // where the keyboard was
+
+function focus() {
+  const dialog = /** @type {HTMLElement | null} */ (document.querySelector("#app > [aria-modal]"));
+  if (dialog && !dialog.contains(document.activeElement)) dialog.focus();
+  else if (!dialog && before) before.focus();
+  if (!dialog) before = null;
+}
+
 function drawAndFollow() {
+  if (covered()) before ??= /** @type {HTMLElement} */ (document.activeElement);
   draw();
+  focus();
   const scroller = /** @type {HTMLElement} */ (document.querySelector("#ladder"));
   if (look(scroller) && chosen.packet !== revealed) {
     const middle = revealed === 0 && location.hash !== "";

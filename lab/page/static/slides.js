@@ -20,7 +20,7 @@ export function slides() {
     <rect class="pill phase-${page.phases[now[index]] || "unknown"}" x=${x - 130} y="78" width="260" height="56" rx="28" /><text class="now" x=${x} y="115" text-anchor="middle">${now[index] ?? "?"}</text>
     ${begun[index] !== now[index] && begun[index] ? svg`<text class="was" x=${x} y="158" text-anchor="middle">${begun[index]} →</text>` : nothing}</g>`;
   const from = forward ? 170 : 830, whole = forward ? 830 : 170, to = rung.fate === "lost" ? (from + whole) / 2 + (forward ? 60 : -60) : whole, bottom = rung.fate === "lost" ? 262 : 290;
-  return html`<section class="slides" role="dialog" aria-modal="true" aria-label=${w("slides")} @click=${() => go(1)}>
+  return html`<section class="slides" role="dialog" tabindex="-1" aria-modal="true" aria-label=${w("slides")} @click=${() => go(1)}>
     <svg viewBox="0 0 1000 330" role="img" aria-label=${t(rung.sentence)}>
       ${end("client", 0, 150)} ${end("server", 1, 850)}
       <g class="wire ${rung.style} ${rung.fate}"><line x1=${from} y1="210" x2=${to} y2=${bottom} />${rung.fate === "lost" ? svg`<path class="cross" d="M${to - 16},${bottom - 16} l32,32 m0,-32 l-32,32" />` : svg`<polygon points="${to},${bottom} ${to + (forward ? -22 : 22)},${bottom - 14} ${to + (forward ? -26 : 26)},${bottom + 8}" />`}
