@@ -21,8 +21,8 @@ from lab.model import Frame
 from lab.protocols.transport import FRAGMENT, LANES, SYN, Quoted, Segment, Side, Stretch, segment
 from lab.text import Text
 
-_MOST = 120_000  # packets whose columns are kept at a time
-_TAIL = 25_000  # of them the next chunk has again: what is under way at its end is acknowledged there
+_MOST = 100_000  # packets whose columns are kept at a time
+_TAIL = 20_000  # of them the next chunk has again: what is under way at its end is acknowledged there
 _PROBLEMS = {RIGHT: (), UNFINISHED: ("unfinished-checksum",), WRONG: ("bad-checksum",)}
 _WORD = (1 << 64) - 1
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between

@@ -21,7 +21,7 @@ _HEARD_WITHIN = 0.5  # seconds: a signal that comes just before a wait does not 
 MAX_PROBLEMS = 100
 MAX_KEPT = 65_536  # interfaces of a section, host names, blocks of secrets
 MAX_NAME = 255  # characters of a host's name (RFC 1035 section 2.3.4 allows as many octets); what is longer is none
-MAX_SECRETS = 40 << 20  # bytes: the text of more secrets than are told apart
+MAX_SECRETS = 36 << 20  # bytes: the text of more secrets than are told apart
 MAX_CLOSING = 1000  # comments
 
 
