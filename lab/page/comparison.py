@@ -42,7 +42,7 @@ def of_captures(
     return whole, compared
 
 
-_SHARED = ("schema", "live", "transport", "roles", "titles", "phases", "spelled", "waits", "socket", "words", "timers")
+_SHARED = ("schema", "live", "transport", "roles", "titles", "phases", "spelled", "socket", "words", "timers")
 
 
 def _part(found: dict[str, Any]) -> dict[str, Any]:

@@ -127,9 +127,6 @@ def head(name: str, live: bool = False) -> dict[str, Any]:
         "titles": TITLES,
         "phases": dict(TRANSPORT.phases),
         "spelled": {each.name: each.notes for each in notes(transport).states.values() if each.notes},
-        "waits": {
-            name_: {state.name: both(state.text) for state in notes(name_).states.values()} for name_ in TITLES
-        },
         "socket": [{"name": name_, **both(text), "unit": unit} for name_, text, unit in KERNEL],
         "timers": {name_: both(text) for name_, text in TIMERS.items()},
         "words": {key: both(text) for key, text in (WORDS | LIVE if live else WORDS).items()},

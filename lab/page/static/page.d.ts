@@ -320,8 +320,6 @@ export interface Page {
   phases: Record<string, string>;
   /** States that the notes spell otherwise. */
   spelled: Record<string, string>;
-  /** What an end waits for, by protocol and state. */
-  waits: Record<string, Record<string, Text>>;
   socket: ({
     name: string;
     en: string;
