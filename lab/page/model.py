@@ -91,7 +91,8 @@ class Making:
         self._journals.append(packet.journal)
         self._seen |= protocols(rung)
         self._kinds |= {rung["quiz"]} if "quiz" in rung else set()
-        self._titles |= {(rung["track"], step["id"]): step["title"] for step in rung["steps"]}
+        for step in rung["steps"]:  # of several packets the first says who began
+            self._titles.setdefault((rung["track"], step["id"]), step["title"])
         track(self._tracks, packet)
 
     def page(self) -> dict[str, Any]:
