@@ -113,7 +113,7 @@ class Ladder:
     def titles(self) -> dict[tuple[int, str], dict[str, str]]:
         """Returns what the notes' steps are called that packets are, by conversation."""
         return {
-            (rung["track"], step["id"]): step["title"] for rung in self._known.values() for step in rung["steps"]
+            (rung["track"], step["id"]): step["title"] for rung in reversed(self._known.values()) for step in rung["steps"]
         }  # fmt: skip
 
 
