@@ -112,9 +112,8 @@ class Ladder:
 
     def titles(self) -> dict[tuple[int, str], dict[str, str]]:
         """Returns what the notes' steps are called that packets are, by conversation."""
-        return {
-            (rung["track"], step["id"]): step["title"] for rung in reversed(self._known.values()) for step in rung["steps"]
-        }  # fmt: skip
+        rungs = reversed(self._known.values())  # of several packets the first says who began
+        return {(rung["track"], step["id"]): step["title"] for rung in rungs for step in rung["steps"]}
 
 
 def _absorbed(packet: Packet) -> bool:
