@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import random
 import resource
 import signal
@@ -21,7 +22,7 @@ import time
 import traceback
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -285,6 +286,21 @@ def guided(seconds: int, folder: Path) -> int:
     return 0
 
 
+def apart(does: Callable[[], int]) -> int:
+    """Returns what a child returns: libFuzzer ends its process as it stands, and what it has left is to be removed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = does()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", nargs="?", type=int, default=10_000)
@@ -293,7 +309,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lab-fuzz-") as name:
         if asked.guided:
-            return guided(asked.guided, Path(name))
+            return apart(lambda: guided(asked.guided, Path(name)))
         from lab.render import ladder, table  # noqa: F401 - what is loaded once does not count as memory of a capture
 
         have = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
