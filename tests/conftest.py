@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,9 +18,6 @@ from lab.protocols.scenario import Scenario
 from lab.protocols.tcp.scenarios import endpoint
 from tests.left_behind import AS_NOBODY
 from tests.places import PACKAGES
-
-if TYPE_CHECKING:
-    from tests.page.browser import Browser, Page
 
 # How long an example takes says how busy the machine is, not whether the code is right. The examples are the same each
 # time, so that what a run says is about the code it ran; new ones are looked for with --hypothesis-profile search.
@@ -168,22 +165,6 @@ def chromium() -> str:
     if path is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
     return path
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
-    """A Chromium that runs; it takes seconds to start, so there is one for all tests of a process."""
-    from tests.page.browser import started
-
-    with started(chromium) as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """An empty page in it, which knows nothing of others."""
-    with browser.page() as page:
-        yield page
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ COMMANDS = [
     "assign tcp-open --bank moodle --capture tcp.pcapng -o bank", "assign tcp-open --gradescope autograder.zip",
     f"{HANDED_IN} && check s1", f"{HANDED_IN} && grade s1 --format html -o out.html",
     *(f"{HANDED_IN} && grade s1 --format {form}" for form in ("table", "gradescope", "prairielearn", "classroom50")),
-    *(f"{HANDED_IN} && grade . --format {form} --to marks" for form in ("json", "csv", "moodle")),
+    *(f"{HANDED_IN} && grade . --format {form} --to ../marks-{form}" for form in ("json", "csv", "moodle")),
     "wireshark --print-dir", "wireshark --zip lab.zip",
 ]  # fmt: skip
 STATUSES = {"no-such": 2, "run tcp/no-such": 2, "annotate README.md": 3, "check s1": 1}  # there are no answers yet

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.left_behind import until
@@ -229,7 +230,8 @@ def started(chromium: str) -> Iterator[Browser]:
                 with connect(f"ws://127.0.0.1:{port}{path}", proxy=None, max_size=None) as socket:
                     browser = Browser(socket)
                     yield browser
-                    browser.call("Browser.close")
+                    with contextlib.suppress(ConnectionClosed):  # it may be gone before it has answered
+                        browser.call("Browser.close")
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE)
             finally:

@@ -12,12 +12,26 @@ from typing import Any
 import pytest
 
 from tests.packets import OPEN, ladder
-from tests.page.browser import Page
+from tests.page.browser import Browser, Page, started
 from tests.places import REFERENCES, ROOT
 from tests.runs import saved
 
 Made = Callable[..., Path]
 Shown = Callable[..., Page]
+
+
+@pytest.fixture(scope="package")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A Chromium that runs: one for all of these tests, since it takes seconds to start, and none for those behind."""
+    with started(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page in it, which knows nothing of others."""
+    with browser.page() as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
