@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -34,6 +35,8 @@ _KEYS = {
     "Backspace": 8, "Tab": 9, "Enter": 13, "Escape": 27, "Space": 32, "PageUp": 33, "PageDown": 34, "End": 35,
     "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Delete": 46,
 }  # fmt: skip
+# What Chromium answers where a page has gone elsewhere.
+_ELSEWHERE = ("Inspected target navigated or closed", "Execution context was destroyed", "Cannot find context")
 _MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
 _TYPED = {"Enter": "\r", "Space": " "}
 
@@ -43,6 +46,10 @@ class Said(NamedTuple):
 
     level: str  # log, warning, error, …; exception: nobody has caught it
     text: str
+
+
+class Gone(AssertionError):  # noqa: N818  # what has happened, and no fault of the page's
+    """What was asked of a page has no answer: it has gone to another place meanwhile."""
 
 
 class Browser:
@@ -60,7 +67,9 @@ class Browser:
         self._socket.send(json.dumps({**message, "sessionId": session} if session else message))
         while (answer := self._next(PATIENCE)).get("id") != self._calls:
             pass
-        assert "error" not in answer, f"{method}: {answer['error']}"
+        if "error" in answer:
+            said = f"{method}: {answer['error']}"
+            raise Gone(said) if any(each in said for each in _ELSEWHERE) else AssertionError(said)
         return answer["result"]
 
     def listen(self) -> None:
@@ -163,7 +172,14 @@ class Page:
 
     def wait_for(self, expression: str, told: str = "") -> Any:
         """Waits until an expression is true in JavaScript's sense, and returns it; else says why it never was."""
-        found = self.evaluate(_WAITING.format(expression=expression, milliseconds=PATIENCE * 1000))
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                found = self.evaluate(_WAITING.format(expression=expression, milliseconds=PATIENCE * 1000))
+                break
+            except Gone:  # a link was followed: what is waited for may be where that leads
+                if time.monotonic() > deadline:
+                    raise
         assert "never" not in found, f"{told or expression}: {found['never']}; console: {self.console}"
         return found["value"]
 
