@@ -24,6 +24,7 @@ from lab.report import fate, steps
 from lab.text import LANGUAGES, ROLES, Text
 
 _LABEL = 48  # columns on an arrow
+_ENDS: tuple[Role, Role] = ("client", "server")
 _STYLES = {"green": "open", "magenta": "close", "cyan": "data", "bold red": "reset", "": "plain"}
 # What a kernel says of a socket, in the order of its numbers in a rung.
 _SOCKET = tuple(name for name, _, _ in KERNEL)
@@ -217,7 +218,7 @@ class Rungs:
 
     def _space(self, packet: Packet, which: int) -> dict[str, Any]:
         """Returns which sequence numbers it takes, and how far both ends' had come before it."""
-        spaces = self._spaces.setdefault(which, {role: _Space(0, 0) for role in ROLES})  # type: ignore[misc]
+        spaces = self._spaces.setdefault(which, {role: _Space(0, 0) for role in _ENDS})
         told = {
             "seq": packet.seq, "stop": packet.stop, "ack": packet.ack, "window": packet.window,
             "syn": "SYN" in packet.flags, "fin": "FIN" in packet.flags,
