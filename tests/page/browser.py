@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -251,7 +252,19 @@ def started(chromium: str) -> Iterator[Browser]:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE)
             finally:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its helpers too: they write into the profile
+                process.wait()
+                until(lambda: _over(process.pid))
+
+
+def _over(group: int) -> bool:
+    """Whether no process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 @contextlib.contextmanager
