@@ -8,7 +8,7 @@ innermost one's: the last one's that has it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from lab.dissect.fields import fields
@@ -184,11 +184,3 @@ def _field(name: str, value: str, place: tuple[int, int, int] | None) -> dict[st
     if place is not None:
         entry["at"] = list(place)
     return entry
-
-
-def covered(entry: dict[str, Any]) -> Iterator[bool]:
-    """Yields for each byte of the frame that is shown whether a field has it."""
-    data = base64.b64decode(entry["buffers"][0]["bytes"])
-    spans = [each["at"] for layer in entry["layers"] for each in layer["fields"] if each.get("at", [1])[0] == 0]
-    for at in range(len(data)):
-        yield any(start <= at < end for _, start, end in spans)

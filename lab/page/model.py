@@ -1,8 +1,7 @@
 """What a page shows, as plain values of JSON (handshake-lab/page/v1), made of packets and of the rows that fired.
 
 Whatever a script of the page says or draws is in here, in both languages: it works out no meaning. A rung is a packet;
-`sent` and `got` are its places in the order of rungs: where its sender's end of the arrow is, and behind which rung it
-arrived.
+`got` is the place of the rung behind which it arrived.
 """
 
 from __future__ import annotations
@@ -162,14 +161,6 @@ def track(found: dict[int, dict[str, Any]], packet: Packet) -> None:
             "start": start and list(start), "alone": ends.alone,
         }  # fmt: skip
     found[which]["isns"] = list(ends.isns)
-
-
-def tracks(packets: Iterable[Packet]) -> list[dict[str, Any]]:
-    """Returns the conversations of packets."""
-    found: dict[int, dict[str, Any]] = {}
-    for packet in packets:
-        track(found, packet)
-    return list(found.values())
 
 
 def _phase(step: str) -> str:

@@ -36,7 +36,7 @@ class Served(NamedTuple):
 class _Handler(SimpleHTTPRequestHandler):
     def __init__(self, *given: object, asked: list[Asked], **more: object) -> None:
         self._asked = asked
-        super().__init__(*given, **more)  # type: ignore[arg-type]
+        super().__init__(*given, **more)  # type: ignore[arg-type]  # the library's own, handed on
 
     def end_headers(self) -> None:
         self.send_header("Content-Security-Policy", POLICY)
