@@ -29,7 +29,7 @@ from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
 from lab.errors import InputError, UsageError
 from lab.runs.recorded import Recorded, write_again
-from lab.runs.run import Run
+from lab.runs.run import MOST_AT_THE_END, Run
 from lab.system import files, streams
 from lab.text import Lang, Text
 
@@ -144,7 +144,8 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
         words=in_words(form), fields=told_by_field(form), frames=in_words(form), beginning=beginning(form),
         late=waited if live and form in (Format.LADDER, Format.PCAPNG) else None,
-        let_go=None if form is Format.EVENTS else gone.take,  # an event tells of them in the end
+        let_go=None if form is Format.EVENTS else gone.take,
+        kept=MOST_AT_THE_END,  # the last event tells of them
     )  # fmt: skip
     with run:
         if form is Format.PCAPNG:
@@ -223,7 +224,7 @@ def _explain(asked: Asked, said: str, chosen: Mine | None, lang: Lang) -> None:
         capture.watched_by(Waiting(capture, lang).goes_on)
         run = Run(
             Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, words=True,
-            fields=numbers,
+            fields=numbers, kept=0,
         )  # fmt: skip
         with run:
             found = find(run.packets(), numbers)

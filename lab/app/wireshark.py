@@ -230,7 +230,7 @@ def _pass_on(process: subprocess.Popen[bytes], capture: Capture, lang: Lang) -> 
 
     assert process.stdin is not None
     capture.when_waiting(wait)
-    with process.stdin as pipe, Run(Recorded(capture), words=True, late=waited) as run:
+    with process.stdin as pipe, Run(Recorded(capture), words=True, late=waited, kept=0) as run:
         write_again(run, cast(BinaryIO, pipe))
         if said := run.complaint():
             streams.say(said.pick(lang))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
 from lab.dissect.fields import fields
-from lab.model import Carrier, Field, Message, Packet, Role, Span, States, Verdict
+from lab.model import Carrier, Field, Message, Packet, Span, States, Verdict
 from lab.protocols.registry import TRANSPORT
 from lab.protocols.transport import FIELDS
 from lab.render import trace
@@ -66,25 +67,48 @@ class Explained(NamedTuple):
     speaks: str
 
 
+Value = TypeVar("Value")
+
+
+class _Latest(Generic[Value]):
+    """The latest of a few values, by number from 0 on: two bytes each, as conversations may be very many."""
+
+    def __init__(self, first: Value) -> None:
+        self._places = {first: 0}
+        self._values = [first]
+        self._latest = array("H")
+
+    def get(self, number: int) -> Value:
+        return self._values[self._latest[number] if number < len(self._latest) else 0]
+
+    def put(self, number: int, value: Value) -> None:
+        place = self._places.setdefault(value, len(self._values))
+        if place == len(self._values):
+            self._values.append(value)
+        if number >= len(self._latest):
+            self._latest.frombytes(bytes(self._latest.itemsize * (number + 1 - len(self._latest))))
+        self._latest[number] = place
+
+
 def find(packets: Iterator[Packet], numbers: range) -> Iterator[Explained]:
     """Yields the packets with these numbers, as far as there are any, and takes none behind them."""
-    before: dict[int, States] = {}
-    speaking: dict[tuple[int | None, Role | None], str] = {}
+    before, speaking = _Latest[States | None](None), _Latest("")
     began: int | None = None
     for packet in packets:
         began = packet.time if began is None else began
         which, ends = packet.conversation, packet.ends
-        spoken = speaking.get((which, packet.sender), "")
+        speaker = None if which is None else 2 * which + (packet.sender == "client")
         if packet.number in numbers:
             first = TRANSPORT.tables["client"].starts["client"]
             start = States(first, packet.held and packet.held.server) if ends and ends.from_start else None
-            yield Explained(packet, None if which is None else before.get(which, start), began, spoken)
+            known = None if which is None else before.get(which) or start
+            yield Explained(packet, known, began, "" if speaker is None else speaking.get(speaker))
         if 0 < numbers.stop - 1 <= packet.number:
             return
         if which is not None and packet.held is not None:
-            before[which] = packet.delivered or packet.held
-        if packet.messages:
-            speaking[which, packet.sender] = packet.messages[0].protocol
+            before.put(which, packet.delivered or packet.held)
+        if speaker is not None and packet.messages:
+            speaking.put(speaker, packet.messages[0].protocol)
 
 
 def as_json(found: Iterable[Explained], out: TextIO, several: bool) -> None:

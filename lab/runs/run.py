@@ -8,6 +8,7 @@ opened, and a live run saves its capture.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -39,7 +40,7 @@ from lab.text import Lang, Text
 if TYPE_CHECKING:
     from lab.testbed.control import Control
 
-_MOST_AT_THE_END = 2048  # conversations that the last event tells of
+MOST_AT_THE_END = 2048  # conversations that the last event tells of
 Listener = Callable[[Event], object]
 Learn = Callable[[bytes, bytes], None]
 
@@ -110,7 +111,7 @@ class Run:
     `frames` keeps their bytes, of a recorded packet's payload as many as `beginning` says. `late` says how long
     a packet's fate is waited for where somebody watches, and those behind it wait as long (`engine/path.py`).
     `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
-    without it they are kept.
+    without it the first `kept` of them are kept.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Run:
         beginning: int | None = None,
         late: Callable[[], Callable[[], bool]] | None = None,
         let_go: Callable[[ConversationReport], None] | None = None,
+        kept: int = sys.maxsize,
     ) -> None:
         self.source = source
         self.agreement = Agreement()  # with the kernels, of the whole capture
@@ -143,7 +145,9 @@ class Run:
         self._beginning = beginning
         self._late = late
         self._told_of = let_go
+        self._kept = kept
         self._gone: list[ConversationReport] = []
+        self._left_out = 0  # that there were more
         self._listeners: list[Listener] = []
         self._waiting: deque[Record] = deque()  # for their fate, or for that of one before
         self._path: Path | None = None
@@ -395,10 +399,10 @@ class Run:
             self.agreement.add_final(each, source.packets)
         if told is not None:
             reports, about = self.reports(), self.about()
-            if len(reports) > _MOST_AT_THE_END:
-                text = f"of {len(reports)} conversations only the first {_MOST_AT_THE_END} are told of here"
+            if (count := len(reports) + self._left_out) > MOST_AT_THE_END:
+                text = f"of {count} conversations only the first {MOST_AT_THE_END} are told of here"
                 about["problems"].append({"offset": source.position, "packet": None, "text": text})
-            facts = tuple(each.facts for each in itertools.islice(reports, _MOST_AT_THE_END))
+            facts = tuple(each.facts for each in itertools.islice(reports, MOST_AT_THE_END))
             told.append(Ended(facts, about, source.early))
             self._tell(told)
 
@@ -420,8 +424,10 @@ class Run:
             return
         if self._told_of:
             self._told_of(report(which))
-        else:
+        elif len(self._gone) < self._kept:
             self._gone.append(report(which))
+        else:
+            self._left_out += 1
 
 
 class _OfOne:

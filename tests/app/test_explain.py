@@ -21,7 +21,7 @@ from lab.report.packets import packet
 from lab.text import LANGUAGES
 from scripts import generate
 from tests.app.test_diff import ERROR
-from tests.packets import IPV6, OPEN, Pair, ladder, renumbered
+from tests.packets import IPV6, OPEN, Pair, ladder, path, renumbered
 from tests.places import GOLDEN, ROOT
 from tests.protocols.tls.captures import captured, frames, walk
 
@@ -106,6 +106,14 @@ def test_a_range_is_told_packet_by_packet() -> None:
 def test_a_range_carries_the_states_on() -> None:
     found = lab("captures/tcp-connection.pcapng", "--explain", "1-2", "--lang", "en").stdout.split("─" * 80)[1]
     assert found.split("before")[1].split("when sent")[0].split() == ["SYN-SENT", "SYN-RECEIVED"]
+
+
+def test_each_conversation_carries_its_own_states_on() -> None:
+    one, other = (ladder(*OPEN, pair=Pair(client_port=port)) for port in (40_000, 40_001))
+    mixed = renumbered(*(frame for both in zip(one, other, strict=True) for frame in both))
+    packets = [packet(record) for record in path().settled(mixed)]
+    found = [each.before for each in find(iter(packets), range(1, len(packets) + 1))]
+    assert found[2:] == [each.delivered or each.held for each in packets[:-2]]
 
 
 @pytest.mark.parametrize("mss", [100, 300, 1460])

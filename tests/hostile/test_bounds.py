@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Any
 
 import pytest
 
+from lab.app import annotate
+from lab.app.formats import Format
 from lab.engine import path, walk
 from lab.engine.buffers import MOST_TOLD
 from lab.engine.path import in_order
 from lab.model import Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
+from lab.protocols.tcp import room
 from lab.protocols.tcp.segment import ACK, SYN
+from lab.protocols.transport import LANES
 from lab.report import conversations
 from lab.report.conversations import entry
 from lab.runs.recorded import open_run
+from lab.runs.run import Run
 from scripts.hostile import measure
 from scripts.hostile.cases import CASES, make
 from scripts.hostile.segments import Talk
@@ -132,6 +138,33 @@ def test_a_conversation_with_ever_so_many_steps_says_that_not_all_are_listed(mon
     cut = told()
     assert cut["steps_left_out"]
     assert max(len(step["packets"]) for step in cut["steps"]) < 10
+
+
+@pytest.mark.parametrize(("form", "explain"), [(Format.EVENTS, None), (Format.LADDER, "3000"), (Format.CSV, None)])
+def test_of_conversations_that_are_let_go_of_no_more_is_kept_than_is_shown(
+    form: Format, explain: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[Run] = []
+
+    class Watched(Run):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            runs.append(self)
+
+    monkeypatch.setattr(annotate, "Run", Watched)
+    monkeypatch.setattr(annotate, "MOST_AT_THE_END", 70)
+    monkeypatch.setattr("lab.runs.run.MOST_AT_THE_END", 70)
+    monkeypatch.setattr(path, "ROUND", 500)
+    monkeypatch.setattr(room, "MOST_IN_A_LANE", 4)
+    syns, out = make("syns", tmp_path / "syns.pcap", 0.006), tmp_path / "out"
+    annotate.annotate(annotate.Asked(str(syns), form, b"", b"", False, out, explain, None, None), "en")
+    (watched,) = runs
+    assert watched.evicted > 2000
+    assert len(watched.reports()) <= 70 + LANES * 4 + 500
+    if form is Format.EVENTS:
+        last = json.loads(out.read_text("utf-8").splitlines()[-1])
+        assert [each["id"] for each in last["conversations"]] == list(range(70))
+        assert last["file"]["problems"][-1]["text"] == "of 3000 conversations only the first 70 are told of here"
 
 
 def test_what_nobody_acknowledges_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
