@@ -12,7 +12,7 @@ from pathlib import Path as File
 from typing import NamedTuple
 
 from lab.capture.pcapng import Writer
-from lab.engine.layers import Layer, layers_of
+from lab.engine.layer import Layer, layers_of
 from lab.engine.record import Record
 from lab.model import ConversationReport, Frame, Packet, Problem, Role
 from lab.protocols.scenario import Scenario

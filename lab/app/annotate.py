@@ -142,7 +142,8 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     gone = Gone(_in_rows(form) and keeps_lines(RowFormat(form.value)))
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
-        words=in_words(form), fields=told_by_field(form), frames=in_words(form), beginning=beginning(form),
+        words=in_words(form), fields=told_by_field(form), frames=in_words(form),
+        messages=form not in (Format.CSV, Format.CONVERSATIONS), beginning=beginning(form),
         late=waited if live and form in (Format.LADDER, Format.PCAPNG) else None,
         let_go=None if form is Format.EVENTS else gone.take,
         kept=MOST_AT_THE_END,  # the last event tells of them

@@ -27,7 +27,10 @@ def summarise(
     capture = open_capture(file, limited=limited)
     capture.watched_by(Waiting(capture, lang).goes_on)
     briefing = Briefing()
-    run = Run(Recorded(capture), keylog=keylog, server_key=server_key, mine=mine, frames=False, let_go=briefing.over)
+    run = Run(
+        Recorded(capture), keylog=keylog, server_key=server_key, mine=mine, frames=False, messages=False,
+        let_go=briefing.over,
+    )  # fmt: skip
     with run:
         for packet in run.packets():
             briefing.packet(packet)

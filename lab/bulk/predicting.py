@@ -13,7 +13,7 @@ from lab.bulk.passed_lines import PassedLines
 from lab.bulk.passing import Passing
 from lab.bulk.predicted_rows import PassedRows
 from lab.bulk.prediction import Wanted
-from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines
+from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines, run_in_rows
 from lab.bulk.scan import Layout, layout
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
@@ -21,7 +21,7 @@ from lab.engine.path import Path as Way
 from lab.model import Problem
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.runs.recorded import Recorded
-from lab.runs.run import Inputs, Learn, Run
+from lab.runs.run import Inputs, Learn
 from lab.text import Lang
 
 _AT_ONCE = 1 << 20  # bytes
@@ -104,5 +104,5 @@ def made(
     passed = None if form is RowFormat.CONVERSATIONS else PassedRows() if form is RowFormat.CSV else PassedLines()
     gone = Gone(keeps_lines(form))
     source = _Columned(open_capture(file), opened, of, chosen, passed)
-    run = Run(source, keylog=keylog, server_key=server_key, mine=mine, frames=False, let_go=gone.take)
+    run = run_in_rows(source, form, gone, mine, keylog, server_key)
     return PredictedRows(run, form, gone, passed)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
+from lab.engine.path import Mine
 from lab.model import ConversationReport
 from lab.render import table, trace
-from lab.runs.run import Run
+from lab.runs.run import Run, Source
 from lab.system.files import Spool
 from lab.text import Lang, Text
 
@@ -69,6 +70,16 @@ class Gone:
 def keeps_lines(form: RowFormat) -> bool:
     """Whether a format has a line a conversation."""
     return form in (RowFormat.JSON, RowFormat.CONVERSATIONS)
+
+
+def run_in_rows(
+    source: Source, form: RowFormat, gone: Gone, mine: Mine | None, keylog: bytes, server_key: bytes
+) -> Run:
+    """Returns a run of which only rows will be made."""
+    return Run(
+        source, keylog=keylog, server_key=server_key, mine=mine, frames=False,
+        messages=form in (RowFormat.JSON, RowFormat.NDJSON), let_go=gone.take,
+    )  # fmt: skip
 
 
 class Among(Protocol):

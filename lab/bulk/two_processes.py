@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.bulk import first_look, pipe
-from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps_lines
+from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps_lines, run_in_rows
 from lab.capture.reader import open_capture
 from lab.engine import journal
 from lab.engine.path import Mine
@@ -88,7 +88,7 @@ def rows(
             run = ours.run
         else:
             source = Recorded(open_capture(path, digest=form is RowFormat.JSON))
-            run = Run(source, keylog=keylog, server_key=server_key, mine=mine, frames=False, let_go=gone.take)
+            run = run_in_rows(source, form, gone, mine, keylog, server_key)
         stack.enter_context(run)
         yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, Path(path).stat().st_size)
 
@@ -297,7 +297,7 @@ def _work(
         run = found.run
     else:
         source = Recorded(open_capture(path))
-        run = Run(source, keylog=keylog, server_key=server_key, mine=theirs, frames=False, let_go=gone.take)
+        run = run_in_rows(source, form, gone, theirs, keylog, server_key)
     with run, contextlib.closing(pipe.Outlet(writing)) as out:
         if found is None:
             found = RowsOfRun(run, form, gone)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from lab.engine.before import Before, Taken, behind
 from lab.engine.buffers import MOST_TOLD, Ahead, Room
-from lab.engine.conversation import Conversation, End, Seen, Walked
+from lab.engine.conversation import Conversation, Seen
 from lab.engine.gaps import Behind
-from lab.engine.protocol import UNKNOWN, Inner, Piece, Session, Transport, Upper, Wrapping
+from lab.engine.layer import Layer, LayerEnd, layers_of, states_of
+from lab.engine.protocol import UNKNOWN, Inner, Piece, Transport, Upper
 from lab.engine.record import PATIENCE, Record, Told
 from lab.engine.walk import EventSink, Mover
 from lab.events import MessageRead
@@ -25,56 +26,6 @@ from lab.model import Above, Frame, Role, States
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 LOOK = 64  # bytes of a segment that are looked at
 _MOST_WAITING = 4096  # messages of one direction that have been sent and not yet got
-
-
-class LayerEnd(End):
-    """One end in the upper protocol's table."""
-
-    __slots__ = ("lost_at", "missed", "unseen", "waiting")
-
-    def __init__(self, role: Role, state: str) -> None:
-        super().__init__(role, state)
-        self.lost_at = 0  # the packet since which it may have done what nobody saw
-        self.missed = 0  # all that is missing before this relative number has been told
-        self.unseen = 0  # up to here its peer acknowledges what was not captured
-        # Sent by it, not yet got: stop, event, packet. A deque takes 700 bytes when it is empty.
-        self.waiting: list[tuple[int, str, Record]] = []
-
-
-class Layer(Walked):
-    """What a conversation carries: its protocol, that protocol's session, and both ends' states."""
-
-    __slots__ = ("doubted", "inner", "protocol", "session", "unheard", "wrapping")
-
-    client: LayerEnd
-    server: LayerEnd
-
-    def __init__(self, protocol: Upper, session: Session) -> None:
-        roles: tuple[Role, Role] = ("client", "server")
-        super().__init__(*(LayerEnd(role, protocol.tables[role].starts[role]) for role in roles))
-        self.protocol = protocol
-        self.session: Any = session  # its own protocol knows more of it than the engine calls on
-        self.inner: Layer | None = None  # what it carries, once that has been recognised
-        self.doubted: Layer | None = None  # that may be it, but has said nothing whole yet
-        self.unheard: tuple[Role, int] | None = None  # who has said nothing of it yet, and where its stream goes on
-        self.wrapping: Wrapping | None = None  # where its bytes stand in another protocol's packets
-
-    def sent(self, piece: Piece) -> Sequence[Any]:
-        """Hands on a piece of the stream and returns what is now wholly said."""
-        role, wrapping = piece.end.role, self.wrapping
-        if wrapping is None:
-            _, seq, relative, data, number, at = piece
-            said: Sequence[Any] = self.session.sent(role, seq, relative, data, number, at)
-            return said
-        told = [each for part in wrapping.opened(piece) for each in self.session.sent(role, *part[1:])]
-        return [each._replace(stop=wrapping.place(role, each.stop)) for each in told]
-
-    @property
-    def name(self) -> str:
-        return self.protocol.name
-
-    def end(self, role: Role) -> LayerEnd:
-        return self.client if role == "client" else self.server
 
 
 class Skim(NamedTuple):
@@ -90,18 +41,10 @@ class Skim(NamedTuple):
         return all(event == self.way.event for end in self.layer.ends for _, event, _ in end.waiting)
 
 
-def layers_of(which: Conversation) -> Iterator[Layer]:
-    """Yields what a conversation carries, from the transport upwards."""
-    layer = which.above
-    while layer is not None:
-        yield layer
-        layer = layer.inner
-
-
 def _hold(layer: Layer, record: Record) -> None:
     """Writes down the states of both ends at the packet's first instant."""
     others = [above for above in record.above if above.protocol != layer.name] if record.above else ()
-    record.above = (*others, _new(Above, (layer.protocol.name, layer.states, None)))
+    record.above = (*others, _new(Above, (layer.name, layer.states, None)))
 
 
 def _assume(layer: Any, role: Role, event: str) -> str | None:
@@ -264,8 +207,7 @@ class Layers:
         if which.closing:
             self._close(which, record)
         if record.above and record.by is not None:
-            states = {layer.name: layer.states for layer in layers_of(which)}
-            record.above = tuple([_new(Above, (name, held, states.get(name))) for name, held, _ in record.above])
+            record.above = tuple([_new(Above, (name, held, states_of(which, name))) for name, held, _ in record.above])
 
     def idle(self, which: Conversation) -> bool:
         """Whether what a conversation carries is not read: nobody knows it."""
@@ -320,7 +262,10 @@ class Layers:
     def _close(self, which: Conversation, record: Record) -> None:
         """Tells those that stand on the transport where it is over, each end once."""
         for layer in layers_of(which):
-            mover, event = self._movers[layer.name], layer.protocol.closed_below
+            event = layer.protocol.closed_below
+            if not event:
+                continue
+            mover = self._movers[layer.name]
             for end, below in zip(layer.ends, which.ends, strict=True):
                 if below.state in self._ended and mover.moves(end, event):
                     mover.move(layer, end, event, record)
@@ -342,7 +287,7 @@ class Layers:
         for each in said:
             if self._told is not None and record.conversation is not None and each.name and left > 0:
                 left -= 1
-                message = layer.protocol.message(layer, each, words=True)
+                message = layer.message(each, words=True)
                 self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
             if (awaited := getattr(each, "awaits", None)) is not None:
                 record.awaits += 1
@@ -377,7 +322,7 @@ class Layers:
         others = (label for label in record.labels if label != said.name)
         record.labels = tuple(dict.fromkeys((*others, *own)))
         if self._told is not None and told.name != said.name:
-            message = layer.protocol.message(layer, told, words=True)
+            message = layer.message(told, words=True)
             self._told.append(MessageRead(record.number, record.conversation.id, role, message, record.labels))
 
     def _handed_on(self, layer: Layer, role: Role, data: bytes, record: Record, stop: int) -> Sequence[Any]:

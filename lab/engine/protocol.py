@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # descriptors are imported with every command
     from lab.model import Carrier, Detail, Example, Frame, Kernels, Message, Role, States, Verdict
 
 Labels = tuple[str, ...]
-_SILENT = Text("", "")
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 _REQUIRED = object()
 
@@ -560,23 +559,6 @@ class Upper(Descriptor):
     carriers: Callable[[Any, Any], Sequence[Carrier]] = _nothing
     assume: Callable[[Any, Role, str], str | None] = _likeliest
     message_facts: Callable[[Any], Mapping[str, Any]] = _no_facts
-
-    def message(self, layer: Any, said: Any, words: bool = False, fields: bool = False) -> Message:
-        """Returns a message as it leaves the engine, with what was asked for."""
-        from lab.model import Message
-
-        event = said.event if said.event != UNKNOWN else ""
-        return Message(
-            self.name,
-            said.name,
-            said.spans,
-            event,
-            bool(event) and event == self.carries,
-            self.message_facts(said),
-            self.words(layer, said) if words else _SILENT,
-            tuple(self.fields(layer, said)) if fields else (),
-            tuple(self.carriers(layer, said)) if fields else (),
-        )
 
 
 def same(value: Any) -> Callable[[Any], bool]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lab.engine.conversation import Conversation, End
-from lab.model import Above, By, Fate, Frame, Journal, Kernels, Remark, Role, States, Surprise, Verdict
+from lab.model import Above, By, Fate, Frame, Journal, Kernels, Message, Remark, Role, States, Surprise, Verdict
 
 _OVERHEAD, _SPAN = 1000, 200  # bytes that a packet or a message costs beside its own, and one of the places of that
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 PATIENCE = 256  # so many packets later what is not known of a packet is decided from what is known, if it can be
 
 
@@ -21,8 +22,11 @@ class Told(NamedTuple):
     Without a layer it is the message as it leaves the engine: nobody will ask for more of it.
     """
 
-    layer: Any  # of lab/engine/layers.py
+    layer: Any  # of lab/engine/layer.py
     said: Any
+
+
+_UNTOLD = Told(None, Message("", "", ()))
 
 
 class Record:
@@ -100,13 +104,18 @@ class Record:
             size += _OVERHEAD + (_SPAN * len(said.spans) if layer is None else getattr(said, "held", 0))
         return size
 
-    def slim(self) -> None:
-        """Makes its messages what they are to a packet that nobody is told of in words; what they hold is let go of."""
-        if not self.awaits:
-            self.messages = tuple([
-                each if each.layer is None else Told(None, each.layer.protocol.message(each.layer, each.said))
-                for each in self.messages
-            ])  # fmt: skip
+    def slim(self, told: bool) -> None:
+        """Lets go of what its messages hold: they become what they are to a packet that is not told of in words.
+
+        Where they are not `told` at all, no more is kept than how many there are.
+        """
+        if self.awaits:
+            return
+        self.messages = (
+            tuple([_new(Told, (None, said if layer is None else layer.message(said))) for layer, said in self.messages])
+            if told
+            else (_UNTOLD,) * len(self.messages)
+        )
 
     def forget(self) -> None:
         """Lets go of what only those need who are shown the packet: its frame and its messages."""

@@ -6,7 +6,7 @@ Nothing else moves a state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -56,7 +56,9 @@ class Table:
         self.starts = starts
         self.rfc = rfc
         self._by_state: dict[str, dict[str, Row]] = {}
+        self._by_event: dict[str, list[Row]] = {}
         for row in self.rows:
+            self._by_event.setdefault(row.on, []).append(row)
             if row.on in self._by_state.setdefault(row.state, {}):
                 raise ValueError(f"two rows for {row.state} on {row.on}")
             self._by_state[row.state][row.on] = row
@@ -86,7 +88,11 @@ class Table:
 
         Rows are ordered by the usual course of a connection, so the first is the likeliest.
         """
-        return next((row for row in self.rows if row.on == on), None)
+        return next(iter(self.rows_on(on)), None)
+
+    def rows_on(self, on: str) -> Sequence[Row]:
+        """Returns all rows for an event, in the order of the table."""
+        return self._by_event.get(on, ())
 
     def in_order(self, steps: Iterable[str]) -> tuple[str, ...]:
         """Returns steps in the order of the notes: the phases as the rows have them, within a phase by number.

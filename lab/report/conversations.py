@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from lab.engine.layers import layers_of
+from lab.engine.layer import layers_of
 from lab.engine.walk import MOST_NOTED
 from lab.model import Address, ConversationReport, States, StepReport
 from lab.protocols import registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.engine.layers import layers_of
+from lab.engine.layer import layers_of
 from lab.engine.record import Record
 from lab.model import Fate, Message, Packet
 from lab.protocols import registry
@@ -36,7 +36,7 @@ def packet(record: Record, words: bool = False, fields: bool = False) -> Packet:
     messages: tuple[Message, ...] = ()
     if record.messages:
         messages = tuple([
-            said if layer is None else layer.protocol.message(layer, said, words, fields)
+            said if layer is None else layer.message(said, words, fields)
             for layer, said in record.messages
         ])  # fmt: skip
     points = _points(record) if words else ()

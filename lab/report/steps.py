@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from lab.engine.layers import layers_of
+from lab.engine.layer import layers_of
 from lab.engine.protocol import StepOutcome
 from lab.model import ConversationReport, Differs, Packet, Role, StepReport
 from lab.protocols import registry

@@ -108,7 +108,8 @@ class Run:
 
     `mine` says which frames are annotated, `only` which conversation's packets are yielded and events told. With
     `words` packets are told in words, `fields` are the numbers of those whose messages are told field by field.
-    `frames` keeps their bytes, of a recorded packet's payload as many as `beginning` says. `late` says how long
+    `frames` keeps their bytes, of a recorded packet's payload as many as `beginning` says; without them and without
+    words, their `messages` may be left out too. `late` says how long
     a packet's fate is waited for where somebody watches, and those behind it wait as long (`engine/path.py`).
     `let_go` takes the reports on conversations that there is no more room for (of more than LANES * MOST_IN_A_LANE);
     without it the first `kept` of them are kept.
@@ -125,6 +126,7 @@ class Run:
         words: bool = False,
         fields: range = range(0),
         frames: bool = True,
+        messages: bool = True,
         beginning: int | None = None,
         late: Callable[[], Callable[[], bool]] | None = None,
         let_go: Callable[[ConversationReport], None] | None = None,
@@ -142,6 +144,7 @@ class Run:
         self._words = words
         self._fields = fields
         self._frames = frames
+        self._messages = messages
         self._beginning = beginning
         self._late = late
         self._told_of = let_go
@@ -379,7 +382,7 @@ class Run:
                     if record is not None:
                         source.captured(record)
                         if bare and record.messages:
-                            record.slim()
+                            record.slim(self._messages)
                     yield record
                 return
             asked: deque[Record] = deque()  # the kernels were; not settled yet

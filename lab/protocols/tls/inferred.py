@@ -132,7 +132,7 @@ def assume(layer: Any, role: Role, on: str) -> str | None:
         return state if table.row(state, on) else None
     if what in _OF_THE_CONNECTED and (version == TLS13 or what == "data") and table.row("CONNECTED", on):
         return "CONNECTED"
-    rows = [row for row in table.rows if row.on == on]
+    rows = table.rows_on(on)
     if version is None:
         new = {row.state in _ONLY_13 or row.to in _ONLY_13 for row in rows}
         old = {row.state.endswith("_12") or row.to.endswith("_12") for row in rows}

@@ -16,7 +16,7 @@ from lab.protocols.tls.hello import ClientHello, ServerHello
 from lab.text import ROLES, Text
 
 if TYPE_CHECKING:
-    from lab.engine.layers import Layer
+    from lab.engine.layer import Layer
     from lab.engine.record import Record
     from lab.protocols.tls.direction import Said
     from lab.protocols.tls.session import Session

@@ -9,7 +9,7 @@ from lab.model import Carrier, Detail, Example
 from lab.text import Text
 
 if TYPE_CHECKING:
-    from lab.engine.layers import Layer
+    from lab.engine.layer import Layer
     from lab.protocols.tls.direction import Said
     from lab.protocols.tls.session import Session
     from lab.protocols.tls.shapes import TlsField

@@ -12,7 +12,7 @@ from lab.text import Text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lab.engine.layers import Layer
+    from lab.engine.layer import Layer
     from lab.engine.record import Record
     from lab.protocols.websocket.http import Request, Response
     from lab.protocols.websocket.messages import Message, Told

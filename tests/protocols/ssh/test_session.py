@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.engine.layers import layers_of
+from lab.engine.layer import layers_of
 from lab.engine.path import Path
 from lab.protocols.registry import TRANSPORT, UPPERS
 from tests.packets import ladder
@@ -71,7 +71,7 @@ def hear(segments: list[tuple[str, int, int, bytes]], keylog: bytes = b"") -> He
             spans = b"".join(data[span.number][span.start : span.end] for span in message.spans)
             assert record.end
             messages.append((record.end.role, message.name, message.event, spans))
-            layer.protocol.message(layer, message, words=True, fields=True)
+            layer.message(message, words=True, fields=True)
     layer.protocol.steps(layer)
     layer.protocol.facts(layer)
     layer.protocol.example(layer)
@@ -153,7 +153,7 @@ def _read_anything(segments: list[tuple[str, int, int, bytes]]) -> None:
     records = list(path.annotate(ladder("c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", *lines)))
     for record in records:
         for layer, message in record.messages:
-            layer.protocol.message(layer, message, words=True, fields=True)
+            layer.message(message, words=True, fields=True)
     for layer in layers_of(path.conversations[0]):
         layer.protocol.steps(layer)
         layer.protocol.facts(layer)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from lab.engine.layers import Layer
+from lab.engine.layer import Layer
 from lab.engine.record import Record
 from lab.model import Frame, Packet, Role
 from lab.protocols.tcp.conversation import Conversation

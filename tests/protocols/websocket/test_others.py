@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from lab.engine.layers import Layer
+from lab.engine.layer import Layer
 from lab.model import Role
 from lab.protocols.websocket import PROTOCOL as WEBSOCKET
 from lab.protocols.websocket import report

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lab.engine.layers import Layer
+from lab.engine.layer import Layer
 from lab.model import Role, Span
 from lab.protocols.websocket import PROTOCOL as WEBSOCKET
 from lab.protocols.websocket import report

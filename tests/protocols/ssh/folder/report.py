@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.engine.layers import Layer
+from lab.engine.layer import Layer
 from lab.engine.protocol import StepOutcome
 from lab.model import Detail, Example
 from lab.text import Text
