@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--make", nargs=2, metavar=("CASE", "FILE"))
     parser.add_argument("--format", action="append", choices=[*FORMATS, *OTHERS])
     parser.add_argument("--scale", type=float, default=1)
-    parser.add_argument("--pipe", action="store_true", help="through standard input")
+    parser.add_argument("--pipe", action="store_true", help="through a pipe")
     parser.add_argument("--no-limit", action="store_true", help="of what unfolds to far more than it is")
     parser.add_argument("--limit", type=float, default=None, help="seconds that one may take")
     asked = parser.parse_args()

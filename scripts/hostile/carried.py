@@ -79,7 +79,7 @@ def _records(kind: int, data: bytes, size: int = 1 << 14) -> bytes:
     return b"".join(struct.pack("!BHH", kind, 0x0303, len(part)) + part for part in parts)
 
 
-def _greeted() -> tuple[Talk, list[bytes]]:
+def greeted() -> tuple[Talk, list[bytes]]:
     talk = Talk(server_port=443)
     frames = [*talk.opens(), *talk.says(0, _records(22, _hello())), *talk.says(1, _records(22, _server_hello()))]
     return talk, frames
@@ -87,7 +87,7 @@ def _greeted() -> tuple[Talk, list[bytes]]:
 
 def small_records(count: int) -> Frames:
     """TLS records of one byte."""
-    talk, begun = _greeted()
+    talk, begun = greeted()
     yield from begun
     yield from again(1, b"\x17\x03\x03\0\x01x", count)(talk)
 
@@ -103,21 +103,21 @@ def small_handshake(count: int) -> Frames:
 
 def alerts(count: int) -> Frames:
     """Warnings, and nothing else."""
-    talk, begun = _greeted()
+    talk, begun = greeted()
     yield from begun
     yield from again(1, b"\x15\x03\x03\0\x02\x01\x5a", count)(talk)
 
 
 def changes(count: int) -> Frames:
     """ChangeCipherSpec again and again."""
-    talk, begun = _greeted()
+    talk, begun = greeted()
     yield from begun
     yield from again(1, b"\x14\x03\x03\0\x01\x01", count)(talk)
 
 
 def _behind_transcript(unit: bytes, count: int, sender: int) -> Frames:
     """Messages that need a hash of what was said before them, behind as much as is kept of that."""
-    talk, begun = _greeted()
+    talk, begun = greeted()
     yield from begun
     size = min(count * len(unit), 4 << 20)
     certificate = b"\x0b" + (16_000).to_bytes(3, "big") + bytes(16_000)

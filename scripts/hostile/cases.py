@@ -54,6 +54,7 @@ CASES: dict[str, Case] = {
     "sections": Case(2_000_000, between(files.sections), ".pcapng.gz"),
     "host-names": Case(200_000, between(files.hosts), ".pcapng.gz"),
     "secrets": Case(400, between(files.secrets), ".pcapng.gz"),
+    "secrets-one-by-one": Case(65_000, files.secrets_one_by_one, ".pcapng.gz"),
     "statistics": Case(10_000, between(files.statistics), ".pcapng.gz"),
     "bomb-bzip2": Case(40_000, files.bomb_bzip2, ".pcap.bz2"),
     "bomb-gzip": Case(4_000, files.bomb_gzip, ".pcap.gz"),

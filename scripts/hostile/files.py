@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from lab.capture import pcapng
 from lab.protocols.tcp.segment import ACK, PSH, SYN
+from scripts.hostile.carried import greeted
 from scripts.hostile.segments import Frames, Talk
 
 _PCAP = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)
@@ -124,8 +125,23 @@ def hosts(count: int) -> Iterator[bytes]:
 
 def secrets(count: int) -> Iterator[bytes]:
     for at in range(count):
-        log = b"".join(b"CLIENT_RANDOM %064x %096x\n" % (at * 1000 + each, each) for each in range(1000))
-        yield block(pcapng.DECRYPTION_SECRETS, struct.pack("<II", pcapng.TLS_KEY_LOG, len(log)) + pcapng.padded(log))
+        yield _key_log(range(at * 1000, (at + 1) * 1000))
+
+
+def secrets_one_by_one(count: int, file: BinaryIO) -> None:
+    """A secret of another connection before each record: through a pipe they become known one by one."""
+    talk, begun = greeted()
+    begun += talk.says(1, b"\x14\x03\x03\0\x01\x01")  # from here on it is encrypted
+    with gzip.GzipFile("", "wb", 1, file, mtime=0) as out:
+        out.write(SECTION + INTERFACE + b"".join(map(enhanced, begun)))
+        for at in range(count):
+            said = talk.says(1, b"\x17\x03\x03\0\x01x")
+            out.write(_key_log(range(at + 1, at + 2)) + b"".join(map(enhanced, said)))
+
+
+def _key_log(of: range) -> bytes:
+    log = b"".join(b"CLIENT_RANDOM %064x %096x\n" % (each, each) for each in of)
+    return block(pcapng.DECRYPTION_SECRETS, struct.pack("<II", pcapng.TLS_KEY_LOG, len(log)) + pcapng.padded(log))
 
 
 def statistics(count: int) -> Iterator[bytes]:

@@ -26,12 +26,17 @@ class Taken(NamedTuple):
     said: str
 
 
-# The command is a grandchild: what is forked begins with its parent's peak, and this one is small.
+# The command is a grandchild: what is forked begins with its parent's peak, and this one is small. What comes through a
+# pipe is written by it: a file as standard input would be read as any other file.
 _MEASURE = """
-import os, resource, subprocess, sys
-status = subprocess.run(sys.argv[2:], stdin=open(sys.argv[1], "rb") if sys.argv[1] else None,
-                        stdout=subprocess.DEVNULL).returncode
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
+import contextlib, resource, subprocess, sys
+piped = sys.argv[1]
+process = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE if piped else None, stdout=subprocess.DEVNULL)
+if piped:
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe, open(piped, "rb") as file:
+        while piece := file.read(1 << 16):
+            pipe.write(piece)
+status, used = process.wait(), resource.getrusage(resource.RUSAGE_CHILDREN)
 print(status, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
 """
 

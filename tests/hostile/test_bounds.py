@@ -61,6 +61,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]
 FORMS = [(name, form) for name in (*WAITING, *SPEAKING) for form in ("ladder", "json", "csv")]
 FORMS += [(name, form) for name in ("swapped", "unanswered-syn", "small-records") for form in ("events", "pcapng")]
 FORMS += [("options", "pcapng")]  # what others have written is written again
+FORMS += [("secrets-one-by-one", "conversations")]
+PIPED = ("secrets-one-by-one",)  # of a file they are read ahead
 
 
 @pytest.mark.slow
@@ -68,7 +70,7 @@ FORMS += [("options", "pcapng")]  # what others have written is written again
 @pytest.mark.parametrize(("name", "form"), FORMS)
 def test_memory_is_bounded_and_time_linear(name: str, form: str, made: Callable[[str], list[Path]], base: int) -> None:
     unlimited = ["--no-limit"] if name.startswith("unanswered") else []  # they are bombs, too
-    whole, quarter = (measure.annotate(file, form, False, *unlimited) for file in made(name))
+    whole, quarter = (measure.annotate(file, form, name in PIPED, *unlimited) for file in made(name))
     assert whole.status == quarter.status == 0, whole.said
     assert whole.peak - base < MOST_MEMORY
     assert whole.seconds < MOST_TIMES * quarter.seconds + ALWAYS

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable
 
 # Every label: the bytes that tell the connection, and the lengths a secret may have.
 _TRAFFIC = (32, (32, 48))
@@ -66,9 +65,12 @@ class KeyLog:
         return True
 
 
-def parse_keylog(text: str | bytes) -> KeyLog:
-    """Reads a key log. Comments and empty lines are passed over, so is anything else that makes no sense."""
-    log = KeyLog()
+def parse_keylog(text: str | bytes, log: KeyLog | None = None) -> KeyLog:
+    """Reads a key log, into `log` where there is one: of a secret that both have, the later one counts.
+
+    Comments and empty lines are passed over, so is anything else that makes no sense.
+    """
+    log = KeyLog() if log is None else log
     if isinstance(text, str):
         text = text.encode("utf-8", "replace")
     for match in _LINE.finditer(text.removeprefix(codecs.BOM_UTF8)):
@@ -81,12 +83,3 @@ def parse_keylog(text: str | bytes) -> KeyLog:
 def has_lines(text: bytes) -> bool:
     """Whether there is a line in the format of a key log, whatever its label."""
     return _LINE.search(text.removeprefix(codecs.BOM_UTF8)) is not None
-
-
-def merge(logs: Iterable[KeyLog]) -> KeyLog:
-    """Returns one log with the secrets of all; where two differ, the later log wins."""
-    merged = KeyLog()
-    for log in logs:
-        for (label, client_random), secret in log._secrets.items():
-            merged.add(label, client_random, secret)
-    return merged

@@ -12,7 +12,7 @@ from lab.model import DerivationLine, Role
 from lab.protocols.tls.ciphers import TLS13
 from lab.protocols.tls.direction import Direction
 from lab.protocols.tls.handshake import Handshake
-from lab.protocols.tls.keylog import KeyLog, merge, parse_keylog
+from lab.protocols.tls.keylog import KeyLog, parse_keylog
 from lab.protocols.tls.keys12 import Keys12
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
@@ -57,8 +57,7 @@ class Secrets:
         """Takes in more lines of a key log, or the server's key (PEM)."""
         self.learnt += 1
         if keylog:
-            more = parse_keylog(keylog)
-            self.keylog = merge([self.keylog, more]) if self.keylog else more
+            self.keylog = parse_keylog(keylog, self.keylog)
         if server_key:
             key = load_server_key(server_key)
             if isinstance(key, Reason):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.protocols.tls import keylog
-from lab.protocols.tls.keylog import KeyLog, merge, parse_keylog
+from lab.protocols.tls.keylog import KeyLog, parse_keylog
 
 RANDOM, OTHER, SECRET = b"\x01" * 32, b"\x02" * 32, b"\x55" * 48
 
@@ -52,13 +52,12 @@ def test_what_is_not_understood_is_passed_over(garbage: str) -> None:
     assert len(log) == 1
 
 
-def test_logs_are_merged_and_the_later_wins() -> None:
-    one, two = parse_keylog(line("CLIENT_RANDOM", RANDOM, SECRET)), parse_keylog("?")
-    assert two.add("CLIENT_RANDOM", RANDOM, bytes(48))
-    assert two.add("CLIENT_RANDOM", OTHER, SECRET)
-    both = merge([one, two])
-    assert len(both) == 2
-    assert both.get("CLIENT_RANDOM", RANDOM) == bytes(48)
+def test_a_log_is_read_into_another_and_the_later_wins() -> None:
+    one = parse_keylog(line("CLIENT_RANDOM", RANDOM, SECRET))
+    more = "\n".join((line("CLIENT_RANDOM", RANDOM, bytes(48)), line("CLIENT_RANDOM", OTHER, SECRET)))
+    assert parse_keylog(more, one) is one
+    assert len(one) == 2
+    assert one.get("CLIENT_RANDOM", RANDOM) == bytes(48)
 
 
 def test_a_log_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
