@@ -205,7 +205,7 @@ def test_the_same_holds_where_nobody_noted_what_arrived(capture: Path, tmp_path:
 
 def adds_up(capture: Path) -> None:
     with lab.open(capture, words=False) as run:
-        entries = [json.loads(line) for line in trace.packet_lines(run)]
+        entries = [json.loads(line) for line in trace.packet_lines(run.records())]
         reports = [json.loads(trace.dump(each.facts)) for each in run.conversations]
         about = run.about()
     assert added_up(told(capture)) == entries
@@ -272,7 +272,7 @@ def test_what_was_let_go_of_is_told_with_the_labels_that_its_packets_get(
     assert [each["conversation"] for each in closed] == [0, 1, 2]
     assert [list(each["labels"]) for each in closed] == [["2"], ["4"], ["6"]]
     with lab.open(file, words=False) as run:
-        assert added_up(events) == [json.loads(line) for line in trace.packet_lines(run)]
+        assert added_up(events) == [json.loads(line) for line in trace.packet_lines(run.records())]
         assert events[-1]["conversations"] == [json.loads(trace.dump(each.facts)) for each in run.conversations]
 
 

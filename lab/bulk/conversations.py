@@ -17,6 +17,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from functools import reduce
+from itertools import chain
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
@@ -32,11 +33,10 @@ from lab.engine.path import Path, in_order
 from lab.model import LINKTYPE_ETHERNET, Frame
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Quoted, Segment, UnsureError, segment
-from lab.render.rows import CSV_PLACES, as_one
+from lab.render.rows import CSV_PLACES, as_one, together
 from lab.render.table import csv_rows, words
 from lab.render.trace import dump
 from lab.report.conversations import entry
-from lab.report.packets import packet
 
 _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 _WINDOW = 4 << 20  # bytes read at a time
@@ -49,14 +49,17 @@ _LONGEST, _APART = 60_000, 4_000
 
 
 class Made(NamedTuple):
-    """First packet and line of each conversation, in order of first packets, or the packets' rows; and how many
-    conversations were let go of unfinished."""
+    """First packet and line of each conversation, in order of first packets, or the packets' rows, some together; and
+    how many conversations were let go of unfinished."""
 
     entries: Entries
-    rows: Iterator[str]
+    rows: Iterator[list[str]]
     whole: LaneReader
 
     def packets(self) -> Iterator[str]:
+        return chain.from_iterable(self.rows)
+
+    def blocks(self) -> Iterator[list[str]]:
         return self.rows
 
     def conversations(self) -> Entries:
@@ -84,18 +87,18 @@ def made(file: str, lanes: frozenset[int], rows: bool, keylog: bytes = b"", serv
         if version != _VERSION or linktype != LINKTYPE_ETHERNET:
             return None
         whole = LaneReader(opened.fileno(), variant, rows, keylog, server_key)
-        together = _AT_ONCE * LANES // max(os.fstat(opened.fileno()).st_size, 1)
-        if not together:
+        most = _AT_ONCE * LANES // max(os.fstat(opened.fileno()).st_size, 1)
+        if not most:
             return None
         each = sorted(lanes)
-        parts = [frozenset(each[at : at + together]) for at in range(0, len(each), together)]
+        parts = [frozenset(each[at : at + most]) for at in range(0, len(each), most)]
         found = [whole.part(part, spool=len(parts) > 1) for part in parts]
         if any(part is None for part in found):
             return None
         sound = [part for part in found if part is not None]
         if rows:
             lines = [(row for _, row in part) for part in sound]
-            return Made(iter(()), reduce(lambda a, b: as_one(a, b, CSV_PLACES), lines), whole)
+            return Made(iter(()), reduce(lambda a, b: as_one(a, b, CSV_PLACES), map(together, lines)), whole)
         return Made(heapq.merge(*sound, key=_first), iter(()), whole)
 
 
@@ -245,7 +248,7 @@ class LaneReader:
         records = list(path.settled(frame._replace(number=at * apart + 1) for at, frame in enumerate(frames)))
         if len(path.conversations) != 1 or path.conversations[0].carries:
             return None
-        return kind(path.conversations[0], apart, tuple(words(packet(record)) for record in records))
+        return kind(path.conversations[0], apart, tuple(words(record) for record in records))
 
     # Packet by packet.
 
@@ -283,7 +286,7 @@ class LaneReader:
             path.annotate(frames, keep_frames=False, mine=mine, last=self._last), path.undecided, forget=True
         )
         try:
-            rows = [(0, row) for row in csv_rows(map(packet, found))] if self._rows else [(0, "") for _ in found]
+            rows = [(0, row) for row in csv_rows(found)] if self._rows else [(0, "") for _ in found]
         except UnsureError:
             return None
         if self._rows:

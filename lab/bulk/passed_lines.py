@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from lab.bulk.chunk import Chunk
 from lab.bulk.passing import Passed
-from lab.bulk.predicted_rows import PassedRows, places_of
+from lab.bulk.predicted_rows import PassedRows, places_of, times
 from lab.bulk.prediction import DATA
 from lab.bulk.scan import Array
 from lab.model import By, Packet
 from lab.render.rows import JSON_PLACES
-from lab.render.trace import around_numbers, time
+from lab.render.trace import around_numbers
 
 _NOBODY: tuple[str, str] = "", "}"
 
@@ -28,28 +26,22 @@ class PassedLines(PassedRows):
         self._around: dict[int, tuple[str, str, str]] = {}
         self._lines: dict[int, tuple[str, str]] = {}  # by packet: its messages, and how its line ends
 
-    def _written(self, columns: Array) -> Iterator[tuple[int, str]]:
-        seconds, fractions = np.divmod(columns[1], 1_000_000_000)
-        known, said, when, second = self._around, self._lines, "", -1
-        for number, moment, fraction, which, seq, ack, payload, code, seq_raw, ack_raw, window in zip(
-            columns[0].tolist(), seconds.tolist(), fractions.tolist(), *(each.tolist() for each in columns[2:]),
-            strict=True,
-        ):  # fmt: skip
-            if moment != second:
-                second, when = moment, str(time(moment * 1_000_000_000))[:-10]
-            around = known.get(code)
-            if around is None:
-                around = known[code] = self._said_around(code)
-            head, labels, tail = around
-            messages, end = said.pop(number, _NOBODY)
-            yield (
-                number,
-                (
-                    f'{{"number":{number},"time":"{when}{fraction:09}Z","conversation":{which}{head}{seq},"ack":{ack},'
-                    f'"seq_raw":{seq_raw},"ack_raw":{ack_raw},"window":{window},"payload":{payload}{labels}{messages}'
-                    f"{tail}{end}"
-                ),
+    def _written(self, columns: Array) -> list[str]:
+        numbers, codes = columns[0].tolist(), columns[6].tolist()
+        known, said = self._around, self._lines
+        for code in set(codes) - known.keys():
+            known[code] = self._said_around(code)
+        messages = [said.pop(number, _NOBODY) for number in numbers]
+        return [
+            f'{{"number":{number},"time":"{when}{fraction:09}Z","conversation":{which}{head}{seq},"ack":{ack},'
+            f'"seq_raw":{seq_raw},"ack_raw":{ack_raw},"window":{window},"payload":{payload}{labels}{told}{tail}{end}'
+            for number, when, fraction, which, seq, ack, payload, (head, labels, tail), seq_raw, ack_raw, window, (
+                told, end,
+            ) in zip(
+                numbers, *times(columns[1]), *columns[2:6].tolist(), map(known.__getitem__, codes),
+                *columns[7:].tolist(), messages, strict=True,
             )
+        ]  # fmt: skip
 
     def _of_chunk(self, chunk: Chunk, all_: list[Passed]) -> Array:
         it, these = chunk.segments, places_of(all_)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _MOST = 8 << 20  # bytes, on either side, of what has been made and not been taken
-_AT_ONCE = 64  # rows made before the pipe is looked at again
 
 
 def opened() -> tuple[int, int]:
@@ -66,37 +65,38 @@ class Outlet:
 
 
 class Ahead:
-    """Rows that may be made before they are asked for, up to a limit."""
+    """Rows, some together, that may be made before they are asked for, up to a limit."""
 
-    def __init__(self, rows: Iterable[str]) -> None:
+    def __init__(self, rows: Iterable[list[str]]) -> None:
         self._rows = iter(rows)
-        self._made: deque[str] = deque()
+        self._made: deque[tuple[int, list[str]]] = deque()  # with their size
         self._size = 0
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[list[str]]:
         return self
 
-    def __next__(self) -> str:
+    def __next__(self) -> list[str]:
         if not self._made:
             return next(self._rows)
-        self._size -= len(self._made[0])
-        return self._made.popleft()
+        size, some = self._made.popleft()
+        self._size -= size
+        return some
 
     def make(self) -> bool:
         """Makes some; returns whether there were any to be made."""
         if self._size > _MOST:
             return False
-        for _ in range(_AT_ONCE):
-            row = next(self._rows, None)
-            if row is None:
-                return False
-            self._made.append(row)
-            self._size += len(row)
+        some = next(self._rows, None)
+        if some is None:
+            return False
+        size = sum(map(len, some))
+        self._made.append((size, some))
+        self._size += size
         return True
 
 
-def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[str]:
-    """Yields the lines that come out of a pipe. While none comes it does something else, if there is any."""
+def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[list[str]]:
+    """Yields the lines that come out of a pipe, some together; while none comes, it does something else if it can."""
     os.set_blocking(file, False)
     rest: list[bytes] = []
     while True:
@@ -111,7 +111,7 @@ def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[str]:
         whole, end, behind = piece.rpartition(b"\n")
         if end:
             rest.append(whole)
-            yield from b"".join(rest).decode().split("\n")
+            yield b"".join(rest).decode().split("\n")
             rest.clear()
         rest.append(behind)
 

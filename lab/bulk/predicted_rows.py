@@ -22,6 +22,7 @@ _TOGETHER = 4096  # packets whose rows are made at a time
 _MOST_TOGETHER = 4 << 20  # characters of rows that wait for these
 _PUSHED, _CLIENT, _LARGE, _UNFINISHED = 1 << 2, 1 << 3, 1 << 4, 1 << 5
 _WHOLE = 6  # from this bit on: which message it completes, 0 for none
+_SECOND = 1_000_000_000  # nanoseconds
 _OPEN = States("ESTABLISHED", "ESTABLISHED")
 ROLES: tuple[Role, Role] = ("client", "server")
 
@@ -40,32 +41,39 @@ class PassedRows:
     def take(self, passed: Passed) -> None:
         self._fresh.append(passed)
 
-    def among(self, rows: Iterable[str]) -> Iterator[str]:
-        """Yields rows with those of what has been passed by in between, all in the order of the file."""
-        seen: list[tuple[int, str]] = []
+    def among(self, rows: Iterable[str]) -> Iterator[list[str]]:
+        """Yields rows with those of what has been passed by in between, all in the order of the file, some together."""
+        seen: list[str] = []
+        numbers: list[int] = []
         begun, size, at = 0, 0, self.number_at
         for row in rows:
             number = int(row[at : row.index(",", at)])
-            seen.append((number, row))
+            seen.append(row)
+            numbers.append(number)
             size += len(row)
             if number - begun >= _TOGETHER or size > _MOST_TOGETHER:
                 begun, size = number, 0
-                yield from self._merged(seen, number)
-                seen = []
-        yield from self._merged(seen, None)
+                yield from self._merged(seen, numbers, number)
+                seen, numbers = [], []
+        yield from self._merged(seen, numbers, None)
 
-    def _merged(self, seen: list[tuple[int, str]], before: int | None) -> Iterator[str]:
+    def _merged(self, seen: list[str], numbers: list[int], before: int | None) -> Iterator[list[str]]:
         at = 0
-        for passed in self._rows(before):
-            stop = bisect_left(seen, passed[-1])
-            for _, row in sorted([*seen[at:stop], *passed]):
-                yield row
+        for passed in self._passed(before):
+            stop = bisect_left(numbers, int(passed[0, -1]))
+            places = np.searchsorted(passed[0], numbers[at:stop]).tolist()
+            written, merged, begin = self._written(passed), list[str](), 0
+            for place, row in zip(places, seen[at:stop], strict=True):
+                merged += written[begin:place]
+                merged.append(row)
+                begin = place
+            yield merged + written[begin:]
             at = stop
-        for _, row in seen[at:]:
-            yield row
+        if at < len(seen):
+            yield seen[at:]
 
-    def _rows(self, before: int | None) -> Iterator[list[tuple[int, str]]]:
-        """Yields the rows of what has been passed by before a packet, some at a time: there may be very many."""
+    def _passed(self, before: int | None) -> Iterator[Array]:
+        """Yields the columns of what has been passed by before a packet, some at a time: there may be very many."""
         if self._fresh:
             self._waiting = np.concatenate([self._waiting, *self._columns(self._fresh)], axis=1)
             self._fresh = []
@@ -73,21 +81,22 @@ class PassedRows:
         columns, self._waiting = self._waiting[:, ready], self._waiting[:, ~ready]
         order = np.argsort(columns[0])
         for at in range(0, len(order), _TOGETHER):
-            yield list(self._written(columns[:, order[at : at + _TOGETHER]]))
+            yield columns[:, order[at : at + _TOGETHER]]
 
-    def _written(self, columns: Array) -> Iterator[tuple[int, str]]:
-        seconds, fractions = np.divmod(columns[1], 1_000_000_000)
-        known, when, second = self._said, "", -1
-        for number, moment, fraction, which, seq, ack, payload, code in zip(
-            columns[0].tolist(), seconds.tolist(), fractions.tolist(), *(each.tolist() for each in columns[2:]),
-            strict=True,
-        ):  # fmt: skip
-            if moment != second:
-                second, when = moment, str(time(moment * 1_000_000_000))[:-10]
-            said = known.get(code)
-            if said is None:
-                said = known[code] = self._words(code)
-            yield number, f"{number},{when}{fraction:09}Z,{which}{said[0]}{seq},{ack},{payload}{said[1]}"
+    def _written(self, columns: Array) -> list[str]:
+        """Returns the rows of what has been passed by."""
+        codes = columns[6].tolist()
+        known = self._said
+        for code in set(codes) - known.keys():
+            known[code] = self._words(code)
+        whens, fractions = times(columns[1])
+        return [
+            f"{number},{when}{fraction:09}Z,{which}{head}{seq},{ack},{payload}{tail}"
+            for number, when, fraction, which, seq, ack, payload, (head, tail) in zip(
+                columns[0].tolist(), whens, fractions, *columns[2:6].tolist(), map(known.__getitem__, codes),
+                strict=True,
+            )
+        ]  # fmt: skip
 
     def _columns(self, fresh: list[Passed]) -> Iterator[Array]:
         """Yields the columns of what has been passed by, chunk by chunk."""
@@ -134,6 +143,14 @@ class PassedRows:
             name, step = self._messages[(code >> _WHOLE) - 1]
             labels, steps = (*labels, name), (step,) if step is not None else ()
         return role, flag_names(ACK | (PSH if code & _PUSHED else 0)), _OPEN, labels, steps
+
+
+def times(nanoseconds: Array) -> tuple[list[str], list[int]]:
+    """Returns of each time what is written up to its second's end, and the nanoseconds behind that."""
+    seconds, fractions = np.divmod(nanoseconds, _SECOND)
+    moments = seconds.tolist()
+    written = {moment: str(time(moment * _SECOND))[:-10] for moment in set(moments)}
+    return [written[moment] for moment in moments], fractions.tolist()
 
 
 def places_of(passed: list[Passed]) -> Array:

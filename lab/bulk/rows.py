@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
 from lab.engine.path import Mine
+from lab.engine.record import Record
 from lab.model import ConversationReport
 from lab.render import table, trace
+from lab.render.rows import together
 from lab.runs.run import Run, Source
 from lab.system.files import Spool
 from lab.text import Lang, Text
@@ -85,7 +88,7 @@ def run_in_rows(
 class Among(Protocol):
     """Puts the rows of packets that a run has passed by among those of the others."""
 
-    def among(self, rows: Iterable[str], /) -> Iterator[str]: ...
+    def among(self, rows: Iterable[str], /) -> Iterator[list[str]]: ...
 
 
 class RowsOfRun:
@@ -97,14 +100,16 @@ class RowsOfRun:
         self._gone = gone
 
     def packets(self) -> Iterator[str]:
-        packets = self._run.packets()
+        records = self._run.records()
         if self._form is RowFormat.CSV:
-            yield from table.csv_rows(packets)
-        elif self._form is RowFormat.CONVERSATIONS:
-            for _ in packets:
-                pass
-        else:
-            yield from trace.packet_lines(packets)
+            return table.csv_rows(records)
+        if self._form is RowFormat.CONVERSATIONS:
+            return _gone_through(records)
+        return trace.packet_lines(records)
+
+    def blocks(self) -> Iterator[list[str]]:
+        """Yields the packets' lines, some together."""
+        return together(self.packets())
 
     def conversations(self) -> Iterator[tuple[int, str]]:
         if not keeps_lines(self._form):
@@ -133,6 +138,12 @@ class RowsOfRun:
         return self._run.complaint()
 
 
+def _gone_through(records: Iterable[Record]) -> Iterator[str]:
+    for _ in records:
+        pass
+    yield from ()
+
+
 class PredictedRows(RowsOfRun):
     """The rows of a run that passes by what is as predicted, those of what it passes by among them."""
 
@@ -142,5 +153,8 @@ class PredictedRows(RowsOfRun):
         self._passed = passed
 
     def packets(self) -> Iterator[str]:
+        return itertools.chain.from_iterable(self.blocks())
+
+    def blocks(self) -> Iterator[list[str]]:
         rows = super().packets()
-        return self._passed.among(rows) if self._passed is not None else rows
+        return self._passed.among(rows) if self._passed is not None else together(rows)

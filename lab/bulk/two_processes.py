@@ -8,6 +8,7 @@ half, whose own secret no key log has, stays closed.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import sys
@@ -154,10 +155,10 @@ class _Together:
 
     def packets(self) -> Iterator[str]:
         if self._theirs is None:
-            return iter(self._ours.packets())
+            return self._ours.packets()  # type: ignore[no-any-return]
         places = lines_.CSV_PLACES if self._form is RowFormat.CSV else lines_.JSON_PLACES
-        ours = pipe.Ahead(self._ours.packets())
-        return lines_.as_one(ours, self._theirs.packets(ours.make), places)
+        ours = pipe.Ahead(self._ours.blocks())
+        return itertools.chain.from_iterable(lines_.as_one(ours, self._theirs.packets(ours.make), places))
 
     def conversations(self) -> Iterator[tuple[int, str]]:
         theirs = self._theirs.conversations() if self._theirs else ()
@@ -207,11 +208,12 @@ class Other:
 
     def __init__(self, file: int) -> None:
         self._lines = pipe.lines(file, lambda: self._meanwhile())
+        self._rest: list[str] = []  # of what came together with the end of the packets' rows
         self._meanwhile: Callable[[], bool] = bool
         self.evicted = 0  # conversations; true when these have been taken
 
-    def packets(self, meanwhile: Callable[[], bool] = bool) -> Iterator[str]:
-        """Yields the packets' rows, and does something else while none comes, until that says that it is done.
+    def packets(self, meanwhile: Callable[[], bool] = bool) -> Iterator[list[str]]:
+        """Yields the packets' rows, some together; while none comes it does something else, until that says it is done.
 
         Raises LabError where the process ended early, as `conversations` does.
         """
@@ -220,16 +222,19 @@ class Other:
 
     def conversations(self) -> Iterator[tuple[int, str]]:
         """Yields each conversation's first packet and its line; only when the packets have been taken."""
-        for line in self._until(_END):
+        for line in itertools.chain.from_iterable(self._until(_END)):
             first, _, entry = line.partition(" ")
             yield int(first), entry
-        self.evicted = int(next(self._lines))
+        self.evicted = int([*self._rest, *next(self._lines, ())][0])
 
-    def _until(self, end: str) -> Iterator[str]:
-        for line in self._lines:
-            if line == end:
+    def _until(self, end: str) -> Iterator[list[str]]:
+        for some in itertools.chain([self._rest], self._lines):
+            if end in some:
+                at = some.index(end)
+                self._rest = some[at + 1 :]
+                yield some[:at]
                 return
-            yield line
+            yield some
         raise LabError(
             Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：其进程提前结束"),
             Text("try again; is there enough memory?", "请重试；内存是否足够？"),
@@ -301,7 +306,8 @@ def _work(
     with run, contextlib.closing(pipe.Outlet(writing)) as out:
         if found is None:
             found = RowsOfRun(run, form, gone)
-        lines_.as_lines(found.packets(), out.write, _AT_ONCE)
+        for some in found.blocks():
+            out.write("\n".join(some) + "\n")
         out.write(_PACKETS_END + "\n")
         lines_.as_lines((f"{first} {line}" for first, line in found.conversations()), out.write, _AT_ONCE)
         out.write(f"{_END}\n{found.evicted}\n")

@@ -8,10 +8,14 @@ from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 
+from lab.engine.record import Record, Told
 from lab.model import Above, Message, Packet, Remark, States
+from lab.protocols import registry
 from lab.render.encoding import encoded, escaped
-from lab.render.rows import AT_ONCE, Write, write_rows
+from lab.render.rows import AT_ONCE, Write, together
+from lab.report.packets import packet as packet_of
 
+_flags = registry.TRANSPORT.flags
 SCHEMA = "handshake-lab/trace/v1"
 _SECOND = 1_000_000_000  # nanoseconds
 _MOST_KNOWN = 4096  # beginnings and ends of lines
@@ -56,38 +60,41 @@ def packet(found: Packet) -> dict[str, Any]:
     return entry
 
 
-def packet_lines(packets: Iterable[Packet]) -> Iterator[str]:
-    """Yields a packet's JSON object in a line, without its end: to the byte what `dump` makes of `packet`.
+def packet_lines(records: Iterable[Record]) -> Iterator[str]:
+    """Yields each packet's JSON object in a line, without its end, of the engine's record of it, as it is now.
 
-    But for numbers, few packets say what none has said before: so their lines are pieced together.
+    It is to the byte what `dump` makes of `packet`. But for numbers, few packets say what none has said before: so
+    their lines are pieced together.
     """
     known: dict[tuple[Any, ...], tuple[str, str, str]] = {}
     begin, second = 0, str(time(0))[:-10]
-    for each in packets:
-        held, moment = each.held, each.time
-        if held is None or moment is None or each.kernel_held or each.kernel_delivered or each.verdict or (
-            each.remarks or each.surprises
+    for each in records:
+        which, end, held, moment = each.conversation, each.end, each.held, each.time
+        if which is None or end is None or held is None or moment is None or each.kernel_held or (
+            each.kernel_delivered or each.verdict or each.remarks or each.surprises
         ):  # fmt: skip
-            yield dump(packet(each))
+            yield dump(packet(packet_of(each)))
             continue
         fraction = moment - begin
         if not 0 <= fraction < _SECOND:
             fraction = moment % _SECOND
             begin, second = moment - fraction, str(time(moment))[:-10]
-        key = each.sender, each.flags, each.labels, held, each.delivered, each.fate, each.by, each.steps
+        segment, ack, messages, above = each.segment, each.ack, each.messages, each.above
+        key = end.role, _flags(segment), each.labels, held, each.delivered, each.settled, each.by, each.got, each.steps
         around = known.get(key)
         if around is None:
             if len(known) >= _MOST_KNOWN:
                 known.clear()
-            around = known[key] = around_numbers(each)
+            around = known[key] = around_numbers(packet_of(each))
         head, labels, tail = around
-        ack = each.ack
+        acks = f'null,"seq_raw":{segment.seq},"ack_raw":null' if ack is None else (
+            f'{ack},"seq_raw":{segment.seq},"ack_raw":{segment.ack}'
+        )  # fmt: skip
         yield (
-            f'{{"number":{each.number},"time":"{second}{fraction:09}Z","conversation":{each.conversation}{head}'
-            f'{each.seq},"ack":{"null" if ack is None else ack},"seq_raw":{each.seq_raw},'
-            f'"ack_raw":{"null" if ack is None else each.ack_raw},"window":{each.window},"payload":{each.payload}'
-            f"{labels}{','.join(map(_message_line, each.messages)) if each.messages else ''}{tail}"
-            f"{above_line(each.above) if each.above else '}'}"
+            f'{{"number":{each.number},"time":"{second}{fraction:09}Z","conversation":{which.id}{head}{each.seq},'
+            f'"ack":{acks},"window":{segment.window},"payload":{segment.payload}{labels}'
+            f"{','.join(map(_message_line, messages)) if messages else ''}{tail}"
+            f"{above_line(above) if above else '}'}"
         )
 
 
@@ -103,10 +110,14 @@ def around_numbers(found: Packet) -> tuple[str, str, str]:
     )
 
 
-def _message_line(message: Message) -> str:
-    if message.facts:
-        return dump(_message(message))
-    return message_line(message.protocol, message.name, message.spans)
+def _message_line(told: Told) -> str:
+    layer, said = told
+    if layer is None:
+        protocol, facts = said.protocol, said.facts
+    else:
+        protocol, facts = layer.protocol.name, layer.protocol.message_facts(said)
+    line = message_line(protocol, said.name, said.spans)
+    return f"{line[:-1]},{dump(dict(facts))[1:]}" if facts else line
 
 
 def message_line(protocol: str, name: str, spans: Iterable[tuple[str, int, int, int]]) -> str:
@@ -141,10 +152,17 @@ def as_json(
 ) -> None:  # fmt: skip
     """Writes the whole trace as one document, packets first. `about` is asked for the file's entry at the end."""
     write(f'{{"schema": {dump(SCHEMA)},\n"packets": [\n')
-    write_rows(parted(packets), write, at_once)
+    _write_entries(packets, write, at_once)
     write('\n],\n"conversations": [\n')
-    write_rows(parted(line for _, line in conversations), write)
+    _write_entries((line for _, line in conversations), write, AT_ONCE)
     write('\n],\n"file": ' + dump(about()) + "}\n")
+
+
+def _write_entries(lines: Iterable[str], write: Write, at_once: int) -> None:
+    before = ""
+    for some in together(lines, at_once):
+        write(before + ",\n".join(some))
+        before = ",\n"
 
 
 def parted(lines: Iterable[str]) -> Iterator[str]:

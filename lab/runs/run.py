@@ -207,21 +207,25 @@ class Run:
         Raises InputError where nothing can be read, UsageError where there is no conversation `only`, MachineError
         where the machine can't play it.
         """
-        if self._only is None and not self._fields:
-            words = self._words
+        words, fields = self._words, self._fields
+        for record in self.records():
+            yield packet(record, words, record.number in fields)
+
+    def records(self) -> Iterator[Record]:
+        """Yields the engine's record of each packet instead: as it is now, and only until the next is asked for."""
+        only = self._only
+        if only is None:
             for record in self._settled():
                 self.shown = True
-                yield packet(record, words)
+                yield record
             return
         seen = False
         for record in self._settled():
-            of = record.conversation.id if record.conversation is not None else record.quotes
-            if self._only is not None and of != self._only:
-                continue
-            seen = self.shown = True
-            yield packet(record, self._words, record.number in self._fields)
-        if self._only is not None and not seen:
-            raise _no_conversation(self.name, self._only)
+            if only == (record.conversation.id if record.conversation is not None else record.quotes):
+                seen = self.shown = True
+                yield record
+        if not seen:
+            raise _no_conversation(self.name, only)
 
     def under_way(self, most: int) -> tuple[int, list[tuple[Packet, bool]]]:
         """Returns how many packets have been captured and not yielded yet, and the last of them, `most` at most.

@@ -58,7 +58,7 @@ def one_by_one(file: Path, rows: bool = False) -> list[str]:
 def in_columns(file: Path, rows: bool = False, lanes: frozenset[int] = ALL) -> list[str] | None:
     made = columns.made(str(file), lanes, rows)
     if rows:
-        return None if made is None else list(made.rows)
+        return None if made is None else list(made.packets())
     return None if made is None else [line for _, line in conversations_as_one(made.entries, ())]
 
 

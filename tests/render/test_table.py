@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from lab.app.formats import Format, write_rows
 from lab.bulk.rows import Gone, RowFormat, RowsOfRun
 from lab.engine import journal
-from lab.model import Captured, Frame, Packet, Settled
+from lab.engine.record import Record
+from lab.model import Captured, Frame, Settled
 from lab.protocols.registry import TRANSPORT
 from lab.render import trace
 from lab.render.words import LABELS
@@ -51,10 +52,10 @@ class Given:
 
     def __init__(self, walked: Walked) -> None:
         self.reports = lambda: walked.reports
-        self._packets = walked.packets
+        self._records = walked.records
 
-    def packets(self) -> Iterator[Packet]:
-        return iter(self._packets)
+    def records(self) -> Iterator[Record]:
+        return iter(self._records)
 
     def about(self, _lang: str) -> dict[str, Any]:
         return FILE
@@ -166,9 +167,9 @@ def test_the_schema_knows_the_states_of_the_table_and_every_label_that_has_words
 def test_the_packets_are_written_before_what_is_known_only_at_the_end() -> None:
     asked: list[str] = []
 
-    def packets() -> Any:
+    def records() -> Any:
         asked.append("packets")
-        yield from walk(ladder("c> SYN 0")).packets
+        yield from walk(ladder("c> SYN 0")).records
         asked.append("end")
 
     def about() -> dict[str, Any]:
@@ -176,7 +177,7 @@ def test_the_packets_are_written_before_what_is_known_only_at_the_end() -> None:
         return FILE
 
     parts: list[str] = []
-    trace.as_json(trace.packet_lines(packets()), [], about, parts.append)
+    trace.as_json(trace.packet_lines(records()), [], about, parts.append)
     assert asked == ["packets", "end", "file"]
     assert list(json.loads("".join(parts))) == ["schema", "packets", "conversations", "file"]
 

@@ -141,4 +141,4 @@ def test_events_of_a_capture_in_which_all_stands_twice_add_up_to_its_trace(tmp_p
             writer.packet(frame, ())
         writer.finish()
     with lab.open(file, words=False) as run:
-        assert added_up(told(file)) == [json.loads(line) for line in trace.packet_lines(run)]
+        assert added_up(told(file)) == [json.loads(line) for line in trace.packet_lines(run.records())]

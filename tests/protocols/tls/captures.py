@@ -157,7 +157,8 @@ def walk(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") 
 def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"") -> str:
     """Returns all that the lab says of a capture, in both languages; what is JSON in it keeps its schema's promises."""
     way = path(keylog, server_key)
-    packets = [packet(record, words=True) for record in way.settled(frames)]
+    records = list(way.settled(frames))
+    packets = [packet(record, words=True) for record in records]
     reports = [report(each, examples=True) for each in way.conversations]
     out = io.StringIO()
     for lang in LANGUAGES:
@@ -170,7 +171,7 @@ def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"")
         out.write("\n".join(comments(each)))
     document = io.StringIO()
     about = {"name": "", "sha256": "", "format": "pcap", "packets": len(packets), "problems": []}
-    as_json(packet_lines(packets), ((0, dump(each.facts)) for each in reports), lambda: about, document.write)
+    as_json(packet_lines(records), ((0, dump(each.facts)) for each in reports), lambda: about, document.write)
     SCHEMA.validate(json.loads(document.getvalue()))
     return out.getvalue()
 

@@ -252,7 +252,7 @@ def test_nothing_that_was_decrypted_steers_a_terminal() -> None:
 
 def test_the_csv_has_nothing_that_a_stranger_wrote() -> None:
     capture = play(ecdhe, said=f"GET /{HOSTILE}".encode())
-    rows = "".join(csv_rows(walk(capture.frames, capture.keylog).packets))
+    rows = "".join(csv_rows(walk(capture.frames, capture.keylog).records))
     assert "application-data" in rows
     assert steering(rows) == set()
     assert "GET" not in rows
