@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.engine.protocol import Choice, Command, Session, Upper, later
+from lab.engine.protocol import Choice, Command, Upper, later
 from lab.errors import UsageError
 from lab.text import Text
 
@@ -66,12 +66,6 @@ def _spoken_by(data: bytes) -> Role | None:
     return None
 
 
-def _begin(secrets: Any) -> Session:
-    from lab.protocols.tls.session import Session as Reading
-
-    return Reading(secrets)
-
-
 class _Secrets:
     """Keeps what is learnt until somebody needs it."""
 
@@ -129,7 +123,7 @@ PROTOCOL = Upper(
     later=_LATER,
     goes_on=_goes_on,
     spoken_by=_spoken_by,
-    begin=_begin,
+    begin=later(f"{_HERE}.session", "Session"),
     secrets=_Secrets,
     refuses=later(f"{_HERE}.given", "refuses"),
     carries="data",

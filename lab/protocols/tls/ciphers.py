@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 TLS10, TLS11, TLS12, TLS13 = 0x0301, 0x0302, 0x0303, 0x0304
@@ -93,6 +94,7 @@ class Suite(NamedTuple):
         return 2 * (self.mac_length + self.key_length + self.key_block_iv(version))
 
 
+@lru_cache(256)
 def suite(code: int, name: str) -> Suite | None:
     """Reads a suite's IANA name. Returns None for a name that can't be understood, and for signalling values."""
     match = _NAME.fullmatch(name)

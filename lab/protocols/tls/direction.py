@@ -10,13 +10,14 @@ from lab.protocols.tcp.stream import Stream
 from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import Reason
-from lab.protocols.tls.records import Handshakes, Piece, Record, Records
+from lab.protocols.tls.records import MAX_PIECES, Handshakes, Piece, Record, Records
 
 Placed = tuple[Record, tuple[Span, ...], Opened | None]  # a record, its places, what it was opened to
 
 _MOST_TRIES = 256
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _SPAN = 120  # bytes that a place takes in memory
+_MOST_UNTOLD = 2 << 20  # bytes of records of which no message has been told
 
 
 class Said(NamedTuple):
@@ -97,6 +98,14 @@ class Direction:
         self.problem = ""
         self.carriers: dict[str, tuple[int, int, int]] = {}  # a plaintext's name -> its record in the stream, its frame
 
+    def keep_untold(self, placed: Placed) -> None:
+        """Keeps a record until a message is told of it; the oldest are given up for more."""
+        self.untold.append(placed)
+        if len(self.untold) > MAX_PIECES:
+            del self.untold[: MAX_PIECES // 2]
+        elif placed[0].end - self.untold[0][0].start > _MOST_UNTOLD:
+            del self.untold[: len(self.untold) // 2 + 1]
+
     def protect(self) -> None:
         """What comes from now on is encrypted, with keys to be looked for."""
         self.encrypted, self.protection, self.tried, self.passed = True, None, -1, 0
@@ -111,6 +120,8 @@ class Direction:
 
     def places(self, pieces: tuple[Piece, ...]) -> tuple[Span, ...]:
         """Returns where a handshake message lies: in frames, and where it was encrypted, in the plaintext too."""
+        if len(pieces) == 1 and pieces[0].buffer == "stream":  # the usual case
+            return self.stream.spans(pieces[0].start, pieces[0].end)
         spans: list[Span] = []
         for piece in pieces:
             if piece.buffer == "stream":

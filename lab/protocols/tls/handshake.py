@@ -82,13 +82,15 @@ class Handshake:
 
     def read(self, raw: bytes) -> messages.Parsed | None:
         """Returns what a message means by what has been agreed, or by its own shape where that was not captured."""
-        self._look(raw)
-        version = self.version or codes.TLS_1_2
-        if self.suite_code is None and raw[0] == codes.CLIENT_KEY_EXCHANGE:
-            return messages.client_key_exchange(raw, version, 0, self.shown)
-        if self.suite_code is None and raw[0] == codes.SERVER_KEY_EXCHANGE:
-            return messages.server_key_exchange(raw, version, 0, self.shown)
-        return messages.read(raw, self.version, self.suite_code)
+        kind, version = raw[0], self.version or codes.TLS_1_2
+        if kind in (codes.SERVER_KEY_EXCHANGE, codes.CLIENT_KEY_EXCHANGE):
+            self._look(raw)
+            if self.suite_code is None:
+                by_shape = (
+                    messages.client_key_exchange if kind == codes.CLIENT_KEY_EXCHANGE else messages.server_key_exchange
+                )
+                return by_shape(raw, version, 0, self.shown)
+        return messages.read(raw, version, self.suite_code)
 
     def _look(self, raw: bytes) -> None:
         """Takes in what a message, or its beginning, shows of the key exchange by its shape."""

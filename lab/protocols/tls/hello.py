@@ -252,8 +252,12 @@ def read_extensions(body: Reader, optional: bool = True) -> Extensions:
     if optional and body.over:
         return ()
     inner = body.inside(2)
-    found = []
-    while not inner.over:
+    data, at, found = inner.data, 0, []
+    while at + 4 <= len(data) >= (end := at + 4 + (data[at + 2] << 8 | data[at + 3])):
+        found.append((data[at] << 8 | data[at + 1], data[at + 4 : end]))
+        at = end
+    inner.at = at
+    while not inner.over:  # it is cut short
         found.append((inner.number(2), inner.vector(2)))
     body.also(inner)
     return tuple(found)
@@ -261,7 +265,10 @@ def read_extensions(body: Reader, optional: bool = True) -> Extensions:
 
 def data_of(extensions: Extensions, wanted: int) -> bytes | None:
     """Returns the data of the first extension of this type: there must not be a second (RFC 9846 section 4.3)."""
-    return next((data for kind, data in extensions if kind == wanted), None)
+    for kind, data in extensions:
+        if kind == wanted:
+            return data
+    return None
 
 
 def has(extensions: Extensions, wanted: int) -> bool:

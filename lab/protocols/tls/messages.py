@@ -7,6 +7,7 @@ negotiated ones: what a message looks like depends on them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from lab.protocols.tls import codes
@@ -159,32 +160,13 @@ def read(raw: bytes, version: int | None = None, suite: int | None = None) -> Pa
     `version` and `suite` are the negotiated ones; without a version a message is read as TLS 1.2's.
     """
     version, suite = version or codes.TLS_1_2, suite or 0
-    match raw[0] if raw else None:
-        case codes.CLIENT_HELLO:
-            return client_hello(raw)
-        case codes.SERVER_HELLO:
-            return server_hello(raw)
-        case codes.ENCRYPTED_EXTENSIONS:
-            return encrypted_extensions(raw)
-        case codes.CERTIFICATE:
-            return certificate(raw, version)
-        case codes.COMPRESSED_CERTIFICATE:
-            return compressed_certificate(raw)
-        case codes.CERTIFICATE_REQUEST:
-            return certificate_request(raw, version)
-        case codes.CERTIFICATE_VERIFY:
-            return certificate_verify(raw, version)
-        case codes.SERVER_KEY_EXCHANGE:
-            return server_key_exchange(raw, version, suite)
-        case codes.CLIENT_KEY_EXCHANGE:
-            return client_key_exchange(raw, version, suite)
-        case codes.NEW_SESSION_TICKET:
-            return new_session_ticket(raw, version)
-        case codes.FINISHED:
-            return finished(raw)
-        case codes.KEY_UPDATE:
-            return key_update(raw)
-    return None
+    kind = raw[0] if raw else -1
+    if (alone := _ALONE.get(kind)) is not None:
+        return alone(raw)
+    if (by_version := _BY_VERSION.get(kind)) is not None:
+        return by_version(raw, version)
+    by_suite = _BY_SUITE.get(kind)
+    return by_suite(raw, version, suite) if by_suite is not None else None
 
 
 def certificate(raw: bytes, version: int) -> Certificate:
@@ -288,3 +270,24 @@ def alert(fragment: bytes) -> Alert:
 
 def _signature(body: Reader, version: int) -> tuple[int | None, bytes]:
     return body.number(2) if version >= codes.TLS_1_2 else None, body.vector(2)
+
+
+# Readers by type: of what a message is alike in all versions and suites, and of what depends on them.
+_ALONE: dict[int, Callable[[bytes], Parsed]] = {
+    codes.CLIENT_HELLO: client_hello,
+    codes.SERVER_HELLO: server_hello,
+    codes.ENCRYPTED_EXTENSIONS: encrypted_extensions,
+    codes.COMPRESSED_CERTIFICATE: compressed_certificate,
+    codes.FINISHED: finished,
+    codes.KEY_UPDATE: key_update,
+}
+_BY_VERSION: dict[int, Callable[[bytes, int], Parsed]] = {
+    codes.CERTIFICATE: certificate,
+    codes.CERTIFICATE_REQUEST: certificate_request,
+    codes.CERTIFICATE_VERIFY: certificate_verify,
+    codes.NEW_SESSION_TICKET: new_session_ticket,
+}
+_BY_SUITE: dict[int, Callable[[bytes, int, int], Parsed]] = {
+    codes.SERVER_KEY_EXCHANGE: server_key_exchange,
+    codes.CLIENT_KEY_EXCHANGE: client_key_exchange,
+}

@@ -208,8 +208,8 @@ class Opening:
         if shake.version == TLS13:
             self._unlock13(way, shake)
             return
-        agreed = _agreed(shake)
-        if self.keys12 is None and agreed is not None:
+        agreed = _agreed(shake) if self.keys12 is None else None
+        if agreed is not None:
             keys = self._unlocked12(agreed, shake)
             if isinstance(keys, Reason) and not shake.full:
                 resumed = self._secrets.sessions.resumed(shake)
@@ -236,8 +236,9 @@ class Opening:
         return keys
 
     def _unlock13(self, way: Direction, shake: Handshake) -> None:
-        learnt, found, agreed = self._secrets.learnt, None, _agreed(shake)
-        if agreed is not None and self._unlocked != learnt:  # the other direction may have been here
+        learnt, found = self._secrets.learnt, None
+        agreed = _agreed(shake) if self._unlocked != learnt else None  # the other direction may have been here
+        if agreed is not None:
             self._unlocked = learnt
             found = unlock13(agreed, self._secrets.server_key, self._secrets.keylog)
         if isinstance(found, Reason):

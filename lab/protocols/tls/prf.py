@@ -11,6 +11,7 @@ import hmac
 from lab.protocols.tls.ciphers import TLS12, Suite
 
 _HASHLIB = {"MD5": "md5", "SHA": "sha1", "SHA256": "sha256", "SHA384": "sha384"}
+_HASHES = {"MD5": hashlib.md5, "SHA": hashlib.sha1, "SHA256": hashlib.sha256, "SHA384": hashlib.sha384}
 SPOKEN = {"MD5": "MD5", "SHA": "SHA-1", "SHA256": "SHA-256", "SHA384": "SHA-384", "MD5_SHA1": "MD5 + SHA-1"}
 LENGTHS = {"MD5": 16, "SHA": 20, "SHA256": 32, "SHA384": 48, "MD5_SHA1": 36}
 
@@ -24,7 +25,7 @@ def digest(name: str, data: bytes) -> bytes:
     """Returns the hash of `data`; for MD5_SHA1 both, one behind the other (RFC 2246 section 7.4.9)."""
     if name == "MD5_SHA1":
         return digest("MD5", data) + digest("SHA", data)
-    return hashlib.new(_HASHLIB[name], data, usedforsecurity=False).digest()
+    return _HASHES[name](data, usedforsecurity=False).digest()
 
 
 def mac(name: str, key: bytes, data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab.protocols.tls import prf, reasons
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lab.protocols.tls import undoing
 
 CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA = 20, 21, 23
+_record_header, _numbered_header = Struct(">BHH").pack, Struct(">QBHH").pack
 MOST = (1 << 14) + 2048  # of a fragment, RFC 5246 section 6.2.3
 
 
@@ -76,7 +78,7 @@ class Protection(ABC):
 
     def _header(self, content_type: int, version: int, length: int) -> bytes:
         """Returns what is authenticated beside the content up to TLS 1.2: number, type, version, length."""
-        return self.sequence.to_bytes(8, "big") + _record_header(content_type, version, length)
+        return _numbered_header(self.sequence, content_type, version, length)
 
 
 class Unsupported(Protection):
@@ -167,12 +169,13 @@ class Aead(Protection):
     def __init__(self, cipher: undoing.Aead, iv: bytes, explicit: int, tag: int) -> None:
         super().__init__()
         self._cipher, self._iv, self._explicit, self._tag = cipher, iv, explicit, tag
+        self._iv_number = int.from_bytes(iv, "big")
 
     def _nonce(self, fragment: bytes) -> bytes:
         if self._explicit:  # RFC 5288 section 3, RFC 6655 section 3
             return self._iv + fragment[: self._explicit]
         # RFC 7905 section 2, RFC 9846 section 5.3
-        return (int.from_bytes(self._iv, "big") ^ self.sequence).to_bytes(len(self._iv), "big")
+        return (self._iv_number ^ self.sequence).to_bytes(len(self._iv), "big")
 
     def _open(self, content_type: int, version: int, fragment: bytes) -> Opened | Reason:
         content = len(fragment) - self._explicit - self._tag
@@ -230,10 +233,6 @@ def protection(suite: Suite, version: int, keys: Keys, encrypt_then_mac: bool = 
     if version >= TLS13:
         return Aead13(cipher, keys.iv, 0, suite.tag_length)
     return Aead(cipher, keys.iv, suite.record_iv, suite.tag_length)
-
-
-def _record_header(content_type: int, version: int, length: int) -> bytes:
-    return bytes([content_type]) + version.to_bytes(2, "big") + length.to_bytes(2, "big")
 
 
 @lru_cache(1024)

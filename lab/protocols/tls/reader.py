@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from struct import unpack
+
+_FORMATS = {1: "B", 2: "H"}
+
 
 class Reader:
     """Takes numbers, bytes and vectors from `data` in wire order. `damaged` says that something did not fit."""
@@ -51,11 +55,11 @@ class Reader:
         self.damaged = self.damaged or inner.damaged or not inner.over
 
     def numbers(self, prefix: int, size: int) -> tuple[int, ...]:
-        """Returns the numbers of `size` bytes in the next vector."""
+        """Returns the numbers of one or two bytes, `size`, in the next vector."""
         inside = self.vector(prefix)
         whole = len(inside) - len(inside) % size
         self.damaged = self.damaged or whole < len(inside)
-        return tuple([int.from_bytes(inside[at : at + size], "big") for at in range(0, whole, size)])
+        return unpack(f">{whole // size}{_FORMATS[size]}", inside[:whole])
 
     def vectors(self, prefix: int, inner_prefix: int) -> tuple[bytes, ...]:
         """Returns the contents of the vectors in the next vector."""

@@ -22,6 +22,8 @@ MAX_MESSAGE = 1 << 20  # bytes; the length field could say sixteen times as much
 MAX_PIECES = 1 << 14  # a message in records of one byte has as many pieces as bytes
 
 _MAJOR, _MOST_MINOR, _TLCP = 3, 4, codes.TLCP.to_bytes(2, "big")
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
+_FIRST, _LAST = codes.CHANGE_CIPHER_SPEC, codes.HEARTBEAT  # content types
 _SSL2_HEADER = 2
 _SSL2_FIXED = 9  # msg_type, version and three lengths
 
@@ -105,7 +107,7 @@ class Records:
             size -= inside
             if held + inside == whole:
                 found.append(self._record(0, whole))
-                self._held, self._gaps = b"", []
+                self._held = b""
         if size:
             self.offset += len(self._held) + size
             self._held, self._gaps = b"", []
@@ -144,8 +146,11 @@ class Records:
         """Takes the next bytes of the stream and returns the records that are now whole."""
         if self.problem:
             return []
-        self._more.append(data)
-        self._join()
+        if self._held or self._more:
+            self._more.append(data)
+            self._join()
+        else:
+            self._held = data
         held, end = self._held, len(self._held)
         found = []
         at = 0
@@ -155,7 +160,6 @@ class Records:
                 break
             found.append(self._record(at, size))
             at += size
-            self._gaps = []
         if self.problem and self._ever_lost:  # what looked like a record's beginning was none
             self.problem, self.lost = None, True
             self.offset += len(held) - at
@@ -165,11 +169,12 @@ class Records:
 
     def _size(self, at: int) -> int | None:
         """Returns the size of the record at `at`, None where it can't be known (yet, or because of a problem)."""
-        head = self._held[at : at + _SSL2_HEADER + _SSL2_FIXED]
-        if len(head) >= HEADER and head[1] == _MAJOR and codes.CHANGE_CIPHER_SPEC <= head[0] <= codes.HEARTBEAT:
-            size = head[3] << 8 | head[4]
+        held = self._held
+        if at + HEADER <= len(held) and held[at + 1] == _MAJOR and _FIRST <= held[at] <= _LAST:
+            size = held[at + 3] << 8 | held[at + 4]
             if size <= MAX_FRAGMENT:  # the usual header
                 return HEADER + size
+        head = held[at : at + _SSL2_HEADER + _SSL2_FIXED]
         if not head:
             return None
         if self._may_be_ssl2 and head[0] & 0x80:
@@ -188,14 +193,18 @@ class Records:
 
     def _record(self, at: int, size: int) -> Record:
         held = self._held
-        start, self.offset = self.offset, self.offset + size
-        if self._may_be_ssl2 and held[at] & 0x80:
-            kind, version, header = codes.SSL2, codes.SSL_2, _SSL2_HEADER
-        else:
-            kind, version, header = held[at], int.from_bytes(held[at + 1 : at + 3], "big"), HEADER
-        self._may_be_ssl2 = False
-        gaps = tuple((max(low - header, 0), high - header) for low, high in self._gaps)
-        return Record(kind, version, start, self.offset, held[at + header : at + size], gaps)
+        start, end = self.offset, self.offset + size
+        self.offset = end
+        kind, version, header = held[at], held[at + 1] << 8 | held[at + 2], HEADER
+        if self._may_be_ssl2:
+            self._may_be_ssl2 = False
+            if kind & 0x80:
+                kind, version, header = codes.SSL2, codes.SSL_2, _SSL2_HEADER
+        gaps: tuple[tuple[int, int], ...] = ()
+        if self._gaps:
+            gaps = tuple((max(low - header, 0), high - header) for low, high in self._gaps)
+            self._gaps = []
+        return _new(Record, (kind, version, start, end, held[at + header : at + size], gaps))
 
 
 def _ssl2_length(head: bytes) -> int:
@@ -356,8 +365,8 @@ class Handshakes:
             held = len(self._held)
             end = at + 4 + int.from_bytes(payload[at + 1 : at + 4], "big")
             if not held and at + 4 <= len(payload) >= end <= at + MAX_MESSAGE:  # the usual case: it is whole
-                place = Piece(piece.buffer, piece.start + at, piece.start + end)
-                found.append(HandshakeMessage(payload[at], payload[at:end], (place,)))
+                place = _new(Piece, (piece.buffer, piece.start + at, piece.start + end))
+                found.append(_new(HandshakeMessage, (payload[at], payload[at:end], (place,), False)))
                 at = end
                 continue
             wanted = (self._length() if held >= 4 else 4) - held

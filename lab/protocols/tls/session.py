@@ -24,7 +24,6 @@ from lab.protocols.tls.opening import Lazy, Opening
 from lab.protocols.tls.protection import Opened
 from lab.protocols.tls.reasons import EARLY_UNDECIDED, Reason
 from lab.protocols.tls.records import (
-    MAX_PIECES,
     HandshakeMessage,
     Handshakes,
     Piece,
@@ -39,12 +38,12 @@ _CLOSE_NOTIFY, _NO_RENEGOTIATION, _FATAL, _MESSAGE_HEADER = 0, 100, 2, 4
 OTHER: dict[Role, Role] = {"client": "server", "server": "client"}
 _MOST_ALERTS = 64
 _NO_ROOM = "no-room"  # not the end's problem
-_MOST_UNTOLD = 2 << 20  # bytes of records of which no message has been told
 _CARRIES = ("data", "early data")  # events of what another protocol may read on
 _AT_ONCE = 1 << 16  # bytes that are cut into records at a time: a few bytes are one, and that takes many
 _LONG = 1 << 20  # bytes that may have been said before a capture began
 _OVERHEAD = 400  # bytes that a record costs beside its own
 _NOTHING: tuple[Said, ...] = ()
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 
 class Session:
@@ -209,13 +208,13 @@ class Session:
             way.last_opened = None
             places = way.record_places = way.stream.spans(record.start, record.end)
             told = self._record(way, record, (places[-1].number if places else 0) if number is None else number)
-            way.untold.append((record, places, way.last_opened))
-            if told:
-                told[0], way.untold = told[0].in_records(tuple(way.untold)), []
-            elif len(way.untold) > MAX_PIECES:
-                del way.untold[: MAX_PIECES // 2]
-            elif way.untold[-1][0].end - way.untold[0][0].start > _MOST_UNTOLD:
-                del way.untold[: len(way.untold) // 2 + 1]
+            placed = record, places, way.last_opened
+            if not told:
+                way.keep_untold(placed)
+                continue
+            told[0] = told[0].in_records((*way.untold, placed))
+            if way.untold:
+                way.untold = []
             if len(said) < MOST_TOLD:
                 said += told
                 continue
@@ -245,15 +244,16 @@ class Session:
         self.shake.transcript, self.shake.exchanged, self.shake.unheard = bytearray(), 0, True
 
     def _record(self, way: Direction, record: Record, number: int) -> list[Said]:
-        if record.type == codes.SSL2:
-            self.shake.client_hello = ssl2_hello(record.fragment)
-            return [self._said(way, record, "ClientHello", "ClientHello", record.fragment, self.shake.client_hello)]
-        if record.type == codes.CHANGE_CIPHER_SPEC:
-            return [self._change(way, record)]
         kind, content, opened = record.type, record.fragment, False
-        if way.role == "client" and self.early is not None and self.early.takes(record):
+        if kind == codes.SSL2:
+            self.shake.client_hello = ssl2_hello(content)
+            return [self._said(way, record, "ClientHello", "ClientHello", content, self.shake.client_hello)]
+        if kind == codes.CHANGE_CIPHER_SPEC:
+            return [self._change(way, record)]
+        if self.early is not None and way.role == "client" and self.early.takes(record):
             return self._early(way, record, number, self.early)
-        self._infer(way, record)
+        if way.unsure or way.changed:
+            self._infer(way, record)
         # TLS 1.3: from an end that had no keys yet (RFC 9846 section 5).
         clear = self.shake.version == TLS13 and kind == codes.ALERT
         if (way.encrypted and not clear) or (kind == codes.APPLICATION_DATA and not way.encrypted):
@@ -302,16 +302,16 @@ class Session:
         """Reads on in handshake messages, and goes on behind what was not captured of a record."""
         said: list[Said] = []
         at, start = 0, 0 if opened else record.body
+        if not record.gaps and not way.handshakes.lost:  # the usual case
+            found = way.handshakes.feed(content, _new(Piece, (name, start, start + len(content))))
+            return [self._handshake(way, record, each.raw, each.pieces, opened) for each in found]
         if way.handshakes.lost and (not record.gaps or record.gaps[0][0] >= _MESSAGE_HEADER):
             way.handshakes.find(content)
         lost = way.handshakes.lost
         for low, high in (*record.gaps, (len(content), len(content))):
             if low > at and not way.handshakes.lost:
                 for each in way.handshakes.feed(content[at:low], Piece(name, start + at, start + low)):
-                    if each.cut:
-                        said.append(self._cut(way, each, record.end))
-                    else:
-                        said.append(self._handshake(way, record, each.raw, each.pieces, opened))
+                    said.append(self._handshake(way, record, each.raw, each.pieces, opened))
             if high > low:
                 said += [self._cut(way, each, record.end) for each in way.handshakes.lose(high - low)]
             at = high
@@ -343,8 +343,7 @@ class Session:
     def _infer(self, way: Direction, record: Record) -> None:
         """Finds out the version, and whether an end has changed its keys, where that was not captured."""
         known = way.encrypted and self.shake.version is not None
-        doubted = not known and self.shake.version != TLS13 and (way.unsure or way.changed)
-        if not doubted or not changed(record, way.changed):
+        if known or self.shake.version == TLS13 or not changed(record, way.changed):
             return
         data = record.type == codes.APPLICATION_DATA
         if self.shake.version is None and codes.SSL_3 <= record.version <= codes.TLS_1_2:
@@ -416,7 +415,8 @@ class Session:
         else:
             shake.take(way.role, kind, parsed)
             self._about_early(way, kind, parsed)
-        return Said(name, event, way.base + record.end, way.places(pieces), raw, parsed, opened)
+        stop, places = way.base + record.end, way.places(pieces)
+        return _new(Said, (name, event, stop, places, raw, parsed, opened, False, False, None, (), None))
 
     def _begin_again(self) -> bool:
         """A ClientHello that was encrypted begins another handshake, up to TLS 1.2 (RFC 5246 section 7.4.1)."""
@@ -473,7 +473,8 @@ class Session:
         self, way: Direction, record: Record, name: str, event: str, raw: bytes, parsed: object,
         encrypted: bool = False, closed: bool = False,
     ) -> Said:  # fmt: skip
-        return Said(name, event, way.base + record.end, way.record_places, raw, parsed, encrypted, closed)
+        stop, places = way.base + record.end, way.record_places
+        return _new(Said, (name, event, stop, places, raw, parsed, encrypted, closed, False, None, (), None))
 
     @property
     def finished_verified(self) -> bool | None:
