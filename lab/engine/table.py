@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 
 class Row(NamedTuple):
@@ -34,6 +36,17 @@ class Move(NamedTuple):
     other: str
 
 
+class _Members(dict[str, Any]):
+    """The members of an enum by their text. Raises ValueError for what is none."""
+
+    def __init__(self, members: type[StrEnum]) -> None:
+        super().__init__((each.value, each) for each in members)
+        self._members = members
+
+    def __missing__(self, name: str) -> StrEnum:
+        return self._members(name)
+
+
 class Table:
     """The rows of one protocol, both ends' alike. The order matters in one way: see `assume`.
 
@@ -52,7 +65,11 @@ class Table:
         rfc: str | None = None,
     ) -> None:
         self.protocol = protocol
-        self.rows = tuple(Row(states(row.state), events(row.on), states(row.to), row.step, row.source) for row in rows)
+        # An enum that is asked for a member takes ten times as long as a dict, and a protocol may have 300 rows.
+        state, event = _Members(states), _Members(events)
+        self.rows = tuple([
+            _new(Row, (state[begin], event[on], state[to], step, source)) for begin, on, to, step, source in rows
+        ])  # fmt: skip
         self.starts = starts
         self.rfc = rfc
         self._by_state: dict[str, dict[str, Row]] = {}

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -56,9 +55,8 @@ CIPHERS = {
 MACS = {"NULL": 0, "MD5": 16, "SHA": 20, "SHA256": 32, "SHA384": 48}
 
 # The longer names first: AES_128_CCM_8 is not AES_128_CCM with a hash called 8.
-_CIPHER = "|".join(sorted(CIPHERS, key=len, reverse=True))
-_NAME = re.compile(rf"TLS_(?:(?P<exchange>\w+?)_WITH_)?(?P<cipher>{_CIPHER})(?:_(?P<hash>{'|'.join(MACS)}))?")
-_FORWARD_SECRET = re.compile(r"TLS13|(EC)?DHE(_|$)|(EC)?DH_anon$|PSK_DHE$|ECCPWD$")
+_CIPHERS = sorted(CIPHERS, key=len, reverse=True)
+_FORWARD_SECRET = frozenset(("TLS13", "DHE", "ECDHE", "DH_anon", "ECDH_anon", "PSK_DHE", "ECCPWD"))
 
 
 class Suite(NamedTuple):
@@ -80,7 +78,7 @@ class Suite(NamedTuple):
     @property
     def forward_secret(self) -> bool:
         """True where the server's long-lived key signs and can't decrypt."""
-        return bool(_FORWARD_SECRET.match(self.key_exchange))
+        return self.key_exchange in _FORWARD_SECRET or self.key_exchange.startswith(("DHE_", "ECDHE_"))
 
     def key_block_iv(self, version: int) -> int:
         """Returns how many bytes of IV each side takes from the key block.
@@ -97,22 +95,25 @@ class Suite(NamedTuple):
 @lru_cache(256)
 def suite(code: int, name: str) -> Suite | None:
     """Reads a suite's IANA name. Returns None for a name that can't be understood, and for signalling values."""
-    match = _NAME.fullmatch(name)
-    if not match:
+    exchange, parted, rest = name.removeprefix("TLS_").partition("_WITH_")
+    if not parted:
+        exchange, rest = "TLS13", exchange
+    algorithm = next((each for each in _CIPHERS if f"{rest}_".startswith(f"{each}_")), "")
+    hash_name = rest[len(algorithm) + 1 :]
+    if not algorithm or (hash_name and hash_name not in MACS):
         return None
-    exchange, algorithm = match["exchange"] or "TLS13", match["cipher"]
     cipher = CIPHERS[algorithm]
     aead = cipher.tag_length > 0
-    if aead and match["hash"] not in ("SHA256", "SHA384") and (match["hash"] or cipher.kind != "ccm"):
+    if aead and hash_name not in ("SHA256", "SHA384") and (hash_name or cipher.kind != "ccm"):
         return None  # an AEAD's hash is the PRF's; those of RFC 6655 alone don't name it
-    if not match["hash"] and (exchange == "TLS13" or not aead):
+    if not hash_name and (exchange == "TLS13" or not aead):
         return None
     if exchange == "TLS13":
         if not aead:
             return None  # TLS 1.3 has nothing else (RFC 9846 section 4.2.2)
         cipher = cipher._replace(fixed_iv=12, record_iv=0)  # RFC 9846 section 5.3
-    mac = None if aead else match["hash"]
-    prf = "SHA384" if match["hash"] == "SHA384" else "SHA256"  # RFC 5246 section 5, RFC 5288 section 3
+    mac = None if aead else hash_name
+    prf = "SHA384" if hash_name == "SHA384" else "SHA256"  # RFC 5246 section 5, RFC 5288 section 3
     return Suite(code, name, exchange, algorithm, mac, prf, *_sizes(cipher, mac))
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.engine.protocol import Awaited
 from lab.model import Role, Span
 from lab.protocols.tcp.stream import Stream
-from lab.protocols.tls.keys13 import Keys13
-from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.records import MAX_PIECES, Handshakes, Piece, Record, Records
 
-Placed = tuple[Record, tuple[Span, ...], Opened | None]  # a record, its places, what it was opened to
+if TYPE_CHECKING:  # what opens records is imported when something is known to open them with
+    from lab.protocols.tls.keys13 import Keys13
+    from lab.protocols.tls.protection import Opened, Protection
+
+Placed = tuple[Record, tuple[Span, ...], "Opened | None"]  # a record, its places, what it was opened to
 
 _MOST_TRIES = 256
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between

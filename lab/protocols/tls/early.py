@@ -9,6 +9,7 @@ early traffic secret, up to EndOfEarlyData. Else the server skips them, as whate
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lab.engine.protocol import Awaited
 from lab.protocols.tls import codes, reasons
@@ -16,9 +17,11 @@ from lab.protocols.tls.direction import Direction, Said
 from lab.protocols.tls.handshake import Handshake
 from lab.protocols.tls.hello import ServerHello
 from lab.protocols.tls.opening import Opening
-from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.records import Record
+
+if TYPE_CHECKING:
+    from lab.protocols.tls.protection import Opened, Protection
 
 END = bytes([codes.END_OF_EARLY_DATA, 0, 0, 0])  # all that EndOfEarlyData is
 _MOST_WAITING, _MOST_BYTES = 256, 1 << 20  # records that wait, and their bytes

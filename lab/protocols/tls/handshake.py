@@ -8,7 +8,6 @@ from lab.protocols.tls.ciphers import Suite, suite
 from lab.protocols.tls.compressed import opened
 from lab.protocols.tls.exchange import of_client, of_server
 from lab.protocols.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, Ssl2Hello
-from lab.protocols.tls.keys13 import retried
 from lab.protocols.tls.suites import KeyExchange, key_exchange
 
 _MOST_TRANSCRIPT = 4 << 20  # bytes of a handshake that are kept to verify its Finished
@@ -118,6 +117,8 @@ class Handshake:
             self.hello_retry = True
             self.unheard = self.unheard or self.client_hello is None  # the hello that it answers was not captured whole
             if chosen is not None:
+                from lab.protocols.tls.keys13 import retried  # seldom asked for
+
                 self.transcript = bytearray(retried(chosen, bytes(self.transcript[:before])) + raw)
             return
         self.server_hello, self.version, self.suite_code = hello, hello.selected_version, hello.suite

@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from lab.model import DerivationLine, Role
-from lab.protocols.tls.ciphers import TLS13
+from lab.protocols.tls.agreed import Agreed, nothing_given, unsupported
+from lab.protocols.tls.ciphers import TLS10, TLS12, TLS13
 from lab.protocols.tls.direction import Direction
 from lab.protocols.tls.handshake import Handshake
-from lab.protocols.tls.keylog import KeyLog, parse_keylog
-from lab.protocols.tls.keys12 import Keys12
-from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.messages import Finished
-from lab.protocols.tls.protection import Opened, Protection
 from lab.protocols.tls.reasons import (
     BAD_MAC,
     BAD_TAG,
@@ -31,13 +28,17 @@ from lab.protocols.tls.reasons import (
     Reason,
 )
 from lab.protocols.tls.records import Record
-from lab.protocols.tls.rsa import load_server_key
-from lab.protocols.tls.secrets import Agreed, Epochs, Flight, resumed12, unlock12, unlock13
 from lab.protocols.tls.sessions import Sessions
 from lab.protocols.tls.suites import TLCP_SUITES
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what secrets become is imported when there are some
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    from lab.protocols.tls.keylog import KeyLog
+    from lab.protocols.tls.keys12 import Keys12
+    from lab.protocols.tls.keys13 import Keys13
+    from lab.protocols.tls.protection import Opened, Protection
+    from lab.protocols.tls.secrets import Epochs
 
 _LEAST_RECORD = 22  # bytes of a record that is encrypted
 _MOST_PASSED = 64  # records that may have had a direction's keys before these were known
@@ -57,8 +58,12 @@ class Secrets:
         """Takes in more lines of a key log, or the server's key (PEM)."""
         self.learnt += 1
         if keylog:
+            from lab.protocols.tls.keylog import parse_keylog
+
             self.keylog = parse_keylog(keylog, self.keylog)
         if server_key:
+            from lab.protocols.tls.rsa import load_server_key
+
             key = load_server_key(server_key)
             if isinstance(key, Reason):
                 self.refused = key
@@ -154,8 +159,12 @@ class Opening:
         agreed = _agreed(shake)
         if self.epochs is None and (agreed is None or self._secrets.keylog is None):
             return None
-        found = self.epochs or (unlock13(agreed, None, self._secrets.keylog) if agreed is not None else None)
-        keys = found.client_early if isinstance(found, Epochs) else None
+        found: Epochs | Reason | None = self.epochs
+        if found is None and agreed is not None:
+            from lab.protocols.tls.secrets import unlock13
+
+            found = unlock13(agreed, None, self._secrets.keylog)
+        keys = found.client_early if found is not None and not isinstance(found, Reason) else None
         return keys.protection() if keys is not None else None
 
     def change(self, way: Direction) -> None:
@@ -214,6 +223,8 @@ class Opening:
             if isinstance(keys, Reason) and not shake.full:
                 resumed = self._secrets.sessions.resumed(shake)
                 if resumed is not None:
+                    from lab.protocols.tls.secrets import resumed12
+
                     keys = resumed12(agreed, resumed.master, resumed.client_random)
                 elif keys.code == NO_PREMASTER.code and shake.server_first:
                     keys = SESSION_UNKNOWN
@@ -226,6 +237,10 @@ class Opening:
 
     def _unlocked12(self, agreed: Agreed, shake: Handshake) -> Keys12 | Reason:
         """Returns the keys up to TLS 1.2, or why there are none; what has failed is not tried again with the same."""
+        if not self.given:
+            return unsupported(agreed, TLS10, TLS12) or nothing_given(agreed.suite)
+        from lab.protocols.tls.secrets import Flight, unlock12
+
         encrypted, certificate = shake.encrypted_premaster, next(iter(shake.certificates), None)
         given = (self._secrets.learnt, agreed, shake.exchanged, encrypted, certificate)
         if self._failed is not None and self._failed[0] == given:
@@ -236,29 +251,28 @@ class Opening:
         return keys
 
     def _unlock13(self, way: Direction, shake: Handshake) -> None:
-        learnt, found = self._secrets.learnt, None
+        learnt = self._secrets.learnt
         agreed = _agreed(shake) if self._unlocked != learnt else None  # the other direction may have been here
         if agreed is not None:
             self._unlocked = learnt
-            found = unlock13(agreed, self._secrets.server_key, self._secrets.keylog)
-        if isinstance(found, Reason):
-            self.locked = self._secrets.refused or found
-        elif found is not None:
-            old = self.epochs or found  # a log that grows has the later secrets later
-            self.epochs = Epochs(
-                old.client_early or found.client_early,
-                old.client_handshake or found.client_handshake,
-                old.server_handshake or found.server_handshake,
-                old.client_application or found.client_application,
-                old.server_application or found.server_application,
-                found.missing,
-            )
+            found = self._unlocked13(agreed)
+            if isinstance(found, Reason):
+                self.locked = self._secrets.refused or found
+            else:
+                self.epochs = found if self.epochs is None else self.epochs.grown(found)
         if self.epochs is None:
             return
         keys = self.epochs.of(way.role, way.finished)
         way.use(keys, learnt)
         way.tried = learnt
         self.locked = (self.locked or self.epochs.missing) if keys is None else None
+
+    def _unlocked13(self, agreed: Agreed) -> Epochs | Reason:
+        if not self.given:
+            return unsupported(agreed, TLS13, TLS13) or nothing_given(agreed.suite)
+        from lab.protocols.tls.secrets import unlock13
+
+        return unlock13(agreed, self._secrets.server_key, self._secrets.keylog)
 
     def update(self, way: Direction) -> None:
         """An end has said that its next record has the next keys (RFC 9846 section 4.7.3)."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lab.model import DerivationLine, Role
 from lab.protocols.tls import reasons
-from lab.protocols.tls.ciphers import TLS10, TLS12, TLS13, Suite
+from lab.protocols.tls.agreed import Agreed, nothing_given, unsupported
+from lab.protocols.tls.ciphers import TLS10, TLS12, TLS13
 from lab.protocols.tls.derivation import Derivation, Named
 from lab.protocols.tls.keylog import KeyLog
 from lab.protocols.tls.keys12 import MASTER, Keys12, master_secret
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _KEY_LOG = "RFC 9850"
-
-
-class Agreed(NamedTuple):
-    """What the two hellos settled. `client_version` is ClientHello's own, `version` the one agreed on."""
-
-    suite: Suite
-    version: int
-    client_version: int
-    client_random: bytes
-    server_random: bytes
-    extended_master_secret: bool = False
-    encrypt_then_mac: bool = False
 
 
 class Flight(NamedTuple):
@@ -57,12 +46,10 @@ def unlock12(
 
     That the keys are right is proved by both Finished, not here: a key log may be wrong about a secret.
     """
-    if not TLS10 <= agreed.version <= TLS12:
-        return reasons.UNSUPPORTED_VERSION.format(agreed.version)
-    if agreed.suite.key_exchange == "TLS13":
-        return reasons.UNSUPPORTED_SUITE.format(agreed.suite.name)
+    if (unknown := unsupported(agreed, TLS10, TLS12)) is not None:
+        return unknown
     derivation = Derivation()
-    premaster = _by_hand(agreed, flight, server_key, derivation) if server_key else _nothing_given(agreed.suite)
+    premaster = _by_hand(agreed, flight, server_key, derivation) if server_key else nothing_given(agreed.suite)
     if isinstance(premaster, Reason) and keylog is not None:
         logged = keylog.get("CLIENT_RANDOM", agreed.client_random)
         if logged is not None:
@@ -95,10 +82,6 @@ def unlock12(
     return _keys(
         agreed, master_secret(agreed.suite, agreed.version, premaster, *randoms, session, derivation), derivation
     )
-
-
-def _nothing_given(suite: Suite) -> Reason:
-    return reasons.NO_KEY_LOG.format(suite.key_exchange) if suite.forward_secret else reasons.NO_SECRETS
 
 
 def resumed12(agreed: Agreed, master: bytes, client_random: bytes) -> Keys12 | Reason:
@@ -152,6 +135,17 @@ class Epochs(NamedTuple):
             return self.client_application if finished else self.client_handshake
         return self.server_application if finished else self.server_handshake
 
+    def grown(self, later: Epochs) -> Epochs:
+        """Returns these keys with those that the log has later: it grows, and has the later secrets later."""
+        return Epochs(
+            self.client_early or later.client_early,
+            self.client_handshake or later.client_handshake,
+            self.server_handshake or later.server_handshake,
+            self.client_application or later.client_application,
+            self.server_application or later.server_application,
+            later.missing,
+        )
+
     @property
     def lines(self) -> tuple[DerivationLine, ...]:
         """The worked example. All keys share one derivation, but for those of a key log that grew."""
@@ -162,12 +156,10 @@ def unlock13(
     agreed: Agreed, server_key: PrivateKeyTypes | None = None, keylog: KeyLog | None = None
 ) -> Epochs | Reason:
     """Returns the keys that a key log gives for a TLS 1.3 connection, or why there are none."""
-    if agreed.version != TLS13:
-        return reasons.UNSUPPORTED_VERSION.format(agreed.version)
-    if agreed.suite.key_exchange != "TLS13":
-        return reasons.UNSUPPORTED_SUITE.format(agreed.suite.name)
+    if (unknown := unsupported(agreed, TLS13, TLS13)) is not None:
+        return unknown
     if keylog is None:
-        return (reasons.FORWARD_SECRECY if server_key else reasons.NO_KEY_LOG).format("TLS 1.3")
+        return reasons.FORWARD_SECRECY.format("TLS 1.3") if server_key else nothing_given(agreed.suite)
     derivation, epochs = Derivation(), dict[str, Keys13 | None]()
     for label, (role, name) in TRAFFIC.items():
         secret = keylog.get(label, agreed.client_random)

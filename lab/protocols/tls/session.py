@@ -21,7 +21,6 @@ from lab.protocols.tls.handshake import Handshake
 from lab.protocols.tls.hello import ClientHello, ServerHello, ssl2_hello
 from lab.protocols.tls.inferred import changed, sealed
 from lab.protocols.tls.opening import Lazy, Opening
-from lab.protocols.tls.protection import Opened
 from lab.protocols.tls.reasons import EARLY_UNDECIDED, Reason
 from lab.protocols.tls.records import (
     HandshakeMessage,
@@ -269,7 +268,7 @@ class Session:
         found = early.open(way, record, self.shake, self.opening)
         if found is None:
             return [self._closed(way, record)] if not early.going else [self._skipped(way, record, None)]
-        if not isinstance(found, Opened):
+        if isinstance(found, Reason | Awaited):
             return [self._skipped(way, record, found)]
         way.last_opened = found
         told = self._content(way, record, number, found.content_type, found.plaintext, True)

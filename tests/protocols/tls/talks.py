@@ -24,10 +24,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from lab.protocols.tls.agreed import Agreed
 from lab.protocols.tls.ciphers import Suite, suite
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import load_server_key
-from lab.protocols.tls.secrets import Agreed, Flight
+from lab.protocols.tls.secrets import Flight
 from tests.protocols.tls import conversation
 
 NO_EXTENDED_MASTER_SECRET, NO_ENCRYPT_THEN_MAC = 1, 1 << 19  # OpenSSL's SSL_OP_…, which `ssl` does not name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.protocols.tls.agreed import Agreed
 from lab.protocols.tls.ciphers import CIPHERS, TLS10, TLS11, TLS12, TLS13, Suite, suite
 from lab.protocols.tls.keylog import LABELS, parse_keylog
 from lab.protocols.tls.keys12 import Keys12, master_secret
@@ -12,7 +13,7 @@ from lab.protocols.tls.keys13 import Keys13
 from lab.protocols.tls.protection import MOST, Protection
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import decrypt_premaster, load_server_key, matches
-from lab.protocols.tls.secrets import Agreed, Flight, unlock12, unlock13
+from lab.protocols.tls.secrets import Flight, unlock12, unlock13
 from tests.protocols.tls.talks import identity, key_of
 
 HASHES = ("", "_MD5", "_SHA", "_SHA256", "_SHA384")
