@@ -21,6 +21,29 @@ from lab.text import ROLES, Text
 
 MASTER = "main secret"
 _ROLES: tuple[Role, ...] = ("client", "server")
+_HASH = {
+    role: Text(
+        f"The hash of everything that was said before the {who.en}'s Finished.",
+        f"{who.zh}的 Finished 之前全部消息的哈希。",
+    )
+    for role, who in ROLES.items()
+}
+_VERIFY_DATA = {
+    role: Text(
+        f"What the {who.en}'s Finished must say. Only who has the main secret and saw the same messages can say it.",
+        f"{who.zh}的 Finished 必须包含的内容。只有掌握主密钥并看到相同消息的一方才能算出它。",
+    )
+    for role, who in ROLES.items()
+}
+_CUTS = {  # of the key block, in its order
+    f"{role}_{name}": Text(f"Cut for the {who.en}: {en}.", f"切给{who.zh}：{zh}。")
+    for name, en, zh in (
+        ("write_MAC_key", "the key of its MAC", "它的 MAC 密钥"),
+        ("write_key", "the key it encrypts with", "它的加密密钥"),
+        ("write_IV", "its IV, or its part of the nonce", "它的 IV 或随机数的固定部分"),
+    )
+    for role, who in ROLES.items()
+}
 _RFCS = {TLS10: "RFC 2246", TLS11: "RFC 4346", TLS12: "RFC 5246"}
 
 
@@ -108,22 +131,13 @@ class Keys12:
 
         For the server's that includes the client's Finished, and NewSessionTicket where there is one.
         """
-        who, label = ROLES[role], f"{role} finished"
+        label = f"{role} finished"
         covered = Named(f"messages before the {role}'s Finished", messages)
         hashed = self.derivation.digest(
-            Text(
-                f"The hash of everything that was said before the {who.en}'s Finished.",
-                f"{who.zh}的 Finished 之前全部消息的哈希。",
-            ),
-            self._hash, covered, f"{role} handshake hash", _source(self.version, "7.4.9"),
-        )  # fmt: skip
+            _HASH[role], self._hash, covered, f"{role} handshake hash", _source(self.version, "7.4.9")
+        )
         return self.derivation.prf(
-            Text(
-                f"What the {who.en}'s Finished must say. Only who has the main secret and saw the same messages can "
-                "say it.",
-                f"{who.zh}的 Finished 必须包含的内容。只有掌握主密钥并看到相同消息的一方才能算出它。",
-            ),
-            self._hash, Named(MASTER, self.master), label, (hashed,), 12, f"{role} verify_data",
+            _VERIFY_DATA[role], self._hash, Named(MASTER, self.master), label, (hashed,), 12, f"{role} verify_data",
             _source(self.version, "7.4.9"),
         ).value  # fmt: skip
 
@@ -145,23 +159,12 @@ class Keys12:
             (Named("server random", server_random), Named("client random", client_random)),
             suite.key_block_length(self.version), "key block", source,
         )  # fmt: skip
+        lengths = suite.mac_length, suite.key_length, suite.key_block_iv(self.version)
         at, cut = 0, dict[str, bytes]()
-        for name, length, text in (
-            ("write_MAC_key", suite.mac_length, Text("the key of its MAC", "它的 MAC 密钥")),
-            ("write_key", suite.key_length, Text("the key it encrypts with", "它的加密密钥")),
-            (
-                "write_IV",
-                suite.key_block_iv(self.version),
-                Text("its IV, or its part of the nonce", "它的 IV 或随机数的固定部分"),
-            ),
-        ):
-            for role in _ROLES:
-                who = ROLES[role]
-                what = Text(f"Cut for the {who.en}: {text.en}.", f"切给{who.zh}：{text.zh}。")
-                end = at + length
-                if length:
-                    cut[f"{role}_{name}"] = self.derivation.cut(what, block, at, end, f"{role}_{name}", source).value
-                at = end
+        for (name, what), length in zip(_CUTS.items(), (each for each in lengths for _ in _ROLES), strict=True):
+            if length:
+                cut[name] = self.derivation.cut(what, block, at, at + length, name, source).value
+            at += length
         return {
             role: Keys(*(cut.get(f"{role}_{name}", b"") for name in ("write_key", "write_IV", "write_MAC_key")))
             for role in _ROLES

@@ -28,6 +28,25 @@ TRAFFIC: dict[str, tuple[Role, str]] = {
 }
 _KEYS, _FINISHED, _SCHEDULE, _TRANSCRIPT = cited("7.3"), cited("4.5.3"), cited("7.1"), cited("4.1")
 _EMPTY = Text("The hash of no message at all.", "空消息的哈希。")
+_KEY = {role: Text(f"The key that the {who.en} encrypts with.", f"{who.zh}的加密密钥。") for role, who in ROLES.items()}
+_IV = {
+    role: Text(
+        f"The IV: the {who.en}'s record number, XORed into it, makes each record's nonce.",
+        f"IV：与{who.zh}的记录序号异或，得到每条记录的随机数（nonce）。",
+    )
+    for role, who in ROLES.items()
+}
+_HASH = {
+    role: Text(
+        f"The hash of everything that was said before the {who.en}'s Finished.",
+        f"{who.zh}的 Finished 之前全部消息的哈希。",
+    )
+    for role, who in ROLES.items()
+}
+_VERIFY_DATA = {
+    role: Text(f"What the {who.en}'s Finished must say.", f"{who.zh}的 Finished 必须包含的内容。")
+    for role, who in ROLES.items()
+}
 
 
 class Keys13:
@@ -38,18 +57,13 @@ class Keys13:
     ) -> None:
         self.suite, self.role, self.name, self.secret = suite, role, name, secret
         self.derivation = derivation or Derivation()
-        who, mixed = ROLES[role], Named(name, secret)
+        mixed = Named(name, secret)
         self.keys = Keys(
             self.derivation.expand_label(
-                Text(f"The key that the {who.en} encrypts with.", f"{who.zh}的加密密钥。"),
-                suite.prf, mixed, "key", None, suite.key_length, self._called("write_key"), _KEYS,
+                _KEY[role], suite.prf, mixed, "key", None, suite.key_length, self._called("write_key"), _KEYS,
             ).value,
             self.derivation.expand_label(
-                Text(
-                    f"The IV: the {who.en}'s record number, XORed into it, makes each record's nonce.",
-                    f"IV：与{who.zh}的记录序号异或，得到每条记录的随机数（nonce）。",
-                ),
-                suite.prf, mixed, "iv", None, suite.fixed_iv, self._called("write_iv"), _KEYS,
+                _IV[role], suite.prf, mixed, "iv", None, suite.fixed_iv, self._called("write_iv"), _KEYS,
             ).value,
         )  # fmt: skip
 
@@ -72,17 +86,12 @@ class Keys13:
         `messages` are all handshake messages before it, with their headers of four bytes; after a HelloRetryRequest
         the first ClientHello is replaced (`retried`).
         """
-        who = ROLES[self.role]
         covered = Named(f"messages before the {self.role}'s Finished", messages)
         hashed = self.derivation.digest(
-            Text(
-                f"The hash of everything that was said before the {who.en}'s Finished.",
-                f"{who.zh}的 Finished 之前全部消息的哈希。",
-            ),
-            self.suite.prf, covered, f"{self.role} transcript hash", _TRANSCRIPT,
-        )  # fmt: skip
+            _HASH[self.role], self.suite.prf, covered, f"{self.role} transcript hash", _TRANSCRIPT
+        )
         return self.derivation.mac(
-            Text(f"What the {who.en}'s Finished must say.", f"{who.zh}的 Finished 必须包含的内容。"),
+            _VERIFY_DATA[self.role],
             self.suite.prf, self._finished_key(), hashed, f"{self.role} verify_data", _FINISHED,
         ).value  # fmt: skip
 
