@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import struct
 from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, begins, ends_of, hosts_of, joined, read
 from lab.bulk.prediction import MANY_OPTIONS, Wanted, predicted
 from lab.bulk.scan import Array, Layout, UnsoundError, Window, windows
+from lab.bulk.single import Some, rows, single
 from lab.dissect.packet import Inside, opened
 from lab.engine import path
 from lab.engine.lookahead import WITHIN
@@ -28,12 +30,13 @@ _WORD = (1 << 64) - 1
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 
 
-class Turn(NamedTuple):
-    """A packet that the engine sees, or may have to: where it stands in the chunk."""
+_RECORD = ("number", "time", "offset", "captured", "length", "linktype")
+_SEGMENT = ("seq", "ack", "flags", "window", "payload", "start", "options", "ident", "problem")
+_record, _segment = struct.Struct(f"{len(_RECORD)}q"), struct.Struct(f"{len(_SEGMENT)}q")
 
-    place: int
-    stretch: int  # that begins here; -1 where none does
-    at: int  # among the segments, conversation by conversation
+# A packet that the engine sees, or may have to: where it stands in the chunk, the stretch that begins there, -1 where
+# none does, and where it stands among the segments, conversation by conversation.
+Turn = tuple[int, int, int]
 
 
 class Chunk:
@@ -48,15 +51,14 @@ class Chunk:
         self._file = file
         self.packets = packets
         self.size = size
-        self._records = np.stack(
-            [getattr(packets, name) for name in ("number", "time", "offset", "captured", "length", "linktype")], axis=1
-        )
+        self.offset = packets.offset.data
+        self._records = rows(packets, _RECORD)
         self._mine = mine
         chosen = packets.usual & mine[packets.lane]
         places = np.flatnonzero(chosen)  # of the usual segments, in the order of the file
         self.strange = np.flatnonzero(~packets.usual)
-        first = int(packets.number[0])
-        whole = first + WITHIN if first > 1 else 0
+        self.first = int(packets.number[0])
+        whole = self.first + WITHIN if self.first > 1 else 0
         full = wanted.fates and crowded(self._begun(places))
         self.found = predicted(packets.part(places), path.ROUND, self._plain(places), wanted, whole, full)
         self.segments = it = self.found.segments  # conversation by conversation
@@ -67,19 +69,17 @@ class Chunk:
         found, count = self.found, np.arange(len(it))
         data = it.payload > 0
         stamped = data & (it.stamp >= 0) & (it.options < MANY_OPTIONS)
-        self._latest = [
-            [np.maximum.accumulate(np.where(which & (found.back == back), count, -1)) for back in (False, True)]
-            for which in (it.doubled, stamped)
-        ]
-        names = ("seq", "ack", "flags", "window", "payload", "start", "options", "ident", "problem")
-        self._numbers = np.stack([getattr(it, name) for name in names], axis=1)
-        self._pairs: dict[tuple[int, bool], bytes] = {}
-        self._upcoming = [
-            [_next(which & (found.back == back), count) for back in (False, True)] for which in (data, ~data)
-        ]
+        self.data, self._bare, self._doubled, self._stamped = (  # of each side
+            (Some(which & ~found.back), Some(which & found.back)) for which in (data, ~data, it.doubled, stamped)
+        )
+        self._numbers = rows(it, _SEGMENT)
+        self.one = single(self.places, found)
+        self._pairs: dict[int, bytes] = {}  # by conversation and side
         self._unclear = _next(it.begins, count)
+        self._next_unclear = self._unclear.data
         self._at = np.full(len(packets), -1)
         self._at[self.places] = count
+        self._where = self._at.data
 
     def _plain(self, usual: Array) -> Array:
         """Returns which segments are of conversations with something strange in them: fragments, ICMP errors ..."""
@@ -113,43 +113,47 @@ class Chunk:
         found._file, found._mine, found._pairs = file, mine, {}
         found._at = self._at.copy()
         found._at[self.places[~mine[self.segments.lane]]] = -1
+        found._where = found._at.data
         return found
 
     def frame(self, place: int) -> Frame:
         """Reads a packet again."""
-        number, time, offset, captured, length, linktype = self._records[place].tolist()
-        data = self._read(captured, offset)
-        return _new(Frame, (number, time, data, length, linktype, ()))
+        number, time, offset, captured, length, linktype = _record.unpack_from(self._records, place * _record.size)
+        return _new(Frame, (number, time, self._read(captured, offset), length, linktype, ()))
 
     def read(self, place: int) -> tuple[Frame, Any]:
         """Returns a packet, and what the transport says of it."""
-        frame, at = self.frame(place), self._at[place]
+        frame, at = self.frame(place), self._where[place]
         return frame, segment(frame) if at < 0 else self._segment(at, frame.data)
 
     def without_bytes(self, at: int) -> tuple[Frame, Segment]:
         """Returns a packet of which only the numbers are asked for, by its place conversation by conversation."""
-        number, time, _, _, length, linktype = self._records[self.places[at]].tolist()
+        number, time, _, _, length, linktype = _record.unpack_from(self._records, self.one.place[at] * _record.size)
         return _new(Frame, (number, time, b"", length, linktype, ())), self._segment(at, b"")
 
     def _segment(self, at: int, data: bytes) -> Segment:
-        seq, ack, flags, window, payload, start, options, ident, problem = self._numbers[at].tolist()
+        seq, ack, flags, window, payload, start, options, ident, problem = _segment.unpack_from(
+            self._numbers, at * _segment.size
+        )
         header = start - 20 - options
         pair = data[header - (8 if ident >= 0 else 32) : header + 4] if data else self.pair(at)
         return _new(Segment, (pair, seq, ack, flags, window, header, start, payload, _PROBLEMS[problem]))
 
     def pair(self, at: int) -> bytes:
         """Returns the pair of a segment, by its place conversation by conversation."""
-        key = int(self.found.conversation[at]), bool(self.found.back[at])
+        key = self.one.conversation[at] * 2 + self.one.back[at]
         known = self._pairs.get(key)
         if known is None:
-            known = self._pairs[key] = self.read(int(self.places[at]))[1].pair
+            _, _, _, _, _, start, options, ident, _ = _segment.unpack_from(self._numbers, at * _segment.size)
+            addresses = 8 if ident >= 0 else 32
+            begin = self.one.offset[at] + start - 20 - options - addresses
+            known = self._pairs[key] = self._read(addresses + 4, begin)
         return known
 
     def payload(self, at: int, begin: int, size: int) -> bytes:
         """Reads bytes of the payload of a segment, by its place conversation by conversation."""
-        it = self.segments
-        size = min(size, int(it.payload[at]) - begin)
-        return self._read(size, int(it.offset[at]) + int(it.start[at]) + begin)
+        one = self.one
+        return self._read(min(size, one.payload[at] - begin), one.offset[at] + one.start[at] + begin)
 
     def _read(self, size: int, offset: int) -> bytes:
         found = os.pread(self._file, size, offset)
@@ -159,9 +163,9 @@ class Chunk:
 
     def unclear(self, at: int, end: int) -> int:
         """Returns the place of the next segment from `at` to before `end` that may begin a protocol, else `end`."""
-        place = first = int(self._unclear[at])
+        place = first = self._next_unclear[at]
         while place < end and not begins(self.payload(place, 0, 1 << 18)):
-            place = int(self._unclear[place + 1]) if place + 1 < len(self._unclear) else len(self._unclear)
+            place = self._next_unclear[place + 1] if place + 1 < len(self._unclear) else len(self._unclear)
         if place > first:  # nobody has to look again
             self._unclear[at:place] = place
         return min(place, end)
@@ -181,9 +185,7 @@ class Chunk:
         seen[begins] = True
         seen[self.strange] = True
         here = np.flatnonzero(seen[: self.size])
-        return [
-            Turn(*each) for each in zip(here.tolist(), stretch[here].tolist(), self._at[here].tolist(), strict=True)
-        ]
+        return list(zip(here.tolist(), stretch[here].tolist(), self._at[here].tolist(), strict=True))
 
     def behind(self, place: int, within: int, alone: bool) -> Iterator[int]:
         """Yields the places of the packets behind one, up to some numbers further on, without those of other lanes.
@@ -205,17 +207,15 @@ class Chunk:
 
     def stretch(self, at: int, end: int) -> Stretch:
         """Returns how far both ends come in the segments from `at` to before `end`, of one conversation."""
-        first, other = bool(self.found.back[at]), not self.found.back[at]
-        last = end - 1
-        before, beyond = int(self.found.before[at]), int(self.found.theirs[at])
-        latest = (last, int(self.found.theirs[last]))
-        if bool(self.found.back[last]) != first:
+        one, last = self.one, end - 1
+        first, latest = one.back[at], (last, one.theirs[last])
+        if one.back[last] != first:
             latest = latest[::-1]
         return Stretch(
-            self._side(first, before, latest[0], at, end),
-            self._side(other, beyond, latest[1], at, end),
+            self._side(first, one.before[at], latest[0], at, end),
+            self._side(not first, one.theirs[at], latest[1], at, end),
             end - at,
-            int(self.segments.number[last]),
+            one.number[last],
         )
 
     def steps(self, at: int, end: int, off: tuple[int, int]) -> Iterator[tuple[int, int, int, int, bool]]:
@@ -231,21 +231,20 @@ class Chunk:
             (payload > 0).tolist(), strict=True,
         )  # fmt: skip
 
-    def _side(self, back: bool, before: int, latest: int, begin: int, end: int) -> Side:
-        it, found, last = self.segments, self.found, max(latest, before)
-        doubled, stamped = (int(each[back][last]) for each in self._latest)
-        data, bare = (int(each[back][begin]) for each in self._upcoming)
+    def _side(self, back: int, before: int, latest: int, begin: int, end: int) -> Side:
+        one, last = self.one, max(latest, before)
+        stamped = self._stamped[back].last(begin, end)
         return Side(
-            int(it.seq[before] + found.reach[before] - found.seq[before]) & 0xFFFFFFFF,
-            int(it.seq[last] + found.reach[last] - found.seq[last]) & 0xFFFFFFFF,
-            int(it.ack[before]),
-            int(it.ack[last]),
-            int(it.window[before]),
-            int(it.window[last]),
-            int(it.stamp[stamped]) if stamped >= begin else None,
-            data if data < end else -1,
-            bare if bare < end else -1,
-            doubled >= begin,
+            one.seq_raw[before] + one.reach[before] - one.seq[before] & 0xFFFFFFFF,
+            one.seq_raw[last] + one.reach[last] - one.seq[last] & 0xFFFFFFFF,
+            one.ack_raw[before],
+            one.ack_raw[last],
+            one.window[before],
+            one.window[last],
+            one.stamp[stamped] if stamped >= 0 else None,
+            self.data[back].first(begin, end),
+            self._bare[back].first(begin, end),
+            self._doubled[back].first(begin, end) >= 0,
         )
 
 
@@ -279,7 +278,7 @@ class First(NamedTuple):
 
     def weights(self) -> list[int]:
         """Returns how much the engine has to do in each lane."""
-        turns = np.array([turn.place for turn in self.chunk.turns()], np.int64)
+        turns = np.array([place for place, _, _ in self.chunk.turns()], np.int64)
         found: list[int] = np.bincount(self.chunk.packets.lane[turns], minlength=LANES).tolist()
         return found
 

@@ -35,6 +35,9 @@ _LEAST = 2  # segments in a stretch that are worth it
 Whole = tuple[set[int], str, dict[Role, str | None]]  # which segments complete a message, its name, each end's step
 
 
+_Later = tuple[int, int, int, int]  # a turn, and how often its stretch has been refused; -1 of what is only seen
+
+
 class Passed(NamedTuple):
     """Segments that the engine has passed by: where they stand in a chunk, and what their rows need."""
 
@@ -82,108 +85,87 @@ class Passing(Lookahead):
     def __iter__(self) -> Iterator[tuple[Frame, Any]]:
         while (chunk := next(self._chunks, None)) is not None:
             self._chunk = chunk
-            self.last = int(chunk.packets.number[-1])
+            self.last = chunk.first + len(chunk.packets) - 1
             yield from self._through(chunk)
             self._known.clear()
             self._chunk = chunk = None  # before the next one is made
         self.position = self._size
 
     def _through(self, chunk: Chunk) -> Iterator[tuple[Frame, Any]]:
-        turns = chunk.turns()
-        later: list[tuple[int, int, int, int]] = []  # segments of stretches that the engine would not pass by
-        ends, again = chunk.found.ends, self._again
-        coming = iter(turns)
-        turn = next(coming, None)
-        while turn is not None or later:
-            refused = 0
-            if later and (turn is None or later[0][0] < turn.place):
-                place, stretch, at, refused = heapq.heappop(later)
-                now = Turn(place, stretch, at)
-            else:
-                assert turn is not None
-                now, turn = turn, next(coming, None)
-            if now.stretch >= 0 and refused >= 0:
-                end = int(ends[now.stretch])
-                passed, open_ = self._passes(chunk, now, end) if end - now.at >= _LEAST else (now.at, ())
-                if passed > now.at:
-                    for at in open_:
-                        heapq.heappush(later, (int(chunk.places[at]), now.stretch, at, -1))
+        later: list[_Later] = []
+        again, ends = self._again, chunk.found.ends.tolist()
+        for place, stretch, at, refused in _in_turn(chunk.turns(), later):
+            if stretch >= 0 and refused >= 0:
+                end = ends[stretch]
+                passed, open_ = self._passes(chunk, stretch, at, end) if end - at >= _LEAST else (at, ())
+                if passed > at:
+                    for each in open_:
+                        heapq.heappush(later, (chunk.one.place[each], stretch, each, -1))
                     if passed < end:
-                        heapq.heappush(later, (int(chunk.places[passed]), now.stretch, passed, 0))
+                        heapq.heappush(later, (chunk.one.place[passed], stretch, passed, 0))
                     continue
-                self._refused(chunk, now, end, refused, later)
-            if now.at in self._open:
-                yield self._left(chunk, now.at)
-            else:
-                yield from self._one(chunk, now.place)
+                _refused(chunk, stretch, at, end, refused, later)
+            seen = self._left(chunk, at) if at in self._open else self._one(chunk, place)
+            if seen is not None:
+                yield seen
             while again:
                 yield again.popleft()
 
-    def _one(self, chunk: Chunk, place: int) -> Iterator[tuple[Frame, Any]]:
-        number = int(chunk.packets.number[place])
-        if number in self._taken:
+    def _one(self, chunk: Chunk, place: int) -> tuple[Frame, Any] | None:
+        """Returns a packet, None of one that is not to be seen."""
+        if self._taken and (number := chunk.first + place) in self._taken:
             self._taken.discard(number)
-            return
-        known = self._known.pop(place) if place in self._known else None
-        frame, found = known or chunk.read(place)
+            return None
+        known = self._known.pop(place, None) or chunk.read(place)
         if len(self._known) > _MOST_KNOWN:  # passed by
             self._known = {each: known for each, known in self._known.items() if each > place}
-        if not chunk.packets.usual[place] and self._chosen is not None and self._chosen(frame) is False:
-            return
-        self.position = int(chunk.packets.offset[place])
-        yield frame, found
+        if self._chosen is not None and not chunk.packets.usual[place] and self._chosen(known[0]) is False:
+            return None
+        self.position = chunk.offset[place]
+        return known
 
     def _left(self, chunk: Chunk, at: int) -> tuple[Frame, Any]:
         """Returns a segment that has been passed by but for what becomes of it."""
         which, ends, off, whole = self._open.pop(at)
-        found, back = chunk.found, bool(chunk.found.back[at])
-        end, (frame, segment) = ends[back], chunk.without_bytes(at)
+        one, (frame, segment) = chunk.one, chunk.without_bytes(at)
+        back = one.back[at]
+        end = ends[back]
         large = segment.payload > LEAST_LARGE and segment.payload > end.peer.limit
-        called = labels(int(found.kind[at]), bool(chunk.segments.problem[at] == UNFINISHED), large)
-        seq, ack = int(found.seq[at]) + off[back], int(found.ack[at]) + off[not back]
-        if whole is not None and at in whole[0]:
+        called = labels(one.kind[at], one.problem[at] == UNFINISHED, large)
+        completes = whole is not None and at in whole[0]
+        if whole is not None and completes:
             called += (whole[1],)
-        record = left(which, end, frame, segment, called, seq, ack)
-        if whole is not None and at in whole[0] and (step := whole[2][end.role]) is not None:
+        record = left(which, end, frame, segment, called, one.seq[at] + off[back], one.ack[at] + off[not back])
+        if whole is not None and completes and (step := whole[2][end.role]) is not None:
             record.steps = (step,)
         return frame, record
 
-    @staticmethod
-    def _refused(chunk: Chunk, now: Turn, end: int, refused: int, later: list[tuple[int, int, int, int]]) -> None:
-        """Has the engine see some more segments of a stretch, and asks it again then: after ever more of them."""
-        step = min(1 << refused, _MOST_REFUSED)
-        stop = min(now.at + step, end)
-        for at in range(now.at + 1, stop):
-            heapq.heappush(later, (int(chunk.places[at]), now.stretch, at, -1))
-        if stop < end and chunk.places[stop] < chunk.size:
-            heapq.heappush(later, (int(chunk.places[stop]), now.stretch, stop, min(refused + 1, 6)))
-
-    def _passes(self, chunk: Chunk, now: Turn, end: int) -> tuple[int, Sequence[int]]:
-        """Takes the engine from one segment to before another, or not so far; returns how far, and which of them are
-        left open.
+    def _passes(self, chunk: Chunk, number: int, at: int, end: int) -> tuple[int, Sequence[int]]:
+        """Takes the engine from a segment of a stretch to before another, or not so far; returns how far, and which of
+        them are left open.
         """
-        it, path, at = chunk.segments, self._path, now.at
-        path.reach(int(it.number[at]))
+        one, path, layers = chunk.one, self._path, self._path.layers
+        path.reach(one.number[at])
         known = path.of(chunk.pair(at))
         if known is None:
             return at, ()
         which, first = known
-        back = bool(chunk.found.back[at])
-        own, other = int(chunk.found.before[at]), int(chunk.found.theirs[at])
-        off = (first.next - int(chunk.found.reach[own]), first.peer.next - int(chunk.found.reach[other]))
+        idle = layers.idle(which)
+        skim = None if idle or not may_begin(which, first) else layers.skim(which)
+        if skim is None and not idle:
+            return at, ()
+        open_ = bool(chunk.found.open[number]) or _overdue(which)
+        if skim is not None and self._most is not None and (open_ or not skim.settled):
+            return at, ()  # what its messages become is told, too
+        back = one.back[at]
+        off = (first.next - one.reach[one.before[at]], first.peer.next - one.reach[one.theirs[at]])
         ends = (first, first.peer)
         if back:
             off, ends = off[::-1], ends[::-1]
-        open_ = bool(chunk.found.open[now.stretch]) or _overdue(which)
-        skim, skimmed = None, None
-        if path.layers.idle(which):
+        skimmed = None
+        if skim is None:
             end = chunk.unclear(at, end)
         else:
-            skim = path.layers.skim(which)
-            if skim is None or not may_begin(which, first):
-                return at, ()
-            if self._most is not None and (open_ or not skim.settled):  # what its messages become is told, too
-                return at, ()
             skimmed = skimming.skimmed(chunk, skim, at, end, (ends[0].role, ends[1].role), off, self._most)
             end = skimmed.end
         if end - at < _LEAST:
@@ -204,31 +186,30 @@ class Passing(Lookahead):
         self._open.update(dict.fromkeys(places, _Open(which, ends, off, whole)))
         if self._passed is not None and len(places) < end - at:
             lines = record_lines.lines(chunk, skim, skimmed) if skim and skimmed and self._most is not None else None
-            passed = np.delete(np.arange(at, end), [each - at for each in places])
             whole = (whole[0].difference(places), *whole[1:]) if whole is not None else None
             most, client = (ends[0].peer.limit, ends[1].peer.limit), ends[1].role == "client"
-            self._passed(Passed(chunk, passed, which.id, client, off, most, whole, lines))
-        path.arrived(got)
+            self._passed(Passed(chunk, _without(at, end, places), which.id, client, off, most, whole, lines))
+        if got:
+            path.arrived(got)
         if not open_:
             arrive(first, stretch)
         for end_ in (first, first.peer) if skim is None else ():
             if end_.holes:
                 this = back if end_ is first else not back
-                path.layers.keep(which, _pieces(chunk, at, end, this, end_, off[this]))
+                layers.keep(which, _pieces(chunk, at, end, this, end_, off[this]))
         if skim is not None and skimmed is not None:
             skimming.skip(chunk, skim, skimmed)
-            size = int(it.payload[at:end].sum())
-            path.layers.skimmed(which, skim, size, skimming.seen(chunk, skim, skimmed))
+            layers.skimmed(which, skim, stretch.size, skimming.seen(chunk, skim, skimmed))
         return end, places
 
     def behind(self, number: int, within: int = WITHIN, pair: bytes = b"") -> Iterator[tuple[Frame, Any]]:
         """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come."""
         chunk = self._chunk
         assert chunk is not None
-        place = number - int(chunk.packets.number[0])
+        place = number - chunk.first
         yield from (each for each in self._again if each[0].number > number)
         for each in chunk.behind(place, within, bool(pair)):
-            if int(chunk.packets.number[each]) in self._taken:
+            if chunk.first + each in self._taken:
                 continue
             known = self._known.get(each)
             if known is None:
@@ -245,19 +226,50 @@ class Passing(Lookahead):
         self._again.appendleft((frame, found))
 
 
+def _in_turn(turns: list[Turn], later: list[_Later]) -> Iterator[_Later]:
+    """Yields turns one by one, and what comes later meanwhile, where it stands."""
+    for place, stretch, at in turns:
+        while later and later[0][0] < place:
+            yield heapq.heappop(later)
+        yield place, stretch, at, 0
+    while later:
+        yield heapq.heappop(later)
+
+
+def _refused(chunk: Chunk, stretch: int, at: int, end: int, refused: int, later: list[_Later]) -> None:
+    """Has the engine see some more segments of a stretch, and asks it again then: after ever more of them."""
+    stop = min(at + min(1 << refused, _MOST_REFUSED), end)
+    for each in range(at + 1, stop):
+        heapq.heappush(later, (chunk.one.place[each], stretch, each, -1))
+    if stop < end and chunk.one.place[stop] < chunk.size:
+        heapq.heappush(later, (chunk.one.place[stop], stretch, stop, min(refused + 1, 6)))
+
+
+def _without(at: int, end: int, places: Sequence[int]) -> Array:
+    """Returns all places from `at` to before `end` but for some."""
+    if not places:
+        return np.arange(at, end)
+    which = np.ones(end - at, bool)
+    which[np.array(places) - at] = False
+    return np.flatnonzero(which) + at
+
+
 def _overdue(which: Any) -> bool:
     """Whether something was captured behind its acknowledgement: nobody knows which packet lets it arrive."""
-    return any(each.new and each.stop <= end.heard for end in which.ends for each in end.pending)
+    for end in which.ends:
+        heard = end.heard
+        for each in end.pending:
+            if each.new and each.stop <= heard:
+                return True
+    return False
 
 
-def _pieces(chunk: Chunk, at: int, stop: int, back: bool, end: Any, off: int) -> Iterator[Piece]:
+def _pieces(chunk: Chunk, at: int, stop: int, back: int, end: Any, off: int) -> Iterator[Piece]:
     """Yields what one side's segments carry."""
-    it = chunk.segments
-    for each in range(at, stop):
-        if bool(chunk.found.back[each]) == back and (size := int(it.payload[each])):
-            relative = int(chunk.found.seq[each]) + off
-            data = chunk.payload(each, 0, size)
-            yield Piece(end, int(it.seq[each]), relative, data, int(it.number[each]), int(it.start[each]))
+    one = chunk.one
+    for each in chunk.data[back].among(at, stop).tolist():
+        data = chunk.payload(each, 0, one.payload[each])
+        yield Piece(end, one.seq_raw[each], one.seq[each] + off, data, one.number[each], one.start[each])
 
 
 def _nothing(_frame: Frame) -> None:

@@ -31,9 +31,9 @@ def lines(chunk: Chunk, skim: Skim, found: Skimmed) -> Lines:
 
 def _add(said: dict[int, str], chunk: Chunk, skim: Skim, way: Way, limit: int) -> None:
     numbers, offsets = chunk.segments.number[way.places].tolist(), chunk.segments.start[way.places].tolist()
-    starts, stops = way.starts, way.stops
     if not way.bounds:
         return
+    starts, stops = [way.start, *way.stops[:-1]], way.stops
     start, index, spans = starts[0], 0, [*skim.way.begun(way.role)]
     for at, place in way.bounds:
         if place >= limit:
@@ -45,7 +45,7 @@ def _add(said: dict[int, str], chunk: Chunk, skim: Skim, way: Way, limit: int) -
             if stops[index] > at:
                 break
             index += 1
-        number = int(chunk.segments.number[place])
+        number = chunk.one.number[place]
         line = message_line(skim.layer.name, skim.way.name, spans)
         said[number] = f"{said[number]},{line}" if number in said else line
         start, spans = at, []

@@ -100,9 +100,9 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     told: list[int] = []
     passes = passing.Passing._passes
 
-    def counted(self: passing.Passing, of: chunk.Chunk, now: chunk.Turn, end: int) -> tuple[int, Sequence[int]]:
-        found = passes(self, of, now, end)
-        told.append(found[0] - now.at - len(found[1]))
+    def counted(self: passing.Passing, of: chunk.Chunk, number: int, at: int, end: int) -> tuple[int, Sequence[int]]:
+        found = passes(self, of, number, at, end)
+        told.append(found[0] - at - len(found[1]))
         return found
 
     monkeypatch.setattr(passing.Passing, "_passes", counted)

@@ -47,6 +47,11 @@ class Stretch(NamedTuple):
     packets: int
     last: int  # the number of the last packet
 
+    @property
+    def size(self) -> int:
+        """The bytes that both ends send."""
+        return sum((side.next - side.next_before) % _WRAP for side in (self.first, self.other))
+
 
 def may_begin(which: Conversation, first: End) -> bool:
     """Whether a conversation stands where anything may be passed by: open, and nothing odd about it."""
