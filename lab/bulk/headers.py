@@ -17,7 +17,6 @@ import numpy as np
 from lab.bulk.scan import Array, Window, words
 from lab.engine.layers import LOOK
 from lab.engine.protocol import Preamble, Upper
-from lab.model import Role
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.transport import LANES, NUMBER
 
@@ -246,25 +245,25 @@ def begins(data: bytes) -> bool:
 
 def _asked(byte: int) -> tuple[Callable[[bytes], bool], ...]:
     """Returns what is to be asked of a segment that begins with a byte."""
-    roles: tuple[Role, Role] = ("client", "server")
     found: list[Callable[[bytes], bool]] = []
     for upper in UPPERS:
         if byte in upper.first:
-            found += [partial(_recognised, upper, role) for role in roles]
+            found.append(partial(_recognised, upper))
         if byte in upper.later:
             found.append(upper.goes_on)
     for preamble in TRANSPORT.preambles:
         if byte in preamble.first:
-            found += [partial(_measured, preamble, role) for role in roles]
+            found.append(partial(_measured, preamble))
     return tuple(found)
 
 
-def _recognised(upper: Upper, role: Role, data: bytes) -> bool:
-    return upper.recognise(data[:LOOK], role) is not False
+def _recognised(upper: Upper, data: bytes) -> bool:
+    head = data[:LOOK]
+    return upper.recognise(head, "client") is not False or upper.recognise(head, "server") is not False
 
 
-def _measured(preamble: Preamble, role: Role, data: bytes) -> bool:
-    return preamble.measure(data, role, True) != 0
+def _measured(preamble: Preamble, data: bytes) -> bool:
+    return preamble.measure(data, "client", True) != 0 or preamble.measure(data, "server", True) != 0
 
 
 _MAY = tuple(_asked(byte) for byte in range(256))

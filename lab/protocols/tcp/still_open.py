@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lab.engine.record import PATIENCE
 from lab.protocols.tcp.conversation import End, SegmentRecord
 
+_new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 Step = tuple[int, int, int, int, bool]  # who sends it, 0 for the first; number, stop, ack; whether it has data
 
 
@@ -24,7 +25,7 @@ class _Item(NamedTuple):
     new: bool
     stop: int
     place: int
-    behind: bool  # data of its sender
+    behind: bool  # data of its sender, where it has none itself
     settled: bool = False
 
 
@@ -41,8 +42,8 @@ class _Side:
         self.reached = 0  # the number behind the last of its data that have been got
 
     def send(self, number: int, new: bool, stop: int, place: int) -> None:
-        behind = any(item.new for item in self.pending)
-        self.pending.append(_Item(number, new, stop, place, behind))
+        behind = not new and any(item.new for item in self.pending)
+        self.pending.append(_new(_Item, (number, new, stop, place, behind, False)))
         if new and self.disordered:
             self.floor = min(self.floor, stop)
 

@@ -70,7 +70,11 @@ class Skimming:
         way.sealed += count
         way.passed, way.least = way.passed + count, way.least + count
         for _, seq, _, data, number, at in rest:
-            way.records.feed(way.stream.add(seq, data, number, at))
+            fresh = way.stream.add(seq, data, number, at)
+            if len(fresh) < way.records.wanted:  # the middle of a record
+                way.records.go_on(fresh)
+            else:
+                way.records.feed(fresh)
 
 
 def begin(session: Any) -> Skimming | None:
