@@ -12,10 +12,11 @@ import base64
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from lab.model import NO_FACTS, Above, Address, By, Frame, Kernels, Message, Remark, Role, States, Verdict
 from lab.text import Text
+from lab.tuples import NamedTuple
 
 SCHEMA = "handshake-lab/events/v1"
 Instant = Literal["held", "delivered", "final"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from lab.text import Text
+from lab.tuples import NamedTuple
 
 Role = Literal["client", "server"]
 Fate = Literal["arrived", "lost", "unknown"]

@@ -23,21 +23,22 @@ ROOT = Path(lab.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 
 # What each folder, or file at the top, may know of the others; itself it always may.
-VALUES = {"text", "errors", "model", "events", "version"}
+VALUES = {"tuples", "text", "errors", "model", "events", "version"}
 THINKING = {"dissect", "engine", "protocols", "report"}
 TOUCHING = {"system", "capture", "testbed"}
 MAY_KNOW: dict[str, set[str]] = {
     "version": set(),
-    "text": set(),
-    "errors": {"text"},
-    "model": {"text"},
-    "events": {"text", "model"},
-    "dissect": {"text", "model"},
-    "engine": {"text", "model", "events", "dissect"},
+    "tuples": set(),
+    "text": {"tuples"},
+    "errors": {"tuples", "text"},
+    "model": {"tuples", "text"},
+    "events": {"tuples", "text", "model"},
+    "dissect": {"tuples", "text", "model"},
+    "engine": {"tuples", "text", "model", "events", "dissect"},
     "protocols": {*VALUES, "dissect", "engine"},
     "report": {*VALUES, "dissect", "engine", "protocols"},
     "render": {*VALUES, *THINKING},
-    "system": {"text", "errors"},
+    "system": {"tuples", "text", "errors"},
     "capture": {*VALUES, "system"},
     "testbed": {*VALUES, "dissect", "engine", "protocols", "system", "capture"},
     "explore": {*VALUES, "dissect", "engine", "protocols", *TOUCHING},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
@@ -33,7 +32,6 @@ _SECRET = np.frombuffer(os.urandom(64), np.uint64) | np.uint64(1)
 _HALF, _WORD = np.uint64(32), (1 << 64) - 1
 
 
-@dataclass(slots=True)
 class Packets:
     """What is known of packets, in the order of the file. Those that are no usual segment have only the first five."""
 
@@ -64,19 +62,26 @@ class Packets:
     problem: Array  # RIGHT, UNFINISHED or WRONG
     begins: Array  # its payload begins with a byte that what has a protocol of its own may begin with
 
+    def __init__(self, *columns: Array) -> None:
+        vars(self).update(zip(_COLUMNS, columns, strict=True))
+
     def __len__(self) -> int:
         return len(self.number)
 
     def part(self, which: slice | Array) -> Packets:
         """Returns some of them."""
-        return Packets(*(getattr(self, each.name)[which] for each in fields(self)))
+        return Packets(*(column[which] for column in vars(self).values()))
+
+
+_COLUMNS = tuple(Packets.__annotations__)
 
 
 def joined(parts: list[Packets]) -> Packets:
     """Returns all packets of several parts."""
     if len(parts) == 1:
         return parts[0]
-    return Packets(*(np.concatenate([getattr(each, one.name) for each in parts]) for one in fields(Packets)))
+    columns = zip(*(vars(each).values() for each in parts), strict=True)
+    return Packets(*(np.concatenate(column) for column in columns))
 
 
 def read(window: Window, number: int, mine: Array) -> Packets:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -55,6 +54,8 @@ class _Columned(Recorded):
 
     def _digest(self) -> str:
         """Returns the SHA-256 of the file in hex."""
+        import hashlib
+
         found, at = hashlib.sha256(), 0
         while piece := os.pread(self._file, _AT_ONCE, at):
             found.update(piece)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from lab.capture import blocks, pcap, pcapng
 from lab.capture.section import Section
 from lab.capture.source import Findings
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+else:
+    Array = np.ndarray
 
 _WINDOW = 4 << 20  # bytes read at a time
 _MOST = 16_384  # packets in a window: of small ones there are many in so many bytes
@@ -40,8 +43,7 @@ class Layout(NamedTuple):
     blocks: bool  # it is a pcapng
 
 
-@dataclass(slots=True)
-class Window:
+class Window(NamedTuple):
     """Some packets that stand side by side in a file: bytes, and where in them each packet's data lie."""
 
     buffer: Array  # with PADDING zeros behind

@@ -6,7 +6,6 @@ limits, so that no file, however damaged, takes more than a fixed amount of memo
 
 from __future__ import annotations
 
-import hashlib
 import select
 from collections.abc import Callable
 from typing import Protocol
@@ -52,7 +51,11 @@ class Source:
         self._unfolded: Unfolded | None = None  # where it is compressed
         self._ended = False
         self._file = file
-        self._hash = hashlib.sha256() if digest else None
+        self._hash = None
+        if digest:
+            import hashlib  # not with every command: it takes long
+
+            self._hash = hashlib.sha256()
 
     @property
     def position(self) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from lab.text import ROLES, Text
+from lab.tuples import NamedTuple
 
 _OTHER = {"client": "server", "server": "client"}
 

@@ -7,10 +7,11 @@ extensions is not judged; properties read it when asked and leave out what can't
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from lab.protocols.tls import codes
 from lab.protocols.tls.reader import Reader, text
+from lab.tuples import NamedTuple
 
 # SHA-256 of "HelloRetryRequest" (RFC 9846 section 4.2.3)
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")

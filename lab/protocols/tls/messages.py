@@ -8,7 +8,6 @@ negotiated ones: what a message looks like depends on them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from lab.protocols.tls import codes
 from lab.protocols.tls.hello import (
@@ -27,6 +26,7 @@ from lab.protocols.tls.hello import (
 )
 from lab.protocols.tls.reader import Reader
 from lab.protocols.tls.suites import KeyExchange, key_exchange
+from lab.tuples import NamedTuple
 
 
 class Certificate(NamedTuple):

@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lab.protocols.tls import prf, reasons
 from lab.protocols.tls.ciphers import TLS10, TLS13, Suite
 from lab.protocols.tls.reasons import Reason
+from lab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from lab.protocols.tls import undoing

@@ -11,10 +11,11 @@ yet whole. Damage ends in a `problem`, never in an exception.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from lab.model import Role
 from lab.protocols.tls import codes
+from lab.tuples import NamedTuple
 
 HEADER = 5  # bytes: type, version, length
 MAX_FRAGMENT = (1 << 14) + 2048  # RFC 5246 section 6.2.3; RFC 9846 section 5.2 allows 256 bytes of expansion only

@@ -6,7 +6,7 @@ opened with the server's key, step by step, even where a key log would know the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lab.model import DerivationLine, Role
 from lab.protocols.tls import reasons
@@ -19,6 +19,7 @@ from lab.protocols.tls.keys13 import TRAFFIC, Keys13
 from lab.protocols.tls.reasons import Reason
 from lab.protocols.tls.rsa import PREMASTER, decrypt_premaster, matches
 from lab.text import Text
+from lab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
