@@ -75,6 +75,7 @@ def rows(
     if not halved and not columns:
         yield None
         return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's others would only wait, and busily
     with contextlib.ExitStack() as stack:
         plan = _planned(path, form, keylog) if columns else None
         half = _half(plan.weights) if plan is not None else EVEN if form in _IN_JSON else OURS
