@@ -14,6 +14,7 @@ from lab.render.diff import FACTS, REMARKS, ends, valued
 from lab.render.words import brief
 from lab.report.comparison import Comparison, Match, Side, compare, side
 from lab.report.summary import in_short
+from lab.runs.compare import let_go
 from lab.runs.recorded import open_run
 from lab.text import Text
 
@@ -25,21 +26,24 @@ def of_captures(
 
     Raises InputError where one can't be read, UsageError where it has no such conversation, or too many packets.
     """
-    sides, pages = [], []
-    for file, number in zip((a, b), conversations, strict=True):
-        with open_run(
-            file, only=number, words=True, fields=range(1, MOST + 1), keylog=keylog, server_key=server_key,
-            limited=limited,
-        ) as run:  # fmt: skip
-            making = Making(run)
-            rows, numbers, left_out, cut = side(_added(making))
-            sides.append(Side(run.name, run.conversations[0], rows, numbers, left_out, cut, run.complaint()))
-            pages.append(making.page())
-    compared = compare(*sides)
-    whole = dict(pages[0])
-    whole["name"] = f"{pages[0]['name']} ↔ {pages[1]['name']}"
-    whole["compare"] = _compared(compared, [_part(each) for each in pages])
+    options = {"keylog": keylog, "server_key": server_key, "limited": limited}
+    ours, page = _read(a, only=conversations[0], **options)
+    let_go()  # else both runs would be held
+    theirs, other = _read(b, only=conversations[1], **options)
+    compared = compare(ours, theirs)
+    whole = dict(page)
+    whole["name"] = f"{page['name']} ↔ {other['name']}"
+    whole["compare"] = _compared(compared, [_part(page), _part(other)])
     return whole, compared
+
+
+def _read(file: str, **options: Any) -> tuple[Side, dict[str, Any]]:
+    """Returns one side, and its page."""
+    with open_run(file, words=True, fields=range(1, MOST + 1), **options) as run:
+        making = Making(run)
+        rows, numbers, left_out, cut = side(_added(making))
+        read = Side(run.name, run.conversations[0], rows, numbers, left_out, cut, run.complaint())
+        return read, making.page()
 
 
 _SHARED = ("schema", "live", "transport", "roles", "titles", "phases", "spelled", "socket", "words", "timers")

@@ -66,14 +66,20 @@ class Briefing:
         self.count = 0
         self._latest = 0  # of all packets so far
         self._watched: dict[int, _Watched] = {}
+        self._late: dict[int, int] = {}  # of conversations that are told: how many packets are still to come
         self._worst: list[tuple[int, int, Brief]] = []
 
     def packet(self, packet: Packet) -> None:
         """Notes times, and the packets that troubles are told of."""
-        if packet.conversation is not None and packet.sender is not None:
-            watched = self._watched.get(packet.conversation)
+        which = packet.conversation
+        if which in self._late:
+            self._late[which] -= 1
+            if not self._late[which]:
+                del self._late[which]
+        elif which is not None and packet.sender is not None:
+            watched = self._watched.get(which)
             if watched is None:
-                watched = self._watched[packet.conversation] = _Watched()
+                watched = self._watched[which] = _Watched()
             watched.packet(packet, packet.sender)
         self._latest = max(self._latest, packet.time or 0)
 
@@ -81,6 +87,8 @@ class Briefing:
         """Makes a conversation's line."""
         self.count += 1
         watched = self._watched.pop(report.id, _Watched())
+        if (late := report.facts["packets"] - watched.packets) > 0:
+            self._late[report.id] = late
         brief = _brief(report, watched, watched.last is not None and self._latest - watched.last < _SOON)
         entry = (brief.weight, -brief.id, brief)
         if len(self._worst) < MOST:
@@ -127,6 +135,7 @@ class _Watched:
         "_to",
         "closes_first",
         "last",
+        "packets",
         "places",
     )
 
@@ -134,6 +143,7 @@ class _Watched:
         self.places: dict[str, list[tuple[Role, int]]] = {}
         self.closes_first: Role | None = None
         self.last: int | None = None  # the time of its last packet
+        self.packets = 0
         self._began: int | None = None  # when the SYN was sent, once; -1: more than once
         self._asked: int | None = None  # when the SYN-ACK was, likewise
         self._to: dict[Role, int] = {}
@@ -144,6 +154,7 @@ class _Watched:
 
     def packet(self, packet: Packet, sender: Role) -> None:
         labels = packet.labels
+        self.packets += 1
         if not _NOT_MEANT.isdisjoint(labels):
             return
         for label in labels:

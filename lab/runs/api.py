@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path as File
+from typing import Any
 
 from lab.report.comparison import Comparison
 from lab.report.comparison import compare as compare_sides
-from lab.runs.compare import side_of
+from lab.runs.compare import let_go, side_of
 from lab.runs.recorded import open_run
 from lab.runs.run import Run
 from lab.runs.secrets import Secret, secrets
@@ -86,10 +87,8 @@ def compare(
     Raises InputError where a file can't be read, UsageError where it has no such conversation.
     """
     log, key = secrets(keylog, server_key)
-    sides = [
-        side_of(
-            open_run(fspath(file), only=number, words=True, frames=False, keylog=log, server_key=key, limited=limit)
-        )
-        for file, number in zip((a, b), conversations, strict=True)
-    ]
-    return compare_sides(*sides)
+    options: dict[str, Any] = {"words": True, "frames": False, "keylog": log, "server_key": key, "limited": limit}
+    first, second = conversations
+    ours = side_of(open_run(fspath(a), only=first, **options))
+    let_go()  # else both runs would be held
+    return compare_sides(ours, side_of(open_run(fspath(b), only=second, **options)))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 FORMATS = ("ladder", "json", "ndjson", "csv", "conversations", "events", "pcapng")
-OTHERS = ("explain", "explain-all", "diff")  # what else reads a capture
+OTHERS = ("explain", "explain-all", "diff", "summary")  # what else reads a capture
 MOST_MEMORY = 256 << 20  # bytes beyond what the interpreter takes that runs nothing
 
 
@@ -62,6 +62,7 @@ def annotate(file: Path, form: str, piped: bool = False, *more: str, limit: floa
     how = {
         "explain": ("annotate", name, "--explain", "2"),
         "explain-all": ("annotate", name, "--explain", "999999999"),  # which there is not: all are looked at
+        "summary": ("annotate", name, "--summary"),
         "diff": ("diff", str(file), str(file)),
     }
     arguments = how.get(form, ("annotate", name, "--format", form))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from functools import cache
@@ -13,17 +14,21 @@ from typing import Any
 
 import pytest
 
+import lab
 from lab.app import annotate
 from lab.app.formats import Format
 from lab.engine import path, walk
 from lab.engine.buffers import MOST_TOLD
 from lab.engine.path import in_order
 from lab.model import Frame
+from lab.page.comparison import of_captures
 from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.protocols.tcp import room
+from lab.protocols.tcp.conversation import Conversation
 from lab.protocols.tcp.segment import ACK, SYN
 from lab.protocols.transport import LANES
 from lab.report import conversations
+from lab.report.briefing import Briefing
 from lab.report.conversations import entry
 from lab.runs.recorded import open_run
 from lab.runs.run import Run
@@ -167,6 +172,41 @@ def test_of_conversations_that_are_let_go_of_no_more_is_kept_than_is_shown(
         last = json.loads(out.read_text("utf-8").splitlines()[-1])
         assert [each["id"] for each in last["conversations"]] == list(range(70))
         assert last["file"]["problems"][-1]["text"] == "of 3000 conversations only the first 70 are told of here"
+
+
+def test_nothing_of_a_capture_stays_while_it_is_compared_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    def opened(*arguments: Any, **options: Any) -> Run:
+        held.append(sum(isinstance(each, Conversation) for each in gc.get_objects()))
+        return open_run(*arguments, **options)
+
+    monkeypatch.setattr("lab.runs.compare._MUCH", 0)
+    monkeypatch.setattr("lab.runs.api.open_run", opened)
+    monkeypatch.setattr("lab.page.comparison.open_run", opened)
+    file = str(make("syns", tmp_path / "syns.pcap", 0.001))  # 500
+    gc.collect()
+    gc.disable()  # as the command does
+    try:
+        lab.compare(file, file)
+        of_captures(file, file, (0, 0))
+    finally:
+        gc.enable()
+    assert held[1] == held[0]
+    assert held[3] <= held[2], "nor on a page"
+
+
+def test_a_summary_watches_no_conversation_that_it_has_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "ROUND", 500)
+    monkeypatch.setattr(room, "MOST_IN_A_LANE", 4)
+    briefing = Briefing()
+    with open_run(str(make("syns", tmp_path / "syns.pcap", 0.006)), let_go=briefing.over) as run:  # 3,000
+        for packet in run.packets():
+            briefing.packet(packet)
+            assert len(briefing._watched) + len(briefing._late) <= LANES * 4 + 1000
+    assert briefing.count > 2000
 
 
 def test_what_nobody_acknowledges_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
