@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,13 +202,13 @@ class Passing(Lookahead):
             layers.skimmed(which, skim, stretch.size, skimming.seen(chunk, skim, skimmed))
         return end, places
 
-    def behind(self, number: int, within: int = WITHIN, pair: bytes = b"") -> Iterator[tuple[Frame, Any]]:
+    def behind(self, number: int, within: int = WITHIN, pairs: Collection[bytes] = ()) -> Iterator[tuple[Frame, Any]]:
         """Yields the packets behind packet `number`, up to `within` further on, in order: they are still to come."""
         chunk = self._chunk
         assert chunk is not None
         place = number - chunk.first
         yield from (each for each in self._again if each[0].number > number)
-        for each in chunk.behind(place, within, bool(pair)):
+        for each in chunk.behind(place, within, bool(pairs)):
             if chunk.first + each in self._taken:
                 continue
             known = self._known.get(each)

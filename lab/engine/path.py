@@ -160,8 +160,10 @@ class Path:
         self._conversations.foresee(ahead, self._spoken_by)
         for frame, found in ahead:
             number = frame.number
-            if number >= self._round_ends or (young and young[0].number < number - PATIENCE):
+            if number >= self._round_ends:
                 self.reach(number)
+            elif young and young[0].number < number - PATIENCE:
+                self._grow_old(number)
             if found is None:
                 continue
             if found is fragment:
@@ -207,7 +209,7 @@ class Path:
                     walk.sent(record)
                     if record.segment.payload or conversation.above:
                         layers.sent(record)
-                late = reset_by(record, proved) if proved else ()
+                late = reset_by(record, proved) if proved and conversation.closing else ()
                 for arrived in late:  # they provoked this RST: whoever got them is quiet only now
                     walk.settle(arrived)
                 if teller:
@@ -268,11 +270,14 @@ class Path:
 
     def _grow_old(self, number: int) -> None:
         """Decides, before packet `number`, the fates of packets that were sent long ago, where that can be."""
-        young, old = self._young, self._old
-        while young and young[0].number < number - PATIENCE:
+        young, old, after_long = self._young, self._old, self._delivery.after_long
+        late = number - PATIENCE
+        while young and young[0].number < late:
             record = young.popleft()
             if not record.settled:
-                self._got(self._delivery.after_long(record))
+                arrived = after_long(record)
+                if arrived:
+                    self._got(arrived)
                 if not record.settled:
                     old.append(record)
         while old and old[0].number < number - _MOST_WAITING:

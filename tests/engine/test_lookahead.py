@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from lab.engine.lookahead import WITHIN, Lookahead
 from lab.model import Frame
@@ -56,3 +57,30 @@ def test_a_question_ends_after_so_many_packets() -> None:
     ahead = Lookahead(forever(), str, more=patience(*[True] * 1000))
     next(iter(ahead))
     assert len(numbers(ahead, 1)) == WITHIN
+
+
+class Said(NamedTuple):
+    """What is read of a packet of a connection."""
+
+    pair: bytes
+
+
+def of_two_connections(frame: Frame) -> Said | None:
+    return None if frame.number == 5 else Said(b"even" if frame.number % 2 == 0 else b"odd")
+
+
+def test_where_pairs_are_given_only_their_packets_are_looked_at_and_all_come_in_their_turn() -> None:
+    ahead = Lookahead(iter(FRAMES), of_two_connections)
+    turns = iter(ahead)
+    next(turns)
+    odd = ahead.behind(1, 4, pairs=(b"odd",))
+    assert [frame.number for frame, _ in odd] == [3]  # of packet 5 nobody says whose it is
+    assert [frame.number for frame, _ in ahead.behind(1, pairs=(b"odd",))] == [3, 7]
+    assert [frame.number for frame, _ in ahead.behind(1, pairs=(b"even", b"odd"))] == [2, 3, 4, 6, 7, 8]
+    ahead.take(3)
+    ahead.take(4)
+    assert next(turns)[0].number == 2
+    ahead.put_back(FRAMES[1], Said(b"even"))
+    assert [frame.number for frame, _ in ahead.behind(1, pairs=(b"even",))] == [2, 6, 8]
+    assert [frame.number for frame, _ in ahead.behind(1, pairs=(b"odd",))] == [7]
+    assert [frame.number for frame, _ in turns] == [2, 5, 6, 7, 8]

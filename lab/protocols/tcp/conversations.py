@@ -182,7 +182,7 @@ class Conversations:
             end.acked = ack
             if peer.window < 0 and ack > 0 and not conversation.alone_known and self._ahead is not None:
                 conversation.alone_known = True
-                heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number, pair=segment.pair))
+                heard = doubts.answered_at_all(segment, self._ahead.behind(frame.number, pairs=segment.pairs))
                 conversation.alone = None if heard else end.role
         elif taken:
             if odd and self._judge.is_replaced(frame, segment):
@@ -220,7 +220,7 @@ class Conversations:
             end.fin = stop - 1
             conversation.closing = True
             if conversation.alone is not None and self._ahead is not None and (record.ack or 0) > conversation.from_syn:
-                later = self._ahead.behind(frame.number, pair=segment.pair)
+                later = self._ahead.behind(frame.number, pairs=segment.pairs)
                 conversation.order_unknown = not doubts.acknowledges_more(segment, later)
         end.window = window
         if self._ahead is not None:
@@ -279,14 +279,14 @@ class Conversations:
         """Returns what is to be placed, this segment or a SYN that was sent before it, and whose it is."""
         if found is None:
             if self._ahead is not None and segment.flags & _SYN_ACK == _SYN_ACK:
-                syn = doubts.syn_of(segment, self._ahead.behind(frame.number, pair=segment.pair))
+                syn = doubts.syn_of(segment, self._ahead.behind(frame.number, pairs=segment.pairs))
                 if syn is not None:
                     self._ahead.take(syn[0].number)
                     self._ahead.put_back(frame, segment)
                     frame, segment = syn
             return frame, segment, self._open(frame, segment)
         if segment.flags & _SYN_ACK == _SYN_ACK and found[1].isn not in (None, segment.seq) and self._ahead is not None:
-            syn = doubts.syn_of(segment, self._ahead.behind(frame.number, _ROLES_WITHIN, segment.pair))
+            syn = doubts.syn_of(segment, self._ahead.behind(frame.number, _ROLES_WITHIN, segment.pairs))
             if syn is not None and _is_new(found[1].peer, syn[1]):
                 self._ahead.take(syn[0].number)
                 self._ahead.put_back(frame, segment)
@@ -427,7 +427,7 @@ class Conversations:
         if syn:
             forward = not ack
         else:
-            later = self._ahead.behind(frame.number, _ROLES_WITHIN, segment.pair) if self._ahead is not None else ()
+            later = self._ahead.behind(frame.number, _ROLES_WITHIN, segment.pairs) if self._ahead is not None else ()
             shown = doubts.client(frame, segment, later, self._spoken_by)
             forward = segment.source_port >= segment.destination_port if shown is None else shown
         source = End("client" if forward else "server", segment.source, segment.source_port)

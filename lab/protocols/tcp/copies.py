@@ -29,8 +29,10 @@ class Sent:
     def keep(self, end: End, seq: int, frame: Frame, segment: Segment) -> None:
         """Keeps what a segment carries from relative number `seq` on."""
         data, start = frame.data, segment.start
-        stop = max(min(start + segment.payload, len(data)), start)
-        if len(data) - (stop - start) > _OVERHEAD:  # else the frame takes hardly more room than its payload
+        whole, stop = len(data), start + segment.payload
+        if stop > whole:
+            stop = max(whole, start)
+        if whole - (stop - start) > _OVERHEAD:  # else the frame takes hardly more room than its payload
             data, start, stop = data[start:stop], 0, stop - start
         pieces = self._of.get(end)
         if pieces is None:

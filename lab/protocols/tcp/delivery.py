@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from operator import attrgetter
 
 from lab.protocols.tcp import repetitions
 from lab.protocols.tcp.conversation import Conversation, End, SegmentRecord
@@ -30,6 +31,7 @@ from lab.protocols.tcp.segment import ACK, FIN, RST, SYN
 
 _SYN_RST, _SYN_ACK = SYN | RST, SYN | ACK
 _AGAIN = frozenset(("retransmission", "out-of-order", "keep-alive"))
+_number = attrgetter("number")
 MOST_PENDING = 4096  # packets of one end; the oldest is given up for more
 
 
@@ -49,20 +51,12 @@ def proved_by(record: SegmentRecord) -> Sequence[SegmentRecord]:
 
 def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
     end = record.end
-    if end is None:
-        return ()
     peer, ack = end.peer, None if record.discarded else record.ack
     if not (peer.pending or end.pending or peer.copies):
         if ack is not None and ack > peer.heard:
             peer.heard = ack
         return ()
-    if (
-        peer.window < 0
-        and end.isn is not None
-        and peer.unheard
-        and record.segment
-        and not record.segment.flags & _SYN_RST
-    ):
+    if peer.window < 0 and end.isn is not None and peer.unheard and not record.segment.flags & _SYN_RST:
         return _all(end)
     if not record.new and record.seq < record.stop and "retransmission" in record.labels:
         _give_up_acks(peer, record.seq)
@@ -74,16 +68,14 @@ def _proved(record: SegmentRecord) -> Sequence[SegmentRecord]:
             got = repetitions.acknowledged(peer, record, ack) + got
         if got:
             if end.pending and not end.pending[0].new:
-                first = next((item.number for item in got if item.new), None)
+                first = None
+                for item in got:
+                    if item.new:
+                        first = item.number
+                        break
                 got += rest(end, first)
             return got if len(got) == 1 else sorted(got, key=_number)
-    if (
-        ack is None
-        and peer.pending
-        and record.segment
-        and record.segment.flags & RST
-        and (got := _reset(peer, record.seq))
-    ):
+    if ack is None and peer.pending and record.segment.flags & RST and (got := _reset(peer, record.seq)):
         return got
     got = rest(peer) if peer.pending and not peer.pending[0].new else []
     if peer.copies and ack is not None:
@@ -231,40 +223,44 @@ def rest(end: End, before: int | None = None) -> list[SegmentRecord]:
 
 def acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
-    first = end.pending[0] if end.pending else None
-    if first is not None and len(end.pending) == 1 and first.new and _covers(ack, first):
-        end.pending.pop()
+    pending, receiver = end.pending, end.peer
+    if len(pending) == 1 and (first := pending[0]).new and (first.stop <= ack or _covers(ack, first)):
+        pending.pop()
         end.disordered = 0
         first.by = "acknowledged"
-        _catch_up(end.peer, first)
+        _catch_up(receiver, first)
         return [first]
-    if ack < end.floor and end.disordered > ack:
+    disordered = end.disordered
+    if ack < end.floor and disordered > ack:
         return []
-    last, least = 0, end.disordered
-    for at, item in enumerate(end.pending):
+    last, least = 0, disordered
+    for at, item in enumerate(pending, 1):
         if item.new:
             if item.stop <= ack or _covers(ack, item):
-                last = at + 1
-            elif not end.disordered:
+                last = at
+            elif not disordered:
                 break
             else:
                 least = min(least, _least(item))
     end.floor = least
-    taken = end.pending[:last]
-    del end.pending[:last]
+    taken = pending[:last]
+    del pending[:last]
     got: list[SegmentRecord] = []
     kept: list[SegmentRecord] = []
     for item in taken:
-        if item.new and item.stop > ack and not _covers(ack, item):
+        if not item.new:
+            if not item.settled:
+                got.append(item)
+                item.by = "inferred"
+        elif item.stop > ack and not _covers(ack, item):
             kept.append(item)
         elif not item.settled:
             got.append(item)
-            item.by = "acknowledged" if item.new else "inferred"
-            if item.new:
-                _catch_up(end.peer, item)
+            item.by = "acknowledged"
+            _catch_up(receiver, item)
     if kept:
-        end.pending[:0] = kept
-    if ack >= end.disordered:
+        pending[:0] = kept
+    if ack >= disordered:
         end.disordered = 0
     return got
 
@@ -330,7 +326,3 @@ def _give_up(item: SegmentRecord) -> None:
     if not item.settled:
         item.end.give_up(item)
         item.conversation.not_got(item)
-
-
-def _number(record: SegmentRecord) -> int:
-    return record.number

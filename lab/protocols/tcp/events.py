@@ -132,15 +132,15 @@ def got(record: SegmentRecord) -> Iterable[str]:
         return _got_rst(record, end)
     if flags & SYN:
         return _got_syn(record, end)
-    if end.state == State.SYN_SENT and end.got_next is None and not segment.payload:
+    reached, fin = end.got_next, bool(flags & FIN)
+    if reached is None and end.state == State.SYN_SENT and not segment.payload:
         return _NOTHING  # RFC 9293 section 3.10.7.3, fourth: neither SYN nor RST, so it is dropped
-    fin = bool(flags & FIN)
-    quiet = not fin and end.syn_acked and (end.fin is None or end.fin_acked) and end.aside is None
     if end.fin_inferred is not None and record.by != "inferred" and end.fin is not None and (record.ack or 0) > end.fin:
         end.fin_inferred = None  # here is what shows it
-    if quiet and (end.got_next is None or record.seq <= end.got_next):
+    quiet = not fin and end.syn_acked and end.aside is None and (end.fin is None or end.fin_acked)
+    if quiet and (reached is None or record.seq <= reached):
         # The usual packet: nothing to say, only the stream goes on.
-        if end.got_next is None or record.stop > end.got_next:
+        if reached is None or record.stop > reached:
             end.got_next = record.stop
         return _NOTHING
     said: list[str] = []

@@ -18,14 +18,14 @@ class Judge:
     def is_asked_again(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether a RST only refuses an answer to a SYN: its sender goes on."""
         assert self.ahead is not None
-        return doubts.still_asked(segment, end.isn, self.ahead.behind(frame.number, pair=segment.pair))
+        return doubts.still_asked(segment, end.isn, self.ahead.behind(frame.number, pairs=segment.pairs))
 
     def is_refuted(self, record: SegmentRecord, frame: Frame, segment: Segment) -> bool:
         """Asks what follows whether a RST counts; returns whether it does not, and is to be called so."""
         assert self.ahead is not None
         end = record.end
         exact = end.next_raw is None or record.seq in (end.next, end.heard, end.peer.got_next)
-        refuted = doubts.reset(frame, segment, self.ahead.behind(frame.number, pair=segment.pair), exact)
+        refuted = doubts.reset(frame, segment, self.ahead.behind(frame.number, pairs=segment.pairs), exact)
         if refuted is None:
             return False
         record.disowned, record.discarded = True, not refuted.obeyed
@@ -49,7 +49,7 @@ class Judge:
             return False
         if segment.flags & ACK and 0 < peer.relative(segment.ack) <= peer.next:
             return False
-        return doubts.answered_after_all(segment, self.ahead.behind(frame.number, pair=segment.pair))
+        return doubts.answered_after_all(segment, self.ahead.behind(frame.number, pairs=segment.pairs))
 
     def is_blind(self, conversation: Conversation, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether the alleged sender of a SYN goes on with the connection that it had before."""
@@ -58,33 +58,33 @@ class Judge:
             return False
         before = doubts.end_at(former, end.address, end.port)
         return before.next_raw is not None and doubts.goes_on(
-            segment, before.next_raw, self.ahead.behind(frame.number, pair=segment.pair)
+            segment, before.next_raw, self.ahead.behind(frame.number, pairs=segment.pairs)
         )
 
     def is_answered(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether of two SYN-ACKs with different numbers the later one is acknowledged."""
         if self.ahead is None or end.peer.acked >= 0:
             return False
-        return doubts.answered(segment, self.ahead.behind(frame.number, pair=segment.pair))
+        return doubts.answered(segment, self.ahead.behind(frame.number, pairs=segment.pairs))
 
     def is_foreign(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether what answers a SYN, but acknowledges another, is refused: RST has the number that it acknowledges."""
         if end.peer.state != "SYN-SENT" or segment.flags & RST or self.ahead is None:
             return False
         end.peer.refuses = segment.ack
-        return doubts.refused(segment, self.ahead.behind(frame.number, pair=segment.pair))
+        return doubts.refused(segment, self.ahead.behind(frame.number, pairs=segment.pairs))
 
     def is_replaced(self, frame: Frame, segment: Segment) -> bool:
         """Whether something odd is not what its receiver has read."""
         return self.ahead is not None and doubts.replaced(
-            frame, segment, self.ahead.behind(frame.number, pair=segment.pair)
+            frame, segment, self.ahead.behind(frame.number, pairs=segment.pairs)
         )
 
     def is_denial(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether an end that stands further back than its stream has been told to is the one that knows it."""
         if self.ahead is None or end.next_raw is None or not any(item.new for item in end.peer.pending):
             return False
-        return doubts.stands_back(segment, end.next_raw, self.ahead.behind(frame.number, pair=segment.pair))
+        return doubts.stands_back(segment, end.next_raw, self.ahead.behind(frame.number, pairs=segment.pairs))
 
     def is_outside(self, end: End, frame: Frame, segment: Segment, seq: int) -> bool:
         """Whether a segment lies before its sender's stream, or behind all that its receiver can have offered.
@@ -96,12 +96,12 @@ class Judge:
         if seq + doubts.taken(segment) <= 1:
             return True
         if self.ahead is not None and segment.flags & FIN and seq > end.next:
-            return doubts.another_fin(segment, self.ahead.behind(frame.number, pair=segment.pair))
+            return doubts.another_fin(segment, self.ahead.behind(frame.number, pairs=segment.pairs))
         mine, theirs = (options(each.options or b"").window_scale for each in (end, end.peer))
         scale = min(theirs, 14) if mine is not None and theirs is not None else 0
         if self.ahead is None or seq <= max(end.peer.acked, end.next) + (0xFFFF << scale):
             return False
-        return doubts.left_behind(segment, end.next_raw, self.ahead.behind(frame.number, pair=segment.pair))
+        return doubts.left_behind(segment, end.next_raw, self.ahead.behind(frame.number, pairs=segment.pairs))
 
 
 def _disregard(end: End) -> None:

@@ -61,6 +61,11 @@ class Segment(NamedTuple):
         return self.destination + self.source + pair[-2:] + pair[-4:-2]
 
     @property
+    def pairs(self) -> frozenset[bytes]:
+        """The pairs of both directions of its connection."""
+        return frozenset((self.pair, self.reversed_pair))
+
+    @property
     def source(self) -> bytes:
         return self.pair[: len(self.pair) // 2 - 2]
 
