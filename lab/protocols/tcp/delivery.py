@@ -125,23 +125,28 @@ def reset_by(record: SegmentRecord, proved: Sequence[SegmentRecord]) -> Sequence
 def sent(record: SegmentRecord) -> None:
     """Puts a packet among those that have been sent and not yet got; older copies of the same are given up."""
     end = record.end
-    if end is None:
-        return
-    if record.disowned and record.discarded and (record.segment.payload or record.segment.flags & (SYN | FIN)):
-        record.conversation.not_got(record)  # nothing tells whether it got as far as its receiver
-        return
-    again = not record.disowned and len(record.labels) > 1 and not _AGAIN.isdisjoint(record.labels)
-    if again and record.stop > record.seq and record.stop > end.heard:
+    if record.disowned:
+        if record.discarded and (record.segment.payload or record.segment.flags & (SYN | FIN)):
+            record.conversation.not_got(record)  # nothing tells whether it got as far as its receiver
+            return
+    elif (
+        len(record.labels) > 1
+        and not _AGAIN.isdisjoint(record.labels)
+        and record.stop > record.seq
+        and record.stop > end.heard
+    ):
         record.new = True
         end.disordered, end.floor = end.next, 0
         repetitions.replaced(end, record)
-    if record.new and not end.peer.window:
-        end.shut_out = [*(end.shut_out or ())[-MOST_PENDING:], record.number]
-    end.pending.append(record)
-    if end.disordered and record.new:
-        end.floor = min(end.floor, _least(record))
-    if len(end.pending) > MOST_PENDING:
-        _give_up(end.pending.pop(0))
+    if record.new:
+        if not end.peer.window:
+            end.shut_out = [*(end.shut_out or ())[-MOST_PENDING:], record.number]
+        if end.disordered:
+            end.floor = min(end.floor, _least(record))
+    pending = end.pending
+    pending.append(record)
+    if len(pending) > MOST_PENDING:
+        _give_up(pending.pop(0))
 
 
 def let_go(record: SegmentRecord) -> None:

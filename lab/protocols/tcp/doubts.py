@@ -276,22 +276,23 @@ def is_odd(end: End, data: bytes, segment: Segment) -> bool:
     sender's, a timestamp older than one before (RFC 7323 section 5).
     """
     pair, _, _, flags, _, header, start, _, problems = segment
-    odd = (
+    if (
         not flags & ACK
         or start - header >= _MANY_OPTIONS
         or ttl(data, header, len(pair)) < end.ttl
         or "bad-checksum" in problems
-    )
+    ):
+        return True
     at = header + 20
     if len(data) >= at + 8:
         begin, stamp = _two_numbers(data, at)
     else:  # cut short
         begin, stamp = int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 4 :], "big")
     if begin == _STAMPED:
-        odd = odd or (end.stamp is not None and (stamp - end.stamp) % _WRAP >= _HALF)
-        if not odd:
-            end.stamp = stamp
-    return odd
+        if end.stamp is not None and (stamp - end.stamp) % _WRAP >= _HALF:
+            return True
+        end.stamp = stamp
+    return False
 
 
 def stamp_of(listed: bytes | None) -> int | None:

@@ -47,8 +47,6 @@ def begin(conversation: Conversation, listening: Sequence[int] | None) -> States
 def sent(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that the segment is for its sender."""
     segment, end = record.segment, record.end
-    if segment is None or end is None:
-        return _NOTHING
     if end.fin_inferred is not None and _has_not_got_ack_of_fin(record, end):
         if record.stop == record.seq:  # it has not been lost, it comes behind this: else the FIN would be sent again
             delivery.comes_again(end.peer, end.fin_inferred)
@@ -60,11 +58,11 @@ def sent(record: SegmentRecord) -> Iterable[str]:
         return _NOTHING
     flags = segment.flags
     conversation = record.conversation
-    if conversation is not None and end.role == "server" and conversation.client.isn is not None:
+    if end.role == "server" and conversation.client.isn is not None:
         conversation.assumed = ()  # its first answer
     if flags & RST:
         over = end.fin_acked and end.peer.fin_acked
-        if conversation is not None and conversation.reset_by is None and not over and not conversation.still_asked:
+        if conversation.reset_by is None and not over and not conversation.still_asked:
             conversation.reset_by = end.role
             conversation.closing = True
             conversation.fins_before = end.fin is not None and end.peer.fin is not None
@@ -124,20 +122,15 @@ def _alone(record: SegmentRecord, end: End) -> Iterable[str] | None:
 
 def got(record: SegmentRecord) -> Iterable[str]:
     """Returns the events that the segment, now that it has arrived, is for its receiver."""
-    segment = record.segment
-    if segment is None or record.end is None:
-        return _NOTHING
-    flags, end = segment.flags, record.end.peer
-    if flags & RST:
-        return _got_rst(record, end)
-    if flags & SYN:
-        return _got_syn(record, end)
-    reached, fin = end.got_next, bool(flags & FIN)
+    segment, end = record.segment, record.end.peer
+    flags, reached = segment.flags, end.got_next
+    if flags & _SYN_RST:
+        return _got_rst(record, end) if flags & RST else _got_syn(record, end)
     if reached is None and end.state == State.SYN_SENT and not segment.payload:
         return _NOTHING  # RFC 9293 section 3.10.7.3, fourth: neither SYN nor RST, so it is dropped
     if end.fin_inferred is not None and record.by != "inferred" and end.fin is not None and (record.ack or 0) > end.fin:
         end.fin_inferred = None  # here is what shows it
-    quiet = not fin and end.syn_acked and end.aside is None and (end.fin is None or end.fin_acked)
+    quiet = not flags & FIN and end.syn_acked and end.aside is None and (end.fin is None or end.fin_acked)
     if quiet and (reached is None or record.seq <= reached):
         # The usual packet: nothing to say, only the stream goes on.
         if reached is None or record.stop > reached:
@@ -151,7 +144,7 @@ def got(record: SegmentRecord) -> Iterable[str]:
         if end.fin is not None and not end.fin_acked and record.ack > end.fin:
             end.fin_acked, end.fin_inferred = True, record if record.by == "inferred" else None
             said.append(Event.GOT_ACK_OF_FIN)
-    if _advance(end, record.seq, record.stop, fin):
+    if _advance(end, record.seq, record.stop, bool(flags & FIN)):
         if not end.got_fin:
             said.append(UNKNOWN if end.unheard else Event.GOT_FIN)  # it may have closed before, and not have this
         end.got_fin = True

@@ -29,7 +29,9 @@ _tcp = Struct("!4sIIHHH").unpack_from  # ports, seq, ack, offset+flags, window, 
 _END_OF_OPTIONS, _NO_OPERATION, _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 0, 1, 2, 3, 4, 8
 
 _number = int.from_bytes
-_LONG = 256  # bytes
+_LONG, _LONGER = 256, 2048  # bytes
+_MORE_FOLDS = [(8 * size, (1 << 8 * size) - 1) for size in (16384, 8192, 4096, 2048, 1024, 384, 192)]
+_FOLDS = _MORE_FOLDS[-2:]  # of what is not longer than an Ethernet frame
 _new = tuple.__new__  # what a NamedTuple's own constructor comes down to, without the call in between
 _NONE: tuple[str, ...] = ()
 NOT_TCP = ("not-tcp",)
@@ -131,7 +133,7 @@ def segment(frame: Frame) -> Segment | Quoted | tuple[str, ...]:
                     end = max(min(end, max(length_on_wire, size)), start)  # none reaches beyond the frame
                 else:
                     # Addresses and segment stand side by side: their sum, but for two numbers, is the checksum's.
-                    if (_sum(data, 26, end) + TCP + length - 20) % 0xFFFF:
+                    if (_sum(data, 26, end) + (TCP + length - 20 << 8)) % 0xFFFF:
                         problems = _wrong_checksum(pair[:8], length - 20, checksum)
                 return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP, start, end - start,
                                       problems))  # fmt: skip
@@ -141,7 +143,7 @@ def segment(frame: Frame) -> Segment | Quoted | tuple[str, ...]:
             start = _USUAL_TCP6 + (bits >> 12) * 4
             if protocol == TCP and _USUAL_TCP6 + 20 <= start <= end <= size:
                 problems = _NONE
-                if (_sum(data, 22, end) + TCP + length) % 0xFFFF:
+                if (_sum(data, 22, end) + (TCP + length << 8)) % 0xFFFF:
                     problems = _wrong_checksum(pair[:32], length, checksum)
                 return _new(Segment, (pair, seq, ack, bits & 0x1FF, window, _USUAL_TCP6, start, end - start,
                                       problems))  # fmt: skip
@@ -183,32 +185,28 @@ def _segment(frame: Frame, inside: Inside) -> Segment | tuple[str, ...]:
 def _sum(data: bytes, start: int, end: int) -> int:
     """Returns a number that leaves the same remainder modulo 65535 as the sum of 16-bit words (RFC 1071) does.
 
-    One division takes the place of a loop over words; and as dividing is what costs, of a long piece the sum of its
-    quarters is divided.
+    The words are taken with the first byte last, as that sum is the same in either order but for its own bytes, and a
+    last byte without another needs no care. One division takes the place of a loop over words; and as dividing is what
+    costs, a long number is folded first: any two pieces of it, of whole words, may be added.
     """
     size = end - start
     if size < _LONG:
-        total = _number(data[start:end], "big")
-    else:
-        quarter = size >> 3 << 1
-        first, second, third = start + quarter, start + 2 * quarter, start + 3 * quarter
-        total = (
-            _number(data[start:first], "big") + _number(data[first:second], "big") + _number(data[second:third], "big")
-        )
-        if size & 1:
-            return total + (_number(data[third:end], "big") << 8)
-        return total + _number(data[third:end], "big")
-    return total << 8 if size & 1 else total
+        return _number(data[start:end], "little")
+    half = start + (size >> 2 << 1)
+    total = _number(data[start:half], "little") + _number(data[half:end], "little")
+    for bits, mask in _FOLDS if size < _LONGER else _MORE_FOLDS:
+        total = (total >> bits) + (total & mask)
+    return total
 
 
 def _pseudo_header(addresses: bytes, length: int) -> int:
-    """Returns the sum over the pseudo-header (RFC 9293 section 3.1), not yet reduced."""
-    return int.from_bytes(addresses, "big") + TCP + length
+    """Returns the sum over the pseudo-header (RFC 9293 section 3.1) in the same order, not yet reduced."""
+    return _number(addresses, "little") + (TCP + length << 8)
 
 
 def _wrong_checksum(addresses: bytes, length: int, checksum: int) -> tuple[str, ...]:
     """Returns what is wrong with it: damaged, or begun with the pseudo-header and left to a network card."""
-    unfinished = _pseudo_header(addresses, length) % 0xFFFF == checksum % 0xFFFF
+    unfinished = _pseudo_header(addresses, length) % 0xFFFF == (checksum << 8) % 0xFFFF
     return ("unfinished-checksum",) if unfinished else ("bad-checksum",)
 
 
