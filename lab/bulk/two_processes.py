@@ -112,7 +112,7 @@ def _planned(path: str, form: RowFormat, keylog: bytes) -> Plan | None:
     None also for JSON with keys: where records are opened, hardly anything is passed by.
     """
     in_json = form in _IN_JSON
-    if (in_json and keylog) or first_look.alike(path):
+    if (in_json and keylog) or first_look.alike(path, whatever_carried=in_json):
         return None
     from lab.bulk import predicting
 
