@@ -475,20 +475,23 @@ def in_order(
                 held += size
         while waiting:
             first = waiting[0]
-            if (first.settled and (not first.awaits or waiting[-1].number - first.number > PATIENCE)) or (
-                first.number in undecided
-            ):
-                shown = undecided.pop(first.number, first)
+            number = first.number
+            if undecided and number in undecided:
+                shown = undecided.pop(number)
+            elif first.settled and (not first.awaits or waiting[-1].number - number > PATIENCE):
+                shown = first
             elif held > _MOST_BYTES and len(waiting) > 1:
                 shown = _given_up(first)
-            elif first.number in waits and waits[first.number]():
+            elif waits and waits[number]():
                 shown = copy(first)
                 first.forget()
             else:
                 break
             waiting.popleft()
-            held -= sizes.pop(first.number, 0)
-            waits.pop(first.number, None)
+            if sizes:
+                held -= sizes.pop(number, 0)
+            if waits:
+                del waits[number]
             yield shown
             if forget:
                 shown.forget()
