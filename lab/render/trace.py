@@ -215,6 +215,6 @@ _STEERING = re.compile(
 def dump(value: object) -> str:
     """Returns a value as JSON in a line, with nothing in it that steers a terminal."""
     text = encoded(value)
-    if text.isascii() and "\x7f" not in text:
+    if (text.isascii() and "\x7f" not in text) or text.isprintable():  # nothing that steers is printable
         return text
     return _STEERING.sub(lambda found: escaped(found.group())[1:-1] if found.group() > "\x7f" else "\\u007f", text)
