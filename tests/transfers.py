@@ -40,6 +40,7 @@ class Shape(NamedTuple):
     tagged: bool = False  # VLAN
     stamps: bool = True  # timestamps (RFC 7323)
     resets: bool = False  # it is reset in the end instead of closed
+    half_closed: bool = False  # an end closes with the last that it says, and the other may go on
 
 
 class _End:
@@ -51,6 +52,7 @@ class _End:
         self.duplicates = 0
         self.owed = 0  # segments not acknowledged
         self.stop = 1  # what may be sent lies before this
+        self.fin: int | None = None  # the number behind its FIN, where that goes with the last
         self.ident = dice.getrandbits(15)
 
 
@@ -90,6 +92,8 @@ class Transfer:
             self._seen(self._now + 1, 0, RST | ACK, client.next, 0)
             return
         for sender in (0, 1):
+            if self._ends[sender].fin is not None:
+                continue
             self._now += 0.3
             self._seen(self._now, sender, FIN | ACK, self._ends[sender].next, 0)
             self._ends[sender].next += 1
@@ -100,7 +104,11 @@ class Transfer:
         """Lets the next who has something to say send it, when all before has arrived."""
         while self._turns and all(end.una == end.stop for end in self._ends):
             which, size = self._turns.pop(0)
-            self._ends[which].stop += size
+            end = self._ends[which]
+            end.stop += size
+            if self._shape.half_closed and all(each != which for each, _ in self._turns):
+                end.stop += 1
+                end.fin = end.stop
             self._fill(which)
             self._waits(which)
 
@@ -177,6 +185,7 @@ class Transfer:
 
     def _frame(self, which: int, flags: int, seq: int, size: int) -> bytes:
         end, peer, shape = self._ends[which], self._ends[1 - which], self._shape
+        flags |= FIN if size and seq + size == end.fin else 0
         options = b"\2\4" + struct.pack("!H", _MSS) + b"\4\2\1\1\3\3\7\1" if flags & SYN else b""
         if shape.stamps:
             options += b"\1\1\10\12" + struct.pack("!II", _BEGAN + int(self._now) & 0xFFFFFFFF, int(self._now))

@@ -20,16 +20,17 @@ from lab.bulk.chunk import Chunk, Turn
 from lab.bulk.headers import UNFINISHED
 from lab.bulk.prediction import labels
 from lab.bulk.scan import Array
+from lab.engine.layers import Skim
 from lab.engine.lookahead import WITHIN, Lookahead
 from lab.engine.path import Mine, Path
 from lab.engine.protocol import Piece
-from lab.model import Frame, Role
-from lab.protocols.transport import LEAST_LARGE, arrive, follow, left, may_begin, may_skip, skip
+from lab.model import Frame, Role, States
+from lab.protocols.transport import LEAST_LARGE, arrive, closing, follow, left, may_begin, may_skip, skip
 
 _FARTHEST = 60_000  # packets between one whose fate is open and the end of a stretch
 _MOST_REFUSED = 64  # segments that are seen before the engine is asked again, at most
 _MOST_KNOWN = 2 * WITHIN  # packets that are kept ahead of their turn
-_LEAST = 2  # segments in a stretch that are worth it
+_LEAST = 3  # segments in a stretch that are worth it
 
 
 Whole = tuple[set[int], str, dict[Role, str | None]]  # which segments complete a message, its name, each end's step
@@ -44,6 +45,7 @@ class Passed(NamedTuple):
     of: Chunk
     places: Array
     conversation: int
+    states: States
     client: bool  # whether it is the client that sends what goes `back`
     seq: tuple[int, int]  # to be added to the numbers of each side, for those of the conversation
     most: tuple[int, int]  # bytes that a segment of each side may carry
@@ -58,6 +60,14 @@ class _Open(NamedTuple):
     ends: tuple[Any, Any]  # by side
     off: tuple[int, int]
     whole: Whole | None
+
+
+class _Stands(NamedTuple):
+    """Where a conversation stands that has a stretch before it."""
+
+    which: Any
+    first: Any  # the end that sends the first segment of it
+    skim: Skim | None  # how messages are passed by, where it carries any
 
 
 class Passing(Lookahead):
@@ -97,14 +107,15 @@ class Passing(Lookahead):
         for place, stretch, at, refused in _in_turn(chunk.turns(), later):
             if stretch >= 0 and refused >= 0:
                 end = ends[stretch]
-                passed, open_ = self._passes(chunk, stretch, at, end) if end - at >= _LEAST else (at, ())
+                stands = self._stands(chunk, at) if end - at >= _LEAST else None
+                passed, open_ = self._passes(chunk, stretch, at, end, stands) if stands is not None else (at, ())
                 if passed > at:
                     for each in open_:
                         heapq.heappush(later, (chunk.one.place[each], stretch, each, -1))
                     if passed < end:
                         heapq.heappush(later, (chunk.one.place[passed], stretch, passed, 0))
                     continue
-                _refused(chunk, stretch, at, end, refused, later)
+                _refused(chunk, stretch, at, end, 0 if stands is None else refused + 1, later)
             seen = self._left(chunk, at) if at in self._open else self._one(chunk, place)
             if seen is not None:
                 yield seen
@@ -140,21 +151,24 @@ class Passing(Lookahead):
             record.steps = (step,)
         return frame, record
 
-    def _passes(self, chunk: Chunk, number: int, at: int, end: int) -> tuple[int, Sequence[int]]:
+    def _stands(self, chunk: Chunk, at: int) -> _Stands | None:
+        """Returns where the conversation of a segment stands, None where nothing of it may be passed by."""
+        path = self._path
+        path.reach(chunk.one.number[at])
+        known = path.of(chunk.pair(at))
+        if known is None or not may_begin(*known):
+            return None
+        idle = path.layers.idle(known[0])
+        skim = None if idle else path.layers.skim(known[0])
+        return _Stands(*known, skim) if idle or skim is not None else None
+
+    def _passes(self, chunk: Chunk, number: int, at: int, end: int, stands: _Stands) -> tuple[int, Sequence[int]]:
         """Takes the engine from a segment of a stretch to before another, or not so far; returns how far, and which of
         them are left open.
         """
         one, path, layers = chunk.one, self._path, self._path.layers
-        path.reach(one.number[at])
-        known = path.of(chunk.pair(at))
-        if known is None:
-            return at, ()
-        which, first = known
-        idle = layers.idle(which)
-        skim = None if idle or not may_begin(which, first) else layers.skim(which)
-        if skim is None and not idle:
-            return at, ()
-        open_ = bool(chunk.found.open[number]) or _overdue(which)
+        which, first, skim = stands
+        open_ = bool(chunk.found.open[number]) or _overdue(which) or closing(first)
         if skim is not None and self._most is not None and (open_ or not skim.settled):
             return at, ()  # what its messages become is told, too
         back = one.back[at]
@@ -172,7 +186,7 @@ class Passing(Lookahead):
             return at, ()
         stretch = chunk.stretch(at, end)
         oldest = min((each.pending[0].number for each in which.ends if each.pending), default=stretch.last)
-        if stretch.last - oldest > _FARTHEST or not may_skip(which, first, stretch):
+        if stretch.last - oldest > _FARTHEST or not may_skip(first, stretch):
             return at, ()
         places: Sequence[int] = ()
         if open_:
@@ -188,7 +202,9 @@ class Passing(Lookahead):
             lines = record_lines.lines(chunk, skim, skimmed) if skim and skimmed and self._most is not None else None
             whole = (whole[0].difference(places), *whole[1:]) if whole is not None else None
             most, client = (ends[0].peer.limit, ends[1].peer.limit), ends[1].role == "client"
-            self._passed(Passed(chunk, _without(at, end, places), which.id, client, off, most, whole, lines))
+            self._passed(
+                Passed(chunk, _without(at, end, places), which.id, which.states, client, off, most, whole, lines)
+            )
         if got:
             path.arrived(got)
         if not open_:
@@ -237,12 +253,14 @@ def _in_turn(turns: list[Turn], later: list[_Later]) -> Iterator[_Later]:
 
 
 def _refused(chunk: Chunk, stretch: int, at: int, end: int, refused: int, later: list[_Later]) -> None:
-    """Has the engine see some more segments of a stretch, and asks it again then: after ever more of them."""
-    stop = min(at + min(1 << refused, _MOST_REFUSED), end)
+    """Has the engine see some more segments of a stretch, and asks it again then: after ever more of them, where it
+    takes more than to see how a conversation stands.
+    """
+    stop = min(at + min(1 << max(refused - 1, 0), _MOST_REFUSED), end)
     for each in range(at + 1, stop):
         heapq.heappush(later, (chunk.one.place[each], stretch, each, -1))
     if stop < end and chunk.one.place[stop] < chunk.size:
-        heapq.heappush(later, (chunk.one.place[stop], stretch, stop, min(refused + 1, 6)))
+        heapq.heappush(later, (chunk.one.place[stop], stretch, stop, min(refused, 6)))
 
 
 def _without(at: int, end: int, places: Sequence[int]) -> Array:

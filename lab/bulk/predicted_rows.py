@@ -21,9 +21,8 @@ from lab.render.trace import time
 _TOGETHER = 4096  # packets whose rows are made at a time
 _MOST_TOGETHER = 4 << 20  # characters of rows that wait for these
 _PUSHED, _CLIENT, _LARGE, _UNFINISHED = 1 << 2, 1 << 3, 1 << 4, 1 << 5
-_WHOLE = 6  # from this bit on: which message it completes, 0 for none
 _SECOND = 1_000_000_000  # nanoseconds
-_OPEN = States("ESTABLISHED", "ESTABLISHED")
+_MEANT = 6  # from this bit on: the states of both ends, and which message it completes
 ROLES: tuple[Role, Role] = ("client", "server")
 
 
@@ -36,7 +35,7 @@ class PassedRows:
         self._fresh: list[Passed] = []
         self._waiting = np.zeros((columns, 0), np.int64)  # number, time, conversation, seq, ack, payload, what it is …
         self._said: dict[int, tuple[str, str]] = {}
-        self._messages: list[tuple[str, str | None]] = []  # what is completed: its name, and the step that it is
+        self._meant: list[tuple[States, str, str | None]] = []  # states; the name of a message, and the step that it is
 
     def take(self, passed: Passed) -> None:
         self._fresh.append(passed)
@@ -107,8 +106,8 @@ class PassedRows:
         it, found, these = chunk.segments, chunk.found, places_of(all_)
         sizes = np.array([len(each.places) for each in all_])
         begins = np.cumsum(sizes) - sizes
-        told = np.array([(each.conversation, each.client, *each.seq, *each.most) for each in all_], np.int64)
-        which, sends, own, other, most, most_back = np.repeat(told, sizes, axis=0).T
+        told = np.array([(each.conversation, each.client, *each.seq, *each.most, self._means(each)) for each in all_])
+        which, sends, own, other, most, most_back, meant = np.repeat(told, sizes, axis=0).T
         back, payload = found.back[these], it.payload[these]
         client = back == sends
         code = found.kind[these] | _PUSHED * ((it.flags[these] & PSH) > 0) | _CLIENT * client
@@ -117,18 +116,19 @@ class PassedRows:
         for passed, begin in zip(all_, begins.tolist(), strict=True):
             if passed.whole is not None:
                 places, name, steps = passed.whole
-                known = [self._message(name, steps[role]) << _WHOLE for role in ROLES]
+                known = [self._means(passed, name, steps[role]) for role in ROLES]
                 whole = np.searchsorted(passed.places, np.array([*places], np.int64)) + begin
-                code[whole] |= np.where(client[whole], *known)
+                meant[whole] = np.where(client[whole], *known)
         return np.stack([
             it.number[these], it.time[these], which, found.seq[these] + np.where(back, other, own),
-            found.ack[these] + np.where(back, own, other), payload, code,
+            found.ack[these] + np.where(back, own, other), payload, code | meant << _MEANT,
         ])  # fmt: skip
 
-    def _message(self, name: str, step: str | None) -> int:
-        if (name, step) not in self._messages:
-            self._messages.append((name, step))
-        return self._messages.index((name, step)) + 1
+    def _means(self, passed: Passed, name: str = "", step: str | None = None) -> int:
+        meant = passed.states, name, step
+        if meant not in self._meant:
+            self._meant.append(meant)
+        return self._meant.index(meant)
 
     def _words(self, code: int) -> tuple[str, str]:
         role, flags, states, labels, steps = self._meaning(code)
@@ -138,11 +138,11 @@ class PassedRows:
         """Returns sender, flags, both ends' states, labels and steps."""
         role: Role = "client" if code & _CLIENT else "server"
         labels = labels_of(code & 3, bool(code & _UNFINISHED), bool(code & _LARGE))
-        steps: tuple[str, ...] = ()
-        if code >> _WHOLE:
-            name, step = self._messages[(code >> _WHOLE) - 1]
-            labels, steps = (*labels, name), (step,) if step is not None else ()
-        return role, flag_names(ACK | (PSH if code & _PUSHED else 0)), _OPEN, labels, steps
+        states, name, step = self._meant[code >> _MEANT]
+        if name:
+            labels += (name,)
+        flags = flag_names(ACK | (PSH if code & _PUSHED else 0))
+        return role, flags, states, labels, (step,) if step is not None else ()
 
 
 def times(nanoseconds: Array) -> tuple[list[str], list[int]]:

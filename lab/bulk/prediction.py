@@ -28,8 +28,8 @@ _HALF, _MASK = 1 << 31, (1 << 32) - 1
 _APART = 1 << 34  # more than two numbers of one stream can lie apart
 _NEVER = -(1 << 32)  # less than any number
 _FAR = 1 << 30  # the largest window (RFC 7323): an acknowledgement of less than that may as well be of what is to come
-_BEFORE = 2  # packets of a conversation in front of what may move a state, that the engine also sees
-_LEAST = 2  # segments in a stretch that are worth it
+_LEAST, _LEAST_OPEN = 3, 6  # segments in a stretch that are worth it, and in one that stays open
+_FEW = 16  # segments before some that stay open that are not worth a stretch of their own
 _MOST_ALIKE = 8  # acknowledgements with the same bytes; the engine looks at no more of them
 MANY_OPTIONS = 20  # bytes beside a header: more than timestamps need
 _PATIENCE = 60_000  # packets: an acknowledgement that comes later may come too late for the row
@@ -125,12 +125,16 @@ def predicted(
     alone = _alone(it, side, ~data)
     again = stands & (it.problem == RIGHT) & (it.number >= whole)
     usual &= np.where(data, (on | stands) & sound, (on | again) & alone)
+    fins = np.flatnonzero(((flags & FIN) > 0) & counts)
+    over = np.full(2 * count, _APART)  # where the stream of each side ends
+    over[side[fins]] = reach[fins]
+    usual &= (told < over[side ^ 1]) | (told[mine] >= over[side ^ 1])  # what acknowledges a FIN moves both
     updates = it.window != it.window[mine]
     kind = np.where(data, DATA, np.where(on, BARE, np.where(updates, UPDATE, DUPLICATE)))
     kind[(kind == DUPLICATE) & (reach[theirs] <= ack)] = BARE  # nothing is outstanding
 
-    # What the engine sees: what is not as predicted, what that repeats, and where it may move a state, what stands
-    # just before it. What was under way then stays open.
+    # What the engine sees: what is not as predicted, and what that repeats. Where it may move a state, what was under
+    # way then stays open.
     odd = np.flatnonzero(~usual)
     repeats = odd[(taken[odd] > 0) & spoke[odd] & (seq[odd] < reach[mine[odd]])]
     known = np.where(heard, told[theirs], _NEVER)
@@ -140,8 +144,8 @@ def predicted(
     rounds = it.number // round_
     # The last of each conversation: what comes behind it nobody knows yet.
     last = np.flatnonzero(np.append(new[1:] | (crowded & (rounds[1:] != rounds[:-1])), True)[:count])
-    if not wanted.fates:  # nor where what is under way has been left
-        needless, last = needless[:0], last[:0]
+    if not wanted.fates:  # whether a RST counts depends on what is under way, whoever asks; nothing else does
+        moving, needless, last = moving[(flags[moving] & RST) > 0], needless[:0], last[:0]
     # An acknowledgement is taken to arrive only behind what its sender has under way, and not by one that acknowledges
     # more of what it had got before: what was under way two segments of the other end before may still keep it open.
     theirs_, asked_ = (np.where(known_, before, each) for known_, before, each in (
@@ -150,21 +154,18 @@ def predicted(
     earlier = [np.where(spoke[each], mine[each], each) for each in (theirs_, asked_)]
     at = np.concatenate([moving, theirs_, earlier[0], needless, asked_, earlier[1], last + 1])
     until = np.concatenate([*[moving] * 3, *[needless] * 3, last]) + 1
-    first_of = begins[until - 1]
-    near = np.maximum(at - np.where(np.arange(len(at)) < len(at) - len(last), _BEFORE, 0), first_of)
-    since = near.copy()
-    # What a RST without ACK answers is among what is under way, whoever asks.
-    open_ = np.ones(len(at), bool) if wanted.fates else (flags[until - 1] & (RST | ACK)) == RST
-    at_, first_of, of = at[open_], first_of[open_], which[until[open_] - 1] * 2
+    first_of, since = begins[until - 1], until
     for way in (0, 1):
-        said = latest[1 - way][at_ - 1]  # the last before it by the end which acknowledges this way's stream
-        heard_of = np.where((said >= first_of) & (at_ > 0), told[said], _NEVER)
-        first_open = _first_beyond(reached, sides, by_side, of + way, heard_of, at_)
+        said = latest[1 - way][at - 1]  # the last before it by the end which acknowledges this way's stream
+        heard_of = np.where((said >= first_of) & (at > 0), told[said], _NEVER)
+        first_open = _first_beyond(reached, sides, by_side, which[until - 1] * 2 + way, heard_of, at)
         # Something may be under way from before these packets.
-        since[open_] = np.where(heard_of < 0, first_of, np.minimum(since[open_], first_open))
-    seen, under_way = _between(near, until, count), _between(since, until, count)
-    seen[odd] = True
+        since = np.where(heard_of < 0, first_of, np.minimum(since, first_open))
+    under_way = _between(since, until, count)
+    seen = ~usual
     seen[by_side[_copied(reached, sides, side[repeats], seq[repeats], taken[repeats])]] = True
+    carrying = np.flatnonzero(data)
+    seen[carrying[np.unique(which[carrying], return_index=True)[1]]] = True  # it may begin a protocol
     twins = np.concatenate([repeats, np.flatnonzero(~data & ~alone & spoke)])
     seen[mine[twins]] = True  # what its sender has said before tells whether it numbers its packets
     run = first.copy()
@@ -175,7 +176,7 @@ def predicted(
     seen[by_side[other[numbered]]] = True
     asks = np.maximum.accumulate(np.where((kind == DUPLICATE) & usual, places, -1))[repeats]
     seen[asks[asks >= begins[repeats]]] = True  # what is asked for is sent again soon
-    quiet = ~(seen | _answering(it, side, by_side, told_, repeats, on, seq + taken))
+    quiet = ~(seen | _answering(it, side, by_side, told_, repeats, on, seq, seq + taken))
 
     # Where an acknowledgement comes very late, rows are shown before it; where it comes behind very many, the oldest of
     # them have been given up.
@@ -186,14 +187,18 @@ def predicted(
     late = (it.number[end] - it.number[sent] > _PATIENCE) | (before - after > MOST_PENDING)
     quiet &= ~np.isin(which, which[sent[late]])
 
-    same = np.ones(count, bool)
+    same = np.zeros(count, bool)
     same[1:] = (which[1:] == which[:-1]) & quiet[1:] & quiet[:-1] & (rounds[1:] == rounds[:-1])
-    same[1:] &= under_way[1:] == under_way[:-1]
-    edge = np.flatnonzero(~same | ~quiet)
-    stops = np.append(edge[1:], count)
-    worth = quiet[edge] & (stops - edge >= _LEAST)
-    edge, stops = edge[worth], stops[worth]
-    return Predicted(order, it, which, back, seq, ack, reach, told, mine, theirs, kind, edge, stops, under_way[edge])
+    parted = ~same
+    parted[1:] |= under_way[1:] != under_way[:-1]
+    edge = np.flatnonzero(parted)
+    few = np.flatnonzero(same[edge[1:]] & ~under_way[edge[:-1]] & (np.diff(edge) < _FEW))
+    edge = np.delete(edge, few + 1)
+    stops = np.append(edge[1:], count)[: len(edge)]
+    open_ = under_way[stops - 1]
+    worth = quiet[edge] & (stops - edge >= np.where(open_, _LEAST_OPEN, _LEAST))
+    edge, stops, open_ = edge[worth], stops[worth], open_[worth]
+    return Predicted(order, it, which, back, seq, ack, reach, told, mine, theirs, kind, edge, stops, open_)
 
 
 def labels(kind: int, unfinished: bool, large: bool) -> tuple[str, ...]:
@@ -262,20 +267,20 @@ def _copied(reached: Array, sides: Array, side: Array, seq: Array, taken: Array)
     return np.flatnonzero(np.cumsum(edges)[: len(sides)] > 0)
 
 
-def _answering(it: Packets, side: Array, by_side: Array, told: Array, repeats: Array, on: Array, stop: Array) -> Array:
+def _answering(
+    it: Packets, side: Array, by_side: Array, told: Array, repeats: Array, on: Array, seq: Array, stop: Array
+) -> Array:
     """Whether a segment may tell which copy of something has come: until that is acknowledged, by all that is new."""
-    place = np.empty(len(side), np.int64)
-    place[by_side] = np.arange(len(side))
     answers = side[repeats] ^ 1
     # Where among the segments of the other end, side by side, the copy stands, and where it is acknowledged.
     before = np.searchsorted(side[by_side] * len(side) + by_side, answers * len(side) + repeats)
     until = np.minimum(np.searchsorted(told, answers * _APART + stop[repeats], side="left") + 1, len(side))
-    edges = np.zeros(len(side) + 1, np.int64)
-    np.add.at(edges, before, 1)
-    np.add.at(edges, np.maximum(until, before), -1)
-    waited = np.empty(len(side), bool)
-    waited[by_side] = np.cumsum(edges[:-1]) > 0
-    found: Array = waited & (on | it.doubled)
+    begun = np.searchsorted(told, answers * _APART + seq[repeats], side="right")  # where any of it is
+    waited, reached = (
+        _between(np.minimum(since, until), until, len(side)) for since in (before, np.maximum(before, begun))
+    )
+    found = np.empty(len(side), bool)
+    found[by_side] = (reached & on[by_side]) | (waited & it.doubled[by_side])
     return found
 
 

@@ -21,6 +21,8 @@ from lab.protocols.tcp.states import State
 
 _WRAP = 1 << 32
 _MOVING = SYN | FIN | RST
+_HAVE_SENT_FIN = frozenset((State.FIN_WAIT_1, State.FIN_WAIT_2))
+_OPEN = frozenset((State.ESTABLISHED, State.CLOSE_WAIT, *_HAVE_SENT_FIN))
 _DATA, _ACK = letters_of(("data",)), letters_of(("ACK",))
 
 
@@ -54,24 +56,25 @@ class Stretch(NamedTuple):
 
 
 def may_begin(which: Conversation, first: End) -> bool:
-    """Whether a conversation stands where anything may be passed by: open, and nothing odd about it."""
+    """Whether a conversation stands where anything may be passed by: open, maybe one way only, and nothing odd."""
     if which.former is not None or which.latter is not None or which.reset_by or which.alone is not None:
         return False
     for end in (first, first.peer):
-        if end.state != State.ESTABLISHED or end.owes or not end.syn_acked or end.fin is not None or end.aside:
+        if end.state not in _OPEN or end.owes or not end.syn_acked or end.aside:
             return False
         if end.isn is None or end.heard > end.next:  # what acknowledged more than that tells nothing of what has come
             return False
-        if end.holes and which.above is not None:
+        if which.above is not None and (end.holes or end.state != State.ESTABLISHED):
+            return False
+        if (end.fin is not None) != (end.state in _HAVE_SENT_FIN) or end.fin_inferred is not None:
             return False
     return True
 
 
-def may_skip(which: Conversation, first: End, stretch: Stretch) -> bool:
-    """Whether a conversation stands where a stretch begins, and nothing is open that this could decide."""
-    if not may_begin(which, first):
-        return False
-    for end, side in ((first, stretch.first), (first.peer, stretch.other)):
+def may_skip(first: End, stretch: Stretch) -> bool:
+    """Whether both ends stand where a stretch begins, and nothing is open that this could decide."""
+    heard = _heard(first, stretch)
+    for end, side, acked in zip((first, first.peer), (stretch.first, stretch.other), reversed(heard), strict=True):
         peer = end.peer
         if end.next_raw != side.next_before or end.window != side.window_before or peer.next_raw is None:
             return False
@@ -79,9 +82,17 @@ def may_skip(which: Conversation, first: End, stretch: Stretch) -> bool:
             return False
         if end.copies and _may_decide(end, stretch.other if end is first else stretch.first):
             return False
-        if any(each.segment.flags & _MOVING for each in end.pending):  # it may be got in between, and move somebody
+        if end.fin is not None and (side.data >= 0 or (not end.fin_acked and acked > end.fin)):
+            return False
+        # It may be got in between, and move somebody: but for a FIN, which is not before it is acknowledged.
+        if any(each.segment.flags & _MOVING and not (each.new and each.stop - 1 == end.fin) for each in end.pending):
             return False
     return True
+
+
+def closing(first: End) -> bool:
+    """Whether a FIN of either end is under way: what is under way too may arrive in another state than it left in."""
+    return any(end.fin is not None and not end.fin_acked for end in (first, first.peer))
 
 
 def _may_decide(end: End, answers: Side) -> bool:
