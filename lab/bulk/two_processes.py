@@ -156,7 +156,7 @@ class _Together:
 
     def packets(self) -> Iterator[str]:
         if self._theirs is None:
-            return self._ours.packets()  # type: ignore[no-any-return]
+            return iter(self._ours.packets())
         places = lines_.CSV_PLACES if self._form is RowFormat.CSV else lines_.JSON_PLACES
         ours = pipe.Ahead(self._ours.blocks())
         return itertools.chain.from_iterable(lines_.as_one(ours, self._theirs.packets(ours.make), places))

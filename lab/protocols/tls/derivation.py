@@ -11,8 +11,15 @@ from typing import NamedTuple
 
 from lab.model import DerivationLine
 from lab.protocols.tls import prf
-from lab.text import Text
+from lab.text import ROLES, Text
 
+FINISHED_HASH = {
+    role: Text(
+        f"The hash of everything that was said before the {who.en}'s Finished.",
+        f"{who.zh}的 Finished 之前全部消息的哈希。",
+    )
+    for role, who in ROLES.items()
+}
 _MOST_LINES = 256  # an example has some thirty; who updates his keys for ever makes no more
 
 

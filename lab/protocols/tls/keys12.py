@@ -12,7 +12,7 @@ import hmac
 from lab.model import DerivationLine, Role
 from lab.protocols.tls import reasons
 from lab.protocols.tls.ciphers import TLS10, TLS11, TLS12, Suite
-from lab.protocols.tls.derivation import Derivation, Named
+from lab.protocols.tls.derivation import FINISHED_HASH, Derivation, Named
 from lab.protocols.tls.prf import SPOKEN, prf_hash
 from lab.protocols.tls.protection import Keys, Protection, Unsupported, protection
 from lab.protocols.tls.reasons import Reason
@@ -21,13 +21,6 @@ from lab.text import ROLES, Text
 
 MASTER = "main secret"
 _ROLES: tuple[Role, ...] = ("client", "server")
-_HASH = {
-    role: Text(
-        f"The hash of everything that was said before the {who.en}'s Finished.",
-        f"{who.zh}的 Finished 之前全部消息的哈希。",
-    )
-    for role, who in ROLES.items()
-}
 _VERIFY_DATA = {
     role: Text(
         f"What the {who.en}'s Finished must say. Only who has the main secret and saw the same messages can say it.",
@@ -134,7 +127,7 @@ class Keys12:
         label = f"{role} finished"
         covered = Named(f"messages before the {role}'s Finished", messages)
         hashed = self.derivation.digest(
-            _HASH[role], self._hash, covered, f"{role} handshake hash", _source(self.version, "7.4.9")
+            FINISHED_HASH[role], self._hash, covered, f"{role} handshake hash", _source(self.version, "7.4.9")
         )
         return self.derivation.prf(
             _VERIFY_DATA[role], self._hash, Named(MASTER, self.master), label, (hashed,), 12, f"{role} verify_data",

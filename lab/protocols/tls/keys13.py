@@ -11,7 +11,7 @@ import hmac
 from lab.model import DerivationLine, Role
 from lab.protocols.tls import prf, reasons
 from lab.protocols.tls.ciphers import TLS13, Suite
-from lab.protocols.tls.derivation import Derivation, Named
+from lab.protocols.tls.derivation import FINISHED_HASH, Derivation, Named
 from lab.protocols.tls.prf import LENGTHS, SPOKEN
 from lab.protocols.tls.protection import Keys, Protection, protection
 from lab.protocols.tls.reasons import Reason
@@ -33,13 +33,6 @@ _IV = {
     role: Text(
         f"The IV: the {who.en}'s record number, XORed into it, makes each record's nonce.",
         f"IV：与{who.zh}的记录序号异或，得到每条记录的随机数（nonce）。",
-    )
-    for role, who in ROLES.items()
-}
-_HASH = {
-    role: Text(
-        f"The hash of everything that was said before the {who.en}'s Finished.",
-        f"{who.zh}的 Finished 之前全部消息的哈希。",
     )
     for role, who in ROLES.items()
 }
@@ -88,7 +81,7 @@ class Keys13:
         """
         covered = Named(f"messages before the {self.role}'s Finished", messages)
         hashed = self.derivation.digest(
-            _HASH[self.role], self.suite.prf, covered, f"{self.role} transcript hash", _TRANSCRIPT
+            FINISHED_HASH[self.role], self.suite.prf, covered, f"{self.role} transcript hash", _TRANSCRIPT
         )
         return self.derivation.mac(
             _VERIFY_DATA[self.role],
