@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from lab.text import ROLES, Text
@@ -82,6 +82,7 @@ def note(step: str) -> NoteStep:
     return notes(step.partition(".")[0]).steps[step]
 
 
+@lru_cache(1024)
 def cast(text: Text, actor: str) -> Text:
     """Returns the text with the roles filled in: `actor` is `client` or `server`."""
     who, other = ROLES[actor], ROLES[_OTHER[actor]]

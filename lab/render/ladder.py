@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from itertools import islice
 from typing import NamedTuple
 
 from rich.console import Console
@@ -29,13 +30,33 @@ from lab.text import ROLES, Lang, Text
 _PROOFS = {"✓": "green", "≈": "yellow", "≠": "bold red"}
 _SAID = {"step": "", "message": "", "remark": "yellow", "payload": "cyan"}
 _NONE_GONE: Mapping[str, int] = {}
+_MOST_DRAWN = 65_536  # conversations of which is known what has been drawn: many times as many as are followed
 
 
 class _AllDrawn(dict[int, Drawn]):
-    """What has been drawn, by conversation."""
+    """What has been drawn, by conversation, in the order in which they began.
+
+    Of ever so many the older half is let go of, at once: that a dict loses from its front one by one takes longer and
+    longer. If one of those goes on it has begun all the same; what was said of it once may be said once more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._let_go = 0  # conversations before this one
 
     def __missing__(self, which: int) -> Drawn:
-        drawn = self[which] = Drawn()
+        if len(self) >= _MOST_DRAWN:
+            older = list(islice(self, _MOST_DRAWN // 2))
+            self._let_go = max(self._let_go, *older) + 1
+            for each in older:
+                del self[each]
+        drawn = self[which] = self.before(which)
+        return drawn
+
+    def before(self, which: int) -> Drawn:
+        """Returns what is known to have been drawn of a conversation that is not among these."""
+        drawn = Drawn()
+        drawn.begun = which < self._let_go
         return drawn
 
 
@@ -48,7 +69,7 @@ class _Sketched(dict[int, Drawn]):
         self._skipped = skipped
 
     def __missing__(self, which: int) -> Drawn:
-        drawn = self[which] = copy(self._drawn[which]) if which in self._drawn else Drawn()
+        drawn = self[which] = copy(self._drawn[which]) if which in self._drawn else self._drawn.before(which)
         drawn.begun = drawn.begun or self._skipped
         return drawn
 

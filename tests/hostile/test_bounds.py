@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import lab
 from lab.app import annotate
@@ -27,9 +29,12 @@ from lab.protocols.tcp import room
 from lab.protocols.tcp.conversation import Conversation
 from lab.protocols.tcp.segment import ACK, SYN
 from lab.protocols.transport import LANES
+from lab.render import ladder
+from lab.render.ladder import Ladder
 from lab.report import conversations
 from lab.report.briefing import Briefing
 from lab.report.conversations import entry
+from lab.report.packets import packet as as_packet
 from lab.runs.recorded import open_run
 from lab.runs.run import Run
 from scripts.hostile import measure
@@ -221,3 +226,28 @@ def test_what_nobody_acknowledges_is_not_kept_for_ever(monkeypatch: pytest.Monke
         if last == 100:
             break
     assert len(engine.conversations[0].client.pending) <= 351
+
+
+def test_of_ever_so_many_conversations_a_ladder_knows_only_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = [Talk(port) for port in range(50_000, 50_200)]
+    packets = [packet for talk in talks for packet in talk.opens()]
+    packets += [*talks[0].says(0, b"once more", 9), *talks[-1].says(0, b"and the newest", 14)]
+    frames = [Frame(number, number * 1_000_000, data, len(data)) for number, data in enumerate(packets, 1)]
+
+    def rungs() -> tuple[list[str], int]:
+        drawing = Ladder(Console(file=io.StringIO(), width=100), "en")
+        records, most = path.Path(TRANSPORT, UPPERS).settled(frames), 0
+        drawn = []
+        for record in records:
+            drawn.append(drawing.lines(as_packet(record)))
+            most = max(most, len(drawing._drawn))
+        return drawn, most
+
+    whole, kept = rungs()
+    assert kept == 200
+    monkeypatch.setattr(ladder, "_MOST_DRAWN", 16)
+    cut, kept = rungs()
+    assert kept <= 16
+    assert [at for at, lines in enumerate(cut) if lines != whole[at]] == [600], "the first, which has been let go of"
+    again = [line for line in cut[600].splitlines() if "ISN" not in line]  # said once more; not that it begins
+    assert again == whole[600].splitlines()
