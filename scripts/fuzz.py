@@ -173,7 +173,7 @@ def in_columns(path: Path) -> None:
     from lab.bulk.two_processes import ALL
 
     for form in (RowFormat.CSV, RowFormat.NDJSON, RowFormat.CONVERSATIONS):
-        plan = predicting.plan(str(path), form)
+        plan = predicting.plan(str(path))
         if plan is None or (plan.secrets and form is RowFormat.NDJSON):  # which is left to the engine
             continue
         rows, out = predicting.made(str(path), plan, ALL, form, None, b"", b""), io.StringIO()

@@ -6,7 +6,6 @@ import itertools
 import os
 import struct
 from collections.abc import Callable, Iterator
-from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from lab.engine import path
 from lab.engine.lookahead import WITHIN
 from lab.errors import InputError
 from lab.model import Frame
-from lab.protocols.transport import FRAGMENT, LANES, SYN, Quoted, Segment, Side, Stretch, segment
+from lab.protocols.transport import FIN, FRAGMENT, LANES, RST, SYN, Quoted, Segment, Side, Stretch, segment
 from lab.text import Text
 
 _MOST = 100_000  # packets whose columns are kept at a time
@@ -53,16 +52,15 @@ class Chunk:
         self.size = size
         self.offset = packets.offset.data
         self._records = rows(packets, _RECORD)
-        self._mine = mine
         chosen = packets.usual & mine[packets.lane]
         places = np.flatnonzero(chosen)  # of the usual segments, in the order of the file
         self.strange = np.flatnonzero(~packets.usual)
         self.first = int(packets.number[0])
         whole = self.first + WITHIN if self.first > 1 else 0
         full = wanted.fates and crowded(self._begun(places))
-        self.found = predicted(packets.part(places), path.ROUND, self._plain(places), wanted, whole, full)
+        self.found = predicted(packets, places, path.ROUND, self._plain(places), wanted, whole, full)
         self.segments = it = self.found.segments  # conversation by conversation
-        self.places = places[self.found.order]
+        self.places = self.found.order
         starts, ends = self.found.starts, self.found.ends
         for cut in np.flatnonzero(self.places[ends - 1] >= size).tolist():  # the rest is the next chunk's
             ends[cut] = starts[cut] + np.searchsorted(self.places[starts[cut] : ends[cut]], size)
@@ -106,15 +104,6 @@ class Chunk:
         asked = np.bincount(it.lane[usual][(it.flags[usual] & SYN) > 0], minlength=LANES)
         counts: list[int] = (known + asked + len(self.strange)).tolist()
         return counts
-
-    def only(self, file: int, mine: Array) -> Chunk:
-        """Returns the same of fewer lanes, which reads packets from another open file."""
-        found = copy(self)
-        found._file, found._mine, found._pairs = file, mine, {}
-        found._at = self._at.copy()
-        found._at[self.places[~mine[self.segments.lane]]] = -1
-        found._where = found._at.data
-        return found
 
     def frame(self, place: int) -> Frame:
         """Reads a packet again."""
@@ -172,16 +161,15 @@ class Chunk:
 
     def turns(self) -> list[Turn]:
         """Returns what comes before the engine: packets, and the beginnings of stretches."""
-        found, own = self.found, self._mine[self.segments.lane]
+        found = self.found
         edges = np.zeros(len(self.segments) + 1, np.int64)
         edges[found.starts] += 1
         np.subtract.at(edges, found.ends, 1)
-        begun = np.flatnonzero(own[found.starts])
-        begins = self.places[found.starts[begun]]
+        begins = self.places[found.starts]
         stretch = np.full(len(self.packets), -1)
-        stretch[begins] = begun
+        stretch[begins] = np.arange(len(begins))
         seen = np.zeros(len(self.packets), bool)
-        seen[self.places[own & (np.cumsum(edges[:-1]) == 0)]] = True
+        seen[self.places[np.cumsum(edges[:-1]) == 0]] = True
         seen[begins] = True
         seen[self.strange] = True
         here = np.flatnonzero(seen[: self.size])
@@ -270,23 +258,24 @@ def _as_before(found: Iterator[Window]) -> Iterator[Window]:
 
 
 class First(NamedTuple):
-    """The first chunk of a file, of all lanes, for whoever goes on from it."""
+    """The first packets of a file, of all lanes, for whoever makes a chunk of theirs and goes on from it."""
 
-    chunk: Chunk
+    packets: Packets
+    size: int  # the chunk's own
     windows: int  # that have been read for it
     whole: bool  # it is all of the file
 
-    def weights(self) -> list[int]:
-        """Returns how much the engine has to do in each lane."""
-        turns = np.array([place for place, _, _ in self.chunk.turns()], np.int64)
-        found: list[int] = np.bincount(self.chunk.packets.lane[turns], minlength=LANES).tolist()
+    def weights(self) -> list[float]:
+        """Returns about how much the engine has to do in each lane: it sees what opens and closes, and many a gap."""
+        it = self.packets
+        weight = (it.usual * 0.02 + ((it.flags & SYN) > 0) * 4 + ((it.flags & (FIN | RST)) > 0) * 2) * it.usual
+        weight += it.usual & (it.payload == 0) & (it.options >= MANY_OPTIONS) & ((it.flags & SYN) == 0)
+        found: list[float] = np.bincount(it.lane, weight, minlength=LANES).tolist()
         return found
 
 
-def first(
-    file: int, of: Layout, secrets: list[bytes], wanted: Wanted, crowded: Callable[[list[int]], bool]
-) -> First | None:
-    """Goes through all of a file; returns its first chunk, None where the file is not sound. Adds to the secrets."""
+def first(file: int, of: Layout, secrets: list[bytes]) -> First | None:
+    """Goes through all of a file; returns its first packets, None where it is not sound. Adds to the secrets."""
     parts: list[Packets] = []
     count, read_, everyone = 0, 0, np.ones(LANES, bool)
     try:
@@ -299,9 +288,7 @@ def first(
     if not parts:
         return None
     size = count if count < _MOST else count - _tail()
-    packets = joined(parts)
-    parts.clear()
-    return First(Chunk(file, packets, size, everyone, wanted, crowded), read_, count < _MOST)
+    return First(joined(parts), size, read_, count < _MOST)
 
 
 def _tail() -> int:
@@ -313,17 +300,18 @@ def chunks(
 ) -> Iterator[Chunk]:
     """Yields all packets of a file, many at a time. `mine` says of each lane whether its segments are asked for.
 
-    `crowded` says whether there may be no room where so many more begin in each lane. The first chunk is taken out of
-    `begun`.
+    `crowded` says whether there may be no room where so many more begin in each lane. The first packets are taken out
+    of `begun`.
     """
-    first_ = begun.pop()
-    chunk, read_, whole = first_
-    yield chunk.only(file, mine)
+    packets, size, read_, whole = begun.pop()
+    chunk = Chunk(file, packets, size, mine, wanted, crowded)
+    parts = [packets.part(np.arange(size, len(packets)))]
+    number, count = int(packets.number[-1]) + 1, len(parts[0])
+    del packets
+    yield chunk
+    del chunk
     if whole:
         return
-    parts = [chunk.packets.part(np.arange(chunk.size, len(chunk.packets)))]
-    number, count = int(chunk.packets.number[-1]) + 1, len(parts[0])
-    del first_, chunk
     for window in itertools.islice(_as_before(windows(file, of)), read_, None):
         parts.append(read(window, number, mine))
         number, count = number + len(parts[-1]), count + len(parts[-1])

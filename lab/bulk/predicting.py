@@ -18,7 +18,6 @@ from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
 from lab.engine.path import Path as Way
 from lab.model import Problem
-from lab.protocols.registry import TRANSPORT, UPPERS
 from lab.runs.recorded import Recorded
 from lab.runs.run import Inputs, Learn
 from lab.text import Lang
@@ -81,17 +80,15 @@ class Plan(NamedTuple):
     layout: Layout
     secrets: list[bytes]
     begun: list[First]  # whoever goes on from it takes it out
-    weights: list[int]  # how much there is to do in each lane, by the first chunk
+    weights: list[float]  # about how much there is to do in each lane, by the first packets
 
 
-def plan(file: str, form: RowFormat) -> Plan | None:
+def plan(file: str) -> Plan | None:
     """Returns how a pcap or pcapng file is read in columns, None where it can't be. Goes through all of it."""
     opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         of, secrets = layout(opened), list[bytes]()
-        crowded = Way(TRANSPORT, UPPERS).crowded
-        wanted = Wanted(form is not RowFormat.CONVERSATIONS, form in (RowFormat.JSON, RowFormat.NDJSON))
-        found = first(opened, of, secrets, wanted, crowded) if of is not None else None
+        found = first(opened, of, secrets) if of is not None else None
         return Plan(of, secrets, [found], found.weights()) if of is not None and found is not None else None
     finally:
         os.close(opened)

@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """Segments conversation by conversation (`order` are their places in the file), and the stretches among them.
+    """Segments conversation by conversation (`order` are their places among all packets), and the stretches of them.
 
     Numbers are relative to the first segment that its sender has in these packets.
     """
@@ -65,16 +65,17 @@ class Predicted(NamedTuple):
 
 
 def predicted(
-    packets: Packets, round_: int, plain: Array, wanted: Wanted, whole: int = 0, crowded: bool = False
+    packets: Packets, which_: Array, round_: int, plain: Array, wanted: Wanted, whole: int = 0, crowded: bool = False
 ) -> Predicted:
-    """Returns the stretches of segments that go as predicted. Only usual segments may be asked about.
+    """Returns the stretches of segments that go as predicted; `which_` are their places: usual segments only.
 
     None has segments from two rounds (numbers divided by `round_`), nor any that are `plain`. From number `whole` on
     all packets are here that may be copies of each other. Where it is `crowded`, conversations may be let go of between
     two rounds.
     """
-    count = len(packets)
-    order = np.argsort(packets.source + packets.destination, kind="stable")
+    count = len(which_)
+    by_key = np.argsort((packets.source + packets.destination)[which_], kind="stable")
+    order, plain = which_[by_key], plain[by_key]
     it = packets.part(order)
     del packets
     key = it.source + it.destination
@@ -117,7 +118,7 @@ def predicted(
     told = np.empty(count, np.int64)  # how far its sender has acknowledged
     told[by_side] = told_ - away
 
-    usual = ((flags & ~PSH) == ACK) & (it.problem != WRONG) & (it.window > 0) & true & spoke & ~plain[order]
+    usual = ((flags & ~PSH) == ACK) & (it.problem != WRONG) & (it.window > 0) & true & spoke & ~plain
     usual &= (seq == reach[mine]) & acks[mine] & (it.ttl == it.ttl[mine]) & (it.source != it.destination)
     data, on, stands = payload > 0, ack > ack[mine], ack == ack[mine]
     aged = (it.stamp - it.stamp[mine] + _HALF & _MASK) - _HALF

@@ -95,7 +95,7 @@ def rows(
         yield _Together(run, ours or RowsOfRun(run, form, gone), theirs, form, Path(path).stat().st_size)
 
 
-def _half(weights: list[int]) -> frozenset[int]:
+def _half(weights: list[float]) -> frozenset[int]:
     """Returns our lanes, where so much is to be done in each."""
     loads, ours = [sum(weights) * _ORDER, 0.0], list[int]()
     for weight, lane in sorted(((weight, lane) for lane, weight in enumerate(weights)), reverse=True):
@@ -116,7 +116,7 @@ def _planned(path: str, form: RowFormat, keylog: bytes) -> Plan | None:
         return None
     from lab.bulk import predicting
 
-    plan = predicting.plan(path, form)
+    plan = predicting.plan(path)
     return None if in_json and plan is not None and plan.secrets else plan
 
 
@@ -135,7 +135,7 @@ def _in_columns(
         found = conversations.made(path, lanes, form is RowFormat.CSV, keylog, server_key)
         if found is not None:
             return found
-        plan = predicting.plan(path, form)
+        plan = predicting.plan(path)
     return predicting.made(path, plan, lanes, form, mine, keylog, server_key) if plan is not None else None
 
 

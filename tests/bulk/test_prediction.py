@@ -86,7 +86,7 @@ def one_by_one(file: Path, form: RowFormat) -> list[str]:
 
 
 def predicted(file: Path, form: RowFormat) -> list[str] | None:
-    plan = predicting.plan(str(file), form)
+    plan = predicting.plan(str(file))
     if plan is None:
         return None
     made = predicting.made(str(file), plan, ALL, form, None, b"", b"")
@@ -336,7 +336,7 @@ def test_a_file_may_grow_while_it_is_read_but_not_be_cut(
     one = Transfer(dice, [("server", b"-" * 5_000_000)], CABLES["lossy"], Shape())
     file = transfers.write(one.packets, tmp_path / "made.pcap")
     monkeypatch.setattr(chunk, "_MOST", 600)
-    plan = predicting.plan(str(file), RowFormat.CSV)
+    plan = predicting.plan(str(file))
     assert plan is not None
     made = predicting.made(str(file), plan, ALL, RowFormat.CSV, None, b"", b"")
     said = one_by_one(file, RowFormat.CSV)[:-1]
@@ -356,7 +356,7 @@ def test_a_time_that_is_far_away_is_left_to_the_engine(tmp_path: Path) -> None:
         for frame in ladder(*OPEN):
             writer.packet(frame._replace(time=17_000_000_000 * 10**9), ())
         writer.finish()
-    plan = predicting.plan(str(file), RowFormat.CSV)
+    plan = predicting.plan(str(file))
     assert plan is None or predicted(file, RowFormat.CSV) == one_by_one(file, RowFormat.CSV)
 
 
