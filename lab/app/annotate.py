@@ -84,7 +84,7 @@ def annotate(asked: Asked, lang: Lang) -> None:
     chosen = _chosen(asked.filter)
     if asked.explain is not None:
         _explain(asked, asked.explain, chosen, lang)
-    elif not (_in_rows(asked.form) and asked.conversation is None and asked.limited and _quickly(asked, chosen, lang)):
+    elif not (asked.conversation is None and asked.limited and _quickly(asked, chosen, lang)):
         _one_by_one(asked, chosen, lang)
 
 
@@ -120,7 +120,11 @@ def _in_rows(form: Format) -> bool:
 
 
 def _quickly(asked: Asked, chosen: Mine | None, lang: Lang) -> bool:
-    """Writes rows the faster way; returns whether there is one."""
+    """Writes rows, or a ladder, the faster way; returns whether there is one."""
+    if asked.form is Format.LADDER and chosen is None and not asked.show_keys:
+        return _by_two(asked, lang)
+    if not _in_rows(asked.form):
+        return False
     form = RowFormat(asked.form.value)
     with bulk.rows(asked.file, form, asked.keylog, asked.server_key, chosen) as rows:
         if rows is None:
@@ -130,6 +134,34 @@ def _quickly(asked: Asked, chosen: Mine | None, lang: Lang) -> bool:
         if said := rows.complaint():
             streams.say(said.pick(lang))
         return True
+
+
+def _by_two(asked: Asked, lang: Lang) -> bool:
+    """Writes a ladder that two processes draw; returns whether that is faster."""
+    if not bulk.halved(asked.file, asked.server_key):
+        return False
+    from lab.render.ladder import Ladder
+    from lab.render.words import console
+
+    capture = open_capture(asked.file)
+    capture.watched_by(Waiting(capture, lang).goes_on)
+    with files.rendered(asked.out) as out:
+        ladder = Ladder(console(out), lang)
+        with bulk.rungs(capture, asked.file, ladder, asked.keylog) as rungs:
+            with _progress(capture.size, lambda: rungs.position, lang) as passing:
+                for lines in passing(rungs.lines()):
+                    out.write(lines)
+            out.flush()
+            _at_the_end(capture, rungs.complaint(), rungs.shown, lang)
+    return True
+
+
+def _at_the_end(capture: Capture, complaint: Text | None, shown: bool, lang: Lang) -> None:
+    """Says what is wrong with a capture, or why nothing of it is drawn."""
+    if complaint:
+        streams.say(complaint.pick(lang))
+    elif not shown:
+        streams.say(_nothing(capture).pick(lang))
 
 
 def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
@@ -169,10 +201,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
                     write_drawn(run, form, out, lang, asked.with_keys)
                 else:
                     write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, out, lang, live)
-        if said := run.complaint():
-            streams.say(said.pick(lang))
-        elif form is Format.LADDER and not run.shown:
-            streams.say(_nothing(capture).pick(lang))
+        _at_the_end(capture, run.complaint(), form is not Format.LADDER or run.shown, lang)
 
 
 def _keep_the_only(asked: Asked, capture: Capture) -> None:

@@ -11,9 +11,17 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _MOST = 8 << 20  # bytes, on either side, of what has been made and not been taken
+
+T = TypeVar("T")
+
+
+def characters(rows: list[str]) -> int:
+    """Returns the size of rows that are text."""
+    return sum(map(len, rows))
 
 
 def opened() -> tuple[int, int]:
@@ -64,18 +72,19 @@ class Outlet:
                 self._waiting.popleft()
 
 
-class Ahead:
-    """Rows, some together, that may be made before they are asked for, up to a limit."""
+class Ahead(Generic[T]):
+    """Rows, some together, that may be made before they are asked for, up to a limit; `measure` tells their size."""
 
-    def __init__(self, rows: Iterable[list[str]]) -> None:
+    def __init__(self, rows: Iterable[list[T]], measure: Callable[[list[T]], int]) -> None:
         self._rows = iter(rows)
-        self._made: deque[tuple[int, list[str]]] = deque()  # with their size
+        self._measure = measure
+        self._made: deque[tuple[int, list[T]]] = deque()  # with their size
         self._size = 0
 
-    def __iter__(self) -> Iterator[list[str]]:
+    def __iter__(self) -> Iterator[list[T]]:
         return self
 
-    def __next__(self) -> list[str]:
+    def __next__(self) -> list[T]:
         if not self._made:
             return next(self._rows)
         size, some = self._made.popleft()
@@ -89,7 +98,7 @@ class Ahead:
         some = next(self._rows, None)
         if some is None:
             return False
-        size = sum(map(len, some))
+        size = self._measure(some)
         self._made.append((size, some))
         self._size += size
         return True
@@ -116,4 +125,4 @@ def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[list[str]]:
         rest.append(behind)
 
 
-__all__ = ["Ahead", "Outlet", "lines", "opened"]
+__all__ = ["Ahead", "Outlet", "characters", "lines", "opened"]

@@ -38,7 +38,7 @@ _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _COLUMNS = hasattr(os, "preadv")  # whether a file can be read here and there
 _AT_ONCE = 64  # lines written together to the pipe
 _IN_JSON = (RowFormat.JSON, RowFormat.NDJSON)
-_PACKETS_END, _END = "packets end", "end"  # lines that no row is like
+PACKETS_END, END = "packets end", "end"  # lines that no row is like
 # Ours is the smaller half, as we also put both in order; not where making rows takes long beside that.
 ALL, OURS, EVEN = frozenset(range(LANES)), frozenset(range(7)), frozenset(range(8))
 _ORDER = 0.08  # of the work: putting both halves in order
@@ -71,7 +71,7 @@ def rows(
     path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None
 ) -> Iterator[Rows | None]:
     """Yields the rows of a large file: in columns where that helps, by two processes where there are processors."""
-    halved, columns = _two_processors(), chosen is None and _COLUMNS
+    halved, columns = two_processors(), chosen is None and _COLUMNS
     if not halved and not columns:
         yield None
         return
@@ -139,7 +139,8 @@ def _in_columns(
     return predicting.made(path, plan, lanes, form, mine, keylog, server_key) if plan is not None else None
 
 
-def _two_processors() -> bool:
+def two_processors() -> bool:
+    """Whether there is a processor for a second process."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return allowed > 1
 
@@ -158,7 +159,7 @@ class _Together:
         if self._theirs is None:
             return iter(self._ours.packets())
         places = lines_.CSV_PLACES if self._form is RowFormat.CSV else lines_.JSON_PLACES
-        ours = pipe.Ahead(self._ours.blocks())
+        ours = pipe.Ahead(self._ours.blocks(), pipe.characters)
         return itertools.chain.from_iterable(lines_.as_one(ours, self._theirs.packets(ours.make), places))
 
     def conversations(self) -> Iterator[tuple[int, str]]:
@@ -219,16 +220,17 @@ class Other:
         Raises LabError where the process ended early, as `conversations` does.
         """
         self._meanwhile = meanwhile
-        return self._until(_PACKETS_END)
+        return self.until(PACKETS_END)
 
     def conversations(self) -> Iterator[tuple[int, str]]:
         """Yields each conversation's first packet and its line; only when the packets have been taken."""
-        for line in itertools.chain.from_iterable(self._until(_END)):
+        for line in itertools.chain.from_iterable(self.until(END)):
             first, _, entry = line.partition(" ")
             yield int(first), entry
         self.evicted = int([*self._rest, *next(self._lines, ())][0])
 
-    def _until(self, end: str) -> Iterator[list[str]]:
+    def until(self, end: str) -> Iterator[list[str]]:
+        """Yields lines, some together, until this one. Raises LabError where there is none."""
         for some in itertools.chain([self._rest], self._lines):
             if end in some:
                 at = some.index(end)
@@ -249,7 +251,9 @@ def _ours(chosen: Mine | None, half: frozenset[int]) -> Mine:
     return lambda frame: False if is_ours(frame, half) is False else chosen(frame)
 
 
-def _others(chosen: Mine | None, half: frozenset[int]) -> Mine:
+def others(half: frozenset[int], chosen: Mine | None = None) -> Mine:
+    """Returns whether a frame is not of this half and, if only some are asked for, of these."""
+
     def theirs(frame: Frame) -> bool | None:
         first = is_ours(frame, half)
         if first:
@@ -265,18 +269,25 @@ def other_half(
     plan: Plan | None = None, half: frozenset[int] = OURS,
 ) -> Iterator[Other]:  # fmt: skip
     """Yields the lanes that are not in `half` in a format, made by a second process; leaving the context ends it."""
+
+    def work(writing: int) -> None:
+        columns = chosen is None and _COLUMNS
+        _work(path, writing, form, keylog, server_key, others(half, chosen), ALL - half, columns, plan)
+
+    with second(work) as other:
+        yield other
+
+
+@contextlib.contextmanager
+def second(work: Callable[[int], None]) -> Iterator[Other]:
+    """Yields what a second process writes, which does `work` with the open file to write to; leaving ends it."""
     reading, writing = pipe.opened()
     sys.stdout.flush()
     child = 0
-
-    def work() -> None:
-        columns = chosen is None and _COLUMNS
-        _work(path, writing, form, keylog, server_key, _others(chosen, half), ALL - half, columns, plan)
-
     try:
         with os.fdopen(reading, "rb", buffering=0) as lines:
             with processes.signals_waiting():
-                child = processes.fork(work, (lines,))
+                child = processes.fork(lambda: work(writing), (lines,))
             os.close(writing)
             yield Other(reading)
     finally:
@@ -309,6 +320,6 @@ def _work(
             found = RowsOfRun(run, form, gone)
         for some in found.blocks():
             out.write("\n".join(some) + "\n")
-        out.write(_PACKETS_END + "\n")
+        out.write(PACKETS_END + "\n")
         lines_.as_lines((f"{first} {line}" for first, line in found.conversations()), out.write, _AT_ONCE)
-        out.write(f"{_END}\n{found.evicted}\n")
+        out.write(f"{END}\n{found.evicted}\n")

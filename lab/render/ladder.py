@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from lab.model import ConversationReport, Ends, Packet
+from lab.model import Ends, Packet
 from lab.render import parts, telling
 from lab.render.columns import NARROWEST, STATE, WIDEST, layout
-from lab.render.outcome import Outcome
+from lab.render.outcome import Ended, Outcome
 from lab.render.paint import Paint
 from lab.render.telling import Drawn, Telling
 from lab.render.words import brief, cells, clip, columns, pad, wrap
@@ -74,6 +74,15 @@ class _Sketched(dict[int, Drawn]):
         return drawn
 
 
+class Drawing(NamedTuple):
+    """A packet as it is drawn: what stands above it where that is needed, and its rung with what stands below."""
+
+    which: int | None  # its conversation
+    named: bool  # by its number, too, above the rest of what stands above
+    above: str
+    rung: str
+
+
 class _Cell(NamedTuple):
     """A state, painted: as wide as its column, and without anything behind it."""
 
@@ -111,14 +120,19 @@ class Ladder:
         self._write(self.lines(packet))
 
     def summary(
-        self, conversations: Sequence[ConversationReport], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
+        self, conversations: Sequence[Ended], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
     ) -> None:
         """Draws what became of the notes' steps, and whether the kernels agreed.
 
         `gone` counts the conversations that are no longer among these, by their conn_state.
         """
-        outcome = Outcome(self._paint, self._lang, self._layout.width)
-        self._write("".join(outcome.lines(conversations, agreement, gone)))
+        self._write("".join(self.outcome(conversations, agreement, gone)))
+
+    def outcome(
+        self, conversations: Sequence[Ended], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
+    ) -> Iterator[str]:
+        """Yields the lines of the summary instead."""
+        return Outcome(self._paint, self._lang, self._layout.width).lines(conversations, agreement, gone)
 
     def sketch(self, packets: Sequence[tuple[Packet, bool]], from_here: int = 0, skipped: bool = False) -> list[str]:
         """Returns what would be drawn of each of the next packets as they are now; none of it counts as drawn.
@@ -126,10 +140,7 @@ class Ladder:
         The fate of those that are not `settled` is left open, and not called unknown. Whoever shows only those
         `from_here` on gets names above the first of them; there may be others before all of these, which are `skipped`.
         """
-        other = copy(self)
-        other._telling = copy(self._telling)
-        assert isinstance(self._drawn, _AllDrawn)
-        other._drawn, other._asked = _Sketched(self._drawn, skipped), Agreement()
+        other = self._beside(skipped)
         drawn = []
         for at, (packet, settled) in enumerate(packets):
             other._under_way = not settled
@@ -140,30 +151,74 @@ class Ladder:
 
     def lines(self, packet: Packet) -> str:
         """Returns what is drawn of one packet, the next one: its rung, and what stands above and below."""
+        drawing = self.drawing(packet)
+        which, _, above, rung = drawing
+        return self.joined(drawing, which or 0) if above else rung
+
+    def joined(self, drawing: Drawing, number: int) -> str:
+        """Returns the lines of a drawing whose conversation has this number."""
+        _, named, above, rung = drawing
+        if not above:
+            return rung
+        return "\n" + (self._named(number) if named or number else "") + above + rung
+
+    def drawings(self, packet: Packet) -> tuple[list[str], list[Drawing]]:
+        """Returns the labels that are explained with the next packet, and how it is drawn.
+
+        That depends on which of these have been explained before it, where others draw too: the first drawing is for
+        none of them, the second for the first of them, and so on; the bits of its place say which.
+        """
+        fresh = self._telling.unexplained(packet)
+        others = []
+        for known in range(1, 1 << len(fresh)):
+            other = self._beside()
+            other._telling.explained(label for at, label in enumerate(fresh) if known >> at & 1)
+            others.append(other.drawing(packet))
+        return fresh, [self.drawing(packet), *others]
+
+    def begins(self, time: int | None) -> None:
+        """Seconds are counted from `time` (nanoseconds since 1970), of a packet that somebody else may have drawn."""
+        self._began = time
+
+    def interrupted(self) -> None:
+        """Somebody else has drawn a packet of another conversation."""
+        self._last = None
+
+    def drawing(self, packet: Packet) -> Drawing:
+        """Returns how one packet is drawn, the next one."""
         if packet.time is not None and self._began is None:
             self._began = packet.time
         which, ends = packet.conversation, packet.ends
         if which is None or ends is None or packet.held is None:
-            return self._other(packet)
-        drawn = self._drawn[which]
-        lines = self._head(which, drawn, ends, packet) if which != self._last else []
+            return Drawing(None, False, "", self._other(packet))
+        drawn, named, above = self._drawn[which], False, ""
+        if which != self._last:
+            self._last = which
+            named, above = bool(which or (not drawn.begun and packet.number > 1)), self._above(drawn, ends, packet)
         rung, changed = self._rung(packet, drawn)
-        lines.append(rung)
+        lines = [rung]
         line, room, indent = self._paint.line, self._layout.width - self._layout.indent, " " * self._layout.indent
         if ends.isns != drawn.isns:
             lines += [line(indent + isn) for isn in telling.isns(drawn, ends, (int(packet.sender == "server"),)) if isn]
         for text, kind in self._telling.below(packet, drawn, changed, room, self._under_way):
             for each in (text,) if text and cells(text) <= room else wrap(text, room):
                 lines.append(line(indent + each, _SAID[kind]))
-        return "".join(lines)
+        return Drawing(which, named, above, "".join(lines))
 
-    def _head(self, which: int, drawn: Drawn, ends: Ends, packet: Packet) -> list[str]:
-        self._last = which
+    def _beside(self, skipped: bool = False) -> Ladder:
+        """Returns another, that knows what has been drawn here; what it draws does not count as drawn."""
+        other = copy(self)
+        other._telling = copy(self._telling)
+        assert isinstance(self._drawn, _AllDrawn)
+        other._drawn, other._asked = _Sketched(self._drawn, skipped), Agreement()
+        return other
+
+    def _named(self, number: int) -> str:
+        return self._paint.line(self._layout.spread(Text("conversation", "连接").pick(self._lang) + f" {number}", ""))
+
+    def _above(self, drawn: Drawn, ends: Ends, packet: Packet) -> str:
         spread, line = self._layout.spread, self._paint.line
-        lines = ["\n"]
-        if which or (not drawn.begun and packet.number > 1):
-            lines.append(line(spread(Text("conversation", "连接").pick(self._lang) + f" {which}", "")))
-        lines += (self._names, parts.addresses(self._layout, ends.client, ends.server))
+        lines = [self._names, parts.addresses(self._layout, ends.client, ends.server)]
         if ends.alone is not None and not drawn.begun:
             said = parts.alone(ends.alone).pick(self._lang)
             lines += [line(each, "yellow") for each in wrap(said, self._layout.width)]
@@ -172,7 +227,7 @@ class Ladder:
         if (start := telling.start(packet, ends, drawn)) is not None:
             lines.append(line(spread(start.client or "", start.server or "")))
         drawn.begun = True
-        return lines
+        return "".join(lines)
 
     def _rung(self, packet: Packet, drawn: Drawn) -> tuple[str, list[str]]:
         """Returns the packet's own line, and the states that have just changed in the order in which they did."""

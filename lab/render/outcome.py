@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from lab.model import ConversationReport, StepReport
+from lab.model import StepReport
 from lab.protocols.notes import note
 from lab.render.columns import STEP
 from lab.render.paint import Paint
@@ -14,7 +15,18 @@ from lab.text import ROLES, Lang, Text, safe
 
 _LEAST_SAID = 24  # columns that a sentence needs beside something
 _LISTED = 30  # columns for the packets of a step
-_MOST_SUMMARIES = 3  # conversations summed up one by one
+MOST_SUMMARIES = 3  # conversations summed up one by one
+
+
+class Ended(Protocol):
+    """What is asked of a conversation's report."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+    @property
+    def steps(self) -> tuple[StepReport, ...]: ...
 
 
 class Outcome:
@@ -25,21 +37,20 @@ class Outcome:
         self._lang: Lang = lang
         self._width = width
 
-    def lines(
-        self, conversations: Sequence[ConversationReport], agreement: Agreement, gone: Mapping[str, int]
-    ) -> Iterator[str]:
+    def lines(self, conversations: Sequence[Ended], agreement: Agreement, gone: Mapping[str, int]) -> Iterator[str]:
         """Yields all of it; `gone` counts the conversations that are not among these, by their conn_state."""
         lang, line = self._lang, self._paint.line
-        for which in conversations[:_MOST_SUMMARIES]:
+        count = len(conversations) + sum(gone.values())
+        for which in conversations[:MOST_SUMMARIES]:
             yield line("")
             title = Text("The notes' steps", "讲义的步骤").pick(lang)
-            if len(conversations) > 1:
+            if count > 1:
                 title += Text(f" in conversation {which.id}", f"（连接 {which.id}）").pick(lang)
             yield line(title, "bold")
             told: set[Text] = set()
             for same in _grouped(which.steps):
                 yield self._step(same, told)
-        if len(conversations) > _MOST_SUMMARIES:
+        if count > MOST_SUMMARIES:
             yield from self._count(conversations, gone)
         if agreement.compared:
             yield from self._agreement(agreement)
@@ -66,12 +77,14 @@ class Outcome:
         below = "".join(("\n" + " " * used if at or not beside else "") + text for at, text in enumerate(lines))
         return paint.row([*parts, (below, "")])
 
-    def _count(self, conversations: Sequence[ConversationReport], gone: Mapping[str, int]) -> Iterator[str]:
+    def _count(self, conversations: Sequence[Ended], gone: Mapping[str, int]) -> Iterator[str]:
         counted = dict(gone)
         for which in conversations:
             state = which.facts["conn_state"]
             counted[state] = counted.get(state, 0) + 1
-        listed = ", ".join(f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: -each[1]))
+        listed = ", ".join(
+            f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: (-each[1], each[0]))
+        )
         yield self._paint.line("")
         count = len(conversations) + sum(gone.values())
         said = Text(

@@ -5,6 +5,7 @@ What needs saying once is said once, so packets are told in the order in which t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from lab.dissect.fields import innermost
@@ -130,6 +131,14 @@ class Telling:
         if packet.payload and not packet.messages and (preview := parts.preview(packet)):
             below.append(Spoken(preview, "payload"))
         return below
+
+    def unexplained(self, packet: Packet) -> list[str]:
+        """Returns those of its labels that would be explained with it: they need explaining, and have not been yet."""
+        return [label for label in parts.worded(packet.labels) if label in EXPLAINED and label not in self._told]
+
+    def explained(self, labels: Iterable[str]) -> None:
+        """Takes labels as explained."""
+        self._told = self._told.union(labels)
 
     def other(self, packet: Packet) -> str:
         """Returns what a packet is that is of no conversation."""

@@ -74,15 +74,20 @@ def ip_fragments(count: int) -> Frames:
         yield ip(bytes((198, 51, 100, 2)), bytes((203, 0, 113, at >> 16 & 255)), 6, bytes(1480), 0x2000, at & 0xFFFF)
 
 
+def icmp_error(talk: Talk, sent: bytes) -> bytes:
+    """An ICMP error that quotes a segment of the first end."""
+    body = b"\x03\x03\0\0\0\0\0\0" + sent[14 : 14 + 48]
+    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+    return ip(talk.addresses[1], talk.addresses[0], 1, body)
+
+
 def icmp_errors(count: int) -> Frames:
     """ICMP errors that quote the same segment."""
     talk = Talk()
     yield from talk.opens()
     sent = talk.segment(0, PSH | ACK, b"x" * 100)
     yield sent
-    body = b"\x03\x03\0\0\0\0\0\0" + sent[14 : 14 + 48]
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    frame = ip(talk.addresses[1], talk.addresses[0], 1, body)
+    frame = icmp_error(talk, sent)
     for _ in range(count):
         yield frame
 

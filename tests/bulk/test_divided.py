@@ -32,7 +32,7 @@ def test_long_connections_are_said_alike_however_the_file_is_divided(
     made = [Transfer(dice, secret_talk(dice, versions[at % 2]), CABLES["lossy"], Shape(), at) for at in range(9)]
     file = transfers.write(transfers.together(made), tmp_path / "made.pcap")
     monkeypatch.setattr(two_processes, "_ENOUGH", 1)
-    monkeypatch.setattr(two_processes, "_two_processors", lambda: halved)
+    monkeypatch.setattr(two_processes, "two_processors", lambda: halved)
     out = io.StringIO()
     with bulk.rows(str(file), form) as rows:
         assert rows is not None

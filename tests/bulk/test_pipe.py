@@ -55,7 +55,7 @@ def test_what_waits_is_bounded(ends: tuple[int, int], monkeypatch: pytest.Monkey
 
 def test_while_nothing_comes_own_rows_are_made(ends: tuple[int, int]) -> None:
     reading, writing = ends
-    ahead = pipe.Ahead([str(number)] for number in range(300))
+    ahead = pipe.Ahead(([str(number)] for number in range(300)), pipe.characters)
     asked = 0
 
     def meanwhile() -> bool:
@@ -75,7 +75,7 @@ def test_while_nothing_comes_own_rows_are_made(ends: tuple[int, int]) -> None:
 
 def test_own_rows_are_not_made_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipe, "_MOST", 1000)
-    ahead = pipe.Ahead(["x" * 10] * 50 for _ in range(20))
+    ahead = pipe.Ahead((["x" * 10] * 50 for _ in range(20)), pipe.characters)
     count = 0
     while ahead.make():
         count += 1
