@@ -12,7 +12,8 @@ import numpy as np
 
 from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, begins, ends_of, hosts_of, joined, read
 from lab.bulk.prediction import MANY_OPTIONS, Wanted, predicted
-from lab.bulk.scan import Array, Layout, UnsoundError, Window, windows
+from lab.bulk.scan import MOST, Array, Layout, UnsoundError, Window, windows
+from lab.bulk.shared import Shared
 from lab.bulk.single import Some, rows, single
 from lab.dissect.packet import Inside, opened
 from lab.engine import path
@@ -274,21 +275,37 @@ class First(NamedTuple):
         return found
 
 
-def first(file: int, of: Layout, secrets: list[bytes]) -> First | None:
-    """Goes through all of a file; returns its first packets, None where it is not sound. Adds to the secrets."""
+def room() -> Shared:
+    """Returns room for the first packets of a file, which two processes are to read."""
+    return Shared(_MOST + MOST)
+
+
+def first(file: int, of: Layout, secrets: list[bytes], shared: Shared | None) -> First | None:
+    """Goes through all of a file; returns its first packets, None where it is not sound. Adds to the secrets.
+
+    With `shared`, another process does the same at the same time.
+    """
     parts: list[Packets] = []
-    count, read_, everyone = 0, 0, np.ones(LANES, bool)
+    count, read_, all_, everyone = 0, 0, 0, np.ones(LANES, bool)
     try:
         for index, window in enumerate(windows(file, of, secrets)):
-            if count < _MOST:
+            all_ = index + 1
+            if count >= _MOST:
+                continue
+            if shared is None:
                 parts.append(read(window, count + 1, everyone))
-                count, read_ = count + len(parts[-1]), index + 1
+            elif shared.is_mine(index):
+                shared.put(count, read(window, count + 1, everyone))
+            count, read_ = count + len(window.starts), all_
     except UnsoundError:
+        count = 0
+    packets = shared.packets((count, read_, len(secrets))) if shared is not None else joined(parts) if count else None
+    if packets is None:
+        if shared is not None:
+            raise _changed()
         return None
-    if not parts:
-        return None
-    size = count if count < _MOST else count - _tail()
-    return First(joined(parts), size, read_, count < _MOST)
+    whole = read_ == all_
+    return First(packets, count if whole else count - _tail(), read_, whole) if count else None
 
 
 def _tail() -> int:

@@ -13,6 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from lab.errors import LabError
+from lab.text import Text
+
 _PIPE = 1 << 20  # bytes; what a process without privileges may have
 _MOST = 8 << 20  # bytes, on either side, of what has been made and not been taken
 
@@ -104,6 +107,14 @@ class Ahead(Generic[T]):
         return True
 
 
+def ended_early() -> LabError:
+    """Returns what is wrong where the other process has ended before its work was done."""
+    return LabError(
+        Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：其进程提前结束"),
+        Text("try again; is there enough memory?", "请重试；内存是否足够？"),
+    )
+
+
 def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[list[str]]:
     """Yields the lines that come out of a pipe, some together; while none comes, it does something else if it can."""
     os.set_blocking(file, False)
@@ -125,4 +136,4 @@ def lines(file: int, meanwhile: Callable[[], bool]) -> Iterator[list[str]]:
         rest.append(behind)
 
 
-__all__ = ["Ahead", "Outlet", "characters", "lines", "opened"]
+__all__ = ["Ahead", "Outlet", "characters", "ended_early", "lines", "opened"]

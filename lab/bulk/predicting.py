@@ -14,6 +14,7 @@ from lab.bulk.predicted_rows import PassedRows
 from lab.bulk.prediction import Wanted
 from lab.bulk.rows import Gone, PredictedRows, RowFormat, keeps_lines, run_in_rows
 from lab.bulk.scan import Layout, layout
+from lab.bulk.shared import Shared
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
 from lab.engine.path import Path as Way
@@ -83,12 +84,15 @@ class Plan(NamedTuple):
     weights: list[float]  # about how much there is to do in each lane, by the first packets
 
 
-def plan(file: str) -> Plan | None:
-    """Returns how a pcap or pcapng file is read in columns, None where it can't be. Goes through all of it."""
+def plan(file: str, shared: Shared | None = None) -> Plan | None:
+    """Returns how a pcap or pcapng file is read in columns, None where it can't be. Goes through all of it.
+
+    With `shared`, another process does the same, and comes to the same. Raises InputError where it does not.
+    """
     opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         of, secrets = layout(opened), list[bytes]()
-        found = first(opened, of, secrets) if of is not None else None
+        found = first(opened, of, secrets, shared) if of is not None else None
         return Plan(of, secrets, [found], found.weights()) if of is not None and found is not None else None
     finally:
         os.close(opened)

@@ -25,7 +25,7 @@ else:
     Array = np.ndarray
 
 _WINDOW = 4 << 20  # bytes read at a time
-_MOST = 16_384  # packets in a window: of small ones there are many in so many bytes
+MOST = 16_384  # packets in a window: of small ones there are many in so many bytes
 PADDING = 256  # bytes behind a window, so that a header may be looked for near its end
 _LEAST = 12  # bytes of a record or block
 _LATEST = (1 << 63) - 1
@@ -57,8 +57,8 @@ class Window(NamedTuple):
     def parts(self) -> Iterator[Window]:
         """Yields it in windows with no more packets than are wished for."""
         columns = self.starts, self.captured, self.length, self.time, self.linktype
-        for at in range(0, len(self.starts), _MOST):
-            yield Window(self.buffer, self.offset, *(column[at : at + _MOST] for column in columns))
+        for at in range(0, len(self.starts), MOST):
+            yield Window(self.buffer, self.offset, *(column[at : at + MOST] for column in columns))
 
 
 def words(buffer: bytes | Array, order: str = ">") -> Array:

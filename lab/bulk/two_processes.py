@@ -21,7 +21,7 @@ from lab.bulk.rows import Gone, PredictedRows, RowFormat, Rows, RowsOfRun, keeps
 from lab.capture.reader import open_capture
 from lab.engine import journal
 from lab.engine.path import Mine
-from lab.errors import InputError, LabError
+from lab.errors import InputError
 from lab.model import LINKTYPE_ETHERNET, Frame
 from lab.protocols.transport import FRAGMENT, LANES, NUMBER, Quoted, Segment, segment
 from lab.render import rows as lines_
@@ -33,6 +33,7 @@ from lab.text import Lang, Text
 
 if TYPE_CHECKING:
     from lab.bulk.predicting import Plan
+    from lab.bulk.shared import Shared
 
 _ENOUGH = 4 << 20  # bytes of a file that are worth a second process
 _COLUMNS = hasattr(os, "preadv")  # whether a file can be read here and there
@@ -77,9 +78,13 @@ def rows(
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's others would only wait, and busily
     with contextlib.ExitStack() as stack:
-        plan = _planned(path, form, keylog) if columns else None
-        half = _half(plan.weights) if plan is not None else EVEN if form in _IN_JSON else OURS
-        theirs = stack.enter_context(other_half(path, form, keylog, server_key, chosen, plan, half)) if halved else None
+        usual = _usual_half(form)
+        predicted = columns and _predicted(path, form, keylog)
+        shared = stack.enter_context(_shared()) if halved and predicted else None
+        theirs = (
+            stack.enter_context(other_half(path, form, keylog, server_key, chosen, shared, usual)) if halved else None
+        )
+        plan, half = _planned(path, form, shared) if predicted else (None, usual)
         mine, lanes = (_ours(chosen, half), half) if theirs else (chosen, ALL)
         ours = _in_columns(path, plan, lanes, form, mine, keylog, server_key) if columns else None
         if ours is None and theirs is None:
@@ -106,18 +111,37 @@ def _half(weights: list[float]) -> frozenset[int]:
     return frozenset(ours)
 
 
-def _planned(path: str, form: RowFormat, keylog: bytes) -> Plan | None:
-    """Returns how a file is read in columns; None where its conversations are alike, or it can't be read so.
+def _usual_half(form: RowFormat) -> frozenset[int]:
+    return EVEN if form in _IN_JSON else OURS
 
-    None also for JSON with keys: where records are opened, hardly anything is passed by.
+
+def _predicted(path: str, form: RowFormat, keylog: bytes) -> bool:
+    """Whether what goes as predicted is to be passed by: not where conversations are alike, nor for JSON with keys,
+    for where records are opened, there is hardly anything of that.
     """
     in_json = form in _IN_JSON
-    if (in_json and keylog) or first_look.alike(path, whatever_carried=in_json):
-        return None
+    return not (in_json and keylog) and not first_look.alike(path, whatever_carried=in_json)
+
+
+@contextlib.contextmanager
+def _shared() -> Iterator[Shared]:
+    from lab.bulk import chunk
+
+    with contextlib.closing(chunk.room()) as shared:
+        yield shared
+
+
+def _planned(path: str, form: RowFormat, shared: Shared | None) -> tuple[Plan | None, frozenset[int]]:
+    """Returns how a file is read in columns, None where it can't be, nor as JSON with keys in it; and our lanes.
+
+    What is shared says that another process does the same.
+    """
     from lab.bulk import predicting
 
-    plan = predicting.plan(path)
-    return None if in_json and plan is not None and plan.secrets else plan
+    plan = predicting.plan(path, shared)
+    if plan is None or (form in _IN_JSON and plan.secrets):
+        return None, _usual_half(form)
+    return plan, _half(plan.weights)
 
 
 def _in_columns(
@@ -238,10 +262,7 @@ class Other:
                 yield some[:at]
                 return
             yield some
-        raise LabError(
-            Text("half of the file was not annotated: its process ended early", "文件有一半没有解读完：其进程提前结束"),
-            Text("try again; is there enough memory?", "请重试；内存是否足够？"),
-        )  # fmt: skip
+        raise pipe.ended_early()
 
 
 def _ours(chosen: Mine | None, half: frozenset[int]) -> Mine:
@@ -266,12 +287,16 @@ def others(half: frozenset[int], chosen: Mine | None = None) -> Mine:
 @contextlib.contextmanager
 def other_half(
     path: str, form: RowFormat, keylog: bytes = b"", server_key: bytes = b"", chosen: Mine | None = None,
-    plan: Plan | None = None, half: frozenset[int] = OURS,
+    shared: Shared | None = None, usual: frozenset[int] = OURS,
 ) -> Iterator[Other]:  # fmt: skip
-    """Yields the lanes that are not in `half` in a format, made by a second process; leaving the context ends it."""
+    """Yields the lanes that are not ours in a format, made by a second process; leaving the context ends it.
+
+    Ours are the usual ones, unless it is shared what tells which are.
+    """
 
     def work(writing: int) -> None:
         columns = chosen is None and _COLUMNS
+        plan, half = _planned(path, form, shared) if shared is not None else (None, usual)
         _work(path, writing, form, keylog, server_key, others(half, chosen), ALL - half, columns, plan)
 
     with second(work) as other:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
+import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import bulk
 from lab.app.formats import Format, write_rows
-from lab.bulk import RowFormat, two_processes
+from lab.bulk import RowFormat, chunk, scan, two_processes
 from lab.bulk.rows import Gone, RowsOfRun, keeps_lines
 from lab.capture.reader import open_capture
 from lab.errors import LabError
+from lab.protocols.transport import LANES
 from lab.runs.recorded import open_run
 from scripts import generate
+from tests import transfers
 from tests.places import REFERENCES
+from tests.transfers import Cable, Shape, Transfer
 
 ENOUGH = 50_000  # packets: more than the 4 MiB that are worth a second process
 
@@ -126,3 +133,53 @@ def test_a_wires_journal_is_left_to_one_process(tmp_path: Path) -> None:
     path = tmp_path / "large.pcapng"
     path.write_bytes(journal.read_bytes() * (1 + (5 << 20) // journal.stat().st_size))
     assert not two_processes.large(str(path))
+
+
+@pytest.fixture(scope="module")
+def lossy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long transfers over a bad cable: what goes as predicted is passed by."""
+    dice = random.Random(1)
+    made = [Transfer(dice, [("server", b"-" * 90_000)], Cable(0.02), Shape(), at) for at in range(LANES)]
+    return transfers.write(transfers.together(made), tmp_path_factory.mktemp("halves") / "lossy.pcap")
+
+
+def in_two(path: Path, form: RowFormat) -> str:
+    out = io.StringIO()
+    with two_processes.rows(str(path), form) as rows:
+        assert rows is not None
+        write_rows(rows, Format(form.value), out, "en", live=False)
+    return out.getvalue()
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has many windows in a file, and two processes wherever this runs."""
+    monkeypatch.setattr(scan, "_WINDOW", 100_000)
+    monkeypatch.setattr(two_processes, "two_processors", lambda: True)
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize("most", [100, 1000, 100_000])
+@pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.NDJSON, RowFormat.CONVERSATIONS])
+def test_what_two_processes_read_together_is_what_one_would_have_read(
+    lossy: Path, monkeypatch: pytest.MonkeyPatch, form: RowFormat, most: int
+) -> None:
+    monkeypatch.setattr(chunk, "_MOST", most)
+    assert in_two(lossy, form) == written(lossy, form, halved=False)
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_process_that_dies_while_both_read_or_reads_another_file_is_told(
+    lossy: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    parent, read = os.getpid(), scan.windows
+
+    def other(*asked: Any) -> Iterator[scan.Window]:
+        if dies and os.getpid() != parent:
+            os._exit(1)
+        yield from itertools.islice(read(*asked), None if os.getpid() == parent else 5)
+
+    monkeypatch.setattr(chunk, "windows", other)
+    with pytest.raises(LabError, match="its process ended early" if dies else "changed while it was read"):
+        in_two(lossy, RowFormat.CSV)
