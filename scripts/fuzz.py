@@ -94,7 +94,7 @@ def written(path: Path, form: str, lang: Any = "en") -> str:
     words, events = in_words(asked), asked is Format.EVENTS
     with open_run(str(path), words=words, frames=words or events, let_go=gone.take) as run:
         if asked is Format.LADDER:
-            write_ladder(run, run.packets(), gone, out, lang)
+            write_ladder(run, run.packets(), out, lang)
         elif events:
             write_events(run, out)
         elif asked in DRAWN:

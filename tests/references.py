@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 
 from lab.app.formats import write_ladder
-from lab.bulk.rows import Gone
 from lab.protocols.catalogue import scenarios
 from lab.protocols.notes import notes
 from lab.render.comments import sentence
@@ -26,7 +25,7 @@ def drawn(capture: Path, lang: Lang) -> str:
     """Returns a capture's ladder, plain, in one language."""
     page = io.StringIO()
     with open_run(str(capture), words=True) as run:
-        write_ladder(run, run.packets(), Gone(lines=False), page, lang)
+        write_ladder(run, run.packets(), page, lang)
     return page.getvalue()
 
 

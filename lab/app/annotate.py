@@ -171,14 +171,15 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
     live = capture.size is None
     if live:
         streams.show_each_line()  # a pipe: somebody waits for the rows
-    gone = Gone(_in_rows(form) and keeps_lines(RowFormat(form.value)))
+    lines = _in_rows(form) and keeps_lines(RowFormat(form.value))
+    gone = Gone(lines)
     run = Run(
         Recorded(capture), keylog=asked.keylog, server_key=asked.server_key, mine=chosen, only=asked.conversation,
         words=in_words(form), fields=told_by_field(form), frames=in_words(form),
         messages=form not in (Format.CSV, Format.CONVERSATIONS), beginning=beginning(form),
         late=waited if live and form in (Format.LADDER, Format.PCAPNG) else None,
-        let_go=None if form is Format.EVENTS else gone.take,
-        kept=MOST_AT_THE_END,  # the last event tells of them
+        let_go=gone.take if lines else None,
+        kept=MOST_AT_THE_END if form is Format.EVENTS else 0,  # the last event tells of them
     )  # fmt: skip
     with run:
         if form is Format.PCAPNG:
@@ -190,7 +191,7 @@ def _one_by_one(asked: Asked, chosen: Mine | None, lang: Lang) -> None:
             with files.rendered(asked.out) as out:
                 if form is Format.LADDER:
                     with _progress(capture.size, lambda: capture.position, lang) as passing:
-                        write_ladder(run, passing(run.packets()), gone, out, lang, capture)
+                        write_ladder(run, passing(run.packets()), out, lang, capture)
                     if asked.show_keys:
                         from lab.render.keys import worked_examples
 

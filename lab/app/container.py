@@ -101,7 +101,6 @@ def _print(line: str) -> None:
 def _ladder(played: Scenario) -> int:
     from lab.app.cli import LANG, guarded
     from lab.app.formats import write_ladder
-    from lab.bulk.rows import Gone
     from lab.render.notes import introduction
     from lab.runs.live import Live, ending
     from lab.runs.run import Run
@@ -112,7 +111,7 @@ def _ladder(played: Scenario) -> int:
     def draw() -> None:
         introduction(played.name, [], sys.stdout, LANG)
         with Run(source, words=True) as run:
-            write_ladder(run, run.packets(), Gone(lines=False), sys.stdout, LANG)
+            write_ladder(run, run.packets(), sys.stdout, LANG)
         for line in ending(run):
             _print(line.pick(LANG))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from lab.text import Lang
 
 if TYPE_CHECKING:
-    from lab.bulk.rows import Gone, Rows
+    from lab.bulk.rows import Rows
     from lab.capture.reader import Capture
     from lab.model import Packet
     from lab.runs.run import Run
@@ -78,9 +78,7 @@ def told_by_field(form: Format) -> range:
     return range(1, MOST + 1)
 
 
-def write_ladder(
-    run: Run, packets: Iterator[Packet], gone: Gone, out: TextIO, lang: Lang, capture: Capture | None = None
-) -> None:
+def write_ladder(run: Run, packets: Iterator[Packet], out: TextIO, lang: Lang, capture: Capture | None = None) -> None:
     """Draws rung by rung, and sums up. Where packets come while they happen, each rung is written out at once.
 
     Of a `capture` that comes through a pipe those that are still under way are shown too, on a terminal that can draw
@@ -105,7 +103,7 @@ def write_ladder(
             ladder.rung(packet)
             if live:
                 out.flush()
-    ladder.summary(run.reports(), run.agreement, gone.states)
+    ladder.summary(run.reports(), run.agreement, run.states())
     out.flush()
 
 

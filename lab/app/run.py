@@ -195,17 +195,16 @@ def _what_next(run: Run, name: str, file: Path) -> Text:
 def _write(run: Run, form: Format, lang: Lang) -> None:
     from lab.bulk.rows import Gone, RowFormat, RowsOfRun
 
-    gone = Gone(lines=False)
     if form is Format.LADDER:
         # what was only sent because another packet was held is in the capture, and would be in the way here
         shown = (each for each in run.packets() if each.journal is None or not each.journal.absorbed)
-        write_ladder(run, shown, gone, sys.stdout, lang)
+        write_ladder(run, shown, sys.stdout, lang)
     elif form is Format.EVENTS:
         write_events(run, sys.stdout)
     elif form in DRAWN:
         write_drawn(run, form, sys.stdout, lang)
     else:
-        write_rows(RowsOfRun(run, RowFormat(form.value), gone), form, sys.stdout, lang, live=False)
+        write_rows(RowsOfRun(run, RowFormat(form.value), Gone(lines=False)), form, sys.stdout, lang, live=False)
 
 
 def _tell_the_end(run: Run, out: TextIO, lang: Lang) -> None:

@@ -18,11 +18,11 @@ import itertools
 import json
 from array import array
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lab.bulk import pipe
-from lab.bulk.rows import Gone
 from lab.bulk.two_processes import END, OURS, PACKETS_END, Other, is_ours, others, second
 from lab.capture.reader import Capture, open_capture
 from lab.engine.path import Mine
@@ -54,8 +54,7 @@ class SummedUp(NamedTuple):
     """As much of a conversation's report as stands below a ladder."""
 
     id: int
-    first: int
-    facts: Mapping[str, Any]
+    first: int  # the number of its first packet
     steps: tuple[StepReport, ...]
 
 
@@ -63,7 +62,7 @@ class Ended(NamedTuple):
     """What a half tells when it is over."""
 
     first: Sequence[SummedUp]
-    states: Mapping[str, int]  # how many others there were of each conn_state
+    states: Mapping[str, int]  # how many conversations there were of each conn_state
     evicted: int
 
 
@@ -103,11 +102,8 @@ class Half:
 
     def __init__(self, capture: Capture, ladder: Ladder, keylog: bytes, mine: Mine) -> None:
         self._half = _Half(mine)
-        self._gone = Gone(False)
         self._ladder = ladder
-        self.run = Run(
-            Recorded(capture), keylog=keylog, mine=self._half, words=True, beginning=PREVIEW, let_go=self._gone.take
-        )
+        self.run = Run(Recorded(capture), keylog=keylog, mine=self._half, words=True, beginning=PREVIEW, kept=0)
 
     def rungs(self) -> Iterator[Rung]:
         """Yields the rungs of its packets."""
@@ -126,12 +122,8 @@ class Half:
 
     def ended(self) -> Ended:
         """Returns what is to be said at its end."""
-        reports, states = self.run.reports(), dict(self._gone.states)
-        for which in itertools.islice(reports, MOST_SUMMARIES, None):
-            state = which.facts["conn_state"]
-            states[state] = states.get(state, 0) + 1
-        first = [SummedUp(each.id, each.first, each.facts, each.steps) for each in reports[:MOST_SUMMARIES]]
-        return Ended(first, states, self.run.evicted)
+        first = [SummedUp(each.id, each.first, each.steps) for each in self.run.reports()[:MOST_SUMMARIES]]
+        return Ended(first, self.run.states(), self.run.evicted)
 
 
 class Rungs:
@@ -190,18 +182,13 @@ class Rungs:
         (line,) = itertools.chain.from_iterable(self._theirs.until(END))
         theirs = _ended(line)
         self._evicted = theirs.evicted
-        states = dict(ours.states)
-        for state, number in theirs.states.items():
-            states[state] = states.get(state, 0) + number
         first = [
             which._replace(id=numbers[which.id])
             for half, numbers in zip((ours, theirs), names, strict=True)
             for which in half.first
         ]
         first.sort(key=lambda which: which.first)
-        for which in first[MOST_SUMMARIES:]:
-            state = which.facts["conn_state"]
-            states[state] = states.get(state, 0) + 1
+        states = Counter(ours.states) + Counter(theirs.states)
         yield from self._ladder.outcome(first[:MOST_SUMMARIES], self._ours.run.agreement, states)
 
 
@@ -246,7 +233,7 @@ def _decoded(line: str) -> Rung:
 def _ended(line: str) -> Ended:
     """Returns what stands in the last line of a half."""
     first, states, evicted = json.loads(line)
-    summed_up = [SummedUp(which, at, facts, tuple(map(_step, steps))) for which, at, facts, steps in first]
+    summed_up = [SummedUp(which, at, tuple(map(_step, steps))) for which, at, steps in first]
     return Ended(summed_up, states, evicted)
 
 

@@ -55,13 +55,10 @@ class Gone:
     """Conversations that are let go of before a file is over, as far as they will be shown."""
 
     def __init__(self, lines: bool) -> None:
-        self.states: dict[str, int] = {}  # how many there were of each conn_state
         self._spool = Spool() if lines else None
 
     def take(self, which: ConversationReport) -> None:
         """Takes down what is to be said of a conversation that will not be there any more."""
-        state = which.facts["conn_state"]
-        self.states[state] = self.states.get(state, 0) + 1
         if self._spool:
             self._spool.put(which.id, f"{which.first} {trace.dump(which.facts)}")
 
@@ -81,7 +78,7 @@ def run_in_rows(
     """Returns a run of which only rows will be made."""
     return Run(
         source, keylog=keylog, server_key=server_key, mine=mine, frames=False,
-        messages=form in (RowFormat.JSON, RowFormat.NDJSON), let_go=gone.take,
+        messages=form in (RowFormat.JSON, RowFormat.NDJSON), let_go=gone.take if keeps_lines(form) else None, kept=0,
     )  # fmt: skip
 
 

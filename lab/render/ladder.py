@@ -29,7 +29,6 @@ from lab.text import ROLES, Lang, Text
 
 _PROOFS = {"✓": "green", "≈": "yellow", "≠": "bold red"}
 _SAID = {"step": "", "message": "", "remark": "yellow", "payload": "cyan"}
-_NONE_GONE: Mapping[str, int] = {}
 _MOST_DRAWN = 65_536  # conversations of which is known what has been drawn: many times as many as are followed
 
 
@@ -119,20 +118,16 @@ class Ladder:
         """Draws one packet; it should be settled, or its receiver's state is left open."""
         self._write(self.lines(packet))
 
-    def summary(
-        self, conversations: Sequence[Ended], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
-    ) -> None:
+    def summary(self, conversations: Sequence[Ended], agreement: Agreement, states: Mapping[str, int]) -> None:
         """Draws what became of the notes' steps, and whether the kernels agreed.
 
-        `gone` counts the conversations that are no longer among these, by their conn_state.
+        `states` counts all conversations by their conn_state, those too that are no longer among these.
         """
-        self._write("".join(self.outcome(conversations, agreement, gone)))
+        self._write("".join(self.outcome(conversations, agreement, states)))
 
-    def outcome(
-        self, conversations: Sequence[Ended], agreement: Agreement, gone: Mapping[str, int] = _NONE_GONE
-    ) -> Iterator[str]:
+    def outcome(self, conversations: Sequence[Ended], agreement: Agreement, states: Mapping[str, int]) -> Iterator[str]:
         """Yields the lines of the summary instead."""
-        return Outcome(self._paint, self._lang, self._layout.width).lines(conversations, agreement, gone)
+        return Outcome(self._paint, self._lang, self._layout.width).lines(conversations, agreement, states)
 
     def sketch(self, packets: Sequence[tuple[Packet, bool]], from_here: int = 0, skipped: bool = False) -> list[str]:
         """Returns what would be drawn of each of the next packets as they are now; none of it counts as drawn.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from lab.model import StepReport
 from lab.protocols.notes import note
@@ -24,8 +24,6 @@ class Ended(Protocol):
     @property
     def id(self) -> int: ...
     @property
-    def facts(self) -> Mapping[str, Any]: ...
-    @property
     def steps(self) -> tuple[StepReport, ...]: ...
 
 
@@ -37,10 +35,10 @@ class Outcome:
         self._lang: Lang = lang
         self._width = width
 
-    def lines(self, conversations: Sequence[Ended], agreement: Agreement, gone: Mapping[str, int]) -> Iterator[str]:
-        """Yields all of it; `gone` counts the conversations that are not among these, by their conn_state."""
+    def lines(self, conversations: Sequence[Ended], agreement: Agreement, states: Mapping[str, int]) -> Iterator[str]:
+        """Yields all of it; `states` counts all conversations, those too that are not among these, by conn_state."""
         lang, line = self._lang, self._paint.line
-        count = len(conversations) + sum(gone.values())
+        count = sum(states.values())
         for which in conversations[:MOST_SUMMARIES]:
             yield line("")
             title = Text("The notes' steps", "讲义的步骤").pick(lang)
@@ -51,7 +49,7 @@ class Outcome:
             for same in _grouped(which.steps):
                 yield self._step(same, told)
         if count > MOST_SUMMARIES:
-            yield from self._count(conversations, gone)
+            yield from self._count(states)
         if agreement.compared:
             yield from self._agreement(agreement)
 
@@ -77,16 +75,11 @@ class Outcome:
         below = "".join(("\n" + " " * used if at or not beside else "") + text for at, text in enumerate(lines))
         return paint.row([*parts, (below, "")])
 
-    def _count(self, conversations: Sequence[Ended], gone: Mapping[str, int]) -> Iterator[str]:
-        counted = dict(gone)
-        for which in conversations:
-            state = which.facts["conn_state"]
-            counted[state] = counted.get(state, 0) + 1
-        listed = ", ".join(
-            f"{state} {number}" for state, number in sorted(counted.items(), key=lambda each: (-each[1], each[0]))
-        )
+    def _count(self, states: Mapping[str, int]) -> Iterator[str]:
+        ordered = sorted(states.items(), key=lambda each: (-each[1], each[0]))
+        listed = ", ".join(f"{state} {number}" for state, number in ordered)
         yield self._paint.line("")
-        count = len(conversations) + sum(gone.values())
+        count = sum(states.values())
         said = Text(
             f"{count} conversations in all, by Zeek's conn_state: {listed}",
             f"共 {count} 个连接，按 Zeek 的 conn_state：{listed}",

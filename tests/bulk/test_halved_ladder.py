@@ -17,7 +17,6 @@ from lab import bulk
 from lab.app import annotate
 from lab.app.formats import Format, write_ladder
 from lab.bulk import two_processes
-from lab.bulk.rows import Gone
 from lab.bulk.two_processes import is_ours
 from lab.capture.reader import open_capture
 from lab.errors import LabError
@@ -38,10 +37,10 @@ from tests.transfers import Shape, Transfer
 
 
 def by_one(path: Path, lang: Lang = "en", keylog: bytes = b"") -> str:
-    out, gone = io.StringIO(), Gone(False)
+    out = io.StringIO()
     capture = open_capture(str(path))
-    with Run(Recorded(capture), keylog=keylog, words=True, beginning=PREVIEW, let_go=gone.take) as run:
-        write_ladder(run, run.packets(), gone, out, lang, capture)
+    with Run(Recorded(capture), keylog=keylog, words=True, beginning=PREVIEW, kept=0) as run:
+        write_ladder(run, run.packets(), out, lang, capture)
     return out.getvalue()
 
 

@@ -22,6 +22,7 @@ from lab.protocols.transport import LANES
 from lab.report.conversations import entry
 from lab.runs.recorded import open_run
 from scripts import generate
+from tests.bulk.test_halved_ladder import by_one, by_two
 from tests.bulk.test_two_processes import written
 from tests.packets import Pair, ladder, renumbered
 
@@ -58,6 +59,14 @@ def test_two_processes_let_go_of_the_same(busy: File, form: RowFormat) -> None:
     alone = written(busy, form, halved=False)
     assert "evicted" in alone
     assert written(busy, form) == alone
+
+
+def test_two_processes_draw_and_count_those_that_are_let_go_of_too(busy: File) -> None:
+    alone = by_one(busy)
+    assert by_two(busy) == alone
+    with open_run(str(busy)) as run:
+        count = sum(1 for _ in run) and len(run.conversations)  # none is let go of without a word
+    assert f"{count} conversations in all" in alone
 
 
 def test_of_those_that_go_on_the_quiet_go_first_and_it_is_said_of_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,7 +16,6 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from lab.app.formats import write_ladder
-from lab.bulk.rows import Gone
 from lab.model import Captured, Frame, Settled, States
 from lab.protocols.notes import note
 from lab.render.ladder import Ladder
@@ -47,12 +47,16 @@ in_both_languages = pytest.mark.parametrize("lang", LANGUAGES)
 every_capture = pytest.mark.parametrize("name", CAPTURES)
 
 
+def states(walked: Walked) -> Counter[str]:
+    return Counter(each.facts["conn_state"] for each in walked.reports)
+
+
 def draw(walked: Walked, lang: Lang = "en", agreed: Agreement | None = None, **console: Any) -> str:
     out = io.StringIO()
     picture = Ladder(Console(file=out, highlight=False, **console), lang)
     for packet in walked.packets:
         picture.rung(packet)
-    picture.summary(walked.reports, agreed or agreement(walked.packets))
+    picture.summary(walked.reports, agreed or agreement(walked.packets), states(walked))
     return out.getvalue()
 
 
@@ -406,7 +410,7 @@ class Given:
 
     def __init__(self, walked: Walked) -> None:
         self.agreement = Agreement()
-        self.reports = lambda: walked.reports
+        self.reports, self.states = lambda: walked.reports, lambda: states(walked)
 
 
 @pytest.mark.parametrize("no_color", [True, False])
@@ -419,5 +423,5 @@ def test_no_color_gives_a_terminal_plain_text(monkeypatch: pytest.MonkeyPatch, n
         monkeypatch.setenv("NO_COLOR", "1")
     walked, out = walk(ladder(*OPEN)), Terminal()
     run: Any = Given(walked)
-    write_ladder(run, iter(walked.packets), Gone(lines=False), out, "en")
+    write_ladder(run, iter(walked.packets), out, "en")
     assert ("\x1b" not in out.getvalue()) == no_color

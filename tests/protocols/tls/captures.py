@@ -10,6 +10,7 @@ import io
 import json
 import ssl
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -165,7 +166,7 @@ def shown(frames: Iterable[Frame], keylog: bytes = b"", server_key: bytes = b"")
         ladder = Ladder(Console(file=out, highlight=False), lang)
         for each in packets:
             ladder.rung(each)
-        ladder.summary(reports, agreement(packets))
+        ladder.summary(reports, agreement(packets), Counter(each.facts["conn_state"] for each in reports))
         worked_examples(reports, out, lang)
     for each in packets:
         out.write("\n".join(comments(each)))
