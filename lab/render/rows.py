@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 Write = Callable[[str], object]
 
@@ -46,31 +47,71 @@ CSV_PLACES = Places(0, "", "")
 JSON_PLACES = Places(len('{"number":'), '"conversation":', "null")
 
 
+class _Columns(NamedTuple):
+    """Rows cut up: at the commas up to their conversation's number, which is what is written anew."""
+
+    numbers: list[int]  # of their packets, rising
+    heads: Sequence[str]
+    times: Sequence[str]
+    names: Sequence[str]
+    rests: Sequence[str]
+
+    def part(self, which: slice) -> _Columns:
+        numbers, *words = self
+        return _Columns(numbers[which], *(column[which] for column in words))
+
+
 class _Half:
     """Rows of one half of a capture that wait for those of the other."""
 
-    def __init__(self, which: int, rows: Iterable[list[str]], begin: int) -> None:
-        self._which = which
+    def __init__(self, rows: Iterable[list[str]], places: Places) -> None:
         self._coming = iter(rows)
-        self._begin = begin
-        self._waiting: list[tuple[int, int, list[str]]] = []  # their packets, and their beginnings, cut up
+        self._places = places
+        self._waiting = _Columns([], (), (), (), ())
+        self._names = array("I")  # of each of its conversations, what it is called now
 
     def last(self) -> int:
         """Returns the last packet of those that have come; more come where none waits, if there are any."""
-        which, begin = self._which, self._begin
-        while not self._waiting:
+        begin = self._places.number
+        while not self._waiting.numbers:
             some = next(self._coming, None)
             if some is None:
                 return _OVER
-            cut = [row.split(",", 3) for row in some]
-            self._waiting = [(int(parts[0][begin:]), which, parts) for parts in cut]
-        return self._waiting[-1][0]
+            if some:
+                heads, *rest = zip(*[row.split(",", 3) for row in some], strict=True)
+                numbers = list(map(int, [head[begin:] for head in heads] if begin else heads))
+                self._waiting = _Columns(numbers, heads, *rest)
+        return self._waiting.numbers[-1]
 
-    def until(self, number: int) -> list[tuple[int, int, list[str]]]:
+    def until(self, number: int) -> _Columns:
         """Takes out what has come up to a packet."""
-        at = bisect_left(self._waiting, (number + 1,))
-        taken, self._waiting = self._waiting[:at], self._waiting[at:]
+        at = bisect_right(self._waiting.numbers, number)
+        taken, self._waiting = self._waiting.part(slice(at)), self._waiting.part(slice(at, None))
         return taken
+
+    def fresh(self, rows: _Columns) -> list[int]:
+        """Returns the first packet of each conversation that begins in these rows, which go on from those before."""
+        before, found, at = self._places.conversation, list[int](), 0
+        own = len(self._names)
+        with contextlib.suppress(ValueError):  # there is no other
+            while True:
+                at = rows.names.index(f"{before}{own + len(found)}", at)
+                found.append(rows.numbers[at])
+        return found
+
+    def call(self, name: int) -> None:
+        """Says what the next of its conversations is called."""
+        self._names.append(name)
+
+    def written(self, rows: _Columns) -> list[str]:
+        """Returns rows with what their conversations are called now."""
+        _, before, without = self._places
+        nobody, size = before + without, len(before)
+        known = {
+            name: name if name == nobody else f"{before}{self._names[int(name[size:])]}" for name in set(rows.names)
+        }
+        names = map(known.__getitem__, rows.names)
+        return list(map(",".join, zip(rows.heads, rows.times, names, rows.rests, strict=True)))
 
 
 def as_one(ours: Iterable[list[str]], theirs: Iterable[list[str]], places: Places) -> Iterator[list[str]]:
@@ -78,22 +119,16 @@ def as_one(ours: Iterable[list[str]], theirs: Iterable[list[str]], places: Place
 
     In each half conversations are numbered from 0 in the order of their first rows. Rows come and go some together.
     """
-    begin, before, without = places
-    size, nobody, count = len(before), before + without, 0
-    halves = _Half(0, ours, begin), _Half(1, theirs, begin)
-    names: tuple[array[int], array[int]] = array("I"), array("I")
-    while (last := min(halves[0].last(), halves[1].last())) < _OVER:
-        some: list[str] = []
-        for _, which, (number, time, name, rest) in sorted(halves[0].until(last) + halves[1].until(last)):
-            if name == nobody:
-                some.append(f"{number},{time},{name},{rest}")
-                continue
-            own, known = int(name[size:]), names[which]
-            if own == len(known):
-                known.append(count)
-                count += 1
-            some.append(f"{number},{time},{before}{known[own]},{rest}")
-        yield some
+    halves, count = (_Half(ours, places), _Half(theirs, places)), 0
+    while (last := min(half.last() for half in halves)) < _OVER:
+        some, others = (half.until(last) for half in halves)
+        fresh = [(number, halves[0]) for number in halves[0].fresh(some)]
+        fresh += [(number, halves[1]) for number in halves[1].fresh(others)]
+        for _, half in sorted(fresh, key=_first):
+            half.call(count)
+            count += 1
+        lines, numbers = halves[0].written(some) + halves[1].written(others), some.numbers + others.numbers
+        yield list(map(lines.__getitem__, sorted(range(len(lines)), key=numbers.__getitem__)))
 
 
 def conversations_as_one(
@@ -104,7 +139,7 @@ def conversations_as_one(
         yield first, f'{{"id":{count}{line[line.index(",") :]}'
 
 
-def _first(entry: tuple[int, str]) -> int:
+def _first(entry: tuple[int, Any]) -> int:
     return entry[0]
 
 
