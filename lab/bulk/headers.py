@@ -60,7 +60,7 @@ class Packets:
     ident: Array  # of an IPv4 header, -1 of IPv6
     checksum: Array
     problem: Array  # RIGHT, UNFINISHED or WRONG
-    begins: Array  # its payload begins with a byte that what has a protocol of its own may begin with
+    begins: Array  # its payload begins with bytes that what has a protocol of its own may begin with
 
     def __init__(self, *columns: Array) -> None:
         vars(self).update(zip(_COLUMNS, columns, strict=True))
@@ -129,7 +129,9 @@ def read(window: Window, number: int, mine: Array) -> Packets:
     found = Packets(*columns)
     here = np.flatnonzero(usual & mine[lane])
     _check(found, buffer, here, head[here], behind[here], v6[here])
-    found.begins[here] = (payload[here] > 0) & FIRST[buffer[(begin + found.start)[here]]]
+    first_at, carried = (begin + found.start)[here], payload[here]
+    first_ = buffer[first_at]
+    found.begins[here] = (carried > 0) & FIRST[first_] & ((carried < 3) | _THIRD[first_, buffer[first_at + 2]])
     return found
 
 
@@ -271,5 +273,14 @@ def _measured(preamble: Preamble, data: bytes) -> bool:
     return preamble.measure(data, "client", True) != 0 or preamble.measure(data, "server", True) != 0
 
 
+def _thirds(byte: int) -> Array:
+    """Returns of each byte whether it may stand two behind the first, where that is this one."""
+    others = any(byte in upper.later for upper in UPPERS) or any(byte in each.first for each in TRANSPORT.preambles)
+    others = others or any(byte in upper.first and byte not in upper.third for upper in UPPERS)
+    here = [upper.third[byte] for upper in UPPERS if byte in upper.third]
+    return np.array([others or third in here for third in range(256)])
+
+
 _MAY = tuple(_asked(byte) for byte in range(256))
 FIRST = np.array([bool(each) for each in _MAY])
+_THIRD = np.array([_thirds(byte) for byte in range(256)])

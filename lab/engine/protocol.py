@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # descriptors are imported with every command
 
 Labels = tuple[str, ...]
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+_NO_BYTES: Mapping[int, int] = MappingProxyType({})
 _REQUIRED = object()
 
 
@@ -532,7 +533,8 @@ def _never(_data: bytes) -> bool:
 class Upper(Descriptor):
     """What a transport carries, recognised by its first bytes.
 
-    `first` are the bytes it can begin with; `spoken_by` says which end it is that begins a segment so, where no other
+    `first` are the bytes it can begin with, and `third` says of some of them which byte then stands two further on;
+    `spoken_by` says which end it is that begins a segment so, where no other
     can; `recognise` says whether a beginning is its own, None where that needs more bytes; `goes_on` says of a whole
     segment, which begins with one of `later`, whether it can only be a later part of it, whose beginning was not
     captured; `begin` makes a session of what is known of secrets. `carries` is the event of its messages whose `raw` is
@@ -545,6 +547,7 @@ class Upper(Descriptor):
     """
 
     first: frozenset[int]
+    third: Mapping[int, int] = _NO_BYTES
     recognise: Callable[[bytes, Role], bool | None]
     spoken_by: Callable[[bytes], Role | None] = _nobody
     later: frozenset[int] = frozenset()

@@ -119,6 +119,7 @@ PROTOCOL = Upper(
     layouts=later(f"{_HERE}.diagram", "LAYOUTS"),
     # reading
     first=frozenset({_HANDSHAKE, *_SSL2}),
+    third=dict.fromkeys(_SSL2, _SSL2_HELLO),
     recognise=_recognise,
     later=_LATER,
     goes_on=_goes_on,
