@@ -32,8 +32,8 @@ class Frame(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes of memory that it takes, roughly."""
-        return len(self.data) + (sum(map(len, self.comments)) if self.comments else 0)
+        """The bytes of memory that it takes, roughly; a comment takes more than it has characters."""
+        return len(self.data) + (sum(map(str.__sizeof__, self.comments)) if self.comments else 0)
 
 
 class Span(NamedTuple):

@@ -163,10 +163,11 @@ def _begins(buffer: Array, order: str, where: int, beside: int, largest: int) ->
 class _Blocks:
     """Reads the packets of a pcapng file of one section; other blocks must have nothing wrong with them."""
 
-    largest = blocks.LARGEST
+    largest = 4 * _WINDOW  # for those that are larger there may be no room beside the columns
 
     def __init__(self, of: Layout, secrets: list[bytes]) -> None:
         self._secrets = secrets
+        self._kept = Findings()  # the secrets, within the limits that there are for them
         self._section = Section(of.order)
         self._order = of.order
         self._begun = False
@@ -199,6 +200,8 @@ class _Blocks:
         self._section.take(kind, block[8:-4], found, 0)
         if found.problems:
             raise UnsoundError
+        if not all(map(self._kept.keep_secrets, found.secrets)):
+            raise UnsoundError
         self._secrets += found.secrets
         if kind == pcapng.INTERFACE_DESCRIPTION:
             plain = self._section.plain.get(len(self._interfaces))
@@ -215,7 +218,7 @@ class _Blocks:
         if (which >= len(self._interfaces)).any():
             raise UnsoundError
         linktype, tick, last = known[which].T
-        plain = (captured + 35 & -4 == total) & (captured <= length) & (high <= last)
+        plain = (captured + 35 & -4 == total) & (captured <= length) & (high <= last) & (captured <= pcap.MAX_CAPTURED)
         if not plain.all() or (read[at + total - 4] != total).any():
             raise UnsoundError
         return Window(buffer, offset, at + 28, captured, length, (high << 32 | low) * tick, linktype)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lab.capture import pcapng
+from lab.capture.pcap import MAX_CAPTURED
 from lab.capture.rewrite import Block, Kept
 from lab.capture.section import TOO_SMALL, Section, comments
 from lab.capture.source import Findings, Source
@@ -42,6 +43,10 @@ UNKNOWN_INTERFACE = Text(
 TOO_LONG = Text(
     "a packet after packet {} claims {} captured bytes where its block has room for {}: it is skipped",
     "第 {} 个数据包之后有一个数据包声称捕获了 {} 字节，它的块却只容得下 {} 字节：已跳过",
+)
+TOO_LARGE = Text(
+    "packet {} has {} captured bytes, more than the {} that are read of one: the rest is left out",
+    "第 {} 个数据包捕获了 {} 字节，超过每个数据包读取的上限 {} 字节：其余已略去",
 )
 TOO_SHORT = Text(
     "packet {} has {} captured bytes but claims {} on the wire",
@@ -107,10 +112,11 @@ class _Reader:
         buffer, at, end, number = source.buffer, source.at, len(source.buffer), found.packets
         unpack, unpack_total = section.plain_packet.unpack_from, section.word.unpack_from
         known, enhanced, new = section.plain.get, pcapng.ENHANCED_PACKET, tuple.__new__  # Frame() takes 0.1 us longer
+        largest = MAX_CAPTURED + 32
         while at + 32 <= end:
             kind, total, interface, high, low, captured, length = unpack(buffer, at)
             stop = at + total  # plain: 32 bytes around the data padded to a multiple of 4
-            if kind != enhanced or captured + 35 & -4 != total or captured > length or stop > end:
+            if kind != enhanced or captured + 35 & -4 != total or captured > length or stop > end or total > largest:
                 return
             plain = known(interface)
             if plain is None or high > plain.last or unpack_total(buffer, stop - 4)[0] != total:
@@ -161,7 +167,7 @@ class _Reader:
             self._problem(TOO_SMALL)
         else:
             frame = self._packet(kind, body, len(body))
-        source.at += total
+        source.at, body = source.at + total, b""  # which may be large, and a packet takes its time
         if frame is not None:
             yield frame
 
@@ -198,6 +204,8 @@ class _Reader:
         self._found.packets = number = self._found.packets + 1
         if captured > record.length:
             self._problem(TOO_SHORT, captured, record.length, packet=number)
+        if captured > MAX_CAPTURED:
+            self._problem(TOO_LARGE, captured, MAX_CAPTURED, packet=number)
         time = None if record.ticks is None else interface.time(record.ticks)
         if time is None and record.ticks is not None:
             self._problem(BAD_TIME, packet=number)
@@ -208,7 +216,7 @@ class _Reader:
         if self._found.passed is not None:
             options = tuple(options)  # there may be very many: they are gone through once
         said = comments(options, number, self._found, self._source.position) if told else ()
-        data = body[start : start + captured]
+        data = body[start : start + min(captured, MAX_CAPTURED)]
         fields = number, time, data, max(captured, record.length), interface.linktype, said
         if self._found.passed is None:
             return Frame(*fields)

@@ -145,7 +145,9 @@ class Capture(Findings):
         """Returns all TLS key logs of the file, wherever they stand; None where it can't be read twice (a pipe)."""
         if self.size is None:
             return None
-        return ahead.secrets(self._file.fileno(), self._start, self.limited) if self.format == "pcapng" else []
+        if self.format == "pcapng":
+            self.known = ahead.secrets(self._file.fileno(), self._start, self.limited)
+        return self.known
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames

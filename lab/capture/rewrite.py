@@ -17,6 +17,7 @@ from lab.model import Frame
 
 MOST_PASSED = 64 << 20  # bytes of blocks that wait for the packet before them to be written
 _OVERHEAD = 200  # bytes that one costs beside its own
+_LARGE = 1 << 20  # bytes of a block
 _SIZES = {pcapng.ENHANCED_PACKET: 12, pcapng.OBSOLETE_PACKET: 12}  # bytes before the two lengths of a packet
 
 Options = tuple[pcapng.Option, ...]
@@ -116,5 +117,7 @@ class Rewriter:
         body = pcapng.padded(body) + pcapng.options(options, order)
         total = len(body) + 12
         words = Struct(order + "II")
-        self._stream.write(words.pack(kind, total) + body + words.pack(total, 0)[:4])
+        parts = words.pack(kind, total), body, words.pack(total, 0)[:4]
+        for part in (b"".join(parts),) if total < _LARGE else parts:  # of what is large there may be no room for a copy
+            self._stream.write(part)
         self._stream.flush()

@@ -18,8 +18,8 @@ from lab.text import Text
 
 MAX_TIME = (1 << 64) - 1  # nanoseconds, in the year 2554: what a pcapng of nanoseconds can hold
 SECOND = 1_000_000_000  # nanoseconds
-OVERRUN, SURPLUS = -1, -2  # stand for an option that runs over the end of its block, and for those that are too many
-MOST_OPTIONS = 4096  # of a block
+OVERRUN, SURPLUS, SURPLUS_BYTES = -1, -2, -3  # stand for an option that runs over its block, and for those left out
+MOST_OPTIONS, MOST_OF_OPTIONS = 4096, 2 << 20  # of a block, and their bytes
 
 # The bytes a block has at least, without its type and its lengths
 BODIES = {
@@ -35,8 +35,12 @@ TOO_SMALL = Text("the block is too small for what it should hold: it is skipped"
 TOO_MANY_OPTIONS = Text(
     "a block has more than {} options: the rest is left out", "有一个块的选项超过 {} 个：其余已略去"
 ).format(MOST_OPTIONS)
+OPTIONS_TOO_LARGE = Text(
+    f"a block has more than {MOST_OF_OPTIONS >> 20} MB of options: the rest is left out",
+    f"有一个块的选项超过 {MOST_OF_OPTIONS >> 20} MB：其余已略去",
+)
 OPTION_OVERRUN = Text("an option runs over the end of its block", "有一个选项超出了所在块的末尾")
-_WRONG = {OVERRUN: OPTION_OVERRUN, SURPLUS: TOO_MANY_OPTIONS}
+_WRONG = {OVERRUN: OPTION_OVERRUN, SURPLUS: TOO_MANY_OPTIONS, SURPLUS_BYTES: OPTIONS_TOO_LARGE}
 NAME_OVERRUN = Text("a host name runs over the end of its block", "有一条主机名记录超出了所在块的末尾")
 SECRETS_OVERRUN = Text("the secrets run over the end of their block", "密钥数据超出了所在块的末尾")
 SECRETS_TOO_MANY = Text(
@@ -123,9 +127,9 @@ class Section:
     def options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         """Yields code and value of each option from `at` on (section 3.5), at most `MOST_OPTIONS`.
 
-        One that runs over `body` comes as `OVERRUN`, those that are left out as one `SURPLUS`.
+        One that runs over `body` comes as `OVERRUN`, those that are left out as one `SURPLUS`, or as `SURPLUS_BYTES`.
         """
-        size, pair = len(body), self.pair.unpack_from
+        size, last, pair = len(body), at + MOST_OF_OPTIONS, self.pair.unpack_from
         for _ in range(MOST_OPTIONS):
             if at + 4 > size:
                 return
@@ -135,6 +139,9 @@ class Section:
                 return
             if at + length > size:
                 yield OVERRUN, b""
+                return
+            if at + length > last:
+                yield SURPLUS_BYTES, b""
                 return
             yield code, body[at : at + length]
             at += length + -length % 4
@@ -186,7 +193,7 @@ class Section:
         kind, length = Struct(self.order + "II").unpack_from(body)
         if length > len(body) - 8:
             found.problem(offset, None, SECRETS_OVERRUN)
-        if kind == pcapng.TLS_KEY_LOG and not found.keep_secrets(body[8 : 8 + length]):
+        if kind == pcapng.TLS_KEY_LOG and (length > MAX_SECRETS or not found.keep_secrets(body[8 : 8 + length])):
             found.problem(offset, None, SECRETS_TOO_MANY)
         return bool(length <= len(body) - 8)
 

@@ -21,7 +21,7 @@ MAX_PROBLEMS = 100
 MAX_KEPT = 65_536  # interfaces of a section, host names, blocks of secrets
 MAX_NAME = 255  # characters of a host's name (RFC 1035 section 2.3.4 allows as many octets); what is longer is none
 MAX_SECRETS = 36 << 20  # bytes: the text of more secrets than are told apart
-MAX_CLOSING = 1000  # comments
+MAX_CLOSING, MAX_CLOSING_BYTES = 1000, 8 << 20  # comments, and the memory for them
 
 
 class Raw(Protocol):
@@ -81,10 +81,13 @@ class Source:
         if have >= need:
             return have
         window = bytearray(self.buffer[self.at :])
-        while len(window) < need and (piece := self._read()):
-            window += piece
         self._base += self.at
-        self.buffer, self.at = bytes(window), 0
+        self.buffer, self.at = b"", 0  # what has been consumed may be as large as what is needed
+        try:
+            while len(window) < need and (piece := self._read()):
+                window += piece
+        finally:
+            self.buffer = bytes(window)
         return len(window)
 
     def comes_within(self, seconds: float) -> bool:
@@ -149,11 +152,13 @@ class Findings:
         self.problems: list[Problem] = []
         self.hosts: dict[str, str] = {}  # address -> name, from name resolution blocks
         self.secrets: list[bytes] = []  # TLS key logs, from decryption secrets blocks
+        self.known: list[bytes] = []  # the same, where they have been read ahead
         self.on_secrets: Callable[[bytes], object] | None = None  # hears of each, as it comes
         self.closing_comments: tuple[str, ...] = ()  # of the interface statistics blocks
         self.passed: Passed | None = None  # the blocks of a pcapng, where it is to be written again
         self.snaplen = 0  # bytes, 0: no limit; of a pcap
         self._secret_bytes = 0
+        self._closing_bytes = 0
 
     def problem(self, offset: int, packet: int | None, text: Text) -> None:
         """Notes a problem; after `MAX_PROBLEMS` only that there are more."""
@@ -171,10 +176,19 @@ class Findings:
         if len(self.secrets) >= MAX_KEPT or self._secret_bytes + len(secrets) > MAX_SECRETS:
             return False
         self._secret_bytes += len(secrets)
+        at = len(self.secrets)
+        if at < len(self.known) and self.known[at] == secrets:
+            secrets = self.known[at]  # once is enough
         self.secrets.append(secrets)
         if self.on_secrets is not None:
             self.on_secrets(secrets)
         return True
 
     def keep_closing(self, comments: tuple[str, ...]) -> None:
-        self.closing_comments += comments[: MAX_CLOSING - len(self.closing_comments)]
+        """Keeps comments, as many as there is room for."""
+        for comment in comments[: MAX_CLOSING - len(self.closing_comments)]:
+            size = comment.__sizeof__()
+            if self._closing_bytes + size > MAX_CLOSING_BYTES:
+                return
+            self._closing_bytes += size
+            self.closing_comments += (comment,)

@@ -71,6 +71,31 @@ def comments(count: int, file: BinaryIO) -> None:
             out.write(enhanced(frame, many))
 
 
+def short_comments(count: int, file: BinaryIO) -> None:
+    """Packets that wait, with as many comments of two letters as are read of one."""
+    talk = Talk()
+    many = struct.pack("<HH2sxx", 1, 2, b"ab") * 4096 + bytes(4)
+    with gzip.GzipFile("", "wb", 1, file, mtime=0) as out:
+        out.write(SECTION + INTERFACE + enhanced(Talk(50_000).segment(0, SYN)))
+        for frame in _long(talk, count):
+            out.write(enhanced(frame, many))
+
+
+def largest_blocks(count: int, file: BinaryIO) -> None:
+    """Blocks of almost 64 MB: of nothing, of secrets, packets, and comments that take four times as much when read."""
+    talk, size = Talk(), 63 << 20
+    text = "\N{GRINNING FACE}".encode() + b"c" * 0xFFF8
+    many = (struct.pack("<HH", 1, len(text)) + text) * (size // 0x10000)
+    with gzip.GzipFile("", "wb", 1, file, mtime=0) as out:
+        out.write(SECTION + INTERFACE + enhanced(talk.segment(0, SYN)))
+        for _ in range(count):
+            out.write(block(0x0BAD, bytes(size)))
+            out.write(block(pcapng.DECRYPTION_SECRETS, struct.pack("<II", pcapng.TLS_KEY_LOG, size) + bytes(size)))
+            out.write(block(pcapng.INTERFACE_STATISTICS, bytes(12) + many))
+            out.write(enhanced(talk.segment(1, ACK) + bytes(size)))
+            out.write(enhanced(talk.segment(1, ACK), many))
+
+
 def _long(talk: Talk, count: int) -> Frames:
     yield from talk.opens()
     for _ in range(count):
@@ -145,7 +170,9 @@ def _key_log(of: range) -> bytes:
 
 
 def statistics(count: int) -> Iterator[bytes]:
-    comment = struct.pack("<HH", 1, 0xFFFC) + b"c" * 0xFFFC
+    """Yields comments of which each character takes four bytes when they are read."""
+    text = "\N{GRINNING FACE}".encode() + b"c" * 0xFFF8
+    comment = struct.pack("<HH", 1, len(text)) + text
     for _ in range(count):
         yield block(pcapng.INTERFACE_STATISTICS, bytes(12) + comment)
 

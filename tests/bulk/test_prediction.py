@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from lab.bulk import chunk, passing, predicting
+from lab.bulk import chunk, passing, predicting, scan
 from lab.bulk.rows import Gone, RowFormat, RowsOfRun, keeps_lines
 from lab.bulk.two_processes import ALL
+from lab.capture import pcap, source
 from lab.capture.pcapng import Writer
 from lab.engine import path, walk
 from lab.errors import InputError
@@ -358,6 +359,27 @@ def test_a_time_that_is_far_away_is_left_to_the_engine(tmp_path: Path) -> None:
         writer.finish()
     plan = predicting.plan(str(file))
     assert plan is None or predicted(file, RowFormat.CSV) == one_by_one(file, RowFormat.CSV)
+
+
+@pytest.mark.parametrize("what", ["secrets", "block", "packet"])
+def test_what_there_may_be_no_room_for_is_left_to_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    file = tmp_path / "made.pcapng"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        for frame in ladder(*OPEN):
+            writer.packet(frame, ())
+            for _ in range(4):
+                writer.secrets(b"# nothing but words\n" * 10)
+    assert predicting.plan(str(file)) is not None
+    if what == "secrets":
+        monkeypatch.setattr(source, "MAX_SECRETS", 2000)
+    elif what == "block":
+        monkeypatch.setattr(scan._Blocks, "largest", 200)
+    else:
+        monkeypatch.setattr(pcap, "MAX_CAPTURED", 50)
+    assert predicting.plan(str(file)) is None
 
 
 @FORMS

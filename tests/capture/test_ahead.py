@@ -131,3 +131,14 @@ def test_more_secrets_than_there_is_room_for_are_left_out_and_that_is_said(
         list(run.packets())
         assert run.secrets[0] == TLS.keylog
         assert ["more secrets than" in problem.text.en for problem in run.problems()] == [True]
+
+
+def test_secrets_that_are_read_ahead_are_held_once(tmp_path: Path) -> None:
+    (file := tmp_path / "behind.pcapng").write_bytes(WHERE["behind others"])
+    with open_capture(str(file)) as capture:
+        frames_ = iter(capture)
+        next(frames_)
+        ahead = capture.secrets_ahead()
+        assert ahead == [OTHERS, OTHERS, TLS.keylog]
+        list(frames_)
+        assert [id(each) for each in capture.secrets[1:]] == [id(each) for each in ahead[1:]]

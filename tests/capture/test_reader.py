@@ -21,9 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.capture import pcapng
+from lab.capture.pcap import MAX_CAPTURED
 from lab.capture.reader import Capture, open_capture
 from lab.capture.rewrite import Kept, Passed
-from lab.capture.source import MAX_CLOSING, MAX_KEPT, MAX_NAME, MAX_PROBLEMS, Source
+from lab.capture.section import MOST_OF_OPTIONS
+from lab.capture.source import MAX_CLOSING, MAX_CLOSING_BYTES, MAX_KEPT, MAX_NAME, MAX_PROBLEMS, Source
 from lab.errors import InputError
 from lab.model import Frame
 
@@ -249,6 +251,32 @@ def test_options_without_number_are_read_up_to_a_limit(tmp_path: Path, where: st
             assert max(len(each.options) for each in blocks) == 4096
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_options_are_read_up_to_so_many_bytes(tmp_path: Path, again: bool) -> None:
+    many = option(1, b"a" * 0xFFFF) * 40
+    said = block(pcapng.INTERFACE_STATISTICS, bytes(12) + many)
+    (path := tmp_path / "many.pcapng").write_bytes(section() + interface() + enhanced(b"x", options=many) + said)
+    with open_capture(str(path)) as capture:
+        capture.passed = Passed() if again else None
+        (frame,) = capture
+        problems = [problem.text.en for problem in capture.problems]
+        assert problems == ["a block has more than 2 MB of options: the rest is left out"] * 2
+        told = sum(map(len, frame.comments))
+        assert MOST_OF_OPTIONS - 66_000 < told <= MOST_OF_OPTIONS
+        if again:
+            assert isinstance(frame, Kept)
+            assert sum(len(value) for _, value in frame.block.options) == told
+
+
+@pytest.mark.parametrize("said", [(), ("x",)])
+def test_of_a_packet_so_many_bytes_are_read(said: tuple[str, ...]) -> None:
+    options = b"".join(option(1, each.encode()) for each in said)
+    for beyond in (0, 8):
+        (frame,), capture = read(HEAD + enhanced(bytes(MAX_CAPTURED + beyond), options=options))
+        assert (len(frame.data), frame.length, frame.comments) == (MAX_CAPTURED, MAX_CAPTURED + beyond, said)
+        assert len(capture.problems) == bool(beyond)
+
+
 def test_comments_are_read_among_other_options_and_what_is_no_utf8_is_replaced() -> None:
     options = option(2, bytes(4)) + option(1, "第一步".encode()) + option(1, b"\xff!") + option(1, b"") + option(0, b"")
     frames, _ = read(section() + interface() + enhanced(b"x", options=options + option(1, b"after the end")))
@@ -426,6 +454,8 @@ def test_damage_in_a_pcap_is_noted_where_it_is(damaged: bytes, frames: int, pack
         (block(3, struct.pack("<I", 8) + b"four"), 2, None, "claims 8 captured bytes where"),
         (block(2, struct.pack("<HHIIII", 1, 0, 0, 0, 4, 4) + b"four"), 2, None, "interface 1"),
         (enhanced(b"x", number=0xFFFFFFFF), 2, None, "interface 4294967295"),
+        (enhanced(bytes(MAX_CAPTURED + 1)), 3, 2, "262145 captured bytes, more than the 262144 that are read"),
+        (enhanced(bytes(MAX_CAPTURED + 1), options=option(1, b"x")), 3, 2, "more than the 262144 that are read"),
         (enhanced(b"x", options=struct.pack("<HH", 1, 8) + b"four"), 3, 2, "an option runs over"),
         (interface(options=struct.pack("<HH", 2, 0xFFFF)), 2, None, "an option runs over"),
         (block(1, bytes(4)), 2, None, "too small"),
@@ -481,6 +511,40 @@ def test_endless_names_and_comments_fill_no_memory_either() -> None:
     _, capture = read(section() + block(pcapng.NAME_RESOLUTION, hosts) + closing)
     assert (len(capture.hosts), len(capture.closing_comments)) == (MAX_KEPT, MAX_CLOSING)
     assert "255.255.255.255" not in capture.hosts
+
+
+@pytest.mark.parametrize("begin", ["", "\N{GRINNING FACE}"])  # with it each character takes four bytes
+def test_long_closing_comments_fill_no_memory_either(begin: str) -> None:
+    text = option(1, begin.encode() + b"a" * 65_000)
+    _, capture = read(HEAD + block(pcapng.INTERFACE_STATISTICS, bytes(12) + text) * 200)
+    room = sum(map(sys.getsizeof, capture.closing_comments))
+    assert MAX_CLOSING_BYTES - 4 * 65_536 < room <= MAX_CLOSING_BYTES
+    assert not capture.problems
+
+
+@pytest.mark.parametrize("comment", ["ab", "握" * 100, "\N{GRINNING FACE}" + "a" * 1000])
+def test_a_frame_knows_how_much_memory_its_comments_take(comment: str) -> None:
+    file = HEAD + enhanced(b"x", options=option(1, comment.encode()) * 1000)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    (frame,), _ = read(file)
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert 0.7 * taken < frame.size < 1.3 * taken
+
+
+@pytest.mark.parametrize("kind", [0x0BAD, pcapng.DECRYPTION_SECRETS])
+def test_of_a_large_block_no_more_than_two_copies_are_held(kind: int) -> None:
+    size = 40 << 20
+    large = block(kind, struct.pack("<II", pcapng.TLS_KEY_LOG, size - 8) + bytes(size - 8))
+    file = HEAD + large * 2 + GOOD
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    frames, _ = read(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(frames) == 1
+    assert peak - before < 2.3 * size
 
 
 @pytest.mark.parametrize(
