@@ -27,9 +27,9 @@ def of_captures(
     Raises InputError where one can't be read, UsageError where it has no such conversation, or too many packets.
     """
     options = {"keylog": keylog, "server_key": server_key, "limited": limited}
-    ours, page = _read(a, only=conversations[0], **options)
-    let_go()  # else both runs would be held
-    theirs, other = _read(b, only=conversations[1], **options)
+    ours, page, position = _read(a, only=conversations[0], **options)
+    let_go(position)  # else both runs would be held
+    theirs, other, _ = _read(b, only=conversations[1], **options)
     compared = compare(ours, theirs)
     whole = dict(page)
     whole["name"] = f"{page['name']} ↔ {other['name']}"
@@ -37,13 +37,13 @@ def of_captures(
     return whole, compared
 
 
-def _read(file: str, **options: Any) -> tuple[Side, dict[str, Any]]:
-    """Returns one side, and its page."""
+def _read(file: str, **options: Any) -> tuple[Side, dict[str, Any], int]:
+    """Returns one side, its page, and how many bytes of its file have been read."""
     with open_run(file, words=True, fields=range(1, MOST + 1), **options) as run:
         making = Making(run)
         rows, numbers, left_out, cut = side(_added(making))
         read = Side(run.name, run.conversations[0], rows, numbers, left_out, cut, run.complaint())
-        return read, making.page()
+        return read, making.page(), run.source.position
 
 
 _SHARED = ("schema", "live", "transport", "roles", "titles", "phases", "spelled", "socket", "words", "timers")

@@ -89,6 +89,8 @@ def compare(
     log, key = secrets(keylog, server_key)
     options: dict[str, Any] = {"words": True, "frames": False, "keylog": log, "server_key": key, "limited": limit}
     first, second = conversations
-    ours = side_of(open_run(fspath(a), only=first, **options))
-    let_go()  # else both runs would be held
+    run = open_run(fspath(a), only=first, **options)
+    ours, position = side_of(run), run.source.position
+    del run
+    let_go(position)  # else both runs would be held
     return compare_sides(ours, side_of(open_run(fspath(b), only=second, **options)))

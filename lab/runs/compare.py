@@ -7,12 +7,15 @@ import gc
 from lab.report.comparison import Side, side
 from lab.runs.run import Run
 
-_MUCH = 100_000  # objects: to look for cycles takes too long where there is little to be found
+# To look for cycles takes too long where there is little to be found. A few objects may hold many bytes, and what is
+# compressed may become hundreds of times as large.
+_MUCH, _LONG = 100_000, 1 << 16  # objects, bytes of a file
 
 
-def let_go() -> None:
-    """Frees what a run has left behind, where that is much: both ends of a conversation hold each other."""
-    if gc.get_count()[0] > _MUCH:
+def let_go(position: int) -> None:
+    """Frees what a run has left behind that has read so many bytes, where that may be much: both ends of a conversation
+    hold each other, and the engine what it keeps of payloads and secrets."""
+    if gc.get_count()[0] > _MUCH or position > _LONG:
         gc.collect()
 
 

@@ -71,6 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]
 FORMS = [(name, form) for name in (*WAITING, *SPEAKING) for form in ("ladder", "json", "csv")]
 FORMS += [(name, form) for name in ("swapped", "unanswered-syn", "small-records") for form in ("events", "pcapng")]
 FORMS += [("options", "pcapng")]  # what others have written is written again
+FORMS += [("short-comments", "ladder"), ("statistics", "diff")]
 FORMS += [("secrets-one-by-one", "conversations")]
 PIPED = ("secrets-one-by-one",)  # of a file they are read ahead
 
@@ -201,6 +202,27 @@ def test_nothing_of_a_capture_stays_while_it_is_compared_with_the_next(
         gc.enable()
     assert held[1] == held[0]
     assert held[3] <= held[2], "nor on a page"
+
+
+def test_nor_where_few_objects_hold_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    def opened(*arguments: Any, **options: Any) -> Run:
+        held.append(sum(isinstance(each, Run) for each in gc.get_objects()))
+        return open_run(*arguments, **options)
+
+    monkeypatch.setattr("lab.runs.api.open_run", opened)
+    monkeypatch.setattr("lab.page.comparison.open_run", opened)
+    file = str(make("secrets", tmp_path / "secrets.pcapng.gz", 0.05))
+    gc.collect()
+    gc.disable()
+    try:
+        lab.compare(file, file)
+        of_captures(file, file, (0, 0))
+    finally:
+        gc.enable()
+    assert held[1] == held[0]
+    assert held[3] <= held[2]
 
 
 def test_a_summary_watches_no_conversation_that_it_has_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
