@@ -169,6 +169,20 @@ def test_what_two_processes_read_together_is_what_one_would_have_read(
 
 
 @pytest.mark.usefixtures("windows")
+def test_one_of_two_processes_may_have_nothing_to_do(tmp_path: Path) -> None:
+    one = Transfer(random.Random(2), [("server", b"-" * 90_000)], Cable(0.02), Shape())
+    path = transfers.write(one.packets, tmp_path / "one.pcap")
+    assert in_two(path, RowFormat.CSV) == written(path, RowFormat.CSV, halved=False)
+
+
+@pytest.mark.parametrize(
+    ("weights", "ours"), [([1.0] * LANES, 7), ([9.0, *[0.0] * (LANES - 1)], 0), ([0.0] * LANES, 0)]
+)
+def test_our_half_of_the_work_is_the_smaller_one(weights: list[float], ours: int) -> None:
+    assert len(two_processes._half(weights)) == ours
+
+
+@pytest.mark.usefixtures("windows")
 @pytest.mark.parametrize("dies", [True, False])
 def test_a_process_that_dies_while_both_read_or_reads_another_file_is_told(
     lossy: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
