@@ -6,8 +6,9 @@ between two of its own. Seconds are counted from the first packet of all. Conver
 the ladder, when both halves are put together. And a label is explained once: where a half would explain one for the
 first time, it draws the rung for both cases.
 
-What comes out is to the byte what one process would have drawn; only that each half has room of its own for what waits
-for its fate, so that fewer packets are given up.
+What comes out is to the byte what one process would have drawn, but for what follows from when a packet is drawn. Each
+half has room of its own for what waits, so fewer packets are given up. And as nothing waits for the other half, it may
+be said that only one end of a connection was captured where the other appears more than 256 packets later.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ PACKETS_END, END = "packets end", "end"  # lines that no row is like
 ALL, OURS, EVEN = frozenset(range(LANES)), frozenset(range(7)), frozenset(range(8))
 _ORDER = 0.12  # of the work: putting both halves in order
 _USUAL_IPV4, _USUAL_SIZE = b"\x08\x00\x45", 54  # Ethernet, IPv4 without options, a transport's header
+_IPV6, _USUAL_SIZE6 = b"\x86\xdd", 74  # the same of IPv6
 
 
 def large(path: str) -> bool:
@@ -216,9 +217,11 @@ def is_ours(frame: Frame, half: frozenset[int] = OURS) -> bool | None:
     None for a fragment: that its whole packet tells.
     """
     _, _, data, _, linktype, _ = frame
-    usual = len(data) >= _USUAL_SIZE and data[12:15] == _USUAL_IPV4 and data[23] == NUMBER and not data[20] & 0x3F
-    if usual and not data[21] and linktype == LINKTYPE_ETHERNET:
+    begins = data[12:15] if len(data) >= _USUAL_SIZE and linktype == LINKTYPE_ETHERNET else b""
+    if begins == _USUAL_IPV4 and data[23] == NUMBER and not data[20] & 0x3F and not data[21]:
         mixed = data[35] ^ data[37]
+    elif begins[:2] == _IPV6 and data[20] == NUMBER and len(data) >= _USUAL_SIZE6:
+        mixed = data[55] ^ data[57]
     else:
         found = segment(frame)
         if found is FRAGMENT:

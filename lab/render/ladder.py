@@ -29,6 +29,7 @@ from lab.text import ROLES, Lang, Text
 
 _PROOFS = {"✓": "green", "≈": "yellow", "≠": "bold red"}
 _SAID = {"step": "", "message": "", "remark": "yellow", "payload": "cyan"}
+_MOST_TITLES = 4096  # that are kept: some conversations alternate
 _MOST_DRAWN = 65_536  # conversations of which is known what has been drawn: many times as many as are followed
 
 
@@ -109,6 +110,7 @@ class Ladder:
 
     def fit(self) -> None:
         """Takes the width that the console has now."""
+        self._titles: dict[int, str] = {}  # the lines that name conversations
         self._layout = layout(columns(self._console, NARROWEST, WIDEST))
         names = ROLES["client"].pick(self._lang), ROLES["server"].pick(self._lang)
         self._telling.named = self._layout.step > 0
@@ -209,7 +211,13 @@ class Ladder:
         return other
 
     def _named(self, number: int) -> str:
-        return self._paint.line(self._layout.spread(Text("conversation", "连接").pick(self._lang) + f" {number}", ""))
+        named = self._titles.get(number)
+        if named is None:
+            if len(self._titles) >= _MOST_TITLES:
+                self._titles.clear()
+            title = Text("conversation", "连接").pick(self._lang) + f" {number}"
+            named = self._titles[number] = self._paint.line(self._layout.spread(title, ""))
+        return named
 
     def _above(self, drawn: Drawn, ends: Ends, packet: Packet) -> str:
         spread, line = self._layout.spread, self._paint.line
