@@ -157,6 +157,7 @@ class Path:
         proved_by, reset_by, sent = delivery.proved_by, delivery.reset_by, delivery.sent
         teller = self._teller
         number = 0
+        early: list[Record] = []  # of packets that were sent before one captured in front of them, which comes next
         self._conversations.foresee(ahead, self._spoken_by)
         for frame, found in ahead:
             number = frame.number
@@ -176,7 +177,7 @@ class Path:
                 sent(found)
                 found.frame = None
                 young.append(found)
-                yield found
+                yield from _in_turn(found, early) if early else (found,)
                 continue
             else:
                 record = place(frame, found)
@@ -222,7 +223,14 @@ class Path:
                 record.frame = record.whole = None
             elif beginning is not None and conversation is not None and record.segment.payload > beginning:
                 _shorten(record, record.segment.start + beginning)
-            yield record
+            if record.number > number:
+                early.append(record)
+                continue
+            if early:
+                yield from _in_turn(record, early)
+            else:
+                yield record
+        yield from sorted(early, key=lambda each: each.number)
         last = max(last, ahead.last)
         self.reach(last)
         self._grow_old(max(number, last) + 1)
@@ -439,6 +447,20 @@ def _shorten(record: Record, size: int) -> None:
         record.whole = record.whole._replace(data=record.whole.data[:size])
     elif record.frame is not None:
         record.frame = record.frame._replace(data=record.frame.data[:size])
+
+
+def _in_turn(record: Record, early: list[Record]) -> Iterator[Record]:
+    """Yields a record among those that have been placed early: what was captured before it, it, and what is the next.
+
+    These are taken out of `early`.
+    """
+    early.sort(key=lambda each: each.number)
+    while early and early[0].number < record.number:
+        yield early.pop(0)
+    yield record
+    while early and early[0].number == record.number + 1:
+        record = early.pop(0)
+        yield record
 
 
 def in_order(

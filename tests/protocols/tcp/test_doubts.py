@@ -211,10 +211,21 @@ def test_the_syn_of_the_connection_before_once_more_begins_no_third_one() -> Non
 
 def test_a_syn_ack_that_stands_before_its_syn_is_of_the_same_connection() -> None:
     walked = walk(ladder("s> SYN-ACK 0 1", "c> SYN 0", "c> ACK 1 1", *TALK))
-    assert [record.number for record in walked.records] == [2, 1, 3, 4, 5, 6, 7]
+    assert [record.number for record in walked.records] == [1, 2, 3, 4, 5, 6, 7]
     steps = {step["id"]: step["packets"] for step in entry(walked.only)["steps"]}
     assert [steps[f"tcp.open.{each}"] for each in (1, 2, 3, 4)] == [[2], [1], [3], [3]]
     assert not surprises(walked)
+
+
+@pytest.mark.parametrize("between", [1, 3])
+def test_what_stands_between_a_syn_ack_and_its_syn_keeps_its_place(between: int) -> None:
+    frames = ladder("s> SYN-ACK 0 1", "c> SYN 0", "c> ACK 1 1", *TALK)
+    other = ladder("s> SYN-ACK 0 1", "c> SYN 0", pair=Pair(client_port=40_001))
+    unread = [Frame(0, None, b"", 0)] * between
+    walked = walk(renumbered(frames[0], other[0], *unread, other[1], *unread, *frames[1:]))
+    assert [record.number for record in walked.records] == list(range(1, len(walked.records) + 1))
+    asked = [step["packets"] for each in walked.conversations for step in entry(each)["steps"][:1]]
+    assert asked == [[4 + 2 * between], [3 + between]], "each has its SYN"
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 5000), (5000, 0)])
