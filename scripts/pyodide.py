@@ -68,7 +68,8 @@ def _fetch() -> None:
         except (OSError, AssertionError) as error:
             raise _not_fetched(str(error).splitlines()[0], str(error).splitlines()[0]) from None
         with tarfile.open(archive) as files:
-            files.extractall(name, filter="data")
+            files.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11 has it from 3.11.4 on
+            files.extractall(name)
         try:
             Path(name, "package").rename(CACHE)
         except OSError:  # somebody else has been as quick

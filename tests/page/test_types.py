@@ -35,7 +35,8 @@ def tsc(pytestconfig: pytest.Config) -> Path:
         pytest.skip(f"{error} (Debian: apt-get install nodejs npm)")
     if not found.exists():
         with tarfile.open(file) as archive:
-            archive.extractall(folder / f"typescript-{VERSION}", filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11 has it from 3.11.4 on
+            archive.extractall(folder / f"typescript-{VERSION}")
     return found
 
 
