@@ -180,19 +180,24 @@ def test_of_conversations_that_are_let_go_of_no_more_is_kept_than_is_shown(
         assert last["file"]["problems"][-1]["text"] == "of 3000 conversations only the first 70 are told of here"
 
 
+@pytest.mark.parametrize(
+    ("name", "scale", "kind", "much"), [("syns", 0.001, Conversation, 0), ("secrets", 0.05, Run, None)]
+)
 def test_nothing_of_a_capture_stays_while_it_is_compared_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, scale: float, kind: type, much: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Neither where it has many objects nor where few hold many bytes."""
     held: list[int] = []
 
     def opened(*arguments: Any, **options: Any) -> Run:
-        held.append(sum(isinstance(each, Conversation) for each in gc.get_objects()))
+        held.append(sum(isinstance(each, kind) for each in gc.get_objects()))
         return open_run(*arguments, **options)
 
-    monkeypatch.setattr("lab.runs.compare._MUCH", 0)
+    if much is not None:
+        monkeypatch.setattr("lab.runs.compare._MUCH", much)
     monkeypatch.setattr("lab.runs.api.open_run", opened)
     monkeypatch.setattr("lab.page.comparison.open_run", opened)
-    file = str(make("syns", tmp_path / "syns.pcap", 0.001))  # 500
+    file = str(make(name, tmp_path / f"{name}{CASES[name].suffix}", scale))
     gc.collect()
     gc.disable()  # as the command does
     try:
@@ -202,27 +207,6 @@ def test_nothing_of_a_capture_stays_while_it_is_compared_with_the_next(
         gc.enable()
     assert held[1] == held[0]
     assert held[3] <= held[2], "nor on a page"
-
-
-def test_nor_where_few_objects_hold_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[int] = []
-
-    def opened(*arguments: Any, **options: Any) -> Run:
-        held.append(sum(isinstance(each, Run) for each in gc.get_objects()))
-        return open_run(*arguments, **options)
-
-    monkeypatch.setattr("lab.runs.api.open_run", opened)
-    monkeypatch.setattr("lab.page.comparison.open_run", opened)
-    file = str(make("secrets", tmp_path / "secrets.pcapng.gz", 0.05))
-    gc.collect()
-    gc.disable()
-    try:
-        lab.compare(file, file)
-        of_captures(file, file, (0, 0))
-    finally:
-        gc.enable()
-    assert held[1] == held[0]
-    assert held[3] <= held[2]
 
 
 def test_a_summary_watches_no_conversation_that_it_has_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
