@@ -1,7 +1,9 @@
 """A page as one HTML file: data, scripts and style in it, nothing from anywhere else.
 
-The scripts are the modules that `lab view` serves, put into one: so one hash in the Content-Security-Policy allows just
-that. What comes from a capture is JSON that no markup can leave.
+The scripts are modules put into one: so one hash in the Content-Security-Policy allows just that. What comes from a
+capture is JSON that no markup can leave. What `lab view` serves is such a file too, without data: browsers let go of
+what they are loading when an interface comes or goes, and a debugger makes some just then; so there is only one thing
+to load.
 """
 
 from __future__ import annotations
@@ -34,18 +36,28 @@ def document(data: Mapping[str, Any]) -> str:
     """Returns the file."""
     form, text = _packed(data)
     script, style = joined(_MAIN), static("page.css")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+    head = (
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script, style)}">\n'
+        f"<title>{escape(str(data['name']))}</title>"
     )
-    title = escape(str(data["name"]))
+    kept = f'<script type="application/json" id="data" data-form="{form}">{text}</script>\n'
+    return _file(head, style, '<div id="app"></div>\n' + kept, script)
+
+
+def _file(head: str, style: str, body: str, script: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f'<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<div id="app"></div>\n'
-        f'<script type="application/json" id="data" data-form="{form}">{text}</script>\n'
+        f"{head}\n<style>{style}</style>\n</head>\n<body>\n{body}"
         f'<script type="module">{script}</script>\n</body>\n</html>\n'
+    )
+
+
+def _policy(script: str, style: str) -> str:
+    """Returns what a file may do: run its script, have its style, and nothing else."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -68,21 +80,17 @@ def written(data: Mapping[str, Any]) -> Iterator[str]:
     return chain([f'{head[:-1]},"rungs":['], parted(lines), ["]}"])
 
 
-def shell() -> str:
-    """Returns the page that is served: it has the scripts bring what is shown."""
+def shell() -> tuple[str, str]:
+    """Returns the page that is served, whose script asks for what is shown, and its Content-Security-Policy."""
+    script, style = joined(_LIVE), static("page.css") + static("live.css")
     said = "".join(
         f'<p class="before" data-when="{when}"{"" if when == "wait" else " hidden"}>'
         + "<br>".join(f'<span lang="{lang}">{escape(text.pick(lang))}</span>' for lang in LANGUAGES)
         + "</p>"
         for when, text in BEFORE.items()
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">\n<title>handshake lab</title>\n'
-        '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="page.css">\n'
-        '<link rel="stylesheet" href="live.css">\n</head>\n<body>\n'
-        f'<div id="app">{said}</div>\n<script type="module" src="{_LIVE}"></script>\n</body>\n</html>\n'
-    )
+    head = '<title>handshake lab</title>\n<link rel="icon" href="data:,">'
+    return _file(head, style, f'<div id="app">{said}</div>\n', script), _policy(script, style)
 
 
 def _apart(text: str) -> str:

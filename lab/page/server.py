@@ -1,7 +1,7 @@
 """What serves a page while there is something to see: on loopback, to whoever has the token, and to nobody else.
 
-    GET /  /page.css  /main.js …    the page's own files, none of which says anything of a run
-    /live                           a WebSocket: the page says the token, then gets its data, then what is new
+    GET /    the page, which says nothing of a run
+    /live    a WebSocket: the page says the token, then gets its data, then what is new
 
 A page elsewhere may ask for anything on loopback, also by a name of its own that leads there (DNS rebinding). So Host
 must be ours, for the socket Origin too, and the token comes in the address's fragment, which no browser sends anywhere.
@@ -18,9 +18,8 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Any, Protocol
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -29,7 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from lab.errors import LabError, MachineError
-from lab.page.html import shell, static, written
+from lab.page.html import shell, written
 from lab.render.trace import dump
 from lab.text import Text
 
@@ -40,7 +39,6 @@ _PATIENCE = 10.0  # seconds for a page to say the token, and for one that goes t
 _BETWEEN = 0.05  # seconds between two messages of what is new
 _LARGEST = 4096  # bytes that a page has to say
 _BEHIND = 200  # messages that wait for a page; one that is further behind gets all anew
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _SILENT = logging.Logger("lab.page", logging.CRITICAL + 1)  # what pages do wrong is nobody's business but theirs
 _BAD_TOKEN, _GOING, _TOO_MANY = 1008, 1001, 1013  # RFC 6455 section 7.4.1, and its registry
 
@@ -107,7 +105,8 @@ class Server:
         self._token = secrets.token_urlsafe(24)
         self._port: int = listening.getsockname()[1]
         self._hosts = [f"{name}:{self._port}" for name in (LOOPBACK, "localhost")]
-        self._files = dict(_files())
+        page, self._policy = shell()
+        self._document = page.encode()
         self._pages: dict[ServerConnection, asyncio.Queue[str | None]] = {}
         self._connected: set[ServerConnection] = set()
         self._begun = self._gone = False
@@ -189,10 +188,12 @@ class Server:
                 return self._answer(HTTPStatus.SERVICE_UNAVAILABLE)
             self._connected.add(connection)
             return None
-        if request.path not in self._files:
+        if request.path != "/":
             return self._answer(HTTPStatus.NOT_FOUND)
-        form, body = self._files[request.path]
-        return self._answer(HTTPStatus.OK, body, form, {"Content-Security-Policy": _policy(host)})
+        policy = f"{self._policy}; connect-src ws://{host}{SOCKET}; frame-ancestors 'none'"
+        return self._answer(
+            HTTPStatus.OK, self._document, "text/html; charset=utf-8", {"Content-Security-Policy": policy}
+        )
 
     def _answer(
         self, status: HTTPStatus, body: bytes | None = None, form: str = "text/plain; charset=utf-8",
@@ -311,23 +312,3 @@ def _field(said: str | bytes, name: str) -> str:
         return ""
     value = found.get(name) if isinstance(found, dict) else None
     return value if isinstance(value, str) else ""
-
-
-def _policy(host: str) -> str:
-    """Returns what a page may do: nothing but with what comes from here."""
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src ws://{host}{SOCKET}; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
-def _files(below: Sequence[str] = ()) -> Iterator[tuple[str, tuple[str, bytes]]]:
-    """Yields what is served, by its path: the page, and what it is made of."""
-    if not below:
-        yield "/", ("text/html; charset=utf-8", shell().encode())
-    for each in files("lab.page").joinpath("static", *below).iterdir():
-        path, form = "/".join((*below, each.name)), _TYPES.get("." + each.name.rpartition(".")[2])
-        if each.is_dir() and len(below) < 2:
-            yield from _files((*below, each.name))
-        elif form is not None:
-            yield f"/{path}", (form, static(path).encode())

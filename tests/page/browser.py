@@ -119,13 +119,31 @@ class Page:
         for _ in range(_MOST_LOADS):
             self._loaded, said = False, len(self.console)
             done = self.call("Page.navigate", url=self._url)
-            assert "errorText" not in done, f"{self._url}: {done['errorText']}"
-            while "loaderId" in done and not self._loaded:  # without, it went to another place of the same page
+            if _NETWORK_CHANGED not in done.get("errorText", ""):
+                break
+        assert "errorText" not in done, f"{self._url}: {done['errorText']}"
+        if "loaderId" in done:  # without, it went to another place of the same page
+            self._load(said)
+        return self
+
+    def reload(self) -> Self:
+        """Loads the page anew, and waits until all that belongs to it has loaded."""
+        self._loaded, said = False, len(self.console)
+        self.call("Page.reload")
+        self._load(said)
+        return self
+
+    def _load(self, said: int) -> None:
+        """Waits until it has loaded: what was said of a load that the network broke is forgotten from there on."""
+        for _ in range(_MOST_LOADS):
+            while not self._loaded:
                 self._browser.listen()
             if not any(_NETWORK_CHANGED in each.text for each in self.console[said:]):
-                break
+                return
             del self.console[said:]
-        return self
+            self._loaded = False
+            self.call("Page.reload")  # to go to where it is would load nothing if a place of the page is named
+        raise AssertionError(f"{self._url}: the network changed {_MOST_LOADS} times while it was loaded")
 
     def press(self, *keys: str) -> Self:
         """Presses keys one after the other: `a`, `?`, `ArrowRight`, `Space`, `Shift+Tab`, …"""

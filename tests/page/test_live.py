@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.left_behind import until
 from tests.page.axe import faults
 from tests.page.browser import Page
 from tests.page.test_server import started
@@ -97,13 +103,68 @@ def test_a_page_can_be_loaded_anew_and_a_wrong_address_is_told_in_words(page: Pa
         page.open(served.url).wait_for("document.querySelectorAll('.row').length === 11")
         page.press("ArrowDown", "ArrowDown")
         page.wait_for("location.hash === '#p=2'")
-        page.call("Page.reload")
+        page.reload()
         page.wait_for(f"{CHOSEN} === 2")
         page.evaluate("sessionStorage.clear()")
-        page.call("Page.reload")
+        page.reload()
         page.wait_for("document.querySelector('[data-when=refused]')?.innerText.includes('does not know this address')")
         assert page.evaluate("document.querySelectorAll('.row').length") == 0
     assert page.faults == []
+
+
+def test_interfaces_come_and_go_while_the_page_is_loaded(page: Page) -> None:
+    """Chromium then breaks off what it loads, also from loopback; hosts of a run and containers are made just then."""
+    with started("view", "captures/tcp-connection.pcapng") as served, changing_interfaces():
+        for _ in range(5):
+            page.call("Page.navigate", url="about:blank")
+            page.call("Page.navigate", url=served.url)
+            page.wait_for("document.querySelectorAll('.row').length === 11")
+    assert page.faults == []
+
+
+@contextmanager
+def changing_interfaces() -> Iterator[None]:
+    """Has an interface with an address come and go, again and again."""
+    over = threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            for words in (
+                "link add {0} type veth",
+                "addr add 192.0.2.77/32 dev {0}",
+                "link set {0} up",
+                "link del {0}",
+            ):
+                subprocess.run(["ip", *words.format(f"labtest{os.getpid()}").split()], check=True)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_page_whose_connection_breaks_is_connected_again(page: Page, tmp_path: Path) -> None:
+    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        page.open(served.url)
+        held = holds(page)
+        for _ in range(3):
+            page.press("Space")
+            held = holds(page, held)
+            assert len(connections(served.port, "--kill")) == 1
+            assert until(lambda: len(connections(served.port)) == 1)
+            page.wait_for(f"{STANDS}.includes('held: {held}')")
+        page.press("Space")
+        holds(page, held)
+        assert page.evaluate("document.querySelector('.ended')") is None
+
+
+def connections(port: int, *more: str) -> list[str]:
+    """Returns what `ss` says of each connection to a port of ours."""
+    asked = ["ss", "--no-header", "-tn", *more, "state", "established", "dst", "127.0.0.1", "dport", "=", str(port)]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])

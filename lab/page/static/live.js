@@ -8,6 +8,8 @@ import { amount } from "./panels.js";
 
 const KEYS = { " ": "space", ArrowLeft: "left", ArrowRight: "right", ":": "colon" };
 const FEW = 4; // of what was said to all pages, that stays in sight
+const LOST = 1006, REFUSED = 1008; // RFC 6455 section 7.4.1: gone without a word; the token is not the lab's
+const TRIES = 5, AGAIN = 200; // to be connected again; milliseconds between two
 
 /** @type {Map<number, import("./page").Rung>} */
 const rungs = new Map();
@@ -24,17 +26,28 @@ let desk = { keys: /** @type {any[]} */ ([]), editable: /** @type {Record<string
 let quiz = false;
 let quizzed = 0;
 let moved = false; // what is at hand has not been chosen yet
+let tries = 0; // in vain, since the lab was heard last
+const unsaid = /** @type {string[]} */ ([]); // what was asked for meanwhile
 
 const token = taken();
-const socket = new WebSocket(`ws://${location.host}/live`);
-socket.onopen = () => socket.send(JSON.stringify({ token }));
-socket.onmessage = (event) => hear(JSON.parse(event.data));
-socket.onclose = (event) => {
-  if (!page) return before(event.code === 1008 ? "refused" : "gone");
+let socket = connected();
+
+/** Opens the socket: again where the browser has let go of it, since an interface has come or gone. */
+function connected() {
+  const opened = new WebSocket(`ws://${location.host}/live`);
+  opened.onopen = () => (opened.send(JSON.stringify({ token })), unsaid.splice(0).forEach(send));
+  opened.onmessage = (event) => ((tries = 0), hear(JSON.parse(event.data)));
+  opened.onclose = (event) => (event.code === LOST && !ended && tries++ < TRIES ? setTimeout(() => (socket = connected()), AGAIN) : closed(event.code));
+  return opened;
+}
+
+/** @param {number} code */
+function closed(code) {
+  if (!page) return before(code === REFUSED ? "refused" : "gone");
   ended ??= page.words["lab-gone"];
   typed = null;
   changed();
-};
+}
 
 /** Takes the token out of the address, where everybody who looks on could read it. */
 function taken() {
@@ -102,6 +115,7 @@ function place(followed) {
 
 function send(line) {
   if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ do: line }));
+  else if (!ended) unsaid.push(line);
 }
 
 const can = (line) => {
