@@ -12,7 +12,7 @@ import numpy as np
 
 from lab.bulk.headers import RIGHT, UNFINISHED, WRONG, Packets, begins, ends_of, hosts_of, joined, read
 from lab.bulk.prediction import MANY_OPTIONS, Wanted, predicted
-from lab.bulk.scan import MOST, Array, Layout, UnsoundError, Window, windows
+from lab.bulk.scan import MOST, Array, Layout, Reading, UnsoundError, Window
 from lab.bulk.shared import Shared
 from lab.bulk.single import Some, rows, single
 from lab.dissect.packet import Inside, opened
@@ -283,29 +283,34 @@ def room() -> Shared:
 def first(file: int, of: Layout, secrets: list[bytes], shared: Shared | None) -> First | None:
     """Goes through all of a file; returns its first packets, None where it is not sound. Adds to the secrets.
 
-    With `shared`, another process does the same at the same time.
+    With `shared`, another process does the same at the same time, and gets the same. Raises LabError where that has
+    ended early.
     """
     parts: list[Packets] = []
     count, read_, all_, everyone = 0, 0, 0, np.ones(LANES, bool)
+    reading = Reading(file, of, secrets)
     try:
-        for index, window in enumerate(windows(file, of, secrets)):
-            all_ = index + 1
+        for window in reading.windows() if shared is None else shared.windows(reading):
+            all_ += 1
             if count >= _MOST:
                 continue
-            if shared is None:
-                parts.append(read(window, count + 1, everyone))
-            elif shared.is_mine(index):
-                shared.put(count, read(window, count + 1, everyone))
-            count, read_ = count + len(window.starts), all_
+            if isinstance(window, int):
+                count += window
+            else:
+                found = read(window, count + 1, everyone)
+                if shared is None:
+                    parts.append(found)
+                else:
+                    shared.put(count, found)
+                count += len(found)
+            read_ = all_
     except UnsoundError:
-        count = 0
-    packets = shared.packets((count, read_, len(secrets))) if shared is not None else joined(parts) if count else None
-    if packets is None:
-        if shared is not None:
-            raise _changed()
         return None
+    if not count:
+        return None
+    packets = shared.packets(count) if shared is not None else joined(parts)
     whole = read_ == all_
-    return First(packets, count if whole else count - _tail(), read_, whole) if count else None
+    return First(packets, count if whole else count - _tail(), read_, whole)
 
 
 def _tail() -> int:
@@ -329,7 +334,7 @@ def chunks(
     del chunk
     if whole:
         return
-    for window in itertools.islice(_as_before(windows(file, of)), read_, None):
+    for window in itertools.islice(_as_before(Reading(file, of, []).windows()), read_, None):
         parts.append(read(window, number, mine))
         number, count = number + len(parts[-1]), count + len(parts[-1])
         if count >= _MOST:

@@ -87,7 +87,7 @@ class Plan(NamedTuple):
 def plan(file: str, shared: Shared | None = None) -> Plan | None:
     """Returns how a pcap or pcapng file is read in columns, None where it can't be. Goes through all of it.
 
-    With `shared`, another process does the same, and comes to the same. Raises InputError where it does not.
+    With `shared`, another process does the same, and comes to the same. Raises LabError where that has ended early.
     """
     opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -85,37 +85,58 @@ class UnsoundError(Exception):
     """Something in a file is not as it is in nearly all."""
 
 
-def windows(file: int, of: Layout, secrets: list[bytes] | None = None) -> Iterator[Window]:
-    """Yields all packets of a file, a window of bytes at a time; adds to the secrets. Raises UnsoundError.
+class Place(NamedTuple):
+    """Where in a file the next window begins."""
 
-    A window is good until the next one is asked for: they have the same memory.
-    """
-    reader = _Blocks(of, [] if secrets is None else secrets) if of.blocks else _Records(of)
-    offset, rest = of.begin, 0
-    room = np.zeros(_WINDOW + PADDING, np.uint8)
-    while True:
-        if rest + _WINDOW + PADDING > len(room):
-            room = np.concatenate([room[:rest], np.zeros(2 * _WINDOW + PADDING, np.uint8)])
-        at = offset + rest
-        fresh = _filled(file, room[rest : rest + max(min(_WINDOW, of.end - at), 0)], at)
-        size = rest + fresh
-        room[size : size + PADDING] = 0
-        at, window = reader.read(room[: size + PADDING], offset)
-        if window is not None:
-            yield from window.parts()
-        if not at and size > reader.largest:
+    offset: int
+    rest: int  # bytes from there on that have been looked at for the one before
+    over: bool  # there is none
+
+
+class Reading:
+    """Reads a file window by window, from its beginning; another process may read some of them instead."""
+
+    def __init__(self, file: int, of: Layout, secrets: list[bytes]) -> None:
+        """Takes an open file. Adds to the secrets."""
+        self._file, self._end = file, of.end
+        self._reader = _Blocks(of, secrets) if of.blocks else _Records(of)
+        self.at = Place(of.begin, 0, False)
+        self._room = np.zeros(_WINDOW + PADDING, np.uint8)
+
+    def windows(self) -> Iterator[Window]:
+        """Yields all packets, a window at a time, each good until the next is asked for. Raises UnsoundError."""
+        while not self.at.over:
+            window = self.next()
+            if window is not None:
+                yield from window.parts()
+
+    def next(self) -> Window | None:
+        """Returns the packets of the next window, None where it has none. Raises UnsoundError.
+
+        They are good until the next is asked for: all have the same memory.
+        """
+        offset, rest, _ = self.at
+        wanted = rest + max(min(_WINDOW, self._end - offset - rest), 0)
+        if wanted + PADDING > len(self._room):
+            self._room = np.zeros(2 * _WINDOW + rest + PADDING, np.uint8)
+        size = os.preadv(self._file, [self._room[:wanted].data], offset) if wanted else 0
+        self._room[size : size + PADDING] = 0
+        at, window = self._reader.read(self._room[: size + PADDING], offset)
+        over = size <= rest
+        if (not at and size > self._reader.largest) or (over and rest):
             raise UnsoundError
-        offset, rest = offset + at, size - at
-        if not fresh:
-            if rest:
-                raise UnsoundError
-            return
-        room[:rest] = room[at:size].copy()
+        self.at = Place(offset + at, size - at, over)
+        return window
 
+    def taken(self) -> list[tuple[int, bytes]]:
+        """Returns the blocks that are no packets, with their types, of the window that was read last."""
+        return self._reader.others
 
-def _filled(file: int, room: Array, offset: int) -> int:
-    """Reads bytes of a file; returns how many there were."""
-    return os.preadv(file, [room.data], offset) if len(room) else 0
+    def go(self, place: Place, others: Iterable[tuple[int, bytes]]) -> None:
+        """Goes to a place behind windows that another process has read, and takes in what was in them. As `next`."""
+        self.at = place
+        for kind, block in others:
+            self._reader.other(kind, block)
 
 
 class _Records:
@@ -125,6 +146,10 @@ class _Records:
 
     def __init__(self, of: Layout) -> None:
         self._of = of
+        self.others: list[tuple[int, bytes]] = []
+
+    def other(self, kind: int, block: bytes) -> None:
+        """Has nothing to take in: there are only packets."""
 
     def read(self, buffer: Array, offset: int) -> tuple[int, Window | None]:
         """Returns how many bytes have been read, and the packets in them."""
@@ -172,6 +197,9 @@ class _Blocks:
         self._order = of.order
         self._begun = False
         self._interfaces: list[tuple[int, int, int]] = []  # link type, tick, last high word of a time
+        self.others: list[
+            tuple[int, bytes]
+        ] = []  # of the window that was read last: types, and blocks that are no packets
 
     def read(self, buffer: Array, offset: int) -> tuple[int, Window | None]:
         """Returns how many bytes have been read, and the packets in them."""
@@ -180,16 +208,18 @@ class _Blocks:
         if (bounds & 3).any():
             raise UnsoundError
         kinds = words(buffer, self._order)[begins]
+        self.others = []
         for index in np.flatnonzero(kinds != pcapng.ENHANCED_PACKET).tolist():
             if index > done:  # an interface that is described here is not theirs
                 parts.append(self._window(buffer, offset, begins[done:index]))
-            self._other(int(kinds[index]), buffer[bounds[index] : bounds[index + 1]].tobytes())
+            self.others.append((int(kinds[index]), buffer[bounds[index] : bounds[index + 1]].tobytes()))
+            self.other(*self.others[-1])
             done = index + 1
         if done < len(begins):
             parts.append(self._window(buffer, offset, begins[done:]))
         return at, _joined(parts)
 
-    def _other(self, kind: int, block: bytes) -> None:
+    def other(self, kind: int, block: bytes) -> None:
         """Takes in a block that is no packet."""
         if (kind == pcapng.SECTION_HEADER) == self._begun or block[4:8] != block[-4:]:
             raise UnsoundError

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import itertools
 import os
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab import bulk
 from lab.app.formats import Format, write_rows
-from lab.bulk import RowFormat, chunk, scan, two_processes
+from lab.bulk import RowFormat, chunk, predicting, scan, two_processes
 from lab.bulk.rows import Gone, RowsOfRun, keeps_lines
+from lab.capture import pcap
+from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.errors import LabError
 from lab.protocols.transport import LANES
@@ -176,24 +177,77 @@ def test_one_of_two_processes_may_have_nothing_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "ours"), [([1.0] * LANES, 7), ([9.0, *[0.0] * (LANES - 1)], 0), ([0.0] * LANES, 0)]
+    ("weights", "ours"), [([1.0] * LANES, 8), ([9.0, *[0.0] * (LANES - 1)], 0), ([0.0] * LANES, 0)]
 )
-def test_our_half_of_the_work_is_the_smaller_one(weights: list[float], ours: int) -> None:
+def test_ours_are_about_half_of_the_lanes(weights: list[float], ours: int) -> None:
     assert len(two_processes._half(weights)) == ours
 
 
+def test_our_half_of_the_work_is_the_smaller_one() -> None:
+    chance = random.Random(1)
+    for _ in range(20):
+        weights = [chance.uniform(1, 9) for _ in range(LANES)]
+        ours = sum(weights[lane] for lane in two_processes._half(weights))
+        assert 0.47 < ours / sum(weights) < 0.49, "it also puts both in order"
+
+
 @pytest.mark.usefixtures("windows")
-@pytest.mark.parametrize("dies", [True, False])
-def test_a_process_that_dies_while_both_read_or_reads_another_file_is_told(
-    lossy: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
-) -> None:
-    parent, read = os.getpid(), scan.windows
+def test_a_process_that_dies_while_both_read_is_told(lossy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent, read, windows = os.getpid(), scan.Reading.next, itertools.count()
 
-    def other(*asked: Any) -> Iterator[scan.Window]:
-        if dies and os.getpid() != parent:
+    def next_(reading: scan.Reading) -> scan.Window | None:
+        if os.getpid() != parent and next(windows) == 2:
             os._exit(1)
-        yield from itertools.islice(read(*asked), None if os.getpid() == parent else 5)
+        return read(reading)
 
-    monkeypatch.setattr(chunk, "windows", other)
-    with pytest.raises(LabError, match="its process ended early" if dies else "changed while it was read"):
+    monkeypatch.setattr(scan.Reading, "next", next_)
+    with pytest.raises(LabError, match="its process ended early"):
         in_two(lossy, RowFormat.CSV)
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize("window", [0, 1, 4, 5])
+def test_what_is_unsound_for_one_is_unsound_for_both(lossy: Path, tmp_path: Path, window: int) -> None:
+    """Whichever of them comes upon it: both go another way then, which says what is wrong."""
+    spoilt, data = tmp_path / "spoilt.pcap", bytearray(lossy.read_bytes())
+    at = pcap.FILE_HEADER
+    while at < window * 100_000 + 50_000:
+        at += 16 + int.from_bytes(data[at + 8 : at + 12], "little")
+    data[at + 8 : at + 12] = b"\xff\xff\xff\x7f"  # so much of a packet nobody captures
+    spoilt.write_bytes(data)
+    assert in_two(spoilt, RowFormat.CSV) == written(spoilt, RowFormat.CSV, halved=False)
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize("form", [RowFormat.CSV, RowFormat.NDJSON])
+def test_each_takes_in_what_stands_between_the_others_packets(lossy: Path, tmp_path: Path, form: RowFormat) -> None:
+    """Secrets here and there, and an interface that is only described when its first packet comes."""
+    path = tmp_path / "between.pcapng"
+    with path.open("wb") as stream, open_capture(str(lossy)) as capture:
+        writer, frames = Writer(stream), list(capture)
+        for frame in frames:
+            if frame.number % 150 == 0:
+                writer.secrets(b"CLIENT_RANDOM %064d %096d\n" % (frame.number, frame.number))
+            late = frame.number > len(frames) * 0.7
+            writer.packet(frame._replace(linktype=101, data=frame.data[14:]) if late else frame, ())
+        writer.finish()
+    plans = in_plans(path)
+    assert plans[0] == plans[1]
+    assert len(plans[0][0]) == len(frames) // 150
+    assert in_two(path, form) == written(path, form, halved=False)
+
+
+def in_plans(path: Path) -> list[tuple[list[bytes], list[int]]]:
+    """Returns what each of two processes takes in: secrets, and the numbers of the first packets."""
+    reading, writing = os.pipe()
+    with contextlib.closing(chunk.room()) as shared, os.fdopen(reading) as told:
+        child = os.fork()
+        found = predicting.plan(str(path), shared)
+        assert found is not None
+        taken = found.secrets, found.begun[0].packets.number.tolist()
+        if not child:
+            os.write(writing, repr(taken).encode())
+            os._exit(0)
+        os.close(writing)
+        assert os.waitpid(child, 0)[1] == 0
+        return [taken, ast.literal_eval(told.read())]

@@ -6,7 +6,6 @@ which stands in the clear in NewSessionTicket (RFC 5077 section 3.1).
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import NamedTuple
 
 from lab.protocols.tls.handshake import Handshake
@@ -43,7 +42,7 @@ class Sessions:
 
     def resumed(self, shake: Handshake) -> Resumable | None:
         """Returns the session that a handshake resumes, which keeps version and suite (RFC 5246 section 7.4.1.3)."""
-        if shake.server_hello is None:
+        if shake.server_hello is None or not self._known:
             return None
         offered = getattr(shake.client_hello, "ticket", None)
         found = self._known.get(_ticket(offered)) or self._known.get(_number(shake.server_hello.session_id))
@@ -56,4 +55,6 @@ def _number(session_id: bytes) -> bytes:
 
 
 def _ticket(ticket: bytes | None) -> bytes:
+    from hashlib import sha256  # here: it loads OpenSSL, which a capture without keys does not need
+
     return b"ticket " + sha256(ticket).digest() if ticket else b""
