@@ -54,6 +54,8 @@ def _outcome(conversation: Conversation, step: str) -> StepOutcome:
 
 def _known(conversation: Conversation, packets: tuple[int, ...], code: str | None) -> tuple[str, tuple[int, ...]]:
     """Returns what more is known of how a step departs from the notes, and of which of its packets."""
+    if code is None:
+        return "", ()
     if code in _ERRORS:
         asked = not seen(conversation, "tcp.open.2") and _refused(conversation, seen(conversation, "tcp.open.1"))
         return ("syn" if asked else ""), ()
