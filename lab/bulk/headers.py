@@ -273,14 +273,20 @@ def _measured(preamble: Preamble, data: bytes) -> bool:
     return preamble.measure(data, "client", True) != 0 or preamble.measure(data, "server", True) != 0
 
 
-def _thirds(byte: int) -> Array:
-    """Returns of each byte whether it may stand two behind the first, where that is this one."""
-    others = any(byte in upper.later for upper in UPPERS) or any(byte in each.first for each in TRANSPORT.preambles)
-    others = others or any(byte in upper.first and byte not in upper.third for upper in UPPERS)
-    here = [upper.third[byte] for upper in UPPERS if byte in upper.third]
-    return np.array([others or third in here for third in range(256)])
+def _thirds() -> Array:
+    """Returns of each byte, and each that may stand two behind it, whether something may begin so."""
+    found = np.zeros((256, 256), bool)
+    for byte in range(256):
+        first = [upper for upper in UPPERS if byte in upper.first]
+        later = any(byte in each.later for each in UPPERS) or any(byte in each.first for each in TRANSPORT.preambles)
+        if later or any(byte not in upper.third for upper in first):
+            found[byte] = True
+        for upper in UPPERS:
+            if byte in upper.third:
+                found[byte, upper.third[byte]] = True
+    return found
 
 
 _MAY = tuple(_asked(byte) for byte in range(256))
 FIRST = np.array([bool(each) for each in _MAY])
-_THIRD = np.array([_thirds(byte) for byte in range(256)])
+_THIRD = _thirds()
