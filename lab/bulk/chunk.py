@@ -269,8 +269,9 @@ class First(NamedTuple):
     def weights(self) -> list[float]:
         """Returns about how much the engine has to do in each lane: it sees what opens and closes, and many a gap."""
         it = self.packets
-        weight = (it.usual * 0.02 + ((it.flags & SYN) > 0) * 4 + ((it.flags & (FIN | RST)) > 0) * 2) * it.usual
-        weight += it.usual & (it.payload == 0) & (it.options >= MANY_OPTIONS) & ((it.flags & SYN) == 0)
+        opens, closes = (it.flags & SYN) > 0, (it.flags & (FIN | RST)) > 0
+        tells = (it.payload == 0) & (it.options >= MANY_OPTIONS) & ~opens  # of a gap
+        weight = (1 + 10 * opens + 25 * closes + 0.2 * tells) * it.usual  # of 8 us, as measured
         found: list[float] = np.bincount(it.lane, weight, minlength=LANES).tolist()
         return found
 
