@@ -29,6 +29,7 @@ MOST = 16_384  # packets in a window: of small ones there are many in so many by
 PADDING = 256  # bytes behind a window, so that a header may be looked for near its end
 _LEAST = 12  # bytes of a record or block
 _LATEST = (1 << 63) - 1
+_LASTING = (pcapng.SECTION_HEADER, pcapng.INTERFACE_DESCRIPTION, pcapng.DECRYPTION_SECRETS)
 _VERSION = (2, 4)  # of pcap; older ones have rules of their own
 
 
@@ -129,11 +130,11 @@ class Reading:
         return window
 
     def taken(self) -> list[tuple[int, bytes]]:
-        """Returns the blocks that are no packets, with their types, of the window that was read last."""
+        """Returns the types and bytes of the blocks that matter behind the window that was read last."""
         return self._reader.others
 
     def go(self, place: Place, others: Iterable[tuple[int, bytes]]) -> None:
-        """Goes to a place behind windows that another process has read, and takes in what was in them. As `next`."""
+        """Goes to a place behind a window that another process has read, and takes in what was in it. As `next`."""
         self.at = place
         for kind, block in others:
             self._reader.other(kind, block)
@@ -197,9 +198,7 @@ class _Blocks:
         self._order = of.order
         self._begun = False
         self._interfaces: list[tuple[int, int, int]] = []  # link type, tick, last high word of a time
-        self.others: list[
-            tuple[int, bytes]
-        ] = []  # of the window that was read last: types, and blocks that are no packets
+        self.others: list[tuple[int, bytes]] = []  # of the window that was read last: see `Reading.taken`
 
     def read(self, buffer: Array, offset: int) -> tuple[int, Window | None]:
         """Returns how many bytes have been read, and the packets in them."""
@@ -212,8 +211,10 @@ class _Blocks:
         for index in np.flatnonzero(kinds != pcapng.ENHANCED_PACKET).tolist():
             if index > done:  # an interface that is described here is not theirs
                 parts.append(self._window(buffer, offset, begins[done:index]))
-            self.others.append((int(kinds[index]), buffer[bounds[index] : bounds[index + 1]].tobytes()))
-            self.other(*self.others[-1])
+            kind, block = int(kinds[index]), buffer[bounds[index] : bounds[index + 1]].tobytes()
+            self.other(kind, block)
+            if kind in _LASTING:
+                self.others.append((kind, block))
             done = index + 1
         if done < len(begins):
             parts.append(self._window(buffer, offset, begins[done:]))

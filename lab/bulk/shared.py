@@ -24,7 +24,7 @@ _EACH = 8  # bytes that a column has of a packet, at most
 _size, _DONE = struct.Struct("q"), b"."
 
 # What one process tells of a window, as soon as it knows how far that goes: where it goes on, how many packets there
-# are in each part that it falls into, and the blocks that are no packets, with their types.
+# are in each part that it falls into, and the types and bytes of the blocks that matter behind it.
 Told = tuple[Place, list[int], list[tuple[int, bytes]]]
 
 
