@@ -332,7 +332,11 @@ new Promise(done => {{
     try {{ value = ({expression}); }} catch (error) {{ why = String(error); }}
     if (value) done({{ value }});
     else if (performance.now() > end) done({{ never: why }});
-    else requestAnimationFrame(look);
+    else next();
+  }};
+  const next = () => {{  // a page that is not drawn for a while has no pictures
+    const later = setTimeout(() => {{ cancelAnimationFrame(drawn); look(); }}, 500);
+    const drawn = requestAnimationFrame(() => {{ clearTimeout(later); look(); }});
   }};
   look();
 }})
