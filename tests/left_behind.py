@@ -132,7 +132,9 @@ class Watched:
         """Returns the processes it is made of, when all have been started: lab, stage, client and server."""
         self.wait_for(lambda: len(self.living()) == 4)
         stage = next(pid for pid, (parent, _) in processes().items() if parent == self.process.pid)
-        client, server = sorted(self.living() - {self.process.pid, stage})
+        # In the order in which they were started, also where the kernel has come to its highest number meanwhile.
+        pids = int(Path("/proc/sys/kernel/pid_max").read_text())
+        client, server = sorted(self.living() - {self.process.pid, stage}, key=lambda pid: (pid - stage) % pids)
         return {"lab": self.process.pid, "stage": stage, "client": client, "server": server}
 
     def living(self) -> set[int]:

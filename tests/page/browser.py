@@ -59,7 +59,8 @@ class Gone(AssertionError):  # noqa: N818  # what has happened, and no fault of 
 class Browser:
     """A Chromium that runs. What is stored in one of its pages no other page finds."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, profile: Path) -> None:
+        self.profile = profile  # the folder of all that it stores
         self._socket = socket
         self._calls = 0
         self._pages: dict[str, Page] = {}
@@ -270,7 +271,7 @@ def started(chromium: str) -> Iterator[Browser]:
                 assert where.exists(), f"Chromium does not start: {Path(home, 'said').read_text(errors='replace')}"
                 port, path = where.read_text().split()
                 with connect(f"ws://127.0.0.1:{port}{path}", proxy=None, max_size=None) as socket:
-                    browser = Browser(socket)
+                    browser = Browser(socket, Path(home))
                     yield browser
                     with contextlib.suppress(ConnectionClosed):  # it may be gone before it has answered
                         browser.call("Browser.close")
@@ -302,7 +303,7 @@ def _profile() -> Iterator[str]:
         assert away(home), f"{home} can't be removed"
 
 
-def away(profile: str) -> bool:
+def away(profile: str | Path) -> bool:
     """Removes a profile, as soon as nobody writes into it any more."""
 
     def gone() -> bool:

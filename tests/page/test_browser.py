@@ -117,39 +117,36 @@ def test_pages_do_not_know_of_each_other(browser: Browser, tmp_path: Path) -> No
 def test_nothing_is_left_of_a_browser(chromium: str) -> None:
     with contextlib.suppress(ZeroDivisionError), started(chromium) as browser, browser.page() as page:
         page.open("data:text/html,x")
-        profile = _profile(os.getpid())
+        profile = browser.profile
+        assert _of(profile)
         raise ZeroDivisionError
-    assert not Path(profile).exists()
+    assert not profile.exists()
     assert until(lambda: not _of(profile))
 
 
 def test_a_browser_does_not_outlive_who_has_started_it(chromium: str) -> None:
-    start = f"from tests.page.browser import started\nwith started({chromium!r}): print(flush=True); input()"
+    start = f"""from tests.page.browser import started
+with started({chromium!r}) as browser:
+    print(browser.profile, flush=True)
+    input()
+"""
     with subprocess.Popen(
         [sys.executable, "-c", start], env={**os.environ, "PYTHONPATH": PACKAGES}, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as starter:  # fmt: skip
         assert starter.stdout is not None
-        starter.stdout.readline()
-        profile = _profile(starter.pid)
+        profile = Path(starter.stdout.readline().decode().strip())
+        assert _of(profile)
         starter.kill()
     assert until(lambda: not _of(profile))
     assert away(profile)
 
 
-def _profile(starter: int) -> str:
-    """Returns the profile of the browser that this process has started last."""
-    mine = max(pid for pid, (parent, _) in processes().items() if parent == starter and _profiles(pid))
-    return _profiles(mine)[0]
-
-
-def _of(profile: str) -> list[int]:
-    return [pid for pid in processes() if profile in _profiles(pid)]
-
-
-def _profiles(pid: int) -> list[str]:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return []
-    return [word.partition("=")[2] for word in words if word.startswith("--user-data-dir=")]
+def _of(profile: Path) -> list[int]:
+    """Returns the processes of the browser that has this profile."""
+    found = []
+    for pid in processes():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if f"--user-data-dir={profile}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
