@@ -6,7 +6,9 @@ in what the kernel was asked.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from lab.model import Address, ConversationReport, Packet, Role, States
@@ -41,7 +43,8 @@ class Agreement:
     def __init__(self) -> None:
         self.compared = 0
         self.disagreements: list[Disagreement] = []
-        self._by_ends: dict[tuple[Address, Address], dict[int, States]] = {}  # each conversation's, as last told
+        # Each conversation's states, each since its place in the journal: the last, and what is still to come.
+        self._by_ends: dict[tuple[Address, Address], dict[int, list[tuple[int, States]]]] = {}
 
     def add(self, packet: Packet) -> None:
         """Compares what the table says of a settled packet with what the kernels said, where they were asked."""
@@ -51,8 +54,8 @@ class Agreement:
         ):
             if ours is not None and kernel is not None:
                 self._compare(packet.number, packet.assumed, instant, ours, kernel, packet)
-        if packet.kernel_held is not None and packet.conversation is not None and packet.held is not None:
-            self._same_pair(packet)[packet.conversation] = packet.delivered or packet.held
+        if packet.kernel_held is not None:
+            self._note(packet)
         refused = packet.refused
         if refused is not None and refused.agrees is False and packet.receiver is not None:
             said = f"refused ({refused.code})"
@@ -83,7 +86,7 @@ class Agreement:
         """Returns the numbered reason for a difference that the packet itself, or what was told before it, explains."""
         if instant == "held" and kernel == "CLOSED" and role == _forgotten_by(packet):
             return SILENT_EVENT
-        others = {which: states for which, states in self._same_pair(packet).items() if which != packet.conversation}
+        others = self._others(packet, instant)
         if others:  # a kernel has one socket for both: in the newest conversation, until that has begun, an older one's
             newest = max(others)
             behind = packet.conversation is not None and packet.conversation < newest
@@ -92,8 +95,32 @@ class Agreement:
                 return SAME_PAIR_AGAIN
         return None
 
-    def _same_pair(self, packet: Packet) -> dict[int, States]:
-        """Returns the conversations between this packet's two ends, each with its states as last told."""
+    def _others(self, packet: Packet, instant: str) -> dict[int, States]:
+        """Returns the other conversations between a packet's two ends, each with its states at an instant of it."""
+        if packet.journal is None:
+            return {}
+        now = packet.journal.arrived if instant == "held" else packet.journal.settled
+        found = {}
+        for which, states in self._same_pair(packet).items():
+            place = bisect_left(states, now, key=itemgetter(0))
+            if which != packet.conversation and place:
+                found[which] = states[place - 1][1]
+        return found
+
+    def _note(self, packet: Packet) -> None:
+        """Notes the states of a packet's conversation: what it brings about is so since it was delivered."""
+        if packet.conversation is None or packet.held is None or packet.journal is None:
+            return
+        arrived, delivered = packet.journal.arrived, packet.journal.delivered
+        states = self._same_pair(packet).setdefault(packet.conversation, [])
+        states.append((arrived, packet.held))
+        if packet.delivered is not None and delivered:
+            states.append((delivered[0], packet.delivered))
+        states.sort(key=itemgetter(0))
+        del states[: bisect_right(states, arrived, key=itemgetter(0)) - 1]  # whatever comes now arrives later
+
+    def _same_pair(self, packet: Packet) -> dict[int, list[tuple[int, States]]]:
+        """Returns the conversations between this packet's two ends, each with its states and since when it had them."""
         return self._by_ends.setdefault((packet.ends.client, packet.ends.server), {}) if packet.ends else {}
 
     @property

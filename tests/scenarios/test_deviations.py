@@ -249,6 +249,27 @@ def test_number_7_a_client_that_has_lost_its_connection_asks_again_and_resets_th
     assert (old, new) == ({0}, {1})
 
 
+def test_number_7_while_the_rst_for_the_old_one_is_under_way(namespaces: None, tmp_path: File) -> None:
+    """The SYN is sent again at once, before the server has heard that its connection is lost."""
+
+    def comes_back(stage: Stage) -> None:
+        opened_from(stage, CLIENT_PORT)
+        stage.client.crash()
+        opened_from(stage, CLIENT_PORT, listens=False)
+        closed(stage)
+
+    run = play(Scenario("test", comes_back, endpoint), tmp_path / "run.pcapng", rules=("delay client RST 300ms",))
+    (reset,) = run.of("client", "RST")[:1]
+    again = next(each for each in run.packets[reset.number :] if "retransmission" in each.labels)
+    assert reset.journal is not None
+    assert again.journal is not None
+    assert reset.journal.arrived < again.journal.arrived < reset.journal.delivered[0]
+    assert again.kernel_held is not None
+    assert again.kernel_held.server == "ESTABLISHED"
+    assert not run.agreement.unexplained, run.shows("number 7 only", str(run.agreement.unexplained))
+    assert run.agreement.deviations == [agreement.SAME_PAIR_AGAIN]
+
+
 def test_wireshark_sees_the_same_windows_close_and_open(cable: Callable[..., Run], willing: None) -> None:
     def overwhelms(stage: Stage) -> None:
         stage.server.listen(PORT)
