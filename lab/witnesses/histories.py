@@ -6,6 +6,7 @@ the packets whose fate no other packet shows. The rest must be the same in both 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -136,8 +137,9 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
     Whether: what has lost its journal, as where a file ends in the middle of a packet; a bare ACK, a RST or a needless
     copy that was lost, for nobody sends it again; what arrived twice, or once and then its copy; an ACK that was under
     way while the other end repeated what it acknowledges; what arrived and was refused, unless its answer shows it;
-    what was forged. When: what arrived ahead of something sent before it; what was answered and not remembered (SYN
-    cookies); a bare ACK, a RST or a needless copy under way while its receiver sent something.
+    what was forged; what its receiver has not answered where the capture ends. When: what arrived ahead of something
+    sent before it; what was answered and not remembered (SYN cookies); a bare ACK, a RST or a needless copy under way
+    while its receiver sent something.
     """
     replay = _Replay()
     for _, sent, packet in _journal(packets):
@@ -145,6 +147,7 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
             replay.sent(packet)
         else:
             replay.got(packet)
+    replay.over()
     lost = (each for each in packets if each.conversation is not None and each.journal is None)
     replay.untold.update((packet.number, "whether") for packet in lost)
     return dict(sorted(replay.untold.items()))
@@ -160,9 +163,11 @@ class _Replay:
         self._acked: dict[Host, int] = {}  # by sender: up to where, as far as has been captured
         self._got_next: dict[Host, int] = {}
         self._aside: dict[Host, list[Packet]] = {}  # got ahead of order
+        self._last: dict[Host, list[Packet]] = {}  # by receiver: got since it has sent something
 
     def sent(self, packet: Packet) -> None:
         sender, receiver = _hosts(packet)
+        self._last[sender] = []
         self._cross(packet, sender, receiver)
         arrives = bool(packet.journal and packet.journal.delivered)
         if not arrives and self._is_silent(packet, sender):
@@ -195,7 +200,9 @@ class _Replay:
                 self.untold.setdefault(crossed.number, "when")
 
     def got(self, packet: Packet) -> None:
-        receiver = _hosts(packet)[1]
+        sender, receiver = _hosts(packet)
+        if not self._is_silent(packet, sender):
+            self._last.setdefault(receiver, []).append(packet)
         if _leaves_no_trace(packet):
             self.untold[packet.number] = "whether"
         elif packet.verdict and not packet.refused and packet.delivered == packet.held and _seq(packet) < packet.stop:
@@ -212,6 +219,10 @@ class _Replay:
             self._got_next[receiver] = max(self._got_next[receiver], *(each.stop for each in ready))
             aside = [each for each in aside if each not in ready]
         self._aside[receiver] = aside
+
+    def over(self) -> None:
+        for each in itertools.chain.from_iterable(self._last.values()):
+            self.untold[each.number] = "whether"
 
     def _is_silent(self, packet: Packet, sender: Host) -> bool:
         """Whether nobody has to answer it: it takes no sequence space, or none that is still open."""

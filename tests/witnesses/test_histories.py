@@ -24,6 +24,20 @@ def test_an_ack_under_way_while_its_data_is_sent_again_looks_lost() -> None:
     assert histories.untold(replay(wire(frames, script)).packets) == {5: "whether"}
 
 
+def test_what_nobody_has_answered_where_the_capture_ends_may_have_arrived_or_not() -> None:
+    frames = ladder(*OPEN, "c> data 1 1 5", "c> FIN 6 1")
+    script = "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 >5 .5"
+    found = replay(wire(frames, script)).packets
+    assert found[-1].delivered is not None
+    assert found[-1].delivered.server == "CLOSE-WAIT", "the journal knows"
+    assert histories.untold(found) == {4: "whether", 5: "whether"}
+    assert histories.mismatches(found, annotated(frames)) == []
+    answered = ladder(*OPEN, "c> data 1 1 5", "c> FIN 6 1", "s> ACK 1 6")  # the data, and not the FIN
+    assert histories.untold(replay(wire(answered, "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 6 >5 .5 >6 .6")).packets) == {
+        5: "whether"
+    }
+
+
 def test_the_inference_is_caught_where_it_departs_from_the_journal() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6")
     script = "1 >1 .1 2 >2 .2 3 >3 .3 4 .4 5 >5 .5"  # acknowledged, and yet not delivered: no wire does that
