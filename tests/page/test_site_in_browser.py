@@ -165,11 +165,44 @@ def test_what_is_too_large_is_told_before_anything_is_loaded(site: Served, page:
     all_is_well(page)
 
 
+def test_it_can_be_stopped_before_its_file_has_been_read(site: Served, page: Page) -> None:
+    page.open(f"{site.address}drop.html")
+    page.evaluate("""(() => {
+      const read = Blob.prototype.arrayBuffer;
+      File.prototype.arrayBuffer = async function () {
+        await new Promise(done => { window.readOn = done });
+        return window.bytes = read.call(this);
+      };
+    })()""")
+    drop(page, "one.pcapng", (REFERENCES / "tcp-connection.pcapng").read_bytes())
+    page.click("#status button")
+    wait(page, "document.querySelector('#status').innerText === 'Stopped.'")
+    before = len(site.asked)
+    page.evaluate("(readOn(), new Promise(next => setTimeout(next)))")
+    page.evaluate("bytes.then(() => new Promise(next => setTimeout(next)))")
+    assert page.text("#status") == "Stopped."
+    assert [each.path for each in site.asked[before:]] == []
+    page.evaluate("delete File.prototype.arrayBuffer")
+    drop(page, "two.pcapng", (REFERENCES / "tcp-refused.pcapng").read_bytes())
+    wait(page, "document.querySelectorAll('.row').length === 2")
+    all_is_well(page)
+
+
 def test_it_can_be_stopped_and_begun_again(site: Served, page: Page) -> None:
     page.open(f"{site.address}drop.html")
     drop(page, "one.pcapng", (REFERENCES / "tcp-connection.pcapng").read_bytes())
     page.click("#status button")
     wait(page, "document.querySelector('#status').innerText === 'Stopped.'")
+    page.evaluate("""(() => {
+      window.places = new Set();
+      const look = () => {
+        const button = document.querySelector("#status button");
+        if (button) places.add(button.getBoundingClientRect().top + scrollY);
+        requestAnimationFrame(look);
+      };
+      look();
+    })()""")
     drop(page, "two.pcapng", (REFERENCES / "tcp-refused.pcapng").read_bytes())
     wait(page, "document.querySelectorAll('.row').length === 2")
+    assert page.evaluate("places.size") == 1, "the button has moved under the finger"
     all_is_well(page)

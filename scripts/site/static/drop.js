@@ -4,6 +4,7 @@
   const area = document.querySelector("#drop"), input = document.querySelector("#file");
   const say = (name, ...values) => values.reduce((said, value) => said.replace("{}", () => value), words[name]);
   let worker = null, name = "", saving = null;
+  let turn = 0; // of what is done for a capture: whatever belongs to an earlier one comes too late
 
   /** Writes lines into the place for them, as text. */
   function show(lines, more = []) {
@@ -32,11 +33,12 @@
     status.classList.remove("bad");
     if (done === null) bar.removeAttribute("value");
     else bar.value = done;
-    if (row.isConnected) [line, more || " "].forEach((said, at) => (status.children[at].textContent = said));
-    else show([line, more || " "], [row]);
+    if (row.isConnected) [line, more || "\u00a0"].forEach((said, at) => (status.children[at].textContent = said));
+    else show([line, more || "\u00a0"], [row]);
   }
 
   function stop() {
+    turn++;
     worker?.terminate();
     worker = null;
   }
@@ -50,10 +52,11 @@
       wrong(say("failed", error.message), words["failed-hint"]);
       return;
     }
-    worker.onmessage = ({ data }) => heard[data.kind]?.(data);
+    const begun = worker;
+    worker.onmessage = ({ data }) => begun === worker && heard[data.kind]?.(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      wrong(say("failed", event.message || "worker.js"), words["failed-hint"]);
+      if (begun === worker) wrong(say("failed", event.message || "worker.js"), words["failed-hint"]);
     };
   }
 
@@ -88,6 +91,7 @@
   async function take(file) {
     if (!file) return;
     name = file.name;
+    const mine = ++turn;
     if (file.size > words.largest) {
       wrong(say("large", name, Math.ceil(file.size / (1 << 20)), words.largest >> 20), words["large-hint"]);
       return;
@@ -97,9 +101,10 @@
     try {
       bytes = await file.arrayBuffer();
     } catch (error) {
-      wrong(say("unreadable", name, error.message), words["unreadable-hint"]);
+      if (mine === turn) wrong(say("unreadable", name, error.message), words["unreadable-hint"]);
       return;
     }
+    if (mine !== turn) return;
     begin();
     worker?.postMessage({ kind: "capture", name, bytes }, [bytes]);
   }
