@@ -302,8 +302,12 @@ class Path:
     def _end_round(self, before: int) -> int:
         """Lets go, before packet `before`, of the conversations that there is no room for; returns the next round's."""
         self._grow_old(before)
+        told_later = self._told_later()
         for which in self._conversations.excess(before):
             waiting = self._delivery.waiting(which)
+            for record in told_later.get(which.id, ()):
+                self._checking.settle(self._waiting.pop(record.number))
+                waiting.append(record)
             which.evicted = not which.over
             self._got(self._delivery.at_the_end(which))
             left = [record for record in waiting if not record.got]
@@ -315,10 +319,21 @@ class Path:
                 self._let_go(which)
             self._layers.forget(which)
             self._conversations.forget(which)
+            self._forged_in.discard(which.id)
+            if self._delivery_of is not None and self._delivery_of.record.conversation is which:
+                self._delivery_of = None
         # What is let go of is settled: records that stay here would keep their conversation, and all that it holds.
         self._old = deque(record for record in self._old if not record.settled)
         self._open = [deque(record for record in open_ if not record.settled) for open_ in self._open]
         return before + ROUND
+
+    def _told_later(self) -> dict[int, list[Record]]:
+        """Returns the packets of a replay whose fate the wire has yet to tell, by conversation."""
+        found: dict[int, list[Record]] = {}
+        for record in self._waiting.values():
+            if record.conversation is not None:
+                found.setdefault(record.conversation.id, []).append(record)
+        return found
 
     def _got(self, arrived: Iterable[Record]) -> None:
         for record in arrived:
@@ -337,11 +352,15 @@ class Path:
         touched: dict[int, Any] = {}  # conversations that may have ended since that was told last
         for event in events:
             if isinstance(event, Captured):
+                if event.frame.number >= self._round_ends:
+                    self.reach(event.frame.number)
                 record = self._captured(event)
                 if teller and record.conversation is not None:
                     touched[record.conversation.id] = record.conversation
                 yield record
                 continue
+            if isinstance(event, (Delivered, Settled)) and event.number not in waiting:
+                continue  # its conversation has been let go of
             if teller and isinstance(event, Delivered) and (which := waiting[event.number].conversation) is not None:
                 touched[which.id] = which
             if isinstance(event, Delivered):  # it has arrived; the instant *delivered* is at Settled, when all is quiet

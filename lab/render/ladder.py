@@ -267,11 +267,10 @@ class Ladder:
     def _proof(self, packet: Packet) -> str:
         if packet.kernel_held is None and packet.kernel_delivered is None:
             return ""
-        asked, before = self._asked, (self._asked.compared, len(self._asked.disagreements))
-        asked.add(packet)
-        if asked.compared == before[0]:
+        before = self._asked.compared
+        differing = self._asked.add(packet)
+        if self._asked.compared == before:
             return ""
-        differing = asked.disagreements[before[1] :]
         return "≠" if any(each.deviation is None for each in differing) else "≈" if differing else "✓"
 
     def _other(self, packet: Packet) -> str:

@@ -99,11 +99,14 @@ class Outcome:
                 f"第 {each.number} 号包，{each.instant}：{role.zh}内核说 {kernel}，不是 {each.ours}",
             )
             yield paint.line("≠ " + told.pick(lang), "bold red")
+        if agreement.left_out:
+            more = Text(f"{agreement.left_out:,} more are not listed", f"另有 {agreement.left_out:,} 处未列出")
+            yield paint.line(more.pick(lang))
 
 
 def agreed(agreement: Agreement, lang: Lang) -> str:
     """Returns how far both kernels say the same, where they were asked."""
-    differing = len(agreement.disagreements)
+    differing = agreement.differing
     said = Text(
         f"Both kernels were asked at every packet: {agreement.compared - differing} of {agreement.compared} "
         "states are as told here",

@@ -110,10 +110,7 @@ class _Told:
     def packet(self, packet: Packet) -> None:
         if packet.journal is None and packet.conversation is not None and self._packets:
             self._lost.add(packet.conversation)
-        before = len(self.kernels.disagreements)
-        self.kernels.add(packet)
-        if packet.conversation in self._lost:
-            self._explain(before)
+        self._disagree(self.kernels.add(packet), packet.conversation)
         self.refusals += packet.refused is not None and packet.refused.agrees is not None
         if packet.journal is not None or self._packets:
             if len(self._packets) < _MOST_REPLAYED:
@@ -127,14 +124,10 @@ class _Told:
         return bool(self._packets)
 
     def conversation(self, report: ConversationReport) -> None:
-        before = len(self.kernels.disagreements)
-        self.kernels.add_final(report, self._run.source.packets)
-        if report.id in self._lost:
-            self._explain(before)
+        self._disagree(self.kernels.add_final(report, self._run.source.packets), report.id)
 
     def over(self) -> None:
         run = self._run
-        self.disagreements += map(_of_kernel, self.kernels.disagreements)
         if self._too_many:
             many = f"{_MOST_REPLAYED:,}"
             self.notes.append(
@@ -148,10 +141,15 @@ class _Told:
         if run.source.early is not None:
             self.disagreements.append(Disagreement(None, "journal", "early", "", "", None, run.source.early))
 
-    def _explain(self, since: int) -> None:
-        """Gives differences behind a packet whose fate nobody tells their reason."""
-        found = self.kernels.disagreements
-        found[since:] = [each if each.deviation else each._replace(deviation=UNTOLD) for each in found[since:]]
+    def _disagree(self, found: list[agreement.Disagreement], conversation: int | None) -> None:
+        """Takes in what the kernels say differently: behind a packet whose fate nobody tells, that is the reason."""
+        for each in found:
+            if len(self.disagreements) >= _MOST_LISTED:
+                self.left_out += 1
+            elif conversation in self._lost and not each.deviation:
+                self.disagreements.append(_of_kernel(each._replace(deviation=UNTOLD)))
+            else:
+                self.disagreements.append(_of_kernel(each))
 
     def _alone(self, packets: list[Packet]) -> None:
         """Compares the journal with what the packets alone tell."""

@@ -48,6 +48,8 @@ CASES: dict[str, Case] = {
     "nested": Case(10_000, gzipped(waiting.nested), ".pcap.gz"),
     "options": Case(9_000, files.options, ".pcapng.gz"),
     "comments": Case(600, files.comments, ".pcapng.gz"),
+    "claims": Case(100_000, files.claims, ".pcapng.gz"),
+    "unsettled": Case(60_000, files.unsettled, ".pcapng.gz"),
     "short-comments": Case(5_000, files.short_comments, ".pcapng.gz"),
     "empty-blocks": Case(9_700_000, between(files.empty_blocks), ".pcapng.gz"),
     "large-blocks": Case(600, between(files.large_blocks), ".pcapng.gz"),

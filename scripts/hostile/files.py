@@ -5,11 +5,13 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from lab.capture import pcapng
+from lab.engine.journal import PREFIX
 from lab.protocols.tcp.segment import ACK, PSH, SYN
 from scripts.hostile.carried import greeted
 from scripts.hostile.segments import Frames, Talk
@@ -69,6 +71,30 @@ def comments(count: int, file: BinaryIO) -> None:
         out.write(SECTION + INTERFACE)
         for frame in _long(talk, count):
             out.write(enhanced(frame, many))
+
+
+def claims(count: int, file: BinaryIO) -> None:
+    """SYNs on the same addresses and ports, with a journal that tells of nothing as it was, nor in order."""
+    talk, said = Talk(), {"client": "CLOSING", "server": "LAST-ACK"}
+    with gzip.GzipFile("", "wb", 6, file, mtime=0) as out:
+        out.write(SECTION + INTERFACE)
+        for at in range(count):
+            place = 3 * (at if at % 1000 else count - at)
+            told = {"arrived": place, "delivered": [place + 1], "settled": place + 2}
+            text = (PREFIX + json.dumps({**told, "kernel": {"held": said, "delivered": said}})).encode()
+            comment = struct.pack("<HH", 1, len(text)) + pcapng.padded(text) + bytes(4)
+            out.write(enhanced(talk.segment(0, SYN, seq=at * 100_000), comment))
+
+
+def unsettled(count: int, file: BinaryIO) -> None:
+    """Large packets that a journal says will arrive when all is over."""
+    talk = Talk()
+    with gzip.GzipFile("", "wb", 6, file, mtime=0) as out:
+        out.write(SECTION + INTERFACE)
+        for at, frame in enumerate(_long(talk, count)):
+            text = (PREFIX + json.dumps({"arrived": at, "delivered": [1 << 50], "settled": 1 << 50})).encode()
+            comment = struct.pack("<HH", 1, len(text)) + pcapng.padded(text) + bytes(4)
+            out.write(enhanced(frame + bytes(60_000), comment))
 
 
 def short_comments(count: int, file: BinaryIO) -> None:
