@@ -16,6 +16,8 @@ import lab
 from lab.capture.pcapng import Writer
 from lab.protocols.tls.credentials import make
 from lab.render import trace
+from lab.report import agreement
+from lab.witnesses import verify
 from tests.left_behind import packets
 from tests.places import CORPUS, REFERENCES
 from tests.scenarios.expected import expected
@@ -325,6 +327,26 @@ def test_what_a_kernel_says_otherwise_is_a_fault(tmp_path: Path) -> None:
     (fault,) = found.faults
     assert "kernel says FIN-WAIT-1, the table FIN-WAIT-2" in fault.en
     assert "FIN-WAIT-1" in fault.zh
+
+
+def test_of_very_many_differences_the_first_are_listed_and_all_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "changed.pcapng"
+    file.write_bytes(CONNECTION.read_bytes().replace(b'{"client":"ESTABLISHED"', b'{"client":"SYN-SENT"   '))
+    found = lab.verify(lab.open(file))
+    of_kernels = sum(each.witness == "kernels" for each in found.disagreements)
+    assert of_kernels > 2
+    monkeypatch.setattr(agreement, "_MOST_LISTED", 2)
+    monkeypatch.setattr(verify, "_MOST_LISTED", 2)
+    with lab.open(file) as run:
+        list(run.packets())
+    assert (len(run.agreement.disagreements), run.agreement.left_out) == (2, of_kernels - 2)
+    assert run.agreement.differing == of_kernels
+    found = lab.verify(lab.open(file))
+    assert sum(each.witness == "kernels" for each in found.disagreements) == 2
+    assert found.left_out >= of_kernels - 2
+    assert not found.agrees
 
 
 def test_a_live_run_is_verified_and_saved(namespaces: None, tmp_path: Path) -> None:

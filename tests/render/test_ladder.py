@@ -19,7 +19,7 @@ from lab.app.formats import write_ladder
 from lab.model import Captured, Frame, Settled, States
 from lab.protocols.notes import note
 from lab.render.ladder import Ladder
-from lab.report.agreement import Agreement, agreement
+from lab.report.agreement import Agreement, Disagreement, agreement
 from lab.text import LANGUAGES, Lang
 from tests.packets import (
     BEGAN,
@@ -58,6 +58,17 @@ def draw(walked: Walked, lang: Lang = "en", agreed: Agreement | None = None, **c
         picture.rung(packet)
     picture.summary(walked.reports, agreed or agreement(walked.packets), states(walked))
     return out.getvalue()
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "1,234 more are not listed"), ("zh", "另有 1,234 处未列出")])
+def test_of_very_many_differences_it_says_how_many_are_not_listed(lang: Lang, said: str) -> None:
+    many = Agreement()
+    many.compared, many.left_out = 10_000, 1234
+    many.disagreements = [Disagreement(2, "held", "client", "ESTABLISHED", "SYN-SENT", None)]
+    drawn = draw(walk(ladder(*OPEN)), lang, many)
+    assert "≠ packet 2" in drawn or "≠ 第 2 号包" in drawn
+    assert said in drawn
+    assert "8765 of 10000" in drawn or "10000 个状态中 8765 个" in drawn
 
 
 def numbered(lines: Iterable[str]) -> Iterator[str]:
