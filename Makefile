@@ -56,7 +56,7 @@ venv: $(BIN)/lab ## what the lab needs, in .venv 安装实验室所需
 test: $(VENV)/dev ## everything this machine can test 运行全部测试
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-fast: $(VENV)/dev ## in less than a minute: what needs no namespaces, Docker, tshark or browser 一分钟内的快速测试
+test-fast: $(VENV)/dev ## most tests, in some minutes: what needs no namespaces, Docker, tshark or browser 大多数测试，几分钟
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -q -m "not machine and not slow" --hypothesis-profile fast $(ARGS)
 
 test-image: ## the tests of Python and its libraries inside the Docker image 在 Docker 镜像内运行测试
