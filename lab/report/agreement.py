@@ -98,7 +98,11 @@ class Agreement:
         self, number: int, assumed: Sequence[Role], instant: str, ours: States, kernel: States,
         packet: Packet | None = None,
     ) -> Iterator[Disagreement]:  # fmt: skip
-        for role, mine, theirs in (("client", ours.client, kernel.client), ("server", ours.server, kernel.server)):
+        ends: tuple[tuple[Role, str | None, str | None], ...] = (
+            ("client", ours.client, kernel.client),
+            ("server", ours.server, kernel.server),
+        )
+        for role, mine, theirs in ends:
             if mine is None or theirs is None:
                 continue  # a capture that begins midway: there is nothing to compare
             self.compared += 1
@@ -106,7 +110,7 @@ class Agreement:
                 deviation = _deviation(assumed, instant, role, mine, theirs)
                 if deviation is None and packet is not None:
                     deviation = self._of_packet(packet, instant, role, mine, theirs)
-                yield Disagreement(number, instant, role, mine, theirs, deviation)  # type: ignore[arg-type]  # mypy widens the literals of the loop
+                yield Disagreement(number, instant, role, mine, theirs, deviation)
 
     def _of_packet(self, packet: Packet, instant: str, role: str, ours: str, kernel: str) -> int | None:
         """Returns the numbered reason for a difference that the packet itself, or what was told before it, explains."""

@@ -81,9 +81,8 @@ def claims(count: int, file: BinaryIO) -> None:
         for at in range(count):
             place = 3 * (at if at % 1000 else count - at)
             told = {"arrived": place, "delivered": [place + 1], "settled": place + 2}
-            text = (PREFIX + json.dumps({**told, "kernel": {"held": said, "delivered": said}})).encode()
-            comment = struct.pack("<HH", 1, len(text)) + pcapng.padded(text) + bytes(4)
-            out.write(enhanced(talk.segment(0, SYN, seq=at * 100_000), comment))
+            frame = talk.segment(0, SYN, seq=at * 100_000)
+            out.write(_journaled(frame, {**told, "kernel": {"held": said, "delivered": said}}))
 
 
 def unsettled(count: int, file: BinaryIO) -> None:
@@ -92,9 +91,12 @@ def unsettled(count: int, file: BinaryIO) -> None:
     with gzip.GzipFile("", "wb", 6, file, mtime=0) as out:
         out.write(SECTION + INTERFACE)
         for at, frame in enumerate(_long(talk, count)):
-            text = (PREFIX + json.dumps({"arrived": at, "delivered": [1 << 50], "settled": 1 << 50})).encode()
-            comment = struct.pack("<HH", 1, len(text)) + pcapng.padded(text) + bytes(4)
-            out.write(enhanced(frame + bytes(60_000), comment))
+            out.write(_journaled(frame + bytes(60_000), {"arrived": at, "delivered": [1 << 50], "settled": 1 << 50}))
+
+
+def _journaled(frame: bytes, told: dict[str, object]) -> bytes:
+    text = (PREFIX + json.dumps(told)).encode()
+    return enhanced(frame, struct.pack("<HH", 1, len(text)) + pcapng.padded(text) + bytes(4))
 
 
 def short_comments(count: int, file: BinaryIO) -> None:

@@ -42,8 +42,8 @@ from scripts.hostile.cases import CASES, make
 from scripts.hostile.segments import Talk
 
 SCALE = 0.1
-LESS = {"pings": 0.04, "conflicting": 0.04}  # they take the longest
-LESS |= {"claims": 0.25}  # this is more: conversations are let go of every 16,384 packets
+# Two take the longest; of the third, conversations are let go of every 16,384 packets.
+SCALES = {"pings": 0.04, "conflicting": 0.04, "claims": 0.25}
 WHOLE = ("claims",)  # and until then it takes as much as one in full
 MOST_MEMORY = measure.MOST_MEMORY // 2  # bytes: what is loaded, and what may wait, is not smaller for a smaller file
 MOST_TIMES, ALWAYS = 8, 1.5  # a file four times as large takes at most so many times as long, and so many seconds
@@ -64,7 +64,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]
     @cache
     def pair(name: str) -> list[Path]:
         folder = tmp_path_factory.mktemp(name)
-        return [make(name, folder / f"{size}{CASES[name].suffix}", LESS.get(name, SCALE) * size) for size in (1, 0.25)]
+        scale, suffix = SCALES.get(name, SCALE), CASES[name].suffix
+        return [make(name, folder / f"{size}{suffix}", scale * size) for size in (1, 0.25)]
 
     return pair
 
