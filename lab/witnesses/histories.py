@@ -6,8 +6,9 @@ the packets whose fate no other packet shows. The rest must be the same in both 
 
 from __future__ import annotations
 
+import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from lab.engine.record import Record
@@ -21,6 +22,13 @@ Histories = dict[Host, list[str]]  # "sent 1", "got 2", ...
 Untold = Literal["whether", "when"]  # what of a packet's arrival no other packet shows; in doubt the first
 
 _AGAIN = {"retransmission", "out-of-order"}
+_MOST_LOOKED_AT = 20_000_000  # packets under way, counted each time that one is looked at
+
+_Sent = list[tuple[int, int, Packet]]  # a heap of the packets of a sender: by where they end, then by number
+
+
+class EntangledError(Exception):
+    """So many packets are under way at once, each time something happens, that going through them takes too long."""
 
 
 class Mismatch(NamedTuple):
@@ -68,19 +76,22 @@ def faults(packets: Sequence[Packet], inferred: Iterable[Record | None], agreeme
         for packet in packets
         for each in packet.surprises
     ]
-    return states + surprises + [each.text() for each in mismatches(packets, inferred)]
+    return states + surprises + [each.text() for each in mismatches(packets, inferred, untold(packets))]
 
 
-def mismatches(packets: Sequence[Packet], inferred: Iterable[Record | None]) -> list[Mismatch]:
+def mismatches(
+    packets: Sequence[Packet], inferred: Iterable[Record | None], hidden: Mapping[int, Untold]
+) -> list[Mismatch]:
     """Returns where the inference from packets alone departs from the journal of the same packets: in what was got, in
     the steps, in the two states that a ladder shows, in a host's history.
 
-    Where packets leave open when one was got, only what was got is compared; where they leave open whether, nothing.
+    Where packets leave open when one was got, only what was got is compared; where they leave open whether, nothing:
+    `hidden` is what `untold` found. Raises EntangledError.
     """
-    guessed, histories = watched(inferred)
-    open_ = set(untold(packets).values())
+    open_ = set(hidden.values())
     if "whether" in open_:
         return []
+    guessed, histories = watched(inferred)
     found = []
     for mine, theirs in zip(packets, guessed, strict=True):
         compared: list[tuple[str, object, object]] = [("got", mine.fate == "arrived", theirs.fate == "arrived")]
@@ -109,25 +120,33 @@ def watched(records: Iterable[Record | None]) -> tuple[list[Packet], Histories]:
     """Returns the packets of an annotation and the histories it concludes, taken down while it goes on.
 
     `records` must come straight from `Path.annotate`: one that is marked as got between two others was got there.
-    Several at once were got in the order of their numbers.
+    Several at once were got in the order of their numbers. Raises EntangledError.
     """
     all_of_them: list[Record] = []
-    under_way: list[Record] = []
+    under_way: dict[int, list[Record]] = {}  # by conversation: what nobody of another one has to do with
     events: list[tuple[Host, str]] = []
+    looked = _Looked()
 
-    def take_down() -> None:
-        events.extend((_ends(each)[1], f"got {each.number}") for each in under_way if each.got)
-        under_way[:] = [each for each in under_way if not each.got and not each.settled]
+    def take_down(conversation: int) -> None:
+        waiting = under_way.get(conversation, ())
+        looked.at(waiting)
+        events.extend((_ends(each)[1], f"got {each.number}") for each in waiting if each.got)
+        under_way[conversation] = [each for each in waiting if not each.got and not each.settled]
 
+    last: int | None = None  # the conversation of the packet before
     for record in records:
-        take_down()
+        if last is not None:
+            take_down(last)
         if record is None:
             continue
-        if record.conversation is not None:
+        last = record.conversation.id if record.conversation is not None else None
+        if last is not None:
+            take_down(last)
             events.append((_ends(record)[0], f"sent {record.number}"))
-            under_way.append(record)
+            under_way[last].append(record)
         all_of_them.append(record)
-    take_down()
+    for each in under_way:
+        take_down(each)
     return [frozen(record) for record in all_of_them], _by_host(events)
 
 
@@ -139,7 +158,7 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
     way while the other end repeated what it acknowledges; what arrived and was refused, unless its answer shows it;
     what was forged; what its receiver has not answered where the capture ends. When: what arrived ahead of something
     sent before it; what was answered and not remembered (SYN cookies); a bare ACK, a RST or a needless copy under way
-    while its receiver sent something.
+    while its receiver sent something. Raises EntangledError.
     """
     replay = _Replay()
     for _, sent, packet in _journal(packets):
@@ -153,17 +172,30 @@ def untold(packets: Sequence[Packet]) -> dict[int, Untold]:
     return dict(sorted(replay.untold.items()))
 
 
+class _Looked:
+    """Counts how many packets have been looked at. Raises EntangledError where they become too many."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def at(self, packets: Collection[object]) -> None:
+        self._count += len(packets)
+        if self._count > _MOST_LOOKED_AT:
+            raise EntangledError
+
+
 class _Replay:
     """Goes through a journal and knows, at each moment, what has been sent, got and acknowledged."""
 
     def __init__(self) -> None:
         self.untold: dict[int, Untold] = {}
         self._under_way: dict[Host, list[Packet]] = {}  # by receiver, in the order of capture
-        self._sent: dict[Host, list[Packet]] = {}  # by sender: what takes sequence space not yet acknowledged
+        self._sent: dict[Host, _Sent] = {}  # by sender: what takes sequence space not yet acknowledged
         self._acked: dict[Host, int] = {}  # by sender: up to where, as far as has been captured
         self._got_next: dict[Host, int] = {}
         self._aside: dict[Host, list[Packet]] = {}  # got ahead of order
         self._last: dict[Host, list[Packet]] = {}  # by receiver: got since it has sent something
+        self._looked = _Looked()
 
     def sent(self, packet: Packet) -> None:
         sender, receiver = _hosts(packet)
@@ -172,13 +204,14 @@ class _Replay:
         arrives = bool(packet.journal and packet.journal.delivered)
         if not arrives and self._is_silent(packet, sender):
             self.untold[packet.number] = "whether"
-        waiting = [each for each in self._sent.get(sender, ()) if each.stop > self._acked.get(sender, 0)]
+        waiting = self._sent.setdefault(sender, [])
         if not _AGAIN.isdisjoint(packet.labels):
-            for each in waiting:
+            self._looked.at(waiting)
+            for _, _, each in waiting:
                 if each.journal and each.journal.delivered and _seq(each) < packet.stop and _seq(packet) < each.stop:
                     self.untold[packet.number] = "whether"
-        if _seq(packet) < packet.stop:
-            self._sent[sender] = [*waiting, packet]
+        if max(_seq(packet), self._acked.get(sender, 0)) < packet.stop:
+            heapq.heappush(waiting, (packet.stop, packet.number, packet))
         if arrives:
             self._under_way.setdefault(receiver, []).append(packet)
         if packet.ack is not None:
@@ -186,17 +219,18 @@ class _Replay:
 
     def _cross(self, packet: Packet, sender: Host, receiver: Host) -> None:
         """Looks at what comes towards the sender of `packet` and has not arrived."""
-        newly = [
-            each.number
-            for each in self._sent.get(receiver, ())
-            if packet.ack is not None and self._acked.get(receiver, 0) < each.stop <= packet.ack
-        ]
-        for crossed in self._under_way.get(sender, ()):
+        newly = 0  # the last packet that it is the first to acknowledge
+        waiting = self._sent.get(receiver, ())
+        while waiting and packet.ack is not None and waiting[0][0] <= packet.ack:
+            newly = max(newly, heapq.heappop(waiting)[1])
+        under_way = self._under_way.get(sender, ())
+        self._looked.at(under_way)
+        for crossed in under_way:
             if not self._is_silent(crossed, receiver):
                 continue
             if _seq(packet) < packet.stop and crossed.ack is not None and _seq(packet) < crossed.ack:
                 self.untold[crossed.number] = "whether"
-            elif not newly or crossed.number < max(newly):
+            elif crossed.number < newly or not newly:
                 self.untold.setdefault(crossed.number, "when")
 
     def got(self, packet: Packet) -> None:
@@ -209,12 +243,14 @@ class _Replay:
             self.untold.setdefault(packet.number, "when")
         next_ = self._got_next.setdefault(receiver, _seq(packet))
         under_way = self._under_way[receiver]
+        self._looked.at(under_way)
         if under_way[0] is not packet or _seq(packet) > next_:
             self.untold.setdefault(packet.number, "when")
         under_way.remove(packet)
         if packet.journal and len(packet.journal.delivered) > 1:
             self.untold[packet.number] = "whether"
         aside = [*self._aside.get(receiver, ()), packet]
+        self._looked.at(aside)
         while ready := [each for each in aside if _seq(each) <= self._got_next[receiver]]:
             self._got_next[receiver] = max(self._got_next[receiver], *(each.stop for each in ready))
             aside = [each for each in aside if each not in ready]

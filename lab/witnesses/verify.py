@@ -20,7 +20,7 @@ from lab.runs.recorded import Recorded
 from lab.runs.run import Run
 from lab.text import ROLES, Text
 from lab.witnesses import above, wireshark
-from lab.witnesses.histories import mismatches, untold
+from lab.witnesses.histories import EntangledError, mismatches, untold
 from lab.witnesses.question import LABELS, Opinion, Question, no_file
 
 # The numbers of DEVIATIONS.md.
@@ -137,7 +137,15 @@ class _Told:
                 )
             )
         elif self._packets:
-            self._alone(_numbered(self._packets))
+            try:
+                self._alone(_numbered(self._packets))
+            except EntangledError:
+                self.notes.append(
+                    Text(
+                        "too many packets of the journal are under way at once: not compared with the packets alone",
+                        "日志中同时在途的包过多：未与仅凭抓包的推断核对",
+                    )
+                )
         if run.source.early is not None:
             self.disagreements.append(Disagreement(None, "journal", "early", "", "", None, run.source.early))
 
@@ -156,6 +164,7 @@ class _Told:
         path = Path(TRANSPORT, UPPERS)
         path.learn(*self._run.secrets)
         hidden = untold(packets)
+        departures = mismatches(packets, path.annotate(_frames(packets)), hidden)
         self.untold = len(hidden)
         self.replayed = len(hidden) if "whether" in hidden.values() else len(packets)
         for packet in packets:
@@ -165,7 +174,7 @@ class _Told:
                     f"{ROLES[each.role].zh}在 {each.state} 状态下的事件 {each.on}，表中没有这一行",
                 )
                 self.disagreements.append(Disagreement(packet.number, "journal", "surprise", "", "", None, said))
-        for found in mismatches(packets, path.annotate(_frames(packets))):
+        for found in departures:
             self.disagreements.append(
                 Disagreement(
                     found.packet, "journal", found.what, str(found.inferred), str(found.journal), None, found.words

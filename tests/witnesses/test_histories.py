@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.witnesses import histories
 from tests.packets import OPEN, annotated, ladder, replay, wire
 
@@ -31,17 +33,35 @@ def test_what_nobody_has_answered_where_the_capture_ends_may_have_arrived_or_not
     assert found[-1].delivered is not None
     assert found[-1].delivered.server == "CLOSE-WAIT", "the journal knows"
     assert histories.untold(found) == {4: "whether", 5: "whether"}
-    assert histories.mismatches(found, annotated(frames)) == []
+    assert histories.mismatches(found, annotated(frames), histories.untold(found)) == []
     answered = ladder(*OPEN, "c> data 1 1 5", "c> FIN 6 1", "s> ACK 1 6")  # the data, and not the FIN
     assert histories.untold(replay(wire(answered, "1 >1 .1 2 >2 .2 3 >3 .3 4 >4 .4 5 6 >5 .5 >6 .6")).packets) == {
         5: "whether"
     }
 
 
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_what_is_too_entangled_to_go_through_is_given_up(monkeypatch: pytest.MonkeyPatch, in_turn: bool) -> None:
+    """A journal of packets that are all under way at once: with each there are as many more to look at."""
+    monkeypatch.setattr(histories, "_MOST_LOOKED_AT", 500)
+    turns = "cs" if in_turn else "c"
+    lines = [f"{turns[at % len(turns)]}> data {1 + 2 * (at // len(turns))} 1 2" for at in range(60)]
+    count = len(OPEN) + len(lines)
+    script = " ".join(f"{number} >{number} .{number}" for number in range(1, count + 1))
+    assert histories.untold(replay(wire(ladder(*OPEN, *lines), script)).packets), "one at a time they are few"
+    at_once = " ".join(str(number) for number in range(4, count + 1))
+    script = f"1 >1 .1 2 >2 .2 3 >3 .3 {at_once} " + " ".join(f">{at} .{at}" for at in range(count, 3, -1))
+    with pytest.raises(histories.EntangledError):
+        histories.untold(replay(wire(ladder(*OPEN, *lines), script)).packets)
+    with pytest.raises(histories.EntangledError):
+        histories.watched(annotated(ladder(*OPEN, *lines)))
+
+
 def test_the_inference_is_caught_where_it_departs_from_the_journal() -> None:
     frames = ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 6")
     script = "1 >1 .1 2 >2 .2 3 >3 .3 4 .4 5 >5 .5"  # acknowledged, and yet not delivered: no wire does that
-    found = histories.mismatches(replay(wire(frames, script)).packets, annotated(frames))
+    packets = replay(wire(frames, script)).packets
+    found = histories.mismatches(packets, annotated(frames), histories.untold(packets))
     assert [(each.packet, each.what) for each in found] == [
         (4, "got"), (4, "arrived in"), (None, "history of the server"),
     ]  # fmt: skip

@@ -22,7 +22,7 @@ from lab.capture.reader import open_capture
 from lab.model import Address, ConversationReport, Frame, Packet
 from lab.report.witnesses import Disagreement, Verification
 from lab.system import processes
-from lab.witnesses import above, question, verify, wireshark
+from lab.witnesses import above, histories, question, verify, wireshark
 from lab.witnesses.dissection import Dissected, dissected
 from lab.witnesses.question import Opinion
 from lab.witnesses.tshark import Asking
@@ -314,6 +314,15 @@ def test_a_journal_that_is_too_long_is_said(monkeypatch: pytest.MonkeyPatch, tmp
     assert [row.name for row in found.rows] == ["states"]
     assert [each.en for each in found.notes] == [
         "the journal is longer than 10 packets: not compared with the packets alone"
+    ]
+
+
+def test_a_journal_that_is_too_entangled_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histories, "_MOST_LOOKED_AT", 10)
+    found = lab.verify(lab.open(reference("tcp-connection"), words=False))
+    assert [row.name for row in found.rows] == ["states"]
+    assert [each.en for each in found.notes] == [
+        "too many packets of the journal are under way at once: not compared with the packets alone"
     ]
 
 
