@@ -32,6 +32,17 @@ def test_soak_sums_up_its_runs(namespaces: None) -> None:
     assert total.endswith(": 88 states compared, 0 faults, deviations: 0")
 
 
+def test_soak_delays_each_kind_of_segment_and_counts_what_stops_for_it(namespaces: None) -> None:
+    process = soak("--delay", "15ms", "tcp/refused", "tcp/simultaneous-open")
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    _, refused, open_, total = said.splitlines()
+    assert refused.split()[:4] == ["tcp/refused", "10", "100", "0"]
+    assert open_.split()[0] == "tcp/simultaneous-open"
+    assert open_.endswith("1 stopped early"), "a SYN that comes late finds a listener gone"
+    assert total.startswith("20 runs in ")
+
+
 def test_soak_shows_the_sums_so_far_when_it_is_stopped(namespaces: None) -> None:
     process = soak("2", "tcp/refused", "tcp/syn-lost")
     assert process.stdout is not None
