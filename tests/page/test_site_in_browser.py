@@ -42,8 +42,8 @@ _DROP = """
 
 
 def wait(page: Page, expression: str) -> None:
-    """Waits as long as it takes to load a Python into a browser on a busy machine."""
-    for _ in range(9):
+    """Waits as long as it takes to load a Python into a browser on a busy machine, and not as long as a test may take."""
+    for _ in range(2):
         try:
             page.wait_for(expression)
             return
