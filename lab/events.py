@@ -64,7 +64,8 @@ class PacketSent(NamedTuple):
     above: tuple[Above, ...]
     frame: Frame | None
     remarks: tuple[Remark, ...] = ()
-    answers: int | None = None  # of an ICMP error: the packet that it quotes, and its conversation
+    # Of an ICMP error the packet that it quotes, and its conversation; of a challenge ACK what it answers.
+    answers: int | None = None
     quotes: int | None = None
 
 

@@ -383,7 +383,7 @@ def diff_(
     cls=_Command,
     help=_(
         "Hold a capture against Wireshark, the kernels in it, and what you expect.",
-        "与 Wireshark、文件中的内核状态以及您的预期核对抓包。",
+        "与 Wireshark、文件中的内核状态以及你的预期核对抓包。",
     ),
 )
 def verify_(

@@ -148,7 +148,7 @@ def _play(wanted: Wanted, asks: Iterator[Asked | str], by_lines: bool, strict: b
 
 
 def _stopped(early: Text) -> LabError:
-    return LabError(early, Text("the ladder shows how far it came", "梯形图里可以看到进行到了哪一步"))
+    return LabError(early, Text("the ladder shows how far it came", "时序图里可以看到进行到了哪一步"))
 
 
 def _by_field(wanted: Wanted) -> range:

@@ -57,10 +57,12 @@ class _Delivery(NamedTuple):
     after: Kernels
     answers: list[Record]
 
-    def hear(self, record: Record) -> None:
-        """Something has been sent meanwhile: an answer, where it comes from the receiver, and the first is enough."""
-        if not self.answers and _addresses(record)[::-1] == _addresses(self.record):
+    def hear(self, record: Record) -> bool:
+        """Something has been sent meanwhile. Returns whether it is the answer: the first from the receiver."""
+        is_answer = not self.answers and _addresses(record)[::-1] == _addresses(self.record)
+        if is_answer:
             self.answers.append(record)
+        return is_answer
 
 
 def _addresses(record: Record) -> tuple[Address, ...]:
@@ -421,8 +423,9 @@ class Path:
             self._layers.sent(record)
         record.asked_held, record.kernel_held = event.kernel, event.kernel and event.kernel.states
         self._asked(record, event.kernel)
-        if self._delivery_of and not event.forged:
-            self._delivery_of.hear(record)
+        of = self._delivery_of
+        if of and not event.forged and of.hear(record) and transport.challenges(record, of.record):
+            record.answers = of.record.number
         self._waiting[record.number] = record
         if self._teller:
             self._teller.sent(record)

@@ -157,6 +157,10 @@ def _no_verdict(_record: Any, _before: Any, _after: Any, _answers: Any) -> Verdi
     return None
 
 
+def _no_challenge(_record: Any, _of: Any) -> bool:
+    return False
+
+
 class _Place(NamedTuple):
     module: str
     name: str
@@ -391,9 +395,10 @@ class Transport(Descriptor):
     says where the ends of a new conversation begin, by who listens where a journal tells; `sent` and `got` which events
     of the table a packet is, `sent_told` and `got_told` where a wire tells what arrived: a packet that its receiver
     refuses is none there. `verdict` is what its receiver's kernel says of a packet, of what was said before and said
-    behind its delivery, and of the packets that answer it (None: not known yet). `ended` are the states in which an end
-    is through with its conversation, `phases` says of every state in which part of one it is. `carried` are the bytes
-    that a packet brings to whoever stands on it, `ahead` says whether it comes ahead of a gap; `cut` are those of it
+    behind its delivery, and of the packets that answer it (None: not known yet), `challenges` whether
+    such an answer only says that it was refused. `ended` are the states in which an end is through with its
+    conversation, `phases` says of every state in which part of one it is. `carried` are the bytes that a packet
+    brings to whoever stands on it, `ahead` says whether it comes ahead of a gap; `cut` are those of it
     that were not captured, `missing` those before packets that will not come, as far as it tells. `reckoned` says of a
     packet how its numbers follow from those on the wire.
     `preambles` are what may stand before whatever it carries. `spoken_by` says which end it is that says a segment of a
@@ -415,6 +420,7 @@ class Transport(Descriptor):
     carried: Callable[[Any, Frame], list[Piece]]
     ahead: Callable[[Any], bool]
     verdict: Callable[[Any, Kernels | None, Kernels, Sequence[Any] | None], Verdict | None] = _no_verdict
+    challenges: Callable[[Any, Any], bool] = _no_challenge
     cut: Callable[[Any, Frame], Missing | None]
     missing: Callable[[Any], Sequence[Missing]]
     fragment: Labels  # the very labels that `read` returns for a piece of an IP packet

@@ -26,7 +26,7 @@ WHY = (
     Text(
         "ISN = M + F(both addresses, both ports, secret). M is a clock; F is a hash that nobody else can work out "
         f"({_SECTION.en}).",
-        f"ISN = M + F(双方地址, 双方端口, 密钥)：M 是时钟，F 是别人算不出来的散列（{_SECTION.zh}）。",
+        f"ISN = M + F(双方地址, 双方端口, 密钥)：M 是时钟，F 是别人算不出来的散列值（{_SECTION.zh}）。",
     ),
     Text(
         "Against old duplicates: for the same addresses and ports F stays, and only the clock goes on. So a new "

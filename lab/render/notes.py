@@ -183,8 +183,9 @@ def _table(page: _Page, table: Table, title: Text, lang: Lang) -> None:
     page.paragraph(
         Text(
             f"{len(holes)} holes: what a correct end never does, or is never heard doing. Where a capture shows one, "
-            "the ladder calls it a surprise.",
-            f"{len(holes)} 个空格：正确的一端从不会做、也观察不到的事。抓包里一旦出现，时序图会标为“意外”。",
+            "the ladder calls it a surprise. A repetition that can move nothing is no event and does not count.",
+            f"{len(holes)} 个空格：正确的一端从不会做、也观察不到的事。抓包里一旦出现，时序图会标为“意外”。"
+            "不会改变状态的重复报文段不算事件，不在此列。",
         ).pick(lang)
     )
     colon, comma = (Text(": ", "：").pick(lang), Text(", ", "、").pick(lang))

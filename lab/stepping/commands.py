@@ -22,7 +22,7 @@ _HEAD = 22  # columns of how a command is written, in the help
 SHOWN = {
     "where": Text("where things stand: both ends, what is held, the timers", "当前处境：两端、扣住的包、定时器"),
     "kernel": Text("what both kernels say", "两端内核所说"),
-    "ladder": Text("the ladder so far", "到目前为止的梯形图"),
+    "ladder": Text("the ladder so far", "到目前为止的时序图"),
     "fields": Text("every field of the packet at hand", "当前包的每个字段"),
     "bytes": Text("its bytes", "当前包的字节"),
     "rows": Text("the rows of the tables that have fired", "触发了状态表的哪些行"),

@@ -430,7 +430,7 @@ class Screen(App[None]):
             ),
         }
         titles = {
-            "ladder": Text("the ladder", "梯形图"), "about": Text("what it means", "含义"),
+            "ladder": Text("the ladder", "时序图"), "about": Text("what it means", "含义"),
             "kernels": Text("both kernels", "两端内核"),
             "packet": Text(f"packet {view.at}", f"第 {view.at} 号包") if view.at else Text("packet", "包"),
         }  # fmt: skip

@@ -136,7 +136,7 @@ def plug_in(role: Role, family: socket.AddressFamily) -> None:
         "net/ipv6/conf/eth0/disable_ipv6": "0" if family == socket.AF_INET6 else "1",
         "net/ipv6/conf/eth0/router_solicitations": "0",
         "net/ipv6/conf/eth0/addr_gen_mode": "1",  # no link-local address: nothing to announce
-        "net/ipv4/tcp_rto_min_us": "1000000",  # RFC 6298 (2.4); at Linux' 0.2 s a busy machine sends again for nothing
+        "net/ipv4/tcp_rto_min_us": "1000000",  # RFC 6298 (2.4); at Linux's 0.2 s a busy machine sends again for nothing
         "net/ipv4/tcp_early_retrans": "0",  # nor is the tail of the data sent again to probe for losses
         "net/ipv4/tcp_syn_linear_timeouts": "0",  # a lost SYN is sent again after 1, 3, 7 s, as the RFCs tell it
         "net/ipv4/tcp_invalid_ratelimit": "0",  # else, within 500 ms, a second refused segment is not answered

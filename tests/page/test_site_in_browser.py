@@ -42,7 +42,7 @@ _DROP = """
 
 
 def wait(page: Page, expression: str) -> None:
-    """Waits as long as it takes to load a Python into a browser on a busy machine, and not as long as a test may take."""
+    """Waits for a Python to be loaded into a browser, on a busy machine too, but not as long as a test may take."""
     for _ in range(2):
         try:
             page.wait_for(expression)

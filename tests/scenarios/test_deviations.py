@@ -243,7 +243,7 @@ def test_number_7_a_client_that_has_lost_its_connection_asks_again_and_resets_th
     assert syn.refused is not None
     assert (syn.refused.code, syn.refused.answer, syn.delivered) == ("syn-on-connection", "ACK", syn.held)
     assert challenge.refused is not None
-    assert (challenge.refused.code, challenge.refused.answer) == ("no-connection", "RST")
+    assert (challenge.refused.code, challenge.refused.answer) == ("syn-not-acknowledged", "RST")
     assert ("RST" in reset.flags, "retransmission" in again.labels) == (True, True)
     old, new = ({packet.conversation for packet in some} for some in ((challenge, reset), (syn, again)))
     assert (old, new) == ({0}, {1})

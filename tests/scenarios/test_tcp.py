@@ -90,7 +90,7 @@ _Refused = list[tuple[int, bool, str, dict[str, int], str | None]]
 REFUSED: dict[str, _Refused] = {
     "tcp/refused":           [(1, False, "no-listener", {"Tcp OutRsts": 1}, "RST")],
     "tcp/in-trouble":        [
-        (5, False, "syn-on-connection", _ON_OPEN, "ACK"),
+        (5, False, "syn-ack-on-connection", _ON_OPEN, "ACK"),
         (9, False, "bad-checksum", {"Tcp InErrs": 1, "Tcp InCsumErrors": 1}, None),
     ],
     "tcp/bad-checksum":      [(4, False, "bad-checksum", {"Tcp InErrs": 1, "Tcp InCsumErrors": 1}, None)],
@@ -108,12 +108,12 @@ REFUSED: dict[str, _Refused] = {
     "tcp/half-open":         [(8, False, "no-connection", {"Tcp OutRsts": 1}, "RST")],
     "tcp/half-open-found":   [
         (4, False, "syn-on-connection", _ON_OPEN, "ACK"),
-        (5, False, "no-connection", {"Tcp OutRsts": 1}, "RST"),
+        (5, False, "syn-not-acknowledged", {"Tcp OutRsts": 1}, "RST"),
     ],
     "tcp/accept-queue-full": [
         (1, False, "accept-queue-full", _OVERFLOWS, None),
         (4, False, "accept-queue-full", _OVERFLOWS, None),
-        (5, False, "syn-on-connection", _ON_OPEN, "ACK"),
+        (5, False, "syn-ack-on-connection", _ON_OPEN, "ACK"),
     ],
     "tcp/close-in-syn-sent": [(2, False, "no-connection", {"Tcp OutRsts": 1}, "RST")],
     "tcp/listener-closes":   [(3, False, "no-connection", {"Tcp OutRsts": 1}, "RST")],

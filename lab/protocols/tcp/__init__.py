@@ -30,6 +30,7 @@ PROTOCOL = Transport(
     sent_told=later(f"{_HERE}.acceptance", "sent"),
     got_told=later(f"{_HERE}.acceptance", "got"),
     verdict=later(f"{_HERE}.acceptance", "verdict"),
+    challenges=later(f"{_HERE}.acceptance", "challenges"),
     carried=later(f"{_HERE}.events", "carried"),
     ahead=later(f"{_HERE}.events", "ahead"),
     cut=later(f"{_HERE}.missing", "cut"),

@@ -41,6 +41,8 @@ def verdict(
     reason = refusals.why(segment.flags, dropped, moved, answer, _state(end.peer, before))
     if reason is None:
         return None
+    if reason.code == refusals.NOT_OUR_SYN and _completes(record, end.peer):
+        reason = refusals.why(segment.flags, dropped, moved, answer) or reason  # this end has been closed meanwhile
     if reason.code == refusals.WRONG_ACK and record.ack is not None and record.ack > end.peer.next:
         reason = refusals.UNSENT
     if record.verdict is not None:
@@ -54,6 +56,12 @@ def verdict(
     counters = tuple((each.counter, each.by) for each in after.moved if each.role == end.peer.role)
     told = None if answer == "unknown" else answer
     return Verdict(reason.code, not reason.taken, reason.text, counters, dropped, told, agrees)
+
+
+def challenges(record: SegmentRecord, refused: SegmentRecord) -> bool:
+    """Whether a segment, the first answer to one that its receiver's kernel has dealt with, is a challenge ACK."""
+    said, flags = refused.verdict, record.segment.flags
+    return said is not None and said.code in refusals.CHALLENGED and flags & (SYN | RST | ACK) == ACK
 
 
 def sent(record: SegmentRecord) -> Iterable[str]:
@@ -100,6 +108,13 @@ def _takes_nothing(said: Verdict, end: End) -> bool:
     its SYN it has been closed meanwhile, without a word (DEVIATIONS.md, no. 3), and RST is its last.
     """
     return said.code in refusals.WHOLLY and not (said.code == refusals.NOBODY and end.state == State.SYN_SENT)
+
+
+def _completes(record: SegmentRecord, end: End) -> bool:
+    """Whether a segment acknowledges the SYN of an end that has not moved since, or was judged to before it moved."""
+    if record.verdict is not None:
+        return record.verdict.code == refusals.NOBODY
+    return end.state in (State.SYN_SENT, State.SYN_RECEIVED) and not refuses(record)
 
 
 def _has_no_listener(said: Verdict, record: SegmentRecord) -> bool:

@@ -300,7 +300,7 @@ def _fifth(walk: _Walk, additions: frozenset[str]) -> None:
     end, ack = walk.end, walk.segment.ack
     new = _within(ack, end.snd_una + 1, end.snd_nxt)
     if end.state == State.SYN_RECEIVED:
-        # RFC 5961 section 5 amends what is said of ESTABLISHED; here an ACK that is not acceptable is reset (3.5.3)
+        # RFC 5961 section 5 amends what is said of ESTABLISHED; here an ACK that is not acceptable is reset (3.5.2)
         if not new:
             return walk.over("ack-bad", sent=walk.reset())
         walk.passes("ack-opens", State.ESTABLISHED, "open")

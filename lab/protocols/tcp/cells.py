@@ -20,7 +20,7 @@ ERRORS = {"reset": "ECONNRESET", "refused": "ECONNREFUSED"}
 
 
 class Options(NamedTuple):
-    """What is played: over which IP, with timestamps on both sides (RFC 7323), with Linux' tcp_rfc1337."""
+    """What is played: over which IP, with timestamps on both sides (RFC 7323), with Linux's tcp_rfc1337."""
 
     ipv6: bool = False
     timestamps: bool = False
@@ -147,7 +147,7 @@ def _told(peer: Peer, sent: Sent) -> Sent:
 
 
 def _own(peer: Peer, flags: int, seq: int) -> int:
-    """Returns a number of the kernel's own, relative. A RST of no connection has 0 itself (RFC 9293 section 3.5.3)."""
+    """Returns a number of the kernel's own, relative. A RST of no connection has 0 itself (RFC 9293 section 3.5.2)."""
     return 0 if flags & RST and not seq else _back(seq, peer.isn)
 
 

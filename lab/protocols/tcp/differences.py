@@ -64,13 +64,12 @@ DIFFERENCES = (
          "The handshake is given up, as the RFC says, but the peer is told by a RST, as it was in RFC 793.",
          "如 RFC 所说放弃握手，但另外用 RST 告知对方，这是 RFC 793 的做法。"),
     _row(8, "SYN-RECEIVED", "syn-again", "SYN-ACK SYN-RECEIVED",
-         "Who sends the SYN again has not got the SYN-ACK: Linux sends that again, not an ACK, which says less.",
+         "Whoever sends the SYN again has not got the SYN-ACK: Linux sends that again, not an ACK, which says less.",
          "重发 SYN 说明对方没有收到 SYN+ACK：Linux 重发 SYN+ACK，而不是信息更少的 ACK。"),
     _row(9, "SYN-RECEIVED", "syn-ack-unsent", "RST SYN-RECEIVED",
          "A request that is no connection yet looks at the ACK before the window: RST, as RFC 9293 section "
-         "3.5.3 has it "
-         "for states that are not synchronized.",
-         "尚未成为连接的请求先看确认号，再看窗口：按 RFC 9293 第 3.5.3 节对未同步状态的规定发 RST。"),
+         "3.5.2 has it for states that are not synchronized.",
+         "尚未成为连接的请求先看确认号，再看窗口：按 RFC 9293 第 3.5.2 节对未同步状态的规定发 RST。"),
     _row(10, "SYN-RECEIVED/both FIN-WAIT-1 CLOSING LAST-ACK", "syn-ack-again data-old fin-old",
          "ACK ESTABLISHED open, ACK FIN-WAIT-2, - TIME-WAIT, - CLOSED",
          "Linux drops what ends before RCV.NXT: of a segment that ends just there it still takes the acknowledgement, "
@@ -81,7 +80,7 @@ DIFFERENCES = (
          "It acknowledges less than this end ever had acknowledged: Linux looks back no further than it has sent, "
          "stricter than RFC 5961 section 5.2, which takes it for a mere duplicate.",
          "它的确认号早于本端曾被确认的任何数据：Linux 的回溯不超过实际发送量，比 RFC 5961 第 5.2 节更严，"
-         "后者视之为普通重复确认。"),
+         "后者视之为普通的重复 ACK。"),
     _row(12, _CLOSED_FIRST, "data data-ahead data-old-stamp urgent", "RST CLOSED",
          "Nobody is left to read it: RFC 9293 section 3.6.1 (half-duplex close) has an end that was closed for both "
          "directions answer data by RST, so that its sender knows that it is lost.",

@@ -95,7 +95,7 @@ def _window(end: End, peer: End, raw: int, in_syn: bool) -> Text:
         who = ROLES[without]
         return Text(
             f"{raw} bytes: not scaled, for the {who.en}'s SYN has no window scale",
-            f"{raw} 字节：不缩放，因为{who.zh}的 SYN 没有窗口缩放选项",
+            f"{raw} 字节：不扩大，因为{who.zh}的 SYN 没有窗口扩大选项",
         )
     if not raw:
         return Text("0 bytes, however it is scaled", "0 字节，无论如何缩放")

@@ -32,8 +32,9 @@ def points(record: SegmentRecord) -> tuple[Text, ...]:
             return (
                 Text(
                     f"RST of the {mine.en}, with the number that the {other.en} last acknowledged: so one answers a "
-                    "segment that belongs to no connection",
-                    f"{mine.zh}的 RST，序号取自{other.zh}最近的确认号：对不属于任何连接的报文段就这样应答",
+                    "segment for which there is no connection, none open yet, or no program any more",
+                    f"{mine.zh}的 RST，序号取自{other.zh}最近的确认号：没有对应的连接、连接尚未建立，"
+                    "或程序已关闭套接字时，就这样应答",
                 ),
             )
         return (
@@ -89,6 +90,10 @@ def _refusal(record: SegmentRecord, number: int) -> Text:
             f"Challenge ACK, in answer to the SYN in packet {number}: here the old connection on these ports is still "
             "open (RFC 9293 section 3.5.1)",
             f"挑战 ACK，应答第 {number} 号包的 SYN：在这一端，这一对端口上的旧连接仍然打开（RFC 9293 第 3.5.1 节）",
+        )
+    if "challenge-ack" not in record.labels:  # the receiver's kernel has told
+        return Text(
+            f"Challenge ACK, in answer to packet {number} (RFC 5961)", f"挑战 ACK，应答第 {number} 号包（RFC 5961）"
         )
     return Text(
         f"Answers packet {number}, which acknowledges what was not sent here: that is refused",

@@ -20,6 +20,7 @@ _OPEN = (
 )  # fmt: skip
 Unknown = Literal["unknown"]
 COOKIE, NOBODY, OPEN = "syn-cookie", "no-connection", "syn-on-connection"
+NOT_OUR_SYN = "syn-not-acknowledged"
 WRONG_ACK = "ack-too-old"  # as far as the counters tell; of what was never sent it is `UNSENT`
 
 
@@ -63,15 +64,16 @@ UNSENT = Reason(
 # does not, or the answer moves the receiver.
 WHOLLY = frozenset({
     "bad-ip-header", "bad-checksum", "accept-queue-full", "request-queue-full", "listener-dropped", "old-timestamp",
-    "timestamp-not-ours", "beyond-window", "outside-window", "syn-on-connection", "reset-not-exact",
-    WRONG_ACK, UNSENT.code, "no-connection", "reset-to-listener", "reset-not-ours", "reset-outside", "reset-ignored",
-    "syn-with-fin", "no-ack-flag",
+    "timestamp-not-ours", "beyond-window", "outside-window", OPEN, "syn-ack-on-connection", "reset-not-exact",
+    WRONG_ACK, UNSENT.code, NOBODY, NOT_OUR_SYN, "reset-to-listener", "reset-not-ours", "reset-outside",
+    "reset-ignored", "syn-with-fin", "no-ack-flag",
 })  # fmt: skip
+CHALLENGED = frozenset({OPEN, "syn-ack-on-connection", "reset-not-exact", WRONG_ACK, UNSENT.code})  # RFC 5961
 ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room", "data-after-close"})  # the ACK still counts
 # What the rules of acceptance.py can see as well.
 _CHECKED = frozenset({
-    "bad-checksum", "syn-on-connection", "reset-not-exact", "reset-to-listener", "reset-not-ours", "reset-outside",
-    "no-ack-flag", "syn-with-fin",
+    "bad-checksum", OPEN, "syn-ack-on-connection", "reset-not-exact", "reset-to-listener", "reset-not-ours",
+    "reset-outside", "no-ack-flag", "syn-with-fin",
 })  # fmt: skip
 
 
@@ -87,7 +89,7 @@ TABLE = (
     _row(COOKIE, "too many handshakes are not complete yet: answered with a SYN cookie, nothing is remembered",
          "尚未完成的握手过多，以 SYN cookie 应答，不保存任何状态", "TcpExt TCPReqQFullDoCookies", taken=True),
     _row("listener-dropped", "the listener dropped it", "监听套接字将其丢弃", "TcpExt ListenDrops"),
-    _row("syn-again", "the same SYN once more: the SYN-ACK is sent again", "同一个 SYN 再次到达：重发 SYN-ACK",
+    _row("syn-again", "the same SYN once more: the SYN-ACK is sent again", "同一个 SYN 再次到达：重发 SYN+ACK",
          "TcpExt TCPSynRetrans", flags=SYN, answer="SYN-ACK"),
     # RFC 7323 section 5.3, R1
     _row("old-timestamp", "its timestamp is older than one seen before (PAWS)", "时间戳比已收到的旧（PAWS）",
@@ -109,6 +111,8 @@ TABLE = (
     _row("no-room", "the receiver had no memory left for it", "接收方没有内存可用",
          "TcpExt TCPBacklogDrop", "TcpExt TCPRcvQDrop", "TcpExt RcvPruned", "TcpExt PFMemallocDrop"),
     # RFC 5961 sections 3, 4 and 5: a challenge ACK is sent
+    _row("syn-ack-on-connection", "a SYN-ACK on an open connection; answered by a challenge ACK",
+         "连接已建立，又来了 SYN+ACK，以挑战 ACK 应答", "TcpExt TCPSYNChallenge", flags=SYN | ACK),
     _row(OPEN, "a SYN on an open connection; answered by a challenge ACK",
          "已建立的连接上又来了 SYN，以挑战 ACK 应答", "TcpExt TCPSYNChallenge"),
     _row("reset-not-exact", "a RST inside the window, but not at the next number; answered by a challenge ACK",
@@ -127,6 +131,10 @@ TABLE = (
          "Tcp EstabResets", "Tcp AttemptFails", flags=RST, taken=True),
     _row("syn-in-handshake", "another SYN before the handshake is complete; answered by RST, the handshake is given up",
          "握手尚未完成又来了另一个 SYN，以 RST 应答，放弃这次握手", "Tcp AttemptFails", flags=SYN, answer="RST"),
+    # Not what an opening end waits for (RFC 9293 sections 3.5.2, 3.10.7.3 and 3.10.7.4, fifth)
+    _row(NOT_OUR_SYN, "it does not acknowledge the SYN that was sent from here; answered by RST",
+         "它没有确认这一端发出的 SYN，以 RST 应答", "Tcp OutRsts",
+         flags=ACK, answer="RST", states=("SYN-SENT", "SYN-RECEIVED")),
     # No connection it could belong to (RFC 9293 section 3.10.7.1 to .3)
     _row(NOBODY, "its acknowledgement fits no connection here; answered by RST",
          "它的确认号与这里的任何连接都不符，以 RST 应答", "Tcp OutRsts", flags=ACK, answer="RST"),

@@ -11,7 +11,7 @@ LABELS = {
     "previous-segment-not-captured": Text(
         "ahead of order: a segment before it is missing here", "提前出现：此处尚缺它前面的报文段"
     ),
-    "duplicate-ack": Text("duplicate ACK", "重复确认"),
+    "duplicate-ack": Text("duplicate ACK", "重复 ACK"),
     "conflicting-data": Text("other bytes under numbers that were sent before", "序号与先前相同，内容却不同"),
     "challenge-ack": Text("challenge ACK", "挑战 ACK"),
     "refuted": Text(
@@ -71,7 +71,7 @@ EXPLAINED = {
     ),
     "ecn-accepted": Text(
         "accepts ECN: ECE without CWR in the SYN-ACK. From now on data may be marked on the way.",
-        "同意使用 ECN：SYN-ACK 中有 ECE 而无 CWR。此后的数据可以在途中被打上标记。",
+        "同意使用 ECN：SYN+ACK 中有 ECE 而无 CWR。此后的数据可以在途中被打上标记。",
     ),
     "accecn-accepted": Text(
         "accepts accurate ECN (AccECN): AE, CWR and ECE say how the SYN's IP header arrived; from now on the three are "

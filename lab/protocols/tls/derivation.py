@@ -16,7 +16,7 @@ from lab.text import ROLES, Text
 FINISHED_HASH = {
     role: Text(
         f"The hash of everything that was said before the {who.en}'s Finished.",
-        f"{who.zh}的 Finished 之前全部消息的哈希。",
+        f"{who.zh}的 Finished 之前全部消息的散列值。",
     )
     for role, who in ROLES.items()
 }

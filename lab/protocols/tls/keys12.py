@@ -23,7 +23,8 @@ MASTER = "main secret"
 _ROLES: tuple[Role, ...] = ("client", "server")
 _VERIFY_DATA = {
     role: Text(
-        f"What the {who.en}'s Finished must say. Only who has the main secret and saw the same messages can say it.",
+        f"What the {who.en}'s Finished must say. Only an end that has the main secret and saw the same messages can "
+        "say it.",
         f"{who.zh}的 Finished 必须包含的内容。只有掌握主密钥并看到相同消息的一方才能算出它。",
     )
     for role, who in ROLES.items()
@@ -74,14 +75,14 @@ def master_secret(
         Text(
             "The session hash: all handshake messages up to ClientKeyExchange, so that the secret belongs to this "
             "handshake and no other.",
-            "会话哈希：到 ClientKeyExchange 为止的全部握手消息，使密钥只属于这一次握手。",
+            "会话散列值：到 ClientKeyExchange 为止的全部握手消息，使密钥只属于这一次握手。",
         ),
         hash_name, Named("messages to ClientKeyExchange", session), "session hash", "RFC 7627 section 3",
     )  # fmt: skip
     what = Text(
         "The extended main secret, as RFC 9846 calls the extended master secret: the pre-master secret mixed with the "
         "session hash instead of the two randoms.",
-        "扩展主密钥：预主密钥与会话哈希混合，而不是与两个随机数混合。",
+        "扩展主密钥：预主密钥与会话散列值混合，而不是与两个随机数混合。",
     )
     return derivation.prf(
         what, hash_name, secret, "extended master secret", (session_hash,), 48, MASTER, "RFC 7627 section 4"
@@ -146,7 +147,7 @@ class Keys12:
                 f"The key block: as many bytes as the suite needs, {suite.key_block_length(self.version)} here. The "
                 f"server's random comes first this time; the PRF's hash is {SPOKEN[self._hash]}.",
                 f"密钥块：套件需要多少字节就生成多少，这里是 {suite.key_block_length(self.version)} 字节。"
-                f"这一次服务器随机数在前；PRF 的哈希是 {SPOKEN[self._hash]}。",
+                f"这一次服务器随机数在前；PRF 的散列函数是 {SPOKEN[self._hash]}。",
             ),
             self._hash, Named(MASTER, self.master), "key expansion",
             (Named("server random", server_random), Named("client random", client_random)),

@@ -27,7 +27,7 @@ TRAFFIC: dict[str, tuple[Role, str]] = {
     "SERVER_TRAFFIC_SECRET_0": ("server", "server_application_traffic_secret_0"),
 }
 _KEYS, _FINISHED, _SCHEDULE, _TRANSCRIPT = cited("7.3"), cited("4.5.3"), cited("7.1"), cited("4.1")
-_EMPTY = Text("The hash of no message at all.", "空消息的哈希。")
+_EMPTY = Text("The hash of no message at all.", "空消息的散列值。")
 _KEY = {role: Text(f"The key that the {who.en} encrypts with.", f"{who.zh}的加密密钥。") for role, who in ROLES.items()}
 _IV = {
     role: Text(
@@ -140,7 +140,7 @@ class Schedule13:
             Text(
                 f"The schedule begins with the pre-shared key, or with zeros where there is none. Its hash is "
                 f"{SPOKEN[suite.prf]}.",
-                f"密钥编排从预共享密钥开始，没有时用零代替。哈希是 {SPOKEN[suite.prf]}。",
+                f"密钥编排从预共享密钥开始，没有时用零代替。散列函数是 {SPOKEN[suite.prf]}。",
             ),
             suite.prf, zeros, zeros if psk is None else Named("PSK", psk), "early_secret", _SCHEDULE,
         )  # fmt: skip
@@ -207,7 +207,7 @@ class Schedule13:
         """Derive-Secret(secret, label, messages), its hash on a line of its own."""
         covered = Named(f"messages to {upto}" if upto else '""', messages)
         hashed = self.derivation.digest(
-            Text("The hash of the messages so far.", "到此为止全部消息的哈希。") if upto else _EMPTY,
+            Text("The hash of the messages so far.", "到此为止全部消息的散列值。") if upto else _EMPTY,
             self.suite.prf, covered, f"hash to {upto}" if upto else "hash of nothing", _TRANSCRIPT,
         )  # fmt: skip
         return self.derivation.expand_label(what, self.suite.prf, secret, label, hashed, self._length, name, _SCHEDULE)

@@ -69,7 +69,7 @@ def _offers_resumption(hello: ClientHello) -> Iterator[Text]:
     elif hello.ticket:
         how = Text("a ticket, in session_ticket", "session_ticket 中的票据")
     elif hello.session_id and codes.TLS_1_3 not in hello.supported_versions and not hello.key_shares:
-        how = Text("its session ID", "会话 ID")
+        how = Text("its session ID", "会话标识符")
     else:
         return
     yield Text(f"The client offers to resume an earlier session: {how.en}", f"客户端提议恢复先前的会话：{how.zh}")

@@ -15,8 +15,8 @@ AFTER_BOTH = (
     "ends at once"
 )
 ANSWERS = (
-    "RST of the {}, with the number that the {} last acknowledged: so one answers a segment that belongs to no "
-    "connection"
+    "RST of the {}, with the number that the {} last acknowledged: so one answers a segment for which there is no "
+    "connection, none open yet, or no program any more"
 )
 
 
