@@ -180,6 +180,10 @@ class Conversation(engine.Conversation):
             record.end.pending.remove(record)
             self.not_got(record)
 
+    def take_up(self, end: End) -> None:
+        """An end answers a SYN that it has refused before: it was asked once more, and a program listens now."""
+        self.reset_by, self.closing, end.got_next = None, False, None
+
     def not_got(self, record: SegmentRecord) -> None:
         """Takes down that a packet was not got, or that nobody will know: what an ICMP error answers was not."""
         if record.by is None and self.errors and record.number in self.errors:

@@ -130,6 +130,8 @@ class Conversations:
             if flags & SYN:
                 if flags & ACK and not self._judge.counts(end, frame, segment):
                     return self._stray(found, frame, segment, "disregarded")
+                if end.isn is None and conversation.reset_by == end.role:
+                    conversation.take_up(end)
                 first_of(end, frame, segment)
             elif flags & RST and end.isn is None and self._judge.is_unheeded(end, frame, segment):
                 return self._stray(found, frame, segment, "disregarded")
@@ -159,6 +161,9 @@ class Conversations:
                 return self._stray(found, frame, segment, "disregarded")
             ack = record.ack = peer.next if raw_ack == peer.next_raw else _counted(peer, raw_ack, flags)
             doubtful = odd or ack > peer.next or ack < end.acked
+            if ack > peer.next and peer.isn is not None and not (taken or flags & RST):
+                if self._judge.is_taken_back(frame, segment):
+                    return self._stray(found, frame, segment, "disregarded")
             if doubtful and (payload or flags & FIN) and self._judge.is_replaced(frame, segment):
                 return self._stray(found, frame, segment, "discarded" if payload else "refuted")
             if taken:

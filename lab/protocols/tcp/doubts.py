@@ -120,6 +120,24 @@ def stands_back(segment: Segment, next_: int, later: Later) -> bool:
     return False
 
 
+def taken_back(segment: Segment, later: Later) -> bool:
+    """Whether the sender of a bare ACK acknowledges less from then on, and the other goes on before it.
+
+    Else what it acknowledges was sent, and not captured, or not yet.
+    """
+    less = False
+    for _, each, same in _of_pair(later, segment):
+        if each.flags & RST:
+            continue
+        if same and each.flags & ACK:
+            if ahead_of(each.ack, segment.ack) >= 0:
+                return False
+            less = True
+        elif not same and taken(each) and ahead_of(each.seq + taken(each), segment.ack) >= 0:
+            return False
+    return less
+
+
 def another_fin(segment: Segment, later: Later) -> bool:
     """Whether its sender ends its stream before a FIN that lies ahead of that."""
     end = (segment.seq + segment.payload) % _WRAP

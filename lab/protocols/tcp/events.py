@@ -171,6 +171,9 @@ def _got_syn(record: SegmentRecord, end: End) -> Iterable[str]:
         end.got_next = (
             record.seq + 1 if end.acked == record.seq + 1 else record.stop
         )  # its data may not have been taken
+        if end.state == State.CLOSED and end.owes & SYN:  # it refused this SYN before: a program listens now
+            end.opened_passively = True
+            return (TakenBack(State.LISTEN), Event.GOT_SYN)
         end.owes |= SYN
         if answers:
             end.syn_acked = True

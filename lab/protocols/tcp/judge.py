@@ -74,6 +74,12 @@ class Judge:
         end.peer.refuses = segment.ack
         return doubts.refused(segment, self.ahead.behind(frame.number, pairs=segment.pairs))
 
+    def is_taken_back(self, frame: Frame, segment: Segment) -> bool:
+        """Whether a bare ACK of more than the other has sent is nothing that either of them goes by."""
+        return self.ahead is not None and doubts.taken_back(
+            segment, self.ahead.behind(frame.number, pairs=segment.pairs)
+        )
+
     def is_replaced(self, frame: Frame, segment: Segment) -> bool:
         """Whether something odd is not what its receiver has read."""
         return self.ahead is not None and doubts.replaced(

@@ -263,6 +263,46 @@ def test_an_answer_that_is_refused_does_not_end_the_opening() -> None:
     assert entry(walked.only)["closed"] is None
 
 
+def test_a_syn_that_was_refused_may_be_answered_when_it_comes_again() -> None:
+    """Windows asks again with the same SYN after a RST: a program may listen by then."""
+    walked = follow(
+        "c> SYN 0          ; SYN-SENT > CLOSED open.1",
+        "s> RST-ACK 0 1    ; ? < CLOSED",
+        "c> SYN 0          ; SYN-SENT > SYN-RECEIVED open.1",
+        "s> SYN-ACK 0 1    ; ESTABLISHED < SYN-RECEIVED open.2",
+        "c> ACK 1 1        ; ESTABLISHED > ESTABLISHED open.3 open.4",
+        "c> data 1 1 10    ; ESTABLISHED > ESTABLISHED",
+        "s> ACK 1 11       ; ESTABLISHED < ESTABLISHED",
+    )
+    assert not surprises(walked)
+    told = entry(walked.only)
+    assert (told["opened"], told["closed"]) == (True, None)
+
+
+def test_an_ack_of_what_was_never_sent_shows_nothing_of_what_is_sent_later() -> None:
+    walked = follow(
+        *OPEN,
+        "c> data 1 1 5     ; ESTABLISHED > ESTABLISHED",
+        "s> ACK 1 6        ; ESTABLISHED < ESTABLISHED",
+        "s> ACK 1 500      ; ESTABLISHED < ESTABLISHED",
+        "c> ACK 6 1        ; ESTABLISHED > ESTABLISHED",
+        "c> data 6 1 9     ; ESTABLISHED > ESTABLISHED",
+        "s> ACK 1 15       ; ESTABLISHED < ESTABLISHED",
+        "c> FIN 15 1       ; FIN-WAIT-1 > CLOSE-WAIT close.1",
+        "s> ACK 1 16       ; FIN-WAIT-2 < CLOSE-WAIT close.2",
+        "s> FIN 1 16       ; TIME-WAIT < LAST-ACK close.3",
+        "c> ACK 16 2       ; TIME-WAIT > CLOSED close.4",
+    )
+    assert told(walked, 6) == ("ACK", "disregarded")
+
+
+def test_an_ack_of_what_was_not_captured_counts() -> None:
+    walked = walk(ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 500", "c> data 500 1 5", "s> ACK 1 505"))
+    assert told(walked, 5) == ("ACK",)
+    crossed = walk(ladder(*OPEN, "c> data 1 1 5", "s> ACK 1 11", "s> ACK 1 6", "c> data 6 1 5", "s> ACK 1 11"))
+    assert told(crossed, 5) == ("ACK",), "its data was only captured later"
+
+
 def test_a_syn_that_comes_late_is_no_step_nor_is_the_challenge_it_gets() -> None:
     walked = follow(
         *OPEN,
