@@ -1,7 +1,7 @@
 """Which scenario is played how often, and what Wireshark says of all that were: each is played once, all are asked of
 together.
 
-LAB_REPEAT says how often each scenario of TCP is played over IPv4 and over IPv6 (default 3).
+LAB_REPEAT says how often each scenario of TCP is played over IPv4 and over IPv6 (default 2).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.runs import Run, play
 
 T = TypeVar("T")
 
-REPEAT = max(int(os.environ.get("LAB_REPEAT", "3")), 1)
+REPEAT = max(int(os.environ.get("LAB_REPEAT", "2")), 1)
 # What carries a protocol is proved by TCP: of the others some are played over IPv6 as well.
 OVER_IPV6 = ("tls/1.2-rsa", "tls/1.3", "tls/expired", "websocket/connection", "websocket/tls")
 
