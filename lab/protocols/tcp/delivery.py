@@ -228,12 +228,11 @@ def rest(end: End, before: int | None = None) -> list[SegmentRecord]:
 
 def acknowledged(end: End, ack: int) -> list[SegmentRecord]:
     """Takes from what `end` has pending all that `ack` acknowledges, and what was sent before the last of that."""
-    pending, receiver = end.pending, end.peer
+    pending = end.pending
     if len(pending) == 1 and (first := pending[0]).new and (first.stop <= ack or _covers(ack, first)):
         pending.pop()
         end.disordered = 0
         first.by = "acknowledged"
-        _catch_up(receiver, first)
         return [first]
     disordered = end.disordered
     if ack < end.floor and disordered > ack:
@@ -262,7 +261,6 @@ def acknowledged(end: End, ack: int) -> list[SegmentRecord]:
         elif not item.settled:
             got.append(item)
             item.by = "acknowledged"
-            _catch_up(receiver, item)
     if kept:
         pending[:0] = kept
     if ack >= disordered:

@@ -23,6 +23,7 @@ _SPECIAL, _SYN_RST = SYN | FIN | RST, SYN | RST
 _BEFORE_ACK_OF_FIN = {
     State.FIN_WAIT_2: State.FIN_WAIT_1, State.TIME_WAIT: State.CLOSING, State.CLOSED: State.LAST_ACK,
 }  # fmt: skip
+_INFERRED = ("acknowledged", "inferred")  # by what something is got where no wire tells of it
 _MOST_ASIDE = 256  # pieces an end keeps ahead of order
 
 
@@ -136,6 +137,10 @@ def got(record: SegmentRecord) -> Iterable[str]:
         if reached is None or record.stop > reached:
             end.got_next = record.stop
         return _NOTHING
+    if record.new and record.by in _INFERRED and reached is not None and reached < record.seq:
+        # Acknowledged, it has arrived in order, also where the capture has missed some of it. That is caught up with
+        # here, and not where the ACK is read: one may be for many, and each of them has its own place to arrive in.
+        end.got_next = record.seq
     said: list[str] = []
     if record.ack is not None:
         if not end.syn_acked and record.ack > 0:

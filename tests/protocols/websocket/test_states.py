@@ -81,3 +81,18 @@ def test_what_could_not_be_read_is_not_said_to_be_missing() -> None:
         records = ladder(*said[: gone - 1], *said[gone:])
         found = report.steps(walk(records).above)
         assert [each.code for each in found[1:]] == steps, said[gone - 1]
+
+
+def test_one_ack_of_a_burst_brings_each_message_in_its_own_packet() -> None:
+    """A response, a Close and the FIN before anything is acknowledged: the Close is not got with what is before it."""
+    text, close = frame(1, b"hello"), frame(8, DONE)
+    at = 1 + len(ANSWER)
+    burst = [
+        f's> data {at} {1 + len(ASKED)} x"{text.hex(" ")}"',
+        f's> data {at + len(text)} {1 + len(ASKED)} x"{close.hex(" ")}"',
+        f"s> FIN {at + len(text + close)} {1 + len(ASKED)}",
+        f"c> ACK {1 + len(ASKED)} {at + len(text + close) + 1}",
+    ]
+    above = [record.above[0] for record in walk(ladder(*lines(OPENING, close=False), *burst)).records[-4:-1]]
+    assert [each.delivered and each.delivered.client for each in above] == ["OPEN", "CLOSING", "CLOSING"]
+    assert [each.held.client for each in above] == ["OPEN"] * 3  # nothing shows earlier that it has any of it
