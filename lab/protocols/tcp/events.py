@@ -63,7 +63,9 @@ def sent(record: SegmentRecord) -> Iterable[str]:
         conversation.assumed = ()  # its first answer
     if flags & RST:
         over = end.fin_acked and end.peer.fin_acked
-        if conversation.reset_by is None and not over and not conversation.still_asked:
+        if _drops_in_syn_sent(record, end):
+            conversation.unheeded = True
+        elif conversation.reset_by is None and not over and not conversation.still_asked:
             conversation.reset_by = end.role
             conversation.closing = True
             conversation.fins_before = end.fin is not None and end.peer.fin is not None
@@ -82,6 +84,12 @@ def sent(record: SegmentRecord) -> Iterable[str]:
     if flags & FIN:
         said.append(Event.SENT_FIN)
     return said
+
+
+def _drops_in_syn_sent(record: SegmentRecord, end: End) -> bool:
+    """Whether a RST is all that comes back for a SYN, and without ACK: that is dropped (RFC 9293 section 3.10.7.3)."""
+    silent = end.isn is None and end.acked < 0 and end.peer.acked < 0
+    return silent and record.ack is None and end.peer.state == State.SYN_SENT
 
 
 def _has_not_got_ack_of_fin(record: SegmentRecord, end: End) -> bool:

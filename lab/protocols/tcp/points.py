@@ -28,6 +28,15 @@ def points(record: SegmentRecord) -> tuple[Text, ...]:
     end, peer = record.end, record.receiver
     mine, other = ROLES[end.role], ROLES[peer.role]
     if not record.segment.flags & ACK:
+        if record.conversation.unheeded and record.held and getattr(record.held, peer.role) == "SYN-SENT":
+            return (
+                Text(
+                    f"RST of the {mine.en} without ACK: it does not acknowledge the SYN, so the {other.en} in SYN-SENT "
+                    "drops it (RFC 9293 section 3.10.7.3)",
+                    f"{mine.zh}不带 ACK 的 RST：它没有确认 SYN，处于 SYN-SENT 的{other.zh}将其丢弃"
+                    "（RFC 9293 第 3.10.7.3 节）",
+                ),
+            )
         if record.seq == peer.acked:
             return (
                 Text(

@@ -69,6 +69,8 @@ def _known(conversation: Conversation, packets: tuple[int, ...], code: str | Non
         gone = tuple(number for number in packets if conversation.undelivered.get(number) == by)
         if gone:
             return by, gone
+    if code == "unanswered" and conversation.unheeded and conversation.server.isn is None:
+        return "unheeded", ()
     return ("reset" if code == "unanswered" and packets and conversation.reset_by else ""), ()
 
 
@@ -230,6 +232,8 @@ def conn_state(conversation: Conversation) -> str:
         if server or fins[1]:
             return "RSTO"
         return "RSTOS0" if _ASKED_AND_RESET.match(letters) else "OTH"
+    if conversation.unheeded and not server:
+        return "REJ"  # to Zeek any RST that comes back for a SYN refuses it
     if any(fins):
         return {(True, True): "SF", (True, False): "S2" if server else "SH"}.get(fins, "S3" if client else "SHR")
     if client and server:

@@ -18,6 +18,10 @@ ANSWERS = (
     "RST of the {}, with the number that the {} last acknowledged: so one answers a segment for which there is no "
     "connection, none open yet, or no program any more"
 )
+DROPPED = (
+    "RST of the server without ACK: it does not acknowledge the SYN, so the client in SYN-SENT drops it (RFC 9293 "
+    "section 3.10.7.3)"
+)
 
 
 def last(*lines: str) -> list[str]:
@@ -33,6 +37,7 @@ def last(*lines: str) -> list[str]:
     [
         (CAPTURES["refused"], "The server refuses the connection: RST in answer to the SYN"),
         (("c> SYN 0 5", "s> RST-ACK 0 6"), "The server refuses the connection: RST in answer to the SYN"),
+        (("c> SYN 0", "s> RST 1"), DROPPED),
         (CAPTURES["reset"], ABORTS),
         ((*OPEN, *TALK, "s> RST-ACK 15 15"), ABORTS.replace("client", "server")),
         (

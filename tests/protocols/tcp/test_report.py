@@ -218,6 +218,17 @@ def test_each_departure_is_named_at_the_steps_it_concerns(code: str) -> None:
     assert [step for step, given in differs(*lines).items() if given == code] == steps
 
 
+def test_a_rst_without_ack_ends_no_opening() -> None:
+    """A SYN drops it (RFC 9293 section 3.10.7.3): its sender waits on. Zeek calls it refused."""
+    entry = told("c> SYN 0", "s> RST 1")
+    assert (entry["conn_state"], entry["closed"], entry["final"]["states"]["client"]) == ("REJ", None, "SYN-SENT")
+    assert {step["differs"]["code"] for step in entry["steps"]} == {"unanswered"}
+    assert all("SYN-SENT drops it" in step["differs"]["en"] for step in entry["steps"])
+    entry = told("c> SYN 0", "s> RST 0", "c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1")
+    assert (entry["conn_state"], entry["closed"], entry["opened"]) == ("S1", None, True)
+    assert told("c> SYN 0", "s> data 1 1 5", "s> RST 6")["closed"] == "rst"  # its SYN-ACK was not captured
+
+
 def test_a_segment_that_was_lost_and_whose_work_a_later_one_did_is_called_lost() -> None:
     frames = ladder(*OPEN, "c> data 1 1 14", "s> ACK 1 15")
     assert codes(replay(prompt(frames, dropped=(3,))))["open.3"] == "lost"
