@@ -415,7 +415,7 @@ class Example(NamedTuple):
 
 class ConversationReport(NamedTuple):
     """What became of a conversation. `facts` are the trace's entry, plain values of JSON; `details` others that a
-    comparison asks for; `examples` are there where they were asked for."""
+    comparison or a summary asks for; `examples` are there where they were asked for."""
 
     id: int
     first: int  # the number of its first packet

@@ -12,8 +12,9 @@ import lab
 from lab.app.summary import summarise
 from lab.model import Frame
 from lab.report.briefing import Brief, Briefing, words
-from tests.packets import OPEN, Pair, ladder, renumbered
+from tests.packets import CLOSE, OPEN, TALK, Pair, ladder, renumbered
 from tests.places import REFERENCES
+from tests.protocols.tcp.test_icmp import error
 from tests.runs import saved
 
 
@@ -99,3 +100,59 @@ def test_where_there_is_nothing_to_tell_that_is_said(tmp_path: Path, capsys: pyt
     file = str(saved([Frame(1, 0, bytes(12) + b"\x08\x06" + bytes(28), 42)], tmp_path / "arp.pcapng"))
     summarise(file, b"", b"", None, False, None, True, "zh")
     assert capsys.readouterr() == ("", f"{file} 中没有可概括的连接\n")
+
+
+def worst(file: Path, conversation: int = 0) -> tuple[str, int | None] | None:
+    """Returns what is worst of a conversation, and the packet that shows it."""
+    (brief,) = (each for each in briefs(file) if each.id == conversation)
+    return (brief.troubles[0].text.en, brief.troubles[0].packet) if brief.troubles else None
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("c> SYN 0", "s> RST-ACK 0 1"), ("the server refused the connection: RST", 2)),
+        ((*OPEN, "c> RST-ACK 1 1", "s> RST-ACK 1 1"), ("the client reset it", 4)),  # a REJ of Zeek's, too
+        ((*OPEN, "s> RST-ACK 1 1", "c> RST-ACK 1 1"), ("the server reset it", 4)),
+        ((*OPEN[:2], "s> RST-ACK 1 1", "c> RST 1"), ("the server reset it", 3)),
+        (("c> [SR] 0", "s> RST-ACK 0 1"), ("the client reset it", 1)),
+    ],
+)
+def test_only_a_server_that_has_agreed_to_nothing_refuses(
+    lines: tuple[str, ...], said: tuple[str, int], tmp_path: Path
+) -> None:
+    assert worst(saved(ladder(*lines), tmp_path / "reset.pcapng")) == said
+
+
+@pytest.mark.parametrize(
+    ("lines", "packet"),
+    [
+        (("c> data 1 1 10", "c> data 21 1 10", "c> data 11 1 10"), 0),  # in another order, and all there
+        (("c> data 1 1 10", "c> data 21 1 10"), 5),
+        (("c> data 11 1 5", "c> data 21 1 10", "c> data 1 1 10"), None),  # one of two is filled: which is not told
+    ],
+)
+def test_nothing_is_said_to_be_missing_that_came_later(
+    lines: tuple[str, ...], packet: int | None, tmp_path: Path
+) -> None:
+    found = worst(saved(ladder(*OPEN, *lines, "s> ACK 1 31"), tmp_path / "holes.pcapng"))
+    assert found == (("something was not captured", packet) if packet != 0 else None)
+
+
+def test_a_syn_that_something_else_answers_is_not_without_an_answer(tmp_path: Path) -> None:
+    first, again = ladder("c> SYN 0", "c> SYN 0")
+    found = worst(saved(renumbered(first, error(first, 3, 1), again), tmp_path / "icmp.pcapng"))
+    assert found == ("the SYN was answered by an ICMP error alone", 2)
+    challenged = ladder(*OPEN, "c> SYN 9000", "s> ACK 1 1", "c> data 1 1 5", "s> ACK 1 6")
+    found = worst(saved(challenged, tmp_path / "challenged.pcapng"), 1)
+    assert found == ("the SYN was refused: an ACK of the old connection on these ports answers it", 5)
+
+
+def test_a_rst_that_acknowledges_nothing_refuses_no_syn(tmp_path: Path) -> None:
+    """RFC 9293 section 3.10.7.3: it is dropped, and the client is still in SYN-SENT."""
+    (brief,) = briefs(saved(ladder("c> SYN 0", "s> RST 1"), tmp_path / "rst.pcapng"))
+    assert words(brief).en.startswith("the SYN brought only a RST without ACK, which is not heeded, packet 2 ")
+    assert words(brief).en.endswith(" · not closed · 2 packets")
+    opened = ladder("c> SYN 0", "s> RST 0", "c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1", *TALK, *CLOSE)
+    (brief,) = briefs(saved(opened, tmp_path / "opened.pcapng"))
+    assert (brief.closed, brief.closed_by) == ("fin", "client")

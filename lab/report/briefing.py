@@ -105,11 +105,12 @@ class Briefing:
 def _brief(report: ConversationReport, watched: _Watched, early: bool) -> Brief:
     """Makes a line; `early`: the capture ends before its end could have come."""
     facts = report.facts
+    known = {**report.details, **facts}
     found = [
         trouble.early if early and trouble.early is not None else trouble
         for protocol in PROTOCOLS
         if protocol.name == TRANSPORT.name or facts.get(protocol.name) is not None
-        for trouble in protocol.troubles(facts, watched.places)
+        for trouble in protocol.troubles(known, watched.places)
     ]
     closed = facts["closed"]
     resets = watched.places.get("RST", ())

@@ -134,8 +134,9 @@ class Conversation(engine.Conversation):
     """Two ends and what has been counted between them."""
 
     __slots__ = (
-        "_identity", "alone", "alone_known", "errors", "fins_before", "former", "from_syn", "history", "latter",
-        "order_unknown", "refused", "refused_in", "reset_by", "retransmissions", "still_asked", "times", "unheeded",
+        "_identity", "alone", "alone_known", "answered_by", "errors", "fins_before", "former", "from_syn", "history",
+        "latter", "order_unknown", "refused", "refused_in", "reset_by", "retransmissions", "still_asked", "times",
+        "unheeded",
     )  # fmt: skip
 
     client: End
@@ -160,6 +161,7 @@ class Conversation(engine.Conversation):
         self.refused: tuple[int, ...] = ()  # packets with a step that arrived, and were not taken
         self.refused_in: str | None = None  # the state of whoever refused the last of them
         self.errors: dict[int, Kind] | None = None  # packets that an ICMP error has answered
+        self.answered_by: int | None = None  # the first packet outside it that answers one of its own
         self._identity: Ends | None = None  # addresses as text take long, for every packet
 
     @property
@@ -170,10 +172,14 @@ class Conversation(engine.Conversation):
             known = self._identity = Ends(*ends, client.isn is not None, (client.isn, server.isn), self.alone)
         return known
 
-    def refuse(self, number: int, record: SegmentRecord | None, kind: Kind) -> None:
-        """Takes down that an ICMP error says of a packet that it did not get through; `record` while that is open."""
+    def refuse(self, number: int, record: SegmentRecord | None, kind: Kind, by: int) -> None:
+        """Takes down that an ICMP error, packet `by`, says that a packet did not get through.
+
+        `record` is that packet's, while its fate is open.
+        """
         if kind is Kind.QUENCH:
             return
+        self.answered_by = self.answered_by or by
         self.errors = self.errors or {}
         if len(self.errors) < _MOST_ERRORS:
             self.errors[number] = kind

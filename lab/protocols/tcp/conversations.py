@@ -407,7 +407,7 @@ class Conversations:
             record.quotes = known[0].id
             if packet is not None:
                 record.answers = packet[0]
-                known[0].refuse(*packet, found.kind)
+                known[0].refuse(*packet, found.kind, frame.number)
             elif whole is not None:
                 record.answers = whole.number
         words = icmp.words(found, record.answers, known is not None, packet is None)

@@ -94,8 +94,12 @@ def facts(which: Conversation) -> dict[str, Any]:
 
 
 def details(which: Conversation) -> dict[str, Any]:
-    """Returns what a comparison asks for, and the trace does not have."""
-    return {"closes_first": which.began.get("tcp.close")}
+    """Returns what a comparison or a summary asks for, and the trace does not have."""
+    return {
+        "closes_first": which.began.get("tcp.close"),
+        "answered_by": which.answered_by,
+        "holes": sum(len(end.holes or ()) for end in which.ends),  # that nothing captured later has filled
+    }
 
 
 def _options(end: End) -> dict[str, Any] | None:
