@@ -88,7 +88,8 @@ class Comparison:
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
         self._odd: set[int] = set()  # their streams in which a segment counts for nothing here
         self._strayed: set[int] = set()  # ours in which one does
-        self._seen: dict[int, list[int]] = {}  # by ours: what it has here and there, theirs, its first packet
+        # By ours: what it has here and there, theirs, its first packet and what that adds when it comes again.
+        self._seen: dict[int, list[int]] = {}
 
     def of(self, packet: Packet, opinion: Opinion) -> Iterator[Disagreement]:
         """Yields what is told differently of the next packet."""
@@ -191,16 +192,16 @@ class Comparison:
             if ours != opinion.ends and _plain(ours) != _plain(opinion.ends):
                 yield Disagreement(packet.number, "addresses", _arrow(ours), _arrow(opinion.ends), None)
         if opinion.completeness is not None:
-            seen = self._seen.get(which)
-            begun = seen is not None
+            seen, adds = self._seen.get(which), _completes(found)
             if seen is None:
-                seen = self._seen[which] = [0, 0, opinion.stream or 0, packet.number]
-            seen[0] |= _completes(found, begun)
+                seen = self._seen[which] = [_begins(found), 0, opinion.stream or 0, packet.number, adds]
+            else:  # what the first adds as well is told from the second packet on: tshark goes through a file twice
+                seen[0] |= seen[4] | adds
             seen[1] = opinion.completeness
 
     def completeness(self) -> Iterator[Disagreement]:
         """Yields, once all packets have been compared, of which connection Wireshark has seen something else."""
-        for ours, theirs, stream, first in self._seen.values():
+        for ours, theirs, stream, first, _ in self._seen.values():
             self.compared["completeness"] += 1
             if ours != theirs:
                 excuse = (
@@ -217,18 +218,23 @@ class Comparison:
         return SYN_ACK_AGAIN if moved else None
 
 
-def _completes(found: Segment, begun: bool) -> int:
-    """Returns what a segment adds to what has been seen of its connection, by Wireshark's rules."""
-    flags, adds = found.flags, 0
-    if flags & SYN:
-        adds |= _SYN_ACK_SEEN if flags & ACK else _SYN_SEEN
-    if begun or adds:  # of a stream that it joins in the middle the first packet shows no more than an end
-        adds |= _DATA_SEEN if found.payload else _ACK_SEEN if flags & ACK and not flags & SYN else 0
+def _begins(found: Segment) -> int:
+    """Returns what the first segment of a stream shows of it, by Wireshark's rules: a SYN, or nothing at all."""
+    if found.flags & _SYN_ACK != SYN:
+        return 0
+    return _SYN_SEEN | _DATA_SEEN if found.payload else _SYN_SEEN
+
+
+def _completes(found: Segment) -> int:
+    """Returns what any other segment adds to what has been seen of its stream, by Wireshark's rules."""
+    flags, adds = found.flags, _RST_SEEN if found.flags & RST else 0
+    if not flags & ACK:
+        return adds  # neither a second SYN nor a FIN of that kind
     if flags & FIN:
         adds |= _FIN_SEEN
-    if flags & RST:
-        adds |= _RST_SEEN
-    return adds
+    if flags & SYN:
+        return adds | _SYN_ACK_SEEN  # its data doesn't count
+    return adds | (_DATA_SEEN if found.payload else _ACK_SEEN)
 
 
 def _plain(ends: tuple[Address, ...]) -> list[object]:

@@ -17,6 +17,7 @@ from lab.errors import InputError, MachineError
 from lab.model import Frame
 from lab.witnesses import question, wireshark
 from lab.witnesses.question import Opinions
+from lab.witnesses.tshark import Asking
 from tests.packets import CAPTURES, OPEN, Pair, ladder, renumbered, walk
 from tests.runs import saved
 from tests.tools import of_version
@@ -148,6 +149,33 @@ def test_number_20_what_counts_for_nothing_here_counts_there(
     _, found = compared(ladder(*lines), tmp_path / "odd.pcapng")
     assert {each.deviation for each in found} <= {wireshark.COUNTS_FOR_NOTHING, wireshark.NOTHING_OUTSTANDING}
     assert found or lines[0].startswith("s>")
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (("c> data 1 1 5", "s> ACK 1 6"), 4 | 8),
+        (("c> data 1 1 5", "s> ACK 1 6", "s> FIN 1 6"), 4 | 8 | 16),
+        (("c> FIN 1 1",), 0),
+        (("c> FIN 1 1", "s> RST 1"), 4 | 16 | 32),
+        (("c> SYN 0", 's> SYN-ACK 0 1 "hello"', "c> ACK 1 6"), 1 | 2 | 4),
+        (("s> SYN-ACK 0 1", "c> SYN 0", "c> ACK 1 1"), 2 | 4),
+        (("c> SYN 0 10", "s> SYN-ACK 0 11", "c> ACK 11 1"), 1 | 2 | 4 | 8),
+        (("c> SYN 0", "s> SYN 0", "c> SYN-ACK 0 1", "s> SYN-ACK 0 1"), 1 | 2),
+        ((*OPEN, "c> [F] 1", "s> ACK 1 2"), 1 | 2 | 4),
+    ],
+)
+def test_what_a_capture_has_of_a_connection_is_known_as_wireshark_counts_it(
+    tshark: str, tmp_path: File, lines: tuple[str, ...], shown: int
+) -> None:
+    frames, comparison = ladder(*lines), wireshark.Comparison()
+    file = saved(frames, tmp_path / "in.pcapng")
+    with Asking(file, question.ALL, (*question.PREFERENCES, *question.TWICE)) as asking:
+        opinions = list(question.read(asking, question.ALL))
+    for packet, opinion in zip(walk(frames).packets, opinions, strict=True):
+        list(comparison.of(packet, opinion))
+    assert opinions[-1].completeness == shown
+    assert (list(comparison.completeness()), comparison.compared["completeness"]) == ([], 1)
 
 
 def test_number_18_a_segment_that_is_not_all_there(tshark: str, tmp_path: File) -> None:
