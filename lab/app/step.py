@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab.app.beside import refuse_with_a_capture, refuse_with_a_scenario
 from lab.errors import InputError, LabError, UsageError
 from lab.text import Lang, Text
 
@@ -45,12 +46,32 @@ def step(wanted: Wanted, lang: Lang) -> int:
     """
     from lab.runs.place import is_file
 
+    capture = wanted.variant is None and is_file(wanted.what)
+    _refuse_beside(wanted, capture)
     given = _script(wanted.script) if wanted.script is not None else None
     by_lines = given is not None or wanted.json or not (sys.stdin.isatty() and sys.stdout.isatty())
     asks = iter(given) if given is not None else _typed(prompt=not wanted.json and sys.stdin.isatty())
-    if wanted.variant is None and is_file(wanted.what):
+    if capture:
         return _walk(wanted, asks, by_lines, given is not None, lang)
     return _play(wanted, asks, by_lines, given is not None, lang)
+
+
+def _refuse_beside(wanted: Wanted, capture: bool) -> None:
+    """Raises UsageError for options that would do nothing."""
+    if capture:
+        refuse_with_a_capture(
+            {
+                "--ipv6": wanted.ipv6, "--wire": bool(wanted.wire), "--testbed": wanted.testbed != "auto",
+                "-o": wanted.out is not None,
+            }
+        )  # fmt: skip
+    else:
+        refuse_with_a_scenario(
+            {
+                "--conversation": wanted.conversation is not None, "--keylog": bool(wanted.keylog),
+                "--server-key": bool(wanted.server_key),
+            }
+        )  # fmt: skip
 
 
 def _script(name: str) -> list[Asked]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab.app.beside import refuse_with_a_capture, refuse_with_a_scenario
 from lab.errors import LabError
 from lab.page.live import Growing, Still, Walked, in_one
 from lab.page.server import Server, Shown, listen
@@ -56,8 +57,20 @@ def view(asked: Asked, lang: Lang) -> None:
     from lab.runs.place import is_file
 
     if is_file(asked.what):
+        refuse_with_a_capture(
+            {
+                "--ipv6": asked.ipv6, "--wire": bool(asked.wire), "--testbed": asked.testbed != "auto",
+                "--slow": bool(asked.slow), "-o": asked.out is not None,
+            }
+        )  # fmt: skip
         serve(Still(_page_of(asked, lang)), asked.serving, lang)
     else:
+        refuse_with_a_scenario(
+            {
+                "--conversation": asked.conversation is not None, "--filter": asked.filter is not None,
+                "--keylog": bool(asked.keylog), "--server-key": bool(asked.server_key),
+            }
+        )  # fmt: skip
         _play(asked, lang)
 
 

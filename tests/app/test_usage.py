@@ -33,6 +33,15 @@ WRONG = {
     "tcp more {0}": "too many arguments: more {0}",
     "tcp --ipv6=3": "option --ipv6 takes no value",
     "tcp --wire": "option --wire needs a value",
+    "step x.pcapng -o y.pcapng": "-o goes only with a scenario",
+    "step x.pcapng --wire nonsense": "--wire goes only with a scenario",
+    "step x.pcapng --ipv6": "--ipv6 goes only with a scenario",
+    "step x.pcapng --testbed docker": "--testbed goes only with a scenario",
+    "step tcp/connection --conversation 0": "--conversation goes only with a capture",
+    "view x.pcapng --slow 2s --no-open": "--slow goes only with a scenario",
+    "view x.pcapng -o y.pcapng --no-open": "-o goes only with a scenario",
+    "view tcp/connection --no-open --filter tcp": "--filter goes only with a capture",
+    "view tcp/connection --no-open --conversation 0": "--conversation goes only with a capture",
 }
 
 
