@@ -63,7 +63,7 @@ def _variant(folder: Path, found: list[Finding]) -> Variant | None:
     try:
         variant = variant_in(folder)
     except InputError as error:
-        found.append(Finding("fault", variants.NAME, _without(folder, error.message)))
+        found.append(Finding("fault", variants.NAME, error.message))
         return None
     told = Text(f"{variant.assignment}, {variant.student}", f"{variant.assignment}，{variant.student}")
     found.append(Finding("good", variants.NAME, told))
@@ -76,7 +76,7 @@ def _sheet(folder: Path, found: list[Finding]) -> Sheet | None:
     try:
         submission = submissions.read(folder)
     except InputError as error:
-        found.append(Finding("fault", sheets.NAME, _without(folder, error.message)))
+        found.append(Finding("fault", sheets.NAME, error.message))
         return None
     sheet = submission.sheet
     if not sheet.whole:
@@ -147,7 +147,7 @@ def _capture(
     try:
         facts = facts_of(path)
     except LabError as error:
-        yield Finding("fault", CAPTURE, _without(folder, error.message))
+        yield Finding("fault", CAPTURE, error.message)
         return
     for problem in facts.problems:
         yield Finding("fault", CAPTURE, problem)
@@ -163,11 +163,6 @@ def _capture(
         yield Finding("note", CAPTURE, _FOREIGN)
     elif variant is not None:
         yield Finding("good", CAPTURE, _YOURS.format(len(facts.packets)))
-
-
-def _without(folder: Path, said: Text) -> Text:
-    """Returns a text without the folder's path: what is told may be shown to others."""
-    return Text(*(each.replace(f"{folder}/", "").replace(str(folder), ".") for each in said))
 
 
 _NO_TOML = Text(

@@ -46,6 +46,14 @@ def test_a_class_gets_folders_and_a_student_plays_and_checks_one(namespaces: Non
     assert (folder / "capture.pcapng").read_bytes() != played
 
 
+def test_what_is_not_there_is_told_with_its_folder_as_it_was_given(tmp_path: Path) -> None:
+    for folder in (tmp_path, Path("docs")):  # the latter's letters may be in any word
+        en, zh = ("".join(lab("check", str(folder), "--lang", lang, status=1).split()) for lang in ("en", "zh"))
+        assert f"thereisnofileanswers.tomlin{folder}✗" in en
+        assert f"{folder}/variant.tomlcan'tberead" in en
+        assert f"{folder}中没有文件answers.toml" in zh
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
