@@ -129,6 +129,15 @@ class Handshake:
             self.resumed = hello.selected_psk is not None
 
     @property
+    def by_ticket(self) -> bool:
+        """Whether a resumed session surely is one: of TLS 1.3 a key may be agreed elsewhere, and then has no age."""
+        if self.version != codes.TLS_1_3:
+            return self.resumed
+        chosen = self.server_hello.selected_psk if isinstance(self.server_hello, ServerHello) else None
+        ages = self.client_hello.psk_ages if isinstance(self.client_hello, ClientHello) else ()
+        return chosen is not None and chosen < len(ages) and ages[chosen] > 0
+
+    @property
     def may_be_hidden(self) -> bool:
         """Whether another ClientHello than the one that can be read may count: one inside it (RFC 9849)."""
         hello = self.client_hello

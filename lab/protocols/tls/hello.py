@@ -77,12 +77,19 @@ class ClientHello(NamedTuple):
     @property
     def psk_identities(self) -> tuple[bytes, ...]:
         """What the client offers to resume: tickets, or names of keys both sides have."""
+        return tuple(identity for identity, _ in self._psks())
+
+    @property
+    def psk_ages(self) -> tuple[int, ...]:
+        """Of each the obfuscated_ticket_age: 0, as a rule, of what is no ticket (RFC 9846 section 4.3.11)."""
+        return tuple(age for _, age in self._psks())
+
+    def _psks(self) -> list[tuple[bytes, int]]:
         offered = reader_of(self.extensions, codes.PRE_SHARED_KEY).inside(2)
         found = []
         while not offered.over:
-            found.append(offered.vector(2))
-            offered.number(4)
-        return tuple(found)
+            found.append((offered.vector(2), offered.number(4)))
+        return found
 
     @property
     def psk_modes(self) -> tuple[int, ...]:

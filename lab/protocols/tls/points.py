@@ -43,10 +43,7 @@ def _of_message(session: Session, said: Said, record: Record) -> Iterator[Text]:
     if isinstance(parsed, ClientHello):
         yield from _offers_resumption(parsed)
     elif isinstance(parsed, ServerHello) and parsed is session.shake.server_hello and session.shake.resumed:
-        yield Text(
-            "The server resumes that session: no certificate comes, for both ends have its secret",
-            "服务器恢复该会话：双方都持有其密钥，因此不再发送证书",
-        )
+        yield _RESUMES if session.shake.by_ticket else _TAKES_THE_KEY
     elif said.name == "Certificate" and getattr(parsed, "chain", None) and record.end is not None:
         hello = session.shake.client_hello if record.end.role == "server" else None
         yield from _certificate(described(parsed.chain[0]), record.time, getattr(hello, "sni", None))
@@ -64,7 +61,10 @@ def _offers_resumption(hello: ClientHello) -> Iterator[Text]:
 
     A hello with a key share was written for TLS 1.3, whatever is left of its versions: its session ID says nothing.
     """
-    if hello.psk_identities:
+    if (ages := hello.psk_ages) and not any(ages):
+        yield _OFFERS_A_KEY
+        return
+    if ages:
         how = Text("a pre-shared key, as a rule a ticket", "预共享密钥，通常是票据")
     elif hello.ticket:
         how = Text("a ticket, in session_ticket", "session_ticket 中的票据")
@@ -73,6 +73,22 @@ def _offers_resumption(hello: ClientHello) -> Iterator[Text]:
     else:
         return
     yield Text(f"The client offers to resume an earlier session: {how.en}", f"客户端提议恢复先前的会话：{how.zh}")
+
+
+_RESUMES = Text(
+    "The server resumes that session: no certificate comes, for both ends have its secret",
+    "服务器恢复该会话：双方都持有其密钥，因此不再发送证书",
+)
+_TAKES_THE_KEY = Text(
+    "The server takes a pre-shared key: no certificate comes, for both ends have it, from an earlier session or from "
+    "elsewhere",
+    "服务器采用一个预共享密钥：双方都持有它（来自先前的会话，或另行约定），因此不再发送证书",
+)
+_OFFERS_A_KEY = Text(
+    "The client offers a pre-shared key. Its obfuscated_ticket_age is 0: it looks like an external one, agreed "
+    "elsewhere, and not like a ticket of an earlier session",
+    "客户端提议使用预共享密钥。obfuscated_ticket_age 为 0：看来是另行约定的外部密钥，而不是先前会话的票据",
+)
 
 
 def _certificate(certificate: dict[str, Any], time: int | None, asked: str | None) -> Iterator[Text]:

@@ -36,10 +36,10 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
         return _why_unseen(session, layer, step)
     if step == "tls.1" and session.first.hello_retry:
         return "hello-retry"
-    if step == "tls.2" and session.first.version == _TLS13:
-        return "resumed" if session.first.resumed else "certificate-encrypted"
     if step == "tls.2" and session.first.resumed:
-        return "resumed"
+        return "resumed" if session.first.by_ticket else "shared-before"
+    if step == "tls.2" and session.first.version == _TLS13:
+        return "certificate-encrypted"
     if step in ("tls.3", "tls.4") and session.first.exchange is None:
         return "key-exchange-unknown"
     if step in ("tls.3", "tls.4") and session.first.exchange == "PSK":

@@ -8,6 +8,7 @@ import pytest
 
 from lab.model import Packet
 from lab.protocols.tls.points import _certificate, _matches
+from lab.protocols.tls.report import steps, summary
 from lab.runs.recorded import open_run
 from lab.text import Text
 from tests.places import ROOT
@@ -66,6 +67,24 @@ SUITE = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 )  # fmt: skip
 def test_the_point_of_a_capture_is_told_where_it_happens(name: str, expected: dict[int, list[str]]) -> None:
     assert pointed_out(recorded(name)) == expected
+
+
+def test_a_key_agreed_elsewhere_is_not_taken_for_an_earlier_session() -> None:
+    capture = captured("TLS 1.3 resumed")
+    (_, first), *rest = capture.flights
+    identity = walk(capture.frames).session.shake.client_hello.psk_identities[0]
+    at = first.index(identity) + len(identity)
+    for age, offered, taken, code in (
+        (b"\0\0\0\1", OFFERS + "a pre-shared key, as a rule a ticket", RESUMES, "resumed"),
+        (bytes(4), "obfuscated_ticket_age is 0: it looks like an external one", "takes a pre-shared", "shared-before"),
+    ):
+        walked = walk(frames([("client", first[:at] + age + first[at + 4 :]), *rest]))
+        (asked,), (answered,) = list(pointed_out(walked.packets).values())[:2]
+        assert (offered in asked, taken in answered) == (True, True)
+        assert steps(walked.above)[1].code == code
+        assert summary(walked.above)["resumed"]
+    headless = walk(capture.frames[:3] + capture.frames[4:])
+    assert steps(headless.above)[1].code == "shared-before", "nobody knows where the hello was not captured"
 
 
 def test_without_keys_nobody_knows_whether_there_was_a_close_notify() -> None:
