@@ -161,9 +161,9 @@ class Conversations:
                 return self._stray(found, frame, segment, "disregarded")
             ack = record.ack = peer.next if raw_ack == peer.next_raw else _counted(peer, raw_ack, flags)
             doubtful = odd or ack > peer.next or ack < end.acked
-            if ack > peer.next and peer.isn is not None and not (taken or flags & RST):
-                if self._judge.is_taken_back(frame, segment):
-                    return self._stray(found, frame, segment, "disregarded")
+            of_more = ack > peer.next and peer.isn is not None and not (taken or flags & RST)
+            if of_more and self._judge.is_taken_back(frame, segment):
+                return self._stray(found, frame, segment, "disregarded")
             if doubtful and (payload or flags & FIN) and self._judge.is_replaced(frame, segment):
                 return self._stray(found, frame, segment, "discarded" if payload else "refuted")
             if taken:

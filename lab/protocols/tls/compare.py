@@ -64,7 +64,7 @@ SENTENCES = (
         "{x} 把密钥材料用服务器公钥加密后发送（RSA）：日后谁拿到私钥，谁就能读出全部内容。"
         "{y} 从不发送任何秘密（{other}）。"), AGREED),
     Sentence("resumed", same(False), same(True), Text(
-        "In {y} both ends have a key before, as a rule of an earlier session, so the server sends no certificate.",
+        "In {y} both ends already share a key, as a rule from an earlier session, so the server sends no certificate.",
         "{y} 的双方事先已有密钥，通常来自先前的会话，服务器因此不再发送证书。"), AGREED),
     Sentence("client_certificate", same(False), same(True), Text(
         "In {y} the client shows a certificate too.",
