@@ -38,6 +38,7 @@ FORBIDDEN = {
     "unfinished-message": "6455 5.4",  # another one begins before its last fragment
     "invalid-utf8": "6455 8.1",
     "bad-close-code": "6455 7.4",
+    "bad-close-body": "6455 5.5.1",  # a single byte: neither empty nor a code
     "after-close": "6455 5.5.1",
     "bad-deflate": "7692 7.2.2",
     "decompression-bomb": "7692 8",  # more than MOST_KEPT bytes

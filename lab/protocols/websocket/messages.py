@@ -196,8 +196,8 @@ def close_of(payload: bytes) -> tuple[int, str, list[str]]:
     """Returns a Close's code, its reason, and what is wrong with them. Without a code it is 1005 (section 7.1.5)."""
     if not payload:
         return NO_CODE, "", []
-    if len(payload) < 2:
-        return NO_CODE, "", ["bad-close-code"]
+    if len(payload) < _CODE:
+        return NO_CODE, "", ["bad-close-body"]
     code = int.from_bytes(payload[:2], "big")
     wrong = [] if code in _REGISTERED else ["bad-close-code"]
     if not _is_utf8(payload[2:]):

@@ -221,7 +221,7 @@ def _framed(told: Told) -> Text:
             )
         )
     elif message is not None and message.code is not None:
-        parts += _close(message)
+        parts += _close(message) if "bad-close-body" not in problems else []
     elif message is not None:
         parts.append(_message(message))
     elif not problems:
@@ -349,6 +349,9 @@ _WRONG = {
     "unfinished-message": Text("the message before it is not finished", "前一条消息尚未结束"),
     "invalid-utf8": Text("not valid UTF-8", "不是合法的 UTF-8"),
     "bad-close-code": Text("a close code that must not be sent", "不允许发送的关闭码"),
+    "bad-close-body": Text(
+        "malformed: its body is 1 byte, and a close code takes 2", "格式错误：帧体只有 1 字节，而关闭码占 2 字节"
+    ),
     "after-close": Text("sent after its own Close", "在自己的 Close 之后发送"),
     "bad-deflate": Text("can't be inflated", "无法解压"),
     "decompression-bomb": Text("inflates to more than 1 MiB: not kept", "解压后超过 1 MiB：未保留"),

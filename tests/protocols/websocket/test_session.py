@@ -133,6 +133,7 @@ def test_segments_out_of_order_twice_and_overlapping() -> None:
         ("server", frame(1, b"\xff"), "invalid-utf8", "bad frame"),
         ("server", frame(0, b"x"), "unexpected-continuation", "bad frame"),
         ("server", frame(8, b"\x03\xec"), "bad-close-code", "close"),
+        ("server", frame(8, b"\x03"), "bad-close-body", "close"),
         ("server", frame(2, length=1 << 63), "length-too-large", "bad frame"),
         ("server", frame(7, b"x"), "reserved-opcode", "bad frame"),
     ],
@@ -142,6 +143,13 @@ def test_a_broken_rule_is_the_name_of_what_was_said(role: Role, data: bytes, lab
     (_, _, (_, said)) = told
     assert (said.name, said.event) == (label, event)
     assert session.bad == [(role, label)]
+
+
+def test_a_close_whose_body_is_one_byte_has_sent_no_code_that_could_be_wrong() -> None:
+    session, told = read([*OPENING, Written("server", frame(8, b"\x03"))])
+    text = report.words(Layer(WEBSOCKET, session), told[-1][1])
+    assert text.en == "close frame, malformed: its body is 1 byte, and a close code takes 2"
+    assert text.zh == "close 帧，格式错误：帧体只有 1 字节，而关闭码占 2 字节"
 
 
 # Who is meant
