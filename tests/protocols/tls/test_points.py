@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lab.model import Packet
+from lab.protocols.tls.hello import ClientHello
 from lab.protocols.tls.points import _certificate, _matches
 from lab.protocols.tls.report import steps, summary
 from lab.runs.recorded import open_run
@@ -72,7 +73,9 @@ def test_the_point_of_a_capture_is_told_where_it_happens(name: str, expected: di
 def test_a_key_agreed_elsewhere_is_not_taken_for_an_earlier_session() -> None:
     capture = captured("TLS 1.3 resumed")
     (_, first), *rest = capture.flights
-    identity = walk(capture.frames).session.shake.client_hello.psk_identities[0]
+    hello = walk(capture.frames).session.shake.client_hello
+    assert isinstance(hello, ClientHello)
+    identity = hello.psk_identities[0]
     at = first.index(identity) + len(identity)
     for age, offered, taken, code in (
         (b"\0\0\0\1", OFFERS + "a pre-shared key, as a rule a ticket", RESUMES, "resumed"),
