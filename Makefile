@@ -8,8 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= 100
 TESTBED ?= auto
-# Tests in two processes more than there are processors: many wait. What may not run beside its like stays in one
-# (tests/conftest.py).
+# Tests in one process more than there are processors; what may not run beside its like stays in one (tests/conftest.py).
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 BUILD := docker build --quiet $(if $(LAB_BUILD_NETWORK),--network $(LAB_BUILD_NETWORK))
 # What namespaces inside a container take.
