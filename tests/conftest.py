@@ -46,25 +46,23 @@ SLOW_FOLDERS = ("bulk",)
 SLOW = {"large", "busy"}  # captures of many thousand packets
 
 # Side by side, a file's tests stay together in one process. So do those of all files that share something, here by its
-# fixture: Docker's engine; the runs of the scenarios; what plays otherwise; a browser. Who plays mostly waits, for the
-# hosts' timers, so two processes do side by side.
+# fixture: Docker's engine; the one processor that all network namespaces run on, and the runs of the scenarios; a
+# browser.
 TOGETHER = {
     "docker": (
         "tests/testbed/test_docker.py", "tests/testbed/test_one_container.py", "tests/scenarios/test_containers.py",
         "tests/app/test_mischief.py",
     ),
-    "runs": (
-        "tests/scenarios/", "tests/explore/", "tests/protocols/ssh/test_folder.py", "tests/grade/test_variants.py",
-        "tests/grade/test_course.py", "tests/grade/test_predicted.py", "tests/stepping/test_plans.py",
-        "tests/stepping/test_step.py", "tests/stepping/test_screen.py", "tests/test_api.py", "tests/test_docs.py",
-        "tests/test_soak.py",
-    ),
     "namespaces": (
-        "tests/testbed/", "tests/app/test_tls.py", "tests/app/test_ws.py", "tests/app/test_variant.py",
-        "tests/app/test_loaded.py", "tests/app/test_next.py", "tests/app/test_output.py", "tests/app/test_streamed.py",
-        "tests/test_events.py", "tests/test_kill.py", "tests/test_moments.py", "tests/test_traffic.py",
-        "tests/test_bench.py", "tests/wireshark/test_opening.py", "tests/wireshark/test_extcap.py",
-        "tests/wireshark/test_tshark.py", "tests/page/test_server.py", "tests/page/test_live.py",
+        "tests/scenarios/", "tests/testbed/", "tests/explore/", "tests/app/test_tls.py", "tests/app/test_ws.py",
+        "tests/app/test_variant.py", "tests/app/test_loaded.py", "tests/app/test_next.py", "tests/app/test_output.py",
+        "tests/app/test_streamed.py", "tests/test_api.py", "tests/test_docs.py", "tests/test_events.py",
+        "tests/test_kill.py", "tests/test_moments.py", "tests/test_soak.py", "tests/test_traffic.py",
+        "tests/test_bench.py", "tests/protocols/ssh/test_folder.py", "tests/grade/test_variants.py",
+        "tests/grade/test_course.py", "tests/wireshark/test_opening.py", "tests/wireshark/test_extcap.py",
+        "tests/wireshark/test_tshark.py", "tests/stepping/test_plans.py", "tests/stepping/test_step.py",
+        "tests/stepping/test_screen.py", "tests/grade/test_predicted.py",
+        "tests/page/test_server.py", "tests/page/test_live.py",
     ),
     "browser": ("tests/page/test_browser.py", "tests/page/test_page.py", "tests/page/test_hostile.py",
                 "tests/page/test_looks.py", "tests/page/test_modes.py", "tests/page/test_site_in_browser.py"),

@@ -155,7 +155,7 @@ def confine(limits: Limits) -> None:
         (resource.RLIMIT_AS, _addressed() + limits.memory),
         (resource.RLIMIT_CPU, whole),
         (resource.RLIMIT_FSIZE, collected.MOST_ARCHIVE + 1),
-        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_NOFILE, _highest() + 64),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(what)[1]
@@ -179,6 +179,14 @@ def _addressed() -> int:
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _highest() -> int:
+    """Returns the highest descriptor that is open in this process, 0 where nobody says. A fork has its parent's."""
+    try:
+        return max(int(each.name) for each in Path("/dev/fd").iterdir())
+    except (OSError, ValueError):
         return 0
 
 

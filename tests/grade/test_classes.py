@@ -127,6 +127,19 @@ def test_what_marks_has_no_network_and_little_of_all_else() -> None:
     assert found["interfaces"] == ["lo"]
 
 
+def test_whoever_imports_it_may_have_many_files_open() -> None:
+    def opens(_: HandedIn) -> dict[str, Any]:
+        with Path("/dev/null").open() as file:
+            return {"read": file.read()}
+
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(100)]
+    try:
+        assert run(opens, Limits()) == {"a": {"read": ""}, "b": {"read": ""}}
+    finally:
+        for each in opened:
+            os.close(each)
+
+
 def test_nothing_is_marked_twice_and_nothing_is_lost_when_it_is_killed(room: Path, tmp_path: Path) -> None:
     to = tmp_path / "marks"
     command = [sys.executable, "-m", "lab", "grade", str(room), "--to", str(to), "--json"]
