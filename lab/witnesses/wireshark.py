@@ -201,9 +201,9 @@ class Comparison:
 
     def completeness(self) -> Iterator[Disagreement]:
         """Yields, once all packets have been compared, of which connection Wireshark has seen something else."""
-        for ours, theirs, stream, first, _ in self._seen.values():
+        for ours, theirs, stream, first, adds in self._seen.values():
             self.compared["completeness"] += 1
-            if ours != theirs:
+            if theirs not in (ours, ours | adds):  # a stream of a single packet: to some versions that counts, too
                 excuse = (
                     NOT_ALL_THERE if stream in self._spoilt else COUNTS_FOR_NOTHING if stream in self._odd else None
                 )
