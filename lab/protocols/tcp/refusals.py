@@ -20,7 +20,7 @@ _OPEN = (
 )  # fmt: skip
 Unknown = Literal["unknown"]
 COOKIE, NOBODY, OPEN = "syn-cookie", "no-connection", "syn-on-connection"
-NOT_OUR_SYN = "syn-not-acknowledged"
+NOT_OUR_SYN, OPEN_TO_SYN_ACK = "syn-not-acknowledged", "syn-ack-on-connection"
 WRONG_ACK = "ack-too-old"  # as far as the counters tell; of what was never sent it is `UNSENT`
 
 
@@ -64,15 +64,15 @@ UNSENT = Reason(
 # does not, or the answer moves the receiver.
 WHOLLY = frozenset({
     "bad-ip-header", "bad-checksum", "accept-queue-full", "request-queue-full", "listener-dropped", "old-timestamp",
-    "timestamp-not-ours", "beyond-window", "outside-window", OPEN, "syn-ack-on-connection", "reset-not-exact",
+    "timestamp-not-ours", "beyond-window", "outside-window", OPEN, OPEN_TO_SYN_ACK, "reset-not-exact",
     WRONG_ACK, UNSENT.code, NOBODY, NOT_OUR_SYN, "reset-to-listener", "reset-not-ours", "reset-outside",
     "reset-ignored", "syn-with-fin", "no-ack-flag",
 })  # fmt: skip
-CHALLENGED = frozenset({OPEN, "syn-ack-on-connection", "reset-not-exact", WRONG_ACK, UNSENT.code})  # RFC 5961
+CHALLENGED = frozenset({OPEN, OPEN_TO_SYN_ACK, "reset-not-exact", WRONG_ACK, UNSENT.code})  # RFC 5961
 ITS_DATA = frozenset({"window-closed", "out-of-order-dropped", "no-room", "data-after-close"})  # the ACK still counts
 # What the rules of acceptance.py can see as well.
 _CHECKED = frozenset({
-    "bad-checksum", OPEN, "syn-ack-on-connection", "reset-not-exact", "reset-to-listener", "reset-not-ours",
+    "bad-checksum", OPEN, OPEN_TO_SYN_ACK, "reset-not-exact", "reset-to-listener", "reset-not-ours",
     "reset-outside", "no-ack-flag", "syn-with-fin",
 })  # fmt: skip
 
@@ -111,7 +111,7 @@ TABLE = (
     _row("no-room", "the receiver had no memory left for it", "接收方没有内存可用",
          "TcpExt TCPBacklogDrop", "TcpExt TCPRcvQDrop", "TcpExt RcvPruned", "TcpExt PFMemallocDrop"),
     # RFC 5961 sections 3, 4 and 5: a challenge ACK is sent
-    _row("syn-ack-on-connection", "a SYN-ACK on an open connection; answered by a challenge ACK",
+    _row(OPEN_TO_SYN_ACK, "a SYN-ACK on an open connection; answered by a challenge ACK",
          "连接已建立，又来了 SYN+ACK，以挑战 ACK 应答", "TcpExt TCPSYNChallenge", flags=SYN | ACK),
     _row(OPEN, "a SYN on an open connection; answered by a challenge ACK",
          "已建立的连接上又来了 SYN，以挑战 ACK 应答", "TcpExt TCPSYNChallenge"),
