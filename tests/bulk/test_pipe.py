@@ -37,17 +37,20 @@ def test_what_finds_no_room_in_the_pipe_waits_and_comes_in_order(ends: tuple[int
 def test_what_waits_is_bounded(ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = ends
     monkeypatch.setattr(pipe, "_MOST", 100_000)
-    out, most = pipe.Outlet(writing), 0
+    out, most, waits = pipe.Outlet(writing), 0, threading.Event()
 
     def work() -> None:
         nonlocal most
-        for _ in range(5000):
+        for _ in range(5000):  # five times what the pipe takes
             out.write("x" * 999 + "\n")
-            most = max(most, out._size)
+            if out._size:
+                most = max(most, out._size)
+                waits.set()
         out.close()
 
     working = threading.Thread(target=work)
     working.start()
+    assert waits.wait(30)  # nobody reads before
     assert sum(len(line) + 1 for some in pipe.lines(reading, bool) for line in some) == 5_000_000
     working.join()
     assert 0 < most <= 100_000

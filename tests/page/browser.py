@@ -97,7 +97,7 @@ class Browser:
         try:
             for domain in ("Page", "Runtime", "Network", "Log", "Inspector"):
                 page.call(f"{domain}.enable")
-            yield page
+            yield page.window(1280, 800)  # Chromium's own is so small that a ladder's last rungs are not drawn
         finally:
             del self._pages[session]
             self.call("Target.disposeBrowserContext", browserContextId=context)
