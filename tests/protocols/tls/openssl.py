@@ -1,8 +1,9 @@
-"""What Python's ssl can't do, recorded with OpenSSL's own programs: 0-RTT, renegotiation. Tests read `openssl.json`.
+"""What Python's ssl can't do, recorded with OpenSSL's own programs: 0-RTT, renegotiation, psk_ke.
 
     python -m tests.protocols.tls.openssl [NAME ...]
 
-talks anew and writes it. A relay between `s_client` and `s_server` on the loopback writes down what passes.
+talks anew and writes `openssl.json`, which tests read. A relay between `s_client` and `s_server` on the loopback writes
+down what passes.
 """
 
 from __future__ import annotations
@@ -167,7 +168,16 @@ def _renegotiated_resumed(folder: Path, relay: Relay) -> None:
         client(folder, relay.port, *ONE_2, types=("before\n", "after\n", "Q\n"))
 
 
+def _key_alone(folder: Path, relay: Relay) -> None:
+    """Both have a pre-shared key, and no group in common: there is no Diffie-Hellman (psk_ke)."""
+    shared = (ONE_3, "-ciphersuites", "TLS_AES_128_GCM_SHA256", "-psk", "00112233445566778899aabbccddeeff")
+    with server(folder, *shared, "-psk_identity", "lab", "-allow_no_dhe_kex", "-groups", "X25519") as port:
+        relay.towards(port)
+        client(folder, relay.port, *shared, "-psk_identity", "lab", "-allow_no_dhe_kex", "-groups", "P-256")
+
+
 PLAYS = {
+    "pre-shared key alone": _key_alone,
     "0-RTT accepted": _accept,
     "0-RTT rejected, ticket unknown": _forgotten,
     "0-RTT rejected, other ALPN": _other_protocol,

@@ -17,6 +17,7 @@ from lab.text import LANGUAGES
 from tests.packets import renumbered
 from tests.protocols.tls.captures import MADE, captured, frames, play, shown, walk
 from tests.protocols.tls.handshakes import ecdhe, static_rsa
+from tests.protocols.tls.openssl import recorded
 
 every_capture = pytest.mark.parametrize("name", MADE)
 
@@ -58,6 +59,15 @@ def test_each_step_tells_how_it_differs_from_the_notes(name: str) -> None:
     capture = captured(name)
     steps = walk(capture.frames, capture.keylog, capture.server_key).steps
     assert [code for _, code in steps.values()] == CODES[name]
+
+
+def test_where_a_pre_shared_key_is_all_there_is_no_key_shares_are_said_to_take_the_place_of_anything() -> None:
+    capture = recorded("pre-shared key alone")
+    walked = walk(capture.frames, capture.keylog)
+    assert [code for _, code in walked.steps.values()] == [
+        None, "shared-before", *["pre-shared-key-alone"] * 2, "server-finishes-first", None
+    ]  # fmt: skip
+    assert (walked.tls["key_exchange"], walked.tls["group"], walked.tls["finished_verified"]) == ("PSK", None, True)
 
 
 @pytest.mark.parametrize("name", SEEN)
