@@ -9,6 +9,7 @@ about     the notes' step, the rows that have fired, the timers, what was refuse
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from lab.dissect.fields import fields
 from lab.model import Field, Role
@@ -130,10 +131,10 @@ def kernels(view: View, lang: Lang, width: int, height: int, passed: float) -> l
     lines: list[Line] = [[(head, HEAD)]]
     if not _agree(view):
         by_table = Text("by the table", "状态表").pick(lang)
-        states = [_states(view.end(role)) for role in ROLES]
-        lines.append(
-            [(pad(by_table, name_width), PLAIN), *((pad(clip(each_, each), each), BRIGHT) for each_ in states)]
-        )
+        states = [_lines_of(_states(view.end(role)), each - 1) for role in ROLES]
+        for client, server in zip_longest(*states, fillvalue=""):
+            lines.append([(pad(by_table, name_width), PLAIN), (pad(client, each), BRIGHT), (pad(server, each), BRIGHT)])
+            by_table = ""
     rows = list(words.kernels(view, lang, passed))
     if not rows:
         lines.append([(Text("no kernel was asked", "没有询问内核").pick(lang), PLAIN)])
@@ -164,7 +165,8 @@ def kernels_short(view: View, lang: Lang, width: int, height: int, passed: float
     for role in ROLES:
         lead = max(cells(name.pick(lang)) for name in NAMES.values()) + 1
         line: Line = [(pad(NAMES[role].pick(lang), lead), HEAD)]
-        items = [] if _agree(view) else [(Text("by the table", "状态表").pick(lang), _states(view.end(role)), False)]
+        states = " · ".join(_states(view.end(role)))
+        items = [] if _agree(view) else [(Text("by the table", "状态表").pick(lang), states, False)]
         for row in rows:
             said = row.client if role == "client" else row.server
             name = "" if row.name.en in ("state", "timer") else row.name.pick(lang)
@@ -194,9 +196,15 @@ def _first(rows: list[words.Told], order: list[words.Told], room: int) -> list[w
     return list(dict.fromkeys([*rows[:2], *order]))[:room]
 
 
-def _states(end: End) -> str:
-    above = [f"{TITLES[name]} {state}" for name, state in end.above if state]
-    return " · ".join([end.state or "?", *above])
+def _states(end: End) -> list[str]:
+    """Returns the states that an end is in by the tables, from TCP upwards."""
+    return [end.state or "?", *(f"{TITLES[name]} {state}" for name, state in end.above if state)]
+
+
+def _lines_of(parts: list[str], width: int) -> list[str]:
+    """Returns parts in one line where that fits, else in one each."""
+    whole = " · ".join(parts)
+    return [whole] if cells(whole) <= width else [clip(part, width) for part in parts]
 
 
 # The packet at hand.

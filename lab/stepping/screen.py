@@ -41,6 +41,7 @@ from lab.text import Lang, Text
 
 _AT_LAST = 6.0  # seconds for the hosts to end, and the screen, after a signal
 _TICK = 0.05
+_MOST_STATUS = 3  # lines of what is said at the bottom: an error and what to do about it take two on most terminals
 _HUNG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 
 
@@ -374,13 +375,15 @@ class Screen(App[None]):
             said = Text(
                 f"this terminal has {width}×{height}: it takes {need}", f"终端为 {width}×{height}，至少需要 {need}"
             )
-            self._status(said, True)
+            self._status([said.pick(self._lang)], True)
             return
-        self._status(*self._said)
+        said, wrong = self._said
+        status = wrap(said.pick(self._lang), width - 2)[:_MOST_STATUS] or [""]
+        self._status(status, wrong)
         keys = panels.keys_now(view, self._lang, width, 1 if height < panels.LOW else 2)
         self.query_one("#keys", Static).update(_content(keys))
         self._line()
-        self._place(width, height - 2 - len(keys) - (self._typed is not None), view)
+        self._place(width, height - 1 - len(status) - len(keys) - (self._typed is not None), view)
 
     def _head(self, view: View, width: int) -> None:
         place, count = self._debugger.place
@@ -400,10 +403,11 @@ class Screen(App[None]):
             parts.append(Text(f"predicted {score[0]} of {score[1]}", f"预测 {score[0]}/{score[1]}").pick(lang))
         self.query_one("#head", Static).update(Content(" " + "  ·  ".join(parts)[: width - 1]))
 
-    def _status(self, text: Text, wrong: bool) -> None:
+    def _status(self, lines: Sequence[str], wrong: bool) -> None:
         status = self.query_one("#status", Static)
         status.set_class(wrong, "wrong")
-        status.update(Content(" " + text.pick(self._lang)))
+        status.styles.height = len(lines)
+        status.update(Content("\n".join(" " + line for line in lines)))
 
     def _line(self) -> None:
         line, typed = self.query_one("#line", Static), (self._typed or "") + " "

@@ -72,6 +72,16 @@ def test_b_runs_to_what_is_typed_and_what_is_wrong_is_said() -> None:
     assert "held: 2" in shown["head"]
 
 
+def test_what_is_wrong_and_what_to_do_about_it_is_said_whole() -> None:
+    refused = ["colon", *"edit seq=+1", "enter"]
+    whole = driven("tcp-connection.pcapng", refused, (250, 50))["status"].split()
+    for size, lines in (((60, 16), 2), ((80, 24), 2), ((160, 50), 1)):
+        status = driven("tcp-connection.pcapng", refused, size)["status"]
+        assert status.split() == whole
+        assert len(status.splitlines()) == lines
+        assert max(map(len, status.splitlines())) <= size[0]
+
+
 def test_what_takes_real_hosts_says_so_over_a_capture() -> None:
     shown = driven("tcp-connection.pcapng", ["x"])
     assert "'drop' needs real hosts" in shown["status"]
