@@ -1,4 +1,4 @@
-"""Which options go with a capture, and which with a scenario: one that would do nothing is refused."""
+"""Which options go with a capture, with a scenario, with a page: one that would do nothing is refused."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def refuse_with_a_scenario(given: Mapping[str, bool]) -> None:
         given,
         Text("{0} goes only with a capture", "{0} 只能与抓包文件同用"),
         Text("leave it out, or name a capture's file", "请去掉它，或给出抓包文件"),
+    )
+
+
+def refuse_without_a_page(given: Mapping[str, bool]) -> None:
+    """Raises UsageError for the first of these options, by name, that is given where the terminal is stepped in."""
+    _refuse(
+        given,
+        Text("{0} goes only with --page", "{0} 只能与 --page 同用"),
+        Text("leave it out, or add --page", "请去掉它，或加上 --page"),
     )
 
 

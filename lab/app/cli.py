@@ -260,7 +260,11 @@ def step(
             Text("leave --page or the others out", "请去掉 --page 或其他选项"),
         )
     serving = None
-    if page:
+    if not page:
+        from lab.app.beside import refuse_without_a_page
+
+        refuse_without_a_page({"--port": port != 0, "--no-open": no_open})
+    else:
         from lab.app.view import Serving
 
         serving = Serving(port, not no_open)

@@ -38,6 +38,7 @@ WRONG = {
     "step x.pcapng --ipv6": "--ipv6 goes only with a scenario",
     "step x.pcapng --testbed docker": "--testbed goes only with a scenario",
     "step tcp/connection --conversation 0": "--conversation goes only with a capture",
+    "step tcp/connection --port 8000": "--port goes only with --page",
     "view x.pcapng --slow 2s --no-open": "--slow goes only with a scenario",
     "view x.pcapng -o y.pcapng --no-open": "-o goes only with a scenario",
     "view tcp/connection --no-open --filter tcp": "--filter goes only with a capture",
