@@ -154,7 +154,7 @@ class Conversation(engine.Conversation):
         self.history = ""  # Zeek's letters
         self.reset_by: Role | None = None
         self.still_asked = False  # a RST refused an answer to the SYN, which is sent again
-        self.unheeded = False  # a RST without ACK came back for the SYN: it is dropped
+        self.unheeded = False  # a RST came back for the SYN that does not acknowledge it: it is dropped
         self.fins_before = False  # both ends had sent their FIN before the reset
         self.former: Conversation | None = None  # the one before it, on the same addresses and ports
         self.latter: Conversation | None = None  # and the one after it

@@ -87,9 +87,15 @@ def sent(record: SegmentRecord) -> Iterable[str]:
 
 
 def _drops_in_syn_sent(record: SegmentRecord, end: End) -> bool:
-    """Whether a RST is all that comes back for a SYN, and without ACK: that is dropped (RFC 9293 section 3.10.7.3)."""
-    silent = end.isn is None and end.acked < 0 and end.peer.acked < 0
-    return silent and record.ack is None and end.peer.state == State.SYN_SENT
+    """Whether a RST is all that comes back for a SYN, and does not acknowledge it: RFC 9293, 3.10.7.3, drops that."""
+    if end.isn is not None or end.peer.acked >= 0 or end.peer.state != State.SYN_SENT:
+        return False
+    return end.acked < 0 if record.ack is None else end.acked == record.ack and not answers_syn(record, end.peer)
+
+
+def answers_syn(record: SegmentRecord, end: End) -> bool:
+    """Whether what comes to an end in SYN-SENT acknowledges its SYN, or data sent with that."""
+    return record.ack is not None and 0 < record.ack <= end.next
 
 
 def _has_not_got_ack_of_fin(record: SegmentRecord, end: End) -> bool:
@@ -168,7 +174,7 @@ def got(record: SegmentRecord) -> Iterable[str]:
 def _got_rst(record: SegmentRecord, end: End) -> Iterable[str]:
     """A reset counts where it is exactly the next in order (RFC 5961 section 3.2), or answers the SYN."""
     if end.state == State.SYN_SENT:
-        return (Event.GOT_RST,) if record.ack is not None and 0 < record.ack <= end.next else _NOTHING
+        return (Event.GOT_RST,) if answers_syn(record, end) else _NOTHING
     if end.got_next is not None and record.seq != end.got_next:
         return _NOTHING
     if end.state == State.SYN_RECEIVED and not end.opened_passively:
@@ -177,7 +183,7 @@ def _got_rst(record: SegmentRecord, end: End) -> Iterable[str]:
 
 
 def _got_syn(record: SegmentRecord, end: End) -> Iterable[str]:
-    answers = record.ack is not None and 0 < record.ack <= end.next
+    answers = answers_syn(record, end)
     if end.got_next is None:
         if record.ack is not None and not answers:
             return _NOTHING  # acknowledges a SYN that was never sent: answered with RST, not believed

@@ -8,6 +8,7 @@ ACK in a connection answers nothing, its end breaks off. A kernel's counters, wh
 from __future__ import annotations
 
 from lab.protocols.tcp.conversation import SegmentRecord
+from lab.protocols.tcp.events import answers_syn
 from lab.protocols.tcp.segment import ACK, RST
 from lab.text import ROLES, Text
 
@@ -27,16 +28,18 @@ def points(record: SegmentRecord) -> tuple[Text, ...]:
         return ()
     end, peer = record.end, record.receiver
     mine, other = ROLES[end.role], ROLES[peer.role]
+    asks = record.held is not None and getattr(record.held, peer.role) == "SYN-SENT"
+    if record.conversation.unheeded and asks and not answers_syn(record, peer):
+        without = Text(" without ACK", "不带 ACK ") if record.ack is None else Text("", "")
+        return (
+            Text(
+                f"RST of the {mine.en}{without.en}: it does not acknowledge the SYN, so the {other.en} in SYN-SENT "
+                "drops it (RFC 9293 section 3.10.7.3)",
+                f"{mine.zh}{without.zh}的 RST：它没有确认 SYN，处于 SYN-SENT 的{other.zh}将其丢弃"
+                "（RFC 9293 第 3.10.7.3 节）",
+            ),
+        )
     if not record.segment.flags & ACK:
-        if record.conversation.unheeded and record.held and getattr(record.held, peer.role) == "SYN-SENT":
-            return (
-                Text(
-                    f"RST of the {mine.en} without ACK: it does not acknowledge the SYN, so the {other.en} in SYN-SENT "
-                    "drops it (RFC 9293 section 3.10.7.3)",
-                    f"{mine.zh}不带 ACK 的 RST：它没有确认 SYN，处于 SYN-SENT 的{other.zh}将其丢弃"
-                    "（RFC 9293 第 3.10.7.3 节）",
-                ),
-            )
         if record.seq == peer.acked:
             return (
                 Text(

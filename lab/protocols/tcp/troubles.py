@@ -27,8 +27,8 @@ def _ending(facts: Mapping[str, Any], placed: Placed) -> Iterator[Trouble]:
     state, closed = facts["conn_state"], facts["closed"]
     if state == "REJ" and closed is None:
         said = Text(
-            "the SYN brought only a RST without ACK, which is not heeded",
-            "对 SYN 的回应只有不带 ACK 的 RST，会被丢弃",
+            "the SYN brought only a RST that does not acknowledge it, which is not heeded",
+            "对 SYN 的回应只有没有确认它的 RST，会被丢弃",
         )
         yield Trouble(_NO_ANSWER, said, packet)
     elif state == "REJ" and who == "server" and not facts["opened"] and facts["tcp"]["server_isn"] is None:

@@ -38,6 +38,7 @@ def last(*lines: str) -> list[str]:
         (CAPTURES["refused"], "The server refuses the connection: RST in answer to the SYN"),
         (("c> SYN 0 5", "s> RST-ACK 0 6"), "The server refuses the connection: RST in answer to the SYN"),
         (("c> SYN 0", "s> RST 1"), DROPPED),
+        (("c> SYN 0", "s> RST-ACK 0 500"), DROPPED.replace(" without ACK", "")),
         (CAPTURES["reset"], ABORTS),
         ((*OPEN, *TALK, "s> RST-ACK 15 15"), ABORTS.replace("client", "server")),
         (

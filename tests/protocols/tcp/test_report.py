@@ -223,7 +223,7 @@ def test_a_rst_without_ack_ends_no_opening() -> None:
     entry = told("c> SYN 0", "s> RST 1")
     assert (entry["conn_state"], entry["closed"], entry["final"]["states"]["client"]) == ("REJ", None, "SYN-SENT")
     assert {step["differs"]["code"] for step in entry["steps"]} == {"unanswered"}
-    assert all("SYN-SENT drops it" in step["differs"]["en"] for step in entry["steps"])
+    assert all("SYN-SENT drops that" in step["differs"]["en"] for step in entry["steps"])
     entry = told("c> SYN 0", "s> RST 0", "c> SYN 0", "s> SYN-ACK 0 1", "c> ACK 1 1")
     assert (entry["conn_state"], entry["closed"], entry["opened"]) == ("S1", None, True)
     assert told("c> SYN 0", "s> data 1 1 5", "s> RST 6")["closed"] == "rst"  # its SYN-ACK was not captured
