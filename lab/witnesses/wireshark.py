@@ -83,11 +83,13 @@ class Comparison:
     def __init__(self) -> None:
         self.compared: Counter[str] = Counter()
         self._streams: dict[int, int] = {}  # ours -> theirs: a quoted header takes one of their numbers
+        self._taken: set[int] = set()  # theirs that have been seen
         self._senders: dict[tuple[int, str], _Sender] = {}
         self._anew: dict[int, tuple[int, int]] = {}  # ours -> theirs, where another has begun in its middle, and why
         self._spoilt: set[int] = set()  # their streams in which a segment was not all there
         self._odd: set[int] = set()  # their streams in which a segment counts for nothing here
         self._strayed: set[int] = set()  # ours in which one does
+        self._reopened: set[int] = set()  # their streams of which the lab tells another connection from there on
         # By ours: what it has here and there, theirs, its first packet and what that adds when it comes again.
         self._seen: dict[int, list[int]] = {}
 
@@ -125,6 +127,13 @@ class Comparison:
             yield from self._elsewhere(packet.number, found, opinion)
             return
         stream = self._streams.get(which, opinion.stream)
+        if which not in self._streams and opinion.stream in self._taken and found.flags & _SYN_ACK == SYN:
+            self._reopened.add(stream)
+        elif stream != opinion.stream and stream in self._reopened and opinion.stream not in self._taken:
+            yield Disagreement(packet.number, "conversation", stream, opinion.stream, SYN_ACK_AGAIN)
+            self._reopened.add(opinion.stream)  # newer versions have another begin with the SYN-ACK
+            stream = self._streams[which] = opinion.stream
+        self._taken.add(opinion.stream)
         if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there
             self._stray(which, opinion.stream)
             yield Disagreement(packet.number, "conversation", stream, opinion.stream, COUNTS_FOR_NOTHING)
@@ -150,7 +159,7 @@ class Comparison:
             if ours != theirs:
                 shift = me.shift if name == "seq" else peer.shift if name == "ack" else 0
                 moved = bool(shift) and isinstance(ours, int) and (ours - shift) % _NUMBERS == theirs
-                yield Disagreement(packet.number, name, ours, theirs, self._excuse(opinion, moved))
+                yield Disagreement(packet.number, name, ours, theirs, self._excuse(opinion.stream, moved))
         yield from self._whole(packet, found, opinion, which, sender)
         me.probed |= found.payload == 1 and seq == me.next and not peer.window
         self.compared["analysis"] += 1
@@ -158,7 +167,7 @@ class Comparison:
         for label in ANALYSIS if differing else ():
             if label in differing:
                 number = _reason(label, packet, found, opinion, me, peer)
-                number = number or self._excuse(opinion, bool(me.shift or peer.shift))
+                number = number or self._excuse(opinion.stream, bool(me.shift or peer.shift))
                 yield Disagreement(packet.number, label, label in packet.labels, label in opinion.labels, number)
         if packet.stop >= me.next:
             me.next, me.next_raw = packet.stop, (found.seq + packet.stop - seq) % _NUMBERS
@@ -204,18 +213,15 @@ class Comparison:
         for ours, theirs, stream, first, adds in self._seen.values():
             self.compared["completeness"] += 1
             if theirs not in (ours, ours | adds):  # a stream of a single packet: to some versions that counts, too
-                excuse = (
-                    NOT_ALL_THERE if stream in self._spoilt else COUNTS_FOR_NOTHING if stream in self._odd else None
-                )
-                yield Disagreement(first, "completeness", ours, theirs, excuse)
+                yield Disagreement(first, "completeness", ours, theirs, self._excuse(stream, False))
 
-    def _excuse(self, opinion: Opinion, moved: bool) -> int | None:
+    def _excuse(self, stream: int | None, moved: bool) -> int | None:
         """Returns the numbered reason for whatever differs in a whole stream."""
-        if opinion.stream in self._spoilt:
+        if stream in self._spoilt:
             return NOT_ALL_THERE
-        if opinion.stream in self._odd:
+        if stream in self._odd:
             return COUNTS_FOR_NOTHING
-        return SYN_ACK_AGAIN if moved else None
+        return SYN_ACK_AGAIN if moved or stream in self._reopened else None
 
 
 def _begins(found: Segment) -> int:

@@ -131,6 +131,12 @@ def test_number_17_a_second_syn_ack_begins_another_stream(tshark: str, tmp_path:
     assert None not in {each.deviation for each in found}
     _, found = compared(renumbered(first, *rest[:2], second, rest[2]), tmp_path / "late.pcapng")
     assert None not in {each.deviation for each in found}
+    again = [Pair(server_isn=isn) for isn in (1, 500_000, 900_000)]
+    closed = (*OPEN, "c> data 1 1 10", "s> ACK 1 11", "c> FIN 11 1", "s> FIN 1 12", "c> ACK 12 2")
+    _, found = compared(
+        renumbered(*(frame for pair in again for frame in ladder(*closed, pair=pair))), tmp_path / "again.pcapng"
+    )
+    assert {each.deviation for each in found} == {wireshark.SYN_ACK_AGAIN}
 
 
 @pytest.mark.parametrize(

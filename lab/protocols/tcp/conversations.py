@@ -296,8 +296,11 @@ class Conversations:
                 self._ahead.take(syn[0].number)
                 self._ahead.put_back(frame, segment)
                 return *syn, self._again(found[0], *syn)
-        if segment.flags & _SYN_ACK == SYN and _is_new(found[1], segment):
-            return frame, segment, self._again(found[0], frame, segment)
+        if segment.flags & _SYN_ACK == SYN:
+            if _is_new(found[1], segment):
+                return frame, segment, self._again(found[0], frame, segment)
+            if found[0].closing and self._judge.is_opened_anew(found[1], frame, segment):
+                return frame, segment, self._follows(found[0], frame, segment)
         return frame, segment, doubts.booked(found, segment) if found[0].former is not None else found
 
     def _of_order(self, labels: tuple[str, ...], record: SegmentRecord, payload: int, flags: int) -> tuple[str, ...]:
@@ -452,6 +455,12 @@ class Conversations:
             mine = doubts.end_at(before, segment.source, segment.source_port)
             if mine.isn == segment.seq:
                 return before, mine  # the SYN of the one before, once more
+        return self._follows(former, frame, segment)
+
+    def _follows(self, former: Conversation, frame: Frame, segment: Segment) -> tuple[Conversation, End]:
+        """Opens a conversation behind another of the same addresses and ports: that one alone is remembered."""
+        before = former.former
+        if before is not None:
             before.latter = former.former = None
         found = self._open(frame, segment)
         former.latter, found[0].former = found[0], former

@@ -104,6 +104,23 @@ def answered(segment: Segment, later: Later) -> bool:
     return False
 
 
+def opened_anew(syn: Segment, isn: int, later: Later) -> bool:
+    """Whether a SYN is answered by a SYN-ACK with another number than `isn`, and that is acknowledged."""
+    answer: Segment | None = None
+    for _, each, same in _of_pair(later, syn):
+        if answer is None:
+            if same:
+                if each.seq != syn.seq:
+                    return False
+            elif each.flags & (SYN | ACK | RST) != SYN | ACK or each.seq == isn or each.ack != (syn.seq + 1) % _WRAP:
+                return False
+            else:
+                answer = each
+        elif same and each.flags & ACK:
+            return not each.flags & RST and each.ack == (answer.seq + 1) % _WRAP
+    return False
+
+
 def refused(segment: Segment, later: Later) -> bool:
     """Whether a segment is answered by a RST without ACK that has the number it acknowledges (RFC 9293, 3.5.2)."""
     for _, each, same in _of_pair(later, segment):

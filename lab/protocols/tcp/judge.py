@@ -61,6 +61,12 @@ class Judge:
             segment, before.next_raw, self.ahead.behind(frame.number, pairs=segment.pairs)
         )
 
+    def is_opened_anew(self, end: End, frame: Frame, segment: Segment) -> bool:
+        """Whether a SYN with the number of one before, late or copied by its looks, opens another connection."""
+        if self.ahead is None or end.peer.isn is None:
+            return False
+        return doubts.opened_anew(segment, end.peer.isn, self.ahead.behind(frame.number, pairs=segment.pairs))
+
     def is_answered(self, end: End, frame: Frame, segment: Segment) -> bool:
         """Whether of two SYN-ACKs with different numbers the later one is acknowledged."""
         if self.ahead is None or end.peer.acked >= 0:

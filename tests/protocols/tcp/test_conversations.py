@@ -15,7 +15,7 @@ from lab.model import Frame
 from lab.protocols.tcp.conversation import Conversation
 from lab.render import trace
 from lab.report.conversations import entry
-from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, ladder, renumbered, walk
+from tests.packets import IPV4, IPV6, OPEN, TALK, UNEVEN, Pair, drawn, ladder, renumbered, walk
 from tests.protocols.tls.captures import shown
 
 WRAP = 1 << 32
@@ -75,6 +75,25 @@ def test_a_syn_with_another_isn_on_a_used_pair_opens_a_new_conversation() -> Non
     assert walked.records[-1].conversation is walked.conversations[1]
     assert relative(walked.records[-3:]) == [(0, None), (0, 1), (1, 1)]
     assert walked.conversations[1].client.isn == IPV4.client_isn + 1_000_000
+
+
+CLOSED = (*OPEN, "c> data 1 1 10", "s> ACK 1 11", "c> FIN 11 1", "s> FIN 1 12", "c> ACK 12 2")
+
+
+def test_a_syn_with_the_isn_of_one_that_is_over_opens_a_new_conversation_where_it_is_answered_anew() -> None:
+    pairs = [IPV4, IPV4._replace(server_isn=5), IPV4._replace(server_isn=99_999)]
+    walked = walk(renumbered(*(frame for pair in pairs for frame in ladder(*CLOSED, pair=pair))))
+    assert [each.packets for each in walked.conversations] == [len(CLOSED)] * 3
+    assert [drawn(record) for record in walked.records] == [
+        drawn(record) for record in walk(ladder(*CLOSED)).records
+    ] * 3
+    reset = (*OPEN, "c> RST 1", "c> SYN 0", "s> SYN-ACK 5000 1")
+    assert [len(walk(ladder(*reset, each)).conversations) for each in ("c> ACK 1 5001", "c> RST 1")] == [2, 1]
+
+
+def test_a_late_copy_of_a_syn_opens_none() -> None:
+    for answer in ("s> ACK 2 12", "s> SYN-ACK 0 1", "s> RST-ACK 0 1"):
+        assert len(walk(ladder(*CLOSED, "c> SYN 0", answer)).conversations) == 1
 
 
 def test_the_client_of_a_new_conversation_on_a_used_pair_is_the_new_syns_sender() -> None:
