@@ -61,8 +61,9 @@ def groups(paths: Iterable[Parts], whole: str) -> dict[str, dict[Parts, Parts]]:
     if _is_one(inside):
         return {name: inside}
     found: dict[str, dict[Parts, Parts]] = {}
+    by_canvas = _of_canvas(inside)
     for path, given in inside.items():
-        placed = _whose(path)
+        placed = by_canvas.get(path) or _whose(path)
         if placed is not None:
             who, rest = placed
             found.setdefault(who, {})[rest] = given
@@ -119,13 +120,28 @@ def _is_one(paths: Iterable[Parts]) -> bool:
     return any(len(path) == 1 and any(kind.fullmatch(path[0]) is not None for kind in kinds) for path in paths)
 
 
+def _of_canvas(paths: Iterable[Parts]) -> dict[Parts, tuple[str, Parts]]:
+    """Returns who files are of that are called as Canvas calls them, and their paths in what is theirs.
+
+    Several zips and nothing else are of nobody: a class that calls them `hw1_2025_17_an.zip` has the same form.
+    """
+    of: dict[str, dict[Parts, Parts]] = {}
+    for path in paths:
+        if len(path) == 1 and _MOODLE.fullmatch(path[0]) is None and (match := _CANVAS.fullmatch(path[0])) is not None:
+            of.setdefault(_LATE.sub("", match["who"]), {})[path] = (match["file"],)
+    return {
+        path: (who, rest)
+        for who, files in of.items()
+        if len(files) == 1 or not all(archived(path[0]) for path in files)
+        for path, rest in files.items()
+    }
+
+
 def _whose(path: Parts) -> tuple[str, Parts] | None:
     """Returns who a file is of, and its path in what is theirs; None for what lies beside all submissions."""
     first, rest = path[0], path[1:]
-    for form in (_MOODLE, *(() if rest else (_CANVAS,))):
-        if (match := form.fullmatch(first)) is not None:
-            who = _LATE.sub("", match["who"])
-            return who, rest or (match["file"] or first,)
+    if (match := _MOODLE.fullmatch(first)) is not None:
+        return match["who"], rest or (match["file"] or first,)
     if rest:
         return first, rest
     return (first[: -len(".zip")], path) if archived(first) else None

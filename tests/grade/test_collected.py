@@ -51,6 +51,8 @@ def told(handed_in: HandedIn) -> tuple[bool, bool, str]:
         (["A_17_assignsubmission_file/answers.toml", "B_18_assignsubmission_file_/x/a.zip"], ["A_17", "B_18"]),
         (["An_17_assignsubmission_file_answers.toml", "An_17_assignsubmission_file_capture.pcapng"], ["An_17"]),
         (["an_LATE_17_900_answers-1.toml", "an_17_901_capture.pcapng", "bo_18_902_x.zip"], ["an_17", "bo_18"]),
+        (["hw1_2025_17_an.zip", "hw1_2025_18_bo.zip"], ["hw1_2025_17_an", "hw1_2025_18_bo"]),
+        (["an_17_900_a.zip", "an_17_901_b.zip", "an_17_902_answers.toml", "bo_18_903_x.zip"], ["an_17", "bo_18"]),
         (["assignment_5_export/submission_1/answers.toml", f"assignment_5_export/{naming.METADATA}"], ["submission_1"]),
         (["an/answers.toml", "bo/x/answers.toml", "ci.zip", "notes.csv", "__MACOSX/an/._a.toml"], ["an", "bo", "ci"]),
         (["answers.toml", "capture.pcapng"], ["all"]),
