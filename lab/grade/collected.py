@@ -249,7 +249,7 @@ def _in_zip(place: Path | BinaryIO, name: str, refused: Refused, most: int) -> I
     try:
         with zipfile.ZipFile(place) as archive:
             members = archive.infolist()
-    except (*DAMAGED, MemoryError) as error:
+    except DAMAGED as error:
         raise InputError(
             Text(f"{name} is no zip that can be read", f"{name} 不是可读取的 zip"),
             Text("name a folder or a zip of submissions", "请指明存放提交物的文件夹或 zip"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
 import os
 import stat
 import zipfile
@@ -20,7 +21,10 @@ from lab.grade.naming import Parts
 
 _SAYS_UTF_8 = 0x800  # of a member's flags: its name is in UTF-8
 CHUNK = 1 << 16
-DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, ValueError, EOFError)
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, NotImplementedError, RuntimeError, ValueError, EOFError,
+    OverflowError, MemoryError, getattr(getattr(zipfile, "zstd", None), "ZstdError", OSError),  # zstd: since Python 3.14
+)  # fmt: skip
 
 
 class Source(NamedTuple):

@@ -6,8 +6,10 @@ import io
 import os
 import shutil
 import stat
+import struct
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from lab.errors import InputError
 from lab.grade import naming
-from lab.grade.collected import HandedIn, collect, digest, reading
+from lab.grade.collected import HandedIn, collect, digest, packed, reading
 from lab.grade.sheet import MOST_BYTES
 from tests.grade.shared import capture
 
@@ -161,6 +163,34 @@ def test_a_damaged_zip_says_so(tmp_path: Path, damage: object) -> None:
     sheet, _, why = told(only(tmp_path))
     assert not sheet
     assert why in ("mine.zip is no zip that can be read", "answers.toml can't be read")
+
+
+def compressed_with_lzma() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("answers.toml", SHEET * 50)
+    data = bytearray(out.getvalue())
+    data[60:70] = b"\xa5" * 10  # of what is compressed; the header has 42 bytes
+    return bytes(data)
+
+
+def behind_every_file() -> bytes:
+    """A zip whose listing says that the sheet begins 16 bytes before 2^64."""
+    data = archive(("answers.toml", SHEET))
+    listing = bytearray(data[(at := data.index(b"PK\1\2")) : (end := data.index(b"PK\5\6"))])
+    listing[30:32], listing[42:46] = struct.pack("<H", 12), b"\xff" * 4
+    listing += struct.pack("<HHQ", 1, 8, (1 << 64) - 16)
+    return data[:at] + bytes(listing) + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(listing), at, 0)
+
+
+@pytest.mark.parametrize("damaged", [compressed_with_lzma, behind_every_file])
+def test_a_zip_that_is_damaged_in_whatever_way_is_told_and_stops_nobody(tmp_path: Path, damaged: Callable[[], bytes]) -> None:
+    """All of them are read for their digest, before the first is marked."""
+    (tmp_path / "an.zip").write_bytes(damaged())
+    found = only(tmp_path / "an.zip")
+    assert len(digest(found)) == 64
+    assert len(packed(found).data) < 100
+    assert told(found) == (False, False, "answers.toml can't be read")
 
 
 def test_what_is_no_submission_is_an_error(tmp_path: Path) -> None:
