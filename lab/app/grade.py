@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.app.course import course_key
 from lab.app.formats import FormOfMarks as Form
-from lab.app.marks import DRAWN, ON_PLATFORMS, Asked, export_of, fill, json_of, left_out, render
+from lab.app.marks import DRAWN, ON_PLATFORMS, Asked, export_of, fill, json_of, left_out, passed_over, render
 from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
 from lab.grade import classes, collected, overrides, releasing
@@ -93,7 +93,7 @@ def _grade(asked: Asked, lang: Lang) -> None:
 
 def _marked(asked: Asked, degree: Degree, lang: Lang) -> tuple[dict[str, Any], dict[str, Mapping[str, str]]]:
     """Returns the marks of a class with what its teacher has decided, and the pictures of captures that are wanted."""
-    handed_in = collected.collect(asked.path)
+    handed_in = collected.collect(asked.path, lambda names: passed_over(names, lang))
     only = load(asked.assignment) if asked.assignment else None
     decided = _overrides(asked.to)
     course = course_key(asked.key, lang)

@@ -115,15 +115,26 @@ def export_of(path: Path | None) -> str | None:
 
 def left_out(submissions: Sequence[Mapping[str, Any]], lang: Lang) -> None:
     """Says whose marks are not in Moodle's CSV."""
-    names = nobodys(submissions)
-    if names:
-        listed = ", ".join(map(safe, names[:_MOST_NAMED])) + (" …" if len(names) > _MOST_NAMED else "")
-        streams.say(_LEFT_OUT.format(listed).pick(lang))
+    if names := nobodys(submissions):
+        streams.say(_LEFT_OUT.format(_few(names)).pick(lang))
+
+
+def passed_over(names: Sequence[str], lang: Lang) -> None:
+    """Says which files among a class's submissions are of nobody."""
+    streams.say(_PASSED_OVER.format(_few(names)).pick(lang))
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(map(safe, names[:_MOST_NAMED])) + (" …" if len(names) > _MOST_NAMED else "")
 
 
 _LEFT_OUT = Text(
     "not in Moodle's CSV, because their sheets have no student's id, or one that another has, too: {0}",
     "不在 Moodle 的 CSV 中（答题纸上没有学号，或与另一份相同）：{0}",
+)
+_PASSED_OVER = Text(
+    "note: passed over, for each student's files are in a folder or a zip: {0}",
+    "注意：以下文件已略过（每个学生的文件应在一个文件夹或 zip 中）：{0}",
 )
 
 

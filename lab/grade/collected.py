@@ -16,7 +16,7 @@ import stat
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -54,8 +54,11 @@ class Read(NamedTuple):
     refused: tuple[Text, ...]
 
 
-def collect(path: Path) -> list[HandedIn]:
-    """Returns the submissions at `path`, in order of their names: one, or a class. Raises InputError."""
+def collect(path: Path, of_nobody: Callable[[Sequence[str]], object] = lambda _: None) -> list[HandedIn]:
+    """Returns the submissions at `path`, in order of their names: one, or a class. Raises InputError.
+
+    `of_nobody` is told the names of files that were passed over, if any were.
+    """
     refused: Refused = {}
     zipped = path.is_file()
     listed = list(_in_zip(path, str(path), refused, MOST_FILES) if zipped else _in_folder(path, refused))
@@ -66,7 +69,7 @@ def collect(path: Path) -> list[HandedIn]:
         )
     whole = path.resolve().name
     whole = whole[: -len(".zip")] if zipped and naming.archived(whole) else whole
-    found = naming.groups([*listed, *refused], whole)
+    found = naming.groups([*listed, *refused], whole, refused)
     called = _submitters(path, zipped, listed)
     submissions = []
     used: set[str] = set()
@@ -83,6 +86,8 @@ def collect(path: Path) -> list[HandedIn]:
                 f"提交物是含有 {sheets.NAME} 与 {CAPTURE} 的文件夹或 zip；整个班级则是这些的文件夹",
             ),
         )
+    if beside := naming.passed_over(listed, found):
+        of_nobody(beside)
     return submissions
 
 

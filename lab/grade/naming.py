@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 Parts = tuple[str, ...]
@@ -45,10 +45,11 @@ class Chosen(NamedTuple):
     beside: Parts | None = None
 
 
-def groups(paths: Iterable[Parts], whole: str) -> dict[str, dict[Parts, Parts]]:
+def groups(paths: Iterable[Parts], whole: str, refused: Container[Parts] = ()) -> dict[str, dict[Parts, Parts]]:
     """Returns who has handed in what: for each the paths within what is theirs, and the paths as they were given.
 
-    `whole` is the name of all of it: where it is no class but one submission, it is called that.
+    `whole` is the name of all of it: where it is no class but one submission, it is called that. Of the paths some were
+    `refused`: where such a one has the place of a submission, it is one, for nobody may know that it is no folder.
     """
     all_of_it = {path: path for path in paths if _wanted(path)}
     inside, name = dict(all_of_it), whole
@@ -64,10 +65,18 @@ def groups(paths: Iterable[Parts], whole: str) -> dict[str, dict[Parts, Parts]]:
     by_canvas = _of_canvas(inside)
     for path, given in inside.items():
         placed = by_canvas.get(path) or _whose(path)
+        if placed is None and given in refused:
+            placed = path[0], path
         if placed is not None:
             who, rest = placed
             found.setdefault(who, {})[rest] = given
     return found
+
+
+def passed_over(paths: Iterable[Parts], found: Mapping[str, Mapping[Parts, Parts]]) -> list[str]:
+    """Returns the names of files that are of nobody, of those that were given to find whose they are."""
+    taken = {given for files in found.values() for given in files.values()}
+    return [path[-1] for path in paths if _wanted(path) and path not in taken and path[-1] not in ("", METADATA)]
 
 
 def chosen(paths: Iterable[Parts]) -> Chosen:

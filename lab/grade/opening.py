@@ -23,7 +23,8 @@ _SAYS_UTF_8 = 0x800  # of a member's flags: its name is in UTF-8
 CHUNK = 1 << 16
 DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, NotImplementedError, RuntimeError, ValueError, EOFError,
-    OverflowError, MemoryError, getattr(getattr(zipfile, "zstd", None), "ZstdError", OSError),  # zstd: since Python 3.14
+    OverflowError, MemoryError,
+    getattr(getattr(zipfile, "zstd", None), "ZstdError", OSError),  # since Python 3.14
 )  # fmt: skip
 
 

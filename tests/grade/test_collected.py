@@ -119,6 +119,20 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
     assert told(only(tmp_path / "an.zip")) == (False, False, f"answers.toml {refused}")
 
 
+def test_nobody_of_a_class_is_dropped_without_a_word(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    (room / "bo").mkdir(parents=True)
+    (room / "bo" / "answers.toml").write_bytes(SHEET)
+    (room / "an").symlink_to(room / "bo")
+    for name in ("ci.rar", "di.tar.gz", "ed.toml", naming.METADATA):
+        (room / name).write_bytes(b"")
+    passed_over: list[str] = []
+    an, bo = collect(room, passed_over.extend)
+    assert (an.name, told(an)) == ("an", (False, False, "an is a link or a device: it was not read"))
+    assert (bo.name, told(bo)) == ("bo", (True, False, ""))
+    assert passed_over == ["ci.rar", "di.tar.gz", "ed.toml"]
+
+
 def test_a_file_that_becomes_a_link_after_it_was_listed_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "answers.toml").write_bytes(SHEET)
     found = only(tmp_path)
@@ -177,14 +191,14 @@ def compressed_with_lzma() -> bytes:
 def behind_every_file() -> bytes:
     """A zip whose listing says that the sheet begins 16 bytes before 2^64."""
     data = archive(("answers.toml", SHEET))
-    listing = bytearray(data[(at := data.index(b"PK\1\2")) : (end := data.index(b"PK\5\6"))])
+    listing = bytearray(data[(at := data.index(b"PK\1\2")) : data.index(b"PK\5\6")])
     listing[30:32], listing[42:46] = struct.pack("<H", 12), b"\xff" * 4
     listing += struct.pack("<HHQ", 1, 8, (1 << 64) - 16)
     return data[:at] + bytes(listing) + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(listing), at, 0)
 
 
 @pytest.mark.parametrize("damaged", [compressed_with_lzma, behind_every_file])
-def test_a_zip_that_is_damaged_in_whatever_way_is_told_and_stops_nobody(tmp_path: Path, damaged: Callable[[], bytes]) -> None:
+def test_a_zip_with_whatever_damage_says_so_and_stops_nobody(tmp_path: Path, damaged: Callable[[], bytes]) -> None:
     """All of them are read for their digest, before the first is marked."""
     (tmp_path / "an.zip").write_bytes(damaged())
     found = only(tmp_path / "an.zip")
