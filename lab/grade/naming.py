@@ -80,22 +80,27 @@ def passed_over(paths: Iterable[Parts], found: Mapping[str, Mapping[Parts, Parts
 
 
 def chosen(paths: Iterable[Parts]) -> Chosen:
-    """Returns which files of a submission count. The last of several does: numbers and dates are put behind a name."""
+    """Returns which files of a submission count. The last of several does: numbers and dates are put behind a name.
+
+    A capture that lies in the sheet's folder does before any other: it is the one that the answers are about.
+    """
     listed = sorted(paths, key=lambda path: (-len(path), _number(path[-1]), path))
     several = []
 
-    def last(*kinds: re.Pattern[str]) -> Parts | None:
+    def last(of: list[Parts], *kinds: re.Pattern[str]) -> Parts | None:
         for kind in kinds:
-            found = [path for path in listed if kind.fullmatch(path[-1])]
+            found = [path for path in of if kind.fullmatch(path[-1])]
             if len(found) > 1:
                 several.append(found[-1][-1])
             if found:
                 return found[-1]
         return None
 
-    sheet, capture = last(_SHEET), last(_CAPTURE, _ANY_CAPTURE)
+    sheet = last(listed, _SHEET)
+    near = [path for path in listed if sheet is not None and path[:-1] == sheet[:-1]]
+    capture = last(near, _CAPTURE, _ANY_CAPTURE) or last(listed, _CAPTURE, _ANY_CAPTURE)
     if sheet is None and capture is None:
-        return Chosen(None, None, last(_ZIP), tuple(several))
+        return Chosen(None, None, last(listed, _ZIP), tuple(several))
     beside = next((path for path in listed if _ZIP.fullmatch(path[-1])), None)
     return Chosen(sheet, capture, None, tuple(several), beside)
 

@@ -102,6 +102,20 @@ def test_the_last_of_several_counts_and_a_zip_is_opened_once(tmp_path: Path) -> 
         assert [text.en for text in found.refused] == ["several files could be answers (2).toml: the last counts"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "counts"),
+    [
+        (["a/answers (1).toml", "a/capture.pcapng", "b/answers.toml", "b/capture.pcapng"], 1),
+        (["a/answers.toml", "a/mine.pcap", "b/capture.pcapng"], 1),
+        (["a/answers.toml", "b/capture.pcapng"], 1),
+        (["a/capture.pcapng", "b/capture.pcapng"], 1),
+    ],
+)
+def test_a_capture_beside_the_sheet_counts_before_any_other(paths: list[str], counts: int) -> None:
+    listed = [tuple(path.split("/")) for path in paths]
+    assert naming.chosen(listed).capture == listed[counts]
+
+
 def test_links_and_devices_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "an"
     folder.mkdir()
