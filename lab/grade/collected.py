@@ -69,7 +69,8 @@ def collect(path: Path, of_nobody: Callable[[Sequence[str]], object] = lambda _:
         )
     whole = path.resolve().name
     whole = whole[: -len(".zip")] if zipped and naming.archived(whole) else whole
-    found = naming.groups([*listed, *refused], whole, refused)
+    all_of_it = [*listed, *refused]
+    found = naming.groups(all_of_it, whole, refused)
     called = _submitters(path, zipped, listed)
     submissions = []
     used: set[str] = set()
@@ -86,7 +87,7 @@ def collect(path: Path, of_nobody: Callable[[Sequence[str]], object] = lambda _:
                 f"提交物是含有 {sheets.NAME} 与 {CAPTURE} 的文件夹或 zip；整个班级则是这些的文件夹",
             ),
         )
-    if beside := naming.passed_over(listed, found):
+    if beside := naming.passed_over(all_of_it, found):
         of_nobody(beside)
     return submissions
 

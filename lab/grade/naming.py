@@ -59,24 +59,25 @@ def groups(paths: Iterable[Parts], whole: str, refused: Container[Parts] = ()) -
             break
         name = first
         inside = {path[1:]: given for path, given in inside.items() if path[1:] != ("",)}
-    if _is_one(inside):
-        return {name: inside}
     found: dict[str, dict[Parts, Parts]] = {}
     by_canvas = _of_canvas(inside)
     for path, given in inside.items():
         placed = by_canvas.get(path) or _whose(path)
-        if placed is None and given in refused:
+        if placed is None and given in refused and not _counts(path):
             placed = path[0], path
         if placed is not None:
             who, rest = placed
             found.setdefault(who, {})[rest] = given
+    if any(len(path) == 1 and _counts(path) for path in inside) and not _is_class(found):
+        return {name: inside}
     return found
 
 
 def passed_over(paths: Iterable[Parts], found: Mapping[str, Mapping[Parts, Parts]]) -> list[str]:
     """Returns the names of files that are of nobody, of those that were given to find whose they are."""
     taken = {given for files in found.values() for given in files.values()}
-    return [path[-1] for path in paths if _wanted(path) and path not in taken and path[-1] not in ("", METADATA)]
+    left = dict.fromkeys(path for path in paths if _wanted(path) and path not in taken)
+    return [path[-1] for path in left if path[-1] not in ("", METADATA)]
 
 
 def chosen(paths: Iterable[Parts]) -> Chosen:
@@ -128,10 +129,15 @@ def archived(name: str) -> bool:
     return _ZIP.fullmatch(name) is not None
 
 
-def _is_one(paths: Iterable[Parts]) -> bool:
-    """Whether these are the files of one submission, and no class."""
-    kinds = (_SHEET, _CAPTURE)
-    return any(len(path) == 1 and any(kind.fullmatch(path[0]) is not None for kind in kinds) for path in paths)
+def _counts(path: Parts) -> bool:
+    return any(kind.fullmatch(path[-1]) is not None for kind in (_SHEET, _CAPTURE))
+
+
+def _is_class(found: Mapping[str, Iterable[Parts]]) -> bool:
+    """Whether these are submissions of several, though a sheet or a capture lies beside them: in one there may be a
+    folder or a zip with an earlier sheet, too."""
+    kinds = (_SHEET, _ZIP)
+    return sum(any(kind.fullmatch(path[-1]) for path in files for kind in kinds) for files in found.values()) > 1
 
 
 def _of_canvas(paths: Iterable[Parts]) -> dict[Parts, tuple[str, Parts]]:

@@ -58,6 +58,10 @@ def told(handed_in: HandedIn) -> tuple[bool, bool, str]:
         (["assignment_5_export/submission_1/answers.toml", f"assignment_5_export/{naming.METADATA}"], ["submission_1"]),
         (["an/answers.toml", "bo/x/answers.toml", "ci.zip", "notes.csv", "__MACOSX/an/._a.toml"], ["an", "bo", "ci"]),
         (["answers.toml", "capture.pcapng"], ["all"]),
+        (["capture.pcapng", "sheet/answers.toml"], ["all"]),
+        (["answers.toml", "capture.pcapng", "old/answers.toml", "old/capture.pcapng"], ["all"]),
+        (["answers.toml", "an/answers.toml", "an/capture.pcapng", "bo/answers.toml"], ["an", "bo"]),
+        (["capture.pcapng", "an/x/mine.zip", "bo.zip", "ci/capture.pcapng"], ["an", "bo", "ci"]),
         (["an/answers.toml", "an/capture.pcapng"], ["an"]),
     ],
 )  # fmt: skip
@@ -138,13 +142,15 @@ def test_nobody_of_a_class_is_dropped_without_a_word(tmp_path: Path) -> None:
     (room / "bo").mkdir(parents=True)
     (room / "bo" / "answers.toml").write_bytes(SHEET)
     (room / "an").symlink_to(room / "bo")
-    for name in ("ci.rar", "di.tar.gz", "ed.toml", naming.METADATA):
+    (room / "capture.pcapng").symlink_to(room / "bo")
+    shutil.copytree(room / "bo", room / "cy")
+    for name in ("answers.toml", "ci.rar", "di.tar.gz", "ed.toml", naming.METADATA):
         (room / name).write_bytes(b"")
     passed_over: list[str] = []
-    an, bo = collect(room, passed_over.extend)
+    an, bo, _ = collect(room, passed_over.extend)
     assert (an.name, told(an)) == ("an", (False, False, "an is a link or a device: it was not read"))
     assert (bo.name, told(bo)) == ("bo", (True, False, ""))
-    assert passed_over == ["ci.rar", "di.tar.gz", "ed.toml"]
+    assert passed_over == ["answers.toml", "ci.rar", "di.tar.gz", "ed.toml", "capture.pcapng"]
 
 
 def test_a_file_that_becomes_a_link_after_it_was_listed_is_not_followed(tmp_path: Path) -> None:
