@@ -93,7 +93,8 @@ def _grade(asked: Asked, lang: Lang) -> None:
 
 def _marked(asked: Asked, degree: Degree, lang: Lang) -> tuple[dict[str, Any], dict[str, Mapping[str, str]]]:
     """Returns the marks of a class with what its teacher has decided, and the pictures of captures that are wanted."""
-    handed_in = collected.collect(asked.path, lambda names: passed_over(names, lang))
+    one = asked.form in ON_PLATFORMS
+    handed_in = collected.collect(asked.path, lambda names: passed_over(names, lang), one)
     only = load(asked.assignment) if asked.assignment else None
     decided = _overrides(asked.to)
     course = course_key(asked.key, lang)

@@ -54,10 +54,13 @@ class Read(NamedTuple):
     refused: tuple[Text, ...]
 
 
-def collect(path: Path, of_nobody: Callable[[Sequence[str]], object] = lambda _: None) -> list[HandedIn]:
+def collect(
+    path: Path, of_nobody: Callable[[Sequence[str]], object] = lambda _: None, one: bool = False
+) -> list[HandedIn]:
     """Returns the submissions at `path`, in order of their names: one, or a class. Raises InputError.
 
-    `of_nobody` is told the names of files that were passed over, if any were.
+    Where `one` is asked for, several folders with a single sheet among them are one. `of_nobody` is told the names of
+    files that were passed over, if any were.
     """
     refused: Refused = {}
     zipped = path.is_file()
@@ -70,7 +73,7 @@ def collect(path: Path, of_nobody: Callable[[Sequence[str]], object] = lambda _:
     whole = path.resolve().name
     whole = whole[: -len(".zip")] if zipped and naming.archived(whole) else whole
     all_of_it = [*listed, *refused]
-    found = naming.groups(all_of_it, whole, refused)
+    found = naming.groups(all_of_it, whole, refused, one)
     called = _submitters(path, zipped, listed)
     submissions = []
     used: set[str] = set()

@@ -45,11 +45,14 @@ class Chosen(NamedTuple):
     beside: Parts | None = None
 
 
-def groups(paths: Iterable[Parts], whole: str, refused: Container[Parts] = ()) -> dict[str, dict[Parts, Parts]]:
+def groups(
+    paths: Iterable[Parts], whole: str, refused: Container[Parts] = (), one: bool = False
+) -> dict[str, dict[Parts, Parts]]:
     """Returns who has handed in what: for each the paths within what is theirs, and the paths as they were given.
 
-    `whole` is the name of all of it: where it is no class but one submission, it is called that. Of the paths some were
-    `refused`: where such a one has the place of a submission, it is one, for nobody may know that it is no folder.
+    `whole` is the name of all of it: where it is no class but one submission, it is called that. Where `one` is
+    asked for, it is that unless several folders have a sheet or a zip. Of the paths some were `refused`: where such a
+    one has the place of a submission, it is one, for it may be the link to a folder.
     """
     all_of_it = {path: path for path in paths if _wanted(path)}
     inside, name = dict(all_of_it), whole
@@ -68,9 +71,8 @@ def groups(paths: Iterable[Parts], whole: str, refused: Container[Parts] = ()) -
         if placed is not None:
             who, rest = placed
             found.setdefault(who, {})[rest] = given
-    if any(len(path) == 1 and _counts(path) for path in inside) and not _is_class(found):
-        return {name: inside}
-    return found
+    one = one or any(len(path) == 1 and _counts(path) for path in inside)
+    return {name: inside} if inside and one and not _is_class(found) else found
 
 
 def passed_over(paths: Iterable[Parts], found: Mapping[str, Mapping[Parts, Parts]]) -> list[str]:
@@ -168,7 +170,7 @@ def _whose(path: Parts) -> tuple[str, Parts] | None:
 
 
 def _wanted(path: Parts) -> bool:
-    return bool(path) and not any(part in _OF_SYSTEMS or part.startswith(("._", ".DS_")) for part in path)
+    return bool(path) and not any(part in _OF_SYSTEMS or part.startswith(".") for part in path)
 
 
 def _number(name: str) -> int:

@@ -63,6 +63,7 @@ def told(handed_in: HandedIn) -> tuple[bool, bool, str]:
         (["answers.toml", "an/answers.toml", "an/capture.pcapng", "bo/answers.toml"], ["an", "bo"]),
         (["capture.pcapng", "an/x/mine.zip", "bo.zip", "ci/capture.pcapng"], ["an", "bo", "ci"]),
         (["an/answers.toml", "an/capture.pcapng"], ["an"]),
+        ([".git/config", "an/.vscode/x.json", "an/answers.toml", ".github/workflows/x.yml"], ["an"]),
     ],
 )  # fmt: skip
 def test_whose_files_are_whose_is_told_by_their_names(paths: list[str], who: list[str]) -> None:

@@ -24,7 +24,7 @@ from jsonschema import Draft202012Validator
 
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks as Form
-from lab.app.marks import Asked, other_account
+from lab.app.marks import ON_PLATFORMS, Asked, other_account
 from lab.errors import InputError, UsageError
 from lab.grade import autograder, sheet
 from lab.grade.assignment import load
@@ -362,6 +362,22 @@ def test_a_platform_s_form_is_of_one_submission_and_a_gradebook_s_of_a_class(tmp
     export.write_text(CANVAS, "utf-8")
     app.grade(Asked(handed_in, "", "full", Form.TABLE, out, fill=export), "en")
     assert ",18\r\n" in out.read_bytes().decode("utf-8")
+
+
+@pytest.mark.parametrize("form", ON_PLATFORMS)
+def test_a_repository_with_sheet_and_capture_in_folders_of_their_own_is_one_submission(
+    tmp_path: Path, handed_in: Path, form: Form
+) -> None:
+    """Whatever else is in it, but for a second sheet."""
+    repository, out = tmp_path / "repository", tmp_path / "out"
+    for name in ("sheet", "cap", "notes", ".git"):
+        (repository / name).mkdir(parents=True)
+    (repository / "README.md").write_text("mine")
+    (repository / ".git" / "HEAD").write_text("ref")
+    for name, folder in ((sheet.NAME, "sheet"), ("capture.pcapng", "cap")):
+        (handed_in / name).rename(repository / folder / name)
+    app.grade(Asked(repository, "", "full", form, out), "en")
+    assert "18" in out.read_text("utf-8")
 
 
 @pytest.mark.parametrize(("form", "schema"), [(Form.GRADESCOPE, GRADESCOPE), (Form.PRAIRIELEARN, PRAIRIELEARN)])
