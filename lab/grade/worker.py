@@ -14,7 +14,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +27,13 @@ from lab.grade.facts import Facts
 from lab.grade.feedback import as_json
 from lab.grade.marking import mark
 from lab.grade.recording import come_with, explained
+from lab.grade.sheet import Sheet
 from lab.grade.submissions import Submission
 from lab.grade.variant import damaged, derive
 from lab.render.picture import MOST, picture
 from lab.render.svg import svg
 from lab.testbed.namespaces import CLONE_NEWNET, CLONE_NEWUSER, unshare
-from lab.text import LANGUAGES, Lang, Text
+from lab.text import LANGUAGES, Lang, Text, safe
 
 MOST_RESULT = 4 << 20  # bytes of a result
 _MOST_EXPLAINED = 1 << 20  # characters
@@ -80,7 +81,8 @@ def result(
         assignment = only or assignments.get(submission.sheet.assignment)
         if assignment is None:
             return {"marks": None, "why": _both(unnamed().message), "refused": refused, "kind": "name"}
-        return of(submission._replace(problems=(*given.refused, *submission.problems)), assignment, course, drawn)
+        problems = (*given.refused, *_of_another_assignment(submission.sheet, assignment), *submission.problems)
+        return of(submission._replace(problems=problems), assignment, course, drawn)
 
 
 def of(
@@ -106,6 +108,16 @@ def _ladder(facts: Facts, lang: Lang) -> str:
     """Returns the picture of a capture, of one with very many packets the beginning."""
     packets = facts.packets[:MOST]
     return svg(picture(packets, lang, more=len(facts.packets) - len(packets)), lang)
+
+
+def _of_another_assignment(sheet: Sheet, assignment: Assignment) -> Iterator[Text]:
+    """Yields that a sheet names another assignment than the one it is marked by: its answers have no question there."""
+    named = safe(sheet.assignment.strip())
+    if named not in ("", assignment.id):
+        yield Text(
+            f"the answer sheet is of {named}: it was marked by {assignment.id}",
+            f"答题纸属于作业 {named}，而评阅依据的是 {assignment.id}",
+        )
 
 
 def _of_another(assignment: Assignment, student: str, facts: Facts, course: bytes) -> list[dict[str, Any]]:

@@ -45,6 +45,16 @@ def test_a_submission_is_marked_as_a_table_and_as_json(handed_in: Path) -> None:
     assert "64512" not in json.dumps(marks)
 
 
+def test_a_sheet_of_another_assignment_than_the_one_asked_for_is_told(handed_in: Path) -> None:
+    of_another = "the answer sheet is of tcp-open: it was marked by tcp-close"
+    marks = json.loads(lab("grade", str(handed_in), "--json", "--assignment", "tcp-close").stdout)
+    assert of_another in [each["en"] for each in marks["problems"]]
+    assert json.loads(lab("grade", str(handed_in), "--json", "--assignment", "tcp-open").stdout)["problems"] == []
+    (handed_in / "answers.toml").write_text("[answers]\n")
+    marks = json.loads(lab("grade", str(handed_in), "--json", "--assignment", "tcp-close").stdout)
+    assert of_another not in [each["en"] for each in marks["problems"]]
+
+
 def test_what_can_not_be_marked_is_said_in_two_lines(handed_in: Path) -> None:
     (handed_in / "capture.pcapng").write_bytes(b"no capture")
     done = lab("grade", str(handed_in), "--lang", "en")
