@@ -13,6 +13,7 @@ from lab.app.formats import FormOfMarks as Form
 from lab.errors import InputError, UsageError
 from lab.grade.feedback import Degree
 from lab.grade.gradebook import csv_of, filled, moodle_csv, nobodys
+from lab.grade.naming import student_key
 from lab.grade.reports.class_page import class_page
 from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
 from lab.grade.reports.student import as_html, as_markdown
@@ -87,14 +88,14 @@ def other_account(marks: Mapping[str, Any], metadata: Path | None, lang: Lang) -
         return ()
     try:
         users = to_json.loads(metadata.read_bytes())["users"]
-        known = {str(user[key]).casefold() for user in users for key in ("email", "sid", "id", "name") if key in user}
+        known = {student_key(str(user[key])) for user in users for key in ("email", "sid", "id", "name") if key in user}
         known |= {each.partition("@")[0] for each in known}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             Text(f"{metadata.name} names no users", f"{metadata.name} 中没有用户"),
             Text("give Gradescope's submission_metadata.json", "请给出 Gradescope 的 submission_metadata.json"),
         ) from None
-    if not marks["student"] or marks["student"].casefold() in known:
+    if student_key(marks["student"]) in {"", *known}:
         return ()
     said = Text("The sheet is of student {0}, the account another's.", "答题纸上的学号是 {0}，与账号不符。")
     return (said.pick(lang).format(safe(marks["student"])),)

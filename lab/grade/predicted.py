@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.grade.assignment import Assignment
 from lab.grade.facts import AbsentError, Facts
 from lab.grade.kinds.prediction import deadline
+from lab.grade.naming import student_key
 from lab.grade.places import seen
 from lab.grade.sheet import MOST_ANSWERS, Said, Sheet
 from lab.model import Frame
@@ -101,8 +102,15 @@ def _belongs(record: Record, frame: Frame, sheet: Sheet) -> bool:
     found = segment(frame)
     if not isinstance(found, Segment) or record.packet != frame.number:
         return False
-    mine = record.variant in (None, of_variant(sheet.assignment, sheet.student))
-    return mine and (record.seq_raw, record.ack_raw) == (found.seq, _ack(found))
+    return _is_of(record.variant, sheet) and (record.seq_raw, record.ack_raw) == (found.seq, _ack(found))
+
+
+def _is_of(variant: str | None, sheet: Sheet) -> bool:
+    """Whether a record names the variant that the sheet does, however the student's id is typed there; or none."""
+    whose = of_variant(sheet.assignment, "")
+    if variant is None or not variant.startswith(whose):
+        return variant is None
+    return student_key(variant[len(whose) :]) == student_key(sheet.student)
 
 
 def _ack(found: Segment) -> int | None:

@@ -388,7 +388,9 @@ def test_what_can_not_be_marked_is_a_result_where_one_is_waited_for(tmp_path: Pa
     Draft202012Validator(schema).validate(json.loads(out.read_text("utf-8")))
 
 
-@pytest.mark.parametrize(("account", "said"), [("s1@example.com", False), ("S1", False), ("eve@example.com", True)])
+@pytest.mark.parametrize(
+    ("account", "said"), [("s1@example.com", False), ("S1", False), (" ｓ 1", False), ("eve@example.com", True)]
+)
 def test_a_sheet_of_another_account_is_told(handed_in: Path, tmp_path: Path, account: str, said: bool) -> None:
     metadata, out = tmp_path / "submission_metadata.json", tmp_path / "out"
     metadata.write_text(json.dumps({"users": [{"email": account, "id": 7, "name": "N"}]}))

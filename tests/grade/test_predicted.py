@@ -69,8 +69,15 @@ def test_it_is_marked_by_the_last_answer_before_the_packet_showed(folder: Path) 
     assert found.marks[0].status == "right"
 
 
-def test_it_counts_for_nobody_else(folder: Path) -> None:
-    answers, wrong = predicted(folder / "capture.pcapng", SHEET._replace(student="s2"))
+@pytest.mark.parametrize("student", ["S1", "s1 ", "ｓ１"])
+def test_it_counts_however_the_student_s_id_is_typed(folder: Path, student: str) -> None:
+    said, wrong = predicted(folder / "capture.pcapng", SHEET._replace(student=student))
+    assert (len(said["before"]), wrong) == (3, None)
+
+
+@pytest.mark.parametrize("sheet", [SHEET._replace(student="s2"), SHEET._replace(assignment="Further")])
+def test_it_counts_for_nobody_else(folder: Path, sheet: Sheet) -> None:
+    answers, wrong = predicted(folder / "capture.pcapng", sheet)
     assert answers == {}
     assert wrong is not None
     assert wrong.en.startswith("predictions in the capture that do not belong there: 3.")
