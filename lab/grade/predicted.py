@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from lab.capture.compressed import kind_of
 from lab.capture.reader import open_capture
 from lab.errors import LabError
 from lab.grade.assignment import Assignment
@@ -91,9 +92,11 @@ def _beside(frame: Frame, sheet: Sheet, question: str, answer: str) -> Frame:
 
 
 def _has_any(capture: Path) -> bool:
+    """Whether there may be predictions in a capture: in one that is compressed they can't be looked for so quickly."""
     try:
         with capture.open("rb") as file:
-            return PREFIX.encode() in file.read(_MOST)
+            data = file.read(_MOST)
+            return kind_of(data) is not None or PREFIX.encode() in data
     except OSError:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
@@ -73,6 +74,11 @@ def test_it_is_marked_by_the_last_answer_before_the_packet_showed(folder: Path) 
 def test_it_counts_however_the_student_s_id_is_typed(folder: Path, student: str) -> None:
     said, wrong = predicted(folder / "capture.pcapng", SHEET._replace(student=student))
     assert (len(said["before"]), wrong) == (3, None)
+
+
+def test_it_counts_in_a_capture_that_was_compressed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "capture.pcapng").write_bytes(gzip.compress((folder / "capture.pcapng").read_bytes()))
+    assert predicted(tmp_path / "capture.pcapng", SHEET) == predicted(folder / "capture.pcapng", SHEET)
 
 
 @pytest.mark.parametrize("sheet", [SHEET._replace(student="s2"), SHEET._replace(assignment="Further")])
