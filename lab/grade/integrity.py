@@ -188,14 +188,17 @@ def shared(
             by_value.setdefault(each.value, {})[name] = each
     anybodys = {each.value: name for name, listed in published.items() for each in listed}
     found: dict[str, list[dict[str, Any]]] = {}
+    told: set[tuple[str, str]] = set()  # whose capture is which that comes with the lab: it shares several values
     seen: set[tuple[str, ...]] = set()
     for value, holders in by_value.items():
         if value in anybodys:
             whose = anybodys[value]
             said = Text(f"the capture is {whose}, which comes with the lab", f"该抓包就是实验室自带的 {whose}")
             for holder, each in holders.items():
-                told = finding("published", said, (each.packet,), value=value[:_SHOWN])
-                found.setdefault(holder, []).append(told)
+                if (holder, whose) not in told:
+                    told.add((holder, whose))
+                    one = finding("published", said, (each.packet,), value=value[:_SHOWN])
+                    found.setdefault(holder, []).append(one)
         if len(holders) < 2 or tuple(holders) in seen:
             continue
         seen.add(tuple(holders))

@@ -195,6 +195,12 @@ def test_a_copy_that_was_edited_and_the_lab_s_own_capture_are_told_apart() -> No
     assert [each["code"] for each in found["bo"]] == ["same-capture"]
 
 
+def test_that_a_capture_comes_with_the_lab_is_said_once_to_each() -> None:
+    of = prints(facts("tls/1.3"))
+    found = shared({"an": of, "bo": of[1:]}, {}, {"tls-1.3.pcapng": of})
+    assert [[each["code"] for each in found[name]].count("published") for name in ("an", "bo")] == [1, 1]
+
+
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("t*.pcapng")), ids=lambda path: path.stem)
 def test_a_capture_that_nobody_has_touched_raises_no_suspicion(path: Path) -> None:
     """But where the wire itself has damaged, forged or held back what it passed on."""
