@@ -124,9 +124,15 @@ def _nothing_known(result: Marked) -> LabError:
     if result.get("kind") == "name":
         return worker.unnamed()
     return InputError(
-        Text(**next(iter(result["refused"]), result["why"])),
-        Text("name the assignment: lab grade PATH --assignment NAME", "请指明作业：lab grade 路径 --assignment 名称"),
+        Text(**next(iter(result["refused"]), result["why"])), _AGAIN if result.get("unfinished") else _NAME_IT
     )
+
+
+_NAME_IT = Text("name the assignment: lab grade PATH --assignment NAME", "请指明作业：lab grade 路径 --assignment 名称")
+_AGAIN = Text(
+    "run the same again; if it ends like that once more, look at the files yourself, with lab annotate at the capture",
+    "请再运行一次；若结果相同，请自行查看提交的文件，抓包可用 lab annotate 查看",
+)
 
 
 def _unread(result: Marked, assignment: Assignment) -> Marked:

@@ -111,6 +111,17 @@ def test_one_bad_submission_never_stops_the_others() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
+def test_only_what_an_assignment_s_name_mends_is_answered_with_it(room: Path, tmp_path: Path) -> None:
+    for name in ("an", "bo"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError) as nothing:
+        classes.marked(collect(tmp_path), Marking(None, Kept(None)))
+    with pytest.raises(InputError) as late:
+        classes.marked(collect(room)[:1], Marking(None, Kept(None), Limits(seconds=0)))
+    assert "too long" in late.value.message.en
+    assert ["--assignment" in each.value.hint.en for each in (nothing, late)] == [True, False]
+
+
 def test_what_marks_has_no_network_and_little_of_all_else() -> None:
     def work(one: HandedIn) -> dict[str, Any]:
         return {
