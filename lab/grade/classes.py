@@ -57,7 +57,7 @@ def marked(
     found: dict[str, Marked] = {}
     for each in handed_in:
         result = how.kept.get(keys[each.name])
-        if result is not None and (ladder is None or "ladder" in result or not result.get("prints")):
+        if result is not None and (ladder is None or "ladder" in result or _has_no_capture(result)):
             found[each.name] = result
     done(len(found))
     todo = [each for each in handed_in if each.name not in found]
@@ -69,6 +69,11 @@ def marked(
         if ladder is not None and "ladder" in result:
             ladder(name, result["ladder"])
     return _together({each.name: found[each.name] for each in handed_in}, assignments, how.only)
+
+
+def _has_no_capture(result: Marked) -> bool:
+    """Whether a submission has none that could be read, and drawn."""
+    return result["marks"] is None or result["marks"]["capture"] is None
 
 
 def _each(

@@ -21,6 +21,7 @@ import lab
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks
 from lab.app.marks import Asked
+from lab.capture.reader import open_capture
 from lab.grade import classes
 from lab.grade.classes import Marking
 from lab.grade.collected import collect
@@ -32,7 +33,8 @@ from lab.grade.reports.class_page import class_page
 from lab.grade.reports.student import as_html, as_markdown
 from lab.grade.statistics import statistics
 from lab.text import LANGUAGES, Lang
-from scripts.classroom import make
+from scripts.classroom import make, written
+from tests.places import REFERENCES
 
 SIZE = 10
 in_both_languages = pytest.mark.parametrize("lang", LANGUAGES)
@@ -288,3 +290,17 @@ def test_what_was_marked_without_a_picture_is_marked_again_for_one(room: Path, t
         drawn.clear()
         classes.marked(handed_in, Marking(None, kept), ladder=lambda name, pictures: drawn.update({name: pictures}))
         assert set(drawn[handed_in[0].name]) == {*LANGUAGES, "pcapng"}
+
+
+def test_a_capture_by_which_nobody_is_known_is_marked_again_for_a_picture_and_none_is_not(tmp_path: Path) -> None:
+    for name in ("an", "bo"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "answers.toml").write_text('assignment = "tcp-close"\n')
+    late = list(open_capture(str(REFERENCES / "tcp-connection.pcapng")))[3:]
+    (tmp_path / "in" / "an" / "capture.pcapng").write_bytes(written(late))
+    handed_in, kept, drawn = collect(tmp_path / "in"), Kept(tmp_path / "kept"), dict[str, Mapping[str, str]]()
+    classes.marked(handed_in, Marking(None, kept))
+    counts: list[int] = []
+    classes.marked(handed_in, Marking(None, kept), counts.append, drawn.__setitem__)
+    assert counts == [1, 2], "what has no capture is taken as it is"
+    assert set(drawn) == {"an"}
