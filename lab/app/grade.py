@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.app.course import course_key
 from lab.app.formats import FormOfMarks as Form
-from lab.app.marks import DRAWN, ON_PLATFORMS, Asked, export_of, fill, json_of, left_out, passed_over, render
+from lab.app.marks import DRAWN, ON_PLATFORMS, Asked, export_of, fill, json_of, left_out, passed_over, refused, render
 from lab.app.progress import Progress
 from lab.errors import InputError, LabError, MachineError, UsageError
 from lab.grade import classes, collected, overrides, releasing
@@ -23,7 +23,6 @@ from lab.grade.overrides import Override
 from lab.grade.regrade import difference
 from lab.grade.releasing import coming, degree_at
 from lab.grade.reports.class_page import class_page
-from lab.grade.reports.platforms import gradescope_refused, prairielearn_refused
 from lab.grade.reports.sheets import oral_sheets
 from lab.grade.reports.student import as_html, as_markdown
 from lab.grade.reports.table import changes_told, class_told
@@ -46,11 +45,11 @@ def grade(asked: Asked, lang: Lang) -> None:
     try:
         _grade(asked, lang)
     except LabError as error:
-        refused = {Form.GRADESCOPE: gradescope_refused, Form.PRAIRIELEARN: prairielearn_refused}.get(asked.form)
-        if refused is None or isinstance(error, MachineError):
+        told = refused(asked.form, safe(f"{error.message.pick(lang)} ({error.hint.pick(lang)})"))
+        if told is None or isinstance(error, MachineError):
             raise
         with files.rendered(asked.out) as stream:
-            json_of(refused(safe(f"{error.message.pick(lang)} ({error.hint.pick(lang)})")), stream)
+            json_of(told, stream)
 
 
 def _grade(asked: Asked, lang: Lang) -> None:

@@ -15,7 +15,14 @@ from lab.grade.feedback import Degree
 from lab.grade.gradebook import csv_of, filled, moodle_csv, nobodys
 from lab.grade.naming import student_key
 from lab.grade.reports.class_page import class_page
-from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
+from lab.grade.reports.platforms import (
+    classroom50,
+    classroom50_refused,
+    gradescope,
+    gradescope_refused,
+    prairielearn,
+    prairielearn_refused,
+)  # fmt: skip
 from lab.grade.reports.student import as_html, as_markdown
 from lab.system import streams
 from lab.text import Lang, Text, safe
@@ -73,10 +80,22 @@ def render(
     elif form is Form.PRAIRIELEARN:
         json_of(prairielearn(submissions[0], lang, ladders.get(submissions[0]["submission"])), stream)
     elif form is Form.CLASSROOM50:
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        json_of(classroom50(submissions[0], os.environ, now), stream)
+        json_of(classroom50(submissions[0], os.environ, _now()), stream)
     else:
         json_of(told if first is None else first, stream)
+
+
+def refused(form: Form, message: str) -> dict[str, Any] | None:
+    """Returns what a platform gets for what can't be marked, None where the form is no platform's."""
+    if form is Form.GRADESCOPE:
+        return gradescope_refused(message)
+    if form is Form.PRAIRIELEARN:
+        return prairielearn_refused(message)
+    return classroom50_refused(message, os.environ, _now()) if form is Form.CLASSROOM50 else None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def other_account(marks: Mapping[str, Any], metadata: Path | None, lang: Lang) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from jsonschema import Draft202012Validator
 from lab.app import grade as app
 from lab.app.formats import FormOfMarks as Form
 from lab.app.marks import ON_PLATFORMS, Asked, other_account
-from lab.errors import InputError, UsageError
+from lab.errors import InputError
 from lab.grade import autograder, sheet
 from lab.grade.assignment import load
 from lab.grade.feedback import DEGREES, as_json, within
@@ -356,8 +356,8 @@ def test_a_platform_s_form_is_of_one_submission_and_a_gradebook_s_of_a_class(tmp
     room = tmp_path / "class"
     for name in ("a", "b"):
         shutil.copytree(handed_in, room / name)
-    with pytest.raises(UsageError):
-        app.grade(Asked(room, "", "full", Form.CLASSROOM50, tmp_path / "out"), "en")
+    app.grade(Asked(room, "", "full", Form.CLASSROOM50, tmp_path / "out"), "en")
+    assert "classroom50 is a form of one submission" in (tmp_path / "out").read_text("utf-8")
     export, out = tmp_path / "canvas.csv", tmp_path / "filled.csv"
     export.write_text(CANVAS, "utf-8")
     app.grade(Asked(handed_in, "", "full", Form.TABLE, out, fill=export), "en")
@@ -380,12 +380,19 @@ def test_a_repository_with_sheet_and_capture_in_folders_of_their_own_is_one_subm
     assert "18" in out.read_text("utf-8")
 
 
-@pytest.mark.parametrize(("form", "schema"), [(Form.GRADESCOPE, GRADESCOPE), (Form.PRAIRIELEARN, PRAIRIELEARN)])
-def test_what_can_not_be_marked_is_a_result_where_one_is_waited_for(tmp_path: Path, form: Form, schema: Any) -> None:
+@pytest.mark.parametrize(("form", "schema"), [*zip(ON_PLATFORMS, (GRADESCOPE, PRAIRIELEARN, CLASSROOM50), strict=True)])
+def test_what_can_not_be_marked_is_a_result_where_one_is_waited_for(
+    tmp_path: Path, form: Form, schema: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in RUNNER.items():
+        monkeypatch.setenv(name, value)
     empty, out = tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     app.grade(Asked(empty, "", "full", form, out), "en")
-    Draft202012Validator(schema).validate(json.loads(out.read_text("utf-8")))
+    found = json.loads(out.read_text("utf-8"))
+    Draft202012Validator(schema).validate(found)
+    assert "has no submissions in it" in json.dumps(found)
+    assert not any(each["passed"] for each in found.get("tests", ()))
 
 
 @pytest.mark.parametrize(

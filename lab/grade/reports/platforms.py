@@ -118,6 +118,30 @@ def classroom50(marks: Mapping[str, Any], environment: Mapping[str, str], now: s
     Who and what it is about the runner says, in its `environment`. `datetime` is when it was handed in, by the tag, and
     stays the same however often it is marked; `now` is when this was.
     """
+    return {
+        **_handed_in(environment, now),
+        "score": _hundredths(marks["points"]),
+        "max-score": _hundredths(marks["of"]),
+        "tests": [
+            {
+                "test-name": each["id"],
+                "passed": each["status"] in _GOOD,
+                "score": _hundredths(each["points"]),
+                "max-score": _hundredths(each["of"]),
+            }
+            for each in marks["questions"]
+        ],
+    }
+
+
+def classroom50_refused(message: str, environment: Mapping[str, str], now: str) -> Result:
+    """Returns result.json for what can't be marked. Only tests have words there, and without one it has passed: so it
+    is one that has failed."""
+    test = {"test-name": message, "passed": False, "score": 0, "max-score": 0}
+    return {**_handed_in(environment, now), "score": 0, "max-score": 0, "tests": [test]}
+
+
+def _handed_in(environment: Mapping[str, str], now: str) -> Result:
     submitted = _SUBMITTED.match(environment.get("SUBMISSION_TAG", ""))
     commit = environment.get("COMMIT_URL", "")
     return {
@@ -130,17 +154,6 @@ def classroom50(marks: Mapping[str, Any], environment: Mapping[str, str], now: s
         "review": environment.get("REVIEW_URL") or commit,
         "datetime": "{}T{}:{}:{}Z".format(*submitted.groups()) if submitted is not None else now,
         "graded_at": now,
-        "score": _hundredths(marks["points"]),
-        "max-score": _hundredths(marks["of"]),
-        "tests": [
-            {
-                "test-name": each["id"],
-                "passed": each["status"] in _GOOD,
-                "score": _hundredths(each["points"]),
-                "max-score": _hundredths(each["of"]),
-            }
-            for each in marks["questions"]
-        ],
     }
 
 
