@@ -22,7 +22,7 @@ from lab.grade.reports.platforms import (
     gradescope_refused,
     prairielearn,
     prairielearn_refused,
-)  # fmt: skip
+)
 from lab.grade.reports.student import as_html, as_markdown
 from lab.system import streams
 from lab.text import Lang, Text, safe

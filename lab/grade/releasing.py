@@ -34,7 +34,10 @@ def parse(data: bytes, name: str = NAME) -> dict[Degree, datetime]:
         if degree is None or not isinstance(value, date):
             raise _unreadable(name, f"'{key}' is no degree with a date", f"“{key}”不是带有日期的程度")
         at = value if isinstance(value, datetime) else datetime.combine(value, time())
-        found[degree] = at.astimezone()
+        try:
+            found[degree] = at.astimezone()
+        except (ValueError, OverflowError) as error:  # of the first year, or the last
+            raise _unreadable(name, f"the date of '{key}' is out of range", f"“{key}”的日期超出可计算的范围") from error
     return found
 
 

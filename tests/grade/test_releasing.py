@@ -46,7 +46,8 @@ def test_what_comes_later_and_says_less_is_not_to_come() -> None:
 
 
 @pytest.mark.parametrize("said", [b"full = 'soon'", b"full = 3", b"none = 2026-12-01", b"fully = 2026-12-01", b"full =",
-                                  b"full = 18:00:00", b"\xff"])  # fmt: skip
+                                  b"full = 18:00:00", b"\xff", b"full = 9999-12-31T23:59:59-23:59",
+                                  b"full = 0001-01-01"])  # fmt: skip
 def test_what_is_no_date_stops_the_marking(said: bytes) -> None:
     """Nobody is told anything by a slip of the pen."""
     with pytest.raises(InputError, match=re.escape("release.toml can't be read")):
