@@ -55,6 +55,16 @@ def test_a_sheet_of_another_assignment_than_the_one_asked_for_is_told(handed_in:
     assert of_another not in [each["en"] for each in marks["problems"]]
 
 
+def test_what_lies_beside_a_class_s_submissions_is_named(tmp_path: Path) -> None:
+    for name in ("an", "bo"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "answers.toml").write_text('assignment = "tcp-open"\n')
+    (tmp_path / "ci.rar").write_bytes(b"")
+    done = lab("grade", str(tmp_path), "--lang", "en")
+    note = "note: passed over, for each student's files are in a folder or a zip: ci.rar\n"
+    assert (done.returncode, done.stderr) == (0, note)
+
+
 def test_what_can_not_be_marked_is_said_in_two_lines(handed_in: Path) -> None:
     (handed_in / "capture.pcapng").write_bytes(b"no capture")
     done = lab("grade", str(handed_in), "--lang", "en")
