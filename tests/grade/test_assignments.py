@@ -31,6 +31,9 @@ VALIDATOR = Draft202012Validator(schema())
 
 FURTHER = (Path(__file__).parent / "further.toml").read_bytes()  # what no shipped assignment asks
 
+NO_ANSWER = """mistake = [{ code = "no-packet", source = { place = "syn", field = "number", plus = -1 }, credit = 0,
+text = { en = "Packets are counted from 1.", zh = "包从 1 开始编号。" } }]""".replace("\n", " ")
+
 
 def source(name: str) -> str:
     return (files("lab.grade") / "assignments" / f"{name}.toml").read_text("utf-8")
@@ -98,6 +101,8 @@ def test_an_assignment_of_ones_own_is_read_from_its_file(tmp_path: Any) -> None:
         ([("TCP/TS Value (TSval)", "TCP/TS Echo Reply (TSecr)")], "own-timestamp can never be shown"),
         ([('label = "SYN-ACK"', 'label = "RST"')], "syn-ack-flags: the capture does not have the SYN-ACK"),
         ([('"tcp/half-close"', '"tcp/refused"')], "tcp/refused window: the capture does not have"),
+        ([("TCP/TS Value (TSval)", "TCP/None")], "own-timestamp can never be shown"),
+        ([("points = 1\n", f"points = 1\n{NO_ANSWER}\n")], "no-packet can never be shown"),
         ([("points = 1\n", "points = 1\ncredit = { one-aftr = 5 }\n")], "one-aftr can never be shown"),
     ],
 )  # fmt: skip

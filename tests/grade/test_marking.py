@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from lab.capture.reader import open_capture
 from lab.errors import InputError
 from lab.grade import sheet as sheets
 from lab.grade.assignment import load, parse, shipped
 from lab.grade.feedback import DEGREES, as_json
+from lab.grade.kinds import KINDS
 from lab.grade.marking import Mark, mark
+from lab.grade.places import seen
+from lab.grade.recording import facts_of
 from lab.grade.sheet import Said, Sheet
 from lab.report.schema import grade as schema
-from tests.grade.shared import facts, filled_in, right
+from scripts.classroom import written
+from tests.grade.shared import capture, facts, filled_in, right
 from tests.grade.test_assignments import FURTHER
 
 OPEN = load("tcp-open")
@@ -73,7 +79,9 @@ def test_a_question_that_builds_on_an_unanswered_one_is_skipped_and_not_failed()
     assert (found["fin-sequence"].status, found["fin-sequence"].about) == ("skipped", ("first-fin", "first-fin"))
 
 
-@pytest.mark.parametrize("written", ["three", "1.5", [1], {"a": 1}, True, 10**60, "9" * 5000, "", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "written", ["three", "1.5", [1], {"a": 1}, True, 10**60, "9" * 5000, "", "\x1b[2J"]
+)
 def test_what_can_not_be_read_says_what_is_expected(written: object) -> None:
     found = marked({"opens": written})["opens"]
     if written == "":
@@ -94,6 +102,27 @@ def test_without_a_capture_nothing_is_marked() -> None:
     found = mark(OPEN, Sheet("tcp-open", "s", {"opens": 1}), None)
     assert {each.status for each in found.marks} == {"absent"}
     assert (found.points, as_json(found)["capture"]) == (0, None)
+
+
+def test_a_capture_that_lacks_what_a_mistake_is_about_costs_nothing_else(tmp_path: Path) -> None:
+    name = "websocket"
+    with open_capture(str(capture("websocket/connection"))) as whole:
+        frames = [frame for at, frame in enumerate(whole, 1) if at != 4]  # the request, of which a mistake's value is
+    (tmp_path / "capture.pcapng").write_bytes(written(frames))
+    of, answers = facts_of(tmp_path / "capture.pcapng"), right(load(name), facts("websocket/connection"))
+    wrong = mark(load(name), Sheet(name, "s", answers | {"accept": "A" * 27 + "="}), of)
+    assert {each.question.id: each.status for each in wrong.marks}["accept"] in ("wrong", "absent")
+    assert wrong.points == mark(load(name), Sheet(name, "s", answers | {"accept": ""}), of).points > 0
+
+
+def test_a_part_of_a_goal_that_can_not_be_looked_for_is_not_reached() -> None:
+    goal = KINDS["goal"]
+    asked = load("break-it").questions[0]
+    assert asked.kind == "goal"
+    part = dict(asked.given["goal"][0]) | {"if": {"place": next(iter(load("break-it").places)), "header": "TCP/None"}}
+    question = asked._replace(given={**asked.given, "goal": [part]})
+    view = seen(load("break-it"), facts(load("break-it").proof[0]))
+    assert goal.judge(question, view, goal.right(question, view), ()).code == part["code"]
 
 
 def test_predictions_count_from_the_record_of_the_run_alone() -> None:

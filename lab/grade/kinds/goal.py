@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.errors import UsageError
 from lab.grade.assignment import Mistake, Question, text
+from lab.grade.facts import AbsentError
 from lab.grade.kinds.kind import FULL, Answer, FormError, Judged, Kind, Right, entries, plain
 from lab.grade.places import Seen
 from lab.grade.sources import value
@@ -41,7 +42,7 @@ class Goal(Kind):
         return Right(self.read(question, question.given["sample"]), ())
 
     def judge(self, question: Question, seen: Seen, right: Right, answer: Answer) -> Judged:
-        missing = [each for each in question.given["goal"] if not value(each["if"], seen)]
+        missing = [each for each in question.given["goal"] if not _reached(each["if"], seen)]
         if not missing:
             return Judged(FULL, "right")
         credit = FULL - sum(each["share"] for each in missing)
@@ -49,6 +50,13 @@ class Goal(Kind):
 
     def spellings(self, question: Question, answer: Answer) -> list[object]:
         return [list(answer), ", ".join(answer)]
+
+
+def _reached(source: Mapping[str, Any], seen: Seen) -> bool:
+    try:
+        return bool(value(source, seen))
+    except AbsentError:
+        return False
 
 
 def _mistake(missing: Sequence[Mapping[str, Any]]) -> Mistake:

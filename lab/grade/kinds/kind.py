@@ -11,11 +11,13 @@ import tomllib
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar, NamedTuple
 
 from lab.grade.assignment import Mistake, Question, text
+from lab.grade.facts import AbsentError
 from lab.grade.places import Seen
 from lab.grade.sources import value
 from lab.text import Text
@@ -109,9 +111,7 @@ class Kind(ABC):
         Of two that are the same answer only the first is there; `credit` of the question counts more than the usual.
         """
         found: list[tuple[Slip, Mistake]] = []
-        own = [(Slip(each.code, self.of_source(question, value(source, seen))), each) for source, each in question.own]
-        usual = [(slip, self.mistake(question, slip.code)) for slip in self.slips(question, seen, right)]
-        for slip, mistake in (*own, *usual):
+        for slip, mistake in self._told(question, seen, right):
             answers = [right.answer, *(each.answer for each, _ in found)]
             if not any(self.same(question, each, slip.answer) for each in answers):
                 credit = question.credit.get(slip.code)
@@ -121,6 +121,16 @@ class Kind(ABC):
                     else (slip, mistake)
                 )
         return found
+
+    def _told(self, question: Question, seen: Seen, right: Right) -> Iterator[tuple[Slip, Mistake]]:
+        """Yields the question's own mistakes and the usual ones. Who made a capture decides what is in it: a mistake
+        that it has no value for, or none that could be an answer, nobody can have made."""
+        for source, mistake in question.own:
+            with suppress(AbsentError, FormError):
+                yield Slip(mistake.code, self.of_source(question, value(source, seen))), mistake
+        with suppress(AbsentError):
+            for slip in self.slips(question, seen, right):
+                yield slip, self.mistake(question, slip.code)
 
     def mistake(self, question: Question, code: str) -> Mistake:
         """Returns what is said of a mistake of this kind."""
@@ -143,7 +153,9 @@ def known() -> Mapping[str, Mistake]:
 
 # Reading what people write.
 
-_NUMBER = re.compile(r"(?:#|no\.?|packet|第)?\s*([+-]?\d[\d_, ]*|0x[0-9a-f_ ]+)\s*(?:号包|号|个)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"(?:#|no\.?|packet|第)?\s*([+-]?\d[\d_, ]*|0x[0-9a-f_ ]+)\s*(?:号包|号|个)?", re.IGNORECASE
+)
 _MOST_DIGITS = 40
 
 
