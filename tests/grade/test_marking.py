@@ -80,7 +80,7 @@ def test_a_question_that_builds_on_an_unanswered_one_is_skipped_and_not_failed()
 
 
 @pytest.mark.parametrize(
-    "written", ["three", "1.5", [1], {"a": 1}, True, 10**60, "9" * 5000, "", "\x1b[2J"]
+    "written", ["three", "1.5", [1], {"a": 1}, True, "0x_", "0x ", 10**60, "9" * 5000, "", "\x1b[2J"]
 )
 def test_what_can_not_be_read_says_what_is_expected(written: object) -> None:
     found = marked({"opens": written})["opens"]

@@ -154,7 +154,7 @@ def known() -> Mapping[str, Mistake]:
 # Reading what people write.
 
 _NUMBER = re.compile(
-    r"(?:#|no\.?|packet|第)?\s*([+-]?\d[\d_, ]*|0x[0-9a-f_ ]+)\s*(?:号包|号|个)?", re.IGNORECASE
+    r"(?:#|no\.?|packet|第)?\s*([+-]?\d[\d_, ]*|0x[_ ]*[0-9a-f][0-9a-f_ ]*)\s*(?:号包|号|个)?", re.IGNORECASE
 )
 _MOST_DIGITS = 40
 
