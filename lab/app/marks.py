@@ -166,13 +166,18 @@ def fill(export: str, told: Mapping[str, Any], asked: Asked, stream: TextIO, lan
         streams.say(_NO_DECISIONS.pick(lang))
     stream.write(found.text)
     for name in found.lost:
-        said = _TWICE if name in found.twice else Text("no row for {0}", "没有 {0} 的行")
+        said = _UNCLEAR if name in found.unclear else _TWICE if name in found.twice else _NO_ROW
         streams.say(said.format(safe(name)).pick(lang))
 
 
 _NO_DECISIONS = Text(
     "note: what you have decided otherwise is not in it; --to FOLDER takes the overrides.toml of that folder",
     "注意：其中不含你另行决定的分数；加上 --to 文件夹 即采用该文件夹中的 overrides.toml",
+)
+_NO_ROW = Text("no row for {0}", "没有 {0} 的行")
+_UNCLEAR = Text(
+    "{0} is not entered: it fits several rows, or another submission fits the same row",
+    "未写入 {0}：有多行与之相符，或另有一份提交物与同一行相符",
 )
 _TWICE = Text(
     "{0} is not entered: another sheet has the same student's id, and neither is called by the account",

@@ -14,7 +14,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from html import escape
 from typing import Any, NamedTuple
 
@@ -79,12 +80,32 @@ def comment(marks: Mapping[str, Any], lang: Lang) -> str:
 
 class Filled(NamedTuple):
     """A gradebook's own file with our marks in it, which submissions found no row there, and of these the ones whose
-    student's id another one has, too."""
+    student's id another one has, too, and the ones that fit several rows, or a row that another one fits."""
 
     text: str
     rows: int
     lost: tuple[str, ...]
     twice: tuple[str, ...]
+    unclear: tuple[str, ...]
+
+
+class _Account(NamedTuple):
+    """How the course's download calls what somebody has handed in: by a number, and by the name before it, None where
+    the number alone tells."""
+
+    number: str
+    name: str | None
+
+    def fits(self, called: str) -> bool:
+        """Whether a name is this account's; Moodle puts the group's before it."""
+        return self.name is None or (bool(self.name) and called.endswith(self.name))
+
+
+class _Entered(NamedTuple):
+    """The submission that each row gets, and those that get none because it is not clear which."""
+
+    rows: Mapping[int, Mapping[str, Any]]
+    unclear: Set[str]
 
 
 def filled(export: str, submissions: Sequence[Mapping[str, Any]], columns: Collection[str], lang: Lang) -> Filled:
@@ -125,9 +146,10 @@ def _canvas(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], col
     kept = [at for at, name in enumerate(head) if name in _CANVAS]
     filled = [[*row, *[""] * (len(head) - len(row))] for row in rows]
     id_ = head.index("ID")
-    accounts = {at: (_plain(row[0]), row[id_].strip()) for at, row in enumerate(filled) if at and not _is_possible(row)}
+    students = ((at, row) for at, row in enumerate(filled) if at and not _is_possible(row))
+    accounts = {at: _Account(row[id_].strip(), _plain(row[0])) for at, row in students}
     entered = _entered(filled, accounts, submissions)
-    for at, mine in entered.items():
+    for at, mine in entered.rows.items():
         filled[at][ours[0]] = f"{mine['points']:g}"
     filled = [[row[each] for each in (*kept, ours[0])] for row in filled]
     _harmless(filled)
@@ -152,9 +174,14 @@ def _worksheet(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], 
     grade, identifier = head.index("Grade"), head.index("Identifier")
     said = head.index("Feedback comments") if "Feedback comments" in head else None
     filled = [[*row, *[""] * (len(head) - len(row))] for row in rows]
-    numbers = ((at, _PARTICIPANT.search(row[identifier])) for at, row in enumerate(filled) if at)
-    entered = _entered(filled, {at: ("", number[1] if number else "") for at, number in numbers}, submissions)
-    for at, mine in entered.items():
+    name = head.index("Full name") if "Full name" in head else None  # where nobody may know whose it is, it is not
+    accounts = {
+        at: _Account(_number(row[identifier]), None if name is None else _plain(row[name]))
+        for at, row in enumerate(filled)
+        if at
+    }
+    entered = _entered(filled, accounts, submissions)
+    for at, mine in entered.rows.items():
         filled[at][grade] = f"{mine['points']:g}"
         if said is not None:
             filled[at][said] = neutral(comment(mine, lang))
@@ -162,43 +189,61 @@ def _worksheet(rows: list[list[str]], submissions: Sequence[Mapping[str, Any]], 
     return _result(filled, submissions, entered)
 
 
+def _number(identifier: str) -> str:
+    """Returns the number of a participant, nothing where there is none."""
+    found = _PARTICIPANT.search(identifier)
+    return found[1] if found is not None else ""
+
+
 def _entered(
-    rows: Sequence[Sequence[str]], accounts: Mapping[int, tuple[str, str]], submissions: Sequence[Mapping[str, Any]]
-) -> dict[int, Mapping[str, Any]]:
-    """Returns whose submission each row gets. `accounts` are the rows of students, with the name (or none, where the
-    number alone tells) and the number by which the course's download calls what they have handed in.
+    rows: Sequence[Sequence[str]], accounts: Mapping[int, _Account], submissions: Sequence[Mapping[str, Any]]
+) -> _Entered:
+    """Returns whose submission each row gets, by the `accounts` of the rows that are students'.
 
     What a row has by its account no other row has by what the sheet says.
     """
-    whole = {student_key(each["submission"]): each for each in submissions}
+    called: dict[str, list[Mapping[str, Any]]] = {}
     numbered: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for each in submissions:
+        called.setdefault(student_key(each["submission"]), []).append(each)
         if match := _ACCOUNT.fullmatch(each["submission"]):
             numbered.setdefault(match[2], []).append((_plain(match[1]), each))
     values = {at: _values(rows[0], rows[at]) for at in accounts}
-    entered = {}
-    for at, (name, number) in accounts.items():
-        found = [each for called, each in numbered.get(number, ()) if name in ("", called)]
-        found += [whole[value] for value in values[at] if value in whole]
-        if found:
-            entered[at] = found[0]
-    taken = {each["submission"] for each in entered.values()}
+    by_account = _alone(
+        {
+            at: [
+                *(each for whose, each in numbered.get(account.number, ()) if account.fits(whose)),
+                *(each for value in values[at] for each in called.get(value, ())),
+            ]
+            for at, account in accounts.items()
+        }
+    )
+    taken = {each["submission"] for each in by_account.rows.values()} | by_account.unclear
     left = _by_student(each for each in submissions if each["submission"] not in taken)
-    for at in accounts:
-        found = [left[value] for value in values[at] if value in left]
-        if at not in entered and found:
-            entered[at] = found[0]
-    return entered
+    by_sheet = _alone(
+        {at: [left[value] for value in values[at] if value in left] for at in accounts if at not in by_account.rows}
+    )
+    return _Entered({**by_account.rows, **by_sheet.rows}, by_account.unclear | by_sheet.unclear)
 
 
-def _result(
-    rows: Iterable[Sequence[str]], submissions: Sequence[Mapping[str, Any]], entered: Mapping[int, Mapping[str, Any]]
-) -> Filled:
-    there = {each["submission"] for each in entered.values()}
+def _alone(claims: Mapping[int, Iterable[Mapping[str, Any]]]) -> _Entered:
+    """Returns of what fits rows that which fits one row, and nothing else does."""
+    fits = {at: {each["submission"]: each for each in found} for at, found in claims.items()}
+    often = Counter(name for found in fits.values() for name in found)
+    rows = {
+        at: each for at, found in fits.items() for name, each in found.items() if len(found) == 1 and often[name] == 1
+    }
+    return _Entered(rows, often.keys() - {each["submission"] for each in rows.values()})
+
+
+def _result(rows: Iterable[Sequence[str]], submissions: Sequence[Mapping[str, Any]], entered: _Entered) -> Filled:
+    there = {each["submission"] for each in entered.rows.values()}
     lost = [each for each in submissions if each["submission"] not in there]
     alone = _by_student(submissions)
+    unclear = [each["submission"] for each in lost if each["submission"] in entered.unclear]
     twice = [each["submission"] for each in lost if each["student"] and student_key(each["student"]) not in alone]
-    return Filled(_written(rows), len(entered), tuple(each["submission"] for each in lost), tuple(twice))
+    names = tuple(each["submission"] for each in lost)
+    return Filled(_written(rows), len(entered.rows), names, tuple(twice), tuple(unclear))
 
 
 def _by_student(submissions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -29,7 +29,7 @@ from lab.errors import InputError
 from lab.grade import autograder, sheet
 from lab.grade.assignment import load
 from lab.grade.feedback import DEGREES, as_json, within
-from lab.grade.gradebook import comment, csv_of, filled, moodle_csv, nobodys
+from lab.grade.gradebook import Filled, comment, csv_of, filled, moodle_csv, nobodys
 from lab.grade.marking import mark
 from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
 from lab.text import LANGUAGES, Lang
@@ -295,12 +295,43 @@ MOODLE = (
 
 
 def test_a_worksheet_of_moodle_is_filled_by_participant_and_by_id() -> None:
-    found = filled("\ufeff" + MOODLE, a_class("s1", "whoever"), [], "en")  # the second folder ends in _2
+    bob, ann = a_class("s1", "whoever")
+    found = filled("\ufeff" + MOODLE, [bob, ann | {"submission": "Group A-Ann_2"}], [], "en")
     rows = list(csv.DictReader(io.StringIO(found.text)))
     assert [row["Grade"] for row in rows] == ["18", "18", ""]
     assert rows[0]["Feedback comments"].startswith("18 of 19 points<br>")
     assert found.lost == ()
     assert [row["Maximum Grade"] for row in rows] == ["19.00"] * 3
+
+
+def test_a_number_alone_is_a_participant_only_where_nobody_is_named() -> None:
+    """A teacher's own folder may end in one; where marking is blind, the worksheet has no names."""
+    (told,) = a_class("S9")
+    own = told | {"submission": "wang_2"}
+    assert grades(filled(MOODLE, [own], [], "en")) == ["", "", "18"]
+    blind = "Identifier,Status,Grade\r\nParticipant 2,Submitted,\r\nParticipant 77,Submitted,\r\n"
+    assert grades(filled(blind, [own], [], "en")) == ["18", ""]
+
+
+def grades(found: Filled) -> list[str]:
+    return [row["Grade"] for row in csv.DictReader(io.StringIO(found.text))]
+
+
+def test_what_fits_several_rows_is_entered_in_none() -> None:
+    """One student's number at Canvas is another one's id at school."""
+    export = CANVAS.replace(",1,S1,", ",1042,S1,").replace(",2,S2,", ",2,1042,")
+    by_folder, by_sheet = a_class("", "1042")
+    for told in (by_folder | {"submission": "1042"}, by_sheet):
+        found = filled(export, [told], ["Opening a TCP connection"], "en")
+        assert (found.rows, found.lost, found.unclear) == (0, (told["submission"],), (told["submission"],))
+
+
+@pytest.mark.parametrize("names", [("S1", "s1"), ("S1", "Bob_77"), ("S1", "bob@example.com")])
+def test_of_two_submissions_that_fit_one_row_neither_is_entered(names: tuple[str, str]) -> None:
+    found = filled(
+        MOODLE, [each | {"submission": at} for each, at in zip(a_class("", ""), names, strict=True)], [], "en"
+    )
+    assert (found.rows, found.lost, found.unclear) == (0, names, names)
 
 
 @pytest.mark.parametrize("export", ["", "a,b\n1,2\n", CANVAS.replace("Opening", "Closing"), "x" * (17 << 20), '"a'])
