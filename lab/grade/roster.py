@@ -17,7 +17,8 @@ from lab.text import Text
 
 _MOST_BYTES = 4 << 20
 _MOST_STUDENTS = 20_000
-_COLUMNS = ("student", "studentid", "id", "idnumber", "username", "sisuserid", "学号", "学生学号", "学生")
+# What the column is called that ids stand in: in Canvas's export Student is a name, and ID a number of its own.
+_COLUMNS = ("studentid", "sisuserid", "sid", "idnumber", "学号", "学生学号", "id", "username", "student", "学生")
 _LONGEST = 60  # characters of a name; of Chinese ones 180 bytes
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 
@@ -32,8 +33,9 @@ class Roster(NamedTuple):
 def read(path: Path) -> Roster:
     """Returns the students of a roster.
 
-    Their ids stand in the column that is called student, ID, 学号 or as gradebooks call it; without such a header in
-    the first. Raises InputError where there is none, or the file can't be read; UsageError for an id that can't be one.
+    Their ids stand in the column that is called student, ID, 学号 or as gradebooks call it, the first that has any;
+    without such a header in the only one. Raises InputError where there is none, or the file can't be read; UsageError
+    for an id that can't be one.
     """
     try:
         with path.open("rb") as file:
@@ -53,12 +55,19 @@ def read(path: Path) -> Roster:
     except csv.Error as error:
         raise _no_roster(path, Text(f"is no CSV: {error}", f"不是 CSV：{error}")) from None
     header = ["".join(filter(str.isalnum, each.casefold())) for each in rows[0]] if rows else []
-    column = next((header.index(name) for name in _COLUMNS if name in header), None)
-    ids = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
-    counted = Counter(student_id(each) for each in ids if each.strip())
+    columns = [[each for row in rows[1:] for each in row[at : at + 1] if each.strip()] for at in _named(header)]
+    if not columns and len(header) > 1:
+        raise _no_roster(path, Text("has several columns, and none is called as one of ids", "有多列，但没有学号列"))
+    ids = next(filter(None, columns), []) if columns else [row[0] for row in rows if row[0].strip()]
+    counted = Counter(map(student_id, ids))
     if not 0 < len(counted) <= _MOST_STUDENTS:
         raise _no_roster(path, Text("has no students, or too many", "没有学生，或学生过多"))
     return Roster(list(counted), [each for each, count in counted.items() if count > 1])
+
+
+def _named(header: Sequence[str]) -> list[int]:
+    """Returns where the columns are that may have ids, the likeliest first."""
+    return [header.index(name) for name in _COLUMNS if name in header]
 
 
 def folders(students: Sequence[str]) -> list[str]:
@@ -91,7 +100,7 @@ def _no_roster(path: Path, why: Text) -> InputError:
     return InputError(
         Text(f"{path} {why.en}", f"{path} {why.zh}"),
         Text(
-            "a roster is a CSV file in UTF-8 with a column 'student'",
+            "a roster is a CSV file in UTF-8 with a column 'student', which has the ids",
             "名单是 UTF-8 编码的 CSV 文件，其中有一列“学号”（student）",
         ),
     )

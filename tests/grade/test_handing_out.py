@@ -196,6 +196,10 @@ def test_what_is_no_key_is_refused(data: bytes, tmp_path: Path) -> None:
         "\ufeffName;Student ID;Points\r\nA, B;s1;\r\nC;s2;3\r\n\r\n",
         "姓名\t学号\n张三\ts1\n李四\ts2\n张三\ts1\n",
         '"ID number",Name\n"s1","A ""B"""\n s2 ,C\n',
+        'Student,ID,SIS User ID\n    Points Possible,,\n"Li, Wei",4711,s1\n"Doe, Jane",4712,s2\n',
+        "Student,ID,SIS User ID,Section\n    Points Possible,,,\nA,s1,,\nB,s2,,\n",
+        "First Name,Last Name,SID,Email,Role\nWei,Li,s1,w@x,Student\nJane,Doe,s2,j@x,Student\n",
+        "学生\t学号\n张三\ts1\n李四\ts2\n",
     ],
 )
 def test_a_roster_is_read_as_gradebooks_write_it(data: str, tmp_path: Path) -> None:
@@ -203,7 +207,9 @@ def test_a_roster_is_read_as_gradebooks_write_it(data: str, tmp_path: Path) -> N
     assert rosters.read(tmp_path / "class.csv").students == ["s1", "s2"]
 
 
-@pytest.mark.parametrize("data", [b"", b"student\n", "学号\n张三\n".encode("gbk"), b"\n\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"student\n", "学号\n张三\n".encode("gbk"), b"\n\n", b"First,Last\nWei,Li\n", b"ID,Name\n,A\n"]
+)
 def test_what_is_no_roster_is_refused(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "class.csv").write_bytes(data)
     with pytest.raises(InputError):
