@@ -22,14 +22,14 @@ from lab.grade.bank.qti import qti_package
 from lab.grade.belonging import foreign
 from lab.grade.facts import Facts
 from lab.grade.feedback import Degree
-from lab.grade.handing_out import fill
+from lab.grade.handing_out import fill, holds
 from lab.grade.handout import command
 from lab.grade.playing import run_of
 from lab.grade.proof import Proof, prove
 from lab.grade.recording import come_with, facts_of, facts_of_scenario
 from lab.grade.reports.terminal import proof_told
 from lab.grade.submissions import CAPTURE
-from lab.grade.variant import derive, diverse
+from lab.grade.variant import Variant, derive, diverse
 from lab.render.words import console, pad, wrap
 from lab.system import files
 from lab.system.streams import say
@@ -127,15 +127,23 @@ def hand_out(
             f"注意：以下学号在 {roster} 中重复，各只有一个文件夹：{named}",
         )
         say(words.pick(lang))
+    derived = [derive(assignment, each, secret) for each in students]
     made = [
-        fill(folder / where, assignment, derive(assignment, each, secret), langs)
-        for each, where in zip(students, rosters.folders(students), strict=True)
+        fill(_place(folder, where, each), assignment, each, langs)
+        for each, where in zip(derived, rosters.folders(students), strict=True)
     ]
     told = Text(
         f"{len(made)} students in {folder}: {sum(made)} folders made, {len(made) - sum(made)} were there already.",
         f"{folder} 中共 {len(made)} 名学生：新建 {sum(made)} 个文件夹，{len(made) - sum(made)} 个已存在。",
     )
     sys.stdout.write(told.pick(lang) + "\n")
+
+
+def _place(folder: Path, where: str, variant: Variant) -> Path:
+    """Returns the folder of a student: the one called as the id, where it was made before the class had another one
+    whose id looks alike."""
+    plain = folder / variant.student
+    return plain if rosters.is_name(variant.student) and holds(plain, variant) else folder / where
 
 
 def make_autograder(name: str, degree: Degree, wheels: Path | None, out: Path, lang: Lang) -> None:

@@ -22,9 +22,8 @@ def fill(folder: Path, assignment: Assignment, variant: Variant, langs: tuple[La
     A sheet that somebody has begun to fill in is left alone. Raises UsageError where the folder is another variant's,
     MachineError where it can't be written.
     """
-    wanted = variants.written(variant)
     there = folder / variants.NAME
-    if there.exists() and _text(there) != wanted:
+    if there.exists() and not holds(folder, variant):
         raise UsageError(
             Text(f"{folder} has another variant already", f"{folder} 中已有另一份作业变体"),
             Text("name another folder with -o, or remove that one", "请用 -o 另选文件夹，或删除该文件夹"),
@@ -38,7 +37,7 @@ def fill(folder: Path, assignment: Assignment, variant: Variant, langs: tuple[La
     missing = [
         (name, text)
         for name, text in (
-            (variants.NAME, wanted),
+            (variants.NAME, variants.written(variant)),
             (handout.NAME, handout.written(assignment, variant, langs)),
             (sheets.NAME, sheets.written(assignment, variant.student, langs[0])),
         )
@@ -48,6 +47,11 @@ def fill(folder: Path, assignment: Assignment, variant: Variant, langs: tuple[La
         with files.to_file(folder / name) as file:
             file.write(text.encode())
     return bool(missing)
+
+
+def holds(folder: Path, variant: Variant) -> bool:
+    """Whether a folder is this variant's."""
+    return _text(folder / variants.NAME) == variants.written(variant)
 
 
 def _text(path: Path) -> str:

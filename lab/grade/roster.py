@@ -78,9 +78,14 @@ def folders(students: Sequence[str]) -> list[str]:
     names = [_safe(each) for each in students]
     often = Counter(map(_folded, names))
     return [
-        name if often[_folded(name)] == 1 and name == student else f"{name[:_LONGEST]}-{_digest(student)}"
+        name if often[_folded(name)] == 1 and is_name(student) else f"{name[:_LONGEST]}-{_digest(student)}"
         for name, student in zip(names, students, strict=True)
     ]
+
+
+def is_name(student: str) -> bool:
+    """Whether any system takes an id for the name of a folder."""
+    return _safe(student) == student
 
 
 def _safe(student: str) -> str:
