@@ -29,6 +29,11 @@ class Text(NamedTuple):
         return self.zh if lang == "zh" else self.en
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its English noun: 1 packet, 2 packets."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def packets(numbers: Sequence[int], more: bool = False) -> Text:
     """Returns packets by their numbers; `more` says that there are others."""
     word = "packets" if len(numbers) > 1 or more else "packet"

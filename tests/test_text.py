@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab.text import LANGUAGES, ROLES, Text, choose
+from lab.text import LANGUAGES, ROLES, Text, choose, counted
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,7 @@ def test_both_roles_have_a_name() -> None:
 def test_the_help_is_in_the_language_asked_for(lang: str, word: str) -> None:
     said = subprocess.run([sys.executable, "-m", "lab", "--lang", lang, "--help"], capture_output=True, check=True)
     assert word in said.stdout.decode().lower()
+
+
+def test_one_is_one_and_all_else_is_many() -> None:
+    assert [counted(number, "packet") for number in (0, 1, 2)] == ["0 packets", "1 packet", "2 packets"]

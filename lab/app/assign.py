@@ -33,7 +33,7 @@ from lab.grade.variant import Variant, derive, diverse
 from lab.render.words import console, pad, wrap
 from lab.system import files
 from lab.system.streams import say
-from lab.text import Lang, Text, safe
+from lab.text import Lang, Text, counted, safe
 
 _NAME = 16
 _MOST_NAMED = 10  # of students whose ids stand twice
@@ -46,7 +46,7 @@ def listed(out: TextIO, lang: Lang) -> None:
     for name in shipped():
         found = load(name)
         number = len(found.questions)
-        count = Text(f"{number} questions, {found.points:g} points", f"{number} 题，{found.points:g} 分")
+        count = Text(f"{counted(number, 'question')}, {found.points:g} points", f"{number} 题，{found.points:g} 分")
         page.print(f"{pad(name, _NAME)}{found.title.pick(lang)} · {count.pick(lang)}", soft_wrap=True)
     page.print()
     for line in wrap(_HINT.pick(lang), 80):
@@ -133,7 +133,8 @@ def hand_out(
         for each, where in zip(derived, rosters.folders(students), strict=True)
     ]
     told = Text(
-        f"{len(made)} students in {folder}: {sum(made)} folders made, {len(made) - sum(made)} were there already.",
+        f"{counted(len(made), 'student')} in {folder}: {counted(sum(made), 'folder')} made, "
+        f"{len(made) - sum(made)} there already.",
         f"{folder} 中共 {len(made)} 名学生：新建 {sum(made)} 个文件夹，{len(made) - sum(made)} 个已存在。",
     )
     sys.stdout.write(told.pick(lang) + "\n")
@@ -178,7 +179,8 @@ def make_bank(name: str, form: str, captures: list[Path], out: Path, lang: Lang)
         file.write(said)
     count = len(made[0].blanks)
     told = Text(
-        f"Saved: {out}. {len(made)} items of {count} questions each, one for each capture: draw one for each student.",
+        f"Saved: {out}. {counted(len(made), 'item')} of {counted(count, 'question')} each, "
+        "one for each capture: draw one for each student.",
         f"已保存：{out}。共 {len(made)} 道题（每份抓包一道，各含 {count} 问）：为每个学生随机抽取一道。",
     )
     sys.stdout.write(told.pick(lang) + "\n")

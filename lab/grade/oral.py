@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lab.grade.facts import Facts
 from lab.model import Packet
-from lab.text import ROLES, Text
+from lab.text import ROLES, Text, counted
 
 COUNT = 3
 
@@ -49,7 +49,8 @@ def _of(packet: Packet) -> Iterator[Asked]:
     number, sender = packet.number, packet.sender
     if sender is None or packet.seq is None:
         return
-    if packet.stop > packet.seq:
+    takes = packet.stop - packet.seq
+    if takes > 0:
         yield Asked(
             "next",
             Text(
@@ -57,8 +58,8 @@ def _of(packet: Packet) -> Iterator[Asked]:
                 f"第 {number} 号包（{_named(packet)}）应以哪个确认号确认？为什么？",
             ),
             Text(
-                f"{packet.stop} (relative): it takes {packet.stop - packet.seq} numbers from {packet.seq} on",
-                f"{packet.stop}（相对）：它从 {packet.seq} 起占用 {packet.stop - packet.seq} 个序号",
+                f"{packet.stop} (relative): it takes {counted(takes, 'number')} from {packet.seq} on",
+                f"{packet.stop}（相对）：它从 {packet.seq} 起占用 {takes} 个序号",
             ),
             number,
         )
@@ -67,8 +68,8 @@ def _of(packet: Packet) -> Iterator[Asked]:
             "acknowledges",
             Text(f"What exactly does packet {number} acknowledge?", f"第 {number} 号包究竟确认了什么？"),
             Text(
-                f"all of the {_peer(sender).en} before {packet.ack} (relative)",
-                f"{_peer(sender).zh}在 {packet.ack}（相对）之前的全部内容",
+                f"all that the {_peer(sender).en} has sent before number {packet.ack} (relative)",
+                f"{_peer(sender).zh}发出的、序号在 {packet.ack}（相对）之前的全部内容",
             ),
             number,
         )

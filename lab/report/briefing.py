@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lab.engine.protocol import Trouble
 from lab.model import ConversationReport, Packet, Role
 from lab.protocols.registry import PROTOCOLS, TRANSPORT
-from lab.text import ROLES, Text
+from lab.text import ROLES, Text, counted
 
 MOST = 10_000  # conversations that are told; of more, those with the worst
 _SOON = 1_000_000_000  # nanoseconds: what gets no answer is sent again after that (RFC 6298 section 2.1)
@@ -208,7 +208,7 @@ def words(brief: Brief) -> Text:
     parts += [
         Text(f"{brief.retransmissions} retransmitted", f"重传 {brief.retransmissions}"),
         _ending(brief),
-        Text(f"{brief.packets} packet{'s' if brief.packets != 1 else ''}", f"{brief.packets} 个包"),
+        Text(counted(brief.packets, "packet"), f"{brief.packets} 个包"),
     ]
     return Text(" · ".join(each.en for each in parts), " · ".join(each.zh for each in parts))
 

@@ -256,6 +256,12 @@ def test_three_questions_are_asked_of_each_capture_and_stay_the_same(marked: dic
         assert f"acket {each['packet']}" in each["ask"]["en"]
 
 
+def test_what_is_to_be_expected_for_an_answer_is_a_sentence() -> None:
+    said = [each["expect"]["en"] for of in ("tcp/connection", "tcp/refused") for each in oral.questions(facts(of))]
+    assert any(re.search(r"it takes 1 number from \d+ on$", each) for each in said)
+    assert any(re.match(r"all that the (client|server) has sent before number \d+ ", each) for each in said)
+
+
 def test_what_a_teacher_decides_is_kept_and_a_regrade_tells_each_difference(room: Path, tmp_path: Path) -> None:
     to = tmp_path / "marks"
     two = tmp_path / "two"

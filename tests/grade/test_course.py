@@ -124,11 +124,14 @@ def test_an_id_that_stands_twice_in_a_roster_is_named(tmp_path: Path, capsys: py
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["s1", "s2"]
 
 
-def test_a_folder_stays_a_student_s_when_another_comes_whose_id_looks_alike(tmp_path: Path) -> None:
+def test_a_folder_stays_a_student_s_when_another_comes_whose_id_looks_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     keys.make(tmp_path / "course.key")
     for roster in ("student\nAnna\n../out\n", "student\nAnna\n../out\nanna\n"):
         (tmp_path / "class.csv").write_text(roster, "utf-8")
         assign.hand_out("tcp-open", "", tmp_path / "class.csv", tmp_path / "course.key", False, tmp_path / "out", "en")
+        assert "1 folder made, " in capsys.readouterr().out or roster.endswith("out\n")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert [re.sub("-[0-9a-f]{8}$", "-#", each) for each in names] == ["Anna", "_out-#", "anna-#"]
 

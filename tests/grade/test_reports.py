@@ -207,6 +207,12 @@ def test_the_report_on_a_class_has_a_row_for_each_and_what_went_wrong(marked: di
     assert "svg" in page.tags
 
 
+def test_a_class_of_one_is_counted_in_english() -> None:
+    told = _marks("x") | {"submission": "x", "pending": 1}
+    page = a_page(class_page({"submissions": [told], "unmarked": [], "lab": "1", "statistics": []}, {}, "en"))
+    assert "1 submission · mean 0 % of the points · 1 to be marked by a person" in page.text
+
+
 @in_both_languages
 def test_the_plot_has_a_bar_and_a_dot_for_each_question(marked: dict[str, Any], lang: Lang) -> None:
     root = ElementTree.fromstring(chart(marked["statistics"], lang))

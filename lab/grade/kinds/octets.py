@@ -10,7 +10,7 @@ from lab.grade.facts import AbsentError
 from lab.grade.kinds.kind import Answer, FormError, Kind, Right, Slip, entries, plain
 from lab.grade.places import Seen
 from lab.grade.sources import place_of, value
-from lab.text import Text
+from lab.text import Text, counted
 
 
 class Hex(Kind):
@@ -21,7 +21,9 @@ class Hex(Kind):
         if first is None:
             return Text("bytes in hexadecimal, such as 16 03 01", "十六进制字节，例如 16 03 01")
         sample = " ".join(["16", "03", "01", "00", "7e", "9b", "ef", "81"][:first]) + (" …" if first > 8 else "")
-        return Text(f"{first} bytes in hexadecimal, such as {sample}", f"{first} 个字节，十六进制，例如 {sample}")
+        return Text(
+            f"{counted(first, 'byte')} in hexadecimal, such as {sample}", f"{first} 个字节，十六进制，例如 {sample}"
+        )
 
     def read(self, question: Question, raw: object) -> bytes:
         if isinstance(raw, bytes):

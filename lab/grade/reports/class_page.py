@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lab.grade.reports.chart import EASY, HARD, chart
 from lab.grade.reports.page import page, text
-from lab.text import Lang, Text
+from lab.text import Lang, Text, counted
 
 
 def class_page(marked: Mapping[str, Any], feedback: Mapping[str, str], lang: Lang) -> str:
@@ -30,13 +30,14 @@ def _told(marked: Mapping[str, Any], lang: Lang) -> str:
     shares = [each["points"] / each["of"] for each in submissions if each["of"]]
     found = sum(bool(each["findings"]) for each in submissions)
     pending = sum(each["pending"] > 0 for each in submissions)
+    count = len(submissions) + len(marked["unmarked"])
     parts = [
-        Text("{0} submissions", "{0} 份提交物").format(len(submissions) + len(marked["unmarked"])),
+        Text(counted(count, "submission"), f"{count} 份提交物"),
         Text("mean {0:.0f} % of the points", "平均得分率 {0:.0f}%").format(100 * sum(shares) / len(shares))
         if shares
         else Text("", ""),
         Text("{0} with findings to look at", "{0} 份有需要查看的发现").format(found) if found else Text("", ""),
-        Text("{0} wait for a person", "{0} 份待人工评阅").format(pending) if pending else Text("", ""),
+        Text(f"{pending} to be marked by a person", f"{pending} 份待人工评阅") if pending else Text("", ""),
         Text("marked by the lab {0}", "由实验室 {0} 评阅").format(marked["lab"]),
     ]
     return text(" · ".join(part.pick(lang) for part in parts if part.en))

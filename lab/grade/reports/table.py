@@ -10,7 +10,7 @@ from rich.text import Text as Styled
 
 from lab.grade.regrade import Difference
 from lab.render.words import console, pad, wrap
-from lab.text import Lang, Text, safe
+from lab.text import Lang, Text, counted, safe
 
 _WIDTH, _NAME, _STUDENT, _POINTS, _QUESTION = 90, 34, 18, 14, 22
 _REACHED, _APART, _BAR = 18, 15, 10
@@ -22,7 +22,7 @@ def class_told(marked: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
     submissions = marked["submissions"]
     titles = dict.fromkeys(each["assignment"]["title"][lang] for each in submissions)
     count = len(submissions) + len(marked["unmarked"])
-    told = Text(f"{count} submissions", f"{count} 份提交物").pick(lang)
+    told = Text(counted(count, "submission"), f"{count} 份提交物").pick(lang)
     page.print(Styled(" · ".join([*titles, told]), "bold"), soft_wrap=True)
     for each in submissions:
         _submission(each, page, lang)
