@@ -32,20 +32,29 @@ class Override(NamedTuple):
 
 
 def parse(data: bytes, name: str = NAME) -> tuple[Override, ...]:
-    """Returns what a file says. Raises InputError: a decision that can't be read must not be passed over."""
+    """Returns what a file says. Raises InputError: a decision that can't be read must not be passed over, nor one of two
+    on the same question."""
     try:
-        listed = tomllib.loads(data.decode("utf-8-sig")).get("override", [])
+        said = tomllib.loads(data.decode("utf-8-sig"))
     except ValueError as error:
         raise _unreadable(name, f"{error}", f"{error}") from error
-    found = []
+    if others := [safe(each) for each in said if each != "override"]:
+        named = ", ".join(others)
+        raise _unreadable(name, f"it has other keys than override: {named}", f"其中有 override 以外的键：{named}")
+    listed = said.get("override", [])
+    found: dict[tuple[str, str], Override] = {}
     for at, each in enumerate(listed if isinstance(listed, list) else [None], 1):
         if not isinstance(each, Mapping) or not _KEYS - {"why"} <= each.keys() <= _KEYS:
             raise _unreadable(name, f"override {at} has other keys", f"第 {at} 条的键不对")
         points = each["points"]
         if not isinstance(points, (int, float)) or isinstance(points, bool) or not 0 <= points <= 1e6:
             raise _unreadable(name, f"the points of override {at} are no number", f"第 {at} 条的分数不是数字")
-        found.append(Override(str(each["submission"]), str(each["question"]), points, str(each.get("why", ""))))
-    return tuple(found)
+        of = str(each["submission"]), str(each["question"])
+        if of in found:
+            both = " ".join(map(safe, of))
+            raise _unreadable(name, f"override {at} is the second on {both}", f"第 {at} 条与前面一条都针对 {both}")
+        found[of] = Override(*of, points, str(each.get("why", "")))
+    return tuple(found.values())
 
 
 def applied(

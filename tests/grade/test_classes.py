@@ -288,9 +288,10 @@ def test_what_a_teacher_decides_is_kept_and_a_regrade_tells_each_difference(room
     assert re.search(r"opens +[\d.]+ [a-z-]+ → 0.25 override", said)
     assert "Student 02" not in said.partition("last marking")[2]
     assert json.loads((to / "marks.before.json").read_text("utf-8")) == first
-    (to / "overrides.toml").write_text("[[override]]\npoints = 1\n")
-    with pytest.raises(InputError):
-        grade()
+    for unclear in ("[[override]]\npoints = 1\n", decided.replace("override", "overrides"), decided * 2):
+        (to / "overrides.toml").write_text(unclear)
+        with pytest.raises(InputError):
+            grade()
     assert json.loads((to / "marks.json").read_text("utf-8")) == second
     (to / "overrides.toml").write_text(decided)
     assert grade()[0] == second
