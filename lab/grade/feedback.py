@@ -68,6 +68,30 @@ def spoken(marks: Mapping[str, Any], lang: Lang) -> Lang:
     return found
 
 
+def standing(question: Mapping[str, Any]) -> str:
+    """Returns the status of a question as a person has decided it, else as it was marked."""
+    if "override" not in question:
+        return str(question["status"])
+    return "right" if question["points"] >= question["of"] else "partial" if question["points"] > 0 else "wrong"
+
+
+def is_good(question: Mapping[str, Any]) -> bool:
+    return standing(question) in ("right", "carried")
+
+
+def comment_on(question: Mapping[str, Any], lang: Lang) -> str:
+    """Returns what is said of a question's points, as far as its degree has it: where a person has decided, that."""
+    decided = question.get("override")
+    if decided is None:
+        return str(question["said"][lang]) if "said" in question else ""
+    told = _MARKED if question["status"] == "person" else _DECIDED
+    return f"{told.pick(lang).format(decided['points'], decided['was'])} {safe(decided['why'])}".strip()
+
+
+_MARKED = Text("Marked by a person: {0:g}.", "人工评分：{0:g} 分。")
+_DECIDED = Text("Decided by a person: {0:g} instead of {1:g}.", "由人工决定：{0:g} 分，原为 {1:g} 分。")
+
+
 def within(marks: dict[str, Any], degree: Degree) -> dict[str, Any]:
     """Returns marks that were told in full with as much said as the degree allows."""
     hidden = {"none": (), "points": (*_REASON, *_FULL), "reason": _FULL, "full": ()}[degree]

@@ -20,7 +20,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from lab.errors import InputError
-from lab.grade.feedback import spoken
+from lab.grade.feedback import comment_on, is_good, spoken
 from lab.grade.naming import student_key
 from lab.text import Lang, Text, safe
 
@@ -72,9 +72,9 @@ def comment(marks: Mapping[str, Any], lang: Lang) -> str:
     of = Text("{0:g} of {1:g} points", "得分 {0:g} / {1:g}").pick(lang).format(marks["points"], marks["of"])
     lines = [of, *(each[lang] for each in marks["problems"])]
     for each in marks["questions"]:
-        if each["status"] not in ("right", "carried"):
-            said = f": {each['said'][lang]}" if "said" in each else ""
-            lines.append(f"{each['id']} {each['points']:g}/{each['of']:g}{said}")
+        if "override" in each or not is_good(each):
+            told = filter(None, (f"{each['id']} {each['points']:g}/{each['of']:g}", comment_on(each, lang)))
+            lines.append(": ".join(told))
     return "<br>".join(escape(safe(line)) for line in lines)
 
 

@@ -32,8 +32,8 @@ class Override(NamedTuple):
 
 
 def parse(data: bytes, name: str = NAME) -> tuple[Override, ...]:
-    """Returns what a file says. Raises InputError: a decision that can't be read must not be passed over, nor one of two
-    on the same question."""
+    """Returns what a file says. Raises InputError: a decision that can't be read must not be passed over, nor may one
+    of two on the same question."""
     try:
         said = tomllib.loads(data.decode("utf-8-sig"))
     except ValueError as error:

@@ -32,6 +32,7 @@ from lab.grade.feedback import DEGREES, as_json, within
 from lab.grade.gradebook import Filled, comment, csv_of, filled, moodle_csv, nobodys
 from lab.grade.marking import mark
 from lab.grade.reports.platforms import classroom50, gradescope, prairielearn
+from lab.grade.reports.student import as_html, as_markdown
 from lab.text import LANGUAGES, Lang
 from tests.grade.shared import facts, filled_in, right, stepped_through
 from tests.places import ROOT
@@ -172,6 +173,30 @@ def test_a_question_for_a_person_counts_nothing_there_before_that() -> None:
     decided = told["questions"][0] | {"override": {"points": 0, "was": 0, "why": ""}}
     told["questions"][0] = decided
     assert gradescope(told, "en")["tests"][0]["status"] == "failed"
+
+
+@pytest.mark.parametrize("status", ["person", "wrong", "malformed"])
+def test_what_a_person_has_decided_is_said_in_place_of_what_the_lab_did(status: str) -> None:
+    told = marks(opens=2)
+    question = told["questions"][0]
+    assert (question["points"], question["of"]) == (0, 1)
+    before = question["said"]["en"]
+    question |= {"status": status, "points": 1, "override": {"points": 1, "was": 0, "why": "well argued"}}
+    decision = "Marked by a person: 1. well argued"
+    if status != "person":
+        decision = "Decided by a person: 1 instead of 0. well argued"
+    assert f"opens 1/1: {decision}" in comment(told, "en")
+    assert gradescope(told, "en")["tests"][0]["status"] == "passed"
+    assert classroom50(told, {}, "2026-06-02T00:00:00Z")["tests"][0]["passed"] is True
+    assert prairielearn(told, "en")["tests"][0]["points"] == 1
+    markdown = as_markdown(told, "en").replace("\\", "")
+    for said in (comment(told, "en"), markdown, as_html(told, "en"), json.dumps(gradescope(told, "en"))):
+        assert decision in said
+        assert before not in said
+    question |= {"status": "right", "points": 0.5, "override": {"points": 0.5, "was": 1, "why": ""}}
+    assert "opens 0.5/1: Decided by a person: 0.5 instead of 1." in comment(told, "en")
+    assert gradescope(told, "en")["tests"][0]["status"] == "failed"
+    assert "◐ opens" in as_markdown(told, "en")
 
 
 @in_both_languages

@@ -15,12 +15,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lab.grade.feedback import spoken
+from lab.grade.feedback import is_good, spoken, standing
 from lab.grade.reports.student import said_of, total
 from lab.text import Lang, Text, safe
 
 Result = dict[str, Any]
-_GOOD = ("right", "carried")
 _MOST_RESULT = 1_000_000  # bytes of what PrairieLearn takes
 _HUNDREDTHS = 100  # of a point: Classroom 50 counts in whole numbers
 _SUBMITTED = re.compile(r"submit/(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)Z")
@@ -53,7 +52,7 @@ def _gradescope_test(at: int, each: Mapping[str, Any], lang: Lang) -> Result:
         "name": each["id"],
         "score": each["points"],
         "max_score": 0 if by_person else each["of"],
-        "status": "passed" if by_person or each["status"] in _GOOD else "failed",
+        "status": "passed" if by_person or is_good(each) else "failed",
         "output": _told(each, lang),
         "tags": [each["kind"]],
         "visibility": "visible",
@@ -76,7 +75,7 @@ def prairielearn(marks: Mapping[str, Any], lang: Lang, ladder: Mapping[str, str]
     """
     lang = spoken(marks, lang)
     errors = [safe(each[lang]) for each in marks["problems"]] if marks["capture"] is None else []
-    malformed = [each for each in marks["questions"] if each["status"] == "malformed"]
+    malformed = [each for each in marks["questions"] if standing(each) == "malformed"]
     errors += [f"{each['id']}: {_told(each | {'right': None, 'why': None}, lang)}" for each in malformed]
     if errors:
         return {"gradable": False, "format_errors": errors}
@@ -125,7 +124,7 @@ def classroom50(marks: Mapping[str, Any], environment: Mapping[str, str], now: s
         "tests": [
             {
                 "test-name": each["id"],
-                "passed": each["status"] in _GOOD,
+                "passed": is_good(each),
                 "score": _hundredths(each["points"]),
                 "max-score": _hundredths(each["of"]),
             }

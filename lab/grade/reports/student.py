@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lab.grade.feedback import spoken
+from lab.grade.feedback import comment_on, is_good, spoken, standing
 from lab.grade.reports.page import page, text
 from lab.grade.reports.sheets import plain
 from lab.render.words import sections
@@ -51,7 +51,7 @@ def as_markdown(marks: Mapping[str, Any], lang: Lang) -> str:
     lines += [f"**{plain(total(marks, lang))}**", ""]
     lines += [f"> {plain(each[lang])}\n" for each in marks["problems"]]
     for at, each in enumerate(marks["questions"], 1):
-        mark, _ = _MARKS[each["status"]]
+        mark, _ = _MARKS[standing(each)]
         lines += [f"## {at}. {mark} {plain(each['id'])}: {each['points']:g} / {each['of']:g}", ""]
         lines += [plain(each["text"][lang]), ""]
         for said in said_of(each, lang):
@@ -89,7 +89,7 @@ def _download(capture: str, lang: Lang) -> str:
 
 
 def _card(at: int, each: Mapping[str, Any], lang: Lang) -> str:
-    mark, style = _MARKS[each["status"]]
+    mark, style = _MARKS[standing(each)]
     lines = [f'<section class="card {style}">\n<h3><span>{at}. {mark} {text(each["id"])}</span>']
     lines.append(f"<b>{each['points']:g} / {each['of']:g}</b></h3>\n<p>{text(each['text'][lang])}</p>\n")
     for said in said_of(each, lang):
@@ -102,19 +102,17 @@ def said_of(each: Mapping[str, Any], lang: Lang) -> Iterator[Said]:
     """Yields what is to be said of a question, as far as its marks have it."""
     if each["answer"] is not None:
         yield Said("dim", Text("Your answer:", "你的答案：").pick(lang), each["answer"])
-    if "said" in each and each["status"] != "right":
-        rule = f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") else ""
-        yield Said("said", each["said"][lang] + rule)
-    if each.get("right") is not None and each["status"] not in ("right", "carried"):
+    decided = "override" in each
+    if (said := comment_on(each, lang)) and (decided or each["status"] != "right"):
+        rule = f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") and not decided else ""
+        yield Said("said", said + rule)
+    if each.get("right") is not None and not is_good(each):
         shown = packets(each["packets"])
         where = Text(f"In your capture ({shown.en}):", f"你的抓包中（{shown.zh}）：").pick(lang)
         alone = Text("In your capture:", "你的抓包中：").pick(lang)
         yield Said("right", where if each["packets"] else alone, each["right"][lang])
     if each.get("why") is not None:
         yield Said("why", each["why"][lang])
-    if (decided := each.get("override")) is not None:
-        told = Text("Decided by a person: {0:g} instead of {1:g}.", "由人工决定：{0:g} 分，原为 {1:g} 分。").pick(lang)
-        yield Said("why", " ".join([told.format(decided["points"], decided["was"]), safe(decided["why"])]).strip())
 
 
 def _code(said: str) -> str:

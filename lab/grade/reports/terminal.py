@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text as Styled
 
+from lab.grade.feedback import comment_on, is_good, standing
 from lab.grade.proof import Proof
 from lab.render.words import console, pad, sections, wrap
 from lab.text import Lang, Text, packets, safe
@@ -42,22 +43,19 @@ def marks_told(marks: Mapping[str, Any], out: TextIO, lang: Lang) -> None:
 
 
 def _question(each: Mapping[str, Any], page: Console, lang: Lang) -> None:
-    mark, style = _MARKS[each["status"]]
+    mark, style = _MARKS[standing(each)]
     line = Styled(f"  {mark} ", style)
     line.append(pad(each["id"], _NAME), "")
     line.append(pad(f"{each['points']:g}/{each['of']:g}", 8), style)
     line.append(each["answer"] or "", "")
     line.truncate(_WIDTH, overflow="ellipsis")
     page.print(line, soft_wrap=True)
-    if each["status"] == "right" or "said" not in each:
+    said, decided = comment_on(each, lang), "override" in each
+    if not said or (each["status"] == "right" and not decided):
         return
-    _lines(
-        page,
-        each["said"][lang] + (f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") else ""),
-        style,
-        _INDENT,
-    )
-    if each.get("right") is not None:
+    rule = f" [{sections(each['rule']).pick(lang)}]" if each.get("rule") and not decided else ""
+    _lines(page, said + rule, style, _INDENT)
+    if each.get("right") is not None and not (decided and is_good(each)):
         shown = Text(" ({0})", "（{0}）").pick(lang).format(packets(each["packets"]).pick(lang))
         said = Text("In your capture: {0}", "你的抓包中：{0}").pick(lang).format(each["right"][lang])
         _lines(page, said + (shown if each["packets"] else ""), "dim", _INDENT)
