@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from lab.grade.kinds import KINDS
+from lab.grade.kinds.kind import MOST_WORDS
 from lab.grade.marking import Mark, Marks
 from lab.text import Lang, Text, safe
 
@@ -17,7 +19,7 @@ SCHEMA = "handshake-lab/grade/v1"
 Degree = Literal["none", "points", "reason", "full"]
 DEGREES: tuple[Degree, ...] = ("none", "points", "reason", "full")
 _REASON, _FULL = ("code", "said", "rule"), ("right", "packets", "why")  # keys that come with the degrees
-_MOST_SHOWN = 200  # characters of an answer
+_MOST_SHOWN = 200  # characters of an answer that nobody has to read to mark it
 
 _SAID = {
     "right": Text("Right.", "正确。"),
@@ -108,7 +110,9 @@ def _question(mark: Mark, degree: Degree) -> dict[str, Any]:
         "points": mark.points,
         "of": question.points,
         "status": mark.status,
-        "answer": None if mark.given is None else safe(_short(mark.given)),
+        "answer": None
+        if mark.given is None
+        else safe(_short(mark.given, MOST_WORDS if KINDS[question.kind].by_person else _MOST_SHOWN)),
     }
     if degree in ("reason", "full"):
         rule = (mark.mistake.rfc if mark.mistake is not None else "") or question.rfc
@@ -134,9 +138,9 @@ def _both(text: Text) -> dict[str, str]:
     return {"en": text.en, "zh": text.zh}
 
 
-def _short(given: object) -> str:
+def _short(given: object, most: int) -> str:
     try:
         said = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists
         said = "…"
-    return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"
+    return said if len(said) <= most else said[: most - 1] + "…"

@@ -17,6 +17,7 @@ from lab.grade import sheet as sheets
 from lab.grade.assignment import load, parse, shipped
 from lab.grade.feedback import DEGREES, as_json
 from lab.grade.kinds import KINDS
+from lab.grade.kinds.kind import MOST_WORDS
 from lab.grade.marking import Mark, mark
 from lab.grade.places import seen
 from lab.grade.recording import facts_of
@@ -139,6 +140,18 @@ def test_predictions_count_from_the_record_of_the_run_alone() -> None:
         found = mark(further, Sheet("further", "s", answers, predicted), facts("tcp/connection"))
         assert found.marks[0].status == status
         assert found.pending == 3  # the words are for a person
+
+
+def test_what_a_person_marks_is_all_there_to_be_read() -> None:
+    further = parse(FURTHER, "further")
+    essay = "because " * 1000
+    for said, pending in ((essay, 3), (essay * 3, 0)):
+        found = mark(further, Sheet("further", "s", {"words": said}), facts("tcp/connection"))
+        assert found.pending == pending
+        told = as_json(found)["questions"][-1]
+        assert told["answer"] == (said if pending else said[: MOST_WORDS - 1] + "…")
+        assert (f"at most {MOST_WORDS} characters" in told["said"]["en"]) is not bool(pending)
+    assert f"at most {MOST_WORDS} characters" in sheets.written(further, "s", "en")
 
 
 @pytest.mark.parametrize("degree", DEGREES)

@@ -23,6 +23,7 @@ from lab.grade.sources import value
 from lab.text import Text
 
 MOST_TEXT = 4096  # characters of an answer
+MOST_WORDS = 20_000  # of one that a person reads
 MOST_ENTRIES = 256  # of a list
 FULL = 100  # per cent
 
@@ -159,14 +160,15 @@ _NUMBER = re.compile(
 _MOST_DIGITS = 40
 
 
-def plain(raw: object) -> str:
-    """Returns an answer as text, full-width characters as ordinary ones. Raises FormError where it is none."""
+def plain(raw: object, most: int = MOST_TEXT) -> str:
+    """Returns an answer as text, full-width characters as ordinary ones. Raises FormError where it is none, or has more
+    than `most` characters."""
     if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
         raise FormError
     if isinstance(raw, int) and raw.bit_length() > 4 * _MOST_DIGITS:
         raise FormError
     said = unicodedata.normalize("NFKC", str(raw)).strip()
-    if not said or len(said) > MOST_TEXT:
+    if not said or len(said) > most:
         raise FormError
     return said
 

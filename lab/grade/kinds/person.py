@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.grade.assignment import Question
-from lab.grade.kinds.kind import Answer, Judged, Kind, Right, plain
+from lab.grade.kinds.kind import MOST_WORDS, Answer, Judged, Kind, Right, plain
 from lab.grade.places import Seen
 from lab.text import Text
 
@@ -13,10 +13,10 @@ class Words(Kind):
     by_person = True
 
     def expects(self, question: Question) -> Text:
-        return Text("some sentences", "若干句话")
+        return Text(f"some sentences, at most {MOST_WORDS} characters", f"若干句话，最多 {MOST_WORDS} 个字符")
 
     def read(self, question: Question, raw: object) -> str:
-        return plain(raw)
+        return plain(raw, MOST_WORDS)
 
     def right(self, question: Question, seen: Seen) -> Right:
         return Right("", ())
