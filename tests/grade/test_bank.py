@@ -141,6 +141,13 @@ def test_what_a_quiz_accepts_the_lab_marks_the_same(made: dict[str, list[Item]],
                 assert abs(mark_.credit - accepted.credit) <= 1, (blank.id, accepted, mark_)
 
 
+def test_a_hexadecimal_number_is_accepted_without_0x_too(made: dict[str, list[Item]]) -> None:
+    for name, id_, written in (("websocket", "opcode", "9"), ("tls-today", "record-version", "0301")):
+        blank = next(each for each in made[name][0].blanks if each.id == id_)
+        assert written in [each.said for each in blank.accepted if each.credit == 100]
+        assert blank.kind == "text"
+
+
 def test_the_capture_is_in_it_without_what_would_answer_a_question(made: dict[str, list[Item]], tmp_path: Path) -> None:
     (question,) = cloze(load("tls-rsa"), made["tls-rsa"], "en")
     (attached,) = question.findall("questiontext/file")

@@ -51,6 +51,18 @@ def test_a_packet_may_be_written_in_many_ways(written: object) -> None:
     assert (found.status, found.code) == ("wrong", "one-after")
 
 
+@pytest.mark.parametrize(
+    "written", ["0x0301", "0x301", "0301", "301", "０ｘ0301", "03 01", 0x0301, 301, pytest.param(769, id="its value")]
+)
+def test_a_hexadecimal_number_may_be_written_in_many_ways(written: object) -> None:
+    assert marked({"record-version": written}, "tls-today", "tls/1.3")["record-version"].status == "right"
+
+
+@pytest.mark.parametrize("written", ["0x0769", "769", "0x0303", 0x0769, 303, 771])
+def test_a_hexadecimal_number_that_is_another_is_wrong(written: object) -> None:
+    assert marked({"record-version": written}, "tls-today", "tls/1.3")["record-version"].credit < 100
+
+
 @pytest.mark.parametrize("written", ["none", "无", "没有", "None"])
 def test_that_there_is_no_such_packet_may_be_said_in_both_languages(written: str) -> None:
     assert marked({"two-steps": written}, "tcp-close")["two-steps"].status == "right"

@@ -27,7 +27,7 @@ class Computed(Kind):
             return Text("the value, character by character", "该值，逐字符填写")
         return Text("the value: a number or a name", "该值：数字或名称")
 
-    def read(self, question: Question, raw: object) -> int | str:
+    def read(self, question: Question, raw: object) -> int | str | frozenset[int]:
         if "unit" in question.given:
             return whole(raw)
         if question.given.get("hex"):
@@ -54,6 +54,8 @@ class Computed(Kind):
             yield Slip("wrong-case", right.answer.casefold())
 
     def same(self, question: Question, wanted: Answer, answer: Answer) -> bool:
+        if isinstance(answer, frozenset):
+            return wanted in answer
         if isinstance(wanted, int) or isinstance(answer, int) or question.given.get("exact"):
             return bool(wanted == answer)
         return key(wanted) == key(answer)
@@ -70,15 +72,22 @@ class Computed(Kind):
 
     def spellings(self, question: Question, answer: Answer) -> list[object]:
         if isinstance(answer, int):
-            return [f"0x{answer:04x}", answer, hex(answer)] if question.given.get("hex") else [answer, str(answer)]
+            if not question.given.get("hex"):
+                return [answer, str(answer)]
+            return [f"0x{answer:04x}", answer, hex(answer), f"{answer:04x}", f"{answer:x}"]
         return [answer] if question.given.get("exact") else [answer, answer.lower(), answer.replace("_", "-")]
 
 
-def _hexadecimal(raw: object) -> int:
-    """Returns a number that is hexadecimal with or without 0x in front, if it is a text."""
+def _hexadecimal(raw: object) -> int | frozenset[int]:
+    """Returns a number that is hexadecimal with or without 0x in front.
+
+    Of one without quotes TOML does not tell any more whether it had that: it is what it may have been, as a value and
+    as hexadecimal digits.
+    """
     digits = re.sub(r"^0x|[\s:_]", "", plain(raw).casefold())
     if isinstance(raw, int):
-        return raw
+        readings = frozenset({raw, int(digits, 16)})
+        return raw if len(readings) == 1 else readings
     if not re.fullmatch(r"[0-9a-f]{1,16}", digits):
         raise FormError
     return int(digits, 16)
