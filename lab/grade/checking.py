@@ -97,9 +97,12 @@ def _answers(sheet: Sheet, assignment: Assignment | None, named: str) -> Iterato
     if assignment is None:
         yield Finding("note", sheets.NAME, _UNKNOWN.format(named or "?"))
         return
-    known = [each.id for each in assignment.questions if each.kind != "prediction"]
+    predicted = [each.id for each in assignment.questions if each.kind == "prediction"]
+    known = [each.id for each in assignment.questions if each.id not in predicted]
     for id_ in sheet.answers:
-        if id_ not in known:
+        if id_ in predicted:
+            yield Finding("fault", id_, sheets.PREDICTED.format(id_))
+        elif id_ not in known:
             hint = near(id_, known)
             yield Finding(
                 "fault", id_[:64], Text(f"there is no such question: {hint.en}", f"没有这道题：{hint.zh}")
@@ -113,7 +116,7 @@ def _answers(sheet: Sheet, assignment: Assignment | None, named: str) -> Iterato
         try:
             kind.read(question, raw)
         except FormError:
-            wanted = kind.expects(question)
+            wanted = kind.expected(question, raw)
             yield Finding("fault", question.id, Text(f"expected: {wanted.en}", f"应为：{wanted.zh}"))
     count = len(assignment.questions)
     status: Status = "good" if len(empty) < count else "fault"

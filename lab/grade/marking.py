@@ -119,7 +119,7 @@ def _mark(question: Question, sheet: Sheet, view: Seen | None, done: dict[str, _
     try:
         answer = kind.read(question, raw)
     except FormError:
-        return of("malformed", kind.expects(question))
+        return of("malformed", kind.expected(question, raw))
     if kind.by_person or view is None:
         return _Given(of("person").mark, answer)
     judged = kind.judge(question, view, right, answer)

@@ -118,7 +118,7 @@ def written(assignment: Assignment, student: str, lang: Lang, answers: Mapping[s
         for option in (*question.given.get("option", ()), *question.given.get("item", ())):
             lines += _comment(f"{option['id']}: {' '.join(option['text'][lang].split())}", "#      ")
         if question.kind == "prediction":
-            lines += _comment(_PREDICTED.format(question.id).pick(lang), "#   → ")
+            lines += _comment(PREDICTED.format(question.id).pick(lang), "#   → ")
             continue
         lines += _comment(KINDS[question.kind].expects(question).pick(lang), "#   → ")
         lines.append(f"{question.id} = {literal((answers or {}).get(question.id, ''))}")
@@ -129,7 +129,7 @@ _HOW = Text(
     "Write each answer behind its = sign: a text in quotes, a list in brackets. An empty one is no answer.",
     "请在每个 = 号后填写答案；文本加引号，列表加方括号。留空视为未作答。",
 )
-_PREDICTED = Text(
+PREDICTED = Text(
     "not here: answered in lab step --variant ., before the packet shows: predict {0}: your answer",
     "不在此处填写：在 lab step --variant . 中、该包出现之前作答：predict {0}: 你的答案",
 )

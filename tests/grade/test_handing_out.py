@@ -92,6 +92,18 @@ def test_a_malformed_answer_is_told_with_what_is_expected(
     assert [(where, said in told) for where, told in faults(folder)] == [(about, True)]
 
 
+def test_a_prediction_in_the_sheet_is_told_to_belong_elsewhere(tmp_path: Path) -> None:
+    opening = load("tcp-open")
+    variant = SHIPPED._replace(assignment="tcp-open")
+    fill(tmp_path, opening, variant, ("en",))
+    (tmp_path / CAPTURE).write_bytes(capture("tcp/connection").read_bytes())
+    changed(tmp_path, "[answers]", "[answers]\nopens = 1\nnext-ack = 5")
+    changed(tmp_path, 'opens = ""\n', "")
+    assert [said for about, said in faults(tmp_path) if about == "next-ack"] == [
+        "not here: answered in lab step --variant ., before the packet shows: predict next-ack: your answer"
+    ]
+
+
 def test_a_capture_that_was_cut_short_is_told(folder: Path) -> None:
     data = (folder / CAPTURE).read_bytes()
     (folder / CAPTURE).write_bytes(data[:-10])

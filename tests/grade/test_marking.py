@@ -63,6 +63,15 @@ def test_a_hexadecimal_number_that_is_another_is_wrong(written: object) -> None:
     assert marked({"record-version": written}, "tls-today", "tls/1.3")["record-version"].credit < 100
 
 
+@pytest.mark.parametrize("written", [float("12345e67"), 12e4, 0x37FA213D])
+def test_bytes_that_toml_has_read_otherwise_are_to_be_put_in_quotes(written: object) -> None:
+    found = marked({"masking-key": written}, "websocket", "websocket/connection")["masking-key"]
+    assert found.status == "malformed"
+    assert found.about is not None
+    assert found.about.en.endswith("; in quotes")
+    assert "引号" in found.about.zh
+
+
 @pytest.mark.parametrize("written", ["none", "无", "没有", "None"])
 def test_that_there_is_no_such_packet_may_be_said_in_both_languages(written: str) -> None:
     assert marked({"two-steps": written}, "tcp-close")["two-steps"].status == "right"

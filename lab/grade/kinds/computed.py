@@ -21,16 +21,19 @@ class Computed(Kind):
         if "unit" in question.given:
             unit = text(question.given["unit"])
             return Text(f"a whole number ({unit.en})", f"整数（{unit.zh}）")
-        if question.given.get("hex"):
+        if self.in_hexadecimal(question):
             return Text("a number in hexadecimal, such as 0x1301", "十六进制数，例如 0x1301")
         if question.given.get("exact"):
             return Text("the value, character by character", "该值，逐字符填写")
         return Text("the value: a number or a name", "该值：数字或名称")
 
+    def in_hexadecimal(self, question: Question) -> bool:
+        return bool(question.given.get("hex"))
+
     def read(self, question: Question, raw: object) -> int | str | frozenset[int]:
         if "unit" in question.given:
             return whole(raw)
-        if question.given.get("hex"):
+        if self.in_hexadecimal(question):
             return _hexadecimal(raw)
         said = plain(raw)
         if not question.given.get("exact"):
@@ -65,14 +68,14 @@ class Computed(Kind):
 
     def shown(self, question: Question, answer: Answer) -> Text:
         if isinstance(answer, int):
-            said = f"0x{answer:04x}" if question.given.get("hex") else str(answer)
+            said = f"0x{answer:04x}" if self.in_hexadecimal(question) else str(answer)
             unit = text(question.given["unit"]) if "unit" in question.given else Text("", "")
             return Text(f"{said} {unit.en}".strip(), f"{said} {unit.zh}".strip())
         return Text(answer, answer)
 
     def spellings(self, question: Question, answer: Answer) -> list[object]:
         if isinstance(answer, int):
-            if not question.given.get("hex"):
+            if not self.in_hexadecimal(question):
                 return [answer, str(answer)]
             return [f"0x{answer:04x}", answer, hex(answer), f"{answer:04x}", f"{answer:x}"]
         return [answer] if question.given.get("exact") else [answer, answer.lower(), answer.replace("_", "-")]

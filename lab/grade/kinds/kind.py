@@ -68,6 +68,17 @@ class Kind(ABC):
     def expects(self, question: Question) -> Text:
         """Returns what an answer has to look like."""
 
+    def expected(self, question: Question, raw: object) -> Text:
+        """Returns what an answer that can't be read should have looked like."""
+        said = self.expects(question)
+        if not self.in_hexadecimal(question) or isinstance(raw, (str, list)):
+            return said
+        return Text(f"{said.en}; in quotes", f"{said.zh}；须加引号")  # TOML takes 12e4 for a number of its own
+
+    def in_hexadecimal(self, question: Question) -> bool:
+        """Whether an answer is digits that TOML reads otherwise where they are not in quotes."""
+        return False
+
     @abstractmethod
     def read(self, question: Question, raw: object) -> Answer:
         """Returns an answer as it can be compared. Raises FormError."""

@@ -25,6 +25,9 @@ class Hex(Kind):
             f"{counted(first, 'byte')} in hexadecimal, such as {sample}", f"{first} 个字节，十六进制，例如 {sample}"
         )
 
+    def in_hexadecimal(self, question: Question) -> bool:
+        return True
+
     def read(self, question: Question, raw: object) -> bytes:
         if isinstance(raw, bytes):
             return raw
