@@ -27,6 +27,9 @@ _MOST_WORD, _MOST_BITS = 200, 256  # of the names of student and assignment
 _MOST_PARTS = 100  # of a key
 _WIDTH = 100
 _LINE = re.compile(r"\s*\"?([A-Za-z0-9-]{1,64})\"?\s*=\s*(.*)")
+_NO_KEY = re.compile(  # texts and comments; what does not end is no TOML from there on
+    r'''"""(?:\\.|[^\\])*?(?:"""|\Z)|'{3}.*?(?:'{3}|\Z)|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|\#[^\n]*''', re.DOTALL
+)
 _ANSWERS = "answers"
 
 
@@ -83,7 +86,8 @@ def _decoded(data: bytes) -> str:
 
 def _flat(said: str) -> str:
     """Returns a text. Raises ValueError where a key has more parts than anybody writes: TOML takes their square."""
-    if any(line.partition("=")[0].count(".") > _MOST_PARTS for line in said.splitlines()):
+    keys = re.sub(r"[ \t]", "", _NO_KEY.sub("", said))
+    if any(each.count(".") >= _MOST_PARTS for each in re.split(r"[^\w.-]+", keys)):
         raise ValueError
     return said
 
@@ -172,7 +176,7 @@ def _by_lines(said: str) -> dict[str, Any]:
         if match is None:
             continue
         try:
-            value = tomllib.loads(f"value = {match[2]}")["value"]
+            value = tomllib.loads(_flat(f"value = {match[2]}"))["value"]
         except (ValueError, RecursionError):
             value = match[2].partition("#")[0].strip().strip("\"'")
         (head if match[1] in ("assignment", "student", "language") else answers)[match[1]] = value

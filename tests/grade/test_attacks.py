@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -127,8 +128,27 @@ def test_what_is_odd_is_marked_as_far_as_it_can_be(name: str, marked: dict[str, 
 
 def test_a_key_of_many_parts_takes_no_memory() -> None:
     resource_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert read(said("a." * 100_000 + "a = 1")).answers["syn-flags"] == ["SYN"]
+    many = "a." * 100_000 + "a = 1"
+    other = ("a . " * 60_000 + "a = 1", '"a".' * 60_000 + "a = 1")
+    for line in (many, *other, f"x = {{{many}}}", f"x = [{{{many}}}]"):
+        begun = time.process_time()
+        assert read(said(line)).answers["syn-flags"] == ["SYN"]
+        assert time.process_time() - begun < 3
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resource_before < 64 << 10
+
+
+@pytest.mark.parametrize("mark", ['"', "'", '"""', "'''"])
+def test_a_text_may_have_as_many_dots_as_it_likes(mark: str) -> None:
+    words = "well" + ".x" * 1000 + " # = "
+    found = read(said(f"essay = {mark}{words}{mark} # {words}"))
+    assert (found.whole, found.answers["essay"]) == (True, words)
+
+
+@pytest.mark.parametrize("evil", ['"' + '\\"' * 100_000, "'" * 200_001, '"""' * 60_001, "#\n" * 100_000, "a" * 200_000])
+def test_looking_for_keys_takes_no_time(evil: str) -> None:
+    begun = time.process_time()
+    read(evil.encode())
+    assert time.process_time() - begun < 3
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-8"])
