@@ -283,7 +283,7 @@ def _no_export(why: Text) -> InputError:
     return InputError(
         Text(f"no gradebook's export: {why.en}", f"不是成绩系统导出的文件：{why.zh}"),
         Text(
-            "give Canvas's export of grades, or Moodle's offline grading worksheet",
-            "请给出 Canvas 导出的成绩表，或 Moodle 的离线评分表",
+            "give Canvas's export of grades, or Moodle's offline grading worksheet, exported in English",
+            "请给出 Canvas 导出的成绩表，或 Moodle 的离线评分表，导出时界面语言应为英文",
         ),
     )

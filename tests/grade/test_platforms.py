@@ -365,6 +365,13 @@ def test_what_is_no_gradebook_is_refused(export: str) -> None:
         filled(export, a_class("s1"), ["Opening a TCP connection"], "en")
 
 
+def test_who_has_exported_in_another_language_is_told_what_to_do() -> None:
+    with pytest.raises(InputError) as caught:
+        filled(MOODLE.replace("Identifier", "标识符").replace("Grade", "成绩"), a_class("s1"), [], "en")
+    assert "English" in caught.value.hint.en
+    assert "英文" in caught.value.hint.zh
+
+
 # The command.
 
 
