@@ -97,8 +97,10 @@ class _Account(NamedTuple):
     name: str | None
 
     def fits(self, called: str) -> bool:
-        """Whether a name is this account's; Moodle puts the group's before it."""
-        return self.name is None or (bool(self.name) and called.endswith(self.name))
+        """Whether a name is this account's; Moodle puts the group's before it, with a hyphen."""
+        parts = called.split("-")
+        own = (_plain("".join(parts[at:])) for at in range(len(parts)))
+        return self.name is None or (bool(self.name) and self.name in own)
 
 
 class _Entered(NamedTuple):
@@ -207,7 +209,7 @@ def _entered(
     for each in submissions:
         called.setdefault(student_key(each["submission"]), []).append(each)
         if match := _ACCOUNT.fullmatch(each["submission"]):
-            numbered.setdefault(match[2], []).append((_plain(match[1]), each))
+            numbered.setdefault(match[2], []).append((match[1], each))
     values = {at: _values(rows[0], rows[at]) for at in accounts}
     by_account = _alone(
         {
