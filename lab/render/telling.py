@@ -144,9 +144,9 @@ class Telling:
         """Returns what a packet is that is of no conversation."""
         labels = [label for label in packet.labels if label != UNREAD]
         named = innermost(packet.frame, FIELDS) if packet.frame and not labels else ""
-        if not named and not packet.remarks:  # these say what it is
-            labels.insert(0, UNREAD)
         words = [named] * bool(named) + [LABELS[label].pick(self._lang) for label in labels]
+        if not words and not packet.remarks:  # these say what it is
+            words = [Text("not read", "未能解读").pick(self._lang)]
         said = [Text(", ", "，").pick(self._lang).join(words)] * bool(words)
         if packet.frame:
             said.append(Text(f"{packet.frame.length} bytes", f"{packet.frame.length} 字节").pick(self._lang))

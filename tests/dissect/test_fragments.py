@@ -93,6 +93,14 @@ def test_the_segment_has_its_payload_and_its_checksum(six: bool) -> None:
     assert last.whole.data[last.segment.start :] == TEXT
 
 
+def test_what_came_in_pieces_is_not_said_to_be_left_to_a_network_card_to_cut() -> None:
+    syn = LINK / IP(src="192.0.2.2", dst="192.0.2.1") / TCP(sport=80, dport=40000, flags="S", options=[("MSS", 1460)])
+    large = LINK / IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=40000, dport=80, seq=1, flags="PA") / Raw(TEXT * 3)
+    *_, whole = path().settled(framed([syn, large]))
+    *_, in_pieces = path().settled(framed([syn, *pieces(TEXT * 3)]))
+    assert ["larger-than-mss" in each.labels for each in (whole, in_pieces)] == [True, False]
+
+
 def test_what_it_carries_is_read() -> None:
     """A TLS hello in fragments is a hello."""
     (frame,) = (each for each in _read(HELLO) if "ClientHello" in each.labels)

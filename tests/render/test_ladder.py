@@ -19,6 +19,7 @@ from lab.app.formats import write_ladder
 from lab.model import Captured, Frame, Settled, States
 from lab.protocols.notes import note
 from lab.render.ladder import Ladder
+from lab.render.telling import Telling
 from lab.report.agreement import Agreement, Disagreement, agreement
 from lab.text import LANGUAGES, Lang
 from tests.packets import (
@@ -58,6 +59,16 @@ def draw(walked: Walked, lang: Lang = "en", agreed: Agreement | None = None, **c
         picture.rung(packet)
     picture.summary(walked.reports, agreed or agreement(walked.packets), states(walked))
     return out.getvalue()
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", ("cut short", "not read")), ("zh", ("被截断", "未能解读"))])
+def test_of_what_nobody_can_tell_it_is_not_said_that_it_is_no_tcp(lang: Lang, said: tuple[str, str]) -> None:
+    (syn,) = ladder("c> SYN 0")
+    for frame, words in zip((syn._replace(data=syn.data[:40]), syn._replace(linktype=104)), said, strict=True):
+        (packet,) = walk([frame]).packets
+        line = Telling(lang).other(packet)
+        assert words in line
+        assert "TCP" not in line
 
 
 @pytest.mark.parametrize(("lang", "said"), [("en", "1,234 more are not listed"), ("zh", "另有 1,234 处未列出")])

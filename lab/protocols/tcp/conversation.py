@@ -19,7 +19,7 @@ _WRAP, _HALF = 1 << 32, 1 << 31
 NO_LIMIT = _HALF  # bytes of a payload
 _MOST_GIVEN_UP = 16  # packets of an end that are waited for no longer, and may still be quoted
 LEAST_LARGE = 1220  # bytes: no ordinary MSS is smaller, so smaller payloads need no second look
-_MOST_ERRORS = 64  # of ICMP, that are remembered for a conversation
+_MOST_ERRORS = 64  # of ICMP, and SYNs refused, that are remembered for a conversation
 
 
 class End(engine.TransportEnd):
@@ -135,8 +135,8 @@ class Conversation(engine.Conversation):
 
     __slots__ = (
         "_identity", "alone", "alone_known", "answered_by", "errors", "fins_before", "former", "from_syn", "history",
-        "latter", "order_unknown", "refused", "refused_in", "reset_by", "retransmissions", "still_asked", "times",
-        "unheeded",
+        "latter", "order_unknown", "refused", "refused_in", "refuses_in", "reset_by", "retransmissions", "still_asked",
+        "times", "unheeded",
     )  # fmt: skip
 
     client: End
@@ -160,6 +160,7 @@ class Conversation(engine.Conversation):
         self.latter: Conversation | None = None  # and the one after it
         self.refused: tuple[int, ...] = ()  # packets with a step that arrived, and were not taken
         self.refused_in: str | None = None  # the state of whoever refused the last of them
+        self.refuses_in: dict[int, str | None] | None = None  # SYNs of the one after it that it has refused: the state
         self.errors: dict[int, Kind] | None = None  # packets that an ICMP error has answered
         self.answered_by: int | None = None  # the first packet outside it that answers one of its own
         self._identity: Ends | None = None  # addresses as text take long, for every packet
@@ -186,6 +187,12 @@ class Conversation(engine.Conversation):
         if record is not None and not record.new and not record.settled:  # nothing else will show what became of it
             record.end.pending.remove(record)
             self.not_got(record)
+
+    def has_refused(self, number: int, state: str | None) -> None:
+        """Takes down that it has refused a SYN, packet `number`, in a state: the one that brought it may be let go."""
+        self.refuses_in = self.refuses_in or {}
+        if len(self.refuses_in) < _MOST_ERRORS:
+            self.refuses_in[number] = state
 
     def take_up(self, end: End) -> None:
         """An end answers a SYN that it has refused before: it was asked once more, and a program listens now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from lab.dissect.fragments import Reassembled
 from lab.engine.conversation import LANES
 from lab.engine.lookahead import Lookahead
 from lab.engine.record import Record
@@ -212,7 +213,7 @@ class Conversations:
             labels = of_ecn(labels, end, flags)
         if problems:
             labels += problems
-        if payload > LEAST_LARGE and payload > end.peer.limit:
+        if payload > LEAST_LARGE and payload > end.peer.limit and not isinstance(frame, Reassembled):
             labels += ("larger-than-mss",)
         if labels is not usual:
             record.labels = labels

@@ -98,6 +98,7 @@ def _challenged(record: SegmentRecord) -> list[SegmentRecord]:
         item.by = "acknowledged"
         latter.refused += (item.number,)
         latter.refused_in = record.end.state
+        record.conversation.has_refused(item.number, record.end.state)
         latter.answered_by = record.number
         record.answers = item.number
     return found

@@ -77,13 +77,19 @@ def sent(record: SegmentRecord) -> Iterable[str]:
     if record.ack is not None:
         if end.owes & SYN and record.ack > 0:
             end.owes &= ~SYN
-            said.append(Event.SENT_ACK_OF_SYN)
+            if not _has_answered_unseen(end):
+                said.append(Event.SENT_ACK_OF_SYN)
         if end.owes & FIN and end.peer.fin is not None and record.ack > end.peer.fin:
             end.owes &= ~FIN
             said.append(Event.SENT_ACK_OF_FIN)
     if flags & FIN:
         said.append(Event.SENT_FIN)
     return said
+
+
+def _has_answered_unseen(end: End) -> bool:
+    """Whether a listener has answered a SYN, by what it has got since, with a SYN-ACK that was not captured."""
+    return end.opened_passively and end.isn is None and end.state != State.SYN_RECEIVED
 
 
 def _drops_in_syn_sent(record: SegmentRecord, end: End) -> bool:

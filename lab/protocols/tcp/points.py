@@ -89,15 +89,15 @@ def _after_fin(mine: Text, both: bool) -> Text:
 
 
 def _refusal(record: SegmentRecord, number: int) -> Text:
-    latter = record.conversation.latter
-    if latter is not None and number in latter.refused and latter.refused_in == "TIME-WAIT":
+    refused = record.conversation.refuses_in or {}
+    if refused.get(number) == "TIME-WAIT":
         return Text(
             f"ACK of the old connection on these ports, which is in TIME-WAIT here: in answer to the SYN in packet "
             f"{number} (RFC 9293 section 3.10.7.4)",
             f"旧连接的 ACK，用来应答第 {number} 号包的 SYN：在这一端，这一对端口上的旧连接处于 TIME-WAIT"
             "（RFC 9293 第 3.10.7.4 节）",
         )
-    if latter is not None and number in latter.refused:
+    if number in refused:
         return Text(
             f"Challenge ACK, in answer to the SYN in packet {number}: here the old connection on these ports is still "
             "open (RFC 9293 section 3.5.1)",

@@ -94,6 +94,11 @@ def test_what_never_arrives_moves_no_receiver() -> None:
     assert record.delivered is None
 
 
+def test_who_has_answered_a_syn_unseen_does_not_answer_it_once_more() -> None:
+    walked = walk(ladder("c> SYN 0", "c> ACK 1 1", "c> data 1 1 5", "s> ACK 1 6"))
+    assert [record.steps for record in walked.records] == [("tcp.open.1",), ("tcp.open.3", "tcp.open.4"), (), ()]
+
+
 def test_an_event_without_a_row_is_recorded_and_moves_nothing() -> None:
     walked, (record, *_), conversation = toy("nonsense")
     walked.sent(record)
