@@ -6,6 +6,7 @@ After each the table must still say what both kernels say, or the difference mus
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,9 +40,16 @@ class Played(NamedTuple):
     refused: int
 
 
-def play(scenario: str, commands: str, file: Path | None = None, ipv6: bool = False, json: bool = True) -> Played:
+def play(
+    scenario: str,
+    commands: str,
+    file: Path | None = None,
+    ipv6: bool = False,
+    json: bool = True,
+    rules: Sequence[str] = (),
+) -> Played:
     """Plays a scenario on real hosts by commands, parted by semicolons."""
-    run = lab.run(scenario, testbed="netns", control=True, ipv6=ipv6, file=file)
+    run = lab.run(scenario, rules=rules, testbed="netns", control=True, ipv6=ipv6, file=file)
     debugger, out = Debugger(lambda: run.control), io.StringIO()
     lines = Lines(debugger, iter(script(commands.split(";"), "plan")), out, "en", json)
     with run:

@@ -323,8 +323,10 @@ class _Page:
         if number not in self.waiting:
             return
         del self.waiting[number]
-        self._rungs[number].put(fate="under-way")
-        if self.begun is not None and self.begun.live and word in ("release", "drop", "duplicate"):
+        rung = self._rungs[number]
+        rung.put(fate="under-way")
+        told = rung.parts.sent.conversation is not None  # of what belongs to none nobody tells that it has arrived
+        if self.begun is not None and self.begun.live and told and word in ("release", "drop", "duplicate"):
             self._moving.add(number)
 
     def _settled(self, event: PacketArrived | PacketLost) -> None:

@@ -331,16 +331,30 @@ class Wire:
 
     def _obey(self) -> None:
         for command in self._commands.waiting() if self._commands is not None else ():
+            comes_to = self._comes_to(command)
             try:
                 number = self._done(command)
             except RefusedError as error:
                 self._tell(Controlled(command, error.message, error.hint))
             else:
-                self._tell(Controlled(command, number=number))
+                self._tell(Controlled(comes_to, number=number))
             if isinstance(command, Leave):
                 self._given_up = True
                 raise SceneEnded(Text("it was ended by hand", "由使用者结束"))
             self._clock_for_the_rest()
+
+    def _comes_to(self, command: Command) -> Command:
+        """Returns what a command comes to: to let go of a frame that a rule delays or swaps is to delay or swap it.
+
+        Such a frame does not move as long as another is held, and whoever waits for it would wait for ever.
+        """
+        if isinstance(command, Release):
+            rule = next((each.rule for each in self._waiting if each.number == command.number), None)
+            if rule is not None and rule.action == "delay":
+                return Delay(command.number, rule.delay)
+            if rule is not None and rule.action == "swap":
+                return Swap(command.number)
+        return command
 
     def _done(self, command: Command) -> int | None:
         """Does what a command says, as far as that is a matter of the frame; returns the number of one it has made.

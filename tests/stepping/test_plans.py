@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 import lab
+from lab.protocols.catalogue import scenarios
+from lab.text import Text
 from scripts.plans import PLANS, play
 from tests.scenarios.plays import REPEAT
 
@@ -27,6 +30,26 @@ def test_whatever_a_plan_does_both_kernels_agree(namespaces: None, name: str) ->
         assert found.compared >= 20, shown
         assert not found.unexplained, f"{found.unexplained}\n{shown}"
         assert played.debugger.story.over, shown
+
+
+STEPPED = [
+    *((each.name, "continue", ()) for each in scenarios() if each.lacking() is None),
+    ("tcp/connection", "continue", ("delay client SYN #1 1500ms",)),
+    ("tcp/connection", "continue", ("swap client SYN #1",)),
+    ("tcp/connection", "edit src=192.0.2.9; continue", ()),  # the forged SYN belongs to no conversation
+]
+
+
+def test_whatever_holds_packets_back_every_scenario_can_be_stepped_to_its_end(namespaces: None) -> None:
+    with get_context("fork").Pool(4) as side_by_side:  # a process that never ends is ended with it
+        stepped = [side_by_side.apply_async(_stepped, each) for each in STEPPED]
+        early = {each: told.get(timeout=60) for each, told in zip(STEPPED, stepped, strict=True)}
+    assert {each: why for each, why in early.items() if why is not None} == {}
+
+
+def _stepped(scenario: str, commands: str, rules: tuple[str, ...]) -> Text | None:
+    """Returns why a run was over early, if it was."""
+    return play(scenario, commands, rules=rules).run.source.early
 
 
 def test_a_script_writes_the_events_themselves(namespaces: None, tmp_path: Path) -> None:

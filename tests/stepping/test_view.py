@@ -11,13 +11,13 @@ import pytest
 
 import lab
 from lab.errors import UsageError
-from lab.events import CommandAnswered, PacketHeld
+from lab.events import Begun, CommandAnswered, PacketHeld, PacketLost
 from lab.report.predictions import read
 from lab.stepping import words
 from lab.stepping.commands import parse
 from lab.stepping.debugger import Debugger, walked
 from lab.stepping.lines import Lines, shown
-from lab.stepping.view import View, as_json
+from lab.stepping.view import Story, View, as_json
 from lab.text import LANGUAGES, Text
 from tests.places import REFERENCES
 
@@ -131,9 +131,6 @@ def test_every_capture_can_be_walked_to_its_end_and_said(path: Path) -> None:
 
 def test_copies_that_were_absorbed_are_folded() -> None:
     """As a live run tells them: the SYN, twice more while it is held."""
-    from lab.events import Begun, PacketLost
-    from lab.stepping.view import Story
-
     debugger = opened("tcp-connection.pcapng")
     sent = debugger.view().rungs[0].sent
     story = Story()
@@ -147,6 +144,19 @@ def test_copies_that_were_absorbed_are_folded() -> None:
     assert [text.en for text in words.timers(now)][-1].startswith("Sent again so far: 2.")
     story.hear(CommandAnswered("release 1", True, None, None, None))
     assert not story.stands
+
+
+def test_nobody_waits_for_word_of_what_belongs_to_no_conversation() -> None:
+    """A live run tells nothing more of an ARP request, or of a packet with another address, once it is let go of."""
+    sent = opened("tcp-connection.pcapng").view().rungs[0].sent
+    story = Story()
+    story.hear(Begun("x", True, True))
+    for number, which in ((1, None), (2, sent.conversation)):
+        story.hear(sent._replace(packet=number, conversation=which))
+        story.hear(PacketHeld(number))
+    story.hear(CommandAnswered("release 1", True, None, None, None))
+    assert story.stands
+    assert story.view().rungs[0].fate == "under-way"
 
 
 def test_lines_show_each_event_once_forwards() -> None:

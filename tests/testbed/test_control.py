@@ -211,6 +211,17 @@ def test_what_a_rule_holds_is_held_by_hand_when_the_script_lets_it_go(controlled
     assert both[:4] == [1, 2, -1, -2]
 
 
+@pytest.mark.parametrize(
+    ("rule", "answer"), [("delay client SYN #1 200ms", "delay 1 200000000ns"), ("swap client SYN #1", "swap 1")]
+)
+def test_who_lets_go_of_what_a_rule_keeps_longer_is_told_so(
+    controlled: Callable[..., Story], rule: str, answer: str
+) -> None:
+    story = controlled("tcp/connection", release, rules=[rule])
+    assert [each.command for each in story.answers][:2] == [answer, "release 2"]
+    assert all(packet.fate == "arrived" for packet in story.packets)
+
+
 def test_over_ipv6_too(controlled: Callable[..., Story]) -> None:
     story = controlled("tcp/connection", at(_4=lambda run: run.edit(4, {"payload": "forged"})), ipv6=True)
     assert [packet.number for packet in story.forged] == [5]
