@@ -160,9 +160,13 @@ class ConversationClosed(NamedTuple):
 
 
 class PacketHeld(NamedTuple):
-    """A packet waits on the wire until a command says what becomes of it."""
+    """A packet waits on the wire until a command says what becomes of it.
+
+    `more` says that the next event is another that waits: both came in one burst.
+    """
 
     packet: int
+    more: bool = False
 
 
 class CommandAnswered(NamedTuple):

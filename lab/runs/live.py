@@ -160,7 +160,7 @@ class Live:
             elif isinstance(event, KeyLogLines):
                 learn(self.taken.learn(event.keylog), b"")
             elif isinstance(event, Held):
-                yield PacketHeld(event.number)
+                yield PacketHeld(*event)
             elif isinstance(event, Controlled):
                 yield CommandAnswered(written(event.command), event.done, event.message, event.hint, event.number)
             elif not isinstance(event, Begun):

@@ -246,6 +246,7 @@ class _Page:
         self.over = False
         self.early: Text | None = None
         self.waiting: dict[int, None] = {}  # held, oldest first
+        self._another = False  # the next event is another that is held
         self._moving: set[int] = set()  # let go of, and not settled
         self._rungs: dict[int, _Open] = {}
         self._states: dict[tuple[int | None, str, Role], str | None] = {}  # by conversation, protocol, end
@@ -258,7 +259,7 @@ class _Page:
 
     @property
     def still(self) -> bool:
-        return self.over or bool(self.waiting and not self._moving)
+        return self.over or bool(self.waiting and not self._moving and not self._another)
 
     def turn(self, event: Event) -> None:
         self._count += 1
@@ -272,7 +273,7 @@ class _Page:
         elif isinstance(event, ConversationOpened):
             self._ends[event.conversation] = event.client, event.server
         elif isinstance(event, PacketHeld):
-            self.waiting[event.packet] = None
+            self.waiting[event.packet], self._another = None, event.more
             self._rungs[event.packet].put(fate="held")
         elif isinstance(event, CommandAnswered):
             self._answered(event)

@@ -99,9 +99,10 @@ COMMANDS: tuple[type[Command], ...] = (Hold, Release, Drop, Duplicate, Delay, Sw
 
 
 class Held(NamedTuple):
-    """A frame waits until a command says what becomes of it."""
+    """A frame waits until a command says what becomes of it; `more` says that another is told of next."""
 
     number: int
+    more: bool = False
 
 
 class Controlled(NamedTuple):

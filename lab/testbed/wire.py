@@ -121,6 +121,7 @@ class Wire:
         self._enough = 0.0  # where a frame was forged: when to give up waiting for silence
         self._given_up = False
         self._waiting: list[_Waiting] = []
+        self._untold: list[_Waiting] = []  # held by hand, and nobody knows: the rest of their burst may be behind them
         self._number = 0
         self._last: _Waiting | None = None  # the last TCP segment
         self._order = 0
@@ -145,9 +146,11 @@ class Wire:
             waiting = self._next()
             if waiting is not None:
                 self._forward(waiting)
-            elif self._take_in(self._cables.barrier()):
                 continue
-            elif any(each.by_hand for each in self._waiting):
+            if self._take_in(self._cables.barrier()):
+                continue
+            self._tell_held()
+            if any(each.by_hand for each in self._waiting):
                 self._listen(None)
             elif (pause := self._pause()) is None:
                 return
@@ -318,6 +321,8 @@ class Wire:
         return tcp.pair not in self._foreign and intact and (not waiting.forged or self._streams.acceptable(tcp))
 
     def _settled(self, waiting: _Waiting, kernel: Kernels | None, absorbed: bool = False) -> None:
+        if not absorbed:  # what is absorbed comes with others
+            self._tell_held()
         self._tell(Settled(waiting.number, self._count(), kernel, absorbed))
 
     # Commands.
@@ -327,7 +332,14 @@ class Wire:
         if self._holding:
             waiting.by_hand = True
             self._clock.stop()
-            self._tell(Held(waiting.number))
+            self._untold.append(waiting)
+
+    def _tell_held(self) -> None:
+        """Tells which frames have come to be held, all of a burst at once: whoever decides about one knows the rest."""
+        numbers = [each.number for each in self._untold if each.by_hand and each in self._waiting]
+        self._untold.clear()
+        for number in numbers:
+            self._tell(Held(number, more=number != numbers[-1]))
 
     def _obey(self) -> None:
         for command in self._commands.waiting() if self._commands is not None else ():
@@ -335,9 +347,11 @@ class Wire:
             try:
                 number = self._done(command)
             except RefusedError as error:
-                self._tell(Controlled(command, error.message, error.hint))
+                answer = Controlled(command, error.message, error.hint)
             else:
-                self._tell(Controlled(comes_to, number=number))
+                answer = Controlled(comes_to, number=number)
+            self._tell_held()
+            self._tell(answer)
             if isinstance(command, Leave):
                 self._given_up = True
                 raise SceneEnded(Text("it was ended by hand", "由使用者结束"))

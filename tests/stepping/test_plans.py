@@ -52,6 +52,11 @@ def _stepped(scenario: str, commands: str, rules: tuple[str, ...]) -> Text | Non
     return play(scenario, commands, rules=rules).run.source.early
 
 
+def test_it_stands_when_the_whole_of_a_burst_is_held(namespaces: None) -> None:
+    played = play("tcp/window-scale", "until 4; select 8; quit")
+    assert played.refused == 0
+
+
 def test_a_script_writes_the_events_themselves(namespaces: None, tmp_path: Path) -> None:
     file = tmp_path / "run.pcapng"
     commands = (

@@ -137,7 +137,7 @@ def test_what_is_told_of_a_command_goes_through_a_log(command: Command) -> None:
     for event in (Controlled(command), Controlled(command, Text("no", "不"), Text("why", "为什么"), 7)):
         assert messages.read(messages.write(event)) == event
     frame = Frame(3, 5, b"\x00\xff", 2)
-    for other in (Held(3), Captured(frame, 1, kernels("A", None), True), Settled(3, 2, None, True)):
+    for other in (Held(3), Held(3, True), Captured(frame, 1, kernels("A", None), True), Settled(3, 2, None, True)):
         assert messages.read(messages.write(other)) == other
 
 
