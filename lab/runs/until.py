@@ -128,6 +128,11 @@ class Watch:
             return self._held(event.packet)
         return None
 
+    @property
+    def states(self) -> frozenset[tuple[Role, str]]:
+        """The states that each end is in now, in any protocol."""
+        return frozenset((role, state) for (_, role), state in self._now.items())
+
     def _is(self, protocol: str, states: States | None) -> None:
         for role, state in states._asdict().items() if states is not None else ():
             if state is not None:
@@ -135,7 +140,7 @@ class Watch:
 
     def _held(self, number: int) -> Seen:
         sent = self._sent[number]
-        states = frozenset({(role, state) for (_, role), state in self._now.items()} | self._passed)
+        states = self.states | self._passed
         self._passed.clear()
         return Seen(number, sent.sender, sent.labels, self._steps.get(number, ()), states)
 

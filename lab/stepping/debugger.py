@@ -6,7 +6,7 @@ A run's events are told to `hear`, from whichever thread; what is asked for come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class _Going(NamedTuple):
     left: int = 1
     until: Until = END
 
-    def passed(self, seen: Seen | None) -> _Going | None:  # None: nothing new is held
+    def passed(self, seen: Seen | None) -> _Going | None:  # None: of whichever
         """Returns how far it goes behind a packet; None where it stops there."""
         if self.kind == "until":
             return None if seen is not None and self.until.holds(seen) else self
@@ -72,10 +72,11 @@ class Debugger:
         self._wire = wire
         self._save = save
         self._watch = Watch()
-        self._seen: list[Seen] = []  # by packets that were held, in order
+        self._seen: dict[int, Seen] = {}  # by the numbers of packets that were held, in order
         self._shown = 0  # the number of the last packet that has shown
         self._fresh: list[Seen] = []  # of which it was not looked at yet whether to stop there
         self._going: _Going | None = None
+        self._past: set[int] = set()  # held, and counted as passed since it goes
         self._alone = 0  # packets that went by themselves
         self._unanswered = 0
         self._chosen: int | None = None
@@ -130,7 +131,7 @@ class Debugger:
                 self._shown = max(self._shown, event.packet)
             seen = self._watch.hear(event)
             if seen is not None:
-                self._seen.append(seen)
+                self._seen[seen.number] = seen
                 self._fresh.append(seen)
             if isinstance(event, CommandAnswered) and self.live:
                 self._unanswered -= 1
@@ -149,8 +150,7 @@ class Debugger:
         going = self._going
         if going is None:
             return
-        looked: Sequence[Seen | None] = fresh or [None]
-        for seen in looked:
+        for seen in self._ahead(going, {each.number for each in fresh}):
             kind, passed = going.kind, going.passed(seen)
             self._going = passed
             if passed is None:
@@ -168,6 +168,20 @@ class Debugger:
                 f"已停下：连续放行了 {MOST_ALONE} 个包，仍未结束",
             )
         )
+
+    def _ahead(self, going: _Going, fresh: set[int]) -> Iterator[Seen | None]:
+        """Yields what may be stopped at: also packets that were held long before, with the states that the ends are in.
+
+        A step is one wherever it leads to, and no packet is counted twice as the next one.
+        """
+        if going.kind == "step":
+            yield None
+            return
+        for number in self.story.held:
+            if going.kind == "until" or number not in self._past:
+                self._past.add(number)
+                seen = self._seen[number]
+                yield seen if number in fresh else seen._replace(states=self._watch.states)
 
     def _judge(self, seen: Seen) -> None:
         came = " ".join((seen.sender or "", *seen.labels)).strip()
@@ -241,18 +255,19 @@ class Debugger:
             return
         number = self._at_hand()
         self._fresh.clear()
+        self._past.clear()
         self._alone = 0
         self._going = going
         self._tell(control.Release(number))
 
     def _walk(self, going: _Going | None) -> None:
         """Goes forward in a recorded capture."""
-        at, last = self._look or 0, len(self.story.stops) - 1
+        at, last, every = self._look or 0, len(self.story.stops) - 1, list(self._seen.values())
         if at >= last:
             raise _nothing_held(True)
         while going is not None and at < last:
             at += 1
-            seen = self._seen[at] if at < len(self._seen) else None
+            seen = every[at] if at < len(every) else None
             self._judge(seen or self._last())
             going = going.passed(seen)
         self._look = at

@@ -57,6 +57,14 @@ def test_it_stands_when_the_whole_of_a_burst_is_held(namespaces: None) -> None:
     assert played.refused == 0
 
 
+def test_it_goes_on_to_packets_that_are_held_already(namespaces: None) -> None:
+    """Of a burst of five the first is let go of: what the others are is known."""
+    commands = "until 4; step; until client data; show; until 8; show; step 2; show; until client=ESTABLISHED; show"
+    views = [json.loads(line) for line in play("tcp/window-scale", f"{commands}; quit").said if '"rungs"' in line]
+    assert [each["at"] for each in views] == [6, 8, 9, 10]
+    assert [each["held"][:3] for each in views] == [[6, 7, 8], [7, 8, 9], [9, 10, 11], [10, 11, 12]]
+
+
 def test_a_script_writes_the_events_themselves(namespaces: None, tmp_path: Path) -> None:
     file = tmp_path / "run.pcapng"
     commands = (
