@@ -294,7 +294,7 @@ class Debugger:
 
     def _select(self, asked: Asked) -> None:
         if asked.number not in self.story.held:
-            raise control.not_held(asked.number, len(self._seen), self.story.held)
+            raise control.not_held(asked.number, self._shown, self.story.held)
         self._chosen, self._look = asked.number, None
 
     def _predict(self, asked: Asked) -> list[Text]:

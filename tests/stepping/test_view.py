@@ -18,6 +18,7 @@ from lab.stepping.commands import parse
 from lab.stepping.debugger import Debugger, walked
 from lab.stepping.lines import Lines, shown
 from lab.stepping.view import Story, View, as_json
+from lab.testbed.control import Control
 from lab.text import LANGUAGES, Text
 from tests.places import REFERENCES
 
@@ -157,6 +158,20 @@ def test_nobody_waits_for_word_of_what_belongs_to_no_conversation() -> None:
     story.hear(CommandAnswered("release 1", True, None, None, None))
     assert story.stands
     assert story.view().rungs[0].fate == "under-way"
+
+
+def test_a_packet_that_has_shown_and_is_not_held_is_no_packet_to_come() -> None:
+    """As a live run tells it: the SYN is held for 5 s, so that its copies have the next numbers."""
+    sent = opened("tcp-connection.pcapng").view().rungs[0].sent
+    debugger = Debugger(lambda: Control(lambda _: True))
+    debugger.hear(Begun("x", True, True))
+    for number in (1, 2, 3):
+        debugger.hear(sent._replace(packet=number))
+        debugger.hear(PacketHeld(1) if number == 1 else PacketLost(number, "journal", absorbed=True))
+    with pytest.raises(UsageError, match="packet 3 is not held"):
+        do(debugger, "select 3")
+    with pytest.raises(UsageError, match="no packet 4 yet"):
+        do(debugger, "select 4")
 
 
 def test_lines_show_each_event_once_forwards() -> None:
