@@ -67,6 +67,7 @@ class Debugger:
         self.story = Story()
         self.predictions = Predictions()
         self.over = False  # nothing more will be asked for
+        self.holds = True  # what comes is held
         self.judged: Callable[[Prediction], object] = lambda _: None
         self.said: Callable[[Text], object] = lambda _: None
         self._wire = wire
@@ -235,10 +236,10 @@ class Debugger:
                 ),
                 Text("lab step SCENARIO holds the packets of real ones", "lab step 场景 会扣住真实主机的包"),
             )
-        if isinstance(order, Hold):
-            self._going = None
-        elif self.story.over:
+        if self.story.over:
             raise _nothing_held(True)
+        if isinstance(order, Hold):
+            self._going, self.holds = None, order.on
         elif not asked.named and not isinstance(order, Inject | control.Leave):
             order = order._replace(number=self._at_hand())
         self._tell(order)

@@ -1,8 +1,8 @@
 """Line mode: commands come as lines, and each event goes out as one. What tests, scripts and assignments drive.
 
 A script is read whole before anything is played, so that a mistake in its last line is found at once. Lines that are
-typed are waited for, and what happens meanwhile, timers and what they have sent again, is shown as it happens. Where
-the lines are over and the run is not, it goes on to its end.
+typed are waited for, and what happens meanwhile, timers and what they have sent again, is shown as it happens. Each is
+done when the run stands, but for what stops it. Where the lines are over and the run is not, it goes on to its end.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lab.stepping.debugger import Debugger
 from lab.stepping.hearing import Ear, Typed
 from lab.stepping.predictions import Prediction
 from lab.stepping.view import View
+from lab.testbed.control import Hold
 from lab.text import ROLES, Lang, Text
 
 _WIDTH = 80
@@ -99,14 +100,17 @@ class Lines:
         asked, line, goes_on = False, None, True
         try:
             while goes_on or (self._more and not self._debugger.over):
-                if not goes_on or (self._debugger.waits and not self._debugger.story.over):
-                    if line is not None or not self._more:
-                        asked, said, line = False, line, None
-                        self._do(said.read() if said is not None else None)
-                        continue
-                    if not asked:
-                        asked = True
-                        typed.ask()
+                stands = not goes_on or (self._debugger.waits and not self._debugger.story.over)
+                if stands and not self._more:
+                    self._do(None)
+                    continue
+                if line is not None and (stands or self._stops(line.text)):
+                    asked, said, line = False, line, None
+                    self._do(said.read())
+                    continue
+                if not asked and self._more and not self._debugger.over:
+                    asked = True
+                    typed.ask()
                 each = told.get()
                 if isinstance(each, _Line):
                     line = each
@@ -120,6 +124,16 @@ class Lines:
             with contextlib.suppress(Exception):  # what is raised already is why
                 ear.leave(self._debugger)
             raise
+
+    def _stops(self, line: Asked | str | Exception | None) -> bool:
+        """Whether a line is done while the run moves: it has that stop, or end where it would stop nowhere any more."""
+        try:
+            asked = commands.parse(line) if isinstance(line, str) else None
+        except UsageError:
+            return False
+        if asked is None:
+            return isinstance(line, str)  # nothing is to be done
+        return asked.order == Hold(True) or (asked.name == "quit" and not self._debugger.holds)
 
     def _happens(self, event: Event) -> None:
         self._debugger.hear(event)

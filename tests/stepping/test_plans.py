@@ -145,6 +145,24 @@ def test_what_happens_while_a_line_is_waited_for_is_told_at_once(namespaces: Non
     assert [json.loads(line)["event"] for line in out.splitlines()][-1] == "ended"
 
 
+@pytest.mark.parametrize("stops", ["hold", "quit"])
+def test_what_goes_by_itself_is_stopped_by_a_line(namespaces: None, stops: str) -> None:
+    command = [sys.executable, "-m", "lab", "step", "tcp/syn-lost", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("hold off\n")
+        process.stdin.flush()
+        told = map(json.loads, process.stdout)
+        next(each for each in told if each["event"] == "command" and each["command"] == "hold off")
+        out, _ = process.communicate(f"\n{stops}\nquit\n", timeout=60)  # the SYN comes again in a second
+    assert process.returncode == 0
+    rest = [json.loads(line) for line in out.splitlines()]
+    assert [each["command"] for each in rest if each["event"] == "command"] == [stops, "leave"][stops == "quit" :]
+    assert [each["packet"] for each in rest if each["event"] == "packet-held"] == ([2] if stops == "hold" else [])
+    assert rest[-1]["early"] is not None
+
+
 def test_a_host_that_dies_while_its_packet_is_held_is_told(namespaces: None) -> None:
     command = [sys.executable, "-m", "lab", "step", "tcp/connection", "--lang", "en"]
     with subprocess.Popen(
