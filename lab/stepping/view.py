@@ -193,7 +193,7 @@ class Story:
             return
         self.events.append(event)
         self._now.turn(event)
-        moves = isinstance(event, CommandAnswered) and event.done
+        moves = isinstance(event, CommandAnswered) and event.done and event.command != "hold"
         if not self._now.still or moves:
             self._stands = False
         if self._now.still and not moves:

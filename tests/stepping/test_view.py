@@ -160,6 +160,17 @@ def test_nobody_waits_for_word_of_what_belongs_to_no_conversation() -> None:
     assert story.view().rungs[0].fate == "under-way"
 
 
+def test_to_hold_what_is_held_leads_nowhere_else() -> None:
+    """As a live run tells it: `hold` while the SYN is held, whose copy is absorbed then."""
+    sent = opened("tcp-connection.pcapng").view().rungs[0].sent
+    story = Story()
+    hold = CommandAnswered("hold", True, None, None, None)
+    for event in (Begun("x", True, True), sent, PacketHeld(1), hold, sent._replace(packet=2)):
+        story.hear(event)
+    story.hear(PacketLost(2, "journal", absorbed=True))
+    assert story.stops == [len(story.events)]
+
+
 def test_a_packet_that_has_shown_and_is_not_held_is_no_packet_to_come() -> None:
     """As a live run tells it: the SYN is held for 5 s, so that its copies have the next numbers."""
     sent = opened("tcp-connection.pcapng").view().rungs[0].sent
