@@ -5,7 +5,6 @@ It is the view that line mode and the screen show (`lab/stepping/view.py`), with
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from lab.events import CommandAnswered, Event
@@ -27,7 +26,6 @@ class Desk:
         self._debugger = debugger
         self._told: dict[str, Any] | None = None
         self._said: list[dict[str, Any]] = []  # to all pages, and not told yet
-        self._heard = time.monotonic()
         debugger.judged = self._judged
         debugger.said = lambda text: self._say(text, True)
 
@@ -35,7 +33,6 @@ class Desk:
 
     def hear(self, event: Event) -> None:
         self._debugger.hear(event)
-        self._heard = time.monotonic()
         if isinstance(event, CommandAnswered) and event.message is not None:
             self._say(event.message, True)
             if event.hint is not None:
@@ -80,8 +77,7 @@ class Desk:
         return news
 
     def _passed(self) -> dict[str, Any]:
-        """Returns how long ago the kernels were asked: their timers run on."""
-        return {"passed": round(time.monotonic() - self._heard, 3) if self._debugger.live else 0}
+        return {"passed": round(self._debugger.passed, 3)}
 
     def _view(self, view: View) -> dict[str, Any]:
         place, places = self._debugger.place

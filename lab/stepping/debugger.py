@@ -6,6 +6,7 @@ A run's events are told to `hear`, from whichever thread; what is asked for come
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from typing import NamedTuple
@@ -79,6 +80,7 @@ class Debugger:
         self._going: _Going | None = None
         self._past: set[int] = set()  # held, and counted as passed since it goes
         self._alone = 0  # packets that went by themselves
+        self._asked = time.monotonic()  # when the kernels were asked last
         self._unanswered = 0
         self._chosen: int | None = None
         self._look: int | None = None  # the place that is looked at; None: where it stands
@@ -103,6 +105,11 @@ class Debugger:
             if not self.live:
                 return not self.over
             return self.story.stands and not self._unanswered and self._going is None and not self.over
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the kernels were asked, in which their timers have run on; none where that is recorded."""
+        return time.monotonic() - self._asked if self.live else 0.0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -130,6 +137,8 @@ class Debugger:
             self.story.hear(event)
             if isinstance(event, Sent):
                 self._shown = max(self._shown, event.packet)
+            if isinstance(event, KernelAsked):
+                self._asked = time.monotonic()
             seen = self._watch.hear(event)
             if seen is not None:
                 self._seen[seen.number] = seen

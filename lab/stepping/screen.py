@@ -145,7 +145,6 @@ class Screen(App[None]):
         self._failed = False
         self._answered: CommandAnswered | None = None  # what was last said of
         self._shown: tuple[int, int] | None = None  # how many events, and when: a quarter of a second
-        self._since = time.monotonic()  # when the kernels were asked
         self._leaving: float | None = None
         debugger.judged = self._judged
         debugger.said = lambda text: self._say(text, True)
@@ -352,7 +351,6 @@ class Screen(App[None]):
                 hint = answer.hint or Text("", "")
                 self._said = Text(f"{answer.message.en}: {hint.en}", f"{answer.message.zh}：{hint.zh}"), True
             self._answered = answer
-            self._since = time.monotonic() if self._shown is None or self._shown[0] != heard else self._since
             self._draw()
         elif self._debugger.live and int(time.monotonic() * 4) != self._shown[1]:
             self._draw()
@@ -418,7 +416,7 @@ class Screen(App[None]):
     def _place(self, width: int, height: int, view: View) -> None:
         """Gives each panel its place and what stands in it."""
         lang, newest = self._lang, self._debugger.place[0] == self._debugger.place[1]
-        passed = time.monotonic() - self._since if newest else 0.0
+        passed = self._debugger.passed if newest else 0.0
         low = self.size.height < panels.LOW
         places = panels.places(width, height, low)
         sizes = {

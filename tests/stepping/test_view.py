@@ -11,7 +11,7 @@ import pytest
 
 import lab
 from lab.errors import UsageError
-from lab.events import Begun, CommandAnswered, PacketHeld, PacketLost
+from lab.events import Begun, CommandAnswered, KernelAsked, PacketHeld, PacketLost
 from lab.report.predictions import read
 from lab.stepping import words
 from lab.stepping.commands import parse
@@ -169,6 +169,19 @@ def test_to_hold_what_is_held_leads_nowhere_else() -> None:
         story.hear(event)
     story.hear(PacketLost(2, "journal", absorbed=True))
     assert story.stops == [len(story.events)]
+
+
+def test_timers_run_on_from_when_the_kernels_were_asked_whatever_else_happens() -> None:
+    debugger = Debugger(lambda: Control(lambda _: True))
+    debugger.hear(Begun("x", True, True))
+    while debugger.passed < 0.05:
+        pass
+    debugger.hear(CommandAnswered("hold", True, None, None, None))
+    assert debugger.passed >= 0.05
+    asked = next(each for each in opened("tcp-connection.pcapng").story.events if isinstance(each, KernelAsked))
+    debugger.hear(asked)
+    assert debugger.passed < 0.05
+    assert opened("tcp-connection.pcapng").passed == 0.0
 
 
 def test_a_packet_that_has_shown_and_is_not_held_is_no_packet_to_come() -> None:
