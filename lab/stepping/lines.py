@@ -204,11 +204,14 @@ class Lines:
             self._write(Text("hint: ", "提示：").pick(self._lang) + error.hint.pick(self._lang))
 
     def _tell(self, what: str) -> None:
-        now = self._debugger.view()
+        now, score = self._debugger.view(), self._debugger.predictions.score
+        if self._json and what == "score":  # which no view has
+            self._say(_scored(*score))
+            return
         if self._json:
             self._write(json.dumps(view.as_json(now), ensure_ascii=False))
             return
-        for each in shown(now, what, self._lang, self._debugger.predictions.score):
+        for each in shown(now, what, self._lang, score):
             self._write(each)
 
     def _write(self, line: str) -> None:
@@ -230,9 +233,13 @@ def outcome(each: Prediction, right: int, of: int) -> Text:
 def shown(now: View, what: str, lang: Lang, score: tuple[int, int]) -> Iterator[str]:
     """Yields the lines of what is to be shown."""
     if what == "score":
-        yield Text(f"{score[0]} of {score[1]} right", f"{score[1]} 次预测，{score[0]} 次正确").pick(lang)
+        yield _scored(*score).pick(lang)
         return
     yield from _SHOWN[what](now, lang)
+
+
+def _scored(right: int, of: int) -> Text:
+    return Text(f"{right} of {of} right", f"{of} 次预测，{right} 次正确")
 
 
 def _where(now: View, lang: Lang) -> Iterator[str]:

@@ -33,10 +33,11 @@ def test_a_capture_is_walked_by_lines_of_standard_input() -> None:
 
 
 def test_with_json_each_line_is_an_event_or_a_view() -> None:
-    done = step(CAPTURE, "--json", lines="step\nshow kernel\ndrop\n")
+    done = step(CAPTURE, "--json", lines="step\nshow kernel\nshow score\ndrop\n")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert told[0]["event"] == "begun"
-    assert [sorted(each)[0] for each in told if "event" not in each] == ["answer", "error"]
+    assert [sorted(each)[0] for each in told if "event" not in each] == ["answer", "said", "error"]
+    assert {"said": {"en": "0 of 0 right", "zh": "0 次预测，0 次正确"}} in told
     assert done.returncode == 0, "nobody said that the lines are a script"
 
 
