@@ -28,7 +28,7 @@ from lab.runs.until import END, Seen, Until, Watch
 from lab.stepping import commands
 from lab.stepping.commands import Asked
 from lab.stepping.predictions import Prediction, Predictions
-from lab.stepping.view import ROLES, Story, View
+from lab.stepping.view import MOST_EVENTS, ROLES, Story, View
 from lab.testbed import control
 from lab.testbed.control import Control, Hold, Inject
 from lab.text import Text
@@ -134,7 +134,10 @@ class Debugger:
     def hear(self, event: Event) -> None:
         """Takes an event; a packet that need not wait goes on."""
         with self._lock:
+            full = self.story.full
             self.story.hear(event)
+            if self.live and self.story.full and (not full or isinstance(event, PacketHeld)):
+                self._let_go()
             if isinstance(event, Sent):
                 self._shown = max(self._shown, event.packet)
             if isinstance(event, KernelAsked):
@@ -149,6 +152,17 @@ class Debugger:
                     self._going = None
             if self.live and self.story.stands and not self._unanswered:
                 self._stands()
+
+    def _let_go(self) -> None:
+        """Holds nothing any more, where the story can't take down what is held."""
+        self._going, self.holds = None, False
+        self._tell(control.Hold(False))
+        self.said(
+            Text(
+                f"after {MOST_EVENTS} events no packet is held any more: the run goes on to its end",
+                f"已记录 {MOST_EVENTS} 个事件，不再扣包：运行继续到结束",
+            )
+        )
 
     def _stands(self) -> None:
         """Decides, where nothing moves, whether to go on."""

@@ -183,8 +183,11 @@ class Story:
 
     @property
     def stands(self) -> bool:
-        """Whether nothing moves: a packet is held, and those that were let go of have arrived, or it is over."""
-        return self._now.still
+        """Whether nothing moves: a packet is held, and those that were let go of have arrived, or it is over.
+
+        Where it is `full` nobody knows before it is over.
+        """
+        return self._now.still and (self.over or not self.full)
 
     def hear(self, event: Event) -> None:
         """Takes down what happens next."""

@@ -11,14 +11,14 @@ import pytest
 
 import lab
 from lab.errors import UsageError
-from lab.events import Begun, CommandAnswered, KernelAsked, PacketHeld, PacketLost
+from lab.events import Begun, CommandAnswered, Ended, KernelAsked, PacketHeld, PacketLost
 from lab.report.predictions import read
 from lab.stepping import words
 from lab.stepping.commands import parse
 from lab.stepping.debugger import Debugger, walked
 from lab.stepping.lines import Lines, shown
 from lab.stepping.view import Story, View, as_json
-from lab.testbed.control import Control
+from lab.testbed.control import Command, Control, Hold
 from lab.text import LANGUAGES, Text
 from tests.places import REFERENCES
 
@@ -182,6 +182,32 @@ def test_timers_run_on_from_when_the_kernels_were_asked_whatever_else_happens() 
     debugger.hear(asked)
     assert debugger.passed < 0.05
     assert opened("tcp-connection.pcapng").passed == 0.0
+
+
+def test_a_run_of_more_events_than_are_taken_down_goes_on_to_its_end() -> None:
+    sent = opened("tcp-connection.pcapng").view().rungs[0].sent
+    told: list[Command] = []
+
+    def tell(command: Command) -> bool:
+        told.append(command)
+        return True
+
+    debugger = Debugger(lambda: Control(tell))
+    debugger.hear(Begun("x", True, True))
+    debugger.hear(sent)
+    debugger.hear(PacketHeld(1))
+    number = 1
+    while not debugger.story.full:
+        number += 1
+        debugger.hear(sent._replace(packet=number))
+    assert told == [Hold(False)]
+    debugger.hear(CommandAnswered("hold off", True, None, None, None))
+    assert not debugger.waits
+    debugger.hear(PacketHeld(number))  # somebody has asked for that
+    debugger.hear(CommandAnswered("hold off", True, None, None, None))
+    debugger.hear(Ended((), {}, None))
+    assert told == [Hold(False)] * 2
+    assert debugger.waits
 
 
 def test_a_packet_that_has_shown_and_is_not_held_is_no_packet_to_come() -> None:
