@@ -298,7 +298,7 @@ class Debugger:
 
     def _back(self, asked: Asked) -> None:
         at = self.place[0] - 1
-        if at == 0:
+        if at <= 0:  # -1: nothing has been held yet
             raise UsageError(
                 Text("this is where it begins", "这里已是开头"),
                 Text("forward goes on from here", "forward 可以继续向前"),

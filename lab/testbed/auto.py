@@ -29,6 +29,7 @@ class Playing:
         self, first: Iterator[Event] | MachineError, instead: Callable[[MachineError], Iterator[Event]]
     ) -> None:
         self.control: Control | None = None
+        self.left = False  # nobody wants it any more
         self._events = self._either(first, instead)
 
     def __iter__(self) -> Iterator[Event]:
@@ -45,6 +46,8 @@ class Playing:
                 raise first
             begun = [next(first), next(first)]  # the hosts are there only with the first frame
         except MachineError as refused:
+            if self.left:  # its hosts have been ended before they sent anything
+                raise
             begun, first = [], instead(refused)
         self.control = getattr(first, "control", None)
         yield from begun
@@ -65,7 +68,11 @@ def play(scenario: Scenario, rules: Sequence[Rule], ipv6: bool, *, control: bool
             first = stack.enter_context(netns.play(scenario, rules, ipv6, control=control))
         except MachineError as refused:
             first = refused
-        yield Playing(first, instead)
+        playing = Playing(first, instead)
+        try:
+            yield playing
+        finally:
+            playing.left = True
 
 
 def _by_docker(

@@ -61,8 +61,11 @@ class Playing:
             event = self._connection.recv()
         except (EOFError, OSError):  # OSError where it ended in the middle of a word
             self._over = True
-            processes.wait_for_any([self._child], _PATIENCE)
-            raise _broken(processes.ended(self._child)) from None
+            how = Text("it was left", "运行已退出")
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):  # whoever has left it has waited for it
+                processes.wait_for_any([self._child], _PATIENCE)
+                how = processes.ended(self._child)
+            raise _broken(how) from None
         if isinstance(event, LabError):
             self._over = True
             raise event

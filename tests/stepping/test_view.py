@@ -73,6 +73,14 @@ def test_back_shows_what_was_shown_before() -> None:
     assert as_json(do(debugger, f"forward {len(forward)}")) == as_json(forward[-1])
 
 
+def test_there_is_nothing_to_look_back_at_before_the_first_packet_is_held() -> None:
+    debugger = Debugger(lambda: pytest.fail("nobody is told"))
+    with pytest.raises(UsageError, match="where it begins"):
+        do(debugger, "back")
+    assert debugger.view().rungs == ()
+    assert debugger.place == (0, 0)
+
+
 def test_one_goes_on_to_a_label_a_state_a_step_or_the_end() -> None:
     debugger = opened("tcp-connection.pcapng")
     assert do(debugger, "until FIN").at == 8
