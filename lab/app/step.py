@@ -239,11 +239,11 @@ def _save_again(wanted: Wanted, debugger: Debugger, name: str) -> list[Text]:
 
 
 def _save(source: Live, run: Run, name: str) -> list[Text]:
-    """Saves the capture as far as it has come; the rest is saved when the run is over."""
+    """Saves the capture as far as it has come; the rest is saved, where it has its place, when the run is over."""
     from lab.runs.place import require_place
 
     file = Path(name) if name else source.file or Path(f"captures/out/{source.scenario.name.replace('/', '-')}.pcapng")
     require_place(file, source.scenario)
-    source.file = file
-    source.save_now(run)
+    source.file = source.file or file
+    source.save_now(run, file)
     return [Text(f"saved: {file}", f"已保存：{file}")]

@@ -112,11 +112,12 @@ class Live:
         """Saves the capture: a run that is stopped also saves what was under way."""
         self.save_now(run)
 
-    def save_now(self, run: Run) -> None:
-        """Saves what has been captured so far, where there is a file for it."""
-        if self.taken.records and self.file is not None:
+    def save_now(self, run: Run, copy: File | None = None) -> None:
+        """Saves what has been captured so far, where there is a file for it; or a copy, in another."""
+        file = copy or self.file
+        if self.taken.records and file is not None:
             with uninterrupted():
-                self._write(self.file, run)
+                self._write(file, run)
 
     @property
     def keylog(self) -> bytes:

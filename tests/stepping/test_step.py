@@ -68,6 +68,24 @@ def test_a_script_plays_real_hosts_and_fails_where_a_command_is_refused(namespac
     assert file.exists()
 
 
+def test_a_copy_that_is_saved_on_the_way_takes_nothing_from_where_the_capture_goes(
+    namespaces: None, tmp_path: Path
+) -> None:
+    file, folder, copies = tmp_path / "run.pcapng", tmp_path / "folder", [tmp_path / "a.pcapng", tmp_path / "b.pcapng"]
+    words = ["assign", "tcp-close", "-o", str(folder)]
+    subprocess.run([sys.executable, "-m", "lab", *words], cwd=ROOT, capture_output=True, timeout=60, check=True)
+    for what, place, copy in (
+        (("tcp/connection", "-o", str(file)), file, copies[0]),
+        (("--variant", str(folder)), folder / "capture.pcapng", copies[1]),
+    ):
+        done = step(*what, "--testbed", "netns", "--lang", "en", lines=f"step\nsave {copy}\ncontinue\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"saved: {copy}" in done.stdout
+        assert done.stdout.splitlines()[-1].endswith(str(place))
+        with lab.open(copy) as before, lab.open(place) as whole:
+            assert 1 <= len(list(before)) < len(list(whole))
+
+
 def test_what_was_predicted_over_a_capture_is_saved_in_a_copy_and_counts_for_no_marks(tmp_path: Path) -> None:
     file = tmp_path / "again.pcapng"
     lines = f"save\npredict server SYN-ACK\nstep\nsave {file}\nquit\n"
