@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.packets import OPEN, ladder
 from tests.page.axe import faults
 from tests.page.browser import Page
 from tests.page.conftest import Shown
 from tests.page.test_page import at, drawn
 from tests.places import REFERENCES, ROOT
+from tests.runs import saved
 
 ROWS = "document.querySelectorAll('.row').length"
 # Who sends it, what, and where both ends are then: packets 2 to 6 of tcp-connection.
@@ -105,3 +107,15 @@ def test_two_captures_stand_side_by_side(page: Page, compared: Path, axe: str) -
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.faults == []
     assert page.elsewhere == []
+
+
+def test_what_is_said_of_one_capture_does_not_stay_under_the_other(page: Page, tmp_path: Path) -> None:
+    cut, file = tmp_path / "cut.pcapng", tmp_path / "two.html"
+    cut.write_bytes(saved(ladder(*OPEN, "c> data 1 1 5"), cut).read_bytes()[:-3])
+    names = [str(REFERENCES / "tcp-connection.pcapng"), str(cut), "-o", str(file)]
+    subprocess.run([sys.executable, "-m", "lab", "diff", *names, "--format", "html"], cwd=ROOT, check=True, timeout=100)
+    said = "['good', 'bad'].filter(each => document.querySelector(`#outcome > p.${each}`))"
+    page.window(1280, 800).open(file).wait_for("document.querySelector('table.compared')")
+    for side, kind in ((3, "bad"), (2, "good"), (3, "bad")):
+        page.click(f"table.compared td:nth-child({side}) button")
+        page.wait_for(f"JSON.stringify({said}) === '[\"{kind}\"]'")

@@ -58,7 +58,7 @@ export const data = () => page;
  * @param {number} side */
 export function turn(side) {
   chosen.side = side;
-  Object.assign(page, page.compare.sides[side].page);
+  Object.assign(page, { proof: undefined, problem: undefined }, page.compare.sides[side].page);
 }
 
 /** @param {() => void} draw */
