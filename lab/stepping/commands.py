@@ -17,6 +17,12 @@ from lab.testbed.control import RefusedError
 from lab.text import Text
 
 _LONGEST = 2000  # characters
+_COMMENT = re.compile(r"(?:^|\s)#")
+_BEGINNING = re.compile(r"\s*(\S+)\s*")
+# What neither a file's name nor UTF-8 takes: NUL, and halves of pairs but those that stand for bytes that are no UTF-8.
+_ODD = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+_NO_CHARACTER = Text("that is no character", "这不是字符")
+_BY_HEX = Text("bytes are written so: payload=0x00ff", "字节的写法：payload=0x00ff")
 _MOST_STEPS = 100_000
 _HEAD = 22  # columns of how a command is written, in the help
 SHOWN = {
@@ -196,15 +202,15 @@ class NotationError(UsageError):
 
 def parse(line: str) -> Asked | None:
     """Reads a line; None of one that is blank or a comment. Raises NotationError for what is no command."""
-    text = line.partition("#")[0] if line.lstrip().startswith("#") or " #" in line else line
-    text = text.rstrip()[:_LONGEST]
-    word, _, rest = text.strip().partition(" ")
-    if not word:
+    text = _COMMENT.split(line, 1)[0].rstrip()
+    if not text:
         return None
-    start = len(text) - len(text.lstrip())
-    command = _named(text, start, word)
-    behind = start + len(word) + 1 + len(rest) - len(rest.lstrip())
-    return _READERS[command.takes](command, text, min(behind, len(text)), rest.strip())
+    if (odd := _ODD.search(text)) is not None:
+        raise NotationError(text, odd.start() + 1, _NO_CHARACTER, _BY_HEX)
+    found = _BEGINNING.match(text)
+    assert found
+    command = _named(text, found.start(1), found[1])
+    return _READERS[command.takes](command, text, found.end(), text[found.end() :])
 
 
 def named(word: str) -> Command | None:
@@ -283,8 +289,7 @@ def _wrong_word(text: str) -> int:
 
 
 def _packet(command: Command, line: str, at: int, rest: str) -> Asked:
-    first = rest.split(" ")[0]
-    named = bool(re.fullmatch(r"\d{1,9}", first, re.ASCII))
+    named = bool(re.match(r"\d{1,9}(?!\S)", rest, re.ASCII))
     order = _order(command, line, at, f"{command.name} {rest}" if named else f"{command.name} 0 {rest}".rstrip())
     return Asked(command, line, order=order, named=named)
 

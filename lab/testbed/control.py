@@ -267,7 +267,7 @@ def _fields(words: Iterable[str]) -> dict[str, Value] | None:
         if not equals or not name or name in found:
             return None
         if name == "payload":
-            found[name] = bytes.fromhex(value[2:]) if _HEX.fullmatch(value) else value.encode()
+            found[name] = bytes.fromhex(value[2:]) if _HEX.fullmatch(value) else value.encode(errors="surrogateescape")
         else:
             found[name] = int(value) if re.fullmatch(r"\d{1,20}", value, re.ASCII) else value
     return found

@@ -60,6 +60,9 @@ def test_what_stands_behind_a_name_is_read() -> None:
     assert order("delay 2s") == (Delay(0, 2_000_000_000), False)
     assert order("delay 3 200ms") == (Delay(3, 200_000_000), True)
     assert order("edit seq=+1 flags=PSH,ACK") == (Edit(0, {"seq": "+1", "flags": "PSH,ACK"}), False)
+    assert order("edit payload=a#b # note") == (Edit(0, {"payload": b"a#b"}), False)
+    assert order("edit payload=\udcff") == (Edit(0, {"payload": b"\xff"}), False), "a byte that is no UTF-8"
+    assert order("delay\t3\t2s\t# tabs") == (Delay(3, 2_000_000_000), True)
     assert order("inject client RST seq=rcv.nxt") == (Inject("client", "RST", "rcv.nxt"), True)
     assert order("hold off") == (Hold(False), True)
     step, there, show = parse("step 3"), parse("until server=CLOSE-WAIT"), parse("show k")
@@ -92,6 +95,8 @@ def test_what_stands_behind_a_name_is_read() -> None:
         ("predict end", 9, "predict"),
         ("quit now", 6, "quit"),
         ("hold maybe", 6, "hold [off]"),
+        ("edit payload=a\ud800", 15, "payload=0x00ff"),
+        (" save a\0.pcapng", 8, "payload=0x00ff"),
     ],
 )
 def test_what_is_no_command_says_where_it_goes_wrong(line: str, column: int, near: str) -> None:
@@ -103,7 +108,7 @@ def test_what_is_no_command_says_where_it_goes_wrong(line: str, column: int, nea
     assert f"第 {column} 列" in refused.value.message.zh
 
 
-@given(st.text())
+@given(st.text(st.characters()))
 def test_any_line_is_read_or_refused_in_a_few_words(line: str) -> None:
     said = ""
     try:
