@@ -191,9 +191,12 @@ _SIMPLE: dict[str, type[Release | Drop | Duplicate | Swap]] = {
 def parse(line: str) -> Command:
     """Reads a command as it is written. Raises RefusedError for any other line."""
     try:
-        word, *rest = shlex.split(line)
-    except ValueError:  # nothing, or a quotation that does not end
-        word, rest = "", []
+        word, *rest = shlex.split(line) or [""]
+    except ValueError as error:
+        raise RefusedError(
+            Text("a quotation does not end, or a backslash is the last", "引号没有成对，或以反斜杠结尾"),
+            Text('for example: payload="don\'t"', '例如：payload="don\'t"'),
+        ) from error
     if word not in _WAYS:
         near = get_close_matches(word, _WAYS, 3, 0.5) or list(_WAYS)
         raise RefusedError(

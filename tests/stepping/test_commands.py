@@ -95,6 +95,7 @@ def test_what_stands_behind_a_name_is_read() -> None:
         ("predict end", 9, "predict"),
         ("quit now", 6, "quit"),
         ("hold maybe", 6, "hold [off]"),
+        ("edit payload=don't", 6, 'payload="don\'t"'),
         ("edit payload=a\ud800", 15, "payload=0x00ff"),
         (" save a\0.pcapng", 8, "payload=0x00ff"),
     ],

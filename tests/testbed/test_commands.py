@@ -99,7 +99,9 @@ def test_a_command_is_read_as_it_is_written(line: str) -> None:
     [
         ("relase 3", "release"),
         ("", "hold"),
-        ("'", "hold"),
+        ("'", "don't"),
+        ("edit 3 payload=don't", "don't"),
+        ("edit 3 payload=a\\", "don't"),
         ("release", "release N"),
         ("release x", "release N"),
         ("release 3 4", "release N"),
