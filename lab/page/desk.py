@@ -58,10 +58,11 @@ class Desk:
         return self._debugger.do(asked)
 
     def whole(self, view: View) -> dict[str, Any]:
-        """Returns what keys do, which fields can be edited, by layer and name, and where it stands."""
+        """Returns what keys do, which fields can be edited, how long a line may be, and where it stands."""
         return {
             "keys": [{"key": key, "shown": shown_, "line": line, **text._asdict()} for key, shown_, line, text in KEYS],
             "editable": {f"{layer} {name}": short for short, keys in FIELDS.items() for layer, name in keys},
+            "longest": commands.LONGEST,
             "view": self._view(view) | self._passed(),
         }
 

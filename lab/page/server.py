@@ -30,6 +30,7 @@ from websockets.http11 import Request, Response
 from lab.errors import LabError, MachineError
 from lab.page.html import shell, written
 from lab.render.trace import dump
+from lab.stepping.commands import LONGEST
 from lab.text import Text
 
 LOOPBACK = "127.0.0.1"
@@ -37,7 +38,7 @@ SOCKET = "/live"
 _MOST_PAGES = 20  # at a time
 _PATIENCE = 10.0  # seconds for a page to say the token, and for one that goes to be gone
 _BETWEEN = 0.05  # seconds between two messages of what is new
-_LARGEST = 4096  # bytes that a page has to say
+_LARGEST = 6 * LONGEST + 100  # bytes that a page has to say: JSON takes six for a character, at most
 _BEHIND = 200  # messages that wait for a page; one that is further behind gets all anew
 _SILENT = logging.Logger("lab.page", logging.CRITICAL + 1)  # what pages do wrong is nobody's business but theirs
 _BAD_TOKEN, _GOING, _TOO_MANY = 1008, 1001, 1013  # RFC 6455 section 7.4.1, and its registry

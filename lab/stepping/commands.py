@@ -16,11 +16,13 @@ from lab.testbed import control
 from lab.testbed.control import RefusedError
 from lab.text import Text
 
-_LONGEST = 2000  # characters
+LONGEST = 4000  # characters of a line: more than twice as many as a frame carries bytes, for a payload in hexadecimal
 _COMMENT = re.compile(r"(?:^|\s)#")
 _BEGINNING = re.compile(r"\s*(\S+)\s*")
 # What neither a file's name nor UTF-8 takes: NUL, and halves of pairs but those that stand for bytes that are no UTF-8.
 _ODD = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+_TOO_LONG = Text(f"a line has no more than {LONGEST} characters", f"一行最多 {LONGEST} 个字符")
+_SHORTER = Text("give a shorter payload: a frame carries less", "请缩短载荷：一帧容纳不下这么多")
 _NO_CHARACTER = Text("that is no character", "这不是字符")
 _BY_HEX = Text("bytes are written so: payload=0x00ff", "字节的写法：payload=0x00ff")
 _MOST_STEPS = 100_000
@@ -205,6 +207,8 @@ def parse(line: str) -> Asked | None:
     text = _COMMENT.split(line, 1)[0].rstrip()
     if not text:
         return None
+    if len(text) > LONGEST:
+        raise NotationError(text, LONGEST + 1, _TOO_LONG, _SHORTER)
     if (odd := _ODD.search(text)) is not None:
         raise NotationError(text, odd.start() + 1, _NO_CHARACTER, _BY_HEX)
     found = _BEGINNING.match(text)

@@ -273,7 +273,7 @@ def test_who_does_not_know_the_token_is_told_nothing(served: Lab, token: str) ->
 
 def test_a_page_says_no_more_than_it_has_to_say(served: Lab) -> None:
     with served.page(), served.socket() as stranger:
-        stranger.send("x" * 5000)
+        stranger.send("x" * 50_000)
         with pytest.raises(ConnectionClosed) as closed:
             stranger.recv(timeout=PATIENCE)
         assert closed.value.rcvd is not None
@@ -324,6 +324,9 @@ def test_a_capture_is_walked_to_and_fro() -> None:
         page.ask("frobnicate")
         page.wait(lambda it: len(it.said) == 4)
         assert "column 1" in page.said[2]["en"]
+        page.ask("\x01" * (page.known["longest"] + 1))
+        page.wait(lambda it: len(it.said) == 6)
+        assert "no more than 4000 characters" in page.said[4]["en"]
         with served.page() as late:
             assert late.holds(7)
             assert late.known["view"]["upto"] == 7

@@ -61,6 +61,7 @@ def test_what_stands_behind_a_name_is_read() -> None:
     assert order("delay 3 200ms") == (Delay(3, 200_000_000), True)
     assert order("edit seq=+1 flags=PSH,ACK") == (Edit(0, {"seq": "+1", "flags": "PSH,ACK"}), False)
     assert order("edit payload=a#b # note") == (Edit(0, {"payload": b"a#b"}), False)
+    assert order(f"edit payload=0x{'00' * 1448} # {'x' * 4000}") == (Edit(0, {"payload": bytes(1448)}), False)
     assert order("edit payload=\udcff") == (Edit(0, {"payload": b"\xff"}), False), "a byte that is no UTF-8"
     assert order("delay\t3\t2s\t# tabs") == (Delay(3, 2_000_000_000), True)
     assert order("inject client RST seq=rcv.nxt") == (Inject("client", "RST", "rcv.nxt"), True)
@@ -95,6 +96,7 @@ def test_what_stands_behind_a_name_is_read() -> None:
         ("predict end", 9, "predict"),
         ("quit now", 6, "quit"),
         ("hold maybe", 6, "hold [off]"),
+        (f"edit payload=0x{'0' * 4000}", 4001, "shorter payload"),
         ("edit payload=don't", 6, 'payload="don\'t"'),
         ("edit payload=a\ud800", 15, "payload=0x00ff"),
         (" save a\0.pcapng", 8, "payload=0x00ff"),

@@ -21,8 +21,8 @@ let ended = /** @type {any} */ (null);
 let typed = /** @type {string | null} */ (null);
 let page = /** @type {import("./page").Page | null} */ (null);
 let over = false; // nothing more comes
-/** What keys do, and which fields can be edited. */
-let desk = { keys: /** @type {any[]} */ ([]), editable: /** @type {Record<string, string>} */ ({}) };
+/** What keys do, which fields can be edited, and how long a line may be. */
+let desk = { keys: /** @type {any[]} */ ([]), editable: /** @type {Record<string, string>} */ ({}), longest: 0 };
 let quiz = false;
 let quizzed = 0;
 let moved = false; // what is at hand has not been chosen yet
@@ -67,7 +67,7 @@ function before(when) {
 
 function hear(message) {
   const followed = !over && !(message.page && message.over); // what is complete is read from its beginning
-  if (message.keys) desk = { keys: message.keys, editable: message.editable };
+  if (message.keys) desk = { keys: message.keys, editable: message.editable, longest: message.longest };
   if (message.view) note(message.view);
   if (message.page) begin(message.page);
   if (!page) return;
@@ -199,7 +199,7 @@ function bar() {
     <p role="status" class="stands">${stands()}</p>
     ${said.map((each) => html`<p class="answer ${each.wrong ? "bad" : ""} ${each.en.includes("\n") ? "pre" : ""}" role=${each.wrong ? "alert" : "status"}>${t(each)}</p>`)}
     ${typed === null ? nothing : html`<form class="typed" @submit=${(event) => (event.preventDefault(), run())}><label for="line">${w("line")}</label>
-      <input id="line" autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="2000" .value=${typed} @input=${(event) => (typed = event.target.value)} @keydown=${onLine} /><button type="submit">${w("do")}</button></form>`}
+      <input id="line" autocomplete="off" autocapitalize="off" spellcheck="false" maxlength=${desk.longest + 1} .value=${typed} @input=${(event) => (typed = event.target.value)} @keydown=${onLine} /><button type="submit">${w("do")}</button></form>`}
     <div class="buttons">${buttons.map((each) => html`<button data-does=${each.line.split(/[\s…]/)[0] || "line"} @click=${() => press(each)}><kbd>${each.shown}</kbd> ${t(each)}</button>`)}
       <button data-does="quit" @click=${() => send("quit")}><kbd>q</kbd> ${w("quit")}</button></div>
   </footer>`;
