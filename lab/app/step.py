@@ -226,10 +226,12 @@ def _ask(debugger: Debugger, folder: Path) -> None:
 
 def _save_again(wanted: Wanted, debugger: Debugger, name: str) -> list[Text]:
     """Saves a recorded capture once more, with what was predicted over it: in words that say so."""
+    from lab.runs.place import bare_name
     from lab.runs.recorded import open_run, write_again
-    from lab.system.files import to_file
+    from lab.system.files import require_other, to_file
 
-    name = name or f"captures/out/{Path(wanted.what).name.partition('.')[0]}-predicted.pcapng"
+    name = name or f"captures/out/{bare_name(wanted.what)}-predicted.pcapng"
+    require_other(Path(name), wanted.what)
     with (
         open_run(wanted.what, keylog=wanted.keylog, server_key=wanted.server_key, words=True) as run,
         to_file(Path(name)) as stream,

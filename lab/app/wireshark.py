@@ -23,6 +23,7 @@ from lab.capture.reader import Capture, open_capture
 from lab.engine import journal
 from lab.errors import InputError, MachineError, UsageError
 from lab.protocols.catalogue import scenario
+from lab.runs.place import CAPTURES, bare_name
 from lab.runs.recorded import Recorded, open_run, write_again
 from lab.runs.run import Run
 from lab.system import files, processes, streams
@@ -35,7 +36,6 @@ from lab.wireshark.finding import Machine, Wireshark, command, find, has_screen,
 _LOOKED_AT = 1000  # packets of a capture, for the lab's notes
 _PATIENCE = 30  # seconds for what takes a second
 _A_LOOK = 0.2  # seconds between looks at whether Wireshark is still there
-_CAPTURES = (".pcap", ".pcapng", ".cap", ".gz", ".zst", ".lz4", ".xz", ".bz2")
 
 
 def show(what: str | None, ipv6: bool, wire: Sequence[str], testbed: str, out: Path | None, lang: Lang) -> None:
@@ -74,7 +74,7 @@ def show(what: str | None, ipv6: bool, wire: Sequence[str], testbed: str, out: P
 
 def _file(what: str | None) -> Path | None:
     """Returns the capture that is meant, None for a scenario. Raises InputError where there is no such file."""
-    if what is None or not (Path(what).exists() or what.endswith(_CAPTURES)):
+    if what is None or not (Path(what).exists() or what.lower().endswith(CAPTURES)):
         return None
     path = Path(what)
     if not path.is_file():
@@ -133,10 +133,7 @@ def _has_notes(file: Path) -> bool:
 
 def _annotated(file: Path, folder: Path) -> Path:
     """Writes the capture with notes, to be thrown away with the settings. Raises InputError."""
-    name = file.name
-    while name.endswith(_CAPTURES):
-        name = name.rpartition(".")[0]
-    noted = folder / f"{name}.pcapng"
+    noted = folder / f"{bare_name(str(file))}.pcapng"
     with noted.open("wb") as stream, open_run(str(file), words=True) as run:
         write_again(run, stream)
     return noted

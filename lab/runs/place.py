@@ -10,6 +10,8 @@ from lab.protocols.scenario import Scenario
 from lab.system.files import require_writable
 from lab.text import Text
 
+CAPTURES = (".pcap", ".pcapng", ".cap", ".gz", ".zst", ".lz4", ".xz", ".bz2")  # how their names end
+
 
 def require_place(file: File, scenario: Scenario) -> None:
     """Raises MachineError where the capture can't be saved, UsageError where its key would replace another's."""
@@ -35,4 +37,12 @@ def key_place(file: File) -> File:
 
 def is_file(what: str) -> bool:
     """Whether a capture is meant: what is there as a file, or is called like one."""
-    return what == "-" or os.path.lexists(what) or what.lower().endswith((".pcap", ".pcapng", ".gz", ".zst", ".xz"))
+    return what == "-" or os.path.lexists(what) or what.lower().endswith(CAPTURES)
+
+
+def bare_name(what: str) -> str:
+    """Returns a capture's name without its folder, and without how captures' names end: other dots stay."""
+    name = File(what).name
+    while name.lower().endswith(CAPTURES):
+        name = name.rpartition(".")[0]
+    return name

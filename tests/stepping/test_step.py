@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -17,11 +18,11 @@ from tests.places import REFERENCES, ROOT
 CAPTURE = str(REFERENCES / "tcp-connection.pcapng")
 
 
-def step(*words: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+def step(*words: str, lines: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "lab", "step", *words],
-        input=lines, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=60,
-        env={**os.environ, "LANG": "C.UTF-8", "LC_ALL": ""}, check=False,
+        input=lines, capture_output=True, text=True, encoding="utf-8", cwd=cwd, timeout=60,
+        env={**os.environ, "LANG": "C.UTF-8", "LC_ALL": "", "PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
 
 
@@ -102,6 +103,20 @@ def test_what_was_predicted_over_a_capture_is_saved_in_a_copy_and_counts_for_no_
     assert json.loads(said.partition(" ")[2])["said"] == "server SYN-ACK"
     assert read(said) is None
     assert not any(added[1:])
+
+
+def test_a_copy_is_called_after_its_capture_and_never_takes_its_place(tmp_path: Path) -> None:
+    whole = (REFERENCES / "tls-1.3.pcapng").read_bytes()
+    (tmp_path / "tls-1.3.pcapng").write_bytes(whole)
+    (tmp_path / "tls-1.2.pcapng.gz").write_bytes(gzip.compress(whole))
+    for name, copy in (
+        ("tls-1.3.pcapng", "tls-1.3-predicted.pcapng"),
+        ("tls-1.2.pcapng.gz", "tls-1.2-predicted.pcapng"),
+    ):
+        said = step(name, "--lang", "en", lines=f"predict RST\nsave ./{name[:14]}\nsave\n", cwd=tmp_path).stdout
+        assert said.splitlines()[-1] == f"saved: captures/out/{copy}"
+        assert (f"{name} can't be read and written at once" in said) == (name == name[:14])
+    assert (tmp_path / "tls-1.3.pcapng").read_bytes() == whole
 
 
 def test_a_slow_run_plays_by_itself_and_folds_what_only_the_pace_has_caused(namespaces: None, tmp_path: Path) -> None:
