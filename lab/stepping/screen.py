@@ -220,7 +220,7 @@ class Screen(App[None]):
 
     async def on_event(self, event: Message) -> None:
         """Has the open line take keys before anything else does, in the order in which they come."""
-        if self._typed is not None and isinstance(event, Key) and event.key != "ctrl+c":
+        if self._typed is not None and isinstance(event, Key) and event.key not in ("ctrl+c", "ctrl+z"):
             self._type(event)
         elif self._typed is not None and isinstance(event, Paste):
             self._insert(event.text.partition("\n")[0])
@@ -254,7 +254,7 @@ class Screen(App[None]):
 
     def action_close(self) -> None:
         if isinstance(self.screen, _Help):
-            self.pop_screen()
+            self.screen.dismiss(None)
 
     def _do(self, line: str) -> bool:
         """Does what a line says; returns whether that made sense."""
@@ -302,7 +302,8 @@ class Screen(App[None]):
         self._draw()
 
     def action_help(self) -> None:
-        self.push_screen(_Help(self._lang, max(20, self.size.width * 9 // 10 - 12)))
+        help_ = _Help(self._lang, max(20, self.size.width * 9 // 10 - 12))
+        self.push_screen(help_, lambda _: self._draw())  # below it nothing was drawn, whatever size it has by now
 
     def action_interrupt(self) -> None:
         self.signal = signal.SIGINT

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,19 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 
 def driven(
     name: str,
-    keys: list[str],
+    keys: Sequence[str | tuple[int, int]],
     size: tuple[int, int] = (80, 24),
     lang: Lang = "en",
     then: Callable[[Screen], Any] | None = None,
 ) -> dict[str, str]:
-    """Presses keys over a capture, and returns what each panel shows."""
+    """Presses keys over a capture, or gives the terminal another size, and returns what each panel shows."""
     shown: dict[str, str] = {}
 
     async def drive() -> None:
         app = Screen(opened(name), None, lang)
         async with app.run_test(size=size) as pilot:
             for key in keys:
-                await pilot.press(key)
+                await (pilot.press(key) if isinstance(key, str) else pilot.resize_terminal(*key))
             await pilot.pause()
             for panel in app.screen_stack[0].query(Static):
                 shown[panel.id or ""] = str(panel.content)
@@ -134,6 +134,15 @@ def test_help_opens_and_closes() -> None:
     assert "held: 2" in shown["head"]
 
 
+def test_a_terminal_that_changes_under_the_help_shows_all_when_that_is_closed() -> None:
+    small, wide = (80, 24), (130, 40)
+    for sizes in ((small, wide), (wide, small)):
+        keys: list[str | tuple[int, int]] = ["space", "space"]
+        plain = driven("tcp-connection.pcapng", keys, sizes[1])
+        shown = driven("tcp-connection.pcapng", [*keys, "question_mark", sizes[1], "escape"], sizes[0])
+        assert shown == plain
+
+
 # A real terminal, real hosts.
 
 
@@ -207,10 +216,13 @@ def test_it_is_stopped_and_goes_on_and_leaves_nothing_when_the_terminal_closes(
     start(terminal, "tcp/connection", by=by)
     terminal.until("held: 1")
     pid = int(terminal.ask("list-panes", "-t", "lab", "-F", "#{pane_pid}"))
+    terminal.press(":")
+    terminal.until("›")
     terminal.press("C-z")
     terminal.until("EXIT")
     terminal.press("fg", "Enter")
     terminal.until("held: 1")
+    terminal.press("Escape")
     terminal.ask("resize-window", "-t", "lab", "-x", "130", "-y", "45")
     terminal.until("╭─ both kernels")
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
