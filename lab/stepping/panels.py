@@ -47,7 +47,7 @@ SHOWN: tuple[tuple[str, str, Text], ...] = (  # in the last line, while they do 
 )
 MORE: tuple[tuple[str, Text], ...] = (
     ("↑ ↓", Text("choose a field: its bytes are lit", "选择字段，其字节高亮")),
-    ("Tab", Text("of several held packets, the next", "扣住多个包时选下一个")),
+    ("o", Text("of several held packets, the next", "扣住多个包时选下一个")),
     ("P", Text("ask for a prediction before each packet", "每个包之前都要求预测")),
     ("l", Text("English or Chinese", "中文或英文")),
     ("?", Text("this help", "本帮助")),

@@ -120,6 +120,7 @@ class Screen(App[None]):
         Binding("up", "field(-1)", show=False),
         Binding("down", "field(1)", show=False),
         Binding("tab", "other", show=False, priority=True),
+        Binding("o", "other", show=False),
         Binding("P", "quiz", show=False),
         Binding("l", "language", show=False),
         Binding("question_mark", "help", show=False),

@@ -82,6 +82,40 @@ def test_a_connection_is_stepped_to_its_end_with_a_drop_in_the_middle(page: Page
     assert "retransmission" in data[-1].labels
 
 
+def test_of_several_held_packets_o_chooses_the_next_and_tab_is_the_browsers(page: Page, tmp_path: Path) -> None:
+    page.window(1280, 800)
+    with started("step", "tcp/simultaneous-open", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        page.open(served.url)
+        page.wait_for(f"{STANDS}.includes('held: 1, 2') && {CHOSEN} === 1")
+        page.press("o").wait_for(f"{CHOSEN} === 2")
+        page.press("o").wait_for(f"{CHOSEN} === 1")
+        page.evaluate("document.querySelector('#ladder').focus()")
+        page.press("Tab").wait_for(
+            "document.activeElement.closest('#ladder, #side') && document.activeElement.id !== 'ladder'"
+        )
+        assert page.evaluate(CHOSEN) == 1
+    assert page.faults == []
+
+
+def test_the_list_of_keys_has_each_once_and_as_it_works_now(page: Page) -> None:
+    listed = (
+        "[...document.querySelectorAll('.sheet dt')].map(each => [each.innerText, each.nextElementSibling.innerText])"
+    )
+    with started("step", "captures/tcp-connection.pcapng", "--page") as served:
+        page.open(served.url).wait_for(f"{CHOSEN} === 1")
+        page.press("?").wait_for("document.querySelector('.sheet')")
+        keys = page.evaluate(listed)
+        said = {"␣": "let it arrive", "→": "forward", "j ↓": "the next packet", "k ↑": "the one before"}
+        assert said.items() <= dict(keys).items()
+        every = [key for entry, _ in keys for key in entry.split()]
+        assert len(every) == len(set(every))
+        assert {"x", "e", "Space"}.isdisjoint(every), "nobody can be told, and they do nothing else"
+        page.press("Escape").wait_for("!document.querySelector('.sheet')")
+        page.press("q").wait_for("document.querySelector('.ended')")
+        page.press("?").wait_for("document.querySelector('.sheet')")
+        assert page.evaluate(listed)[0] == ["j ↓ → Space", "the next packet"]
+
+
 def test_the_page_says_that_the_lab_was_ended_or_is_gone(page: Page, tmp_path: Path) -> None:
     page.window(360, 740, "dark")
     for end, said in (("stop", "ended on its terminal"), ("kill", "does not answer any more")):

@@ -159,7 +159,7 @@ function keys(event) {
   if (key) press(key);
   else if (event.key === "P") quiz = !quiz;
   else if (event.key === "q") send("quit");
-  else if (event.key === "Tab" && !event.shiftKey && view.held.length > 1 && !document.activeElement?.closest("#bar")) send(`select ${view.held[(view.held.indexOf(view.at) + 1) % view.held.length]}`);
+  else if (event.key === "o" && view.held.length > 1) send(`select ${view.held[(view.held.indexOf(view.at) + 1) % view.held.length]}`);
   else return false;
   changed();
   return true;
@@ -181,10 +181,11 @@ function run() {
   changed();
 }
 
-/** What stands first in the list of keys. */
+/** What stands first in the list of keys: of one that does nothing now only that it is not the page's. */
 function help() {
-  const more = [["Tab", w("key-other")], ["P", w("key-quiz")], ["q", w("quit")]];
-  return [...desk.keys.filter((each) => can(each.line)).map((each) => [each.shown, t(each)]), ...more];
+  if (ended) return [];
+  const more = [["o", w("key-other")], ["P", w("key-quiz")], ["q", w("quit")]];
+  return [...desk.keys.map((each) => [each.shown, can(each.line) ? t(each) : ""]), ...more];
 }
 
 // What is drawn.

@@ -56,9 +56,10 @@ function find(query, after = 0) {
 
 function help() {
   if (!chosen.help) return nothing;
-  const first = more.help().map(([key, said]) => html`<dt><kbd>${key}</kbd></dt><dd>${said}</dd>`), taken = more.help().map(([key]) => key);
-  const listed = KEYS.filter(([key]) => !taken.includes(key)).map(([key, name]) => html`<dt><kbd>${key}</kbd></dt><dd>${w(name)}</dd>`);
-  return html`<div class="sheet" role="dialog" tabindex="-1" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${first}${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
+  const first = more.help(), taken = first.map(([key]) => (key === "␣" ? "Space" : key));
+  const own = KEYS.map(([keys, name]) => [keys.split(" ").filter((key) => !taken.includes(key)).join(" "), w(name)]);
+  const listed = [...first, ...own].filter(([key, said]) => key && said).map(([key, said]) => html`<dt><kbd>${key}</kbd></dt><dd>${said}</dd>`);
+  return html`<div class="sheet" role="dialog" tabindex="-1" aria-modal="true" aria-label=${w("help")}><div><h2>${w("help")}</h2><dl>${listed}</dl><button @click=${() => choose({ help: false })}>${w("close")}</button></div></div>`;
 }
 
 function draw() {
