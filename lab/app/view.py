@@ -153,8 +153,8 @@ def _tell_the_end(growing: Growing, run: Run, lang: Lang) -> None:
 
     growing.at_end = lambda: None
     if growing.over and (growing.failure is None or growing.stopped):
-        said = ending(run)
-        for line in said[1:] if growing.stopped and run.source.early is not None else said:
+        said, by_hand = ending(run), growing.stopped or growing.left
+        for line in said[1:] if by_hand and run.source.early is not None else said:
             _say(line, lang)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from threading import RLock
 from typing import NamedTuple
 
@@ -166,6 +167,9 @@ class Debugger:
 
     def _stands(self) -> None:
         """Decides, where nothing moves, whether to go on."""
+        if self.over and not self.story.over:
+            self._tell(control.Leave())
+            return
         fresh, self._fresh = self._fresh, []
         if fresh or self.story.over:
             self._judge(fresh[0] if fresh else self._last())
@@ -346,7 +350,8 @@ class Debugger:
         self.over = True
         if self.live and not self.story.over:
             self._going = None
-            self._tell(control.Leave())
+            with suppress(UsageError):  # it has not begun: it is told when it first stands
+                self._tell(control.Leave())
 
     _DO: dict[str, Callable[..., list[Text] | None]] = {  # noqa: RUF012  # nobody writes to it
         "step": _step, "next": _step, "until": _until, "continue": _until, "back": _back, "forward": _forward,

@@ -442,6 +442,22 @@ def test_a_held_packet_waits_for_another_page_when_the_first_is_closed(tmp_path:
 
 
 @pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize("first", [(), ("SYN",)], ids=["before it has begun", "while a packet is held"])
+def test_who_quits_is_told_nothing_that_is_wrong(tmp_path: Path, first: tuple[str, ...]) -> None:
+    with started("step", "tcp/connection", "--page", "-o", str(tmp_path / "step.pcapng")) as served:
+        with served.page() as page:
+            page.meet(*first)
+            page.ask("quit")
+            page.wait(lambda it: it.ended)
+            assert page.ended.startswith("The lab has ended")
+            assert page.said == []
+        served.rest()
+        assert served.process.wait(PATIENCE) == 0
+    assert "stopped there" not in served.said
+    assert "error" not in served.said
+
+
+@pytest.mark.usefixtures("namespaces")
 def test_what_is_predicted_is_judged_and_what_is_only_sent_again_is_folded(tmp_path: Path) -> None:
     out = tmp_path / "step.pcapng"
     with started("step", "tcp/connection", "--page", "-o", str(out)) as served, served.page() as page:
