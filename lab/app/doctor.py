@@ -237,7 +237,8 @@ def _compose() -> list[Check]:
     found = engine.compose(shutil.which("docker") or "docker")
     if not found:
         remedy = install("compose", shutil.which, read_machine())
-        return [Check(_same("compose"), None, Text("not installed", "未安装"), remedy, _IN_CONTAINERS)]
+        missing = Text("not installed, or no answer", "未安装，或没有应答")
+        return [Check(_same("compose"), None, missing, remedy, _IN_CONTAINERS)]
     status, said, _ = _run(*found, "version", "--short", seconds=_PATIENCE)
     version = said.strip() if status == 0 and said.strip() else " ".join(map(os.path.basename, found))
     return [Check(_same("compose"), True, _same(version), "", _IN_CONTAINERS)]

@@ -68,11 +68,14 @@ class Client(NamedTuple):
         """Returns what the containers of a run have said on either stream, but for a log's lines of JSON."""
         said = []
         for name in self.ask("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={run}", missing=True).split():
-            done = subprocess.run(
-                [self.docker, "logs", "--tail", "200", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_PATIENCE, check=False,
-                env=environment(),
-            )  # fmt: skip
+            try:
+                done = subprocess.run(
+                    [self.docker, "logs", "--tail", "200", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_PATIENCE, check=False,
+                    env=environment(),
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                continue
             said += [line for line in done.stdout.splitlines() if not line.startswith('["')]
         return "\n".join(said)
 
@@ -99,7 +102,10 @@ def require() -> Client:
     tool = compose(docker)
     if not tool:
         raise MachineError(
-            Text("there is no `docker compose`, nor docker-compose", "没有 `docker compose`，也没有 docker-compose"),
+            Text(
+                "there is no `docker compose` that answers, nor docker-compose",
+                "没有能应答的 `docker compose`，也没有 docker-compose",
+            ),
             _run(install("compose", shutil.which, machine)),
         )
     if not (ROOT / "docker-compose.yml").exists():
@@ -114,13 +120,14 @@ def require() -> Client:
 
 
 def compose(docker: str) -> tuple[str, ...]:
-    """Returns the newer compose where there is one, else the older."""
-    plugin = subprocess.run(
-        [docker, "compose", "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False,
-        env=environment(),
-    )  # fmt: skip
-    if plugin.returncode == 0:
-        return (docker, "compose")
+    """Returns the newer compose where there is one that answers, else the older."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        plugin = subprocess.run(
+            [docker, "compose", "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE,
+            check=False, env=environment(),
+        )  # fmt: skip
+        if plugin.returncode == 0:
+            return (docker, "compose")
     old = shutil.which("docker-compose")
     return (old,) if old else ()
 

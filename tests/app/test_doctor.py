@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from lab.app.doctor import examine
+from lab.errors import MachineError
 from lab.render.checks import Check
 from lab.system.remedies import read_machine
+from lab.testbed import engine
 from lab.text import Text
 from tests.left_behind import DOCKERS
 from tests.places import PACKAGES, ROOT
@@ -228,6 +230,20 @@ def test_the_engines_answer_decides(
     assert check.found.en.startswith(found)
     assert remedy in check.remedy
     assert bool(remedy) == bool(check.remedy)
+
+
+@linux
+def test_a_compose_that_does_not_answer_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "docker", "case $1 in compose) exec /bin/sleep 600;; *) echo 28.2.2;; esac")
+    monkeypatch.setattr(engine, "_PATIENCE", 0.5)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    checks = named(examine())
+    assert (checks["Docker engine"].ok, checks["compose"].ok) == (True, None)
+    with pytest.raises(MachineError, match="no `docker compose` that answers"):
+        engine.require()
+    program(tmp_path, "docker-compose", "echo 1.29.2")
+    assert named(examine())["compose"].found.en == "1.29.2"
+    assert engine.require().compose == (f"{tmp_path}/docker-compose",)
 
 
 def test_a_tool_that_is_missing_or_broken_comes_with_its_package(
