@@ -36,6 +36,7 @@ from lab.wireshark.finding import Machine, Wireshark, command, find, has_screen,
 _LOOKED_AT = 1000  # packets of a capture, for the lab's notes
 _PATIENCE = 30  # seconds for what takes a second
 _A_LOOK = 0.2  # seconds between looks at whether Wireshark is still there
+_CLOSING = 4.0  # seconds for Wireshark to close
 
 
 def show(what: str | None, ipv6: bool, wire: Sequence[str], testbed: str, out: Path | None, lang: Lang) -> None:
@@ -183,7 +184,11 @@ def _started(words: Sequence[str], more: dict[str, str], folder: Path) -> Iterat
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait()
+                try:
+                    process.wait(_CLOSING)
+                except subprocess.TimeoutExpired:  # it may ask somebody first
+                    process.kill()
+                    process.wait()
         if process.returncode > 0:
             complaints.seek(0)
             said = complaints.read().decode(errors="replace").strip().splitlines()[-1:] or [

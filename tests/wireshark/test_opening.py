@@ -5,6 +5,7 @@ tshark stands in for the window, by Wireshark's name: it understands the same co
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -150,6 +151,20 @@ def test_a_window_that_fails_is_told_of(home: Path) -> None:
     done = lab(home, str(REFERENCES / "tcp-connection.pcapng"))
     assert done.returncode == 4
     assert done.stderr.startswith("error: Wireshark has ended: could not connect to display\nhint: ")
+
+
+def test_a_window_that_does_not_close_holds_nobody_up(home: Path) -> None:
+    (home / "bin/wireshark").write_text("#!/bin/sh\ntrap '' TERM\necho $$ >process\nexec sleep 600 >shown\n")
+    with begun(home, str(REFERENCES / "tcp-connection.pcapng")) as run:
+        assert until(lambda: run.poll() is not None or (home / "shown").exists(), PATIENCE)
+        window = int((home / "process").read_text())
+        run.send_signal(signal.SIGINT)
+        try:
+            assert run.wait(20) == 128 + signal.SIGINT
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(window, signal.SIGKILL)
+    nothing_is_left(home)
 
 
 def test_a_scenario_comes_through_a_pipe(namespaces: None, home: Path) -> None:
