@@ -358,7 +358,7 @@ class Screen(App[None]):
             self._draw()
 
     def on_resize(self, _event: Resize) -> None:
-        self._draw()
+        self.call_later(self._draw)  # textual takes in the size behind this
 
     def _draw(self) -> None:
         if not self.query("#head"):

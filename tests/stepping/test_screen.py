@@ -53,6 +53,11 @@ def driven(
     return shown
 
 
+def test_a_terminal_that_is_made_smaller_shows_all_of_it_at_once() -> None:
+    small = driven("tcp-connection.pcapng", ["space"], (80, 24))
+    assert driven("tcp-connection.pcapng", ["space", (80, 24)], (160, 44)) == small
+
+
 def test_space_lets_a_packet_arrive_and_left_takes_it_back() -> None:
     shown = driven("tcp-connection.pcapng", ["space", "space", "left"])
     assert "held: 2" in shown["head"]
