@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,10 +42,11 @@ class Places(NamedTuple):
     number: int  # the index of its first digit
     conversation: str  # what stands before the conversation's number
     without: str
+    quotes: re.Pattern[str] | None = None  # finds, where it is without, that of the conversation which it quotes
 
 
 CSV_PLACES = Places(0, "", "")
-JSON_PLACES = Places(len('{"number":'), '"conversation":', "null")
+JSON_PLACES = Places(len('{"number":'), '"conversation":', "null", re.compile(r'"quotes":(\d+)'))
 
 
 class _Columns(NamedTuple):
@@ -92,10 +94,12 @@ class _Half:
     def fresh(self, rows: _Columns) -> list[int]:
         """Returns the first packet of each conversation that begins in these rows, which go on from those before."""
         before, found, at = self._places.conversation, list[int](), 0
-        own = len(self._names)
+        own, names = len(self._names), list(rows.names)
+        for error, quoted in self._quoting(rows):  # it may come before any packet of that conversation
+            names[error] = before + quoted[1]
         with contextlib.suppress(ValueError):  # there is no other
             while True:
-                at = rows.names.index(f"{before}{own + len(found)}", at)
+                at = names.index(f"{before}{own + len(found)}", at)
                 found.append(rows.numbers[at])
         return found
 
@@ -105,13 +109,25 @@ class _Half:
 
     def written(self, rows: _Columns) -> list[str]:
         """Returns rows with what their conversations are called now."""
-        _, before, without = self._places
+        _, before, without, _ = self._places
         nobody, size = before + without, len(before)
         known = {
             name: name if name == nobody else f"{before}{self._names[int(name[size:])]}" for name in set(rows.names)
         }
-        names = map(known.__getitem__, rows.names)
-        return list(map(",".join, zip(rows.heads, rows.times, names, rows.rests, strict=True)))
+        names, rests = map(known.__getitem__, rows.names), list(rows.rests)
+        for at, quoted in self._quoting(rows):
+            rests[at] = f"{rests[at][: quoted.start(1)]}{self._names[int(quoted[1])]}{rests[at][quoted.end(1) :]}"
+        return list(map(",".join, zip(rows.heads, rows.times, names, rests, strict=True)))
+
+    def _quoting(self, rows: _Columns) -> Iterator[tuple[int, re.Match[str]]]:
+        """Yields the places of ICMP errors in rows, and where behind it stands which conversation each quotes."""
+        _, before, without, quotes = self._places
+        if quotes is None:
+            return
+        nobody = before + without
+        for at, (name, rest) in enumerate(zip(rows.names, rows.rests, strict=True)):
+            if name == nobody and (found := quotes.search(rest)):
+                yield at, found
 
 
 def as_one(ours: Iterable[list[str]], theirs: Iterable[list[str]], places: Places) -> Iterator[list[str]]:

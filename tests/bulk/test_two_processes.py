@@ -8,6 +8,7 @@ import io
 import itertools
 import os
 import random
+import re
 import signal
 from pathlib import Path
 
@@ -21,9 +22,12 @@ from lab.capture import pcap
 from lab.capture.pcapng import Writer
 from lab.capture.reader import open_capture
 from lab.errors import LabError
+from lab.protocols.tcp.segment import ACK, PSH
 from lab.protocols.transport import LANES
 from lab.runs.recorded import open_run
 from scripts import generate
+from scripts.hostile.segments import Talk
+from scripts.hostile.waiting import icmp_error
 from tests import transfers
 from tests.places import REFERENCES
 from tests.transfers import Cable, Shape, Transfer
@@ -92,6 +96,24 @@ def test_what_is_no_tcp_or_is_damaged_keeps_its_place(some: Path, tmp_path: Path
     path = tmp_path / "mixed.pcap"
     path.write_bytes(mixed)
     assert written(path, form) == written(path, form, halved=False)
+
+
+def test_an_icmp_error_quotes_a_conversation_by_its_number_in_the_whole_file(tmp_path: Path) -> None:
+    """Also one that was captured before all packets of that conversation."""
+    packets = []
+    for at in range(40):
+        talk = Talk(40_000 + at)
+        opening = list(talk.opens())
+        if at % 4 == 1:
+            packets.append(icmp_error(talk, opening[0]))
+        packets += [*opening, sent := talk.segment(0, PSH | ACK, b"refused")]
+        if at % 4 == 3:
+            packets.append(icmp_error(talk, sent))
+        packets += talk.closes()
+    path = transfers.write([(at * 1e-6, packet) for at, packet in enumerate(packets)], tmp_path / "quotes.pcap")
+    text = written(path, RowFormat.NDJSON)
+    assert re.findall(r'"quotes":(\d+)', text) == [str(at) for at in range(1, 40, 2)]
+    assert text == written(path, RowFormat.NDJSON, halved=False)
 
 
 def test_both_halves_have_work(large: Path) -> None:
