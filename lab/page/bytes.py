@@ -100,7 +100,7 @@ class _Opened:
             for span in carrier.spans
             if span.buffer == "frame" and span.number == self._packet.number
         ]
-        for entry in self._layers[-1].fields:
+        for entry in self._layers[-1].fields if self._layers else ():
             if "at" in entry and any(entry["at"][1] in each for each in sealed):
                 entry["sealed"] = True
 

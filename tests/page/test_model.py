@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 import lab
+from lab.capture.pcapng import Writer
+from lab.model import Frame
 from lab.page.html import document, joined
 from lab.page.model import MOST, of_run
 from lab.page.words import LIVE, WORDS
 from lab.runs.recorded import open_run
+from tests.packets import ladder
 from tests.places import CORPUS
 
 CAPTURES = Path(lab.__file__).parents[1] / "captures"
@@ -61,6 +64,17 @@ def covered(entry: dict[str, Any]) -> Iterator[bool]:
 def test_every_byte_of_a_frame_has_a_field(page: dict[str, Any]) -> None:
     for rung in page["rungs"]:
         assert all(covered(rung["detail"])), rung["number"]
+
+
+def test_a_packet_of_which_no_byte_was_captured_has_no_layer(tmp_path: Path) -> None:
+    path = tmp_path / "empty.pcap"
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        for frame in (*ladder("c> SYN 0"), Frame(2, 0, b"", 60)):
+            writer.packet(frame, ())
+    with open_run(str(path), words=True, fields=range(1, MOST + 1)) as run:
+        _, empty = of_run(run)["rungs"]
+    assert empty["detail"]["layers"] == []
 
 
 def test_each_field_lies_in_a_buffer(page: dict[str, Any]) -> None:
