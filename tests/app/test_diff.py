@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import io
 import itertools
 import json
@@ -239,6 +241,48 @@ def test_every_sentence_is_said_of_some_two_captures_and_turned_round() -> None:
 
 def test_that_it_is_the_same_is_said() -> None:
     assert drawn("tls-1.3", "tls-1.3", "en").endswith("\nA and B say the same.\n")
+
+
+def upgraded(target: str, nonce: bytes, *lines: str) -> Side:
+    """Returns a connection on which a request asks for an upgrade and gets it."""
+    key = base64.b64encode(nonce).decode()
+    accept = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
+    asked = f"GET {target} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    asked += f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    answer += f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    behind = 1 + len(asked), 1 + len(answer)
+    opening = *OPEN, f'c> data 1 1 "{asked}"', f's> data 1 {behind[0]} "{answer}"'
+    return beside("made", ladder(*opening, *(line.format(*behind) for line in lines)))
+
+
+NONCES = b"the sample nonce", b"\xfb" * 16  # the first is RFC 6455's; the second begins with + in base64
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (b"\x81\x02ok", b"\x81\x02ok", True),
+        (b"\x81\x82\0\0\0\0ok", b"\x81\x82\x01\x02\x03\x04ni", True),
+        (b"\x81\x16abcdefghijklmnopqrstuv", b"\x81\x16zbcdefghijklmnopqrstuv", False),
+        (b"\x81\x2a" + b"a" * 42, b"\x81\x2a" + b"a" * 38 + b"b" * 4, False),
+        (b"\x82\x05\0\1\2\3\4", b"\x82\x05\0\1\2\3\5", False),
+    ],
+)
+def test_of_what_programs_say_only_keys_and_masks_may_differ(one: bytes, other: bytes, same: bool) -> None:
+    who, numbers = ("c", "{0} {1}") if one[1] & 0x80 else ("s", "{1} {0}")
+    sides = [
+        upgraded("/", nonce, f'{who}> data {numbers} x"{said.hex()}"')
+        for nonce, said in zip(NONCES, (one, other), strict=True)
+    ]
+    assert [row.name for row in sides[0].rows][-1] in ("text", "binary")
+    assert compare(*sides).same == same
+
+
+def test_paths_that_are_as_long_as_keys_are_compared() -> None:
+    asked = "/admin/delete/everything/now", "/public/listen/onlyreading/up"
+    one, other = (upgraded(target, NONCES[0]) for target in asked)
+    assert not compare(one, other).same
 
 
 @pytest.mark.slow
