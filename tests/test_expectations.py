@@ -50,6 +50,19 @@ def test_a_condition_holds_or_does_not(capture: str, holding: tuple[str, ...], f
     assert [each.expected for each in found if each.holds] == list(holding)
 
 
+def test_ssl_comes_before_tls(tmp_path: Path) -> None:
+    hellos = (
+        f'c> data 1 1 x"160300002d010000290300{"11" * 32}000002000501 00"',
+        f's> data 1 51 x"160300002a020000260300{"22" * 32}00000500"',
+    )
+    file = saved(ladder(*OPEN, *hellos), tmp_path / "ssl.pcapng")
+    conditions = (
+        "tls.version=SSL 3.0", "tls.version<1.0", "tls.version<=TLS 1.0", "tls.version>=ssl 3.0", "tls.version>SSL 2.0",
+        "tls.version>=1.2", "tls.version>TLS 1.3",
+    )  # fmt: skip
+    assert [each.holds for each in judged(file, *conditions)] == [True] * 5 + [False] * 2
+
+
 def test_all_any_or_one_conversation(tmp_path: Path) -> None:
     closed = ("c> FIN 1 1", "s> FIN 1 2", "c> ACK 2 2")
     pairs = [Pair(client_port=40000 + at) for at in range(3)]

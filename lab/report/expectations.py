@@ -20,6 +20,8 @@ from lab.text import Text
 
 _CONDITION = re.compile(r"\s*(?:(all|any|[0-9]{1,9})\s*:)?\s*([\w.-]+?)\s*(!=|<=|>=|==?|<|>)\s*(.*?)\s*", re.DOTALL)
 _NUMBER = re.compile(r"(?:^|\s)(-?[0-9]+(?:\.[0-9]+)?)$")
+_OLDER = re.compile(r"SSL\s", re.IGNORECASE)  # of these names 3.0 comes before 1.0 of those that followed
+_BEFORE_ALL = 100
 _MOST_SHOWN, _NEAREST, _MOST_FOUND = 3, 3, 1000
 
 # Short names, and where the trace has them.
@@ -292,4 +294,6 @@ def _numeric(value: Any) -> float | None:
     if isinstance(value, int | float):
         return float(value)
     found = _NUMBER.search(str(value))
-    return float(found[1]) if found else None
+    if found is None:
+        return None
+    return float(found[1]) - _BEFORE_ALL if _OLDER.match(str(value)) else float(found[1])
