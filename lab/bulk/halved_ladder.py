@@ -84,8 +84,11 @@ class _Half:
         if found is not False:
             self._since = True
         elif (self._since or number < self._newest) and isinstance(segment(frame), Segment):
-            insort(self._others, number)  # a packet that came in fragments is told of late
-            self._since = False
+            insort(self._others, number)
+            if (
+                number >= self._newest
+            ):  # a packet that came in fragments is told of late: one of ours may stand behind it
+                self._since = False
         self._newest = max(self._newest, number)
         return found
 

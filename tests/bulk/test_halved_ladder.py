@@ -122,6 +122,16 @@ def test_what_stands_between_two_packets_of_a_connection_is_seen_by_both(tmp_pat
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
+def test_a_packet_in_pieces_that_is_told_of_late_hides_none_behind_it(tmp_path: Path, ours_first: bool) -> None:
+    one, other = both(ours_first)
+    packets = [*other.opens(), one.segment(1, ACK)]  # whose client is who the packets behind it tell
+    packets += pieces(other.segment(0, PSH | ACK, b"in pieces, as long as it takes"))
+    packets += [one.segment(0, PSH | ACK, b"GET / HTTP/1.1\r\n"), other.segment(1, ACK), one.segment(1, ACK)]
+    file = transfers.write([(float(at), packet) for at, packet in enumerate(packets)], tmp_path / "late.pcap")
+    assert by_two(file) == by_one(file)
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
 def test_what_needs_explaining_is_explained_once(tmp_path: Path, ours_first: bool) -> None:
     packets = []
     for talk in both(ours_first):
