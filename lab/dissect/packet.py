@@ -30,7 +30,7 @@ class Unopened(Enum):
 
 
 class Inside(NamedTuple):
-    """What an IP packet carries: bytes `at` to `end` of the frame, which a snap length may have cut before `end`."""
+    """What an IP packet carries: bytes `at` to `end` of the frame, which may have been cut before `end`."""
 
     protocol: int  # IANA's number
     addresses: bytes  # source, destination
@@ -100,9 +100,9 @@ def _in_ipv4(data: bytes, at: int, length_on_wire: int) -> Inside | Unopened:
     version, length, bits, protocol, source, destination = _ipv4(data, at)
     if version >> 4 != 4 or version & 15 < 5:
         return Unopened.UNKNOWN
-    # A length of 0 is what offloads leave in a segment larger than the field can say; none reaches beyond the frame.
+    # A length of 0 is what offloads leave in a segment larger than the field can say.
     end = at + length if length else max(length_on_wire, len(data))
-    inside = protocol, source + destination, at + (version & 15) * 4, min(end, max(length_on_wire, len(data)))
+    inside = protocol, source + destination, at + (version & 15) * 4, end
     if not bits & 0x3FFF:
         return Inside(*inside)
     return Inside(*inside, (bits & 0x1FFF) << 3 | bits >> 13 & 1, bytes([protocol]) + data[at + 4 : at + 6])
@@ -116,8 +116,7 @@ def _in_ipv6(data: bytes, at: int, length_on_wire: int) -> Inside | Unopened:
     if data[at] >> 4 != 6:
         return Unopened.UNKNOWN
     header = at + 40
-    wire = max(length_on_wire, size)
-    end = min(header + length, wire) if length else wire
+    end = header + length if length else max(length_on_wire, size)
     while protocol in _EXTENSIONS and not piece:
         if size < header + 8:
             return Unopened.TRUNCATED

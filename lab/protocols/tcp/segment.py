@@ -176,6 +176,7 @@ def _segment(frame: Frame, inside: Inside) -> Segment | tuple[str, ...]:
     problems = _NONE
     if size < end:
         problems = ("truncated",)
+        end = max(min(end, max(frame.length, size)), start)  # none reaches beyond the frame
     else:
         if (_sum(data, header, end) + _pseudo_header(addresses, end - header)) % 0xFFFF:
             problems = _wrong_checksum(addresses, end - header, checksum)

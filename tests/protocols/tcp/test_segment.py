@@ -192,6 +192,16 @@ def test_a_frame_that_is_cut_anywhere_is_truncated(name: str) -> None:
     assert segment(frame(whole[:end], len(whole))) == entire
 
 
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_frame_that_was_cut_with_no_word_about_it_is_truncated(name: str) -> None:
+    """As packet slicers do, for which what is left is the frame."""
+    whole = bytes(WRAPPED[name])
+    entire = read(whole)
+    for size in range(entire.header + 20, min(entire.start + entire.payload, 200)):
+        left = entire._replace(payload=max(size - entire.start, 0), problems=("truncated",))
+        assert segment(frame(whole[:size])) == left, size
+
+
 @pytest.mark.parametrize("linktype", [RAW_IP, RAW_IPV4, RAW_IPV6])
 def test_raw_ip_that_is_cut_anywhere_is_truncated(linktype: int) -> None:
     whole = bytes(V4 / SEGMENT)
