@@ -27,6 +27,8 @@ MOST_EMPTY = 4096  # members without a byte in them, one behind another
 MAGIC = {
     b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"\x04\x22\x4d\x18": "lz4",
 }  # fmt: skip
+# Frames of other data that readers skip: 8 bytes with their size, and so many more (RFC 8878 section 3.1.2).
+_SKIPPED, _SKIPPED_HEADER, _SKIPPING = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18"), 8, ("zstd", "lz4")
 
 CUT = Text("the compressed data ({}) end too early", "压缩数据（{}）提前结束")
 DAMAGED = Text("the compressed data ({}) are damaged", "压缩数据（{}）已损坏")
@@ -128,7 +130,12 @@ _UNFOLDERS: dict[str, Callable[[], Any]] = {
 
 
 def kind_of(begin: bytes) -> str | None:
-    """Returns how a file is compressed that begins with these bytes, None where it is not."""
+    """Returns how a file is compressed that begins with these bytes, None where it is not.
+
+    Where what is skipped comes first it is one of those that have such frames: which of them shows behind these.
+    """
+    if _SKIPPED.match(begin):
+        return _SKIPPING[0]
     return next((kind for magic, kind in MAGIC.items() if begin.startswith(magic)), None)
 
 
@@ -142,7 +149,8 @@ class Unfolded:
         self._window, self._at = begin, 0  # compressed bytes that have been read; those before _at have been fed
         self._feed = FIRST
         self._empty = 0
-        self._unfolder: _Unfolder = _UNFOLDERS[kind]()
+        self._unfolder: _Unfolder | None = None  # of the member that is being read
+        _UNFOLDERS[kind]()  # raises ImportError where its library is missing
         self._took = len(begin)
         self._gave = 0
 
@@ -150,13 +158,16 @@ class Unfolded:
         """Returns at most `size` bytes, none at the end. Raises DamagedError where there is no going on."""
         while True:
             data = b""
-            if self._unfolder.eof and not self._next_member():
-                return b""
-            if self._unfolder.needs_input:
+            unfolder = self._unfolder
+            if unfolder is None or unfolder.eof:
+                unfolder = self._unfolder = self._next_member(unfolder)
+                if unfolder is None:
+                    return b""
+            if unfolder.needs_input:
                 data = self._next_bytes()
                 if not data:
                     raise DamagedError(CUT.format(self._kind))
-            out = self._unfold(data, size)
+            out = self._unfold(unfolder, data, size)
             self._gave += len(out)
             if self._limited and self._gave > FREE and self._gave > MOST_TIMES * self._took:
                 raise BombError(BOMB.format(self._kind, MOST_TIMES))
@@ -179,9 +190,9 @@ class Unfolded:
         self._window, self._at = self._window[self._at :] + data, 0
         return bool(data)
 
-    def _unfold(self, data: bytes, size: int) -> bytes:
+    def _unfold(self, unfolder: _Unfolder, data: bytes, size: int) -> bytes:
         try:
-            return self._unfolder.decompress(data, size)
+            return unfolder.decompress(data, size)
         except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zlib.error, lzma.LZMAError) as error:
             raise DamagedError(DAMAGED.format(self._kind)) from error
         except Exception as error:
@@ -189,20 +200,45 @@ class Unfolded:
                 raise DamagedError(DAMAGED.format(self._kind)) from error
             raise
 
-    def _next_member(self) -> bool:
-        """Goes on with the next of several streams in one file; zeros may fill it up."""
-        self._at -= len(self._unfolder.unused_data or b"")  # the end of what was fed
+    def _next_member(self, last: _Unfolder | None) -> _Unfolder | None:
+        """Returns what unfolds the next of several streams in one file, None at its end; zeros may fill it up."""
+        if last is not None:
+            self._at -= len(last.unused_data or b"")  # the end of what was fed
         while True:
             begin = _NO_ZERO.search(self._window, self._at)
             self._at = begin.start() if begin else len(self._window)
-            if len(self._window) - self._at >= max(map(len, MAGIC)) or not self._read_more():
+            if len(self._window) - self._at < max(map(len, MAGIC)) and self._read_more():
+                continue
+            if self._at == len(self._window):
+                return None
+            if self._kind not in _SKIPPING or not _SKIPPED.match(self._window, self._at):
                 break
-        if self._at == len(self._window):
-            return False
-        if kind_of(self._window[self._at : self._at + max(map(len, MAGIC))]) != self._kind:
+            self._skip()
+        kind = kind_of(self._window[self._at : self._at + max(map(len, MAGIC))])
+        if last is None and kind in _SKIPPING:
+            self._kind = kind
+        if kind != self._kind:
             raise DamagedError(BEHIND.format(self._kind))
+        if last is not None:
+            self._count_empty()
+        self._feed = FIRST
+        member: _Unfolder = _UNFOLDERS[self._kind]()
+        return member
+
+    def _skip(self) -> None:
+        """Goes by a frame of other data."""
+        while len(self._window) - self._at < _SKIPPED_HEADER and self._read_more():
+            pass
+        left = _SKIPPED_HEADER + int.from_bytes(self._window[self._at + 4 : self._at + _SKIPPED_HEADER], "little")
+        while left > len(self._window) - self._at:
+            left -= len(self._window) - self._at
+            self._at = len(self._window)
+            if not self._read_more():
+                raise DamagedError(CUT.format(self._kind))
+        self._at += left
+        self._count_empty()
+
+    def _count_empty(self) -> None:
         self._empty += 1
         if self._empty > MOST_EMPTY:
             raise DamagedError(EMPTY.format(self._kind))
-        self._feed, self._unfolder = FIRST, _UNFOLDERS[self._kind]()
-        return True

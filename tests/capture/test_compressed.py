@@ -74,6 +74,33 @@ def test_members_with_nothing_in_them_come_to_an_end(kind: str, monkeypatch: pyt
         unfolded(kind, empty * 60 + FOLD[kind](PLAIN))
 
 
+def skipped(size: int, magic: int = 0x50) -> bytes:
+    """Returns a frame of other data (RFC 8878 section 3.1.2)."""
+    return bytes((magic, 0x2A, 0x4D, 0x18)) + size.to_bytes(4, "little") + b"\xa5" * size
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4"])
+def test_frames_of_other_data_are_skipped(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compressed, "MOST_EMPTY", 20)
+    half = len(PLAIN) // 2
+    file = skipped(4) + skipped(0, 0x5F) + FOLD[kind](PLAIN[:half]) + skipped(3000) + FOLD[kind](PLAIN[half:])
+    for bite in (1, 700, 1 << 20):
+        assert unfolded(kind_of(file[:8]) or "", file + skipped(9), bite=bite) == PLAIN
+    with pytest.raises(DamagedError, match="too early"):
+        unfolded("zstd", file + skipped(9)[:-1])
+    with pytest.raises(DamagedError, match="too early"):
+        unfolded("zstd", file + skipped(9)[:5])
+    with pytest.raises(DamagedError, match="something else"):
+        unfolded("zstd", skipped(9) + PLAIN)
+    with pytest.raises(DamagedError, match="empty members only"):
+        unfolded("zstd", skipped(0) * 21 + file)
+
+
+def test_of_others_such_a_frame_is_no_part() -> None:
+    with pytest.raises(DamagedError, match="something else"):
+        unfolded("gzip", FOLD["gzip"](PLAIN) + skipped(4))
+
+
 @pytest.mark.parametrize("bite", [1 << 12, 1 << 20])
 @every_kind
 def test_of_a_file_of_small_members_little_is_fed_at_a_time(
