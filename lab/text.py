@@ -61,6 +61,11 @@ def choose(argv: Sequence[str], environ: Mapping[str, str]) -> Lang:
     return "en"
 
 
+def address(host: str, port: int) -> str:
+    """Returns an end as it is written in URLs: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def safe(text: str) -> str:
     """Returns the text with everything replaced that could steer a terminal or turn the direction of writing."""
     if text.isprintable():

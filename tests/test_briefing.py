@@ -12,7 +12,7 @@ import lab
 from lab.app.summary import summarise
 from lab.model import Frame
 from lab.report.briefing import Brief, Briefing, words
-from tests.packets import CLOSE, OPEN, TALK, Pair, ladder, renumbered
+from tests.packets import CLOSE, IPV6, OPEN, TALK, Pair, ladder, renumbered
 from tests.places import REFERENCES
 from tests.protocols.tcp.test_icmp import error
 from tests.runs import saved
@@ -58,6 +58,12 @@ def test_the_worst_is_first(tmp_path: Path) -> None:
     assert [each.id for each in found] == [1, 3, 2, 0]
     assert words(found[0]).en.startswith("nobody answered the SYN, sent 2 times, packet 7; ")
     assert words(found[3]).zh.startswith("未见异常")
+
+
+def test_an_ipv6_address_stands_in_brackets(tmp_path: Path) -> None:
+    (brief,) = briefs(saved(ladder(*OPEN, pair=IPV6), tmp_path / "six.pcapng"))
+    assert (brief.client, brief.server) == ("[2001:db8::1]:40000", "[2001:db8::2]:8080")
+    assert "[2001:db8::1]:40000 > [2001:db8::2]:8080" in words(brief).zh
 
 
 def test_a_syn_that_came_last_has_not_been_left_without_an_answer(tmp_path: Path) -> None:

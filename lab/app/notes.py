@@ -15,10 +15,9 @@ from lab.protocols.subject import Subject
 from lab.render.diagram import diagram, walked
 from lab.render.diagram_mermaid import mermaid
 from lab.render.diagram_svg import svg
-from lab.render.words import address
 from lab.runs.recorded import open_run
 from lab.system import files, streams
-from lab.text import Lang, Text
+from lab.text import Lang, Text, address
 
 
 class Drawing(NamedTuple):

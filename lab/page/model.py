@@ -20,10 +20,10 @@ from lab.render import telling
 from lab.render.outcome import agreed
 from lab.render.picture import at_most, landed
 from lab.render.telling import Drawn
-from lab.render.words import TITLES, address, sections
+from lab.render.words import TITLES, sections
 from lab.report.agreement import Agreement
 from lab.runs.run import Run
-from lab.text import LANGUAGES, ROLES, Text
+from lab.text import LANGUAGES, ROLES, Text, address
 
 SCHEMA = "handshake-lab/page/v1"
 MOST = 10_000  # packets of a page

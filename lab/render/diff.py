@@ -18,11 +18,11 @@ from rich.text import Text as Styled
 from lab.model import StepReport
 from lab.protocols.notes import note
 from lab.protocols.registry import TRANSPORT, protocol
-from lab.render.words import LABELS, TITLES, address, brief, clip, console, pad, wrap
+from lab.render.words import LABELS, TITLES, brief, clip, console, pad, wrap
 from lab.report import fate
 from lab.report.comparison import Comparison, Fact, Match, Row, Side, compared
 from lab.report.summary import in_short
-from lab.text import ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text, address, safe
 
 USUAL, NARROWEST, WIDEST = 80, 40, 120
 _STATE, _STEP, _ARROW = 12, 9, 16  # columns, of an arrow at least

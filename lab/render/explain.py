@@ -25,7 +25,6 @@ from lab.render.words import (
     LABELS,
     MEANINGS,
     TITLES,
-    address,
     brief,
     clip,
     columns,
@@ -37,7 +36,7 @@ from lab.render.words import (
     wrap,
 )
 from lab.report import fate, steps
-from lab.text import ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text, address, safe
 
 NARROWEST, WIDEST = 60, 100
 _NAME = 28  # columns of a field's name

@@ -12,8 +12,7 @@ from lab.model import Packet
 from lab.render import parts, telling
 from lab.render.picture import MOST_LINES
 from lab.render.telling import Drawn, Telling
-from lab.render.words import address
-from lab.text import ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text, address, safe
 
 _PLAIN = re.compile(r"[^\w ,.!?=+·，。：；、！？（）“”《》…→←▶◀⊕/-]")
 _ENDS = {"arrived": "->>", "lost": "-x", "unknown": "-->>"}

@@ -8,8 +8,8 @@ from lab.model import Above, Address, Packet, Role
 from lab.protocols.notes import note, notes
 from lab.protocols.registry import TRANSPORT
 from lab.render.columns import STEP, WIDEST, Layout
-from lab.render.words import LABELS, TITLES, address, cells, clip
-from lab.text import ROLES, Lang, Text, safe
+from lab.render.words import LABELS, TITLES, cells, clip
+from lab.text import ROLES, Lang, Text, address, safe
 
 _ROOMY = 30  # columns of an arrow
 _STYLES = {"SYN": "green", "SYN-ACK": "green", "FIN": "magenta", "RST": "bold red", "data": "cyan"}

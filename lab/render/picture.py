@@ -20,9 +20,9 @@ from lab.render import parts, telling
 from lab.render.measure import wide
 from lab.render.outcome import agreed
 from lab.render.telling import Drawn, Spoken, Telling
-from lab.render.words import address, pieces
+from lab.render.words import pieces
 from lab.report.agreement import Agreement
-from lab.text import ROLES, Lang, Text, safe
+from lab.text import ROLES, Lang, Text, address, safe
 
 MOST, MOST_LINES = 200, 30  # packets of a picture, lines of what is said of one
 WIDTH = 1040

@@ -211,11 +211,6 @@ def brief(text: str) -> str:
     return safe(text[:_MOST_SAID]) + ("…" if len(text) > _MOST_SAID else "")
 
 
-def address(host: str, port: int) -> str:
-    """Returns an end as it is written in URLs: an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def numbers(packets: tuple[int, ...], lang: Lang) -> str:
     """Returns packet numbers as a list in the language's punctuation; of many, the first few."""
     shown = ("、" if lang == "zh" else ", ").join(map(str, packets[:6]))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lab.engine.protocol import Trouble
 from lab.model import ConversationReport, Packet, Role
 from lab.protocols.registry import PROTOCOLS, TRANSPORT
-from lab.text import ROLES, Text, counted
+from lab.text import ROLES, Text, address, counted
 
 MOST = 10_000  # conversations that are told; of more, those with the worst
 _SOON = 1_000_000_000  # nanoseconds: what gets no answer is sent again after that (RFC 6298 section 2.1)
@@ -117,7 +117,7 @@ def _brief(report: ConversationReport, watched: _Watched, early: bool) -> Brief:
     by = resets[0][0] if closed == "rst" and resets else watched.closes_first if closed else None
     ends = report.ends
     return Brief(
-        report.id, f"{ends.client.host}:{ends.client.port}", f"{ends.server.host}:{ends.server.port}",
+        report.id, address(*ends.client), address(*ends.server),
         tuple(facts["protocols"]), facts["packets"], tuple(sorted(found, key=lambda each: -each.weight)),
         watched.times(), facts[TRANSPORT.name]["retransmissions"], closed, by,
     )  # fmt: skip

@@ -28,11 +28,11 @@ from lab.model import Field, Role, Socket, States
 from lab.protocols.notes import cast, note
 from lab.protocols.registry import TRANSPORT
 from lab.protocols.transport import FIELDS
-from lab.render.words import TITLES, address, brief, pad, refusal, sections
+from lab.render.words import TITLES, brief, pad, refusal, sections
 from lab.render.words import event as worded
 from lab.stepping.view import ROLES, Fired, Rung, View
 from lab.text import ROLES as NAMES
-from lab.text import Lang, Text
+from lab.text import Lang, Text, address
 
 _KINDS = {
     Begun: Text("begun", "开始"), ConversationOpened: Text("opened", "新连接"), PacketSent: Text("sent", "发出"),

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from lab.model import Address, Packet
 from lab.protocols.registry import UNREAD
 from lab.protocols.transport import ACK, FIN, RST, SYN, Segment, segment
+from lab.text import address
 from lab.witnesses.question import ANALYSIS, LABELS, Opinion
 
 # The numbers of DEVIATIONS.md.
@@ -254,7 +255,7 @@ def _plain(ends: tuple[Address, ...]) -> list[object]:
 
 
 def _arrow(ends: tuple[Address, ...]) -> str:
-    return " > ".join(f"{host}:{port}" for host, port in ends)
+    return " > ".join(address(*each) for each in ends)
 
 
 def _opened(protocols: str) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lab.dissect.packet import Inside, within
 from lab.model import Frame
-from lab.text import Text
+from lab.text import Text, address
 
 ICMP, ICMPV6 = 1, 58  # IANA's numbers of protocols
 _TCP = 6
@@ -165,7 +165,7 @@ def words(error: Quoted, packet: int | None, known: bool, part: bool) -> Text:
     if not known:
         size = len(error.pair) // 2 - 2
         ends = [ip_address(error.pair[:size]), ip_address(error.pair[size:-4])]
-        pair = f"{_end(str(ends[0]), error.source_port)} → {_end(str(ends[1]), error.destination_port)}"
+        pair = f"{address(str(ends[0]), error.source_port)} → {address(str(ends[1]), error.destination_port)}"
         return Text(
             f"{said.en}; it quotes a segment of no connection in this capture ({pair})",
             f"{said.zh}；所引用的报文段不属于本抓包中的任何连接（{pair}）",
@@ -186,7 +186,3 @@ def words(error: Quoted, packet: int | None, known: bool, part: bool) -> Text:
         f"{said.en}; it answers packet {packet}, which has not got through",
         f"{said.zh}；它是对第 {packet} 号包的回答，该包没有送到对方的 TCP",
     )
-
-
-def _end(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
