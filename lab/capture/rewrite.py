@@ -1,7 +1,8 @@
 """A pcapng is written again block by block: each as it came, but for the comments of its packets.
 
 So whatever other tools have put in stays where it was: sections in either byte order, interfaces, names, secrets,
-statistics, blocks that only their makers know. Of a block that is damaged, what is sound is written.
+statistics, blocks that only their makers know, but for what these do not want copied. Of a block that is damaged, what
+is sound is written.
 Source: draft-ietf-opsawg-pcapng; its numbers stand in `lab/capture/pcapng.py`.
 """
 
@@ -114,6 +115,7 @@ class Rewriter:
         order, kind, body, options = block
         if kind == pcapng.SECTION_HEADER and self._about is not None:
             options, self._about = self._about(options), None
+        options = tuple(each for each in options if each[0] not in pcapng.CUSTOM_OPTIONS_NOT_COPIED)
         body = pcapng.padded(body) + pcapng.options(options, order)
         total = len(body) + 12
         words = Struct(order + "II")

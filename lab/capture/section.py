@@ -112,6 +112,8 @@ class Section:
             found.keep_closing(comments(self.options(body, 12), None, found, offset))
         elif kind == pcapng.DECRYPTION_SECRETS and not self._secrets(body, found, offset):
             return None
+        if kind == pcapng.CUSTOM_NOT_COPIED:
+            return None
         if kind not in WITH_OPTIONS:
             return Block(self.order, kind, body)
         told = tuple(each for each in self.options(body, size) if each[0] >= 0) if found.passed is not None else ()

@@ -83,7 +83,7 @@ def of_others(order: str) -> bytes:
         block(pcapng.NAME_RESOLUTION, option(1, b"\xc0\0\2\1alpha\0", order) + bytes(4), order),
         block(pcapng.DECRYPTION_SECRETS, struct.pack(order + "II", pcapng.TLS_KEY_LOG, len(KEYS)) + KEYS, order),
         packet(order, 0, now, syn, options=flags + more),
-        block(0x0BAD, struct.pack(order + "I", 32473) + b"custom, and not to be copied", order),
+        block(0x0BAD, struct.pack(order + "I", 32473) + b"custom, and may be copied", order),
         packet(order, 1, NEW_YEAR << 20 | 7, answer, 900, custom),
         block(pcapng.OBSOLETE_PACKET, struct.pack(order + "HHIIII", 0, 9, now + 1 >> 32, now + 1 & 0xFFFFFFFF,
                                                   len(syn), len(syn)) + syn + bytes(-len(syn) % 4) + more, order),
@@ -260,6 +260,29 @@ def test_spoilt_anywhere_it_can_still_be_written_and_read(name: str, data: st.Da
                 frames.append([frame[2:5] for frame in capture])
         assert frames[0] == frames[1]
         assert annotated(once, Path(folder)) == once
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_what_is_not_to_be_copied_is_not(order: str, tmp_path: Path) -> None:
+    """Draft-ietf-opsawg-pcapng sections 3.5.1 and 4.9."""
+    maker = struct.pack(order + "I", 32473)
+    kept, secret = (b"".join(option(code, maker + b"made up", order) for code in codes)
+                    for codes in ((2988, 2989), (19372, 19373)))  # fmt: skip
+    syn = bytes(LINK / V4 / SYN)
+
+    def made(more: bytes, between: bytes) -> bytes:
+        said = option(2, b"eth7", order)
+        return b"".join((
+            block(pcapng.SECTION_HEADER, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1) + kept + more + end(order),
+                  order),
+            interface(order, 1, 0, said + kept + more + end(order)),
+            block(0x0BAD, maker + b"may be copied", order), between,
+            packet(order, 0, NEW_YEAR, syn, options=kept + more + end(order)), between,
+            block(pcapng.INTERFACE_STATISTICS, struct.pack(order + "III", 0, 5, 6) + kept + more + end(order), order),
+        ))  # fmt: skip
+
+    custom = block(0x40000BAD, maker + b"must not be copied", order)
+    assert annotated(made(secret, custom), tmp_path) == annotated(made(b"", b""), tmp_path)
 
 
 def test_what_was_left_out_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
