@@ -58,7 +58,8 @@ _INTERFACE = Struct("<HHI")
 
 class Interface(NamedTuple):
     """Where a capture is made. `mac` is the address of an interface that is a host's own, else empty: what has it as
-    its source goes out, all else comes in. Elsewhere, as on a wire between hosts, packets have no direction."""
+    its source goes out, all else comes in. Elsewhere, as on a wire between hosts, packets have no direction. `name` is
+    empty where nobody knows it."""
 
     name: str = "wire"
     description: str = ""
@@ -150,7 +151,9 @@ class Writer:
             self._interfaces[linktype] = len(self._received)
             self._received.append(0)
             where = self._interface
-            told = [*commented(where.comments), (INTERFACE_NAME, _cut(where.name.encode()))]
+            told = commented(where.comments)
+            if where.name:
+                told.append((INTERFACE_NAME, _cut(where.name.encode())))
             if where.description:
                 told.append((INTERFACE_DESCRIBED, _cut(where.description.encode())))
             if where.mac:

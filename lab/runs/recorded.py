@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from lab.capture import pcapng
-from lab.capture.pcapng import Writer
+from lab.capture.pcapng import Interface, Writer
 from lab.capture.reader import Capture, open_capture
 from lab.capture.rewrite import Options, Passed, Rewriter
 from lab.engine import journal
@@ -203,7 +203,7 @@ def write_again(
             capture.problem(capture.position, None, text.format(lost))
         return
     first = next(packets, None)  # with it, the header has been read
-    writer = Writer(stream, comments=told, snaplen=capture.snaplen)
+    writer = Writer(stream, comments=told, interface=Interface(name=""), snaplen=capture.snaplen)
     for packet in itertools.chain([first] if first else [], packets):
         if packet.frame is not None:
             writer.packet(packet.frame, [*comments(packet), *beside(packet.number)])

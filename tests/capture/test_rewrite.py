@@ -238,9 +238,10 @@ def test_what_is_damaged_is_written_sound_or_not_at_all(name: str, tshark: str, 
             assert not [each for each in capture.problems if "captured bytes" not in each.text.en]
 
 
-def test_a_pcap_keeps_its_snap_length(tmp_path: Path) -> None:
+def test_a_pcap_keeps_its_snap_length_and_its_interface_has_no_name(tmp_path: Path) -> None:
     body = next(body for _, kind, body in blocks(annotated(pcap(bytes(LINK / V4 / SYN)), tmp_path)) if kind == 1)
     assert struct.unpack_from("<HHI", body) == (1, 0, 65535)
+    assert body[8:] == option(9, b"\x09") + end("<")
 
 
 @given(st.sampled_from([name for name in SAMPLES if name.startswith("pcapng")]), st.data())
