@@ -30,6 +30,7 @@ _OPENED = re.compile(
     r"|ip|ipv6(\.\w+)?)$"
 )
 _PACKETS = ("ip", "ipv6")
+_IN_UDP = {"vxlan", "geneve"}  # what of these the lab opens in a datagram
 _LEAST_HEADER = 20  # bytes
 _SYN_ACK = SYN | ACK
 _AGAIN = {"retransmission", "out-of-order"}
@@ -261,6 +262,8 @@ def _arrow(ends: tuple[Address, ...]) -> str:
 def _opened(protocols: str) -> bool:
     """Whether the lab, too, finds the TCP segment behind these layers: a packet may be in another, but in no third."""
     before = list(itertools.takewhile(lambda name: name != "tcp", protocols.split(":")))
+    if any(name == "udp" and inside not in _IN_UDP for name, inside in itertools.pairwise([*before, "tcp"])):
+        return False
     return all(map(_OPENED.match, before)) and sum(name in _PACKETS for name in before) <= 2
 
 

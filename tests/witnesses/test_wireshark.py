@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror
 from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from lab.errors import InputError, MachineError
 from lab.model import Frame
@@ -113,13 +114,14 @@ def test_what_the_lab_does_not_open_has_a_number_and_a_quoted_header_is_no_packe
         outer / ICMP(type=3, code=3) / IPerror(bytes(outer)) / quoted,
         outer / UDP(),
         outer / TCP(sport=40001, dport=8080, flags="S"),
+        outer / UDP(sport=40000, dport=4790) / Raw(b"\x0c\0\0\x01\0\0\x07\0") / outer / tcp,  # VXLAN-GPE
     ]
     data = [bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet) for packet in packets]
     opinions, found = compared(
         [Frame(at, at, each, len(each)) for at, each in enumerate(data, 1)], tmp_path / "in.pcapng"
     )
-    assert [opinion.stream is None for opinion in opinions] == [False, True, True, False]
-    assert found == [(1, "tcp", False, True, wireshark.NOT_OPENED)]
+    assert [opinion.stream is None for opinion in opinions] == [False, True, True, False, False]
+    assert found == [(number, "tcp", False, True, wireshark.NOT_OPENED) for number in (1, 5)]
 
 
 def test_number_17_a_second_syn_ack_begins_another_stream(tshark: str, tmp_path: File) -> None:
