@@ -8,7 +8,8 @@ first time, it draws the rung for both cases.
 
 What comes out is to the byte what one process would have drawn, but for what follows from when a packet is drawn. Each
 half has room of its own for what waits, so fewer packets are given up. And as nothing waits for the other half, it may
-be said that only one end of a connection was captured where the other appears more than 256 packets later.
+be said that only one end of a connection was captured where the other appears more than 256 packets later. And where
+an ICMP error was captured before all of the connection that it quotes, conversations are counted without it.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class Rungs:
                 yield drawing.rung
                 continue
             numbers = names[half]
-            if which == len(numbers):
+            while which >= len(numbers):  # more than one where the first of them was numbered for what was quoted of it
                 numbers.append(count)
                 count += 1
             yield self._ladder.joined(drawing, numbers[which])
@@ -191,7 +192,7 @@ class Rungs:
             for half, numbers in zip((ours, theirs), names, strict=True)
             for which in half.first
         ]
-        first.sort(key=lambda which: which.first)
+        first.sort(key=lambda which: which.id)
         states = Counter(ours.states) + Counter(theirs.states)
         yield from self._ladder.outcome(first[:MOST_SUMMARIES], self._ours.run.agreement, states)
 

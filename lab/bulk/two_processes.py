@@ -2,7 +2,8 @@
 
 Both read the whole file, which is the cheap part, and each lets the other's packets go by unread. What comes out is to
 the byte what one process would have written; only a connection that goes on with a session of another, in the other
-half, whose own secret no key log has, stays closed.
+half, whose own secret no key log has, stays closed. And where an ICMP error was captured before all of the connection
+that it quotes, in CSV conversations are counted without it.
 """
 
 from __future__ import annotations
@@ -179,17 +180,18 @@ class _Together:
         self._theirs = theirs
         self._form = form
         self._size = size
+        self._order = bytearray()  # of the conversations, by the half that each is of
 
     def packets(self) -> Iterator[str]:
         if self._theirs is None:
             return iter(self._ours.packets())
         places = lines_.CSV_PLACES if self._form is RowFormat.CSV else lines_.JSON_PLACES
         ours = pipe.Ahead(self._ours.blocks(), pipe.characters)
-        return itertools.chain.from_iterable(lines_.as_one(ours, self._theirs.packets(ours.make), places))
+        return itertools.chain.from_iterable(lines_.as_one(ours, self._theirs.packets(ours.make), places, self._order))
 
     def conversations(self) -> Iterator[tuple[int, str]]:
         theirs = self._theirs.conversations() if self._theirs else ()
-        return lines_.conversations_as_one(self._ours.conversations(), theirs)
+        return lines_.conversations_as_one(self._ours.conversations(), theirs, self._order)
 
     @property
     def size(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
 import re
 from array import array
 from bisect import bisect_right
@@ -92,15 +93,20 @@ class _Half:
         return taken
 
     def fresh(self, rows: _Columns) -> list[int]:
-        """Returns the first packet of each conversation that begins in these rows, which go on from those before."""
+        """Returns the first packet of each conversation that begins in these rows, which go on from those before.
+
+        One may have been numbered before its first packet was captured, for what an ICMP error quotes: it counts as
+        begun where the one before it does.
+        """
         before, found, at = self._places.conversation, list[int](), 0
-        own, names = len(self._names), list(rows.names)
+        nobody, names = before + self._places.without, list(rows.names)
         for error, quoted in self._quoting(rows):  # it may come before any packet of that conversation
             names[error] = before + quoted[1]
-        with contextlib.suppress(ValueError):  # there is no other
-            while True:
-                at = names.index(f"{before}{own + len(found)}", at)
-                found.append(rows.numbers[at])
+        last = max((int(name[len(before) :]) for name in set(names) if name != nobody), default=-1)
+        for own in range(len(self._names), last + 1):
+            with contextlib.suppress(ValueError):
+                at = names.index(f"{before}{own}", at)
+            found.append(rows.numbers[at])
         return found
 
     def call(self, name: int) -> None:
@@ -130,10 +136,13 @@ class _Half:
                 yield at, found
 
 
-def as_one(ours: Iterable[list[str]], theirs: Iterable[list[str]], places: Places) -> Iterator[list[str]]:
+def as_one(
+    ours: Iterable[list[str]], theirs: Iterable[list[str]], places: Places, order: bytearray | None = None
+) -> Iterator[list[str]]:
     """Yields the rows of two halves of a capture in the order of packets, conversations numbered anew in that order.
 
     In each half conversations are numbered from 0 in the order of their first rows. Rows come and go some together.
+    Of each conversation `order` gets the half that it is of, in the order of their numbers.
     """
     halves, count = (_Half(ours, places), _Half(theirs, places)), 0
     while (last := min(half.last() for half in halves)) < _OVER:
@@ -143,15 +152,22 @@ def as_one(ours: Iterable[list[str]], theirs: Iterable[list[str]], places: Place
         for _, half in sorted(fresh, key=_first):
             half.call(count)
             count += 1
+            if order is not None:
+                order.append(half is halves[1])
         lines, numbers = halves[0].written(some) + halves[1].written(others), some.numbers + others.numbers
         yield list(map(lines.__getitem__, sorted(range(len(lines)), key=numbers.__getitem__)))
 
 
 def conversations_as_one(
-    ours: Iterable[tuple[int, str]], theirs: Iterable[tuple[int, str]]
+    ours: Iterable[tuple[int, str]], theirs: Iterable[tuple[int, str]], order: Sequence[int] = ()
 ) -> Iterator[tuple[int, str]]:
-    """Yields the conversations of two halves in the order of their first packets, numbered anew in that order."""
-    for count, (first, line) in enumerate(heapq.merge(ours, theirs, key=_first)):
+    """Yields the conversations of two halves in the order that `as_one` found, numbered anew in that order.
+
+    Where there were no rows, they come in the order of their first packets.
+    """
+    halves = iter(ours), iter(theirs)
+    ordered = map(next, map(halves.__getitem__, order))
+    for count, (first, line) in enumerate(itertools.chain(ordered, heapq.merge(*halves, key=_first))):
         yield first, f'{{"id":{count}{line[line.index(",") :]}'
 
 

@@ -131,6 +131,16 @@ def test_a_packet_in_pieces_that_is_told_of_late_hides_none_behind_it(tmp_path: 
     assert by_two(file) == by_one(file)
 
 
+def test_a_conversation_that_is_quoted_before_it_was_captured_is_drawn(tmp_path: Path) -> None:
+    """Of the same half, another begins in between."""
+    talks = [Talk(port) for port in range(40_000, 40_016)]
+    one, other = [each for each in talks if is_ours(Frame(0, 0, next(iter(deepcopy(each).opens())), 54))][:2]
+    opening, others = list(one.opens()), list(other.opens())
+    packets = [icmp_error(one, opening[0]), others[0], *opening, *others[1:], *other.closes(), *one.closes()]
+    file = transfers.write([(at * 1e-6, packet) for at, packet in enumerate(packets)], tmp_path / "quoted.pcap")
+    assert by_two(file) == by_one(file)
+
+
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_what_needs_explaining_is_explained_once(tmp_path: Path, ours_first: bool) -> None:
     packets = []

@@ -116,6 +116,20 @@ def test_an_icmp_error_quotes_a_conversation_by_its_number_in_the_whole_file(tmp
     assert text == written(path, RowFormat.NDJSON, halved=False)
 
 
+@pytest.mark.parametrize("ports", [(40_000, 40_001), (40_000, 40_016), (40_007, 40_000)])
+@pytest.mark.parametrize("form", [RowFormat.JSON, RowFormat.NDJSON])
+def test_a_conversation_may_be_quoted_before_it_was_captured_and_another_begins(
+    tmp_path: Path, form: RowFormat, ports: tuple[int, int]
+) -> None:
+    one, other = map(Talk, ports)
+    opening, others = list(one.opens()), list(other.opens())
+    packets = [icmp_error(one, opening[0]), others[0], *opening, *others[1:], *other.closes(), *one.closes()]
+    path = transfers.write([(at * 1e-6, packet) for at, packet in enumerate(packets)], tmp_path / "quoted.pcap")
+    assert written(path, form) == written(path, form, halved=False)
+    rows = written(path, RowFormat.CSV).splitlines()
+    assert len(rows) == 1 + len(packets), "whatever they are called there"
+
+
 def test_both_halves_have_work(large: Path) -> None:
     with open_capture(str(large)) as capture:
         ours = sum(bool(two_processes.is_ours(frame)) for frame in capture)
