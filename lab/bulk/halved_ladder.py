@@ -88,7 +88,7 @@ class _Half:
             insort(self._others, number)
             if (
                 number >= self._newest
-            ):  # a packet that came in fragments is told of late: one of ours may stand behind it
+            ):  # else it came in fragments, is told of late, and one of ours may stand behind it
                 self._since = False
         self._newest = max(self._newest, number)
         return found
