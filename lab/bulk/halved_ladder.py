@@ -86,9 +86,7 @@ class _Half:
             self._since = True
         elif (self._since or number < self._newest) and isinstance(segment(frame), Segment):
             insort(self._others, number)
-            if (
-                number >= self._newest
-            ):  # else it came in fragments, is told of late, and one of ours may stand behind it
+            if number >= self._newest:  # else it came in fragments: one of ours may stand behind it
                 self._since = False
         self._newest = max(self._newest, number)
         return found
