@@ -9,7 +9,18 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from lab.protocols.websocket.frames import BINARY, CLOSE, CONTINUATION, MOST_KEPT, OPCODES, RSV1, TEXT, Frame
+from lab.protocols.websocket.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    MOST_KEPT,
+    OPCODES,
+    PING,
+    PONG,
+    RSV1,
+    TEXT,
+    Frame,
+)
 
 _TAIL = b"\0\0\xff\xff"  # RFC 7692 section 7.2.2: what the sender has cut off behind each message
 _REGISTERED = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # codes that may be sent (section 7.4)
@@ -81,7 +92,7 @@ class Messages:
         problems = list(frame.problems)
         if not self.unknown and not self._known(frame):
             problems.append("reserved-bit")
-        if self.closed:
+        if self.closed and frame.opcode not in (PING, PONG):  # which must be answered until a Close has come
             problems.append("after-close")
             return Told(frame, tuple(problems), None)
         message = None
@@ -89,7 +100,7 @@ class Messages:
             if frame.opcode in OPCODES and "length-too-large" not in problems:
                 message, wrong = _control(frame)
                 problems += wrong if self._known(frame) or not self.unknown else []
-                self.closed = frame.opcode == CLOSE
+                self.closed = self.closed or frame.opcode == CLOSE
         elif frame.opcode in OPCODES and "length-too-large" not in problems:
             message, wrong = self._fragment(frame)
             problems += wrong

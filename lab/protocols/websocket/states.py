@@ -98,8 +98,8 @@ _BOTH = (
     Row("OPEN",       "TCP closed",            "CLOSED",     None,          "6455 7.1.5"),  # abnormal: 1006
     Row("CONNECTING", "TCP closed",            "CLOSED",     None,          "6455 4.1"),
 )  # fmt: skip
-# What may pass when a Close has: the other end has not heard it yet, or finishes a message first. What an end sends
-# behind its own Close is a bad frame.
+# What may pass when a Close has: the other end has not heard it yet, or finishes a message first. Behind its own Close
+# an end may still send Ping and Pong (sections 5.5.2 and 5.5.3); all else is a bad frame.
 _LATE = (
     "sent text", "got text", "sent binary", "got binary", "sent continuation", "got continuation", "sent ping",
     "got ping", "sent pong", "got pong", "sent bad frame", "got bad frame",

@@ -47,6 +47,8 @@ def test_fragments_with_a_ping_in_between() -> None:
         ([frame(1, b"x", reserved=1)], ["reserved-bit"]),
         ([frame(9, b"x", reserved=2)], ["reserved-bit"]),
         ([frame(8, b"\x03\xe8"), frame(1, b"x")], ["", "after-close"]),
+        ([frame(8, b"\x03\xe8"), frame(10, b"?"), frame(9), frame(0, b"x")], ["", "", "", "after-close"]),
+        ([frame(8, b"\x03\xe8"), frame(10), frame(8, b"\x03\xe8")], ["", "", "after-close"]),
         ([frame(8, b"\x03")], ["bad-close-body"]),
         ([frame(8, b"\x03\xed")], ["bad-close-code"]),
         ([frame(8, b"\x03\xe8\xff")], ["invalid-utf8"]),

@@ -96,3 +96,13 @@ def test_one_ack_of_a_burst_brings_each_message_in_its_own_packet() -> None:
     above = [record.above[0] for record in walk(ladder(*lines(OPENING, close=False), *burst)).records[-4:-1]]
     assert [each.delivered and each.delivered.client for each in above] == ["OPEN", "CLOSING", "CLOSING"]
     assert [each.held.client for each in above] == ["OPEN"] * 3  # nothing shows earlier that it has any of it
+
+
+def test_who_has_sent_its_close_still_answers_a_ping() -> None:
+    """RFC 6455 section 5.5.2: until it has got a Close. Only data frames are forbidden (section 5.5.1)."""
+    between: list[tuple[Role, bytes]] = [("server", frame(9, b"there?")), ("client", frame(10, b"there?", b"mask"))]
+    walked = walk(ladder(*lines([*OPENING, CLOSES[0], *between, CLOSES[1]])))
+    names = [each.said.name for record in walked.records for each in record.messages]
+    assert names[2:] == ["close", "ping", "pong", "close"]
+    assert not walked.above.session.bad
+    assert not walked.surprises
