@@ -1,7 +1,7 @@
 """What frames make: messages out of fragments (RFC 6455 section 5.4), inflated where they were compressed (RFC 7692).
 
 Control frames may come between the fragments of a message and are messages of their own. Of a message no more than
-MOST_KEPT bytes are kept, compressed or not: a decompression bomb is a label.
+MOST_KEPT bytes are kept, compressed or not. A longer one breaks no rule: RFC 7692 sets no limit.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Messages:
             return None, "" if self.unknown else "bad-deflate"  # it may not be deflate alone
         if len(out) > MOST_KEPT:
             self._lost = True
-            return None, "decompression-bomb"
+            return None, ""
         if self._inflater.eof:  # a last block: what comes next begins anew (RFC 7692 section 7.2.3.4)
             self._inflater = None
         return out, ""
