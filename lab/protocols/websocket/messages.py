@@ -78,10 +78,11 @@ class Messages:
         self._inflated_some = False  # of a message, frames were compressed
         self._opaque = False  # a bit that nobody knows was set in a frame of it
         self._holed = False  # what was not captured may have begun a message
+        self._missed = False  # what was not captured may be what a compressed message points back to
 
     def lose(self) -> None:
         """Nobody knows what was sent in bytes that are missing: fragments, or what an inflater needs."""
-        self._first, self._holed, self._lost = None, True, True
+        self._first, self._holed, self._lost, self._missed = None, True, True, True
         self._body.clear()
 
     @property
@@ -180,7 +181,8 @@ class Messages:
             out = self._inflater.decompress(data + _TAIL, MOST_KEPT + 1)
         except zlib.error:
             self._lost = True
-            return None, "" if self.unknown else "bad-deflate"  # it may not be deflate alone
+            blameless = self.unknown or (self._missed and self.takeover)  # it may not be deflate alone
+            return None, "" if blameless else "bad-deflate"
         if len(out) > MOST_KEPT:
             self._lost = True
             return None, ""

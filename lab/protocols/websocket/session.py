@@ -133,6 +133,11 @@ class _Way:
         kept = self.source.kept if isinstance(self.source, Stream) else 0
         return kept + sum(part.held for part in parts if part is not None)
 
+    def begin_midway(self) -> None:
+        """Frames come next, and how many went before nobody knows."""
+        self.reader, self.lost, self.holed = None, True, True
+        self.messages.lose()
+
     def read_head(self, after: Body | None = None) -> None:
         """A head comes next, behind a body where there is one."""
         self.reader, self.frames, self.head_at, self.body = HeadReader(), None, self.at, after
@@ -198,9 +203,10 @@ class Session:
 
     def _way(self, way: _Way) -> _Way:
         """Begins a direction: the client's behind an answer that was captured alone has frames already."""
-        if way.role == "client" and self.request is None and self.accepted:
-            way.reader, way.lost, way.holed = None, True, True
         self.ways[way.role] = way
+        if way.role == "client" and self.request is None and self.response is not None and self.accepted:
+            way.begin_midway()
+            self._use_extensions(self.response)
         return way
 
     @property
@@ -488,7 +494,7 @@ class Session:
         said.append(self._headed(way, "101", "101", stop, answer, answer.objections))
         way.reader, way.frames = None, Frames("server", way.at)
         if client is not None:
-            client.reader, client.lost, client.holed = None, True, True
+            client.begin_midway()
         self._use_extensions(answer)
 
     def _proved(self, answer: Response, told: bytes) -> Response:

@@ -11,7 +11,7 @@ from lab.report.steps import steps
 from tests.packets import renumbered
 from tests.protocols.tls.captures import Walked, frames, shown, walk
 from tests.protocols.tls.test_holes import snapped
-from tests.protocols.websocket.talks import frame
+from tests.protocols.websocket.talks import Talk, frame, messages, read
 from tests.protocols.websocket.test_http import ANSWER, ASKED
 
 SAID: list[tuple[Role, bytes]] = [
@@ -121,6 +121,21 @@ def test_joined_at_the_answer_both_sides_are_read() -> None:
     whole = [each.said.name for record in walk(made).records for each in record.messages]
     assert named == whole[1:]
     assert not told.surprises
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+def test_where_the_request_is_missing_what_the_answer_agrees_to_is_true_of_both_sides(takeover: bool) -> None:
+    talk = Talk(deflate=True, takeover=takeover).open()
+    for _ in range(2):
+        talk.client.send_text(b"hello, hello, hello")
+        talk.pass_on()
+    (_, answer), (first, second) = talk.written[:2], talk.written[2:]
+    for said, inflated in (([first, second], [19, 19]), ([second], [None if takeover else 19])):
+        session, told = read([answer, *said], plain=True)
+        assert [(role, message.compressed, message.length) for role, message in messages(told)] == [
+            ("client", True, length) for length in inflated
+        ]
+        assert not session.bad
 
 
 @pytest.mark.parametrize("head", [
