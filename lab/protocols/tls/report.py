@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STEPS = tuple(f"tls.{number}" for number in range(1, 7))
 _PREVIEW = 40  # bytes of opened data that are shown
 _TLS13, _TLCP = 0x0304, 0x0101
+_NO_CERTIFICATE = ("DH_anon", "ECDH_anon", "PSK", "DHE_PSK", "ECDHE_PSK")  # RFC 5246 section 7.4.2, RFC 4279 section 2
 _UNKNOWN = Text("of which key exchange is not known", "不知道采用哪种密钥交换")
 _EARLY = {True: "accepted", False: "rejected", None: "unknown"}
 
@@ -40,12 +41,14 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
         return "resumed" if session.first.by_ticket else "shared-before"
     if step == "tls.2" and session.first.version == _TLS13:
         return "certificate-encrypted"
+    if step == "tls.2" and session.first.exchange in _NO_CERTIFICATE:
+        return "no-certificate"
     if step in ("tls.3", "tls.4") and session.first.exchange is None:
         return "key-exchange-unknown"
     if step in ("tls.3", "tls.4") and session.first.exchange == "PSK":
         return "pre-shared-key"
     if step in ("tls.3", "tls.4") and session.first.exchange not in ("RSA", "ECC", "RSA_PSK"):
-        return "key-agreement"
+        return "unsigned-key-agreement" if session.first.exchange in _NO_CERTIFICATE else "key-agreement"
     if step == "tls.4" and session.opening.known12 is None:
         return "does-not-open" if session.opening.given and session.locked is not None else "not-decrypted"
     if step == "tls.5":
@@ -309,7 +312,11 @@ def _server_key(_session: Session, said: Said) -> Text:
     parsed: Any = said.parsed
     if parsed.exchange == "other":
         return _UNKNOWN
+    if parsed.exchange in ("PSK", "RSA_PSK"):
+        return Text("a hint which key to use", "提示使用哪个密钥")
     group = codes.name(codes.GROUPS, parsed.group) if parsed.group is not None else parsed.exchange
+    if parsed.exchange in _NO_CERTIFICATE:
+        return Text(f"its half of {group}, not signed", f"{group} 的公开值，没有签名")
     if parsed.exchange == "ECC":
         return Text(
             "a signature over both random numbers and the certificate to encrypt with",

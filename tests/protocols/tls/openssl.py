@@ -1,4 +1,4 @@
-"""What Python's ssl can't do, recorded with OpenSSL's own programs: 0-RTT, renegotiation, psk_ke.
+"""What Python's ssl can't do, recorded with OpenSSL's own programs: 0-RTT, renegotiation, psk_ke, no certificate.
 
     python -m tests.protocols.tls.openssl [NAME ...]
 
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -176,8 +176,23 @@ def _key_alone(folder: Path, relay: Relay) -> None:
         client(folder, relay.port, *shared, "-psk_identity", "lab", "-allow_no_dhe_kex", "-groups", "P-256")
 
 
+def _unsigned(cipher: str, *options: str) -> Callable[[Path, Relay], None]:
+    """Nothing is signed: the suite knows no certificate."""
+
+    def play(folder: Path, relay: Relay) -> None:
+        shared = ("-tls1_2", "-cipher", f"{cipher}@SECLEVEL=0", *options)
+        with server(folder, *shared, *(("-psk_hint", "lab") if options else ())) as port:
+            relay.towards(port)
+            client(folder, relay.port, *shared)
+
+    return play
+
+
 PLAYS = {
     "pre-shared key alone": _key_alone,
+    "ECDH_anon": _unsigned("AECDH-AES128-SHA"),
+    "DH_anon": _unsigned("ADH-AES128-SHA"),
+    "PSK with a hint": _unsigned("PSK-AES128-CBC-SHA256", "-psk", "00112233445566778899aabbccddeeff"),
     "0-RTT accepted": _accept,
     "0-RTT rejected, ticket unknown": _forgotten,
     "0-RTT rejected, other ALPN": _other_protocol,

@@ -70,6 +70,32 @@ def test_where_a_pre_shared_key_is_all_there_is_no_key_shares_are_said_to_take_t
     assert (walked.tls["key_exchange"], walked.tls["group"], walked.tls["finished_verified"]) == ("PSK", None, True)
 
 
+UNSIGNED = [None, "no-certificate", "unsigned-key-agreement", "unsigned-key-agreement", None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "told"),
+    [
+        ("ECDH_anon", UNSIGNED, "its half of x25519, not signed"),
+        ("DH_anon", UNSIGNED, "its half of DH_anon, not signed"),
+        (
+            "PSK with a hint",
+            [None, "no-certificate", "pre-shared-key", "pre-shared-key", None, None],
+            "a hint which key to use",
+        ),
+    ],
+)
+def test_where_nothing_is_signed_nothing_is_said_to_be_nor_a_certificate_sent(
+    name: str, steps: list[str | None], told: str
+) -> None:
+    capture = recorded(name)
+    walked = walk(capture.frames, capture.keylog)
+    assert [code for _, code in walked.steps.values()] == steps
+    said = [each.said for record in walked.records for each in record.messages]
+    assert report.words(walked.above, next(each for each in said if each.name == "ServerKeyExchange")).en == told
+    assert "which only signs" not in shown(capture.frames, capture.keylog)
+
+
 @pytest.mark.parametrize("name", SEEN)
 def test_each_step_has_the_packets_it_was_seen_in(name: str) -> None:
     capture = captured(name)
