@@ -36,7 +36,7 @@ def _differs(session: Session, layer: Layer, step: str, packets: tuple[int, ...]
     if not packets:
         return _why_unseen(session, layer, step)
     if step == "tls.1" and session.first.hello_retry:
-        return "hello-retry"
+        return "hello-retry" if len(packets) > 1 else "hello-retry-unanswered"
     if step == "tls.2" and session.first.resumed:
         return "resumed" if session.first.by_ticket else "shared-before"
     if step == "tls.2" and session.first.version == _TLS13:
@@ -265,7 +265,9 @@ def _retry(_session: Session, said: Said) -> Text:
     from lab.protocols.tls import codes
 
     share = getattr(said.parsed, "key_share", None)
-    group = codes.name(codes.GROUPS, share.group) if share else "?"
+    if share is None:  # then it is there for its cookie (RFC 9846 section 4.2.4)
+        return Text("asks for the ClientHello again, with its cookie", "要求带上它的 cookie 重发 ClientHello")
+    group = codes.name(codes.GROUPS, share.group)
     return Text(f"asks for a key share of {group}", f"要求给出 {group} 的密钥份额")
 
 

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from lab.model import Role
 from lab.protocols.notes import notes
 from lab.protocols.tls import report
 from lab.render.table import csv_rows
@@ -17,7 +18,9 @@ from lab.text import LANGUAGES
 from tests.packets import renumbered
 from tests.protocols.tls.captures import MADE, captured, frames, play, shown, walk
 from tests.protocols.tls.handshakes import ecdhe, static_rsa
+from tests.protocols.tls.hex import extension, vector
 from tests.protocols.tls.openssl import recorded
+from tests.protocols.tls.test_openssl import RETRY
 
 every_capture = pytest.mark.parametrize("name", MADE)
 
@@ -68,6 +71,22 @@ def test_where_a_pre_shared_key_is_all_there_is_no_key_shares_are_said_to_take_t
         None, "shared-before", *["pre-shared-key-alone"] * 2, "server-finishes-first", None
     ]  # fmt: skip
     assert (walked.tls["key_exchange"], walked.tls["group"], walked.tls["finished_verified"]) == ("PSK", None, True)
+
+
+def test_a_hello_retry_request_is_told_by_what_it_asks_for_and_whether_there_is_an_answer() -> None:
+    capture = captured("TLS 1.3 hello retry")
+    cookie = extension(43, b"\x03\x04") + extension(44, vector(2, b"cookie"))
+    retry = b"\x02" + vector(3, b"\x03\x03", RETRY, b"\0\x13\x01\0", vector(2, cookie))
+    alone: tuple[Role, bytes] = ("server", b"\x16\x03\x03" + vector(2, retry))
+    for flights, told, code in (
+        (capture.flights, "asks for a key share of secp384r1", "hello-retry"),
+        (capture.flights[:2], "asks for a key share of secp384r1", "hello-retry-unanswered"),
+        ([capture.flights[0], alone], "asks for the ClientHello again, with its cookie", "hello-retry-unanswered"),
+    ):
+        walked = walk(frames(flights))
+        said = [each.said for record in walked.records for each in record.messages]
+        assert report.words(walked.above, next(each for each in said if each.name == "HelloRetryRequest")).en == told
+        assert next(iter(walked.steps.values()))[1] == code
 
 
 UNSIGNED = [None, "no-certificate", "unsigned-key-agreement", "unsigned-key-agreement", None, None]
