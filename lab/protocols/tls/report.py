@@ -389,7 +389,14 @@ def _data(_session: Session, said: Said) -> Text:
 
 
 def _ticket(_session: Session, said: Said) -> Text:
-    lifetime = getattr(said.parsed, "lifetime", 0)
+    parsed: Any = said.parsed
+    lifetime, old = parsed.lifetime, parsed.age_add is None
+    if old and not parsed.ticket and not parsed.damaged:  # RFC 5077 section 3.3
+        return Text("no ticket after all", "不提供票据")
+    if not lifetime and old:
+        return Text("for resuming, for how long it does not say", "可恢复会话，有效期未说明")
+    if not lifetime:  # RFC 9846 section 4.7.1
+        return Text("to be discarded at once", "应立即丢弃")
     return Text(f"for resuming within {lifetime} s", f"可在 {lifetime} 秒内恢复会话")
 
 

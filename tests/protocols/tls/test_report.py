@@ -348,3 +348,20 @@ def test_a_record_without_a_byte_of_data_is_not_called_encrypted() -> None:
     told = [each.said for record in walked.records for each in record.messages]
     data = next(each for each in told if each.name == "application-data")
     assert report.words(walked.above, data._replace(raw=b"")).en == "0 bytes, decrypted"
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "told"),
+    [
+        ("TLS 1.2 RSA", {"lifetime": 7200}, "for resuming within 7200 s"),
+        ("TLS 1.2 RSA", {"lifetime": 0}, "for resuming, for how long it does not say"),
+        ("TLS 1.2 RSA", {"ticket": b""}, "no ticket after all"),
+        ("TLS 1.3", {"lifetime": 7200}, "for resuming within 7200 s"),
+        ("TLS 1.3", {"lifetime": 0}, "to be discarded at once"),
+    ],
+)
+def test_a_ticket_is_told_by_what_its_lifetime_means(name: str, changed: dict[str, Any], told: str) -> None:
+    walked = walk(captured(name).frames, captured(name).keylog)
+    said = [each.said for record in walked.records for each in record.messages]
+    ticket = next(each for each in said if each.name == "NewSessionTicket")
+    assert report.words(walked.above, ticket._replace(parsed=ticket.parsed._replace(**changed))).en == told
