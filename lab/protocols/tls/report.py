@@ -134,7 +134,7 @@ def _key_exchange(session: Session) -> str | None:
         return own.partition("_")[0] if own is not None else None
     if shake.suite.key_exchange == "TLS13":
         if shake.resumed:
-            return "PSK_ECDHE" if shake.group is not None else "PSK"
+            return f"PSK_{_of_group(shake.group)}" if shake.group is not None else "PSK"
         return _of_group(shake.group)
     return shake.suite.key_exchange
 

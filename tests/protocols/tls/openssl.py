@@ -176,6 +176,18 @@ def _key_alone(folder: Path, relay: Relay) -> None:
         client(folder, relay.port, *shared, "-psk_identity", "lab", "-allow_no_dhe_kex", "-groups", "P-256")
 
 
+def _resumed(group: str) -> Callable[[Path, Relay], None]:
+    """With a ticket and a key share of a group."""
+
+    def play(folder: Path, relay: Relay) -> None:
+        with server(folder, ONE_3, "-groups", group) as port:
+            relay.towards(port)
+            client(folder, relay.port, *FIRST, "-groups", group)
+            client(folder, relay.port, "-sess_in", "session", ONE_3, "-groups", group)
+
+    return play
+
+
 def _unsigned(cipher: str, *options: str) -> Callable[[Path, Relay], None]:
     """Nothing is signed: the suite knows no certificate."""
 
@@ -190,6 +202,7 @@ def _unsigned(cipher: str, *options: str) -> Callable[[Path, Relay], None]:
 
 PLAYS = {
     "pre-shared key alone": _key_alone,
+    "resumed, ffdhe2048": _resumed("ffdhe2048"),
     "ECDH_anon": _unsigned("AECDH-AES128-SHA"),
     "DH_anon": _unsigned("ADH-AES128-SHA"),
     "PSK with a hint": _unsigned("PSK-AES128-CBC-SHA256", "-psk", "00112233445566778899aabbccddeeff"),

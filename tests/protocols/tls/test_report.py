@@ -115,6 +115,12 @@ def test_where_nothing_is_signed_nothing_is_said_to_be_nor_a_certificate_sent(
     assert "which only signs" not in shown(capture.frames, capture.keylog)
 
 
+def test_a_resumed_connection_names_the_key_exchange_of_its_group() -> None:
+    capture = recorded("resumed, ffdhe2048")
+    tls = walk(capture.frames, capture.keylog).tls
+    assert (tls["resumed"], tls["group"], tls["key_exchange"]) == (True, "ffdhe2048", "PSK_DHE")
+
+
 @pytest.mark.parametrize("name", SEEN)
 def test_each_step_has_the_packets_it_was_seen_in(name: str) -> None:
     capture = captured(name)
