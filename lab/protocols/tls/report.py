@@ -68,7 +68,7 @@ def _why_unseen(session: Session, layer: Layer, step: str) -> str:
         return "encrypted" if step == "tls.6" else "not-captured"
     if step in ("tls.3", "tls.4"):
         if session.first.version == _TLS13:
-            alone = session.first.resumed and session.first.group is None  # psk_ke, RFC 8446 section 4.2.9
+            alone = session.first.resumed and session.first.group is None  # psk_ke: RFC 9846 section 4.3.9
             return "pre-shared-key-alone" if alone else "key-share"
         if session.first.resumed:
             return "resumed"

@@ -341,6 +341,9 @@ class Session:
 
     def _infer(self, way: Direction, record: Record) -> None:
         """Finds out the version, and whether an end has changed its keys, where that was not captured."""
+        plain = self.shake.hello_retry or way.handshakes.holds  # TLS 1.3 encrypts no such record; a message goes on
+        if record.type == codes.HANDSHAKE and not way.encrypted and plain:
+            return
         known = way.encrypted and self.shake.version is not None
         if known or self.shake.version == TLS13 or not changed(record, way.changed):
             return
@@ -459,6 +462,8 @@ class Session:
         alert = messages.alert(content)
         if len(self.alerts) < _MOST_ALERTS and not alert.damaged:
             self.alerts.append(AlertSaid(way.role, alert.level, alert.description))
+        if alert.damaged:  # a part of one, or of none
+            return self._said(way, record, "alert", "", content, alert, opened)
         closing = alert.description == _CLOSE_NOTIFY
         # RFC 9846 section 6: in TLS 1.3 the level means nothing, every alert but two ends the connection.
         fatal = alert.level == _FATAL or (self.shake.version == TLS13 and alert.description != 90)

@@ -151,9 +151,11 @@ _CLIENT = (
     # connected
     Row("CONNECTED",        "got NewSessionTicket",     "CONNECTED",        None,     "9846 4.7.1"),
     Row("SEND_FINISHED",    "got NewSessionTicket",     "SEND_FINISHED",    None,     "9846 4.7.1"),
+    Row("CLOSE_SENT",       "got NewSessionTicket",     "CLOSE_SENT",       None,     "9846 4.7.1"),
     # authentication after the handshake
     Row("CONNECTED",        "got CertificateRequest",   "CONNECTED",        None,     "9846 4.7.2"),
     Row("CONNECTED",        "sent Certificate",         "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "sent CompressedCertificate", "CONNECTED",      None,     "8879 4"),
     Row("CONNECTED",        "sent CertificateVerify",   "CONNECTED",        None,     "9846 4.7.2"),
     Row("CONNECTED",        "sent Finished",            "CONNECTED",        None,     "9846 4.7.2"),
 )  # fmt: skip
@@ -204,9 +206,11 @@ _SERVER = (
     Row("CONNECTED",        "sent NewSessionTicket",    "CONNECTED",        None,     "9846 4.7.1"),
     Row("WAIT_EOED",        "sent NewSessionTicket",    "WAIT_EOED",        None,     "9846 4.7.1"),
     Row("WAIT_FLIGHT2",     "sent NewSessionTicket",    "WAIT_FLIGHT2",     None,     "9846 4.7.1"),
+    Row("CLOSE_GOT",        "sent NewSessionTicket",    "CLOSE_GOT",        None,     "9846 4.7.1"),
     # authentication after the handshake
     Row("CONNECTED",        "sent CertificateRequest",  "CONNECTED",        None,     "9846 4.7.2"),
     Row("CONNECTED",        "got Certificate",          "CONNECTED",        None,     "9846 4.7.2"),
+    Row("CONNECTED",        "got CompressedCertificate", "CONNECTED",       None,     "8879 4"),
     Row("CONNECTED",        "got CertificateVerify",    "CONNECTED",        None,     "9846 4.7.2"),
     Row("CONNECTED",        "got Finished",             "CONNECTED",        None,     "9846 4.7.2"),
 )  # fmt: skip
@@ -221,8 +225,14 @@ _BOTH = (
     Row("CONNECTED",        "got close_notify",         "CLOSE_GOT",        None,     "9846 6.1"),
     Row("CLOSE_SENT",       "got data",                 "CLOSE_SENT",       None,     "9846 6.1"),
     Row("CLOSE_GOT",        "sent data",                "CLOSE_GOT",        "tls.6",  "9846 6.1"),
+    Row("CLOSE_SENT",       "got KeyUpdate",            "CLOSE_SENT",       None,     "9846 4.7.3"),
+    Row("CLOSE_GOT",        "sent KeyUpdate",           "CLOSE_GOT",        None,     "9846 4.7.3"),
     Row("CLOSE_SENT",       "got close_notify",         "CLOSED",           None,     "9846 6.1"),
     Row("CLOSE_GOT",        "sent close_notify",        "CLOSED",           None,     "9846 6.1"),
+    # what was under way when an end has failed is discarded
+    Row("FAILED",           "got data",                 "FAILED",           None,     "9846 6.2"),
+    Row("FAILED",           "got fatal alert",          "FAILED",           None,     "9846 6.2"),
+    Row("FAILED",           "got close_notify",         "FAILED",           None,     "9846 6.2"),
 )  # fmt: skip
 # Data may pass before its sender has heard the other's Finished: the server's behind its own (RFC 9846 section 4.5.3,
 # in a resumed session RFC 5246 section 7.3), the client's behind its own (False Start, RFC 7918 sections 3 and 4).
@@ -230,11 +240,12 @@ _BOTH = (
 _AHEAD: dict[str, tuple[tuple[str, str, str], ...]] = {
     "client": (
         ("WAIT_FINISHED_12", "sent data", "7918 4"), ("SEND_FINISHED", "got data", "9846 4.5.3"),
-        ("SEND_FINISHED_12", "got data", "5246 7.3"),
+        ("SEND_FINISHED_12", "got data", "5246 7.3"), ("SEND_FINISHED", "got KeyUpdate", "9846 4.7.3"),
     ),
     "server": (
         ("SEND_FINISHED_12", "got data", "7918 3"), ("WAIT_LAST_12", "sent data", "5246 7.3"),
         *((name, "sent data", "9846 4.5.3") for name in ("WAIT_EOED", "WAIT_FLIGHT2", "WAIT_CV", "WAIT_FINISHED")),
+        *((name, "sent KeyUpdate", "9846 4.7.3") for name in ("WAIT_EOED", "WAIT_FLIGHT2", "WAIT_CV", "WAIT_FINISHED")),
     ),
 }  # fmt: skip
 

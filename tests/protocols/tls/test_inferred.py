@@ -89,3 +89,28 @@ def test_why_nothing_can_be_opened_is_told_once(name: str, why: str) -> None:
     closed = [words for words in said if words.en in ("", "encrypted") or why in words.en]
     assert len(closed) > 3
     assert Text("encrypted", "已加密") in said or name == "TLS 1.3"
+
+
+def _fragmented(flight: bytes, size: int) -> bytes:
+    """Returns a flight with its handshake messages in records of at most so many bytes (RFC 8446 section 5.1)."""
+    found, at = b"", 0
+    while at < len(flight):
+        kind, stop = flight[at], at + 5 + int.from_bytes(flight[at + 3 : at + 5], "big")
+        step = size if kind == 22 else stop
+        for start in range(at + 5, stop, step):
+            part = flight[start : min(start + step, stop)]
+            found += flight[at : at + 3] + len(part).to_bytes(2, "big") + part
+        at = stop
+    return found
+
+
+@pytest.mark.parametrize("with_keys", [True, False])
+def test_a_hello_in_several_records_behind_a_hello_retry_request_is_in_the_clear(with_keys: bool) -> None:
+    capture = captured("TLS 1.3 hello retry")
+    keylog = capture.keylog if with_keys else b""
+    walked = walk(frames([(role, _fragmented(data, 64)) for role, data in capture.flights]), keylog)
+    assert walked.surprises == []
+    assert walked.tls["version"] == "TLS 1.3"
+    assert [code for _, code in walked.steps.values()] == [
+        code for _, code in walk(capture.frames, keylog).steps.values()
+    ]

@@ -551,3 +551,21 @@ def test_a_client_that_is_asked_who_it_is_after_the_handshake_confirms_no_keys_a
     assert names.count("Finished") == 3
     assert names[-1] == "application-data"
     assert server.getpeercert(True)
+
+
+def test_what_comes_behind_the_clients_close_notify_surprises_nobody() -> None:
+    """A client that closes right behind its request gets tickets and the answer all the same (RFC 9846 section 6.1)."""
+    capture = captured("TLS 1.3")
+    (asks, first), (answers, second), *rest = capture.flights
+    left = [b"".join(data for who, data in rest if who == role) for role in (asks, answers)]
+    walked = walk(frames([(asks, first), (answers, second), (asks, left[0]), (answers, left[1])]), capture.keylog)
+    assert walked.surprises == []
+    assert walked.ladder[-1].startswith("CLOSED < CLOSED: NewSessionTicket")
+
+
+@pytest.mark.parametrize("alert", ["1503030000", "150303000102"])
+def test_a_part_of_an_alert_closes_nothing(alert: str) -> None:
+    (asks, hello), *_ = captured("TLS 1.3").flights
+    walked = walk(frames([(asks, hello), ("server", bytes.fromhex(alert))]))
+    assert walked.ladder[-1].endswith(": alert")
+    assert "CLOSED" not in walked.ladder[-1]
