@@ -175,7 +175,7 @@ def test_in_tls_every_one_of_the_six_steps_is_in_the_rows() -> None:
 
 @every_table
 def test_nothing_leads_out_of_an_end_that_has_failed(role: Role, table: Table) -> None:
-    assert not [row for row in table.rows if row.state == "FAILED"]
+    assert not [row for row in table.rows if row.state == "FAILED" and row.to != "FAILED"]
 
 
 def test_the_states_of_tcp_are_the_eleven_of_the_rfc() -> None:

@@ -18,8 +18,8 @@ _PORT = 18  # where arrows reach a box's sides
 
 _END_PLACES = (
     Place("CONNECTED", _MIDDLE, _CONNECTED, "open", 420, 2),
-    Place("CLOSE_SENT", 235, _CLOSING, "closing", 140),
-    Place("CLOSE_GOT", 395, _CLOSING, "closing", 140),
+    Place("CLOSE_SENT", 235, _CLOSING, "closing", 156),
+    Place("CLOSE_GOT", 395, _CLOSING, "closing", 156),
     Place("CLOSED", 315, _CLOSED, "closed"),
     Place("RENEGOTIATING_12", _OLD, _CLOSING, "opening", 240),
     Place("REFINISHING_12", _OLD, 1560, "opening", 240),
