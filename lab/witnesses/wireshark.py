@@ -131,10 +131,6 @@ class Comparison:
         stream = self._streams.get(which, opinion.stream)
         if which not in self._streams and opinion.stream in self._taken and found.flags & _SYN_ACK == SYN:
             self._reopened.add(stream)
-        elif stream != opinion.stream and stream in self._reopened and opinion.stream not in self._taken:
-            yield Disagreement(packet.number, "conversation", stream, opinion.stream, SYN_ACK_AGAIN)
-            self._reopened.add(opinion.stream)  # newer versions have another begin with the SYN-ACK
-            stream = self._streams[which] = opinion.stream
         self._taken.add(opinion.stream)
         if stream != opinion.stream and opinion.stream in self._streams.values():  # of a connection that is over there
             self._stray(which, opinion.stream)
