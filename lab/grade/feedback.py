@@ -103,6 +103,7 @@ def within(marks: dict[str, Any], degree: Degree) -> dict[str, Any]:
 
 def _question(mark: Mark, degree: Degree) -> dict[str, Any]:
     question = mark.question
+    most = MOST_WORDS if KINDS[question.kind].by_person else _MOST_SHOWN
     found: dict[str, Any] = {
         "id": question.id,
         "kind": question.kind,
@@ -110,9 +111,7 @@ def _question(mark: Mark, degree: Degree) -> dict[str, Any]:
         "points": mark.points,
         "of": question.points,
         "status": mark.status,
-        "answer": None
-        if mark.given is None
-        else safe(_short(mark.given, MOST_WORDS if KINDS[question.kind].by_person else _MOST_SHOWN)),
+        "answer": None if mark.given is None else safe(_short(mark.given, most)),
     }
     if degree in ("reason", "full"):
         rule = (mark.mistake.rfc if mark.mistake is not None else "") or question.rfc
